@@ -1,0 +1,14 @@
+//! The tables as SeaORM entities, without logic.
+//!
+//! Points in time are Unix milliseconds in `BIGINT`s: the same bytes, the same order and the same SQL on SQLite and
+//! PostgreSQL. Ids are UUIDs version 7.
+
+pub mod email_change;
+pub mod ended_session;
+pub mod membership;
+pub mod outbox;
+pub mod project;
+pub mod signing_key;
+pub mod team;
+pub mod token_store;
+pub mod user;

@@ -1,0 +1,30 @@
+//! `signing_keys`: the keys that sign tokens, sealed with the master key.
+
+use sea_orm::entity::prelude::*;
+
+/// One signing key.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "signing_keys")]
+pub struct Model {
+    /// The `kid`.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    /// `user` or `vault`: which token it signs.
+    pub kind: String,
+    /// `HS256`, `ES256`, `EdDSA` or `RS256`.
+    pub algorithm: String,
+    /// The private key under AES-256-GCM: nonce, then ciphertext and tag.
+    pub sealed: Vec<u8>,
+    /// `next`, `signing` (one of each kind) or `retired`.
+    pub state: String,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it stopped signing.
+    pub retired_at: Option<i64>,
+}
+
+/// No relation is declared: queries join where they need to.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

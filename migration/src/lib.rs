@@ -1,0 +1,20 @@
+//! The schema, one frozen file per change. A migration imports nothing of ours and is never edited once released.
+//!
+//! Expand, migrate, contract: a release's schema works with the release before it.
+
+use sea_orm_migration::prelude::*;
+
+mod m20261123_000001_foundation;
+
+pub use sea_orm_migration::MigratorTrait;
+
+/// Every migration, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261123_000001_foundation::Migration)]
+    }
+}

@@ -1,0 +1,301 @@
+//! What an operator can set: the typed result of defaults, files and environment.
+//!
+//! The names and defaults are the contract's §6. Loading, checking and printing live in the files beside this one;
+//! everything else sees only [`Config`], which is complete and valid or does not exist.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::secret::{MasterKey, Secret};
+
+/// Every setting, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `profile`.
+    pub profile: Profile,
+    /// `public_url` without a trailing slash: the base of every link.
+    pub public_url: String,
+    /// `data_dir`.
+    pub data_dir: PathBuf,
+    /// `http.*`
+    pub http: Http,
+    /// `admin.listen`
+    pub admin_listen: SocketAddr,
+    /// `database.*`
+    pub database: Database,
+    /// `redis.url`; none means the embedded token store.
+    pub redis_url: Option<Secret<String>>,
+    /// `mail.*`
+    pub mail: Mail,
+    /// `captcha.*`
+    pub captcha: Captcha,
+    /// `tokens.*`
+    pub tokens: Tokens,
+    /// `secrets.master_key`; none means: made in (or read from) `data_dir` by the daemon, embedded mode only.
+    pub master_key: Option<MasterKey>,
+    /// `secrets.master_key_previous`
+    pub master_key_previous: Option<MasterKey>,
+    /// `sessions.*`
+    pub sessions: Sessions,
+    /// `verification.ttl`
+    pub verification_ttl: Duration,
+    /// `recovery.ttl`
+    pub recovery_ttl: Duration,
+    /// `registration.*`
+    pub registration: Registration,
+    /// `password.*`
+    pub password: Password,
+    /// `rate_limit.enabled`
+    pub rate_limit_enabled: bool,
+    /// `audit.retention`
+    pub audit_retention: Duration,
+    /// `log.*`
+    pub log: Log,
+}
+
+/// `profile`: what is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Everything works at once on one machine.
+    Development,
+    /// Refuses what must not face the world.
+    Production,
+}
+
+/// `http.*`
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Where the public listener binds.
+    pub listen: SocketAddr,
+    /// `http.tls.cert` and `http.tls.key`, both or none (PEM).
+    pub tls: Option<TlsFiles>,
+    /// Whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins that may call from a browser; exact.
+    pub cors_origins: Vec<String>,
+    /// Connections open at once.
+    pub max_connections: usize,
+    /// Requests in work at once.
+    pub max_in_flight: usize,
+    /// How long a stopping daemon keeps serving after it reports unready.
+    pub drain_delay: Duration,
+}
+
+/// A certificate chain and its key, as PEM files.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The chain.
+    pub cert: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
+
+/// `database.*`
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// `sqlite://path` or `postgres://…`.
+    pub url: Secret<String>,
+    /// Migrate on start.
+    pub auto_migrate: bool,
+    /// Connections to PostgreSQL (SQLite: readers beside the one writer).
+    pub max_connections: u32,
+}
+
+/// `mail.*`
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// None: the built-in mailbox.
+    pub smtp_url: Option<Secret<String>>,
+    /// The sender, as `Name <address>` or an address.
+    pub from: String,
+}
+
+/// `captcha.*`
+#[derive(Clone, Debug)]
+pub struct Captcha {
+    /// Who checks.
+    pub provider: CaptchaProvider,
+    /// Where one is asked for.
+    pub on: Vec<CaptchaPoint>,
+    /// The vendor's secret.
+    pub secret: Option<Secret<String>>,
+    /// The vendor's public key of this site.
+    pub site_key: Option<String>,
+    /// The vendor's siteverify, where it is not the usual one.
+    pub verify_url: Option<String>,
+    /// Fall back to the built-in proof of work when the vendor does not answer.
+    pub fallback_altcha: bool,
+}
+
+/// `captcha.provider`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptchaProvider {
+    /// Built in, proof of work.
+    Altcha,
+    /// Cloudflare's.
+    Turnstile,
+    /// hCaptcha.
+    Hcaptcha,
+    /// Google's.
+    Recaptcha,
+    /// None is asked for anywhere.
+    None,
+}
+
+/// `captcha.on`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptchaPoint {
+    /// Resending the confirmation mail.
+    Resend,
+    /// Registering.
+    Register,
+    /// Asking for a recovery mail.
+    Forgot,
+    /// Asking whether an address has an account.
+    ExistEmail,
+    /// Logging in after failures.
+    LoginAfterFailures,
+}
+
+/// `tokens.*`
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// Of the vaultToken.
+    pub algorithm: VaultAlgorithm,
+    /// `iss`.
+    pub issuer: String,
+    /// `aud` of the vaultToken.
+    pub audience: String,
+    /// The shared secret, with HS256 alone.
+    pub secret: Option<Secret<String>>,
+    /// How long a userToken lives.
+    pub user_ttl: Duration,
+    /// How long a vaultToken lives.
+    pub vault_ttl: Duration,
+}
+
+/// `tokens.algorithm`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VaultAlgorithm {
+    /// ECDSA on P-256 (RFC 7518 §3.4).
+    Es256,
+    /// Ed25519 (RFC 8037).
+    EdDsa,
+    /// RSASSA-PKCS1-v1_5 with 2048 bits (RFC 7518 §3.3).
+    Rs256,
+    /// HMAC with `tokens.secret` (RFC 7518 §3.2).
+    Hs256,
+}
+
+/// `sessions.*`
+#[derive(Clone, Copy, Debug)]
+pub struct Sessions {
+    /// From the last refresh.
+    pub idle_ttl: Duration,
+    /// From the log-in; never slides.
+    pub absolute_ttl: Duration,
+    /// How long the token before the current one is still answered.
+    pub refresh_grace: Duration,
+}
+
+/// `registration.*`
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// Who may register.
+    pub mode: RegistrationMode,
+    /// With [`RegistrationMode::Domains`]: which domains, in lower-case A-labels.
+    pub domains: Vec<String>,
+    /// When an unverified account is collected.
+    pub unverified_ttl: Duration,
+    /// Who may ask whether an address has an account.
+    pub expose_existence: ExposeExistence,
+}
+
+/// `registration.mode`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistrationMode {
+    /// Anybody.
+    Open,
+    /// Only who was invited.
+    Invite,
+    /// Only addresses of the listed domains.
+    Domains,
+    /// Nobody.
+    Closed,
+}
+
+/// `registration.expose_existence`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExposeExistence {
+    /// Anybody, rate-limited.
+    Limited,
+    /// With a captcha.
+    Captcha,
+    /// Nobody: 404.
+    Off,
+}
+
+/// `password.*`
+#[derive(Clone, Debug)]
+pub struct Password {
+    /// argon2's m in KiB.
+    pub memory_kib: u32,
+    /// argon2's t.
+    pub iterations: u32,
+    /// argon2's p.
+    pub parallelism: u32,
+    /// In code points after NFC.
+    pub min_length: usize,
+    /// Hashes computed at once; memory is `workers × memory_kib`.
+    pub workers: usize,
+    /// Which code computes them.
+    pub engine: PasswordEngine,
+    /// Key of an HMAC in front of the hash.
+    pub pepper: Option<Secret<String>>,
+    /// A range service for breached passwords (k-anonymity); none: not asked.
+    pub breach_url: Option<String>,
+}
+
+/// `password.engine`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordEngine {
+    /// The `argon2` crate.
+    Argon2,
+    /// `argon2-rust`.
+    Simd,
+}
+
+/// `log.*`
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// One JSON object a line, or for people.
+    pub format: LogFormat,
+    /// As `tracing`'s EnvFilter reads it.
+    pub filter: String,
+}
+
+/// `log.format`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal.
+    Pretty,
+    /// For machines.
+    Json,
+}
+
+impl Config {
+    /// Whether nothing but this machine is used: SQLite, the embedded token store, the built-in mailbox.
+    pub fn is_embedded(&self) -> bool {
+        self.database.is_sqlite() && self.redis_url.is_none() && self.mail.smtp_url.is_none()
+    }
+}
+
+impl Database {
+    /// Whether the database is a file of ours.
+    pub fn is_sqlite(&self) -> bool {
+        self.url.expose().starts_with("sqlite:")
+    }
+}

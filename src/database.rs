@@ -1,0 +1,165 @@
+//! The database: SQLite with one writer, or PostgreSQL, behind SeaORM.
+//!
+//! On SQLite every write goes through one connection ([`Db::begin`] takes its lock at once, `BEGIN IMMEDIATE`), so that
+//! nobody ever waits by polling a lock; reads have connections of their own. On PostgreSQL both are one pool.
+//! A read-modify-write always runs in a transaction from [`Db::begin`], a single statement on [`Db::writer`].
+
+use std::path::Path;
+use std::time::Duration;
+
+use latchkey_migration::{Migrator, MigratorTrait};
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
+    DatabaseTransaction, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
+};
+
+use crate::config;
+
+/// How long a statement may take on PostgreSQL before the server ends it: below every pool's deadline.
+const STATEMENT_TIMEOUT: &str = "2s";
+/// How long a statement may wait for a row's lock.
+const LOCK_TIMEOUT: &str = "500ms";
+/// How long a transaction may sit idle, so that a stalled daemon holds no locks.
+const IDLE_IN_TRANSACTION_TIMEOUT: &str = "5s";
+/// How long a request waits for a connection: an exhausted pool is an outage, not a queue.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a SQLite connection waits for the file's lock: only another process can hold it.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// `pg_advisory_lock`'s key of the migrations: "latchkey" in ASCII.
+const MIGRATION_LOCK: i64 = 0x6c61_7463_686b_6579;
+
+/// Connections to the one database.
+#[derive(Clone, Debug)]
+pub struct Db {
+    reader: DatabaseConnection,
+    writer: DatabaseConnection,
+}
+
+impl Db {
+    /// Connects. A SQLite file is made, mode 0600, where it is missing.
+    pub async fn connect(config: &config::Database) -> Result<Self, DbErr> {
+        let url = config.url.expose();
+        if !config.is_sqlite() {
+            let mut options = ConnectOptions::new(url.clone());
+            common(&mut options).max_connections(config.max_connections).map_sqlx_postgres_opts(
+                |options| {
+                    options.application_name("latchkey").options([
+                        ("statement_timeout", STATEMENT_TIMEOUT),
+                        ("lock_timeout", LOCK_TIMEOUT),
+                        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
+                    ])
+                },
+            );
+            let pool = Database::connect(options).await?;
+            return Ok(Self { reader: pool.clone(), writer: pool });
+        }
+        create_private(Path::new(sqlite_path(url)))?;
+        let connect = |connections: u32| {
+            let mut options = ConnectOptions::new(url.clone());
+            common(&mut options).max_connections(connections).map_sqlx_sqlite_opts(|options| {
+                options
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .foreign_keys(true)
+                    .busy_timeout(BUSY_TIMEOUT)
+            });
+            Database::connect(options)
+        };
+        Ok(Self { writer: connect(1).await?, reader: connect(config.max_connections).await? })
+    }
+
+    /// For reading; may lag behind nothing: both are the primary.
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// For a single statement that writes.
+    pub fn writer(&self) -> &DatabaseConnection {
+        &self.writer
+    }
+
+    /// A transaction that may write. It rolls back when dropped.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let mut options = TransactionOptions::default();
+        if self.is_postgres() {
+            options.isolation_level = Some(IsolationLevel::ReadCommitted);
+            options.access_mode = Some(AccessMode::ReadWrite);
+        } else {
+            options.sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
+        }
+        self.writer.begin_with_options(options).await
+    }
+
+    /// Whether this is PostgreSQL; else it is SQLite.
+    pub fn is_postgres(&self) -> bool {
+        self.writer.get_database_backend() == DatabaseBackend::Postgres
+    }
+
+    /// Applies what is missing of the schema. Several replicas may call it at once: they take turns.
+    pub async fn migrate(&self) -> Result<(), DbErr> {
+        let tx = self.begin().await?;
+        if self.is_postgres() {
+            // Waiting for another replica's migrations and long migrations themselves are no reason to give up.
+            for sql in ["SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0"] {
+                tx.execute_unprepared(sql).await?;
+            }
+            tx.execute_raw(Statement::from_sql_and_values(
+                DatabaseBackend::Postgres,
+                "SELECT pg_advisory_xact_lock($1)",
+                [MIGRATION_LOCK.into()],
+            ))
+            .await?;
+        }
+        Migrator::up(&tx, None).await?;
+        tx.commit().await
+    }
+
+    /// Names of migrations that are not applied yet, oldest first.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, DbErr> {
+        let pending = Migrator::get_pending_migrations(&self.writer).await?;
+        Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), DbErr> {
+        self.reader
+            .query_one_raw(Statement::from_string(self.reader.get_database_backend(), "SELECT 1"))
+            .await
+            .map(drop)
+    }
+}
+
+/// What both databases share: no ping before each query (the pool drops a broken connection when it fails), no log of
+/// statements (they would carry addresses).
+fn common(options: &mut ConnectOptions) -> &mut ConnectOptions {
+    options
+        .sqlx_logging(false)
+        .test_before_acquire(false)
+        .min_connections(0)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_timeout(Duration::from_secs(3))
+}
+
+/// The file of a `sqlite://` URL.
+pub fn sqlite_path(url: &str) -> &str {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    path.split('?').next().unwrap_or(path)
+}
+
+/// Makes an empty file that only we can read, where there is none: SQLite would use the umask.
+fn create_private(path: &Path) -> Result<(), DbErr> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    if path.exists() || path == Path::new(":memory:") {
+        return Ok(());
+    }
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(|error| DbErr::Custom(format!("cannot create {}: {error}", path.display())))
+}

@@ -1,0 +1,6 @@
+//! latchkey.
+pub mod clock;
+pub mod config;
+pub mod database;
+pub mod problem;
+pub mod secret;
