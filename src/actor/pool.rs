@@ -1,0 +1,345 @@
+//! [`Pool`]: a bounded set of workers behind one address.
+//!
+//! A ractor factory keeps the address while workers crash and come back; this type adds what a caller needs: admission
+//! that refuses in microseconds when the queue is full, a deadline that a job carries with it, and one error,
+//! [`Unavailable`], for everything that is not an answer.
+//!
+//! A job is admitted by a permit that it keeps until it is done or dropped; there are `workers + queue` of them. So a
+//! full pool is known before anything is sent, and nothing here can grow without bound, although ractor's mailboxes
+//! have no limit of their own.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use ractor::factory::queues::DefaultQueue;
+use ractor::factory::routing::QueuerRouting;
+use ractor::factory::{
+    self, DiscardHandler, DiscardReason, Factory, FactoryArguments, FactoryMessage, Job,
+    JobOptions, WorkerId,
+};
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::problem::Unavailable;
+use crate::telemetry::Metrics;
+
+/// Where a worker's answer goes; always the last field of a message. `is_closed()` tells that nobody waits any more.
+pub type Reply<T> = RpcReplyPort<T>;
+/// Why a worker gives up: a broken invariant. It crashes the worker, which is replaced. A "no" is a value in the reply.
+pub type WorkerError = ActorProcessingErr;
+/// Routing has no affinity: the key that ractor logs says nothing.
+type Key = ();
+type FactoryRef<M> = ActorRef<FactoryMessage<Key, Envelope<M>>>;
+
+/// What a room puts into a pool: its needs as fields, its work in `handle`.
+pub trait Worker: Send + Sync + 'static {
+    /// The room's messages, each with its [`Reply`] last.
+    type Message: Send + 'static;
+
+    /// Does one job. Only an invariant that is broken is an error.
+    fn handle(
+        &mut self,
+        message: Self::Message,
+    ) -> impl Future<Output = Result<(), WorkerError>> + Send;
+}
+
+/// How much a pool takes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Jobs worked on at once.
+    pub workers: usize,
+    /// Jobs that may wait beyond those.
+    pub queue: usize,
+    /// How long a caller waits at most, whatever is left of its request.
+    pub deadline: Duration,
+}
+
+/// A bounded set of workers. Clones share it.
+pub struct Pool<M: Send + 'static> {
+    name: &'static str,
+    limits: Limits,
+    factory: FactoryRef<M>,
+    admission: Arc<Semaphore>,
+    counts: Arc<Counts>,
+    metrics: Arc<Metrics>,
+    stopped: Arc<Mutex<Option<tokio::task::JoinHandle<()>>>>,
+}
+
+/// What tests and `/readyz` read without a metrics backend.
+#[derive(Debug, Default)]
+struct Counts {
+    crashes: AtomicU64,
+    shed: AtomicU64,
+    expired: AtomicU64,
+}
+
+/// A message on its way, with what it must not outlive.
+struct Envelope<M> {
+    message: M,
+    deadline: Instant,
+    queued_at: Instant,
+    span: tracing::Span,
+    _admitted: OwnedSemaphorePermit,
+}
+
+impl<M: Send + 'static> Pool<M> {
+    /// Starts the workers, each made by `build`, under the supervisor `root`.
+    ///
+    /// `build` runs again for each replacement; it does no I/O and cannot fail, since a failing start on a respawn
+    /// would end the whole factory.
+    pub async fn spawn<W: Worker<Message = M>>(
+        name: &'static str,
+        limits: Limits,
+        root: ActorCell,
+        metrics: Arc<Metrics>,
+        mut build: impl FnMut() -> W + Send + Sync + 'static,
+    ) -> Result<Self, ractor::SpawnErr> {
+        assert!(limits.workers > 0, "a pool without workers answers nobody");
+        let counts = Arc::new(Counts::default());
+        let observer = Observer { name, counts: counts.clone(), metrics: metrics.clone() };
+        let discards = Arc::new(observer.clone());
+        let builder = factory::worker_builder(move |_: WorkerId| {
+            (Seat::<W> { observer: observer.clone(), room: PhantomData }, build())
+        });
+        let arguments = FactoryArguments::builder()
+            .worker_builder(Box::new(builder))
+            .num_initial_workers(limits.workers)
+            .router(QueuerRouting::<Key, Envelope<M>>::default())
+            .queue(DefaultQueue::<Key, Envelope<M>>::default())
+            .discard_handler(discards as Arc<dyn DiscardHandler<Key, Envelope<M>>>)
+            .build();
+        let (factory, stopped) =
+            Actor::spawn_linked(None, Machine::<W>::default(), arguments, root).await?;
+        Ok(Self {
+            name,
+            limits,
+            factory,
+            admission: Arc::new(Semaphore::new(limits.workers + limits.queue)),
+            counts,
+            metrics,
+            stopped: Arc::new(Mutex::new(Some(stopped))),
+        })
+    }
+
+    /// Asks a worker and waits for its answer, at most until `deadline` and never longer than the pool's own.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the queue is full (at once), when the deadline passes (the job will not run after it), when
+    /// the worker crashes, and when the pool is stopped.
+    pub async fn ask<R: Send + 'static>(
+        &self,
+        deadline: Instant,
+        message: impl FnOnce(Reply<R>) -> M,
+    ) -> Result<R, Unavailable> {
+        let deadline = deadline.min(Instant::now() + self.limits.deadline);
+        let (sender, receiver) = oneshot::channel();
+        self.send(message(sender.into()), deadline)?;
+        match tokio::time::timeout_at(deadline, receiver).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(Unavailable::because(self.name, "the worker dropped the job")),
+            Err(_) => Err(Unavailable::because(self.name, "the deadline passed")),
+        }
+    }
+
+    /// Leaves a message without waiting; whether it was taken. For what a worker would find by itself a little later.
+    pub fn nudge(&self, message: M) -> Result<(), Unavailable> {
+        self.send(message, Instant::now() + self.limits.deadline)
+    }
+
+    fn send(&self, message: M, deadline: Instant) -> Result<(), Unavailable> {
+        let attribute = [KeyValue::new("pool", self.name)];
+        let Ok(admitted) = Arc::clone(&self.admission).try_acquire_owned() else {
+            self.counts.shed.fetch_add(1, Ordering::Relaxed);
+            self.metrics
+                .pool_shed
+                .add(1, &[KeyValue::new("pool", self.name), KeyValue::new("reason", "queue_full")]);
+            return Err(Unavailable::shed(self.name));
+        };
+        self.metrics.pool_queue_depth.record(self.waiting(), &attribute);
+        let now = Instant::now();
+        let envelope = Envelope {
+            message,
+            deadline,
+            queued_at: now,
+            span: tracing::Span::current(),
+            _admitted: admitted,
+        };
+        let options = JobOptions::new(Some(deadline.saturating_duration_since(now)));
+        self.factory
+            .dispatch_with_options((), envelope, options)
+            .map_err(|_| Unavailable::because(self.name, "the pool is stopped"))
+    }
+
+    /// Jobs admitted and not finished, less those that a worker can be at.
+    fn waiting(&self) -> u64 {
+        let all = self.limits.workers + self.limits.queue;
+        let taken = all.saturating_sub(self.admission.available_permits());
+        taken.saturating_sub(self.limits.workers) as u64
+    }
+
+    /// Finishes what is queued and stops, or gives up after `patience`.
+    pub async fn drain(&self, patience: Duration) {
+        let _ = self.factory.drain_requests();
+        let Some(stopped) = self.stopped.lock().await.take() else { return };
+        if tokio::time::timeout(patience, stopped).await.is_err() {
+            tracing::warn!(pool = self.name, "pool did not drain in time");
+            self.factory.kill();
+        }
+    }
+
+    /// The pool's name, as in its metrics.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Workers that crashed since the start.
+    pub fn crashes(&self) -> u64 {
+        self.counts.crashes.load(Ordering::Relaxed)
+    }
+
+    /// Jobs refused since the start because the queue was full.
+    pub fn shed(&self) -> u64 {
+        self.counts.shed.load(Ordering::Relaxed)
+    }
+
+    /// Jobs dropped since the start because their deadline passed before a worker was free.
+    pub fn expired(&self) -> u64 {
+        self.counts.expired.load(Ordering::Relaxed)
+    }
+
+    /// The factory's address, for the supervisor's tests.
+    pub fn cell(&self) -> ActorCell {
+        self.factory.get_cell()
+    }
+}
+
+impl<M: Send + 'static> Clone for Pool<M> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name,
+            limits: self.limits,
+            factory: self.factory.clone(),
+            admission: self.admission.clone(),
+            counts: self.counts.clone(),
+            metrics: self.metrics.clone(),
+            stopped: self.stopped.clone(),
+        }
+    }
+}
+
+impl<M: Send + 'static> fmt::Debug for Pool<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("name", &self.name).field("limits", &self.limits).finish()
+    }
+}
+
+/// The factory behind a pool of `W`s.
+type Machine<W> = Factory<
+    Key,
+    Envelope<<W as Worker>::Message>,
+    W,
+    Seat<W>,
+    QueuerRouting<Key, Envelope<<W as Worker>::Message>>,
+    DefaultQueue<Key, Envelope<<W as Worker>::Message>>,
+>;
+
+/// Where a worker sits: ractor's side of it, which measures, checks the deadline and counts crashes.
+struct Seat<W> {
+    observer: Observer,
+    room: PhantomData<fn() -> W>,
+}
+
+impl<W: Worker> factory::Worker for Seat<W> {
+    type Key = Key;
+    type Message = Envelope<W::Message>;
+    type Arguments = W;
+    type State = W;
+
+    async fn pre_start(
+        &self,
+        _: WorkerId,
+        _: &FactoryRef<W::Message>,
+        worker: W,
+    ) -> Result<W, WorkerError> {
+        Ok(worker)
+    }
+
+    async fn handle(
+        &self,
+        _: WorkerId,
+        _: &FactoryRef<W::Message>,
+        job: Job<Key, Self::Message>,
+        worker: &mut W,
+    ) -> Result<Key, WorkerError> {
+        let envelope = job.msg;
+        let started = Instant::now();
+        if started >= envelope.deadline {
+            self.observer.expired();
+            return Ok(());
+        }
+        let attribute = [KeyValue::new("pool", self.observer.name)];
+        self.observer
+            .metrics
+            .pool_wait_duration
+            .record((started - envelope.queued_at).as_secs_f64(), &attribute);
+        let mut crash = CrashGuard { observer: &self.observer, armed: true };
+        let result = worker.handle(envelope.message).instrument(envelope.span).await;
+        crash.armed = result.is_err();
+        drop(crash);
+        self.observer
+            .metrics
+            .pool_work_duration
+            .record(started.elapsed().as_secs_f64(), &attribute);
+        result
+    }
+}
+
+/// Counts a worker that ends in the middle of a job: by an error, by a panic that unwinds through here, or killed.
+struct CrashGuard<'a> {
+    observer: &'a Observer,
+    armed: bool,
+}
+
+impl Drop for CrashGuard<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.observer.counts.crashes.fetch_add(1, Ordering::Relaxed);
+            let attribute = [KeyValue::new("pool", self.observer.name)];
+            self.observer.metrics.pool_worker_crashes.add(1, &attribute);
+        }
+    }
+}
+
+/// What counts on behalf of a pool.
+#[derive(Clone)]
+struct Observer {
+    name: &'static str,
+    counts: Arc<Counts>,
+    metrics: Arc<Metrics>,
+}
+
+impl Observer {
+    fn expired(&self) {
+        self.counts.expired.fetch_add(1, Ordering::Relaxed);
+        let attributes = [KeyValue::new("pool", self.name), KeyValue::new("reason", "expired")];
+        self.metrics.pool_shed.add(1, &attributes);
+    }
+}
+
+impl<M: Send + 'static> DiscardHandler<Key, Envelope<M>> for Observer {
+    fn discard(&self, reason: DiscardReason, _: &mut Job<Key, Envelope<M>>) {
+        if matches!(reason, DiscardReason::TtlExpired) {
+            self.expired();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;

@@ -1,0 +1,62 @@
+//! Sealing: what the database keeps of a signing key.
+//!
+//! AES-256-GCM under a key derived from the master key, with the row's identity as associated data, so that a sealed
+//! key moved to another row does not open. Layout: 12 bytes of random nonce, then ciphertext and tag. A random nonce is
+//! safe here: keys number in the hundreds, not in the 2^32 where collisions begin to matter.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+
+use super::material::KeyError;
+use crate::secret::{MasterKey, Secret, random_bytes};
+
+fn key(master: &MasterKey) -> Result<LessSafeKey, KeyError> {
+    let bytes = master.derive("seal:signing-key");
+    Ok(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes.expose())?))
+}
+
+/// Seals `plain` for the row that `context` identifies.
+pub fn seal(
+    master: &MasterKey,
+    context: &str,
+    plain: &Secret<Vec<u8>>,
+) -> Result<Vec<u8>, KeyError> {
+    let nonce = random_bytes::<NONCE_LEN>();
+    let mut sealed = plain.expose().clone();
+    key(master)?.seal_in_place_append_tag(
+        Nonce::assume_unique_for_key(nonce),
+        Aad::from(context),
+        &mut sealed,
+    )?;
+    Ok([nonce.as_slice(), &sealed].concat())
+}
+
+/// Opens what [`seal`] made; fails for another master key, another context, or a changed byte.
+pub fn open(master: &MasterKey, context: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, KeyError> {
+    let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN).ok_or(KeyError)?;
+    let mut buffer = ciphertext.to_vec();
+    let nonce = Nonce::try_assume_unique_for_key(nonce)?;
+    let length = key(master)?.open_in_place(nonce, Aad::from(context), &mut buffer)?.len();
+    buffer.truncate(length);
+    Ok(Secret::new(buffer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_key_opens_only_as_itself() {
+        let master = MasterKey::new([1; 32]);
+        let plain = Secret::new(b"private".to_vec());
+        let sealed = seal(&master, "row a", &plain).unwrap();
+        assert_eq!(open(&master, "row a", &sealed).unwrap().expose(), plain.expose());
+        assert!(open(&master, "row b", &sealed).is_err());
+        assert!(open(&MasterKey::new([2; 32]), "row a", &sealed).is_err());
+        for at in 0..sealed.len() {
+            let mut broken = sealed.clone();
+            broken[at] ^= 1;
+            assert!(open(&master, "row a", &broken).is_err(), "byte {at}");
+        }
+        assert!(open(&master, "row a", &sealed[..11]).is_err());
+    }
+}
