@@ -92,9 +92,14 @@ impl Db {
         self.writer.begin_with_options(options).await
     }
 
+    /// The dialect, for a statement of our own.
+    pub fn backend(&self) -> DatabaseBackend {
+        self.writer.get_database_backend()
+    }
+
     /// Whether this is PostgreSQL; else it is SQLite.
     pub fn is_postgres(&self) -> bool {
-        self.writer.get_database_backend() == DatabaseBackend::Postgres
+        self.backend() == DatabaseBackend::Postgres
     }
 
     /// Applies what is missing of the schema. Several replicas may call it at once: they take turns.

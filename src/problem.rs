@@ -286,8 +286,6 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// Seconds after which the same request will get through; for 429 and 503.
     pub retry_after: Option<u32>,
-    /// Whether the client showed a token: decides on `error=` in `WWW-Authenticate` (RFC 6750 §3.1).
-    pub token_shown: bool,
     /// What went wrong inside; logged once, never sent.
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -300,7 +298,6 @@ impl Problem {
             detail: None,
             errors: Vec::new(),
             retry_after: None,
-            token_shown: true,
             source: None,
         }
     }
@@ -331,10 +328,6 @@ impl Problem {
         Self { errors, ..Self::new(Code::ValidationFailed) }
     }
 
-    /// No token was sent where one is needed.
-    pub fn no_token() -> Self {
-        Self { token_shown: false, ..Self::new(Code::InvalidToken) }
-    }
 }
 
 impl From<Code> for Problem {

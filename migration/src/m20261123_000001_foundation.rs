@@ -96,6 +96,8 @@ const UP: &[&str] = &[
         created_at BIGINT NOT NULL
     )",
     "CREATE INDEX email_changes_user_idx ON email_changes (user_id)",
+    // What an unknown address's recovery writes, so that it costs what a known one's costs.
+    "CREATE TABLE decoys (slot INTEGER PRIMARY KEY, touched_at BIGINT NOT NULL)",
     "CREATE TABLE token_store (
         key TEXT PRIMARY KEY,
         owner TEXT NOT NULL DEFAULT '',
@@ -106,7 +108,11 @@ const UP: &[&str] = &[
     "CREATE INDEX token_store_expires_idx ON token_store (expires_at)",
 ];
 
+/// Rows that decoy writes are spread over, so that they do not wait for each other's locks.
+const DECOYS: u8 = 64;
+
 const DOWN: &[&str] = &[
+    "decoys",
     "token_store",
     "email_changes",
     "ended_sessions",
@@ -127,6 +133,10 @@ impl MigrationTrait for Migration {
         };
         for statement in UP {
             let sql = statement.replace("{uuid}", uuid).replace("{bytes}", bytes);
+            manager.get_connection().execute_unprepared(&sql).await?;
+        }
+        for slot in 0..DECOYS {
+            let sql = format!("INSERT INTO decoys (slot, touched_at) VALUES ({slot}, 0)");
             manager.get_connection().execute_unprepared(&sql).await?;
         }
         Ok(())

@@ -1,0 +1,185 @@
+//! [`Standing`]: what a person is at this moment, in the one SELECT that every check makes.
+//!
+//! Status, epoch, endings and membership are read together (architecture §1.6): a lost or restored token store can never
+//! bring an ended session back, and a change of role is seen at the next look.
+
+use sea_orm::{DbErr, FromQueryResult, Statement, Value};
+use uuid::Uuid;
+
+use crate::clock::UnixMillis;
+use crate::database::Db;
+use crate::secret::Secret;
+use crate::tenancy::Role;
+
+/// A person, and the team and project their session is in.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The person.
+    pub id: Uuid,
+    /// The address as typed.
+    pub email: String,
+    /// The address as compared.
+    pub email_normal: String,
+    /// What the person is called.
+    pub name: String,
+    /// The PHC string.
+    pub password_hash: Secret<String>,
+    /// Counts changes of the password.
+    pub password_version: i32,
+    /// What a live session's epoch has to be.
+    pub session_epoch: i32,
+    /// Whether the account may be used.
+    pub status: Status,
+    /// When the address was proven.
+    pub verified_at: Option<UnixMillis>,
+    /// When the account was made.
+    pub created_at: UnixMillis,
+    /// None before the address is proven.
+    pub membership: Option<Membership>,
+    /// Whether the session that was asked about was ended alone.
+    pub session: SessionRow,
+}
+
+/// A membership with the names that go with it.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// The team.
+    pub team_id: Uuid,
+    /// Its name.
+    pub team_name: String,
+    /// What the person is in it.
+    pub role: Role,
+    /// The membership's epoch.
+    pub epoch: i32,
+    /// The project; none where the team has none.
+    pub project: Option<(Uuid, String)>,
+}
+
+/// Whether an account may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It may.
+    Active,
+    /// The operator says no.
+    Disabled,
+}
+
+/// What `ended_sessions` says of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionRow {
+    /// Nothing: the token store decides.
+    Absent,
+    /// It ended, whatever the token store says.
+    Ended,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    id: Uuid,
+    email: String,
+    email_normal: String,
+    name: String,
+    password_hash: String,
+    password_version: i32,
+    session_epoch: i32,
+    status: String,
+    verified_at: Option<i64>,
+    created_at: i64,
+    team_id: Option<Uuid>,
+    team_name: Option<String>,
+    role: Option<String>,
+    membership_epoch: Option<i32>,
+    project_id: Option<Uuid>,
+    project_name: Option<String>,
+    ended: i64,
+}
+
+/// `$1` the session, `$2` and `$3` the team and project it is in, `$4` the person. Where the membership is gone, the
+/// person's oldest takes its place.
+macro_rules! select {
+    ($filter:literal) => {
+        concat!(
+            "SELECT u.id, u.email, u.email_normal, u.name, u.password_hash, u.password_version, u.session_epoch, \
+             u.status, u.verified_at, u.created_at, m.team_id, t.name AS team_name, m.role, \
+             m.epoch AS membership_epoch, p.id AS project_id, p.name AS project_name, \
+             (SELECT COUNT(*) FROM ended_sessions e WHERE e.sid = $1) AS ended \
+             FROM users u \
+             LEFT JOIN memberships m ON m.id = (SELECT x.id FROM memberships x WHERE x.user_id = u.id \
+                 ORDER BY CASE WHEN x.team_id = $2 THEN 0 ELSE 1 END, x.created_at, x.id LIMIT 1) \
+             LEFT JOIN teams t ON t.id = m.team_id \
+             LEFT JOIN projects p ON p.id = (SELECT y.id FROM projects y WHERE y.team_id = m.team_id \
+                 ORDER BY CASE WHEN y.id = $3 THEN 0 ELSE 1 END, y.created_at, y.id LIMIT 1) \
+             WHERE ",
+            $filter
+        )
+    };
+}
+
+/// Which session is asked about, and where it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place<'a> {
+    /// The session; empty where there is none yet.
+    pub sid: &'a str,
+    /// Its team.
+    pub team: Option<Uuid>,
+    /// Its project.
+    pub project: Option<Uuid>,
+}
+
+impl Standing {
+    /// The person with this id.
+    pub async fn by_id(db: &Db, id: Uuid, place: Place<'_>) -> Result<Option<Self>, DbErr> {
+        read(db, select!("u.id = $4"), place, id.into()).await
+    }
+
+    /// The person with this address, in its normal form.
+    pub async fn by_email(db: &Db, normal: &str) -> Result<Option<Self>, DbErr> {
+        read(db, select!("u.email_normal = $4"), Place::default(), normal.into()).await
+    }
+
+    /// Whether the address is proven.
+    pub fn is_verified(&self) -> bool {
+        self.verified_at.is_some()
+    }
+}
+
+async fn read(
+    db: &Db,
+    sql: &'static str,
+    place: Place<'_>,
+    who: Value,
+) -> Result<Option<Standing>, DbErr> {
+    let values = [place.sid.into(), place.team.into(), place.project.into(), who];
+    let statement = Statement::from_sql_and_values(db.backend(), sql, values);
+    Ok(Row::find_by_statement(statement).one(db.reader()).await?.map(Standing::from))
+}
+
+impl From<Row> for Standing {
+    fn from(row: Row) -> Self {
+        let membership = match (row.team_id, row.role.as_deref().and_then(Role::from_name)) {
+            (Some(team_id), Some(role)) => Some(Membership {
+                team_id,
+                team_name: row.team_name.unwrap_or_default(),
+                role,
+                epoch: row.membership_epoch.unwrap_or_default(),
+                project: row.project_id.zip(row.project_name),
+            }),
+            _ => None,
+        };
+        Self {
+            id: row.id,
+            email: row.email,
+            email_normal: row.email_normal,
+            name: row.name,
+            password_hash: Secret::new(row.password_hash),
+            password_version: row.password_version,
+            session_epoch: row.session_epoch,
+            // Anything but `active` is closed: a status that a newer release writes is no open door here.
+            status: if row.status == "active" { Status::Active } else { Status::Disabled },
+            verified_at: row.verified_at,
+            created_at: row.created_at,
+            membership,
+            session: if row.ended == 0 { SessionRow::Absent } else { SessionRow::Ended },
+        }
+    }
+}

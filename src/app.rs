@@ -1,0 +1,118 @@
+//! [`App`]: what an endpoint may touch. Built by `daemon.rs`, shared by reference, the same for every request.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64};
+
+use tokio::sync::Semaphore;
+
+use crate::actor::Pool;
+use crate::captcha::Altcha;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::database::Db;
+use crate::limits::{Budgets, Limiter};
+use crate::mail::Mailbox;
+use crate::password::Policy;
+use crate::session::check::Check;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::token::KeyRing;
+use crate::{captcha, limits, mail, password, registration, session};
+
+/// Everything an endpoint needs.
+#[derive(Debug)]
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// Users, teams, mail, endings.
+    pub db: Db,
+    /// Sessions and one-time tokens.
+    pub store: Store,
+    /// The signing keys.
+    pub keys: KeyRing,
+    /// Where work is asked for.
+    pub pools: Pools,
+    /// The local check by address.
+    pub limiter: Limiter,
+    /// Names of the shared budgets.
+    pub budgets: Budgets,
+    /// What a password has to be.
+    pub policy: Policy,
+    /// The built-in captcha; none where another provider or none is configured.
+    pub altcha: Option<Altcha>,
+    /// The built-in mailbox; none where there is SMTP.
+    pub mailbox: Option<Arc<Mailbox>>,
+    /// The present.
+    pub clock: Clock,
+    /// The instruments.
+    pub metrics: Arc<Metrics>,
+    /// Who is being served, and whether more may come.
+    pub gate: Gate,
+}
+
+/// The pools, one a room.
+#[derive(Clone, Debug)]
+pub struct Pools {
+    /// argon2: bounds CPU and memory.
+    pub password: Pool<password::Message>,
+    /// Opens, rotates and ends sessions.
+    pub session: Pool<session::Message>,
+    /// Changes people.
+    pub registration: Pool<registration::Message>,
+    /// Checks captchas.
+    pub captcha: Pool<captcha::Message>,
+    /// Sends mail.
+    pub mailer: Pool<mail::Message>,
+    /// Spends shared budgets, sweeps.
+    pub limits: Pool<limits::Message>,
+}
+
+impl Pools {
+    /// Workers that crashed since the start, over all pools.
+    pub fn worker_crashes(&self) -> u64 {
+        self.password.crashes()
+            + self.session.crashes()
+            + self.registration.crashes()
+            + self.captcha.crashes()
+            + self.mailer.crashes()
+            + self.limits.crashes()
+    }
+}
+
+/// Admission of requests, and readiness.
+#[derive(Debug)]
+pub struct Gate {
+    /// Permits of requests in work.
+    pub in_flight: Arc<Semaphore>,
+    /// Permits that refreshes have to themselves, so that a storm of log-ins never signs everybody out.
+    pub refreshes: Arc<Semaphore>,
+    /// Whether the daemon is about to stop.
+    pub draining: AtomicBool,
+    /// When an untrusted forwarded header was last told of, in Unix milliseconds.
+    pub forwarded_warned_at: AtomicI64,
+}
+
+impl Gate {
+    /// A gate for `max_in_flight` requests; a quarter of as many refreshes have permits of their own.
+    pub fn new(max_in_flight: usize) -> Self {
+        Self {
+            in_flight: Arc::new(Semaphore::new(max_in_flight)),
+            refreshes: Arc::new(Semaphore::new((max_in_flight / 4).max(1))),
+            draining: AtomicBool::new(false),
+            forwarded_warned_at: AtomicI64::new(i64::MIN),
+        }
+    }
+}
+
+impl App {
+    /// The check of a userToken, with what it stands on.
+    pub fn check(&self) -> Check<'_> {
+        Check {
+            keys: &self.keys,
+            issuer: &self.config.tokens.issuer,
+            store: &self.store,
+            db: &self.db,
+            clock: &self.clock,
+        }
+    }
+}

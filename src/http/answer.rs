@@ -1,0 +1,154 @@
+//! Writing an answer: JSON, pages, problems, and the headers that every one of them carries.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Response, StatusCode};
+use serde::Serialize;
+use serde_json::json;
+
+use super::cx::{Cx, Transport};
+use crate::problem::{Code, Problem};
+
+/// What a handler gives back.
+pub type Answer = Response<Full<Bytes>>;
+
+const API_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// Pages load from ourselves alone, and post to ourselves alone.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
+     form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+);
+
+/// 200 with JSON.
+pub fn json(value: &impl Serialize) -> Answer {
+    status_json(StatusCode::OK, value)
+}
+
+/// Any status with JSON.
+pub fn status_json(status: StatusCode, value: &impl Serialize) -> Answer {
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    with_type(status, HeaderValue::from_static("application/json"), body)
+}
+
+/// 204.
+pub fn no_content() -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer
+}
+
+/// A page of ours, never to be kept: its address carries a token.
+pub fn page(status: StatusCode, html: String) -> Answer {
+    let mut answer =
+        with_type(status, HeaderValue::from_static("text/html; charset=utf-8"), html.into_bytes());
+    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    answer
+}
+
+/// Text or an asset, of a type that is told.
+pub fn with_type(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    answer
+}
+
+/// 303 to a path of ours.
+pub fn see_other(location: &str) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::SEE_OTHER;
+    if let Ok(location) = HeaderValue::from_str(location) {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
+}
+
+/// Lets caches keep an answer: for what is public and changes seldom.
+pub fn cacheable(mut answer: Answer, seconds: u32) -> Answer {
+    if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
+        answer.headers_mut().insert(header::CACHE_CONTROL, value);
+    }
+    answer
+}
+
+/// A problem as `application/problem+json` (RFC 9457).
+pub fn problem(problem: &Problem, cx: &Cx, public_url: &str, token_shown: TokenShown) -> Answer {
+    let code = problem.code;
+    let mut body = json!({
+        "type": format!("{public_url}/problems/{}", code.name()),
+        "title": code.title(),
+        "status": code.status().as_u16(),
+        "detail": problem.detail.as_deref().unwrap_or_else(|| code.advice()),
+        "code": code.name(),
+        "traceId": cx.trace_id,
+    });
+    if code == Code::ValidationFailed {
+        body["errors"] = problem
+            .errors
+            .iter()
+            .map(|error| json!({ "pointer": error.pointer, "code": error.code, "detail": error.detail }))
+            .collect();
+    }
+    let body = serde_json::to_vec(&body).unwrap_or_default();
+    let kind = HeaderValue::from_static("application/problem+json");
+    let mut answer = with_type(code.status(), kind, body);
+    let headers = answer.headers_mut();
+    if let Some(seconds) = problem.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if code.status() == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, challenge(code, token_shown));
+    }
+    answer
+}
+
+/// Whether the client showed a Bearer token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenShown {
+    /// It did.
+    Yes,
+    /// It did not: RFC 6750 §3.1 wants no `error` then.
+    No,
+}
+
+fn challenge(code: Code, token_shown: TokenShown) -> HeaderValue {
+    let about_token = matches!(code, Code::InvalidToken | Code::RefreshReused);
+    if about_token && token_shown == TokenShown::Yes {
+        HeaderValue::from_static("Bearer realm=\"latchkey\", error=\"invalid_token\"")
+    } else {
+        HeaderValue::from_static("Bearer realm=\"latchkey\"")
+    }
+}
+
+/// The headers of every answer, where the handler did not set its own.
+pub fn harden(headers: &mut HeaderMap, cx: &Cx) {
+    let mut default = |name: HeaderName, value: HeaderValue| {
+        headers.entry(name).or_insert(value);
+    };
+    default(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    default(header::CONTENT_SECURITY_POLICY, API_POLICY);
+    default(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    default(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
+    default(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if cx.transport == Transport::Tls {
+        default(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=63072000; includeSubDomains"),
+        );
+    }
+    if let Ok(id) = HeaderValue::from_str(&cx.request_id) {
+        default(HeaderName::from_static("x-request-id"), id);
+    }
+    if let Some(rate) = &cx.rate {
+        for (name, value) in [("ratelimit", rate.limit()), ("ratelimit-policy", rate.policy())] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                default(HeaderName::from_static(name), value);
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! [`Cx`]: what is known of a request before its handler runs, made once.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hyper::header::{HeaderMap, HeaderName, USER_AGENT};
+use ipnet::IpNet;
+use tokio::time::Instant;
+
+use crate::limits::Headers as RateHeaders;
+use crate::secret::{random_bytes, random_id};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// A user agent is kept with its session for people to read: a line is enough.
+const USER_AGENT_BYTES_MAX: usize = 200;
+/// Addresses in `X-Forwarded-For` that are looked at: no honest chain of proxies is longer.
+const FORWARDED_MAX: usize = 32;
+
+/// The context of one request.
+#[derive(Clone, Debug)]
+pub struct Cx {
+    /// Ours, in `X-Request-Id` and in every log line.
+    pub request_id: String,
+    /// 32 hexadecimal digits (W3C Trace Context §3.2.2.3): a trusted proxy's, or new.
+    pub trace_id: String,
+    /// `traceparent` as what follows from this request carries it.
+    pub traceparent: String,
+    /// Who asks: the peer, or what a trusted proxy says.
+    pub client: IpAddr,
+    /// Whether the connection to the client is TLS, ours or a trusted proxy's.
+    pub transport: Transport,
+    /// What the client calls itself, cut.
+    pub user_agent: String,
+    /// `Accept-Language`, for mails.
+    pub accept_language: String,
+    /// When the answer has to be there.
+    pub deadline: Instant,
+    /// What the address limits said, for the `RateLimit` headers.
+    pub rate: Option<RateHeaders>,
+}
+
+/// How the client reached us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// In clear.
+    Plain,
+    /// TLS.
+    Tls,
+}
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// TLS of ours or not.
+    pub transport: Transport,
+}
+
+/// Whether forwarded headers came from somebody who may set them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarded {
+    /// There were none, or they were a trusted proxy's.
+    Fine,
+    /// They came from elsewhere and were ignored.
+    Untrusted,
+}
+
+impl Cx {
+    /// Reads the head of a request. Forwarded headers and `traceparent` count from `trusted` peers only.
+    pub fn new(
+        peer: Peer,
+        headers: &HeaderMap,
+        trusted: &[IpNet],
+        answer_within: Duration,
+    ) -> (Self, Forwarded) {
+        let address = peer.address.to_canonical();
+        let is_trusted = trusts(trusted, address);
+        let forwarded = headers.contains_key(FORWARDED_FOR);
+        let tls_at_proxy = is_trusted
+            && headers.get(FORWARDED_PROTO).is_some_and(|value| value.as_bytes() == b"https");
+        let parent = headers
+            .get(TRACEPARENT)
+            .filter(|_| is_trusted)
+            .and_then(|value| value.to_str().ok())
+            .and_then(trace_id);
+        let trace_id = parent.unwrap_or_else(|| hex(&random_bytes::<16>()));
+        let cx = Self {
+            request_id: random_id(),
+            traceparent: format!("00-{trace_id}-{}-01", hex(&random_bytes::<8>())),
+            trace_id,
+            client: if is_trusted { client(headers, trusted, address) } else { address },
+            transport: if tls_at_proxy { Transport::Tls } else { peer.transport },
+            user_agent: text(headers, &USER_AGENT, USER_AGENT_BYTES_MAX),
+            accept_language: text(headers, &hyper::header::ACCEPT_LANGUAGE, USER_AGENT_BYTES_MAX),
+            deadline: Instant::now() + answer_within,
+            rate: None,
+        };
+        let ignored = forwarded && !is_trusted;
+        (cx, if ignored { Forwarded::Untrusted } else { Forwarded::Fine })
+    }
+}
+
+fn trusts(trusted: &[IpNet], address: IpAddr) -> bool {
+    trusted.iter().any(|net| net.contains(&address))
+}
+
+/// Walks `X-Forwarded-For` from the right past trusted proxies: the first other address is the client. Anything that is
+/// no address means the peer itself, so that nobody gets out of a limit by garbage (ASVS 4.1.3).
+fn client(headers: &HeaderMap, trusted: &[IpNet], peer: IpAddr) -> IpAddr {
+    let mut client = peer;
+    let lines = headers.get_all(FORWARDED_FOR).iter().rev();
+    let mut seen = 0;
+    for line in lines {
+        let Ok(line) = line.to_str() else { return peer };
+        for entry in line.rsplit(',') {
+            let Ok(address) = entry.trim().parse::<IpAddr>() else { return peer };
+            seen += 1;
+            client = address.to_canonical();
+            if !trusts(trusted, client) || seen >= FORWARDED_MAX {
+                return client;
+            }
+        }
+    }
+    client
+}
+
+/// The trace id of a `traceparent` of version 00; none for anything else.
+fn trace_id(value: &str) -> Option<String> {
+    let mut parts = value.split('-');
+    let (version, trace, parent, flags) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let hexadecimal = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let sound = version == "00"
+        && parts.next().is_none()
+        && hexadecimal(trace, 32)
+        && hexadecimal(parent, 16)
+        && hexadecimal(flags, 2)
+        && trace.bytes().any(|b| b != b'0')
+        && parent.bytes().any(|b| b != b'0');
+    sound.then(|| trace.to_owned())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// A header's printable text, cut at a character; empty where there is none.
+fn text(headers: &HeaderMap, name: &HeaderName, bytes_max: usize) -> String {
+    let Some(Ok(value)) = headers.get(name).map(|value| value.to_str()) else {
+        return String::new();
+    };
+    value.chars().take(bytes_max).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cx(peer: &str, trusted: &[&str], headers: &[(&'static str, &str)]) -> (Cx, Forwarded) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
+        let peer = Peer { address: peer.parse().unwrap(), transport: Transport::Plain };
+        Cx::new(peer, &map, &trusted, Duration::from_secs(5))
+    }
+
+    fn client_of(peer: &str, trusted: &[&str], forwarded: &[&str]) -> String {
+        let headers: Vec<_> = forwarded.iter().map(|value| ("x-forwarded-for", *value)).collect();
+        cx(peer, trusted, &headers).0.client.to_string()
+    }
+
+    #[test]
+    fn forwarded_headers_count_from_trusted_proxies_only() {
+        assert_eq!(client_of("192.0.2.1", &[], &["198.51.100.7"]), "192.0.2.1");
+        assert_eq!(client_of("10.0.0.1", &["10.0.0.0/8"], &["198.51.100.7"]), "198.51.100.7");
+        let (_, forwarded) = cx("192.0.2.1", &[], &[("x-forwarded-for", "198.51.100.7")]);
+        assert_eq!(forwarded, Forwarded::Untrusted);
+    }
+
+    #[test]
+    fn the_chain_is_walked_from_the_right() {
+        let trusted = ["10.0.0.0/8"];
+        assert_eq!(client_of("10.0.0.1", &trusted, &["6.6.6.6, 198.51.100.7, 10.0.0.2"]), "198.51.100.7");
+        assert_eq!(client_of("10.0.0.1", &trusted, &["6.6.6.6", "198.51.100.7"]), "198.51.100.7");
+        assert_eq!(client_of("10.0.0.1", &trusted, &["10.0.0.9"]), "10.0.0.9");
+        assert_eq!(client_of("::ffff:10.0.0.1", &trusted, &["::ffff:198.51.100.7"]), "198.51.100.7");
+    }
+
+    #[test]
+    fn what_cannot_be_parsed_means_the_peer() {
+        for garbage in ["unknown", "198.51.100.7:80", "198.51.100.7,,", "", "[::1]"] {
+            assert_eq!(client_of("10.0.0.1", &["10.0.0.0/8"], &[garbage]), "10.0.0.1", "{garbage}");
+        }
+    }
+
+    #[test]
+    fn a_trace_goes_on_from_a_trusted_proxy_only() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let headers = [("traceparent", parent)];
+        let trusted = cx("10.0.0.1", &["10.0.0.0/8"], &headers).0;
+        assert_eq!(trusted.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert!(trusted.traceparent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+        assert_ne!(cx("192.0.2.1", &[], &headers).0.trace_id, trusted.trace_id);
+        for bad in ["", "00-0-0-0", "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"] {
+            assert_eq!(trace_id(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Reading a body: one JSON object, strictly.
+//!
+//! Two steps, so that each error gets its own status. [`Object::parse`] reads RFC 8259 and refuses what I-JSON (RFC 7493)
+//! refuses: duplicate members anywhere, trailing data, invalid UTF-8, lone surrogates; nesting is bounded by serde_json
+//! (128). That is a 400. Then a handler takes its members by [`Object::text`] and its kin, which collect every rule that
+//! is broken; that is one 422. Members nobody asks for are never looked at.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use zeroize::Zeroize as _;
+
+use crate::problem::{Code, FieldError, Problem};
+use crate::secret::Secret;
+
+/// A JSON value as far as our requests have any: what is nested is checked and forgotten.
+#[derive(Debug)]
+enum Value {
+    Text(String),
+    Other,
+}
+
+/// The members of a request's body, and the rules that they break so far.
+#[derive(Debug, Default)]
+pub struct Object {
+    members: BTreeMap<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Object {
+    /// Reads one object out of `bytes`.
+    ///
+    /// # Errors
+    /// [`Code::MalformedRequest`] for everything that is not one JSON object in UTF-8 without duplicate members.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
+        let malformed = |detail: &str| Problem::new(Code::MalformedRequest).detail(detail);
+        if bytes.is_empty() {
+            return Err(malformed("The body is empty; it has to be one JSON object."));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| malformed("The body is not UTF-8."))?;
+        let Root(members) = serde_json::from_str(text).map_err(|error| {
+            // serde_json's own words may quote the body: only the place is told.
+            malformed(&format!(
+                "The body is not one JSON object without duplicate members (line {}, column {}).",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        Ok(Self { members, errors: Vec::new() })
+    }
+
+    /// A required string; an empty one, with the error noted, when it is missing or of another type.
+    pub fn text(&mut self, name: &'static str) -> String {
+        match self.members.remove(name) {
+            Some(Value::Text(text)) => text,
+            Some(Value::Other) => {
+                self.reject(name, "type", "has to be a string");
+                String::new()
+            }
+            None => {
+                self.reject(name, "required", "is required");
+                String::new()
+            }
+        }
+    }
+
+    /// A string that may be missing or null.
+    pub fn optional_text(&mut self, name: &'static str) -> Option<String> {
+        self.members.contains_key(name).then(|| self.text(name))
+    }
+
+    /// A required secret.
+    pub fn secret(&mut self, name: &'static str) -> Secret<String> {
+        Secret::new(self.text(name))
+    }
+
+    /// Notes that a member breaks a rule; its first error is the one that counts.
+    pub fn reject(&mut self, name: &str, code: &'static str, rule: impl fmt::Display) {
+        let pointer = format!("/{name}");
+        if !self.errors.iter().any(|error| error.pointer == pointer) {
+            self.errors.push(FieldError { pointer, code, detail: format!("`{name}` {rule}.") });
+        }
+    }
+
+    /// Takes a parsed value, or notes why there is none.
+    pub fn check<T, E: Rule>(&mut self, name: &'static str, parsed: Result<T, E>) -> Option<T> {
+        parsed.map_err(|rule| self.reject(name, rule.code(), rule)).ok()
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// [`Code::ValidationFailed`] with every rule that was broken.
+    pub fn finish(&mut self) -> Result<(), Problem> {
+        if self.errors.is_empty() {
+            return Ok(());
+        }
+        Err(Problem::validation(std::mem::take(&mut self.errors)))
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        for value in self.members.values_mut() {
+            if let Value::Text(text) = value {
+                text.zeroize();
+            }
+        }
+    }
+}
+
+/// A rule of the contract §5 that a member can break. Its `Display` goes on from the member's name: "has to …".
+pub trait Rule: fmt::Display {
+    /// The rule's stable name.
+    fn code(&self) -> &'static str;
+}
+
+/// The root: an object, and nothing else.
+struct Root(BTreeMap<String, Value>);
+
+impl<'de> Deserialize<'de> for Root {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Root;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Root, A::Error> {
+                members(map).map(Root)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+                Ok(Value::Text(text.to_owned()))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
+                Ok(Value::Other)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
+                Ok(Value::Other)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
+                Ok(Value::Other)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
+                Ok(Value::Other)
+            }
+
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Other)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+                while seq.next_element::<Value>()?.is_some() {}
+                Ok(Value::Other)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
+                members(map).map(|_| Value::Other)
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+fn members<'de, A: MapAccess<'de>>(mut map: A) -> Result<BTreeMap<String, Value>, A::Error> {
+    let mut members = BTreeMap::new();
+    while let Some((name, value)) = map.next_entry::<String, Value>()? {
+        if members.insert(name, value).is_some() {
+            return Err(de::Error::custom("duplicate member"));
+        }
+    }
+    Ok(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn code(bytes: &[u8]) -> Option<Code> {
+        Object::parse(bytes).err().map(|problem| problem.code)
+    }
+
+    #[test]
+    fn one_object_is_read() {
+        let mut object = Object::parse(br#"{"email":"a@b.c","extra":{"deep":[1,null,true,1.5]}}"#).unwrap();
+        assert_eq!(object.text("email"), "a@b.c");
+        object.finish().unwrap();
+    }
+
+    #[test]
+    fn everything_else_is_malformed() {
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(5000), "]".repeat(5000));
+        let cases: [&[u8]; 14] = [
+            b"", b"null", b"[]", b"\"x\"", b"{", b"{}{}", b"{} x", br#"{"a":1,"a":2}"#,
+            br#"{"x":{"a":1,"a":2}}"#, br#"{"x":[{"a":1,"a":2}]}"#, b"{\"a\":\"\xff\"}",
+            b"{\"a\":\"\0\"}", br#"{"a":"\ud800"}"#, deep.as_bytes(),
+        ];
+        for bytes in cases {
+            assert_eq!(code(bytes), Some(Code::MalformedRequest), "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn every_broken_rule_is_told_at_once() {
+        let mut object = Object::parse(br#"{"email":1,"name":null}"#).unwrap();
+        let _ = (object.text("email"), object.text("password"), object.text("name"));
+        let problem = object.finish().unwrap_err();
+        let told: Vec<_> =
+            problem.errors.iter().map(|error| (error.pointer.as_str(), error.code)).collect();
+        assert_eq!(told, [("/email", "type"), ("/password", "required"), ("/name", "type")]);
+    }
+
+    #[test]
+    fn an_error_never_quotes_the_body() {
+        let problem = Object::parse(br#"{"password":"hunter2", oops}"#).unwrap_err();
+        assert!(!problem.detail.unwrap().contains("hunter2"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+            let _ = Object::parse(&bytes);
+        }
+
+        #[test]
+        fn any_text_comes_back_as_it_was_sent(text in any::<String>()) {
+            let body = serde_json::to_vec(&serde_json::json!({ "a": text })).unwrap();
+            prop_assert_eq!(Object::parse(&body).unwrap().text("a"), text);
+        }
+    }
+}

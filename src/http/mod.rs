@@ -1,0 +1,19 @@
+//! HTTP: the listener, the dispatch, the endpoints and the pages.
+//!
+//! A request walks `server` → `dispatch` → `router` → one file of `api/` or `pages/`, and back through `dispatch`, which is
+//! the one place that turns a problem into an answer. hyper is known here and nowhere else.
+
+pub mod admin;
+pub mod answer;
+pub mod api;
+pub mod cors;
+pub mod cx;
+pub mod dispatch;
+pub mod json;
+pub mod openapi;
+pub mod pages;
+pub mod request;
+pub mod router;
+pub mod server;
+pub mod tls;
+mod watch;

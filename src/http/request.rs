@@ -1,0 +1,163 @@
+//! [`Request`]: what a handler is given.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use hyper::header::{self, HeaderMap};
+use hyper::{Method, Uri};
+use percent_encoding::percent_decode_str;
+
+use super::cx::Cx;
+use super::json::Object;
+use crate::problem::{Code, Problem};
+use crate::registration::Origin;
+
+/// A request whose body has arrived.
+#[derive(Debug)]
+pub struct Request {
+    /// What is known of it.
+    pub cx: Cx,
+    /// How.
+    pub method: Method,
+    /// Where to.
+    pub uri: Uri,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, at most 16 KiB.
+    pub body: Bytes,
+    /// What the route's braces matched, not decoded.
+    pub params: Vec<(String, String)>,
+}
+
+impl Request {
+    /// A path parameter, percent-decoded once.
+    ///
+    /// # Errors
+    /// [`Code::MalformedRequest`] when it is not UTF-8.
+    pub fn param(&self, name: &str) -> Result<String, Problem> {
+        let raw = self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
+        decode(raw)
+    }
+
+    /// A query parameter, decoded as a form has it; the first one of that name.
+    pub fn query(&self, name: &str) -> Result<Option<String>, Problem> {
+        Ok(pairs(self.uri.query().unwrap_or_default())?
+            .into_iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value))
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Result<Object, Problem> {
+        media_type(&self.headers, "application/json")?;
+        Object::parse(&self.body)
+    }
+
+    /// The body as a form of one of our pages.
+    pub fn form(&self) -> Result<Vec<(String, String)>, Problem> {
+        media_type(&self.headers, "application/x-www-form-urlencoded")?;
+        let text = std::str::from_utf8(&self.body)
+            .map_err(|_| Problem::new(Code::MalformedRequest).detail("The body is not UTF-8."))?;
+        pairs(text)
+    }
+
+    /// Who asks.
+    pub fn client(&self) -> IpAddr {
+        self.cx.client
+    }
+
+    /// What a mail or a session keeps of this request.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            ip: self.cx.client.to_string(),
+            user_agent: self.cx.user_agent.clone(),
+            accept_language: self.cx.accept_language.clone(),
+            traceparent: self.cx.traceparent.clone(),
+        }
+    }
+
+    /// The Bearer token (RFC 6750 §2.1); none where no `Authorization` was sent.
+    ///
+    /// # Errors
+    /// [`Code::InvalidToken`] for another scheme or an empty token.
+    pub fn bearer(&self) -> Result<Option<&str>, Problem> {
+        let Some(value) = self.headers.get(header::AUTHORIZATION) else { return Ok(None) };
+        let token = value
+            .to_str()
+            .ok()
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim_matches(' '))
+            .filter(|token| !token.is_empty());
+        token.map(Some).ok_or_else(|| Code::InvalidToken.into())
+    }
+}
+
+fn decode(raw: &str) -> Result<String, Problem> {
+    percent_decode_str(raw)
+        .decode_utf8()
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| Problem::new(Code::MalformedRequest).detail("The path or query is not UTF-8."))
+}
+
+/// `application/x-www-form-urlencoded` (WHATWG URL §5.1), strictly UTF-8.
+fn pairs(text: &str) -> Result<Vec<(String, String)>, Problem> {
+    let part = |raw: &str| decode(&raw.replace('+', " "));
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((part(key)?, part(value)?))
+        })
+        .collect()
+}
+
+/// Refuses a body of another type, of another charset, or with a content coding.
+fn media_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+    let unsupported = || Problem::from(Code::UnsupportedMediaType);
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(unsupported());
+    }
+    let value = headers.get(header::CONTENT_TYPE).ok_or_else(unsupported)?;
+    let value = value.to_str().map_err(|_| unsupported())?;
+    let mut parts = value.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default();
+    let charset = parts.filter_map(|part| part.split_once('=')).find(|(name, _)| {
+        name.trim().eq_ignore_ascii_case("charset")
+    });
+    let is_utf8 = charset
+        .is_none_or(|(_, charset)| charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8"));
+    if media_type.eq_ignore_ascii_case(wanted) && is_utf8 { Ok(()) } else { Err(unsupported()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(value: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, value.parse().unwrap());
+        media_type(&headers, "application/json").is_ok()
+    }
+
+    #[test]
+    fn only_json_in_utf8_is_read() {
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=\"UTF-8\""] {
+            assert!(accepts(good), "{good}");
+        }
+        for bad in ["text/plain", "application/json-seq", "application/json; charset=latin1", "", "application/x-www-form-urlencoded"] {
+            assert!(!accepts(bad), "{bad}");
+        }
+        assert!(media_type(&HeaderMap::new(), "application/json").is_err());
+    }
+
+    #[test]
+    fn forms_are_decoded_once() {
+        assert_eq!(pairs("a=b+c%2B&d&=e").unwrap(), [
+            ("a".to_owned(), "b c+".to_owned()),
+            ("d".to_owned(), String::new()),
+            (String::new(), "e".to_owned()),
+        ]);
+        assert!(pairs("a=%ff").is_err());
+    }
+}

@@ -1,0 +1,290 @@
+//! The route table: one line an endpoint.
+//!
+//! What a request may be, who may ask, and what the endpoint says of itself (for `/openapi.json`) stand in one row; 404,
+//! 405, `Allow` and OPTIONS fall out of the table.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use hyper::Method;
+use matchit::Router as Matcher;
+
+use super::answer::Answer;
+use super::openapi::Operation;
+use super::request::Request;
+use super::{api, pages};
+use crate::app::App;
+use crate::problem::Problem;
+use crate::session::Caller;
+
+/// How long an answer may take once the request is there (security §3).
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// The mailbox's long-poll: 30 s and a little.
+const POLL_WITHIN: Duration = Duration::from_secs(35);
+
+/// A handler's future.
+pub type Handling<'a> = BoxFuture<'a, Result<Answer, Problem>>;
+
+/// A handler, by who may call it.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    /// Anybody.
+    Open(for<'a> fn(&'a App, &'a mut Request) -> Handling<'a>),
+    /// Whoever holds a good userToken.
+    User(for<'a> fn(&'a App, &'a mut Request, Caller) -> Handling<'a>),
+}
+
+/// What sets a route apart from plain reading or posting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Nothing.
+    Plain,
+    /// A GET that changes state: no HEAD, no prefetch (security §1.1).
+    ChangesState,
+    /// The same, and a browser's navigation to it is led to the page.
+    MailedLink,
+    /// May wait for something to happen.
+    LongPoll,
+    /// A refresh: has permits of its own.
+    Refresh,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy)]
+pub struct Route {
+    /// The method; a GET answers HEAD too, unless it changes state.
+    pub verb: Verb,
+    /// The path, as matchit and OpenAPI write it, and as `http.route` in spans and metrics.
+    pub path: &'static str,
+    /// What runs.
+    pub handler: Handler,
+    /// What sets it apart.
+    pub manner: Manner,
+    /// What it says of itself; none for what is no part of the API.
+    pub operation: Option<fn() -> Operation>,
+}
+
+/// The methods that routes have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// GET.
+    Get,
+    /// POST.
+    Post,
+    /// PATCH.
+    Patch,
+    /// DELETE.
+    Delete,
+}
+
+impl Verb {
+    /// As in the request line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+impl Route {
+    /// How long its answer may take.
+    pub fn answer_within(&self) -> Duration {
+        if self.manner == Manner::LongPoll { POLL_WITHIN } else { ANSWER_WITHIN }
+    }
+
+    /// Whether this route takes a request's method.
+    fn takes(&self, method: &Method) -> bool {
+        let head = *method == Method::HEAD
+            && self.verb == Verb::Get
+            && matches!(self.manner, Manner::Plain | Manner::LongPoll);
+        head || method.as_str() == self.verb.name()
+    }
+}
+
+macro_rules! route {
+    ($verb:ident $path:literal open $($module:ident)::+ $(, $manner:ident)?) => {
+        Route {
+            verb: Verb::$verb,
+            path: $path,
+            handler: Handler::Open(|app, request| Box::pin($($module)::+::handle(app, request))),
+            manner: route!(@manner $($manner)?),
+            operation: Some($($module)::+::operation),
+        }
+    };
+    ($verb:ident $path:literal user $($module:ident)::+ $(, $manner:ident)?) => {
+        Route {
+            verb: Verb::$verb,
+            path: $path,
+            handler: Handler::User(|app, request, caller| Box::pin($($module)::+::handle(app, request, caller))),
+            manner: route!(@manner $($manner)?),
+            operation: Some($($module)::+::operation),
+        }
+    };
+    ($verb:ident $path:literal page $handle:path $(, $manner:ident)?) => {
+        Route {
+            verb: Verb::$verb,
+            path: $path,
+            handler: Handler::Open(|app, request| Box::pin($handle(app, request))),
+            manner: route!(@manner $($manner)?),
+            operation: None,
+        }
+    };
+    (@manner) => { Manner::Plain };
+    (@manner $manner:ident) => { Manner::$manner };
+}
+
+/// Every route there is.
+pub const ROUTES: &[Route] = &[
+    route!(Post "/api/login" open api::session::login),
+    route!(Post "/api/register" open api::account::register),
+    route!(Get "/api/verify-email/{token}" open api::email::verify, MailedLink),
+    route!(Get "/api/resend-email-verification" user api::email::resend, ChangesState),
+    route!(Get "/api/refresh" open api::session::refresh, Refresh),
+    route!(Post "/api/forgot-passsword" open api::password::forgot),
+    route!(Post "/api/forgot-password" open api::password::forgot),
+    route!(Post "/api/reset-passsword" open api::password::reset),
+    route!(Post "/api/reset-password" open api::password::reset),
+    route!(Get "/api/exist-email/{email}" open api::email::exist),
+    route!(Post "/api/logout" user api::session::logout),
+    route!(Get "/api/sessions" user api::session::list),
+    route!(Delete "/api/sessions" user api::session::revoke_others),
+    route!(Delete "/api/sessions/{sid}" user api::session::revoke),
+    route!(Get "/api/me" user api::account::show),
+    route!(Patch "/api/me" user api::account::rename),
+    route!(Delete "/api/me" user api::account::delete),
+    route!(Post "/api/change-password" user api::password::change),
+    route!(Post "/api/change-email" user api::email::change),
+    route!(Get "/api/captcha" open api::meta::captcha),
+    route!(Get "/api/teams" user api::team::list),
+    route!(Get "/.well-known/jwks.json" open api::meta::jwks),
+    route!(Get "/.well-known/openid-configuration" open api::meta::discovery),
+    route!(Get "/openapi.json" open api::meta::document),
+    route!(Get "/" page pages::site::index),
+    route!(Get "/docs" page pages::site::docs),
+    route!(Get "/problems" page pages::site::problems),
+    route!(Get "/problems/{code}" page pages::site::problem),
+    route!(Get "/assets/{name}" page pages::site::asset),
+    route!(Get "/verify-email" page pages::verify_email::show),
+    route!(Post "/verify-email" page pages::verify_email::submit),
+    route!(Get "/reset-password" page pages::reset_password::show),
+    route!(Post "/reset-password" page pages::reset_password::submit),
+    route!(Get "/undo-email-change" page pages::undo_email_change::show),
+    route!(Post "/undo-email-change" page pages::undo_email_change::submit),
+    route!(Get "/dev/mailbox" page pages::mailbox::list),
+    route!(Get "/dev/mailbox/messages" page pages::mailbox::messages, LongPoll),
+    route!(Delete "/dev/mailbox/messages" page pages::mailbox::clear),
+    route!(Get "/dev/mailbox/{id}" page pages::mailbox::show),
+    route!(Get "/dev/mailbox/{id}/html" page pages::mailbox::html),
+];
+
+/// Finds the route of a request.
+pub struct Router {
+    matcher: Matcher<Vec<&'static Route>>,
+}
+
+/// What the table says to a request.
+pub enum Found {
+    /// This route, with its path parameters.
+    Route(&'static Route, Vec<(String, String)>),
+    /// The path is known, the method is not: these are.
+    Methods(String),
+    /// Nothing.
+    Nothing,
+}
+
+impl Router {
+    /// The router of [`ROUTES`].
+    ///
+    /// # Panics
+    /// When two routes contradict each other: a test makes the table once.
+    pub fn new() -> Self {
+        let mut paths: Vec<(&'static str, Vec<&'static Route>)> = Vec::new();
+        for route in ROUTES {
+            match paths.iter_mut().find(|(path, _)| *path == route.path) {
+                Some((_, routes)) => routes.push(route),
+                None => paths.push((route.path, vec![route])),
+            }
+        }
+        let mut matcher = Matcher::new();
+        for (path, routes) in paths {
+            matcher.insert(path, routes).expect("no two routes contradict each other");
+        }
+        Self { matcher }
+    }
+
+    /// Finds a route by method and raw path.
+    pub fn find(&self, method: &Method, path: &str) -> Found {
+        let Ok(matched) = self.matcher.at(path) else { return Found::Nothing };
+        if let Some(route) = matched.value.iter().find(|route| route.takes(method)) {
+            let params = matched.params.iter();
+            let params = params.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+            return Found::Route(route, params);
+        }
+        let mut allowed = vec!["OPTIONS"];
+        for method in [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE] {
+            if matched.value.iter().any(|route| route.takes(&method)) {
+                allowed.push(match method {
+                    Method::GET => "GET",
+                    Method::HEAD => "HEAD",
+                    Method::POST => "POST",
+                    Method::PATCH => "PATCH",
+                    _ => "DELETE",
+                });
+            }
+        }
+        Found::Methods(allowed.join(", "))
+    }
+}
+
+impl Default for Router {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Router {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Router").field("routes", &ROUTES.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(method: &str, path: &str) -> String {
+        match Router::new().find(&method.parse().unwrap(), path) {
+            Found::Route(route, params) => format!("{} {params:?}", route.path),
+            Found::Methods(allowed) => format!("405 {allowed}"),
+            Found::Nothing => "404".to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_route_is_found_by_its_own_path() {
+        for route in ROUTES {
+            let path = route.path.replace(['{', '}'], "");
+            assert!(find(route.verb.name(), &path).starts_with(route.path), "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn the_gets_that_change_state_have_no_head() {
+        for path in ["/api/verify-email/x", "/api/resend-email-verification", "/api/refresh"] {
+            assert_eq!(find("HEAD", path), "405 OPTIONS, GET", "{path}");
+        }
+        assert!(find("HEAD", "/api/me").starts_with("/api/me"));
+    }
+
+    #[test]
+    fn what_is_not_in_the_table_is_not_there() {
+        for path in ["/api/login/", "//api/login", "/api/Login", "/api/%6cogin", "/api", "/api/verify-email/", "/api/verify-email/a/b"] {
+            assert_eq!(find("GET", path), "404", "{path}");
+        }
+        assert_eq!(find("TRACE", "/api/login"), "405 OPTIONS, POST");
+        assert_eq!(find("get", "/api/login"), "405 OPTIONS, POST");
+    }
+}

@@ -1,0 +1,191 @@
+//! The listener: accepts, bounds, serves and drains connections.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::Answer;
+use super::cx::{Peer, Transport};
+use super::tls::Tls;
+use super::watch::{LOOK_EVERY, Watch, Watched};
+
+/// A header block, also the buffer of HTTP/1.1.
+const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Headers of a request.
+const HEADERS_MAX: usize = 64;
+/// Requests at once on one HTTP/2 connection.
+const HTTP_2_STREAMS_MAX: u32 = 100;
+/// Streams that a client opened and reset before we looked: beyond these the connection goes (rapid reset).
+const HTTP_2_PENDING_RESETS_MAX: usize = 20;
+/// A handshake.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// After an error of accept itself (descriptors used up): others need a moment to close theirs.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Something that answers requests.
+pub trait Service: Send + Sync + 'static {
+    /// Answers one.
+    fn call(
+        &self,
+        peer: Peer,
+        request: hyper::Request<Incoming>,
+    ) -> impl Future<Output = Answer> + Send;
+}
+
+impl Service for super::dispatch::Dispatcher {
+    async fn call(&self, peer: Peer, request: hyper::Request<Incoming>) -> Answer {
+        self.serve(peer, request).await
+    }
+}
+
+/// A bound listener.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    connections_max: usize,
+}
+
+impl Server {
+    /// Binds.
+    pub async fn bind(
+        address: SocketAddr,
+        tls: Option<Arc<Tls>>,
+        connections_max: usize,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self { listener, tls, connections_max })
+    }
+
+    /// Where it listens; tells the port when 0 was asked for.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` trips, then lets requests in work end, for `patience` at most.
+    pub async fn run<S: Service>(self, service: Arc<S>, stop: CancellationToken, patience: Duration) {
+        let graceful = GracefulShutdown::new();
+        let permits = Arc::new(Semaphore::new(self.connections_max));
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = self.accept(&permits) => accepted,
+            };
+            let Some((permit, stream, address)) = accepted else { continue };
+            let (service, tls, watcher) = (service.clone(), self.tls.clone(), graceful.watcher());
+            let connection = async move {
+                let _permit = permit;
+                connect(stream, address, tls, service, watcher).await;
+            };
+            #[expect(clippy::disallowed_methods, reason = "http/server.rs may spawn: bounded by permits")]
+            tokio::spawn(connection);
+        }
+        drop(self.listener);
+        if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
+            tracing::warn!("connections were cut: their requests did not end in time");
+        }
+    }
+
+    /// The next connection, once there is room for it; what the kernel's backlog cannot hold is refused by the kernel.
+    async fn accept(
+        &self,
+        permits: &Arc<Semaphore>,
+    ) -> Option<(tokio::sync::OwnedSemaphorePermit, TcpStream, SocketAddr)> {
+        let permit = permits.clone().acquire_owned().await.ok()?;
+        match self.listener.accept().await {
+            Ok((stream, address)) => Some((permit, stream, address)),
+            Err(error) => {
+                if !is_of_one_connection(&error) {
+                    tracing::error!(error = %error, "cannot accept connections");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Errors that concern the connection that came, not the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+async fn connect<S: Service>(
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    service: Arc<S>,
+    watcher: Watcher,
+) {
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        let peer = Peer { address: address.ip(), transport: Transport::Plain };
+        return serve(stream, peer, service, watcher).await;
+    };
+    let handshake = tls.acceptor().accept(stream);
+    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_WITHIN, handshake).await {
+        let peer = Peer { address: address.ip(), transport: Transport::Tls };
+        serve(stream, peer, service, watcher).await;
+    }
+}
+
+async fn serve<S: Service, I>(stream: I, peer: Peer, service: Arc<S>, watcher: Watcher)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let watch = Watch::new();
+    let io = TokioIo::new(Watched::new(stream, watch.clone()));
+    let in_work = watch.clone();
+    let handler = service_fn(move |request| {
+        let (service, work) = (service.clone(), in_work.begin());
+        async move {
+            let answer = service.call(peer, request).await;
+            drop(work);
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // Ours are stricter and tell an idle connection from a slow head: see watch.rs.
+        .header_read_timeout(None)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .half_close(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(HTTP_2_STREAMS_MAX)
+        .max_pending_accept_reset_streams(HTTP_2_PENDING_RESETS_MAX)
+        .max_header_list_size(u32::try_from(HEADER_BYTES_MAX).unwrap_or(u32::MAX))
+        .keep_alive_interval(Some(Duration::from_secs(20)))
+        .keep_alive_timeout(Duration::from_secs(10));
+    let connection = watcher.watch(builder.serve_connection(io, handler).into_owned());
+    let mut connection = std::pin::pin!(connection);
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            // What a client breaks off is no event of ours.
+            _ = connection.as_mut() => return,
+            _ = look.tick() => if watch.overdue() { return },
+        }
+    }
+}

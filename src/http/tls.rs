@@ -1,0 +1,84 @@
+//! TLS of our own: rustls with aws-lc, certificates read again when their files change.
+//!
+//! A pair that cannot be read leaves the old one in force and is told of once; nothing is ever served in clear instead.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::TlsFiles;
+
+/// Why a certificate cannot be served.
+type TlsError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The certificate of this moment.
+#[derive(Debug)]
+pub struct Tls {
+    files: TlsFiles,
+    current: ArcSwap<ServerConfig>,
+    /// When the files were last changed, as far as we have looked.
+    seen: std::sync::Mutex<Stamp>,
+}
+
+type Stamp = [Option<SystemTime>; 2];
+
+impl Tls {
+    /// Reads the files.
+    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
+        let stamp = stamp(&files);
+        let current = ArcSwap::from_pointee(read(&files)?);
+        Ok(Self { files, current, seen: std::sync::Mutex::new(stamp) })
+    }
+
+    /// What the next handshake uses.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.current.load_full())
+    }
+
+    /// Reads the files again if they changed.
+    pub fn reload(&self) {
+        let stamp = stamp(&self.files);
+        {
+            let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if *seen == stamp {
+                return;
+            }
+            *seen = stamp;
+        }
+        match read(&self.files) {
+            Ok(config) => {
+                self.current.store(Arc::new(config));
+                tracing::info!("TLS certificate reloaded");
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "TLS certificate not reloaded, the old one stays");
+            }
+        }
+    }
+}
+
+fn stamp(files: &TlsFiles) -> Stamp {
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    [changed(&files.cert), changed(&files.key)]
+}
+
+fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
+    let chain = CertificateDer::pem_file_iter(&files.cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| format!("{}: {error}", files.cert.display()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| format!("{}: {error}", files.key.display()))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}

@@ -1,0 +1,198 @@
+//! A connection's own timers.
+//!
+//! hyper's `header_read_timeout` also ends idle keep-alive connections, and its auto builder waits for ever for a first
+//! byte. So the timers are ours: a head has to be complete within 10 s of its first byte, and a connection may sit idle
+//! for 60 s. [`Watched`] sees the bytes, the service tells when a request begins and ends, [`Watch::overdue`] judges.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// A request's head, from its first byte to its last.
+pub const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// A connection without a request.
+pub const IDLE_WITHIN: Duration = Duration::from_secs(60);
+/// How often a connection is looked at: a limit is kept to within this much.
+pub const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The first bytes of HTTP/2 (RFC 9113 §3.4). Its heads are bounded by the idle limit: pings are no requests.
+const HTTP_2_PREFACE: &[u8] = b"PRI";
+
+/// What a connection is doing.
+#[derive(Debug)]
+pub struct Watch {
+    born: Instant,
+    requests: AtomicU32,
+    /// When the last request ended, or the connection began; milliseconds since `born`.
+    idle_since_ms: AtomicU64,
+    /// When the first byte of a head came; 0 when none is under way.
+    head_since_ms: AtomicU64,
+    /// Whether the first bytes were HTTP/2's: 0 not known, 1 no, 2 yes.
+    http_2: AtomicU32,
+}
+
+impl Watch {
+    /// A connection that begins now.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            born: Instant::now(),
+            requests: AtomicU32::new(0),
+            idle_since_ms: AtomicU64::new(0),
+            head_since_ms: AtomicU64::new(0),
+            http_2: AtomicU32::new(0),
+        })
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A request's head is complete; it is in work until the returned guard drops.
+    pub fn begin(self: &Arc<Self>) -> InWork {
+        self.requests.fetch_add(1, Ordering::AcqRel);
+        self.head_since_ms.store(0, Ordering::Release);
+        InWork(self.clone())
+    }
+
+    fn saw(&self, bytes: &[u8]) {
+        if self.http_2.load(Ordering::Acquire) == 0 {
+            let is_http_2 = bytes.starts_with(HTTP_2_PREFACE);
+            self.http_2.store(if is_http_2 { 2 } else { 1 }, Ordering::Release);
+        }
+        if self.requests.load(Ordering::Acquire) == 0 {
+            let now = self.now_ms().max(1);
+            let _ = self.head_since_ms.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
+        }
+    }
+
+    /// Whether a limit has passed.
+    pub fn overdue(&self) -> bool {
+        if self.requests.load(Ordering::Acquire) > 0 {
+            return false;
+        }
+        let now = self.now_ms();
+        let over = |since: u64, limit: Duration| {
+            u128::from(now.saturating_sub(since)) > limit.as_millis()
+        };
+        let head = self.head_since_ms.load(Ordering::Acquire);
+        let http_2 = self.http_2.load(Ordering::Acquire) == 2;
+        (!http_2 && head > 0 && over(head, HEAD_WITHIN))
+            || over(self.idle_since_ms.load(Ordering::Acquire), IDLE_WITHIN)
+    }
+}
+
+/// A request in work.
+#[derive(Debug)]
+pub struct InWork(Arc<Watch>);
+
+impl Drop for InWork {
+    fn drop(&mut self) {
+        self.0.idle_since_ms.store(self.0.now_ms(), Ordering::Release);
+        self.0.requests.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A stream whose incoming bytes are told to a [`Watch`].
+#[derive(Debug)]
+pub struct Watched<S> {
+    stream: S,
+    watch: Arc<Watch>,
+}
+
+impl<S> Watched<S> {
+    /// Watches `stream`.
+    pub fn new(stream: S, watch: Arc<Watch>) -> Self {
+        Self { stream, watch }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if let Some(bytes) = buf.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
+            self.watch.saw(bytes);
+        }
+        poll
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_ten_seconds_from_its_first_byte() {
+        let watch = Watch::new();
+        tokio::time::advance(Duration::from_secs(30)).await;
+        watch.saw(b"G");
+        tokio::time::advance(Duration::from_secs(9)).await;
+        watch.saw(b"E");
+        assert!(!watch.overdue());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(watch.overdue());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_may_be_idle_for_a_minute_between_requests() {
+        let watch = Watch::new();
+        watch.saw(b"GET / HTTP/1.1");
+        let work = watch.begin();
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert!(!watch.overdue(), "a request in work is not idle");
+        drop(work);
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert!(!watch.overdue());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(watch.overdue());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn http_2_is_bounded_by_idleness_alone() {
+        let watch = Watch::new();
+        watch.saw(b"PRI * HTTP/2.0");
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(!watch.overdue());
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert!(watch.overdue());
+    }
+}

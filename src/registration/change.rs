@@ -1,0 +1,235 @@
+//! Changing the address, the name, and leaving.
+
+use latchkey_entity::{email_change, user};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
+    QueryFilter as _, QuerySelect as _, SqlErr,
+};
+use uuid::Uuid;
+
+use super::flow::{self, Origin};
+use crate::account::EmailAddress;
+use crate::clock::UnixMillis;
+use crate::database::Db;
+use crate::mail::outbox::{self, NewMail};
+use crate::mail::{Kind, MailData};
+use crate::secret::uuid_v7;
+use crate::tenancy::teams::{self, Leaving};
+
+/// A change of address that somebody asks for.
+#[derive(Clone, Debug)]
+pub struct AddressChange {
+    /// Whose.
+    pub user_id: Uuid,
+    /// The new address.
+    pub email: EmailAddress,
+    /// From where.
+    pub origin: Origin,
+}
+
+/// What became of asking for another address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The mails are due.
+    Now,
+    /// It is the address of an account.
+    EmailTaken,
+    /// There is no such person any more.
+    Gone,
+}
+
+/// What became of confirming another address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// Done, for this person.
+    Now(Uuid),
+    /// Done before.
+    Already,
+    /// The address has got an account in the meantime.
+    EmailTaken,
+    /// The change was undone or replaced, or the person is gone.
+    Gone,
+}
+
+/// What became of undoing a change of address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// Done; the person has the old address, and no session.
+    Now,
+    /// It cannot be undone any more.
+    Gone,
+}
+
+/// What became of deleting a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// Done.
+    Now,
+    /// These teams have others and no other owner.
+    OwnsTeams(Vec<String>),
+}
+
+/// Asks for another address: a link to the new one, a notice with an undo to the old one if it was proven.
+pub(super) async fn ask(db: &Db, change: &AddressChange, now: UnixMillis) -> Result<Asked, DbErr> {
+    let tx = db.begin().await?;
+    let Some(person) = flow::locked(&tx, change.user_id).await? else { return Ok(Asked::Gone) };
+    let taken = user::Entity::find()
+        .filter(user::Column::EmailNormal.eq(change.email.normal()))
+        .one(&tx)
+        .await?;
+    if taken.is_some() {
+        return Ok(Asked::EmailTaken);
+    }
+    email_change::Entity::update_many()
+        .col_expr(email_change::Column::State, Expr::value("superseded"))
+        .filter(email_change::Column::UserId.eq(person.id))
+        .filter(email_change::Column::State.eq("pending"))
+        .exec(&tx)
+        .await?;
+    let row = email_change::ActiveModel {
+        id: Set(uuid_v7(now)),
+        user_id: Set(person.id),
+        old_email: Set(person.email.clone()),
+        new_email: Set(change.email.as_str().to_owned()),
+        state: Set("pending".to_owned()),
+        created_at: Set(now),
+    };
+    let change_id = row.id.clone().unwrap();
+    email_change::Entity::insert(row).exec_without_returning(&tx).await?;
+    let mail = |kind, recipient, name| NewMail {
+        user_id: person.id,
+        kind,
+        recipient,
+        data: MailData {
+            change_id: Some(change_id),
+            old_email: Some(person.email.clone()),
+            new_email: Some(change.email.as_str().to_owned()),
+            name,
+            ..change.origin.mail_data(now)
+        },
+        traceparent: &change.origin.traceparent,
+    };
+    outbox::enqueue(&tx, mail(Kind::ChangeEmail, change.email.as_str(), None), now).await?;
+    if person.verified_at.is_some() {
+        let name = Some(person.name.clone());
+        outbox::enqueue(&tx, mail(Kind::EmailChangeNotice, &person.email, name), now).await?;
+    }
+    tx.commit().await?;
+    Ok(Asked::Now)
+}
+
+pub(super) async fn confirm(db: &Db, id: Uuid, now: UnixMillis) -> Result<Confirmed, DbErr> {
+    let tx = db.begin().await?;
+    let Some(change) = locked(&tx, id).await? else { return Ok(Confirmed::Gone) };
+    match change.state.as_str() {
+        "pending" => {}
+        "done" => return Ok(Confirmed::Already),
+        _ => return Ok(Confirmed::Gone),
+    }
+    let Some(person) = flow::locked(&tx, change.user_id).await? else {
+        return Ok(Confirmed::Gone);
+    };
+    let Ok(email) = EmailAddress::parse(&change.new_email) else { return Ok(Confirmed::Gone) };
+    match set_address(&tx, person.id, &email, now).await {
+        Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+            return Ok(Confirmed::EmailTaken);
+        }
+        other => other?,
+    }
+    if person.verified_at.is_none() {
+        flow::prove(&tx, &person, now).await?;
+    }
+    set_state(&tx, id, "done").await?;
+    tx.commit().await?;
+    Ok(Confirmed::Now(person.id))
+}
+
+/// Takes a change back. Whoever asked for it held the password: every session ends.
+pub(super) async fn undo(db: &Db, id: Uuid, now: UnixMillis) -> Result<Undone, DbErr> {
+    let tx = db.begin().await?;
+    let Some(change) = locked(&tx, id).await? else { return Ok(Undone::Gone) };
+    let Some(person) = flow::locked(&tx, change.user_id).await? else { return Ok(Undone::Gone) };
+    match change.state.as_str() {
+        "pending" => {}
+        "done" if person.email == change.new_email => {
+            let Ok(email) = EmailAddress::parse(&change.old_email) else {
+                return Ok(Undone::Gone);
+            };
+            match set_address(&tx, person.id, &email, now).await {
+                Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+                    return Ok(Undone::Gone);
+                }
+                other => other?,
+            }
+        }
+        _ => return Ok(Undone::Gone),
+    }
+    user::Entity::update_many()
+        .col_expr(user::Column::SessionEpoch, Expr::col(user::Column::SessionEpoch).add(1))
+        .filter(user::Column::Id.eq(person.id))
+        .exec(&tx)
+        .await?;
+    set_state(&tx, id, "undone").await?;
+    tx.commit().await?;
+    Ok(Undone::Now)
+}
+
+pub(super) async fn rename(
+    db: &Db,
+    user_id: Uuid,
+    name: String,
+    now: UnixMillis,
+) -> Result<(), DbErr> {
+    user::Entity::update_many()
+        .col_expr(user::Column::Name, Expr::value(name))
+        .col_expr(user::Column::UpdatedAt, Expr::value(now))
+        .filter(user::Column::Id.eq(user_id))
+        .exec(db.writer())
+        .await?;
+    Ok(())
+}
+
+/// Deletes a person: rows that name them go with them (mail, memberships, endings, changes of address).
+pub(super) async fn delete(db: &Db, user_id: Uuid) -> Result<Deleted, DbErr> {
+    let tx = db.begin().await?;
+    if flow::locked(&tx, user_id).await?.is_none() {
+        return Ok(Deleted::Now);
+    }
+    match teams::leaving(&tx, user_id).await? {
+        Leaving::OwnedWithOthers(names) => return Ok(Deleted::OwnsTeams(names)),
+        Leaving::Alone(alone) => teams::delete(&tx, &alone).await?,
+    }
+    user::Entity::delete_by_id(user_id).exec(&tx).await?;
+    tx.commit().await?;
+    Ok(Deleted::Now)
+}
+
+async fn locked(tx: &DatabaseTransaction, id: Uuid) -> Result<Option<email_change::Model>, DbErr> {
+    email_change::Entity::find_by_id(id).lock_exclusive().one(tx).await
+}
+
+async fn set_address(
+    tx: &DatabaseTransaction,
+    user_id: Uuid,
+    email: &EmailAddress,
+    now: UnixMillis,
+) -> Result<(), DbErr> {
+    user::Entity::update_many()
+        .col_expr(user::Column::Email, Expr::value(email.as_str()))
+        .col_expr(user::Column::EmailNormal, Expr::value(email.normal()))
+        .col_expr(user::Column::UpdatedAt, Expr::value(now))
+        .filter(user::Column::Id.eq(user_id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+async fn set_state(tx: &DatabaseTransaction, id: Uuid, state: &str) -> Result<(), DbErr> {
+    email_change::Entity::update_many()
+        .col_expr(email_change::Column::State, Expr::value(state))
+        .filter(email_change::Column::Id.eq(id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}

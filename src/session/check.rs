@@ -1,0 +1,108 @@
+//! The check of a userToken: signature and claims, then the session, then the person.
+//!
+//! Pure work first, the token store second, the database last: a forged token costs no I/O, an ended session no query.
+//! A dependency in doubt is [`Refused::Unavailable`], never a "no".
+
+use uuid::Uuid;
+
+use crate::account::standing::{Place, SessionRow, Standing, Status};
+use crate::clock::Clock;
+use crate::database::Db;
+use crate::problem::{Code, Problem, Unavailable};
+use crate::store::{Session, Store};
+use crate::token::jwt::{self, Expiry};
+use crate::token::{KeyRing, UserClaims};
+
+/// Who asks, proven.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The session that the token is of.
+    pub session: Session,
+    /// The person, as of now.
+    pub standing: Standing,
+}
+
+/// Why a token opens nothing.
+#[derive(Debug)]
+pub enum Refused {
+    /// It is not good; clients learn no more.
+    Invalid,
+    /// Nobody can tell just now.
+    Unavailable(Unavailable),
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Invalid => Code::InvalidToken.into(),
+            Refused::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
+impl From<Unavailable> for Refused {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+impl From<sea_orm::DbErr> for Refused {
+    fn from(error: sea_orm::DbErr) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// What the check stands on.
+#[derive(Clone, Copy, Debug)]
+pub struct Check<'a> {
+    /// The keys.
+    pub keys: &'a KeyRing,
+    /// `iss` of our tokens.
+    pub issuer: &'a str,
+    /// Where sessions live.
+    pub store: &'a Store,
+    /// Where people and endings live.
+    pub db: &'a Db,
+    /// The present.
+    pub clock: &'a Clock,
+}
+
+impl Check<'_> {
+    /// Reads the claims of a userToken: pure.
+    pub fn claims(&self, token: &str, expiry: Expiry) -> Result<(Uuid, UserClaims), Refused> {
+        let now = self.clock.now_seconds();
+        let claims = jwt::verify_user(&self.keys.current(), token, self.issuer, now, expiry)
+            .map_err(|_| Refused::Invalid)?;
+        let user_id = claims.sub.parse().map_err(|_| Refused::Invalid)?;
+        Ok((user_id, claims))
+    }
+
+    /// The caller that a userToken proves. Any unexpired token of a live session is good.
+    pub async fn caller(&self, token: &str) -> Result<Caller, Refused> {
+        let (user_id, claims) = self.claims(token, Expiry::Enforced)?;
+        let session = self
+            .store
+            .session(user_id, &claims.sid, self.clock.now())
+            .await?
+            .ok_or(Refused::Invalid)?;
+        // Ahead of the store: it lost its last writes, this token's rotation among them.
+        if claims.generation > session.generation {
+            return Err(Refused::Invalid);
+        }
+        self.standing(session).await
+    }
+
+    /// The caller of a session that the store holds alive.
+    pub async fn standing(&self, session: Session) -> Result<Caller, Refused> {
+        let place =
+            Place { sid: &session.sid, team: session.team_id, project: session.project_id };
+        let standing = Standing::by_id(self.db, session.user_id, place).await?;
+        let alive = |standing: &Standing| {
+            standing.status == Status::Active
+                && standing.session == SessionRow::Absent
+                && standing.session_epoch == session.epoch
+        };
+        let standing = standing.filter(alive).ok_or(Refused::Invalid)?;
+        Ok(Caller { session, standing })
+    }
+}

@@ -1,0 +1,102 @@
+//! The tokens of a session: pure.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::account::standing::Standing;
+use crate::clock::{UnixMillis, millis};
+use crate::config;
+use crate::secret::random_id;
+use crate::store::Session;
+use crate::token::jwt::mint;
+use crate::token::{KeyError, KeySet, UserClaims, VaultClaims};
+
+/// Both tokens: what most endpoints answer with.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tokens {
+    /// Says who you are, in which session; for latchkey alone.
+    pub user_token: String,
+    /// Says what you may do, in which team and project; for the APIs that the team runs.
+    pub vault_token: String,
+}
+
+/// A new session of a person, as it is opened: by `amr` (RFC 8176), from `ip` with `user_agent`.
+pub fn new_session(
+    standing: &Standing,
+    sessions: &config::Sessions,
+    amr: &str,
+    ip: String,
+    user_agent: String,
+    now: UnixMillis,
+) -> Session {
+    let absolute_end = now + millis(sessions.absolute_ttl);
+    let membership = standing.membership.as_ref();
+    Session {
+        user_id: standing.id,
+        sid: random_id(),
+        jti: random_id(),
+        generation: 0,
+        previous_jti: None,
+        rotated_at: now,
+        epoch: standing.session_epoch,
+        team_id: membership.map(|membership| membership.team_id),
+        project_id: membership.and_then(|m| m.project.as_ref()).map(|(id, _)| *id),
+        created_at: now,
+        seen_at: now,
+        expires_at: absolute_end.min(now + millis(sessions.idle_ttl)),
+        absolute_end,
+        ip,
+        user_agent,
+        amr: vec![amr.to_owned()],
+    }
+}
+
+/// Mints both tokens of a session's current `jti`.
+pub fn tokens(
+    keys: &KeySet,
+    config: &config::Tokens,
+    session: &Session,
+    standing: &Standing,
+    now: UnixMillis,
+) -> Result<Tokens, KeyError> {
+    let iat = now.div_euclid(1000);
+    let seconds = |ttl: std::time::Duration| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX);
+    let user = UserClaims {
+        iss: config.issuer.clone(),
+        aud: config.issuer.clone(),
+        sub: standing.id.to_string(),
+        sid: session.sid.clone(),
+        jti: session.jti.clone(),
+        generation: session.generation,
+        iat,
+        nbf: iat,
+        exp: iat + seconds(config.user_ttl),
+        email: standing.email.clone(),
+        email_verified: standing.is_verified(),
+        name: standing.name.clone(),
+        amr: session.amr.clone(),
+        auth_time: session.created_at.div_euclid(1000),
+    };
+    // Before the address is proven a person is in no team, whatever rows there are.
+    let membership = standing.membership.as_ref().filter(|_| standing.is_verified());
+    let project = membership.and_then(|membership| membership.project.as_ref());
+    let vault = VaultClaims {
+        iss: config.issuer.clone(),
+        aud: config.audience.clone(),
+        sub: standing.id.to_string(),
+        client_id: "latchkey".to_owned(),
+        sid: session.sid.clone(),
+        jti: random_id(),
+        iat,
+        nbf: iat,
+        exp: iat + seconds(config.vault_ttl),
+        tid: membership.map(|membership| membership.team_id.to_string()),
+        role: membership.map(|membership| membership.role.name().to_owned()),
+        pid: project.map(|(id, _): &(Uuid, String)| id.to_string()),
+        scope: membership.map_or("", |membership| membership.role.scope()).to_owned(),
+        mep: membership.map(|membership| membership.epoch),
+    };
+    Ok(Tokens { user_token: mint(&keys.user, &user)?, vault_token: mint(&keys.vault, &vault)? })
+}

@@ -1,0 +1,141 @@
+//! What the session worker does, message by message.
+
+use latchkey_entity::{ended_session, user};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
+};
+use uuid::Uuid;
+
+use super::{Keeper, Outcome, RefreshRequest, Which};
+use crate::clock::UnixMillis;
+use crate::mail::outbox::{self, NewMail};
+use crate::mail::{Kind, MailData};
+use crate::problem::Unavailable;
+use crate::secret::random_id;
+use crate::store::{Refreshed, Session};
+
+/// Whether this call wrote the ending, or it had been written before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    New,
+    Known,
+}
+
+impl Keeper {
+    pub(super) async fn refresh(&self, refresh: &RefreshRequest) -> Result<Outcome, Unavailable> {
+        let step = refresh.as_store(random_id(), &self.sessions);
+        Ok(match self.store.refresh(&step, self.clock.now()).await? {
+            Refreshed::Rotated(session) | Refreshed::Current(session) => {
+                Outcome::Alive(Box::new(session))
+            }
+            Refreshed::Reused(session) => {
+                self.end_stolen(&session, refresh).await?;
+                Outcome::Reused
+            }
+            Refreshed::Ahead | Refreshed::Gone => Outcome::Gone,
+        })
+    }
+
+    /// Ends a session whose token was stolen: the ending and the mail in one transaction, then the store. The store keeps
+    /// a tombstone until then, so that a crash in between loses neither.
+    async fn end_stolen(
+        &self,
+        session: &Session,
+        refresh: &RefreshRequest,
+    ) -> Result<(), Unavailable> {
+        let now = self.clock.now();
+        let tx = self.db.begin().await?;
+        let ending =
+            write_ending(&tx, session.user_id, &session.sid, "reused", session.absolute_end, now).await?;
+        if ending == Ending::New
+            && let Some(person) = user::Entity::find_by_id(session.user_id).one(&tx).await?
+        {
+            let data = MailData {
+                at: now,
+                ip: refresh.ip.clone(),
+                user_agent: refresh.user_agent.clone(),
+                name: person.verified_at.map(|_| person.name.clone()),
+                ..MailData::for_language(&refresh.accept_language)
+            };
+            let mail = NewMail {
+                user_id: person.id,
+                kind: Kind::SessionReused,
+                recipient: &person.email,
+                data,
+                traceparent: &refresh.traceparent,
+            };
+            outbox::enqueue(&tx, mail, now).await?;
+        }
+        tx.commit().await?;
+        self.store.end_session(session.user_id, &session.sid).await
+    }
+
+    pub(super) async fn revoke(&self, user_id: Uuid, which: Which) -> Result<(), Unavailable> {
+        let now = self.clock.now();
+        match which {
+            Which::One { sid, reason, absolute_end } => {
+                write_ending(self.db.writer(), user_id, &sid, reason, absolute_end, now).await?;
+                // From here on it is ended, whatever the store does: its row is refused by the check.
+                if let Err(error) = self.store.end_session(user_id, &sid).await {
+                    tracing::warn!(error = %error, "an ended session stays in the token store until it expires");
+                }
+                Ok(())
+            }
+            Which::Others { keep } => {
+                let epoch = bump_epoch(&self.db, user_id, now).await?;
+                self.store.restamp_session(user_id, &keep, epoch, now).await?;
+                self.store.end_sessions(user_id, Some(&keep)).await.map(drop)
+            }
+        }
+    }
+}
+
+/// Raises a person's epoch: every session that is not stamped again is dead. Returns the new one.
+async fn bump_epoch(
+    db: &crate::database::Db,
+    user_id: Uuid,
+    now: UnixMillis,
+) -> Result<i32, DbErr> {
+    let tx = db.begin().await?;
+    user::Entity::update_many()
+        .col_expr(user::Column::SessionEpoch, Expr::col(user::Column::SessionEpoch).add(1))
+        .col_expr(user::Column::UpdatedAt, Expr::value(now))
+        .filter(user::Column::Id.eq(user_id))
+        .exec(&tx)
+        .await?;
+    let person = user::Entity::find_by_id(user_id).one(&tx).await?;
+    tx.commit().await?;
+    person.map(|person| person.session_epoch).ok_or(DbErr::RecordNotUpdated)
+}
+
+async fn write_ending<C: ConnectionTrait>(
+    connection: &C,
+    user_id: Uuid,
+    sid: &str,
+    reason: &str,
+    absolute_end: UnixMillis,
+    now: UnixMillis,
+) -> Result<Ending, DbErr> {
+    let row = ended_session::ActiveModel {
+        sid: Set(sid.to_owned()),
+        user_id: Set(user_id),
+        reason: Set(reason.to_owned()),
+        ended_at: Set(now),
+        expires_at: Set(absolute_end),
+    };
+    let written = ended_session::Entity::insert(row)
+        .on_conflict(OnConflict::column(ended_session::Column::Sid).do_nothing().to_owned())
+        .exec_without_returning(connection)
+        .await?;
+    Ok(if written == 1 { Ending::New } else { Ending::Known })
+}
+
+/// Forgets endings of sessions that would have ended anyway.
+pub async fn sweep_endings(db: &crate::database::Db, now: UnixMillis) -> Result<u64, DbErr> {
+    let swept = ended_session::Entity::delete_many()
+        .filter(ended_session::Column::ExpiresAt.lt(now))
+        .exec(db.writer())
+        .await?;
+    Ok(swept.rows_affected)
+}
