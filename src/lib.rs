@@ -4,3 +4,4 @@ pub mod config;
 pub mod database;
 pub mod problem;
 pub mod secret;
+pub mod store;
