@@ -46,6 +46,13 @@ async fn a_sweep_deletes_what_expired_an_hour_ago_in_batches() {
 }
 
 #[tokio::test]
+async fn the_same_history_gets_the_same_answers_from_two_stores() {
+    let ((one, _one_dir), (other, _other_dir)) = (sqlite().await, sqlite().await);
+    let seeds: Vec<u64> = (1..200_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+    suite::agree(&one, &other, &seeds).await;
+}
+
+#[tokio::test]
 async fn a_database_without_the_table_is_an_outage() {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/empty.db", dir.path().display());
