@@ -16,6 +16,7 @@ use latchkey::store::{
     Spend, Store, TokenKind,
 };
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
