@@ -3,6 +3,8 @@
 //! Needs `LATCHKEY_TEST_REDIS_URL` and `LATCHKEY_TEST_POSTGRES_URL` (a database that may be migrated), and `redis-server`
 //! on the path for the tests that stop one.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Stdio;
 use std::time::Duration;
@@ -99,10 +101,9 @@ impl Server {
         let Ok(mut stream) = tokio::net::TcpStream::connect(address).await else {
             return String::new();
         };
-        let mut request = format!("*{}\r\n", command.len());
-        for word in command {
-            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
+        let words: Vec<_> =
+            command.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        let request = format!("*{}\r\n{}", words.len(), words.concat());
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = vec![0; 4096];
         let read = stream.read(&mut answer).await.unwrap_or(0);
@@ -175,7 +176,7 @@ async fn a_key_of_the_wrong_type_is_an_outage() {
         jti: "jti-0",
         generation: 7,
         next_jti: "jti-1",
-        idle_ttl: Duration::from_secs(60),
+        idle_ttl: Duration::from_mins(1),
         grace: Duration::from_secs(30),
         ip: "",
         user_agent: "",
@@ -238,7 +239,7 @@ async fn a_refresh_that_a_stalled_server_runs_late_changes_nothing() {
         jti: "jti-0",
         generation: 7,
         next_jti: "jti-1",
-        idle_ttl: Duration::from_secs(60),
+        idle_ttl: Duration::from_mins(1),
         grace: Duration::from_secs(30),
         ip: "",
         user_agent: "",
