@@ -7,3 +7,4 @@ pub mod problem;
 pub mod secret;
 pub mod telemetry;
 pub mod token;
+pub mod store;

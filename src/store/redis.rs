@@ -1,0 +1,361 @@
+//! The store in Redis or Valkey: one multiplexed connection, one script an operation.
+//!
+//! A value of an unexpected type or shape is an outage. What a caller was not told is not done late either:
+//! `refresh.lua` compares the server's clock with a deadline, see [`Redis::deadline`].
+
+mod connection;
+mod scripts;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use self::connection::Link;
+use self::scripts::Scripts;
+use super::rules::{Gcra, Stored};
+use super::types::{Budget, OneTimeToken, PutToken, Refresh, Refreshed, Session, Spend, TokenKind};
+use super::{COLLECT_SLACK_MS, SESSIONS_PER_USER_MAX, keys, lost};
+use crate::clock::{UnixMillis, millis};
+use crate::problem::Unavailable;
+use crate::secret::{Secret, random_id};
+
+/// A hash as Redis answers it.
+type Fields = HashMap<String, String>;
+
+/// How late a refresh may run: a call's 250 ms, and what the reading of the server's clock is off by.
+const LATE_MS: i64 = 1_000;
+
+/// The value of [`Redis::server_ahead_ms`] before the server's clock was read.
+const UNKNOWN: i64 = i64::MIN;
+
+/// A connection and the scripts.
+#[derive(Clone)]
+pub struct Redis {
+    link: Arc<Link>,
+    scripts: Arc<Scripts>,
+    started: Instant,
+    /// The server's clock minus the milliseconds since `started`.
+    server_ahead_ms: Arc<AtomicI64>,
+}
+
+impl std::fmt::Debug for Redis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Redis")
+    }
+}
+
+impl Redis {
+    pub(super) fn connect(url: &Secret<String>) -> Result<Self, Unavailable> {
+        Ok(Self {
+            link: Arc::new(Link::open(url.expose()).map_err(lost)?),
+            scripts: Arc::default(),
+            started: Instant::now(),
+            server_ahead_ms: Arc::new(AtomicI64::new(UNKNOWN)),
+        })
+    }
+
+    pub(super) async fn open_session(
+        &self,
+        session: &Session,
+        now: UnixMillis,
+    ) -> Result<(), Unavailable> {
+        let user = session.user_id;
+        let mut call = self.scripts.open.prepare_invoke();
+        call.key(keys::session(user, &session.sid)).key(keys::sessions(user));
+        call.arg(now).arg(SESSIONS_PER_USER_MAX).arg(&session.sid).arg(keys::session_prefix(user));
+        call.arg(keep_ms(session.expires_at, now)).arg(session.seen_at);
+        for (name, value) in session_fields(session)? {
+            call.arg(name).arg(value);
+        }
+        self.link.invoke(&call).await.map_err(lost)
+    }
+
+    pub(super) async fn session(
+        &self,
+        user: Uuid,
+        sid: &str,
+        now: UnixMillis,
+    ) -> Result<Option<Session>, Unavailable> {
+        let mut get = redis::cmd("HGETALL");
+        get.arg(keys::session(user, sid));
+        let fields: Fields = self.link.query(&get).await.map_err(lost)?;
+        Ok(read_session(user, sid, &fields)?.and_then(|it| it.live(now)))
+    }
+
+    pub(super) async fn sessions(
+        &self,
+        user: Uuid,
+        now: UnixMillis,
+    ) -> Result<Vec<Session>, Unavailable> {
+        let mut call = self.scripts.list.key(keys::sessions(user));
+        call.arg(keys::session_prefix(user));
+        let all: Vec<(String, Fields)> = self.link.invoke(&call).await.map_err(lost)?;
+        let all = all.iter().map(|(sid, fields)| read_session(user, sid, fields));
+        let all = all.collect::<Result<Vec<_>, _>>()?;
+        Ok(all.into_iter().flatten().filter_map(|it| it.live(now)).collect())
+    }
+
+    pub(super) async fn refresh(
+        &self,
+        ask: &Refresh<'_>,
+        now: UnixMillis,
+    ) -> Result<Refreshed, Unavailable> {
+        let mut answer = self.ask_refresh(ask, now).await?;
+        if answer.0 == "late" {
+            // We are still waiting, so the call is not late: the server's clock has moved, and is known again by now.
+            answer = self.ask_refresh(ask, now).await?;
+        }
+        let (verdict, fields) = answer;
+        let session = || {
+            read_session(ask.user_id, ask.sid, &fields)?
+                .map(|it| it.session)
+                .ok_or_else(|| lost("a session has no fields"))
+        };
+        match verdict.as_str() {
+            "rotated" => session().map(Refreshed::Rotated),
+            "current" => session().map(Refreshed::Current),
+            "reused" => session().map(Refreshed::Reused),
+            "ahead" => Ok(Refreshed::Ahead),
+            "gone" => Ok(Refreshed::Gone),
+            _ => Err(lost("a refresh was not judged")),
+        }
+    }
+
+    async fn ask_refresh(
+        &self,
+        ask: &Refresh<'_>,
+        now: UnixMillis,
+    ) -> Result<(String, Fields), Unavailable> {
+        let mut call = self.scripts.refresh.prepare_invoke();
+        call.key(keys::session(ask.user_id, ask.sid)).key(keys::sessions(ask.user_id));
+        call.arg(now).arg(ask.sid).arg(ask.jti).arg(ask.generation).arg(ask.next_jti);
+        call.arg(now.saturating_add(millis(ask.idle_ttl))).arg(millis(ask.grace));
+        call.arg(ask.ip).arg(ask.user_agent).arg(COLLECT_SLACK_MS).arg(self.deadline());
+        let answer: (String, Fields, i64) = self.link.invoke(&call).await.map_err(lost)?;
+        self.server_ahead_ms.store(answer.2 - millis(self.started.elapsed()), Ordering::Relaxed);
+        Ok((answer.0, answer.1))
+    }
+
+    /// Until when, by the server's clock, a call of this moment may run; 0 while that clock is unknown.
+    ///
+    /// A server that stalls (stopped, swapping, failing over) runs what lies in its sockets when it wakes, long after
+    /// the callers were answered 503. A rotation nobody heard of would turn the next refresh into a theft.
+    fn deadline(&self) -> i64 {
+        match self.server_ahead_ms.load(Ordering::Relaxed) {
+            UNKNOWN => 0,
+            ahead => ahead.saturating_add(millis(self.started.elapsed())).saturating_add(LATE_MS),
+        }
+    }
+
+    pub(super) async fn end_session(&self, user: Uuid, sid: &str) -> Result<(), Unavailable> {
+        let mut call = self.scripts.end_one.prepare_invoke();
+        call.key(keys::session(user, sid)).key(keys::sessions(user)).arg(sid);
+        self.link.invoke(&call).await.map_err(lost)
+    }
+
+    pub(super) async fn end_sessions(
+        &self,
+        user: Uuid,
+        except: Option<&str>,
+    ) -> Result<u64, Unavailable> {
+        let mut call = self.scripts.end_all.key(keys::sessions(user));
+        call.arg(keys::session_prefix(user)).arg(except.unwrap_or_default());
+        self.link.invoke(&call).await.map_err(lost)
+    }
+
+    /// Changes fields of a live session; an empty value removes its field.
+    pub(super) async fn amend_session(
+        &self,
+        (user, sid): (Uuid, &str),
+        fields: &[(&str, String)],
+        now: UnixMillis,
+    ) -> Result<Option<Session>, Unavailable> {
+        let mut call = self.scripts.amend.key(keys::session(user, sid));
+        call.arg(now);
+        for (name, value) in fields {
+            call.arg(*name).arg(value);
+        }
+        let fields: Fields = self.link.invoke(&call).await.map_err(lost)?;
+        Ok(read_session(user, sid, &fields)?.map(|it| it.session))
+    }
+
+    pub(super) async fn put_token(
+        &self,
+        token: &OneTimeToken,
+        now: UnixMillis,
+    ) -> Result<PutToken, Unavailable> {
+        let keep = keep_ms(token.expires_at, now);
+        let row = token.row_id.simple().to_string();
+        let mut call = self.scripts.put_token.key(keys::token(token.user_id, token.kind));
+        call.arg(now).arg(&row).arg(keep);
+        call.arg("row_id").arg(&row).arg("digest").arg(&token.digest);
+        call.arg("stamp").arg(token.stamp).arg("expires_at").arg(token.expires_at);
+        if let Some(subject) = token.subject {
+            call.arg("subject").arg(subject.to_string());
+        }
+        match self.link.invoke::<String>(&call).await.map_err(lost)?.as_str() {
+            "superseded" => return Ok(PutToken::Superseded),
+            "stored" => {}
+            _ => return Err(lost("a token was not judged")),
+        }
+        // The index lies on another node of a cluster, so it comes second: until it is there the token is not found, and
+        // a retry writes both again.
+        let mut index = redis::cmd("SET");
+        index.arg(keys::token_index(&token.digest));
+        index.arg(keys::token_address(token.user_id, token.kind)).arg("PX").arg(keep);
+        self.link.query::<()>(&index).await.map_err(lost)?;
+        Ok(PutToken::Stored)
+    }
+
+    pub(super) async fn find_token(
+        &self,
+        digest: &str,
+    ) -> Result<Option<OneTimeToken>, Unavailable> {
+        let mut index = redis::cmd("GET");
+        index.arg(keys::token_index(digest));
+        let address: Option<String> = self.link.query(&index).await.map_err(lost)?;
+        let Some(address) = address else { return Ok(None) };
+        let (user, kind) =
+            keys::read_token_address(&address).ok_or_else(|| lost("an index leads nowhere"))?;
+        let mut get = redis::cmd("HGETALL");
+        get.arg(keys::token(user, kind));
+        let fields: Fields = self.link.query(&get).await.map_err(lost)?;
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(OneTimeToken {
+            kind,
+            user_id: user,
+            row_id: required(&fields, "row_id")?,
+            digest: required(&fields, "digest")?,
+            stamp: required(&fields, "stamp")?,
+            subject: optional(&fields, "subject")?,
+            expires_at: required(&fields, "expires_at")?,
+        }))
+    }
+
+    pub(super) async fn drop_token(
+        &self,
+        user: Uuid,
+        kind: TokenKind,
+        keep_row: Option<Uuid>,
+    ) -> Result<(), Unavailable> {
+        let mut call = self.scripts.drop_token.key(keys::token(user, kind));
+        call.arg(keep_row.map(|row| row.simple().to_string()).unwrap_or_default());
+        self.link.invoke(&call).await.map_err(lost)
+    }
+
+    pub(super) async fn spend_once(
+        &self,
+        key: &str,
+        expires_at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<Spend, Unavailable> {
+        let mut call = self.scripts.spend_once.key(keys::once(key));
+        call.arg(now).arg(expires_at).arg(keep_ms(expires_at, now)).arg(random_id());
+        match self.link.invoke::<String>(&call).await.map_err(lost)?.as_str() {
+            "first" => Ok(Spend::First),
+            "again" => Ok(Spend::Again),
+            _ => Err(lost("a spending was not judged")),
+        }
+    }
+
+    pub(super) async fn spend_budget(
+        &self,
+        key: &str,
+        gcra: Gcra,
+        now: UnixMillis,
+    ) -> Result<Budget, Unavailable> {
+        let mut call = self.scripts.spend_budget.key(keys::budget(key));
+        call.arg(now).arg(gcra.cost).arg(gcra.capacity).arg(COLLECT_SLACK_MS);
+        let after: String = self.link.invoke(&call).await.map_err(lost)?;
+        Ok(gcra.judge(after.parse().map_err(lost)?, now))
+    }
+
+    pub(super) async fn forget_user(&self, user: Uuid) -> Result<(), Unavailable> {
+        let mut call = self.scripts.forget.key(keys::sessions(user));
+        for kind in TokenKind::ALL {
+            call.key(keys::token(user, kind));
+        }
+        call.arg(keys::session_prefix(user));
+        self.link.invoke(&call).await.map_err(lost)
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), Unavailable> {
+        self.link.query(&redis::cmd("PING")).await.map_err(lost)
+    }
+
+    pub(super) async fn eviction_policy(&self) -> Result<Option<String>, Unavailable> {
+        self.link.eviction_policy().await.map_err(lost)
+    }
+}
+
+/// How long the server keeps an entry: relative, since its clock is not ours, and never shorter than it lives.
+fn keep_ms(expires_at: UnixMillis, now: UnixMillis) -> i64 {
+    expires_at.saturating_sub(now).clamp(0, i64::MAX / 4) + COLLECT_SLACK_MS
+}
+
+fn session_fields(session: &Session) -> Result<Vec<(&'static str, String)>, Unavailable> {
+    let mut fields = vec![
+        ("jti", session.jti.clone()),
+        ("generation", session.generation.to_string()),
+        ("rotated_at", session.rotated_at.to_string()),
+        ("epoch", session.epoch.to_string()),
+        ("created_at", session.created_at.to_string()),
+        ("seen_at", session.seen_at.to_string()),
+        ("expires_at", session.expires_at.to_string()),
+        ("absolute_end", session.absolute_end.to_string()),
+        ("ip", session.ip.clone()),
+        ("user_agent", session.user_agent.clone()),
+        ("amr", serde_json::to_string(&session.amr).map_err(lost)?),
+    ];
+    fields.extend(session.previous_jti.clone().map(|it| ("previous_jti", it)));
+    fields.extend(session.team_id.map(|it| ("team_id", it.to_string())));
+    fields.extend(session.project_id.map(|it| ("project_id", it.to_string())));
+    Ok(fields)
+}
+
+/// The session of a hash; none where the hash is not there.
+fn read_session(user: Uuid, sid: &str, fields: &Fields) -> Result<Option<Stored>, Unavailable> {
+    if fields.is_empty() {
+        return Ok(None);
+    }
+    let session = Session {
+        user_id: user,
+        sid: sid.to_owned(),
+        jti: required(fields, "jti")?,
+        generation: required(fields, "generation")?,
+        previous_jti: optional(fields, "previous_jti")?,
+        rotated_at: required(fields, "rotated_at")?,
+        epoch: required(fields, "epoch")?,
+        team_id: optional(fields, "team_id")?,
+        project_id: optional(fields, "project_id")?,
+        created_at: required(fields, "created_at")?,
+        seen_at: required(fields, "seen_at")?,
+        expires_at: required(fields, "expires_at")?,
+        absolute_end: required(fields, "absolute_end")?,
+        ip: required(fields, "ip")?,
+        user_agent: required(fields, "user_agent")?,
+        amr: serde_json::from_str(&required::<String>(fields, "amr")?).map_err(lost)?,
+    };
+    Ok(Some(Stored { session, reused: fields.contains_key("reused") }))
+}
+
+/// A field that has to be there.
+fn required<T>(fields: &Fields, name: &'static str) -> Result<T, Unavailable>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    optional(fields, name)?.ok_or_else(|| lost(format!("an entry has no {name}")))
+}
+
+/// A field that may be there, read.
+fn optional<T>(fields: &Fields, name: &'static str) -> Result<Option<T>, Unavailable>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    fields.get(name).map(|text| text.parse()).transpose().map_err(lost)
+}

@@ -1,0 +1,223 @@
+//! One connection to a server, or one to each node of a cluster; time limits, and the way back after an outage.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use redis::{
+    Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError, RedisFuture,
+    RedisResult, ScriptInvocation, ServerErrorKind, Value,
+};
+
+/// How long an operation may wait for Redis, retry and reconnection included: it answers in under a millisecond, and
+/// some twenty waits have to fit into a request's five seconds.
+const CALL_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// When a connection whose packets nobody acknowledges is given up (a half-open socket, a lost route): with the time to
+/// connect again it is well within the ten seconds in which everything heals.
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Calls queued on the connection before callers wait: as many as are in work at the busiest (`http.max_in_flight`).
+const QUEUE_CALLS_MAX: usize = 512;
+
+/// The way to the server.
+pub(super) enum Link {
+    /// One server. The manager connects again when the connection breaks; it is replaced where the connection stands
+    /// and what is at its other end is no longer the primary, or no longer knows us.
+    Single { client: Box<Client>, manager: ArcSwap<ConnectionManager> },
+    /// A cluster; its client follows the topology by itself.
+    Cluster(ClusterConnection),
+}
+
+/// Either kind of connection, for one call.
+#[derive(Clone)]
+enum Connection {
+    Single(Arc<ConnectionManager>, ConnectionManager),
+    Cluster(ClusterConnection),
+}
+
+impl Link {
+    /// Reads the URL. Connects to nothing yet.
+    pub(super) fn open(url: &str) -> RedisResult<Self> {
+        let tcp = TcpSettings::default()
+            .set_nodelay(true)
+            .set_keepalive(
+                TcpKeepalive::new()
+                    .with_time(UNACKNOWLEDGED_TIMEOUT)
+                    .with_interval(Duration::from_secs(1)),
+            )
+            .set_user_timeout(UNACKNOWLEDGED_TIMEOUT);
+        if let Some(nodes) = cluster_nodes(url) {
+            let client = ClusterClient::builder(nodes)
+                .tcp_settings(tcp)
+                .connection_timeout(CALL_TIMEOUT)
+                .response_timeout(CALL_TIMEOUT)
+                .overall_response_timeout(Some(CALL_TIMEOUT))
+                .retries(1)
+                .build()?;
+            let connection = client
+                .get_pending_async_connection_with_config(redis::cluster::ClusterConfig::default());
+            return Ok(Self::Cluster(connection));
+        }
+        let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
+        let manager = ArcSwap::from_pointee(manage(&client)?);
+        Ok(Self::Single { client: Box::new(client), manager })
+    }
+
+    /// Runs a script.
+    pub(super) async fn invoke<T: FromRedisValue>(
+        &self,
+        call: &ScriptInvocation<'_>,
+    ) -> RedisResult<T> {
+        self.within(async |connection| call.invoke_async(connection).await).await
+    }
+
+    /// Runs a command.
+    pub(super) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> RedisResult<T> {
+        self.within(async |connection| cmd.query_async(connection).await).await
+    }
+
+    /// The policy of the servers; where they differ, one that is not `noeviction`.
+    pub(super) async fn eviction_policy(&self) -> RedisResult<Option<String>> {
+        let mut get = redis::cmd("CONFIG");
+        get.arg("GET").arg("maxmemory-policy");
+        match self.query::<Value>(&get).await {
+            Ok(answer) => {
+                let mut words = Vec::new();
+                collect_words(&answer, &mut words);
+                words.retain(|word| word.contains("eviction") || word.contains('-'));
+                words.retain(|word| word != "maxmemory-policy");
+                words.sort_by_key(|word| word == "noeviction");
+                Ok(words.into_iter().next())
+            }
+            // Managed servers forbid CONFIG, by rights or by renaming it.
+            Err(error) => match error.kind() {
+                ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError) => {
+                    Ok(None)
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        call: impl AsyncFn(&mut Connection) -> RedisResult<T>,
+    ) -> RedisResult<T> {
+        let twice = async {
+            let mut connection = self.connection();
+            let answer = call(&mut connection).await;
+            let Err(error) = answer else { return answer };
+            if is_stranger(&error) {
+                self.replace(&connection);
+                return Err(error);
+            }
+            // The connection broke, perhaps long ago: one more try, on a new one.
+            if error.is_connection_dropped() || error.is_connection_refusal() {
+                return call(&mut self.connection()).await;
+            }
+            Err(error)
+        };
+        tokio::time::timeout(CALL_TIMEOUT, twice)
+            .await
+            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+    }
+
+    fn connection(&self) -> Connection {
+        match self {
+            Self::Single { manager, .. } => {
+                let held = manager.load_full();
+                let own = ConnectionManager::clone(&held);
+                Connection::Single(held, own)
+            }
+            Self::Cluster(connection) => Connection::Cluster(connection.clone()),
+        }
+    }
+
+    /// Connects anew, unless somebody else just did.
+    fn replace(&self, broken: &Connection) {
+        let (Self::Single { client, manager }, Connection::Single(held, _)) = (self, broken) else {
+            return;
+        };
+        if let Ok(fresh) = manage(client) {
+            manager.compare_and_swap(held, Arc::new(fresh));
+        }
+    }
+}
+
+/// Whether the server at the other end is not, or no longer, the one that we want: a demoted primary (its name leads
+/// elsewhere by now), or one that has forgotten who we are.
+fn is_stranger(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly))
+        || matches!(error.kind(), ErrorKind::AuthenticationFailed)
+        || error.code() == Some("NOAUTH")
+}
+
+fn manage(client: &Client) -> RedisResult<ConnectionManager> {
+    client.get_connection_manager_lazy(
+        ConnectionManagerConfig::new()
+            .set_number_of_retries(1)
+            .set_min_delay(Duration::from_millis(20))
+            .set_connection_timeout(Some(CALL_TIMEOUT))
+            .set_response_timeout(Some(CALL_TIMEOUT))
+            .set_pipeline_buffer_size(QUEUE_CALLS_MAX),
+    )
+}
+
+/// The URL of each node of a cluster's URL, `redis+cluster://user:password@host:port,host:port/…`; none of another URL.
+fn cluster_nodes(url: &str) -> Option<Vec<String>> {
+    let (scheme, rest) = url.split_once("+cluster://")?;
+    let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
+    let (user, hosts) =
+        authority.rfind('@').map_or(("", authority), |at| authority.split_at(at + 1));
+    Some(hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect())
+}
+
+/// Every string in an answer, however it is nested: a list, a map, or one of either for each node.
+fn collect_words(value: &Value, words: &mut Vec<String>) {
+    match value {
+        Value::BulkString(bytes) => words.extend(String::from_utf8(bytes.clone())),
+        Value::SimpleString(text) => words.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| collect_words(item, words)),
+        Value::Map(pairs) => {
+            for (name, value) in pairs {
+                collect_words(name, words);
+                collect_words(value, words);
+            }
+        }
+        _ => {}
+    }
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Single(_, it) => it.req_packed_command(cmd),
+            Self::Cluster(it) => it.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        cmd: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Single(_, it) => it.req_packed_commands(cmd, offset, count),
+            Self::Cluster(it) => it.req_packed_commands(cmd, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Single(_, it) => it.get_db(),
+            Self::Cluster(it) => it.get_db(),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+-- Opens a session; where the user has too many, the least recently seen end.
+-- KEYS: session, sessions
+-- ARGV: now, most sessions, sid, prefix of the user's session keys, ms to keep, seen_at, then field, value, …
+-- The keys of the sessions that end are built here: which they are is known only here. They share the user's hash tag.
+local now, most, sid, prefix = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local keep = tonumber(ARGV[5])
+
+local function drop(other)
+  redis.call('DEL', prefix .. other)
+  redis.call('ZREM', KEYS[2], other)
+end
+
+if not redis.call('ZSCORE', KEYS[2], sid) and redis.call('ZCARD', KEYS[2]) >= most then
+  for _, other in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+    local ends = redis.call('HGET', prefix .. other, 'expires_at')
+    if not ends or tonumber(ends) <= now then
+      drop(other)
+    end
+  end
+  local surplus = redis.call('ZCARD', KEYS[2]) - most + 1
+  if surplus > 0 then
+    for _, other in ipairs(redis.call('ZRANGE', KEYS[2], 0, surplus - 1)) do
+      drop(other)
+    end
+  end
+end
+
+redis.call('ZADD', KEYS[2], ARGV[6], sid)
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], unpack(ARGV, 7))
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+if redis.call('PTTL', KEYS[2]) < keep then
+  redis.call('PEXPIRE', KEYS[2], ARGV[5])
+end
+return 1

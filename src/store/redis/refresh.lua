@@ -1,0 +1,46 @@
+-- Rotates a session: rules.rs `refresh`, word for word.
+-- KEYS: session, sessions
+-- ARGV: now, sid, jti, generation, next jti, end of idling, grace in ms, ip, user agent, ms of slack, deadline by the server's clock or 0
+-- Answers a verdict, the session's fields, and the server's time in ms.
+local now, generation = tonumber(ARGV[1]), tonumber(ARGV[4])
+
+-- A call that waited in a stalled server's socket: its caller has been told 503 long ago. To rotate now would make an
+-- honest person's next refresh look like a theft.
+local clock = redis.call('TIME')
+local here = math.floor(tonumber(clock[1]) * 1000 + tonumber(clock[2]) / 1000)
+if tonumber(ARGV[11]) > 0 and here > tonumber(ARGV[11]) then
+  return {'late', {}, here}
+end
+
+local it = redis.call('HMGET', KEYS[1],
+  'jti', 'generation', 'previous_jti', 'rotated_at', 'expires_at', 'absolute_end', 'reused')
+if not it[5] or tonumber(it[5]) <= now then
+  return {'gone', {}, here}
+end
+local stored = tonumber(it[2])
+if it[7] then
+  return {'reused', redis.call('HGETALL', KEYS[1]), here}
+end
+if generation > stored or (generation == stored and ARGV[3] ~= it[1]) then
+  return {'ahead', {}, here}
+end
+if generation < stored then
+  if generation + 1 == stored and ARGV[3] == it[3] and now - tonumber(it[4]) <= tonumber(ARGV[7]) then
+    return {'current', redis.call('HGETALL', KEYS[1]), here}
+  end
+  redis.call('HSET', KEYS[1], 'reused', '1')
+  return {'reused', redis.call('HGETALL', KEYS[1]), here}
+end
+
+local ends = math.min(tonumber(ARGV[6]), tonumber(it[6]))
+local keep = string.format('%.0f', math.max(ends - now, 0) + tonumber(ARGV[10]))
+redis.call('ZADD', KEYS[2], ARGV[1], ARGV[2])
+redis.call('HSET', KEYS[1],
+  'jti', ARGV[5], 'generation', string.format('%.0f', stored + 1), 'previous_jti', it[1],
+  'rotated_at', ARGV[1], 'seen_at', ARGV[1], 'expires_at', string.format('%.0f', ends),
+  'ip', ARGV[8], 'user_agent', ARGV[9])
+redis.call('PEXPIRE', KEYS[1], keep)
+if redis.call('PTTL', KEYS[2]) < tonumber(keep) then
+  redis.call('PEXPIRE', KEYS[2], keep)
+end
+return {'rotated', redis.call('HGETALL', KEYS[1]), here}

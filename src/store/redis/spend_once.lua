@@ -1,0 +1,14 @@
+-- Spends something that can be spent once.
+-- KEYS: once
+-- ARGV: now, expires_at, ms to keep, the call
+-- The same call asking again (its first answer was lost) gets the same answer.
+local it = redis.call('HMGET', KEYS[1], 'expires_at', 'call')
+if it[1] and tonumber(it[1]) > tonumber(ARGV[1]) then
+  if it[2] == ARGV[4] then
+    return 'first'
+  end
+  return 'again'
+end
+redis.call('HSET', KEYS[1], 'expires_at', ARGV[2], 'call', ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 'first'

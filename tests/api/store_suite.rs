@@ -1,0 +1,289 @@
+//! The token store on real servers: one suite for all, and what only Redis can do wrong.
+//!
+//! Needs `LATCHKEY_TEST_REDIS_URL` and `LATCHKEY_TEST_POSTGRES_URL` (a database that may be migrated), and `redis-server`
+//! on the path for the tests that stop one.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Stdio;
+use std::time::Duration;
+
+use latchkey::clock::UnixMillis;
+use latchkey::config;
+use latchkey::database::Db;
+use latchkey::secret::{Secret, random_id, uuid_v7};
+use latchkey::store::{
+    Budget, OneTimeToken, PutToken, Quota, Refresh, Refreshed, SESSIONS_PER_USER_MAX, Session,
+    Spend, Store, TokenKind,
+};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+#[path = "../../src/store/suite.rs"]
+mod suite;
+
+use suite::NOW;
+
+/// An address that the environment has to give.
+#[expect(clippy::disallowed_methods, reason = "tests take their servers from the environment")]
+fn address(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| panic!("set {variable} to run the store's suite"))
+}
+
+fn redis_at(url: &str) -> Store {
+    Store::connect_redis(&Secret::new(url.to_owned())).unwrap()
+}
+
+async fn embedded_at(url: String) -> Store {
+    let config =
+        config::Database { url: Secret::new(url), auto_migrate: true, max_connections: 10 };
+    let db = Db::connect(&config).await.unwrap();
+    db.migrate().await.unwrap();
+    Store::embedded(db)
+}
+
+/// A Redis of the test's own; it ends with the test.
+struct Server {
+    port: u16,
+    dir: tempfile::TempDir,
+    process: Child,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let process = Self::spawn(free.port(), dir.path());
+        let server = Self { port: free.port(), dir, process };
+        server.answers().await;
+        server
+    }
+
+    fn spawn(port: u16, dir: &std::path::Path) -> Child {
+        Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--enable-debug-command", "yes"])
+            .arg("--dir")
+            .arg(dir)
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("redis-server is on the path")
+    }
+
+    async fn stop(&mut self) {
+        self.process.kill().await.unwrap();
+    }
+
+    async fn restart(&mut self) {
+        self.process = Self::spawn(self.port, self.dir.path());
+        self.answers().await;
+    }
+
+    /// Waits for the server by asking it over connections of our own.
+    async fn answers(&self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.tell(&["PING"]).await != "+PONG\r\n" {
+            assert!(Instant::now() < deadline, "redis-server does not come up");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Sends one command and returns the raw first part of the answer; empty where there is none.
+    async fn tell(&self, command: &[&str]) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let address = (Ipv4Addr::LOCALHOST, self.port);
+        let Ok(mut stream) = tokio::net::TcpStream::connect(address).await else {
+            return String::new();
+        };
+        let words: Vec<_> =
+            command.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        let request = format!("*{}\r\n{}", words.len(), words.concat());
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let read = stream.read(&mut answer).await.unwrap_or(0);
+        String::from_utf8_lossy(&answer[..read]).into_owned()
+    }
+
+    fn store(&self) -> Store {
+        redis_at(&format!("redis://127.0.0.1:{}", self.port))
+    }
+}
+
+/// Runs until it answers; within the ten seconds in which everything heals.
+async fn heals(store: &Store) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while store.ping().await.is_err() {
+        assert!(Instant::now() < deadline, "the store does not heal");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Asks once and expects an outage, told within the limit of a call (and what a busy machine adds).
+async fn is_unavailable_quickly(store: &Store) {
+    let asked = Instant::now();
+    let error = store.session(uuid_v7(NOW), "sid", NOW).await.unwrap_err();
+    assert_eq!(error.dependency, "token store");
+    assert!(asked.elapsed() < Duration::from_secs(1), "told after {:?}", asked.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_store_holds_on_redis() {
+    let store = redis_at(&address("LATCHKEY_TEST_REDIS_URL"));
+    suite::holds(&store).await;
+    assert_eq!(store.sweep(NOW).await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_store_holds_on_postgresql() {
+    let store = embedded_at(address("LATCHKEY_TEST_POSTGRES_URL")).await;
+    suite::holds(&store).await;
+    for n in 0..1_003 {
+        let key = format!("{}-{n}", random_id());
+        assert_eq!(store.spend_once(&key, 2, 1).await.unwrap(), Spend::First);
+    }
+    assert!(store.sweep(3_600_002).await.unwrap() >= 1_003);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_scripts_decide_as_the_rules_do() {
+    let redis = redis_at(&address("LATCHKEY_TEST_REDIS_URL"));
+    let dir = tempfile::tempdir().unwrap();
+    let embedded = embedded_at(format!("sqlite://{}/rules.db", dir.path().display())).await;
+    let mut runner = TestRunner::default();
+    let histories = prop::collection::vec(any::<u64>(), 60..120);
+    for _ in 0..60 {
+        let seeds = histories.new_tree(&mut runner).unwrap().current();
+        suite::agree(&redis, &embedded, &seeds).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_the_wrong_type_is_an_outage() {
+    let server = Server::start().await;
+    let store = server.store();
+    let session = suite::new_session();
+    let (user, sid) = (session.user_id, session.sid.as_str());
+    store.open_session(&session, NOW).await.unwrap();
+    let ask = Refresh {
+        user_id: user,
+        sid,
+        jti: "jti-0",
+        generation: 7,
+        next_jti: "jti-1",
+        idle_ttl: Duration::from_mins(1),
+        grace: Duration::from_secs(30),
+        ip: "",
+        user_agent: "",
+    };
+    server.tell(&["SET", &format!("lk:{{{user}}}:sessions"), "x"]).await;
+    assert!(store.sessions(user, NOW).await.is_err());
+    assert!(store.open_session(&suite::new_session(), NOW).await.is_ok(), "of another user");
+    assert!(store.end_session(user, sid).await.is_err());
+    assert!(store.refresh(&ask, NOW).await.is_err());
+    let untouched = store.session(user, sid, NOW).await.unwrap().unwrap();
+    assert_eq!(untouched.jti, "jti-0", "a refresh that failed wrote nothing");
+    server.tell(&["SET", &format!("lk:{{{user}}}:s:{sid}"), "x"]).await;
+    assert!(store.session(user, sid, NOW).await.is_err());
+    assert!(store.restamp_session(user, sid, 1, NOW).await.is_err());
+    server.tell(&["LPUSH", "lk:t:digest", "x"]).await;
+    assert!(store.find_token("digest", NOW).await.is_err());
+    server.tell(&["SET", "lk:t:digest", "no address"]).await;
+    assert!(store.find_token("digest", NOW).await.is_err());
+    server.tell(&["SET", "lk:once:key", "x"]).await;
+    assert!(store.spend_once("key", NOW + 1, NOW).await.is_err());
+    server.tell(&["SET", "lk:budget:key", "soon"]).await;
+    let quota = Quota { burst: 1, period: Duration::from_secs(1) };
+    assert!(store.spend_budget("key", quota, 1, NOW).await.is_err());
+    store.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stopped_server_is_an_outage_at_once_and_the_store_heals() {
+    let mut server = Server::start().await;
+    let store = server.store();
+    store.ping().await.unwrap();
+    assert_eq!(store.eviction_policy().await.unwrap().as_deref(), Some("noeviction"));
+    server.stop().await;
+    for _ in 0..3 {
+        is_unavailable_quickly(&store).await;
+    }
+    server.restart().await;
+    heals(&store).await;
+    store.open_session(&suite::new_session(), NOW).await.expect("scripts are loaded again");
+}
+
+#[tokio::test]
+async fn a_store_can_be_made_before_its_server() {
+    let mut server = Server::start().await;
+    server.stop().await;
+    let store = server.store();
+    is_unavailable_quickly(&store).await;
+    server.restart().await;
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn a_refresh_that_a_stalled_server_runs_late_changes_nothing() {
+    let server = Server::start().await;
+    let store = server.store();
+    let session = suite::new_session();
+    let ask = Refresh {
+        user_id: session.user_id,
+        sid: &session.sid,
+        jti: "jti-0",
+        generation: 7,
+        next_jti: "jti-1",
+        idle_ttl: Duration::from_mins(1),
+        grace: Duration::from_secs(30),
+        ip: "",
+        user_agent: "",
+    };
+    let unknown = Refresh { sid: "unknown", ..ask };
+    assert_eq!(store.refresh(&unknown, NOW).await.unwrap(), Refreshed::Gone);
+    store.open_session(&session, NOW).await.unwrap();
+    let stall = server.tell(&["DEBUG", "SLEEP", "2"]);
+    let asked = async {
+        // The server sleeps once this is refused.
+        while store.ping().await.is_ok() {}
+        store.refresh(&ask, NOW).await
+    };
+    let (_, answer) = tokio::join!(stall, asked);
+    assert!(answer.is_err());
+    heals(&store).await;
+    let found = store.session(session.user_id, &session.sid, NOW).await.unwrap();
+    assert_eq!(found, Some(session));
+}
+
+#[tokio::test]
+async fn a_server_that_is_full_read_only_or_does_not_know_us_is_an_outage() {
+    let server = Server::start().await;
+    let store = server.store();
+    let session = suite::new_session();
+    let open = async || store.open_session(&session, NOW).await;
+    open().await.unwrap();
+    server.tell(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    assert!(open().await.is_err());
+    server.tell(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    open().await.unwrap();
+    server.tell(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    assert!(open().await.is_err());
+    server.tell(&["REPLICAOF", "NO", "ONE"]).await;
+    heals(&store).await;
+    open().await.unwrap();
+    server.tell(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+    assert_eq!(store.eviction_policy().await.unwrap().as_deref(), Some("allkeys-lru"));
+    server.tell(&["ACL", "SETUSER", "default", "-config"]).await;
+    assert_eq!(store.eviction_policy().await.unwrap(), None);
+    server.tell(&["CONFIG", "SET", "requirepass", "secret"]).await;
+    server.tell(&["ACL", "SETUSER", "default", "resetpass", ">secret"]).await;
+    let stranger = server.store();
+    assert!(stranger.open_session(&session, NOW).await.is_err());
+    let known = redis_at(&format!("redis://:secret@127.0.0.1:{}", server.port));
+    known.open_session(&session, NOW).await.unwrap();
+}
