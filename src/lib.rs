@@ -1,4 +1,5 @@
 //! latchkey.
+pub mod account;
 pub mod clock;
 pub mod config;
 pub mod database;
