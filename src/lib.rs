@@ -3,5 +3,6 @@ pub mod account;
 pub mod clock;
 pub mod config;
 pub mod database;
+pub mod password;
 pub mod problem;
 pub mod secret;
