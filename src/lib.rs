@@ -1,5 +1,6 @@
 //! latchkey.
 pub mod account;
+pub mod captcha;
 pub mod clock;
 pub mod config;
 pub mod database;
