@@ -4,6 +4,8 @@ pub mod captcha;
 pub mod clock;
 pub mod config;
 pub mod database;
+pub mod limits;
 pub mod password;
 pub mod problem;
 pub mod secret;
+pub mod store;
