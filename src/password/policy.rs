@@ -32,11 +32,7 @@ impl Policy {
     ///
     /// `context` is what an attacker would try for this person: address, its local part, name, `latchkey`. The
     /// comparison with it and with the common list is without regard to case and of the whole password.
-    pub fn check(
-        &self,
-        password: &Secret<String>,
-        context: &[&str],
-    ) -> Result<(), PolicyViolation> {
+    pub fn check(self, password: &Secret<String>, context: &[&str]) -> Result<(), PolicyViolation> {
         let text = normalized(password);
         let length = text.chars().take(PASSWORD_CHARS_MAX + 1).count();
         if length < self.length_min {
@@ -74,7 +70,7 @@ pub enum PolicyViolation {
 
 impl PolicyViolation {
     /// The violation's name for machines, stable, as in `errors[].code` of a 422.
-    pub const fn code(&self) -> &'static str {
+    pub const fn code(self) -> &'static str {
         match self {
             Self::TooShort { .. } => "too-short",
             Self::TooLong => "too-long",
