@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::clock::{UnixMillis, millis};
 use crate::secret::{self, Secret};
 
-/// A payload's greatest length in bytes, in base64. The widget's is about 900.
+/// A payload's greatest length in bytes, in base64. The widget's is about 700.
 pub const PAYLOAD_BYTES_MAX: usize = 4096;
 
 /// How long a challenge can be answered (contract §3).
