@@ -1,0 +1,222 @@
+//! What replicas share through the store: budgets of accounts and of mailboxes, their sizes and the keys they go by.
+//!
+//! The store spends them; here is only what is pure, and [`Local`], which stands in while the store is down. A key is
+//! a keyed digest: whoever reads the store learns no address.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use governor::RateLimiter;
+use governor::clock::Clock as _;
+use governor::middleware::NoOpMiddleware;
+
+use super::limiter::{quota, seconds_up};
+use super::table::{Census, Elapsed, Mode, Probe, Table, wait};
+use crate::clock::Clock;
+use crate::secret::{MasterKey, Secret, hmac_sha256};
+use crate::store::Quota;
+
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Consecutive failures over all sources after which only known devices sign in by password until a reset: NIST's cap
+/// (SP 800-63B-4 §3.2.2).
+pub const CONSECUTIVE_FAILURES_MAX: u32 = 100;
+
+/// Keys that [`Local`] holds at most, of all budgets together: 4 MB. It is needed for the length of an outage.
+const LOCAL_KEYS_MAX: usize = 100_000;
+
+/// What is spent from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Budget {
+    /// Checks of an account's password from one source: spent before the check, so that parallel guesses count.
+    PasswordChecks,
+    /// Checks of an account's password from all unknown sources together.
+    PasswordChecksOverall,
+    /// Checks of an account's password from a known device, which no stranger can use up.
+    PasswordChecksDevice,
+    /// Confirmation mails to a mailbox.
+    Confirmations,
+    /// Recovery mails to a mailbox.
+    Recoveries,
+    /// Security notices to a mailbox: never crowded out by the mails above.
+    Notices,
+}
+
+impl Budget {
+    /// Every budget, in the order of its discriminant.
+    pub const ALL: [Self; 6] = [
+        Self::PasswordChecks,
+        Self::PasswordChecksOverall,
+        Self::PasswordChecksDevice,
+        Self::Confirmations,
+        Self::Recoveries,
+        Self::Notices,
+    ];
+
+    /// Its size: `burst` at once, all of it back over `period`.
+    pub const fn quota(self) -> Quota {
+        match self {
+            // 9 failures are what the ladder of `failure_wait` lets pass without a real wait; one more, and then one
+            // in 6 minutes: the ladder is the stricter of the two from the 14th failure on.
+            Self::PasswordChecks | Self::PasswordChecksDevice => Quota { burst: 10, period: HOUR },
+            // NIST's 100, spread over a day for a person who is under attack and knows the password.
+            Self::PasswordChecksOverall => Quota { burst: CONSECUTIVE_FAILURES_MAX, period: DAY },
+            Self::Confirmations | Self::Recoveries => Quota { burst: 3, period: HOUR },
+            Self::Notices => Quota { burst: 20, period: HOUR },
+        }
+    }
+
+    /// Its size for a request that carries a captcha.
+    pub const fn quota_with_captcha(self) -> Quota {
+        match self {
+            Self::Confirmations | Self::Recoveries => Quota { burst: 10, period: HOUR },
+            _ => self.quota(),
+        }
+    }
+
+    /// Its name in keys and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PasswordChecks => "password-checks",
+            Self::PasswordChecksOverall => "password-checks-overall",
+            Self::PasswordChecksDevice => "password-checks-device",
+            Self::Confirmations => "confirmations",
+            Self::Recoveries => "recoveries",
+            Self::Notices => "notices",
+        }
+    }
+}
+
+/// How long a source waits after its `failures`-th consecutive wrong password for one account: 1 to 5 are free, 6 to 9
+/// cost 5 s, the 10th 30 s, doubling to an hour.
+pub const fn failure_wait(failures: u32) -> Duration {
+    match failures {
+        0..=5 => Duration::ZERO,
+        6..=9 => Duration::from_secs(5),
+        // 30 s doubled 7 times is over an hour.
+        10..=16 => Duration::from_secs(30 << (failures - 10)),
+        _ => HOUR,
+    }
+}
+
+/// Whose share of a budget.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// Everybody's: mailboxes, and all sources together.
+    All,
+    /// A client address, by its /32 or /64.
+    Source(IpAddr),
+    /// A known device, by its id.
+    Device(&'a str),
+}
+
+/// Makes the keys of budgets.
+#[derive(Clone)]
+pub struct Keys(Secret<[u8; 32]>);
+
+impl Keys {
+    /// Keys under a key of their own, `"limits"`; all replicas have the same.
+    pub fn new(master: &MasterKey) -> Self {
+        Self(master.derive("limits"))
+    }
+
+    /// The key of a budget: HMAC-SHA-256 over budget, normal address and scope, 43 characters of base64url.
+    ///
+    /// `address` is [`EmailAddress::normal`](crate::account::EmailAddress::normal), whether it has an account or not.
+    pub fn key(&self, budget: Budget, address: &str, scope: Scope<'_>) -> String {
+        let source;
+        let (kind, scope) = match scope {
+            Scope::All => (0_u8, &[][..]),
+            Scope::Source(ip) => {
+                source = source_prefix(ip);
+                (1, &source[..])
+            }
+            Scope::Device(id) => (2, id.as_bytes()),
+        };
+        // Neither a budget's name nor an address contains NUL, so no two inputs read alike.
+        let text = [budget.name().as_bytes(), b"\0", address.as_bytes(), b"\0", &[kind], scope];
+        URL_SAFE_NO_PAD.encode(hmac_sha256(self.0.expose(), &text.concat()))
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(…)")
+    }
+}
+
+/// The four bytes of an IPv4 address (mapped into IPv6 or not), or the first eight of an IPv6 address: its /64.
+fn source_prefix(ip: IpAddr) -> Vec<u8> {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets()[..8].to_vec(),
+    }
+}
+
+/// What spending found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Spent {
+    /// There was one left, and it is spent.
+    Within,
+    /// There was none.
+    Exhausted {
+        /// Waiting so long succeeds, in seconds, at least 1.
+        retry_after_s: u64,
+    },
+}
+
+/// Budgets in this process's memory, for while the store is down: smaller, never none.
+#[derive(Debug)]
+pub struct Local {
+    elapsed: Elapsed,
+    hasher: RandomState,
+    /// By `Budget as usize`.
+    limiters: Vec<RateLimiter<Probe, Table, Elapsed, NoOpMiddleware<Duration>>>,
+}
+
+impl Local {
+    /// Budgets of 1/`replicas` of the shared ones each (at least 1), so that together they are not more.
+    pub fn new(clock: Clock, replicas: u32) -> Self {
+        let elapsed = Elapsed::new(clock);
+        let census = Arc::new(Census { live: AtomicUsize::new(0), keys_max: LOCAL_KEYS_MAX });
+        let limiter = |budget: Budget| {
+            let Quota { burst, period } = budget.quota();
+            let share = (burst / replicas.max(1)).max(1);
+            RateLimiter::new(quota(share, period), Table::new(Arc::clone(&census)), elapsed.clone())
+        };
+        let limiters = Budget::ALL.into_iter().map(limiter).collect();
+        Self { elapsed, hasher: RandomState::new(), limiters }
+    }
+
+    /// Takes one from the budget that `key` ([`Keys::key`]) names. A captcha buys nothing here.
+    pub fn spend(&self, budget: Budget, key: &str) -> Spent {
+        let probe = Probe { source: self.hasher.hash_one(key), mode: Mode::Spend };
+        match self.limiters[budget as usize].check_key(&probe) {
+            Ok(()) => Spent::Within,
+            Err(refusal) => {
+                let wait = wait(&refusal, self.elapsed.now());
+                Spent::Exhausted { retry_after_s: seconds_up(wait).max(1) }
+            }
+        }
+    }
+
+    /// Forgets the budgets that are full again; with the limiter's sweep.
+    pub fn sweep(&self) {
+        for limiter in &self.limiters {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "budgets_tests.rs"]
+mod tests;

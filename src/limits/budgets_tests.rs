@@ -1,0 +1,109 @@
+//! Tests of `budgets.rs`.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn keys() -> Keys {
+    Keys::new(&MasterKey::new([7; 32]))
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_mailbox_gets_three_mails_an_hour_and_ten_with_a_captcha() {
+    for budget in [Budget::Confirmations, Budget::Recoveries] {
+        assert_eq!(budget.quota(), Quota { burst: 3, period: Duration::from_hours(1) });
+        assert_eq!(budget.quota_with_captcha().burst, 10);
+    }
+    assert_eq!(Budget::Notices.quota_with_captcha(), Budget::Notices.quota());
+}
+
+#[test]
+fn failures_cost_nothing_then_five_seconds_then_double_to_an_hour() {
+    let waits: Vec<u64> = (0..=19).map(|failures| failure_wait(failures).as_secs()).collect();
+    let expected =
+        [0, 0, 0, 0, 0, 0, 5, 5, 5, 5, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600];
+    assert_eq!(waits, expected);
+    assert_eq!(failure_wait(u32::MAX), Duration::from_hours(1));
+}
+
+#[test]
+fn a_key_shows_no_address_and_differs_by_budget_address_and_scope() {
+    let keys = keys();
+    let home = Scope::Source(ip("192.0.2.1"));
+    let mut all = vec![
+        keys.key(Budget::PasswordChecks, "ada@a.example", home),
+        keys.key(Budget::PasswordChecks, "ada@a.example", Scope::Source(ip("192.0.2.2"))),
+        keys.key(Budget::PasswordChecks, "ada@a.example", Scope::All),
+        keys.key(Budget::PasswordChecks, "ada@a.example", Scope::Device("192.0.2.1")),
+        keys.key(Budget::PasswordChecks, "bob@a.example", home),
+        keys.key(Budget::Recoveries, "ada@a.example", home),
+        Keys::new(&MasterKey::new([8; 32])).key(Budget::PasswordChecks, "ada@a.example", home),
+    ];
+    assert!(all.iter().all(|key| key.len() == 43 && !key.contains("ada")));
+    let count = all.len();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), count);
+}
+
+#[test]
+fn a_source_is_its_32_or_its_64() {
+    let key =
+        |text: &str| keys().key(Budget::PasswordChecks, "a@a.example", Scope::Source(ip(text)));
+    assert_eq!(key("192.0.2.1"), key("::ffff:192.0.2.1"));
+    assert_eq!(key("2001:db8:0:1::1"), key("2001:db8:0:1:ffff::"));
+    assert_ne!(key("2001:db8:0:1::1"), key("2001:db8:0:2::1"));
+}
+
+#[test]
+fn a_local_budget_is_its_share_and_never_none() {
+    for (replicas, shares) in
+        [(0, [10, 100, 3]), (1, [10, 100, 3]), (3, [3, 33, 1]), (50, [1, 2, 1])]
+    {
+        let local = Local::new(Clock::manual(0), replicas);
+        let budgets =
+            [Budget::PasswordChecks, Budget::PasswordChecksOverall, Budget::Confirmations];
+        for (budget, share) in budgets.into_iter().zip(shares) {
+            let within = (0..200).filter(|_| local.spend(budget, "a") == Spent::Within).count();
+            assert_eq!(within, share, "{budget:?} of {replicas}");
+        }
+    }
+}
+
+#[test]
+fn each_budget_has_the_limiter_of_its_own_size() {
+    let local = Local::new(Clock::manual(0), 1);
+    for budget in Budget::ALL {
+        let within = (0..200).filter(|_| local.spend(budget, "a") == Spent::Within).count();
+        assert_eq!(within, budget.quota().burst as usize, "{budget:?}");
+    }
+}
+
+#[test]
+fn waiting_as_long_as_a_local_budget_says_succeeds() {
+    let clock = Clock::manual(0);
+    let local = Local::new(clock.clone(), 1);
+    for _ in 0..3 {
+        assert_eq!(local.spend(Budget::Recoveries, "a"), Spent::Within);
+    }
+    let spent = local.spend(Budget::Recoveries, "a");
+    assert_eq!(spent, Spent::Exhausted { retry_after_s: 1200 });
+    assert_eq!(local.spend(Budget::Recoveries, "b"), Spent::Within);
+    clock.advance(Duration::from_mins(20));
+    assert_eq!(local.spend(Budget::Recoveries, "a"), Spent::Within);
+    clock.advance(Duration::from_hours(2));
+    local.sweep();
+    assert!(local.limiters.iter().all(RateLimiter::is_empty));
+}
+
+proptest! {
+    #[test]
+    fn every_key_is_43_characters(address in "\\PC{0,60}", device in "\\PC{0,30}") {
+        let key = keys().key(Budget::PasswordChecksDevice, &address, Scope::Device(&device));
+        prop_assert_eq!(key.len(), 43);
+    }
+}

@@ -1,0 +1,259 @@
+//! The limiter by client address and by session: synchronous, in this process, a few hundred nanoseconds a check.
+//!
+//! Replicas do not share it; what must hold over all of them is in [`super::budgets`].
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use governor::clock::Clock as _;
+use governor::middleware::StateInformationMiddleware;
+use governor::{Quota, RateLimiter};
+
+use super::policies::{Action, REFRESH, WIDE_FACTOR, Window};
+use super::table::{Census, Elapsed, Mode, Probe, Source, Table, wait};
+use crate::clock::Clock;
+
+/// Keys that all buckets may have together.
+///
+/// A key takes 16 bytes and its map up to twice that and a seventh more: 40 MB at the very most. Beyond it, newcomers
+/// of a policy share 16 buckets until [`Limiter::sweep`] has made room: strangers are limited together, those who are
+/// known already are not touched, and memory does not grow.
+pub const KEYS_MAX: usize = 1_000_000;
+
+/// What a check found. `#[must_use]`: a check that nobody looks at limits nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// Limits are off (`rate_limit.enabled = false`): no headers.
+    Unlimited,
+    /// Goes on; one was taken from each bucket.
+    Allowed(Headers),
+    /// Goes no further; nothing was taken.
+    Limited {
+        /// The policy that refuses the longest.
+        headers: Headers,
+        /// Waiting so long succeeds, in seconds, at least 1: for `Retry-After`.
+        retry_after_s: u64,
+    },
+}
+
+/// The tightest policy of a check, for `RateLimit` and `RateLimit-Policy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headers {
+    /// Which policy: lower-case letters, digits and hyphens.
+    pub policy_name: &'static str,
+    /// What the bucket holds.
+    pub quota: u32,
+    /// How long an empty bucket takes to be full, in seconds.
+    pub window_s: u64,
+    /// What is left in it.
+    pub remaining: u32,
+    /// When it is full again if nothing more is taken, in seconds, rounded up.
+    pub reset_s: u64,
+}
+
+impl Headers {
+    /// The value of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers §3), as `"login";q=10;w=60`.
+    pub fn rate_limit_policy(&self) -> String {
+        format!("\"{}\";q={};w={}", self.policy_name, self.quota, self.window_s)
+    }
+
+    /// The value of `RateLimit` (§4 there), as `"login";r=9;t=6`.
+    pub fn rate_limit(&self) -> String {
+        format!("\"{}\";r={};t={}", self.policy_name, self.remaining, self.reset_s)
+    }
+}
+
+/// The limits of one process. Shared behind an `Arc`; every method takes `&self` and never blocks for long.
+#[derive(Debug)]
+pub struct Limiter {
+    /// None: limits are off.
+    policies: Option<Policies>,
+}
+
+#[derive(Debug)]
+struct Policies {
+    elapsed: Elapsed,
+    census: Arc<Census>,
+    hasher: RandomState,
+    /// By `Action as usize`.
+    actions: Vec<Buckets>,
+    refresh: Vec<Policy>,
+}
+
+/// An action's policies: for an IPv4 /32 or IPv6 /64, and for an IPv6 /48.
+#[derive(Debug)]
+struct Buckets {
+    narrow: Vec<Policy>,
+    wide: Vec<Policy>,
+}
+
+#[derive(Debug)]
+struct Policy {
+    name: &'static str,
+    burst: u32,
+    /// One comes back.
+    interval: Duration,
+    limiter: RateLimiter<Probe, Table, Elapsed, StateInformationMiddleware>,
+}
+
+impl Limiter {
+    /// A limiter whose time is `clock`'s; `enabled` is `rate_limit.enabled`.
+    pub fn new(clock: Clock, enabled: bool) -> Self {
+        Self::with_keys_max(clock, enabled, KEYS_MAX)
+    }
+
+    pub(super) fn with_keys_max(clock: Clock, enabled: bool, keys_max: usize) -> Self {
+        Self { policies: enabled.then(|| Policies::new(clock, keys_max)) }
+    }
+
+    /// Whether a client at `ip` may do `action` now, and if so takes one from each of its buckets.
+    ///
+    /// An IPv4 address mapped into IPv6 is the IPv4 address. All buckets are looked at before one is taken from, so
+    /// that a refusal costs nothing (save where two requests race for the last one: then the later may have taken
+    /// from one bucket and be refused by the next).
+    pub fn check(&self, action: Action, ip: IpAddr) -> Decision {
+        let Some(policies) = &self.policies else { return Decision::Unlimited };
+        let Buckets { narrow, wide } = &policies.actions[action as usize];
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => {
+                let source = policies.hasher.hash_one((4, ip.to_bits()));
+                policies.decide(narrow.iter().map(|policy| (policy, source)))
+            }
+            IpAddr::V6(ip) => {
+                let prefix =
+                    |bits: u32| policies.hasher.hash_one((bits, ip.to_bits() >> (128 - bits)));
+                let (narrow_source, wide_source) = (prefix(64), prefix(48));
+                let narrow = narrow.iter().map(|policy| (policy, narrow_source));
+                policies.decide(narrow.chain(wide.iter().map(|policy| (policy, wide_source))))
+            }
+        }
+    }
+
+    /// Whether the session `sid` may refresh now: 60 a minute.
+    pub fn check_session(&self, sid: &str) -> Decision {
+        let Some(policies) = &self.policies else { return Decision::Unlimited };
+        let source = policies.hasher.hash_one(("sid", sid));
+        policies.decide(policies.refresh.iter().map(|policy| (policy, source)))
+    }
+
+    /// Forgets the buckets that have been full for one interval and gives their memory back. Once a minute is enough; answers how many
+    /// are left.
+    pub fn sweep(&self) -> usize {
+        let Some(policies) = &self.policies else { return 0 };
+        let buckets = policies.actions.iter().flat_map(|it| it.narrow.iter().chain(&it.wide));
+        for policy in buckets.chain(&policies.refresh) {
+            policy.limiter.retain_recent();
+            policy.limiter.shrink_to_fit();
+        }
+        policies.census.live.load(Ordering::Relaxed)
+    }
+}
+
+impl Policies {
+    fn new(clock: Clock, keys_max: usize) -> Self {
+        let elapsed = Elapsed::new(clock);
+        let census = Arc::new(Census { live: AtomicUsize::new(0), keys_max });
+        let narrow = |window: &Window| {
+            Policy::new(window.name, window.burst, window.full_after, &elapsed, &census)
+        };
+        let wide = |window: &Window| {
+            let burst = window.burst * WIDE_FACTOR;
+            Policy::new(window.wide_name, burst, window.full_after, &elapsed, &census)
+        };
+        let buckets = |action: Action| Buckets {
+            narrow: action.windows().iter().map(narrow).collect(),
+            wide: action.windows().iter().map(wide).collect(),
+        };
+        let actions = Action::ALL.into_iter().map(buckets).collect();
+        let refresh = vec![narrow(&REFRESH)];
+        Self { elapsed, census, hasher: RandomState::new(), actions, refresh }
+    }
+
+    fn decide<'a>(&self, buckets: impl Iterator<Item = (&'a Policy, Source)> + Clone) -> Decision {
+        let look = self.ask(buckets.clone(), Mode::Look);
+        if matches!(look, Decision::Limited { .. }) {
+            return look;
+        }
+        self.ask(buckets, Mode::Spend)
+    }
+
+    /// Asks every bucket: the longest refusal, or the bucket with the least left.
+    fn ask<'a>(&self, buckets: impl Iterator<Item = (&'a Policy, Source)>, mode: Mode) -> Decision {
+        let mut refused: Option<(Duration, &Policy)> = None;
+        let mut tightest: Option<Headers> = None;
+        for (policy, source) in buckets {
+            match policy.limiter.check_key(&Probe { source, mode }) {
+                Ok(state) => {
+                    let headers = policy.headers(state.remaining_burst_capacity());
+                    if tightest.is_none_or(|least| headers.remaining < least.remaining) {
+                        tightest = Some(headers);
+                    }
+                }
+                Err(refusal) => {
+                    let wait = wait(&refusal, self.elapsed.now());
+                    if refused.is_none_or(|(longest, _)| wait > longest) {
+                        refused = Some((wait, policy));
+                    }
+                }
+            }
+        }
+        match (refused, tightest) {
+            (Some((wait, policy)), _) => Decision::Limited {
+                headers: policy.headers(0),
+                retry_after_s: seconds_up(wait).max(1),
+            },
+            (None, Some(headers)) => Decision::Allowed(headers),
+            (None, None) => Decision::Unlimited,
+        }
+    }
+}
+
+impl Policy {
+    fn new(
+        name: &'static str,
+        burst: u32,
+        full_after: Duration,
+        elapsed: &Elapsed,
+        census: &Arc<Census>,
+    ) -> Self {
+        let interval = full_after / burst;
+        let limiter = RateLimiter::new(
+            quota(burst, full_after),
+            Table::new(Arc::clone(census)),
+            elapsed.clone(),
+        );
+        Self { name, burst, interval, limiter }
+    }
+
+    fn headers(&self, remaining: u32) -> Headers {
+        Headers {
+            policy_name: self.name,
+            quota: self.burst,
+            window_s: seconds_up(self.interval * self.burst),
+            remaining,
+            reset_s: seconds_up(self.interval * (self.burst - remaining)),
+        }
+    }
+}
+
+/// governor's quota of a bucket of `burst`, at least 1, that fills over `full_after`, more than 0.
+pub(super) fn quota(burst: u32, full_after: Duration) -> Quota {
+    let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+    Quota::with_period(full_after / burst.get())
+        .unwrap_or_else(|| Quota::per_second(burst))
+        .allow_burst(burst)
+}
+
+/// Whole seconds, rounded up.
+pub(super) fn seconds_up(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+#[path = "limiter_tests.rs"]
+mod tests;

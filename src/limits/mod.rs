@@ -1,0 +1,13 @@
+//! Limits: how often an address, a session, an account or a mailbox may ask for something.
+//!
+//! [`limiter`] judges by client address and by session, in this process, as a plain function ([`policies`] has its
+//! numbers, [`table`] its memory). [`budgets`] defines what replicas share through the store, and what stands in while
+//! the store is down.
+
+pub mod budgets;
+pub mod limiter;
+pub mod policies;
+mod table;
+
+pub use limiter::{Decision, Headers, Limiter};
+pub use policies::Action;

@@ -1,0 +1,167 @@
+//! Where the buckets' states are kept: governor's state store with a look that spends nothing, and with a cap.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use governor::clock::{self, Reference as _};
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::state::keyed::ShrinkableKeyedStateStore;
+
+use crate::clock::{Clock, UnixMillis};
+
+/// Locks of one table; requests of different addresses rarely meet on one.
+const SHARDS: usize = 16;
+
+/// Whose bucket: a random digest of the address's prefix or of the session.
+///
+/// 64 bits under a key that nobody knows: with a million keys the chance that a given stranger shares a bucket is
+/// 2^-44, and nobody can look for it.
+pub(super) type Source = u64;
+
+/// A question to a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Probe {
+    pub(super) source: Source,
+    pub(super) mode: Mode,
+}
+
+/// Whether the answer costs something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Mode {
+    /// Answers as spending would, and leaves the bucket as it was.
+    Look,
+    /// Takes one out of the bucket, if there is one.
+    Spend,
+}
+
+/// The number of keys of all tables of one limiter, and how many there may be.
+#[derive(Debug)]
+pub(super) struct Census {
+    pub(super) live: AtomicUsize,
+    pub(super) keys_max: usize,
+}
+
+/// The buckets of one policy: theoretical arrival times, in nanoseconds since the policy's start.
+#[derive(Debug)]
+pub(super) struct Table {
+    shards: Vec<Mutex<Shard>>,
+    hasher: RandomState,
+    census: Arc<Census>,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    buckets: HashMap<Source, Nanos>,
+    /// The one bucket of all who came when the census was full.
+    crowd: Option<Nanos>,
+}
+
+impl Table {
+    pub(super) fn new(census: Arc<Census>) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, hasher: RandomState::new(), census }
+    }
+
+    fn shard(&self, source: Source) -> MutexGuard<'_, Shard> {
+        let at = usize::try_from(self.hasher.hash_one(source) % SHARDS as u64).unwrap_or(0);
+        lock(&self.shards[at])
+    }
+}
+
+impl StateStore for Table {
+    type Key = Probe;
+
+    fn measure_and_replace<T, F, E>(&self, probe: &Probe, f: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let mut shard = self.shard(probe.source);
+        let known = shard.buckets.get(&probe.source).copied();
+        let full = self.census.live.load(Ordering::Relaxed) >= self.census.keys_max;
+        let crowded = known.is_none() && full;
+        let (result, next) = f(if crowded { shard.crowd } else { known })?;
+        match probe.mode {
+            Mode::Look => {}
+            Mode::Spend if crowded => shard.crowd = Some(next),
+            Mode::Spend => {
+                if shard.buckets.insert(probe.source, next).is_none() {
+                    self.census.live.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        Ok(result)
+    }
+}
+
+impl ShrinkableKeyedStateStore<Probe> for Table {
+    fn retain_recent(&self, drop_below: Nanos) {
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            let before = shard.buckets.len();
+            shard.buckets.retain(|_, arrival| *arrival > drop_below);
+            self.census.live.fetch_sub(before - shard.buckets.len(), Ordering::Relaxed);
+        }
+    }
+
+    fn shrink_to_fit(&self) {
+        for shard in &self.shards {
+            lock(shard).buckets.shrink_to_fit();
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).buckets.len()).sum()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A bucket is one number, written whole: a panic elsewhere leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The time that has passed by our clock, for governor: it never runs backwards.
+///
+/// A wall clock that jumps back makes it stand for that reading and then go on; had it waited for the largest time
+/// seen, a jump forward and back would keep every bucket from filling until then.
+#[derive(Clone, Debug)]
+pub(super) struct Elapsed {
+    clock: Clock,
+    state: Arc<Mutex<(UnixMillis, Duration)>>,
+}
+
+impl Elapsed {
+    pub(super) fn new(clock: Clock) -> Self {
+        let now = clock.now();
+        Self { clock, state: Arc::new(Mutex::new((now, Duration::ZERO))) }
+    }
+}
+
+impl clock::Clock for Elapsed {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        let mut state = lock(&self.state);
+        // Read under the lock, so that readings are in order.
+        let now = self.clock.now();
+        let step = u64::try_from(now.saturating_sub(state.0)).unwrap_or(0);
+        // A century at most: governor counts nanoseconds in 64 bits, which is five.
+        let elapsed = state.1.saturating_add(Duration::from_millis(step)).min(CENTURY);
+        *state = (now, elapsed);
+        elapsed
+    }
+}
+
+const CENTURY: Duration = Duration::from_hours(24 * 365 * 100);
+
+/// How long from `now` until a refused bucket has room.
+pub(super) fn wait(refusal: &governor::NotUntil<Duration>, now: Duration) -> Duration {
+    refusal.earliest_possible().duration_since(now).into()
+}

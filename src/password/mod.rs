@@ -1,0 +1,45 @@
+//! Passwords: what makes one acceptable ([`policy`]) and how one is kept ([`hashing`]).
+//!
+//! Both see a password through [`normalized`]: NFC is the only thing that is ever done to it (NIST SP 800-63B-4
+//! §3.1.1.2). Nothing here is asynchronous; hashing belongs onto a blocking thread.
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
+
+mod common;
+pub mod hashing;
+pub mod policy;
+
+pub use hashing::{HashError, Hasher, Params, Verdict};
+pub use policy::{Policy, PolicyViolation};
+
+/// The password in NFC, wiped when dropped. No other copy of it is left behind, save a few characters in the
+/// normaliser's own buffer where the password was not in NFC.
+fn normalized(password: &Secret<String>) -> Zeroizing<String> {
+    let typed = password.expose();
+    // NFC is at most three times as long (UAX #15 §1.2): room from the start, so that growing leaves no copies.
+    let mut text = Zeroizing::new(String::with_capacity(3 * typed.len()));
+    match is_nfc_quick(typed.chars()) {
+        IsNormalized::Yes => text.push_str(typed),
+        IsNormalized::No | IsNormalized::Maybe => text.extend(typed.nfc()),
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn normalising_is_nfc_within_the_room_it_took(typed in any::<String>()) {
+            let text = normalized(&Secret::new(typed.clone()));
+            prop_assert_eq!(text.as_str(), typed.nfc().collect::<String>());
+            prop_assert!(text.len() <= 3 * typed.len());
+        }
+    }
+}

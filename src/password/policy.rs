@@ -1,0 +1,162 @@
+//! What a new password must be: long enough, not too long, not one of the common ones, not the person's own data.
+//!
+//! No composition rules and no expiry (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2.5, 6.2.10). The whole password is compared,
+//! never a part of it: `password` in a longer phrase is fine.
+
+use std::error::Error;
+use std::fmt;
+
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use super::{common, normalized};
+use crate::secret::Secret;
+
+/// A password's greatest length in code points after NFC (contract §5). NIST asks for at least 64; what bounds it is
+/// that argon2's first hash reads every byte.
+pub const PASSWORD_CHARS_MAX: usize = 256;
+
+/// The rules that a new password is held to.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    length_min: usize,
+}
+
+impl Policy {
+    /// Rules with a least length of `length_min` code points (`password.min_length`).
+    pub const fn new(length_min: usize) -> Self {
+        Self { length_min }
+    }
+
+    /// Holds a password to the rules.
+    ///
+    /// `context` is what an attacker would try for this person: address, its local part, name, `latchkey`. The
+    /// comparison with it and with the common list is without regard to case and of the whole password.
+    pub fn check(self, password: &Secret<String>, context: &[&str]) -> Result<(), PolicyViolation> {
+        let text = normalized(password);
+        let length = text.chars().take(PASSWORD_CHARS_MAX + 1).count();
+        if length < self.length_min {
+            return Err(PolicyViolation::TooShort { length_min: self.length_min });
+        }
+        if length > PASSWORD_CHARS_MAX {
+            return Err(PolicyViolation::TooLong);
+        }
+        let lowercase = Zeroizing::new(text.to_lowercase());
+        if context.iter().any(|word| word.nfc().collect::<String>().to_lowercase() == *lowercase) {
+            return Err(PolicyViolation::Contextual);
+        }
+        if common::is_common(&lowercase) {
+            return Err(PolicyViolation::TooCommon);
+        }
+        Ok(())
+    }
+}
+
+/// Why a password is refused. `Display` is a sentence for the person who chose it (NIST: say why).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyViolation {
+    /// Under the least length.
+    TooShort {
+        /// The least length in code points.
+        length_min: usize,
+    },
+    /// Over [`PASSWORD_CHARS_MAX`].
+    TooLong,
+    /// On the list of common passwords.
+    TooCommon,
+    /// The address, the name or the product.
+    Contextual,
+}
+
+impl PolicyViolation {
+    /// The violation's name for machines, stable, as in `errors[].code` of a 422.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooShort { .. } => "too-short",
+            Self::TooLong => "too-long",
+            Self::TooCommon => "too-common",
+            Self::Contextual => "contextual",
+        }
+    }
+}
+
+impl fmt::Display for PolicyViolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort { length_min } => {
+                write!(f, "The password is shorter than {length_min} characters.")
+            }
+            Self::TooLong => {
+                write!(f, "The password is longer than {PASSWORD_CHARS_MAX} characters.")
+            }
+            Self::TooCommon => f.write_str(
+                "The password is one of the most common ones, which attackers try first.",
+            ),
+            Self::Contextual => f.write_str(
+                "The password is the address, the name or the product's name, which attackers try first.",
+            ),
+        }
+    }
+}
+
+impl Error for PolicyViolation {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CONTEXT: [&str; 4] =
+        ["ada.lovelace@a.example", "ada.lovelace", "Ada Lovelace", "latchkey"];
+
+    fn check(password: &str) -> Result<(), PolicyViolation> {
+        Policy::new(8).check(&Secret::new(password.to_owned()), &CONTEXT)
+    }
+
+    #[test]
+    fn length_is_counted_in_code_points_after_nfc() {
+        const SHORT: PolicyViolation = PolicyViolation::TooShort { length_min: 8 };
+        assert_eq!(check(""), Err(SHORT));
+        assert_eq!(check("kqv7zpw"), Err(SHORT));
+        assert_eq!(check("kqv7zpwx"), Ok(()));
+        assert_eq!(check(&"🔑".repeat(8)), Ok(()));
+        assert_eq!(check(&"e\u{301}".repeat(7)), Err(SHORT), "14 code points are 7 in NFC");
+        assert_eq!(check(&"ab".repeat(128)), Ok(()));
+        assert_eq!(check(&format!("{}a", "ab".repeat(128))), Err(PolicyViolation::TooLong));
+        assert_eq!(check(&"e\u{301}".repeat(256)), Ok(()));
+        let long = Policy::new(15).check(&Secret::new("kqv7zpwxkqv7zp".into()), &[]);
+        assert_eq!(long, Err(PolicyViolation::TooShort { length_min: 15 }));
+    }
+
+    #[test]
+    fn any_character_is_allowed_and_nothing_is_trimmed() {
+        assert_eq!(check("\0\u{1}\n\t    "), Ok(()));
+        assert_eq!(check(" password "), Ok(()), "with its spaces it is another password");
+    }
+
+    #[test]
+    fn common_passwords_are_refused_in_any_case() {
+        for password in
+            ["password", "PassWord", "12345678", "qwertyuiop", "Password123", "iloveyou1"]
+        {
+            assert_eq!(check(password), Err(PolicyViolation::TooCommon), "{password}");
+        }
+        assert_eq!(check("password and more"), Ok(()), "the whole password is compared");
+    }
+
+    #[test]
+    fn the_persons_own_data_is_refused_in_any_case() {
+        for password in ["Ada.Lovelace@A.example", "ADA.LOVELACE", "ada lovelace", "LatchKey"] {
+            assert_eq!(check(password), Err(PolicyViolation::Contextual), "{password}");
+        }
+        assert_eq!(check("ada lovelace 1815"), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn checking_never_panics(password in any::<String>(), context in any::<String>()) {
+            let _ = Policy::new(8).check(&Secret::new(password), &[&context]);
+        }
+    }
+}
