@@ -11,4 +11,7 @@ pub mod problem;
 pub mod secret;
 pub mod telemetry;
 pub mod token;
+pub mod mail;
+pub mod problem;
+pub mod secret;
 pub mod store;

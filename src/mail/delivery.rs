@@ -1,0 +1,457 @@
+//! The mailer's work: one row from claim to mark.
+//!
+//! Who is to blame decides what a failure costs. What stops every mail (no connection, no login) pauses the queue and
+//! costs no row a try; what is this mail's own backs off or ends this mail alone.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use latchkey_entity::{email_change, user};
+use sea_orm::{DbErr, EntityTrait};
+use tokio::time::Instant;
+
+use crate::clock::{Clock, UnixMillis, millis};
+use crate::database::Db;
+use crate::mail::letter::{BadSender, Letter, Sender};
+use crate::mail::queue::{self, Claim, Marked};
+use crate::mail::render::{Draft, Reader, Unrenderable, render};
+use crate::mail::transport::{Failure, Transport};
+use crate::mail::{Kind, MailData, mailed_token};
+use crate::problem::Unavailable;
+use crate::secret::{self, Secret};
+use crate::store::{OneTimeToken, PutToken, Store};
+
+/// How long the queue rests between probes of a server that takes nothing.
+const PROBE: Duration = Duration::from_secs(5);
+/// How long the first back-off of a row is; each is twice the one before, up to [`BACK_OFF_MAX`].
+const BACK_OFF: Duration = Duration::from_mins(1);
+/// The longest back-off.
+const BACK_OFF_MAX: Duration = Duration::from_hours(6);
+/// From this age on a refused row is given up, but not before [`TRIES_MIN`]: an outage of ours may have eaten the time.
+const GIVE_UP: Duration = Duration::from_hours(24);
+/// Tries that every row gets: 1 + 2 + 4 + 8 minutes of back-off outlast usual greylisting.
+const TRIES_MIN: i32 = 5;
+/// Tries of a row that cannot be rendered.
+const RENDER_TRIES_MAX: i32 = 5;
+/// How long the link lives that undoes a change of address: it goes to a mailbox that may be read rarely.
+const UNDO_TTL: Duration = Duration::from_hours(7 * 24);
+/// Tries to mark what was sent: were it lost, the mail would leave twice.
+const MARK_TRIES_MAX: u32 = 5;
+
+/// What a [`Mailer`] needs.
+#[derive(Debug)]
+pub struct Setup {
+    /// Where the rows are.
+    pub db: Db,
+    /// Where the tokens go.
+    pub store: Store,
+    /// How mails leave.
+    pub transport: Transport,
+    /// The time.
+    pub clock: Clock,
+    /// The master key's `"mail-token"`.
+    pub token_key: Secret<[u8; 32]>,
+    /// The base of links, without a trailing slash.
+    pub public_url: String,
+    /// How long a link lives that confirms an address.
+    pub verification_ttl: Duration,
+    /// How long a link lives that sets a password.
+    pub recovery_ttl: Duration,
+    /// `mail.from`.
+    pub from: String,
+}
+
+/// Delivers what is due. One for all workers of a process: they share the pause and the connections.
+#[derive(Debug)]
+pub struct Mailer {
+    setup: Setup,
+    sender: Sender,
+    host: String,
+    service: String,
+    paused_at: Mutex<Option<UnixMillis>>,
+    stopping: AtomicBool,
+}
+
+/// What became of a mail in one try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Handed over.
+    Sent,
+    /// Nobody wants it any more.
+    Superseded,
+    /// Refused or unrenderable; it comes again.
+    Retry,
+    /// Given up.
+    Dead,
+    /// Given back untouched: nothing can leave at present.
+    Released,
+}
+
+impl Outcome {
+    /// As it stands in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Superseded => "superseded",
+            Self::Retry => "retry",
+            Self::Dead => "dead",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// One try.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery {
+    /// Which mail.
+    pub kind: Kind,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// From claim to mark.
+    pub took: Duration,
+}
+
+/// What a sweep did.
+#[derive(Clone, Debug, Default)]
+pub struct Swept {
+    /// Every try, in order.
+    pub deliveries: Vec<Delivery>,
+    /// When to sweep again at the latest: the next row's time, or the probe's; none where nothing waits.
+    pub next_due: Option<UnixMillis>,
+}
+
+impl Swept {
+    /// How many tries ended like this.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.deliveries.iter().filter(|delivery| delivery.outcome == outcome).count()
+    }
+}
+
+/// What to do with a claimed row.
+enum Prepared {
+    /// Send it; and first put its token, where it carries one.
+    Ready(Box<Letter>, Option<OneTimeToken>),
+    /// It is not wanted any more.
+    Unwanted,
+    /// It cannot be rendered.
+    Poison(&'static str),
+}
+
+impl Mailer {
+    /// A mailer; fails when `from` is no address.
+    pub fn new(setup: Setup) -> Result<Self, BadSender> {
+        let sender = Sender::parse(&setup.from)?;
+        let host = url::Url::parse(&setup.public_url)
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned))
+            .unwrap_or_else(|| "localhost".to_owned());
+        let service = sender.name().unwrap_or(&host).to_owned();
+        let (paused_at, stopping) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Self { setup, sender, host, service, paused_at, stopping })
+    }
+
+    /// Claims and delivers rows until none is due, nothing can leave, or [`Mailer::stop`]. Safe in any number of workers
+    /// and replicas at once, and safe to drop at any moment: a claimed row comes again when its lease ends.
+    ///
+    /// The database down ends it; with the token store down the mails that carry no token still leave. Either is the
+    /// error of the sweep, unless something was delivered before: then it is logged, and the next sweep's.
+    pub async fn sweep(&self) -> Result<Swept, Unavailable> {
+        let mut swept = Swept::default();
+        let done = self.sweep_into(&mut swept).await;
+        match done {
+            Err(unavailable) if swept.deliveries.is_empty() => Err(unavailable),
+            Err(unavailable) => {
+                tracing::warn!(error = %unavailable, "mail sweep ended early");
+                swept.next_due = Some(self.now() + millis(PROBE));
+                Ok(swept)
+            }
+            Ok(()) => Ok(swept),
+        }
+    }
+
+    /// Lets every sweep end after the mail in hand; for good.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    async fn sweep_into(&self, swept: &mut Swept) -> Result<(), Unavailable> {
+        let db = &self.setup.db;
+        let mut kinds = Kind::ALL.to_vec();
+        let mut store_down = None;
+        while self.may_go_on() {
+            let due = queue::due(db, &kinds, self.now()).await?;
+            if due.is_empty() {
+                break;
+            }
+            for row in due {
+                if !self.may_go_on() {
+                    break;
+                }
+                let Some(claim) = queue::claim(db, row, self.now()).await? else { continue };
+                let started = Instant::now();
+                match self.deliver(&claim).await? {
+                    Ok(outcome) => {
+                        let took = started.elapsed();
+                        swept.deliveries.push(Delivery { kind: claim.kind, outcome, took });
+                    }
+                    Err(down) => {
+                        kinds.retain(|kind| kind.token().is_none());
+                        store_down = Some(down);
+                        break;
+                    }
+                }
+            }
+        }
+        swept.next_due = match self.paused_until() {
+            Some(until) => Some(until),
+            None => queue::next_due(db, self.now()).await?,
+        };
+        store_down.map_or(Ok(()), Err)
+    }
+
+    /// Delivers one row. The inner error is the token store's: the row is back as it was.
+    async fn deliver(&self, claim: &Claim) -> Result<Result<Outcome, Unavailable>, DbErr> {
+        let db = &self.setup.db;
+        let (letter, token) = match self.prepare(claim).await? {
+            Prepared::Ready(letter, token) => (letter, token),
+            Prepared::Unwanted => return self.unwanted(claim).await.map(Ok),
+            Prepared::Poison(why) => return self.poison(claim, why).await.map(Ok),
+        };
+        if let Some(token) = token {
+            match self.setup.store.put_token(&token, self.now()).await {
+                Ok(PutToken::Stored) => {}
+                Ok(PutToken::Superseded) => return self.unwanted(claim).await.map(Ok),
+                Err(down) => {
+                    claim.release(db, claim.row.due_at).await?;
+                    return Ok(Err(down));
+                }
+            }
+        }
+        let outcome = match self.setup.transport.deliver(&letter).await {
+            Ok(()) => {
+                self.resume();
+                let marked = self.mark_sent(claim).await?;
+                report(claim, Outcome::Sent, marked, "");
+                Outcome::Sent
+            }
+            Err(Failure::NoSession(why)) => {
+                self.pause(&why);
+                claim.release(db, claim.row.due_at).await?;
+                Outcome::Released
+            }
+            Err(Failure::Broken(why)) => self.broken(claim, &why).await?,
+            Err(Failure::Transient(why)) => {
+                self.resume();
+                self.refused(claim, &why).await?
+            }
+            Err(Failure::Permanent(why)) => {
+                self.resume();
+                report(claim, Outcome::Dead, claim.dead(db, &why).await?, &why);
+                Outcome::Dead
+            }
+        };
+        Ok(Ok(outcome))
+    }
+
+    /// Looks whether the row is still wanted, and composes its mail.
+    async fn prepare(&self, claim: &Claim) -> Result<Prepared, DbErr> {
+        let (row, kind) = (&claim.row, claim.kind);
+        let Ok(data) = serde_json::from_str::<MailData>(&row.data) else {
+            return Ok(Prepared::Poison("its data is unreadable"));
+        };
+        let Some(user) = user::Entity::find_by_id(row.user_id).one(self.setup.db.reader()).await?
+        else {
+            return Ok(Prepared::Unwanted);
+        };
+        let wanted = match kind {
+            Kind::PasswordChanged | Kind::SessionReused => true,
+            Kind::Confirm => user.verified_at.is_none(),
+            Kind::Recover => match data.password_version {
+                Some(version) => version == user.password_version,
+                None => return Ok(Prepared::Poison("no password version")),
+            },
+            Kind::ChangeEmail | Kind::EmailChangeNotice => match data.change_id {
+                Some(id) => {
+                    let change =
+                        email_change::Entity::find_by_id(id).one(self.setup.db.reader()).await?;
+                    change.is_some_and(|change| {
+                        change.state == "pending"
+                            || (kind == Kind::EmailChangeNotice && change.state == "done")
+                    })
+                }
+                None => return Ok(Prepared::Poison("no change of address")),
+            },
+        };
+        if !wanted {
+            return Ok(Prepared::Unwanted);
+        }
+        let reader = if user.verified_at.is_some() { Reader::Verified } else { Reader::Unproven };
+        Ok(match self.compose(claim, &data, reader) {
+            Ok((letter, token)) => Prepared::Ready(Box::new(letter), token),
+            Err(Unrenderable(why)) => Prepared::Poison(why),
+        })
+    }
+
+    fn compose(
+        &self,
+        claim: &Claim,
+        data: &MailData,
+        reader: Reader,
+    ) -> Result<(Letter, Option<OneTimeToken>), Unrenderable> {
+        let (row, kind, now) = (&claim.row, claim.kind, self.now());
+        let lives = self.lives(kind);
+        let token =
+            kind.token().map(|_| mailed_token(&self.setup.token_key, kind, &row.recipient, row.id));
+        let link = token.as_ref().zip(kind.page()).map(|(token, page)| {
+            Secret::new(format!("{}/{page}?token={}", self.setup.public_url, token.expose()))
+        });
+        let put = token.as_ref().zip(kind.token()).map(|(token, token_kind)| OneTimeToken {
+            kind: token_kind,
+            user_id: row.user_id,
+            row_id: row.id,
+            digest: secret::sha256(token.expose().as_bytes()),
+            stamp: data.password_version.unwrap_or_default(),
+            subject: data.change_id,
+            expires_at: now + millis(lives),
+        });
+        let draft =
+            Draft { kind, data, reader, service: &self.service, link: link.as_ref(), lives };
+        let rendered = render(&draft)?;
+        let letter = self.sender.compose(
+            (row.id, kind),
+            (&row.recipient, &self.host),
+            rendered,
+            (link, token),
+            now,
+        )?;
+        Ok((letter, put))
+    }
+
+    fn lives(&self, kind: Kind) -> Duration {
+        match kind {
+            Kind::Confirm | Kind::ChangeEmail => self.setup.verification_ttl,
+            Kind::Recover => self.setup.recovery_ttl,
+            Kind::EmailChangeNotice => UNDO_TTL,
+            Kind::PasswordChanged | Kind::SessionReused => Duration::ZERO,
+        }
+    }
+
+    async fn unwanted(&self, claim: &Claim) -> Result<Outcome, DbErr> {
+        report(claim, Outcome::Superseded, claim.superseded(&self.setup.db).await?, "");
+        Ok(Outcome::Superseded)
+    }
+
+    async fn poison(&self, claim: &Claim, why: &str) -> Result<Outcome, DbErr> {
+        let last = claim.row.attempts + 1 >= RENDER_TRIES_MAX;
+        self.count_try(claim, why, last, None).await
+    }
+
+    /// The server refused this mail for now.
+    async fn refused(&self, claim: &Claim, why: &str) -> Result<Outcome, DbErr> {
+        let end = claim.row.created_at + millis(GIVE_UP);
+        let last = self.now() >= end && claim.row.attempts + 1 >= TRIES_MIN;
+        self.count_try(claim, why, last, Some(end)).await
+    }
+
+    /// The connection broke in the midst of this mail: the server's fault, or this mail's. It costs no try, but the others
+    /// go first, so that one that breaks every connection stops none of them; and it is given up in the end.
+    async fn broken(&self, claim: &Claim, why: &str) -> Result<Outcome, DbErr> {
+        self.pause(why);
+        let now = self.now();
+        if now >= claim.row.created_at + millis(GIVE_UP) {
+            return self.refused(claim, why).await;
+        }
+        claim.release(&self.setup.db, now + millis(PROBE)).await?;
+        Ok(Outcome::Released)
+    }
+
+    /// Counts a try: the row backs off, with a last try at `end` itself, or is given up.
+    async fn count_try(
+        &self,
+        claim: &Claim,
+        why: &str,
+        last: bool,
+        end: Option<UnixMillis>,
+    ) -> Result<Outcome, DbErr> {
+        let db = &self.setup.db;
+        if last {
+            report(claim, Outcome::Dead, claim.dead(db, why).await?, why);
+            return Ok(Outcome::Dead);
+        }
+        let now = self.now();
+        let due_at = now + millis(back_off(claim.row.attempts));
+        let due_at = end.filter(|end| *end > now).map_or(due_at, |end| due_at.min(end));
+        report(claim, Outcome::Retry, claim.retry(db, due_at, why).await?, why);
+        Ok(Outcome::Retry)
+    }
+
+    /// The mail is out: a hiccup of the database must not send it again.
+    async fn mark_sent(&self, claim: &Claim) -> Result<Marked, DbErr> {
+        for tried in 1..MARK_TRIES_MAX {
+            if let Ok(marked) = claim.sent(&self.setup.db, self.now()).await {
+                return Ok(marked);
+            }
+            tokio::time::sleep(Duration::from_millis(100) * 2_u32.pow(tried)).await;
+        }
+        claim.sent(&self.setup.db, self.now()).await
+    }
+
+    fn now(&self) -> UnixMillis {
+        self.setup.clock.now()
+    }
+
+    fn may_go_on(&self) -> bool {
+        !self.stopping.load(Ordering::SeqCst) && self.paused_until().is_none()
+    }
+
+    /// The end of the pause. A clock that was set back ends it too.
+    fn paused_until(&self) -> Option<UnixMillis> {
+        let paused_at = (*self.paused_at.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let rests = (0..millis(PROBE)).contains(&(self.now() - paused_at));
+        rests.then_some(paused_at + millis(PROBE))
+    }
+
+    fn pause(&self, why: &str) {
+        let before =
+            self.paused_at.lock().unwrap_or_else(PoisonError::into_inner).replace(self.now());
+        if before.is_none() {
+            tracing::warn!(error = why, probe_s = PROBE.as_secs(), "mail queue paused");
+        } else {
+            tracing::debug!(error = why, "mail queue stays paused");
+        }
+    }
+
+    fn resume(&self) {
+        if self.paused_at.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            tracing::info!("mail queue goes on");
+        }
+    }
+}
+
+/// How long a row rests after so many counted tries and one more: doubled each time, a fifth more or less, at most
+/// [`BACK_OFF_MAX`] and that fifth.
+fn back_off(tries_before: i32) -> Duration {
+    let doubled = 2_u32.saturating_pow(u32::try_from(tries_before).unwrap_or(0).min(16));
+    let rest = BACK_OFF.saturating_mul(doubled).min(BACK_OFF_MAX);
+    let jitter_percent = 80 + u32::from(u16::from_le_bytes(secret::random_bytes())) % 41;
+    rest * jitter_percent / 100
+}
+
+/// The one log line of an outcome.
+fn report(claim: &Claim, outcome: Outcome, marked: Marked, error: &str) {
+    let (mail, kind, outcome) = (claim.row.id, claim.kind.name(), outcome.name());
+    let (tries, traceparent) = (claim.row.attempts, claim.row.traceparent.as_str());
+    if marked == Marked::Lost {
+        tracing::info!(%mail, kind, outcome, traceparent, "mail was taken back while in hand");
+    } else if error.is_empty() {
+        tracing::info!(%mail, kind, outcome, tries, traceparent, "mail done");
+    } else {
+        tracing::warn!(%mail, kind, outcome, tries, traceparent, error, "mail not delivered");
+    }
+}
+
+#[cfg(test)]
+pub(super) fn back_off_for_tests(tries_before: i32) -> Duration {
+    back_off(tries_before)
+}

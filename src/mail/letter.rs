@@ -1,0 +1,106 @@
+//! A rendered mail as an RFC 5322 message.
+
+use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
+
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
+use lettre::{Address, message};
+use uuid::Uuid;
+
+use crate::clock::UnixMillis;
+use crate::mail::Kind;
+use crate::mail::render::{Rendered, Unrenderable};
+use crate::secret::Secret;
+
+/// A mail that is ready to leave.
+#[derive(Debug)]
+pub(super) struct Letter {
+    /// The row it comes from.
+    pub id: Uuid,
+    /// Which mail.
+    pub kind: Kind,
+    /// Where it goes, as stored.
+    pub recipient: String,
+    /// What it says.
+    pub rendered: Rendered,
+    /// The link in it.
+    pub link: Option<Secret<String>>,
+    /// The token in the link.
+    pub token: Option<Secret<String>>,
+    /// When it was composed.
+    pub at: UnixMillis,
+    /// All of it, with headers and envelope.
+    pub message: Message,
+}
+
+/// Who sends, as `mail.from` has it.
+#[derive(Clone, Debug)]
+pub(super) struct Sender(Mailbox);
+
+/// `mail.from` is neither an address nor `Name <address>`.
+#[derive(Debug)]
+pub struct BadSender(lettre::address::AddressError);
+
+impl fmt::Display for BadSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mail.from is not an address: {}", self.0)
+    }
+}
+
+impl std::error::Error for BadSender {}
+
+impl Sender {
+    /// Reads `mail.from`.
+    pub(super) fn parse(from: &str) -> Result<Self, BadSender> {
+        from.parse().map(Self).map_err(BadSender)
+    }
+
+    /// The name it goes by, where it has one.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.0.name.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// Composes the message of a row. Everything but the date and what the row says follows from the row's id, so that a
+    /// copy is known for one.
+    pub(super) fn compose(
+        &self,
+        (id, kind): (Uuid, Kind),
+        (recipient, host): (&str, &str),
+        rendered: Rendered,
+        (link, token): (Option<Secret<String>>, Option<Secret<String>>),
+        at: UnixMillis,
+    ) -> Result<Letter, Unrenderable> {
+        let to = address(recipient)?;
+        let since = Duration::from_millis(u64::try_from(at).unwrap_or(0));
+        let message = Message::builder()
+            .from(self.0.clone())
+            .to(message::Mailbox::new(None, to))
+            .subject(rendered.subject.clone())
+            .date(UNIX_EPOCH + since)
+            .message_id(Some(format!("<{id}@{host}>")))
+            // RFC 3834 §5: no machine answers this.
+            .raw_header(HeaderValue::new(
+                HeaderName::new_from_ascii_str("Auto-Submitted"),
+                "auto-generated".to_owned(),
+            ))
+            .multipart(
+                MultiPart::builder()
+                    .kind(message::MultiPartKind::Alternative)
+                    .boundary(id.simple().to_string())
+                    .singlepart(SinglePart::plain(rendered.text.clone()))
+                    .singlepart(SinglePart::html(rendered.html.clone())),
+            )
+            .map_err(|_| Unrenderable("the message cannot be composed"))?;
+        Ok(Letter { id, kind, recipient: recipient.to_owned(), rendered, link, token, at, message })
+    }
+}
+
+/// A stored address, its domain as A-labels: SMTP without SMTPUTF8 knows no others. What could break a header or a
+/// command is no address.
+fn address(recipient: &str) -> Result<Address, Unrenderable> {
+    let bad = Unrenderable("the recipient is no address");
+    let (local, domain) = recipient.rsplit_once('@').ok_or(bad)?;
+    let domain = idna::domain_to_ascii(domain).map_err(|_| bad)?;
+    Address::new(local, domain).map_err(|_| bad)
+}

@@ -1,0 +1,217 @@
+//! The built-in mailbox: each mail a JSON file, for development and for people's own end-to-end tests.
+//!
+//! A file is named after the mail's row and takes its place in one step, so that a mail that is delivered again is there
+//! once. Everything is also held in memory: at most 1000 messages of some 15 KiB.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::clock::UnixMillis;
+use crate::mail::letter::Letter;
+
+/// Messages kept, the newest.
+const MESSAGES_MAX: usize = 1000;
+
+/// A mail as the mailbox shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MailboxMessage {
+    /// The outbox row.
+    pub id: Uuid,
+    /// Which mail, by its name.
+    pub kind: String,
+    /// The sender.
+    pub from: String,
+    /// The recipient.
+    pub to: String,
+    /// One line.
+    pub subject: String,
+    /// The plain text.
+    pub text: String,
+    /// The HTML.
+    pub html: String,
+    /// The RFC 5322 message.
+    pub source: String,
+    /// The link in it.
+    pub link: Option<String>,
+    /// The token in the link.
+    pub token: Option<String>,
+    /// When it came, in Unix milliseconds.
+    pub received_at: UnixMillis,
+}
+
+/// The mailbox; clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Mailbox(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    /// Oldest first.
+    messages: Mutex<Vec<Arc<MailboxMessage>>>,
+    /// Told of each arrival.
+    arrivals: watch::Sender<u64>,
+}
+
+impl Mailbox {
+    /// Opens the mailbox in `dir`, which is made, mode 0700, where it is missing. Files that are no mail of ours are left
+    /// alone, with a warning.
+    pub async fn open(dir: &Path) -> io::Result<Self> {
+        tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).await?;
+        let mut messages = Vec::new();
+        let mut entries = tokio::fs::read_dir(dir).await?;
+        while let Some(entry) = entries.next_entry().await? {
+            let path = entry.path();
+            match path.extension().and_then(|it| it.to_str()) {
+                Some("json") => {}
+                // What a crash left behind; its row is delivered again.
+                Some("tmp") => {
+                    tokio::fs::remove_file(&path).await?;
+                    continue;
+                }
+                _ => continue,
+            }
+            if let Ok(message) = serde_json::from_slice(&tokio::fs::read(&path).await?) {
+                messages.push(Arc::<MailboxMessage>::new(message));
+            } else {
+                tracing::warn!(file = %path.display(), "mailbox file is unreadable");
+            }
+        }
+        messages.sort_by_key(|message| (message.received_at, message.id));
+        let (arrivals, _) = watch::channel(0);
+        let mailbox =
+            Self(Arc::new(Inner { dir: dir.to_owned(), messages: Mutex::new(messages), arrivals }));
+        mailbox.trim().await?;
+        Ok(mailbox)
+    }
+
+    /// The messages, newest first; with `to`, those to that address (case does not matter).
+    pub fn list(&self, to: Option<&str>) -> Vec<Arc<MailboxMessage>> {
+        self.after(to, None)
+    }
+
+    /// One message.
+    pub fn get(&self, id: Uuid) -> Option<Arc<MailboxMessage>> {
+        self.messages().iter().find(|message| message.id == id).cloned()
+    }
+
+    /// The messages that came after the one named `after` (all, where it is none or unknown), newest first, as soon as
+    /// there is one; empty when `wait` has passed without.
+    pub async fn wait_for(
+        &self,
+        to: Option<&str>,
+        after: Option<Uuid>,
+        wait: Duration,
+    ) -> Vec<Arc<MailboxMessage>> {
+        // Subscribed before the first look: no arrival falls in between.
+        let mut arrivals = self.0.arrivals.subscribe();
+        let found = async {
+            loop {
+                let found = self.after(to, after);
+                if !found.is_empty() || arrivals.changed().await.is_err() {
+                    return found;
+                }
+            }
+        };
+        timeout(wait, found).await.unwrap_or_default()
+    }
+
+    /// Removes every message.
+    pub async fn clear(&self) -> io::Result<()> {
+        let gone = std::mem::take(&mut *self.messages());
+        self.remove(gone).await
+    }
+
+    /// Takes a mail in; one that is there already stays as it is.
+    pub(super) async fn put(&self, letter: &Letter) -> io::Result<()> {
+        if self.get(letter.id).is_some() {
+            return Ok(());
+        }
+        let message = MailboxMessage::of(letter);
+        let json = serde_json::to_vec_pretty(&message).map_err(io::Error::other)?;
+        let temporary = self.0.dir.join(format!("{}.tmp", letter.id));
+        let mut file = tokio::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)
+            .await?;
+        file.write_all(&json).await?;
+        file.sync_all().await?;
+        tokio::fs::rename(&temporary, self.file(letter.id)).await?;
+        // The rename itself is durable only once the directory is.
+        tokio::fs::File::open(&self.0.dir).await?.sync_all().await?;
+        self.messages().push(Arc::new(message));
+        self.0.arrivals.send_modify(|count| *count += 1);
+        self.trim().await
+    }
+
+    fn after(&self, to: Option<&str>, after: Option<Uuid>) -> Vec<Arc<MailboxMessage>> {
+        let messages = self.messages();
+        let place = messages.iter().position(|message| Some(message.id) == after);
+        messages[place.map_or(0, |place| place + 1)..]
+            .iter()
+            .rev()
+            .filter(|message| to.is_none_or(|to| message.to.eq_ignore_ascii_case(to)))
+            .cloned()
+            .collect()
+    }
+
+    async fn trim(&self) -> io::Result<()> {
+        let gone: Vec<_> = {
+            let mut messages = self.messages();
+            let surplus = messages.len().saturating_sub(MESSAGES_MAX);
+            messages.drain(..surplus).collect()
+        };
+        self.remove(gone).await
+    }
+
+    async fn remove(&self, gone: Vec<Arc<MailboxMessage>>) -> io::Result<()> {
+        for message in gone {
+            match tokio::fs::remove_file(self.file(message.id)).await {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&self, id: Uuid) -> PathBuf {
+        self.0.dir.join(format!("{id}.json"))
+    }
+
+    fn messages(&self) -> MutexGuard<'_, Vec<Arc<MailboxMessage>>> {
+        self.0.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MailboxMessage {
+    fn of(letter: &Letter) -> Self {
+        let header = |name| letter.message.headers().get_raw(name).unwrap_or_default().to_owned();
+        let shown = |secret: &Option<crate::secret::Secret<String>>| {
+            secret.as_ref().map(|secret| secret.expose().clone())
+        };
+        Self {
+            id: letter.id,
+            kind: letter.kind.name().to_owned(),
+            from: header("From"),
+            to: letter.recipient.clone(),
+            subject: letter.rendered.subject.clone(),
+            text: letter.rendered.text.clone(),
+            html: letter.rendered.html.clone(),
+            source: String::from_utf8_lossy(&letter.message.formatted()).into_owned(),
+            link: shown(&letter.link),
+            token: shown(&letter.token),
+            received_at: letter.at,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Mail: what is due, what it says, and how it leaves.
+//!
+//! A mail is a row first ([`enqueue`], in the caller's transaction) and leaves later ([`Mailer::sweep`]): claim,
+//! render, put the token, send, mark. Nothing that may not be lost is in memory. The mailed token is an HMAC over the
+//! row ([`mailed_token`]), so a second try mails the same link and no secret rests in the database.
+//!
+//! | file | what |
+//! |---|---|
+//! | `outbox` | the kinds of mail, their data, writing a row |
+//! | `queue` | claiming, marking and counting rows |
+//! | `delivery` | [`Mailer`]: one row from claim to mark |
+//! | `locale`, `words/` | languages, and all words of one language in one file |
+//! | `render`, `letter` | text and HTML out of words; the RFC 5322 message |
+//! | `transport`, `smtp`, `mailbox` | how it leaves: SMTP, or files for development |
+//!
+//! lettre is used here and nowhere else. What goes wrong below is `transport::Failure` (SMTP) or
+//! [`Unavailable`](crate::problem::Unavailable) (database, token store).
+
+mod delivery;
+mod letter;
+mod locale;
+mod mailbox;
+mod outbox;
+mod queue;
+mod render;
+mod smtp;
+mod transport;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use delivery::{Delivery, Mailer, Outcome, Setup, Swept};
+pub use letter::BadSender;
+pub use locale::Locale;
+pub use mailbox::{Mailbox, MailboxMessage};
+pub use outbox::{Kind, MailData, NewMail, enqueue, mailed_token};
+pub use queue::{Depth, depth, forget};
+pub use smtp::BadSmtpUrl;
+pub use transport::Transport;

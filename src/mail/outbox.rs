@@ -1,0 +1,205 @@
+//! What mail there is, what it needs to know, and how one becomes due.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey_entity::outbox::{ActiveModel, Column, Entity};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::clock::UnixMillis;
+use crate::mail::Locale;
+use crate::secret::{self, Secret};
+use crate::store::TokenKind;
+
+/// Which mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// To a new account's address, with a link that confirms it.
+    Confirm,
+    /// With a link that sets a new password.
+    Recover,
+    /// The password was changed.
+    PasswordChanged,
+    /// A refresh token came back; its session was ended.
+    SessionReused,
+    /// To the new address, with a link that confirms the change.
+    ChangeEmail,
+    /// To the old address, with a link that undoes the change.
+    EmailChangeNotice,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Confirm,
+        Self::Recover,
+        Self::PasswordChanged,
+        Self::SessionReused,
+        Self::ChangeEmail,
+        Self::EmailChangeNotice,
+    ];
+
+    /// As it stands in the table, in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Confirm => "confirm",
+            Self::Recover => "recover",
+            Self::PasswordChanged => "password-changed",
+            Self::SessionReused => "session-reused",
+            Self::ChangeEmail => "change-email",
+            Self::EmailChangeNotice => "email-change-notice",
+        }
+    }
+
+    /// The kind of that name; none for one of a later release.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// What the token that it carries is good for; none for a mere notice.
+    pub fn token(self) -> Option<TokenKind> {
+        match self {
+            Self::Confirm => Some(TokenKind::Verify),
+            Self::Recover => Some(TokenKind::Recover),
+            Self::ChangeEmail => Some(TokenKind::ChangeEmail),
+            Self::EmailChangeNotice => Some(TokenKind::UndoEmail),
+            Self::PasswordChanged | Self::SessionReused => None,
+        }
+    }
+
+    /// The page that its link opens, below `public_url`.
+    pub fn page(self) -> Option<&'static str> {
+        match self {
+            Self::Confirm | Self::ChangeEmail => Some("verify-email"),
+            Self::Recover => Some("reset-password"),
+            Self::EmailChangeNotice => Some("undo-email-change"),
+            Self::PasswordChanged | Self::SessionReused => None,
+        }
+    }
+}
+
+/// What the words of a mail need; kept as a JSON object in the row. Never a secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MailData {
+    /// In which language.
+    #[serde(default)]
+    pub locale: Locale,
+    /// When what it tells of happened.
+    pub at: UnixMillis,
+    /// The IP address it happened from; anything else is not shown.
+    #[serde(default)]
+    pub ip: String,
+    /// The `User-Agent` it happened with; never shown as it is, since whoever sent it chose it.
+    #[serde(default)]
+    pub user_agent: String,
+    /// What the person is called. Shown to verified addresses only, whatever stands here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// [`Kind::Recover`] needs it: the `password_version` that it was asked under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_version: Option<i32>,
+    /// [`Kind::ChangeEmail`] and [`Kind::EmailChangeNotice`] need it: the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_id: Option<Uuid>,
+    /// [`Kind::EmailChangeNotice`] needs it: the address after the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_email: Option<String>,
+}
+
+/// A mail that is due.
+#[derive(Clone, Debug)]
+pub struct NewMail<'a> {
+    /// Whom it is about; deleting the person deletes the mail.
+    pub user_id: Uuid,
+    /// Which mail.
+    pub kind: Kind,
+    /// Where it goes: an address that is stored, never one that a request spelled.
+    pub recipient: &'a str,
+    /// What its words need.
+    pub data: MailData,
+    /// The trace of the request that made it due (W3C `traceparent`), or empty.
+    pub traceparent: &'a str,
+}
+
+/// Writes the outbox row in the caller's transaction and gives its id. Where the mail carries a token, the row takes
+/// the place of the person's pending ones of its kind, and its id is greater than all of theirs, though replicas'
+/// clocks differ: the token store takes the greater id for the newer.
+pub async fn enqueue<C: ConnectionTrait>(
+    tx: &C,
+    mail: NewMail<'_>,
+    now: UnixMillis,
+) -> Result<Uuid, DbErr> {
+    let mut id = secret::uuid_v7(now);
+    let same = || {
+        Entity::find()
+            .filter(Column::UserId.eq(mail.user_id))
+            .filter(Column::Kind.eq(mail.kind.name()))
+    };
+    if mail.kind.token().is_some() {
+        let newest: Option<Uuid> = same()
+            .select_only()
+            .column(Column::Id)
+            .order_by_desc(Column::Id)
+            .limit(1)
+            .into_tuple()
+            .one(tx)
+            .await?;
+        if let Some(newest) = newest.filter(|newest| *newest >= id) {
+            id = secret::uuid_v7(made_at(newest) + 1);
+        }
+        Entity::update_many()
+            .col_expr(Column::State, Expr::value("superseded"))
+            .filter(Column::UserId.eq(mail.user_id))
+            .filter(Column::Kind.eq(mail.kind.name()))
+            .filter(Column::State.eq("pending"))
+            .exec(tx)
+            .await?;
+    }
+    let data = serde_json::to_string(&mail.data).map_err(|error| DbErr::Json(error.to_string()))?;
+    let row = ActiveModel {
+        id: Set(id),
+        user_id: Set(mail.user_id),
+        kind: Set(mail.kind.name().to_owned()),
+        recipient: Set(mail.recipient.to_owned()),
+        data: Set(data),
+        state: Set("pending".to_owned()),
+        attempts: Set(0),
+        due_at: Set(now),
+        leased_until: Set(0),
+        traceparent: Set(mail.traceparent.to_owned()),
+        last_error: Set(None),
+        created_at: Set(now),
+        sent_at: Set(None),
+    };
+    Entity::insert(row).exec_without_returning(tx).await?;
+    Ok(id)
+}
+
+/// The token of a row: HMAC-SHA-256 over kind, recipient and row, 256 bits as 43 characters of base64url. `key` is the
+/// master key's `"mail-token"`.
+pub fn mailed_token(
+    key: &Secret<[u8; 32]>,
+    kind: Kind,
+    recipient: &str,
+    row_id: Uuid,
+) -> Secret<String> {
+    // No kind and no address holds a NUL, and the id is of fixed length: no two rows give the same bytes.
+    let mut said = Vec::with_capacity(64 + recipient.len());
+    said.extend_from_slice(kind.name().as_bytes());
+    said.push(0);
+    said.extend_from_slice(recipient.as_bytes());
+    said.push(0);
+    said.extend_from_slice(row_id.as_bytes());
+    Secret::new(URL_SAFE_NO_PAD.encode(secret::hmac_sha256(key.expose(), &said)))
+}
+
+/// The moment in a UUID version 7 (RFC 9562 §5.7): its first 48 bits.
+fn made_at(id: Uuid) -> UnixMillis {
+    id.as_bytes()[..6].iter().fold(0, |millis, byte| millis << 8 | i64::from(*byte))
+}

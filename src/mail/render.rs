@@ -1,0 +1,141 @@
+//! A mail's subject, text and HTML out of its words.
+//!
+//! The HTML is escaped by the template; nothing remote is loaded and nothing is tracked.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use askama::Template;
+use time::OffsetDateTime;
+
+use crate::mail::words::{Facts, Words, words};
+use crate::mail::{Kind, MailData};
+use crate::secret::Secret;
+
+/// Longest text of a person's that a mail repeats, in characters.
+const REPEATED_MAX: usize = 100;
+
+/// What a mail says.
+#[derive(Clone, Debug)]
+pub(super) struct Rendered {
+    /// One line.
+    pub subject: String,
+    /// `text/plain`; the whole link on a line of its own.
+    pub text: String,
+    /// `text/html`.
+    pub html: String,
+}
+
+/// What a mail is rendered from.
+#[derive(Clone, Debug)]
+pub(super) struct Draft<'a> {
+    /// Which mail.
+    pub kind: Kind,
+    /// What its row knows.
+    pub data: &'a MailData,
+    /// Whether the reader has proven the address: only then are they called by name.
+    pub reader: Reader,
+    /// The sender's name, or the host of `public_url`.
+    pub service: &'a str,
+    /// The whole link; [`Kind`]s with a token have one.
+    pub link: Option<&'a Secret<String>>,
+    /// How long the link lives.
+    pub lives: Duration,
+}
+
+/// Who reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Somebody who proved the address.
+    Verified,
+    /// Perhaps a stranger.
+    Unproven,
+}
+
+/// Why a mail cannot be rendered: what is missing in its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unrenderable(pub &'static str);
+
+#[derive(Template)]
+#[template(path = "mail.txt")]
+struct Text<'a> {
+    words: &'a Words,
+    link: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "mail.html")]
+struct Html<'a> {
+    lang: &'static str,
+    words: &'a Words,
+    link: Option<&'a str>,
+}
+
+/// Renders a mail.
+pub(super) fn render(draft: &Draft<'_>) -> Result<Rendered, Unrenderable> {
+    let data = draft.data;
+    let at = OffsetDateTime::from_unix_timestamp(data.at.div_euclid(1000))
+        .map_err(|_| Unrenderable("a time that does not exist"))?;
+    let new_email = match (draft.kind, &data.new_email) {
+        (Kind::EmailChangeNotice, None) => return Err(Unrenderable("no new address")),
+        (_, new_email) => new_email.as_deref().map(one_line).unwrap_or_default(),
+    };
+    // The new address is unproven, whoever asked for it.
+    let proven = draft.reader == Reader::Verified && draft.kind != Kind::ChangeEmail;
+    let name = data.name.as_deref().map(one_line).filter(|name| proven && !name.is_empty());
+    let facts = Facts {
+        service: draft.service,
+        name: name.as_deref(),
+        at,
+        ip: data.ip.parse::<IpAddr>().ok().map(|ip| ip.to_canonical().to_string()),
+        device: device(&data.user_agent),
+        new_email: &new_email,
+        lives: draft.lives,
+    };
+    let words = words(data.locale, draft.kind, &facts);
+    let link = draft.link.map(|link| link.expose().as_str());
+    let failed = |_| Unrenderable("the template failed");
+    Ok(Rendered {
+        text: Text { words: &words, link }.render().map_err(failed)?,
+        html: Html { lang: data.locale.tag(), words: &words, link }.render().map_err(failed)?,
+        subject: words.subject,
+    })
+}
+
+/// On one line and of a sane length, whatever it was.
+fn one_line(text: &str) -> String {
+    let line: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REPEATED_MAX).collect();
+    line.trim().to_owned()
+}
+
+/// The browser and system that a `User-Agent` names, in words of ours: its own words are whoever sent it's, and could
+/// hold a link.
+fn device(user_agent: &str) -> Option<String> {
+    const BROWSERS: [(&str, &str); 7] = [
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("FxiOS/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    ];
+    const SYSTEMS: [(&str, &str); 7] = [
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("CrOS", "ChromeOS"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ];
+    let known = |list: &[(&str, &'static str)]| {
+        list.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    };
+    match (known(&BROWSERS), known(&SYSTEMS)) {
+        (Some(browser), Some(system)) => Some(format!("{browser}, {system}")),
+        (Some(one), None) | (None, Some(one)) => Some(one.to_owned()),
+        (None, None) => None,
+    }
+}

@@ -1,0 +1,230 @@
+//! SMTP with a few connections of our own keeping.
+//!
+//! lettre's pooled transport folds "no session" (connect, TLS, EHLO, AUTH) and "this mail was refused" into the same
+//! errors. The first stops the queue and the second only the one mail, so sessions are opened and kept here, on lettre's
+//! connections.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use lettre::Message;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::{Error, SMTP_PORT, SUBMISSION_PORT, SUBMISSIONS_PORT};
+use percent_encoding::percent_decode_str;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::mail::transport::Failure;
+use crate::secret::Secret;
+
+/// For all of one mail: connect, TLS, login and message. A worker's lease is twice as long.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Connections at once: two workers use two; the rest is for replicas that share a relay's limit.
+const CONNECTIONS_MAX: usize = 4;
+/// How long a connection may idle and be used again; servers end them after minutes (RFC 5321 §4.5.3.2.7: five).
+const IDLE_MAX: Duration = Duration::from_mins(1);
+/// How long a kept connection may take to say that it lives.
+const NOOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// When a connection is encrypted.
+enum Security {
+    /// Never.
+    Plain,
+    /// By STARTTLS, or not used (RFC 3207).
+    StartTls(TlsParameters),
+    /// From the first byte (RFC 8314).
+    Implicit(TlsParameters),
+}
+
+/// An SMTP server.
+pub struct Smtp {
+    host: String,
+    port: u16,
+    security: Security,
+    hello: ClientId,
+    credentials: Option<Credentials>,
+    permits: Semaphore,
+    kept: Mutex<Vec<Kept>>,
+    timeout: Duration,
+}
+
+struct Kept {
+    connection: AsyncSmtpConnection,
+    since: Instant,
+}
+
+/// What is wrong with `mail.smtp_url`.
+#[derive(Debug)]
+pub struct BadSmtpUrl(String);
+
+impl fmt::Display for BadSmtpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mail.smtp_url: {}", self.0)
+    }
+}
+
+impl std::error::Error for BadSmtpUrl {}
+
+impl fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Smtp({}:{})", self.host, self.port)
+    }
+}
+
+impl Smtp {
+    /// Reads the URL; see [`Transport::smtp`](crate::mail::Transport::smtp).
+    pub(super) fn from_url(url: &Secret<String>) -> Result<Self, BadSmtpUrl> {
+        let bad = |why: &str| BadSmtpUrl(why.to_owned());
+        let url = url::Url::parse(url.expose()).map_err(|error| BadSmtpUrl(error.to_string()))?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("no host"))?;
+        // An IPv6 address stands in brackets in a URL, and nowhere else.
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let mut asked = None;
+        for (name, value) in url.query_pairs() {
+            match (&*name, &*value) {
+                ("tls", "required") => asked = Some(()),
+                ("tls", _) => return Err(bad("tls is `required` or left out")),
+                _ => return Err(bad("the only parameter is tls")),
+            }
+        }
+        let tls = || {
+            TlsParameters::new(host.clone()).map_err(|_| bad("no TLS is possible for this host"))
+        };
+        let (security, port) = match (url.scheme(), asked) {
+            ("smtp", None) => (Security::Plain, SMTP_PORT),
+            ("smtp", Some(())) => (Security::StartTls(tls()?), SUBMISSION_PORT),
+            ("smtps", _) => (Security::Implicit(tls()?), SUBMISSIONS_PORT),
+            _ => return Err(bad("the scheme is smtp or smtps")),
+        };
+        let decode = |text: &str| {
+            let decoded = percent_decode_str(text).decode_utf8();
+            decoded.map(String::from).map_err(|_| bad("user and password are UTF-8"))
+        };
+        let credentials = match (url.username(), url.password()) {
+            ("", None) => None,
+            (_, None) => return Err(bad("a user without a password")),
+            (user, Some(password)) => Some(Credentials::new(decode(user)?, decode(password)?)),
+        };
+        Ok(Self {
+            port: url.port().unwrap_or(port),
+            host,
+            security,
+            hello: ClientId::default(),
+            credentials,
+            permits: Semaphore::new(CONNECTIONS_MAX),
+            kept: Mutex::default(),
+            timeout: TIMEOUT,
+        })
+    }
+
+    /// The same server with another patience: for tests.
+    #[cfg(test)]
+    pub(super) fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Hands a message over, all in all within the timeout.
+    pub(super) async fn deliver(&self, message: &Message) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let session = async {
+            // The semaphore is never closed: were it, there is no session either.
+            let permit = self.permits.acquire().await.ok();
+            self.session().await.map(|connection| (permit, connection))
+        };
+        let (_permit, mut connection) = match timeout_at(deadline, session).await {
+            Ok(Ok(session)) => session,
+            Ok(Err(error)) => return Err(Failure::NoSession(told(&error))),
+            Err(_) => return Err(Failure::NoSession("timeout".to_owned())),
+        };
+        let bytes = message.formatted();
+        match timeout_at(deadline, connection.send(message.envelope(), &bytes)).await {
+            Ok(Ok(_)) => {
+                self.keep(connection);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(refusal(&error)),
+            Err(_) => Err(Failure::Broken("timeout".to_owned())),
+        }
+    }
+
+    /// A connection that is ready for a mail: kept and alive, or new.
+    async fn session(&self) -> Result<AsyncSmtpConnection, Error> {
+        while let Some(mut kept) = self.take() {
+            if timeout(NOOP_TIMEOUT, kept.test_connected()).await.unwrap_or(false) {
+                return Ok(kept);
+            }
+        }
+        let implicit = match &self.security {
+            Security::Implicit(tls) => Some(tls.clone()),
+            Security::Plain | Security::StartTls(_) => None,
+        };
+        let mut connection = AsyncSmtpConnection::connect_tokio1(
+            (self.host.as_str(), self.port),
+            Some(self.timeout),
+            &self.hello,
+            implicit,
+            None,
+        )
+        .await?;
+        if let Security::StartTls(tls) = &self.security {
+            // Fails where the server does not offer it: what was asked to be encrypted never goes in the clear.
+            connection.starttls(tls.clone(), &self.hello).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    fn take(&self) -> Option<AsyncSmtpConnection> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|kept| kept.since.elapsed() < IDLE_MAX);
+        kept.pop().map(|kept| kept.connection)
+    }
+
+    fn keep(&self, connection: AsyncSmtpConnection) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < CONNECTIONS_MAX && !connection.has_broken() {
+            kept.push(Kept { connection, since: Instant::now() });
+        }
+    }
+}
+
+/// Whose matter it is that a mail was not taken, once the session stood.
+fn refusal(error: &Error) -> Failure {
+    let told = told(error);
+    match error.status().map(u16::from) {
+        // RFC 4954 §6: we have to log in first, or better: no mail would get through.
+        Some(530 | 534 | 535 | 538) => Failure::NoSession(told),
+        Some(_) if error.is_permanent() => Failure::Permanent(told),
+        Some(_) => Failure::Transient(told),
+        None if error.is_client() => Failure::Transient(told),
+        None => Failure::Broken(told),
+    }
+}
+
+/// An error as its codes: the reply code and, where there is one, the enhanced code (RFC 3463). A server's prose may
+/// repeat the address.
+fn told(error: &Error) -> String {
+    let Some(code) = error.status() else {
+        let kind = match error {
+            it if it.is_tls() => "tls",
+            it if it.is_timeout() => "timeout",
+            it if it.is_response() => "unreadable reply",
+            it if it.is_client() => "not offered by the server",
+            _ => "connection",
+        };
+        return kind.to_owned();
+    };
+    let prose = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    let enhanced = prose.split_ascii_whitespace().next().filter(|word| {
+        let parts: Vec<_> = word.split('.').collect();
+        let number = |part: &&str| part.len() <= 3 && part.parse::<u16>().is_ok();
+        parts.len() == 3 && parts.iter().all(number)
+    });
+    enhanced.map_or_else(|| code.to_string(), |enhanced| format!("{code} {enhanced}"))
+}

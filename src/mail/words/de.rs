@@ -1,0 +1,126 @@
+//! German.
+
+use super::{Facts, Words, span};
+use crate::mail::Kind;
+
+const MONTHS: [&str; 12] = [
+    "Januar",
+    "Februar",
+    "März",
+    "April",
+    "Mai",
+    "Juni",
+    "Juli",
+    "August",
+    "September",
+    "Oktober",
+    "November",
+    "Dezember",
+];
+
+pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
+    let service = facts.service;
+    let happened = happened(facts);
+    let lives = span(facts.lives, [("Tag", "Tage"), ("Stunde", "Stunden"), ("Minute", "Minuten")]);
+    let (subject, before, action, after) = match kind {
+        Kind::Confirm => (
+            format!("Bestätigen Sie Ihre Adresse für {service}"),
+            vec![
+                format!("Mit dieser Adresse wurde {happened} ein Konto bei {service} angelegt."),
+                "Wenn Sie das waren, bestätigen Sie, dass die Adresse Ihnen gehört:".to_owned(),
+            ],
+            "Adresse bestätigen",
+            vec![
+                format!("Gültigkeit des Links: {lives}."),
+                "Das waren nicht Sie? Öffnen Sie denselben Link: Die Seite bietet auch »Das war ich nicht« an und \
+                 entfernt damit das Konto."
+                    .to_owned(),
+            ],
+        ),
+        Kind::Recover => (
+            format!("Neues Passwort für {service} festlegen"),
+            vec![
+                format!("Für Ihr Konto bei {service} wurde {happened} ein neues Passwort angefordert."),
+                "Wenn Sie das waren, legen Sie es hier fest:".to_owned(),
+            ],
+            "Neues Passwort festlegen",
+            vec![
+                format!("Der Link gilt ein einziges Mal. Gültigkeit: {lives}."),
+                "Das waren nicht Sie? Dann müssen Sie nichts tun: Ihr Passwort bleibt, wie es ist."
+                    .to_owned(),
+            ],
+        ),
+        Kind::PasswordChanged => (
+            format!("Ihr Passwort für {service} wurde geändert"),
+            vec![
+                format!("Das Passwort Ihres Kontos bei {service} wurde {happened} geändert."),
+                "Alle anderen Geräte wurden abgemeldet.".to_owned(),
+                "Das waren nicht Sie? Fordern Sie sofort ein neues Passwort an, mit »Passwort vergessen« bei der \
+                 Anmeldung."
+                    .to_owned(),
+            ],
+            "",
+            vec![],
+        ),
+        Kind::SessionReused => (
+            format!("Eine Sitzung bei {service} wurde zur Sicherheit beendet"),
+            vec![
+                format!("Ein bereits ersetztes Token Ihres Kontos bei {service} wurde {happened} noch einmal benutzt."),
+                "Jemand hat es vielleicht kopiert. Wir haben die Sitzung beendet; wer sie benutzt hat, muss sich neu \
+                 anmelden."
+                    .to_owned(),
+                "Wenn Ihnen Gerät oder Ort unbekannt sind, ändern Sie Ihr Passwort.".to_owned(),
+            ],
+            "",
+            vec![],
+        ),
+        Kind::ChangeEmail => (
+            format!("Bestätigen Sie Ihre neue Adresse für {service}"),
+            vec![
+                format!("Diese Adresse wurde {happened} als die neue eines Kontos bei {service} angegeben."),
+                "Wenn Sie das waren, bestätigen Sie, dass die Adresse Ihnen gehört:".to_owned(),
+            ],
+            "Neue Adresse bestätigen",
+            vec![
+                format!("Gültigkeit des Links: {lives}."),
+                "Das waren nicht Sie? Dann müssen Sie nichts tun: Ohne den Link ändert sich nichts."
+                    .to_owned(),
+            ],
+        ),
+        Kind::EmailChangeNotice => (
+            format!("Ihre Adresse für {service} wird geändert"),
+            vec![
+                format!("Für Ihr Konto bei {service} wurde {happened} eine Änderung der Adresse angefordert."),
+                format!("Die neue Adresse ist {}.", facts.new_email),
+                "Wenn Sie das waren, müssen Sie nichts tun. Das waren nicht Sie? Nehmen Sie die Änderung zurück:"
+                    .to_owned(),
+            ],
+            "Diese Adresse behalten",
+            vec![
+                format!("Gültigkeit des Links: {lives}."),
+                "Ändern Sie danach Ihr Passwort: Wer das angefordert hat, kennt es.".to_owned(),
+            ],
+        ),
+    };
+    Words {
+        subject,
+        greeting: facts.name.map_or("Guten Tag,".to_owned(), |name| format!("Guten Tag {name},")),
+        before,
+        action,
+        after,
+        spelled: "Falls der Knopf nicht geht, öffnen Sie diese Adresse:",
+        footer: format!(
+            "{service} hat diese Mail von selbst verschickt; Antworten werden nicht gelesen."
+        ),
+    }
+}
+
+/// "am 23. November 2026 um 21:03 Uhr (UTC) von der IP-Adresse 203.0.113.7 (Firefox, Linux)"
+fn happened(facts: &Facts<'_>) -> String {
+    let at = facts.at;
+    let month = MONTHS[usize::from(u8::from(at.month()) - 1)];
+    let (day, year, hour, minute) = (at.day(), at.year(), at.hour(), at.minute());
+    let ip = facts.ip.as_ref().map(|ip| format!(" von der IP-Adresse {ip}")).unwrap_or_default();
+    let device = facts.device.as_ref().map(|device| format!(" ({device})")).unwrap_or_default();
+    format!("am {day}. {month} {year} um {hour:02}:{minute:02} Uhr (UTC){ip}{device}")
+}
