@@ -1,0 +1,2 @@
+//! Everything that speaks HTTP.
+pub mod pages;
