@@ -14,6 +14,9 @@ pub mod mailbox;
 pub mod problems;
 pub mod words;
 
+#[cfg(test)]
+mod tests;
+
 pub use account::{
     Captcha, MailRequest, ResetPassword, UndoEmailChange, VerifyEmail, reset_password,
     undo_email_change, verify_email,
