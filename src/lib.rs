@@ -7,6 +7,7 @@ pub mod config;
 pub mod database;
 pub mod limits;
 pub mod password;
+pub mod http;
 pub mod problem;
 pub mod secret;
 pub mod telemetry;

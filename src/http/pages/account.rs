@@ -1,0 +1,392 @@
+//! The pages behind mailed links: confirm an address, choose a new password, undo a change of address.
+//!
+//! A GET changes nothing (scanners follow links); each page has a form that posts to its own path, and works without
+//! script. A state that is not the ready form is a notice: what happened, and what to do next.
+
+use askama::Template;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::clock::UnixMillis;
+
+use super::{html, words};
+
+/// What is left as it is in a query's value (RFC 3986 §2.3).
+const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The states of `/verify-email`.
+///
+/// The forms post `token`, and `action=reject` for "this was not me".
+#[derive(Clone, Copy, Debug)]
+pub enum VerifyEmail<'a> {
+    /// A good link of a registration: asks to confirm, offers "this was not me".
+    Ready {
+        /// The token out of the link.
+        token: &'a str,
+        /// The address, see [`words::masked`].
+        email_masked: &'a str,
+        /// When the account was made, where that is known.
+        created_at: Option<UnixMillis>,
+        /// The network address it was made from, where that is known.
+        ip: Option<&'a str>,
+    },
+    /// A good link of a change of address: asks to confirm the new one, offers "this was not me".
+    ChangeReady {
+        /// The token out of the link.
+        token: &'a str,
+        /// The new address, see [`words::masked`].
+        email_masked: &'a str,
+    },
+    /// The address is confirmed. No session was opened.
+    Confirmed,
+    /// The account uses the new address from now on.
+    Changed,
+    /// The link was used before, and did its work.
+    AlreadyVerified,
+    /// The link is unknown, replaced or expired.
+    Invalid,
+    /// "This was not me": the unverified account is removed.
+    Rejected,
+    /// "This was not me" on a change of address: the link is void.
+    ChangeRejected,
+    /// Something is down; the link is as good as before.
+    Unavailable {
+        /// The token out of the link, to try again.
+        token: &'a str,
+    },
+    /// Too many tries; the link is as good as before.
+    TooMany {
+        /// The token out of the link, to try again.
+        token: &'a str,
+        /// Seconds to wait, as in `Retry-After`.
+        retry_after_s: u32,
+    },
+}
+
+/// The states of `/reset-password`.
+#[derive(Clone, Copy, Debug)]
+pub enum ResetPassword<'a> {
+    /// A good link: asks for the new password. Posts `token` and `newPassword`.
+    Ready {
+        /// The token out of the link.
+        token: &'a str,
+        /// The setting `password.min_length`, in characters.
+        min_length: usize,
+        /// Why the last password was refused, a sentence; the link stays good.
+        error: Option<&'a str>,
+    },
+    /// No link: asks for the address to mail one to. Posts `action=request`, `email` and, where needed, `captcha`.
+    Ask(MailRequest<'a>),
+    /// The link is unknown, replaced, used or expired: the same form.
+    Invalid(MailRequest<'a>),
+    /// If there is an account, a mail is on its way.
+    Requested,
+    /// The password is set; every session has ended.
+    Done,
+    /// Something is down; nothing changed.
+    Unavailable {
+        /// The token out of the link, to try again; empty where there was none.
+        token: &'a str,
+    },
+    /// Too many tries; nothing changed.
+    TooMany {
+        /// The token out of the link, to try again; empty where there was none.
+        token: &'a str,
+        /// Seconds to wait, as in `Retry-After`.
+        retry_after_s: u32,
+    },
+}
+
+/// The form that asks for a new mail.
+#[derive(Clone, Copy, Debug)]
+pub struct MailRequest<'a> {
+    /// Whether `forgot` needs a captcha of the built-in provider.
+    pub captcha: Captcha,
+    /// What was typed before; empty at first.
+    pub email: &'a str,
+    /// What was wrong with it, a sentence.
+    pub error: Option<&'a str>,
+}
+
+/// Whether a form carries a proof of work, solved by `/assets/captcha.js` from `GET /api/captcha`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Captcha {
+    /// The hidden member `captcha` is filled before the form is sent.
+    Needed,
+    /// The form is sent as it is.
+    NotNeeded,
+}
+
+/// The states of `/undo-email-change`. The form posts `token`.
+#[derive(Clone, Copy, Debug)]
+pub enum UndoEmailChange<'a> {
+    /// A good link: asks to undo.
+    Ready {
+        /// The token out of the link.
+        token: &'a str,
+        /// The address to go back to, see [`words::masked`].
+        email_masked: &'a str,
+        /// When the address was changed, where that is known.
+        changed_at: Option<UnixMillis>,
+    },
+    /// The account has its old address again.
+    Undone,
+    /// The link is unknown, used or expired.
+    Invalid,
+    /// Something is down; the link is as good as before.
+    Unavailable {
+        /// The token out of the link, to try again.
+        token: &'a str,
+    },
+    /// Too many tries; the link is as good as before.
+    TooMany {
+        /// The token out of the link, to try again.
+        token: &'a str,
+        /// Seconds to wait, as in `Retry-After`.
+        retry_after_s: u32,
+    },
+}
+
+impl VerifyEmail<'_> {
+    /// The HTTP status of the answer.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Invalid => 400,
+            Self::TooMany { .. } => 429,
+            Self::Unavailable { .. } => 503,
+            _ => 200,
+        }
+    }
+}
+
+impl ResetPassword<'_> {
+    /// The HTTP status of the answer.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Invalid(_) => 400,
+            Self::Ready { error: Some(_), .. } | Self::Ask(MailRequest { error: Some(_), .. }) => {
+                422
+            }
+            Self::TooMany { .. } => 429,
+            Self::Unavailable { .. } => 503,
+            _ => 200,
+        }
+    }
+}
+
+impl UndoEmailChange<'_> {
+    /// The HTTP status of the answer.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Invalid => 400,
+            Self::TooMany { .. } => 429,
+            Self::Unavailable { .. } => 503,
+            _ => 200,
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "verify_email.html")]
+struct VerifyTemplate<'a> {
+    token: &'a str,
+    email_masked: &'a str,
+    created_at: Option<String>,
+    ip: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "confirm_change.html")]
+struct ConfirmChangeTemplate<'a> {
+    token: &'a str,
+    email_masked: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "reset_password.html")]
+struct ResetTemplate<'a> {
+    token: &'a str,
+    min_length: usize,
+    error: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "request_reset.html")]
+struct RequestTemplate<'a> {
+    title: &'a str,
+    lead: &'a str,
+    request: MailRequest<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "undo_email_change.html")]
+struct UndoTemplate<'a> {
+    token: &'a str,
+    email_masked: &'a str,
+    changed_at: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct Notice<'a> {
+    title: &'a str,
+    lines: &'a [&'a str],
+    action: Option<(&'a str, String)>,
+}
+
+/// A page that only tells.
+fn notice(title: &str, lines: &[&str]) -> String {
+    html(&Notice { title, lines, action: None })
+}
+
+/// A page that tells, with the one next step.
+fn notice_with(title: &str, lines: &[&str], words: &str, href: &str) -> String {
+    html(&Notice { title, lines, action: Some((words, href.to_owned())) })
+}
+
+/// Something is down: the same page, asked for again, is the next step.
+fn unavailable(path: &str, token: &str) -> String {
+    notice_with(
+        "This does not work just now",
+        &[
+            "Something that we depend on did not answer. Nothing was changed, and your link stays good.",
+            "Wait a moment and try again.",
+        ],
+        "Try again",
+        &link(path, token),
+    )
+}
+
+/// Too many tries: when the next one will work.
+fn too_many(path: &str, token: &str, retry_after_s: u32) -> String {
+    let wait = format!("Wait {} and try again.", words::wait(retry_after_s));
+    notice_with(
+        "Too many tries",
+        &[
+            "Many requests came from your network in a short time, so this one was not carried out. Nothing was changed.",
+            &wait,
+        ],
+        "Try again",
+        &link(path, token),
+    )
+}
+
+fn link(path: &str, token: &str) -> String {
+    if token.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?token={}", utf8_percent_encode(token, &QUERY))
+    }
+}
+
+/// Renders `/verify-email`.
+pub fn verify_email(state: &VerifyEmail<'_>) -> String {
+    const PATH: &str = "/verify-email";
+    match *state {
+        VerifyEmail::Ready { token, email_masked, created_at, ip } => {
+            let created_at = created_at.map(words::moment);
+            html(&VerifyTemplate { token, email_masked, created_at, ip })
+        }
+        VerifyEmail::ChangeReady { token, email_masked } => {
+            html(&ConfirmChangeTemplate { token, email_masked })
+        }
+        VerifyEmail::Confirmed => notice(
+            "Your address is confirmed",
+            &["Thank you. You can close this page and sign in where you registered."],
+        ),
+        VerifyEmail::Changed => notice(
+            "Your new address is confirmed",
+            &["From now on you sign in with it. You can close this page."],
+        ),
+        VerifyEmail::AlreadyVerified => notice(
+            "Your address is confirmed already",
+            &[
+                "This link did its work before; nothing is left to do. You can close this page and sign in.",
+            ],
+        ),
+        VerifyEmail::Invalid => notice(
+            "This link does not work",
+            &[
+                "It has expired, a newer mail has replaced it, or it was cut off on its way.",
+                "Look for a newer mail from us. If there is none, sign in where you registered and ask for a new confirmation mail there.",
+            ],
+        ),
+        VerifyEmail::Rejected => notice(
+            "The account is removed",
+            &[
+                "Thank you for telling us. Your address is not used here any more. You can close this page.",
+            ],
+        ),
+        VerifyEmail::ChangeRejected => notice(
+            "The link is void",
+            &[
+                "Thank you for telling us. Your address was not given to that account. You can close this page.",
+            ],
+        ),
+        VerifyEmail::Unavailable { token } => unavailable(PATH, token),
+        VerifyEmail::TooMany { token, retry_after_s } => too_many(PATH, token, retry_after_s),
+    }
+}
+
+/// Renders `/reset-password`.
+pub fn reset_password(state: &ResetPassword<'_>) -> String {
+    const PATH: &str = "/reset-password";
+    match *state {
+        ResetPassword::Ready { token, min_length, error } => {
+            html(&ResetTemplate { token, min_length, error })
+        }
+        ResetPassword::Ask(request) => html(&RequestTemplate {
+            title: "Get a new password",
+            lead: "Tell us your address, and we mail you a link to choose a new password.",
+            request,
+        }),
+        ResetPassword::Invalid(request) => html(&RequestTemplate {
+            title: "This link does not work any more",
+            lead: "It was used, it has expired, or a newer mail has replaced it. Tell us your address, and we mail you a new link.",
+            request,
+        }),
+        ResetPassword::Requested => notice(
+            "Look into your mail",
+            &[
+                "If there is an account with that address, a mail with a new link is on its way. Older links stop working.",
+                "Nothing there after a few minutes? Look among the spam, or check that you used the address you registered with.",
+            ],
+        ),
+        ResetPassword::Done => notice(
+            "Your new password is set",
+            &[
+                "You are signed out everywhere. Sign in with the new password. You can close this page.",
+            ],
+        ),
+        ResetPassword::Unavailable { token } => unavailable(PATH, token),
+        ResetPassword::TooMany { token, retry_after_s } => too_many(PATH, token, retry_after_s),
+    }
+}
+
+/// Renders `/undo-email-change`.
+pub fn undo_email_change(state: &UndoEmailChange<'_>) -> String {
+    const PATH: &str = "/undo-email-change";
+    match *state {
+        UndoEmailChange::Ready { token, email_masked, changed_at } => {
+            let changed_at = changed_at.map(words::moment);
+            html(&UndoTemplate { token, email_masked, changed_at })
+        }
+        UndoEmailChange::Undone => notice_with(
+            "The change is undone",
+            &[
+                "Your account has its old address again.",
+                "Whoever changed it knew your password. Choose a new one now; it signs out every device.",
+            ],
+            "Get a new password",
+            "/reset-password",
+        ),
+        UndoEmailChange::Invalid => notice(
+            "This link does not work any more",
+            &[
+                "It was used, or it has expired.",
+                "If you cannot sign in to your account, write to the people who run the service where you have it.",
+            ],
+        ),
+        UndoEmailChange::Unavailable { token } => unavailable(PATH, token),
+        UndoEmailChange::TooMany { token, retry_after_s } => too_many(PATH, token, retry_after_s),
+    }
+}

@@ -1,0 +1,98 @@
+// Comfort for the pages: copy buttons, "show the password", a mailbox that fills by itself.
+// Every page works without this file; what needs it is hidden until it runs.
+(() => {
+  "use strict";
+
+  // What changed, for people who do not see it change.
+  const announcer = document.createElement("p");
+  announcer.className = "unseen";
+  announcer.setAttribute("role", "status");
+  document.body.append(announcer);
+  const announce = (words) => { announcer.textContent = words; };
+
+  function wireCopy(button) {
+    const source = document.getElementById(button.dataset.copy);
+    if (!source) return;
+    const label = button.firstChild;
+    const words = label.textContent;
+    let back;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      let done = "Copied";
+      try {
+        await navigator.clipboard.writeText(source.textContent);
+      } catch {
+        // No clipboard without TLS or permission: select the text, the keyboard does the rest.
+        getSelection().selectAllChildren(source);
+        done = "Selected";
+      }
+      label.textContent = done;
+      announce(done === "Copied" ? "Copied." : "Selected. Copy it with your keyboard.");
+      clearTimeout(back);
+      back = setTimeout(() => { label.textContent = words; announce(""); }, 2000);
+    });
+  }
+
+  function wireReveal(button) {
+    const input = document.getElementById(button.dataset.reveal);
+    if (!input) return;
+    const show = (shown) => {
+      input.type = shown ? "text" : "password";
+      button.setAttribute("aria-pressed", String(shown));
+    };
+    button.hidden = false;
+    button.addEventListener("click", () => show(input.type === "password"));
+    // Password managers and the browser's own memory look for a password field.
+    if (input.form) input.form.addEventListener("submit", () => show(false));
+  }
+
+  const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+  const visible = () => new Promise((resolve) => {
+    if (!document.hidden) return resolve();
+    document.addEventListener("visibilitychange", resolve, { once: true });
+  });
+
+  // Waits for news on the JSON long-poll, then takes the new list out of the page itself: one renderer, on the server.
+  async function watchMailbox(list) {
+    const status = document.querySelector("[data-mailbox-status]");
+    for (;;) {
+      await visible();
+      const newest = list.dataset.newest;
+      const after = newest ? `&after=${encodeURIComponent(newest)}` : "";
+      const began = Date.now();
+      try {
+        const answer = await fetch(`/dev/mailbox/messages?wait=25s${after}`, { headers: { accept: "application/json" } });
+        if (!answer.ok) throw new Error(String(answer.status));
+        const { items = [] } = await answer.json();
+        if (items.length > 0) {
+          const page = await fetch(location.href);
+          const fresh = new DOMParser()
+            .parseFromString(await page.text(), "text/html")
+            .querySelector("[data-mailbox]");
+          if (!page.ok || !fresh) throw new Error(String(page.status));
+          if (fresh.dataset.newest !== newest) {
+            list.dataset.newest = fresh.dataset.newest;
+            // A link that has the focus keeps it, though its element is a new one.
+            const focused = list.contains(document.activeElement) && document.activeElement.getAttribute("href");
+            list.replaceChildren(...fresh.childNodes);
+            if (focused) list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+            status.textContent = items.length === 1 ? "1 new mail." : `${items.length} new mails.`;
+          }
+        }
+      } catch {
+        status.textContent = "Lost the connection. Trying again.";
+        await pause(5000);
+        continue;
+      }
+      if (status.textContent.startsWith("Lost")) status.textContent = "Connected again.";
+      // An answer that comes at once and often must not become a storm.
+      if (Date.now() - began < 1000) await pause(1000);
+    }
+  }
+
+  document.querySelectorAll("[data-copy]").forEach(wireCopy);
+  document.querySelectorAll("[data-reveal]").forEach(wireReveal);
+  const list = document.querySelector("[data-mailbox]");
+  if (list) watchMailbox(list);
+})();

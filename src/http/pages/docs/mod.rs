@@ -1,0 +1,131 @@
+//! `/docs`: an OpenAPI 3.1 document as one page to read. Rendered on the server; the script only copies commands.
+//!
+//! Knows nothing of our endpoints: any document will do, references into `#/components` are resolved, and what is
+//! missing or of the wrong type is left out rather than refused.
+
+mod operation;
+mod schema;
+
+use askama::Template;
+use serde_json::Value;
+
+use self::operation::Operation;
+use super::{html, words};
+
+#[derive(Template)]
+#[template(path = "docs.html")]
+struct Docs {
+    page: Page,
+}
+
+/// The whole page; `description`s are markup.
+struct Page {
+    title: String,
+    version: String,
+    description: String,
+    schemes: Vec<Scheme>,
+    groups: Vec<Group>,
+}
+
+/// One way to authenticate.
+struct Scheme {
+    name: String,
+    kind: String,
+    description: String,
+}
+
+/// The operations of one tag.
+struct Group {
+    id: String,
+    name: String,
+    description: String,
+    operations: Vec<Operation>,
+}
+
+/// The methods of a path item in the order they are shown (OpenAPI 3.1, Path Item Object).
+const METHODS: [&str; 8] = ["get", "post", "put", "patch", "delete", "head", "options", "trace"];
+
+/// Where operations without a tag are listed.
+const UNTAGGED: &str = "Other";
+
+/// Renders an OpenAPI 3.1 document. Commands use the first of its `servers`, else `http://127.0.0.1:8080`.
+pub fn docs(document: &Value) -> String {
+    let info = &document["info"];
+    let page = Page {
+        title: text(info, "title").to_owned(),
+        version: text(info, "version").to_owned(),
+        description: words::prose(text(info, "description")),
+        schemes: schemes(document),
+        groups: groups(document),
+    };
+    html(&Docs { page })
+}
+
+fn schemes(document: &Value) -> Vec<Scheme> {
+    members(&document["components"]["securitySchemes"])
+        .map(|(name, scheme)| {
+            let scheme = schema::resolve(document, scheme);
+            let kind = [text(scheme, "type"), text(scheme, "scheme"), text(scheme, "bearerFormat")];
+            Scheme {
+                name: name.clone(),
+                kind: kind
+                    .into_iter()
+                    .filter(|part| !part.is_empty())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                description: words::prose(text(scheme, "description")),
+            }
+        })
+        .collect()
+}
+
+/// Operations by their first tag: the document's own tags first and in its order, then those it does not list.
+fn groups(document: &Value) -> Vec<Group> {
+    let mut groups: Vec<Group> = items(&document["tags"])
+        .map(|tag| group(text(tag, "name"), words::prose(text(tag, "description"))))
+        .collect();
+    for (path, item) in members(&document["paths"]) {
+        let item = schema::resolve(document, item);
+        for method in METHODS {
+            let Some(operation) = item.get(method) else { continue };
+            let tag = operation["tags"][0].as_str().unwrap_or(UNTAGGED);
+            let at = groups.iter().position(|group| group.name == tag).unwrap_or_else(|| {
+                groups.push(group(tag, String::new()));
+                groups.len() - 1
+            });
+            groups[at].operations.push(operation::read(document, path, method, item, operation));
+        }
+    }
+    groups.retain(|group| !group.operations.is_empty());
+    groups
+}
+
+fn group(name: &str, description: String) -> Group {
+    Group { id: slug(&["tag", name]), name: name.to_owned(), description, operations: Vec::new() }
+}
+
+/// An id for an element: letters and digits of the parts, joined by single hyphens.
+fn slug(parts: &[&str]) -> String {
+    parts
+        .join("-")
+        .split(|char: char| !char.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join("-")
+        .to_ascii_lowercase()
+}
+
+/// A member that is a string, else nothing.
+fn text<'a>(value: &'a Value, member: &str) -> &'a str {
+    value.get(member).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The members of an object, none of anything else.
+fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+/// The items of an array, none of anything else.
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}

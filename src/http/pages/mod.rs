@@ -1,0 +1,37 @@
+//! Pages for people: small, readable, no build chain. Everything here renders to a `String`; handlers live beside it.
+//!
+//! One template layout, one style sheet, two small scripts, all compiled in. A view is a plain function of its input:
+//! no clock, no store, no request. Pages that can be in several states take an enum, which also knows its HTTP status.
+//!
+//! Every page is made for [`CSP`]: no inline script or style, nothing from elsewhere. Text is escaped by askama; the one
+//! place that makes markup of its own is [`words::prose`], which escapes first.
+
+pub mod account;
+pub mod assets;
+pub mod docs;
+pub mod landing;
+pub mod mailbox;
+pub mod problems;
+pub mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use account::{
+    Captcha, MailRequest, ResetPassword, UndoEmailChange, VerifyEmail, reset_password,
+    undo_email_change, verify_email,
+};
+pub use assets::ASSETS;
+pub use docs::docs;
+pub use landing::{Mailbox, landing};
+pub use mailbox::{Mail, mailbox, message};
+pub use problems::{problem, problems};
+
+/// The `Content-Security-Policy` of every page; the framed mail has its own, [`mailbox::FRAME_CSP`].
+pub const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+    img-src 'self' data:; form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Renders a template.
+fn html(template: &impl askama::Template) -> String {
+    template.render().expect("a template of ours only writes into a String, which cannot fail")
+}

@@ -1,0 +1,154 @@
+//! Words for people: times, waits, masked addresses, and light markdown as markup.
+
+use std::fmt::Write as _;
+
+use crate::clock::UnixMillis;
+use crate::problem::Code;
+
+/// A point in time in words: `23 November 2026 at 21:25 UTC`. Empty beyond the calendar.
+pub fn moment(at: UnixMillis) -> String {
+    let format = time::macros::format_description!(
+        "[day padding:none] [month repr:long] [year] at [hour]:[minute] UTC"
+    );
+    time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000_000)
+        .ok()
+        .and_then(|time| time.format(&format).ok())
+        .unwrap_or_default()
+}
+
+/// How long to wait, in words, never less than what is asked: `30 seconds`, `2 minutes`, `1 hour`.
+pub fn wait(seconds: u32) -> String {
+    let (count, unit) = match seconds.max(1) {
+        seconds @ 0..=90 => (seconds, "second"),
+        seconds @ 91..=5_400 => (seconds.div_ceil(60), "minute"),
+        seconds => (seconds.div_ceil(3_600), "hour"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+/// An address that its owner recognises and a stranger cannot use: `a•••@example.com`.
+pub fn masked(email: &str) -> String {
+    match email.split_once('@') {
+        Some((local, domain)) => {
+            format!("{}•••@{domain}", local.chars().next().map_or(String::new(), String::from))
+        }
+        None => "•••".to_owned(),
+    }
+}
+
+/// Text as markup: paragraphs at blank lines, lists of lines that begin with `- ` or `* `, `code` in backticks.
+///
+/// Everything is escaped first, whatever it holds. A code that names a problem links to its page.
+pub fn prose(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 64);
+    for block in text.replace("\r\n", "\n").split("\n\n") {
+        block_of_prose(block, &mut out);
+    }
+    out
+}
+
+fn block_of_prose(block: &str, out: &mut String) {
+    let mut paragraph = String::new();
+    let mut items: Vec<String> = Vec::new();
+    for line in block.lines() {
+        let line = line.trim();
+        if let Some(item) = line.strip_prefix("- ").or_else(|| line.strip_prefix("* ")) {
+            items.push(item.to_owned());
+        } else if let Some(item) = items.last_mut() {
+            item.push(' ');
+            item.push_str(line);
+        } else {
+            paragraph.push_str(if paragraph.is_empty() { "" } else { " " });
+            paragraph.push_str(line.trim_start_matches('#').trim_start());
+        }
+    }
+    if !paragraph.is_empty() {
+        let _ = write!(out, "<p>{}</p>", inline(&paragraph));
+    }
+    if !items.is_empty() {
+        out.push_str("<ul>");
+        for item in items {
+            let _ = write!(out, "<li>{}</li>", inline(&item));
+        }
+        out.push_str("</ul>");
+    }
+}
+
+/// Spans between backticks become code; a backtick without a partner stays one.
+fn inline(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('`') {
+        let Some((code, beyond)) = after.split_once('`') else { break };
+        out.push_str(&escaped(before));
+        match Code::from_name(code) {
+            Some(problem) => {
+                let name = problem.name();
+                let _ = write!(out, "<a href=\"/problems/{name}\"><code>{name}</code></a>");
+            }
+            None => {
+                let _ = write!(out, "<code>{}</code>", escaped(code));
+            }
+        }
+        rest = beyond;
+    }
+    out.push_str(&escaped(rest));
+    out
+}
+
+/// Text without markup's meaning, in an element or in an attribute's value.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&#34;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_never_told_too_short() {
+        assert_eq!(wait(0), "1 second");
+        assert_eq!(wait(90), "90 seconds");
+        assert_eq!(wait(121), "3 minutes");
+        assert_eq!(wait(3_601), "61 minutes");
+        assert_eq!(wait(7_201), "3 hours");
+    }
+
+    #[test]
+    fn a_masked_address_keeps_one_letter_and_the_domain() {
+        assert_eq!(masked("ada@example.com"), "a•••@example.com");
+        assert_eq!(masked("@example.com"), "•••@example.com");
+        assert_eq!(masked("nothing"), "•••");
+    }
+
+    #[test]
+    fn a_moment_is_told_in_utc() {
+        assert_eq!(moment(0), "1 January 1970 at 00:00 UTC");
+        assert_eq!(moment(UnixMillis::MAX), "");
+    }
+
+    #[test]
+    fn prose_makes_paragraphs_lists_and_code_and_escapes_the_rest() {
+        assert_eq!(
+            prose("One `a<b`\ntwo.\n\n- x & y\n- z\n  more\n\n<script>`lonely"),
+            "<p>One <code>a&lt;b</code> two.</p><ul><li>x &amp; y</li><li>z more</li></ul>\
+             <p>&lt;script&gt;`lonely</p>"
+        );
+    }
+
+    #[test]
+    fn prose_links_the_name_of_a_problem() {
+        assert!(prose("Answers `email-taken`.").contains("<a href=\"/problems/email-taken\">"));
+    }
+}
