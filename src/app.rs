@@ -33,7 +33,7 @@ pub struct App {
     /// Where work is asked for.
     pub pools: Pools,
     /// The local check by address.
-    pub limiter: Limiter,
+    pub limiter: Arc<Limiter>,
     /// Names of the shared budgets.
     pub budgets: Budgets,
     /// What a password has to be.

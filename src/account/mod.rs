@@ -1,10 +1,13 @@
 //! People's accounts: how an address and a name are read.
 //!
 //! Every endpoint reads an address with [`EmailAddress::parse`] and a name with [`PersonName::parse`] and with nothing
-//! else, so that one spelling is one account everywhere. What is stored of an account is not here.
+//! else, so that one spelling is one account everywhere. [`Standing`] is what the rows say of a person at this moment; changing them
+//! is `registration/`'s.
 
 pub mod address;
 pub mod person_name;
+pub mod standing;
 
 pub use address::{AddressError, EmailAddress};
 pub use person_name::{NameError, PersonName};
+pub use standing::Standing;

@@ -4,5 +4,7 @@
 //! what to spend in the store, once.
 
 pub mod altcha;
+mod worker;
 
 pub use self::altcha::{Altcha, CaptchaRefusal, Solved};
+pub use worker::{Message, Verdict, Worker};

@@ -16,10 +16,7 @@ pub type Answer = Response<Full<Bytes>>;
 const API_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 /// Pages load from ourselves alone, and post to ourselves alone.
-const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
-     form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'",
-);
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(super::pages::CSP);
 
 /// 200 with JSON.
 pub fn json(value: &impl Serialize) -> Answer {
@@ -145,7 +142,7 @@ pub fn harden(headers: &mut HeaderMap, cx: &Cx) {
         default(HeaderName::from_static("x-request-id"), id);
     }
     if let Some(rate) = &cx.rate {
-        for (name, value) in [("ratelimit", rate.limit()), ("ratelimit-policy", rate.policy())] {
+        for (name, value) in [("ratelimit", rate.rate_limit()), ("ratelimit-policy", rate.rate_limit_policy())] {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 default(HeaderName::from_static(name), value);
             }

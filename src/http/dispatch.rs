@@ -132,11 +132,11 @@ impl Dispatcher {
             Found::Nothing => return Err(Code::NotFound.into()),
         };
         let _permit = self.admit(route)?;
-        if let Decision::Limited { retry_after, headers } =
+        if let Decision::Limited { retry_after_s, headers } =
             app.limiter.check(Action::Anything, cx.client)
         {
             cx.rate = Some(headers);
-            return Err(limited(retry_after));
+            return Err(limited(retry_after_s));
         }
         if let Some(answer) = guard(route, &parts)? {
             return Ok(answer);
@@ -219,9 +219,8 @@ impl Dispatcher {
 }
 
 /// The answer to a request that is over a limit.
-pub fn limited(retry_after: Duration) -> Problem {
-    let whole = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-    Problem::new(Code::RateLimited).retry_after(u32::try_from(whole).unwrap_or(u32::MAX))
+pub fn limited(retry_after_s: u64) -> Problem {
+    Problem::new(Code::RateLimited).retry_after(u32::try_from(retry_after_s).unwrap_or(u32::MAX))
 }
 
 /// What can be told from the head alone.

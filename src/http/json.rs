@@ -55,11 +55,11 @@ impl Object {
         match self.members.remove(name) {
             Some(Value::Text(text)) => text,
             Some(Value::Other) => {
-                self.reject(name, "type", "has to be a string");
+                self.reject(name, "type", format_args!("`{name}` has to be a string."));
                 String::new()
             }
             None => {
-                self.reject(name, "required", "is required");
+                self.reject(name, "required", format_args!("`{name}` is required."));
                 String::new()
             }
         }
@@ -79,7 +79,7 @@ impl Object {
     pub fn reject(&mut self, name: &str, code: &'static str, rule: impl fmt::Display) {
         let pointer = format!("/{name}");
         if !self.errors.iter().any(|error| error.pointer == pointer) {
-            self.errors.push(FieldError { pointer, code, detail: format!("`{name}` {rule}.") });
+            self.errors.push(FieldError { pointer, code, detail: rule.to_string() });
         }
     }
 
@@ -110,7 +110,7 @@ impl Drop for Object {
     }
 }
 
-/// A rule of the contract §5 that a member can break. Its `Display` goes on from the member's name: "has to …".
+/// A rule of the contract §5 that a member can break. Its `Display` is a sentence for whoever typed it.
 pub trait Rule: fmt::Display {
     /// The rule's stable name.
     fn code(&self) -> &'static str;

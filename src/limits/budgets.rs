@@ -60,23 +60,23 @@ impl Budget {
         Self::Notices,
     ];
 
-    /// Its size: `burst` at once, all of it back over `period`.
+    /// Its size: `burst` at once, one back each `period`.
     pub const fn quota(self) -> Quota {
         match self {
             // 9 failures are what the ladder of `failure_wait` lets pass without a real wait; one more, and then one
             // in 6 minutes: the ladder is the stricter of the two from the 14th failure on.
-            Self::PasswordChecks | Self::PasswordChecksDevice => Quota { burst: 10, period: HOUR },
+            Self::PasswordChecks | Self::PasswordChecksDevice => per(10, HOUR),
             // NIST's 100, spread over a day for a person who is under attack and knows the password.
-            Self::PasswordChecksOverall => Quota { burst: CONSECUTIVE_FAILURES_MAX, period: DAY },
-            Self::Confirmations | Self::Recoveries => Quota { burst: 3, period: HOUR },
-            Self::Notices => Quota { burst: 20, period: HOUR },
+            Self::PasswordChecksOverall => per(CONSECUTIVE_FAILURES_MAX, DAY),
+            Self::Confirmations | Self::Recoveries => per(3, HOUR),
+            Self::Notices => per(20, HOUR),
         }
     }
 
     /// Its size for a request that carries a captcha.
     pub const fn quota_with_captcha(self) -> Quota {
         match self {
-            Self::Confirmations | Self::Recoveries => Quota { burst: 10, period: HOUR },
+            Self::Confirmations | Self::Recoveries => per(10, HOUR),
             _ => self.quota(),
         }
     }
@@ -92,6 +92,11 @@ impl Budget {
             Self::Notices => "notices",
         }
     }
+}
+
+/// `burst` at once, and all of them back over `window`.
+const fn per(burst: u32, window: Duration) -> Quota {
+    Quota { burst, period: Duration::from_secs(window.as_secs() / burst as u64) }
 }
 
 /// How long a source waits after its `failures`-th consecutive wrong password for one account: 1 to 5 are free, 6 to 9
@@ -190,7 +195,7 @@ impl Local {
         let limiter = |budget: Budget| {
             let Quota { burst, period } = budget.quota();
             let share = (burst / replicas.max(1)).max(1);
-            RateLimiter::new(quota(share, period), Table::new(Arc::clone(&census)), elapsed.clone())
+            RateLimiter::new(quota(share, period * burst), Table::new(Arc::clone(&census)), elapsed.clone())
         };
         let limiters = Budget::ALL.into_iter().map(limiter).collect();
         Self { elapsed, hasher: RandomState::new(), limiters }

@@ -8,6 +8,8 @@ pub mod budgets;
 pub mod limiter;
 pub mod policies;
 mod table;
+mod worker;
 
 pub use limiter::{Decision, Headers, Limiter};
 pub use policies::Action;
+pub use worker::{Budgets, Message, Spend, Worker};

@@ -26,6 +26,7 @@ mod render;
 mod smtp;
 mod transport;
 mod words;
+mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -38,3 +39,4 @@ pub use outbox::{Kind, MailData, NewMail, enqueue, mailed_token};
 pub use queue::{Depth, depth, forget};
 pub use smtp::BadSmtpUrl;
 pub use transport::Transport;
+pub use worker::{Message, Worker};

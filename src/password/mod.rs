@@ -1,7 +1,8 @@
 //! Passwords: what makes one acceptable ([`policy`]) and how one is kept ([`hashing`]).
 //!
 //! Both see a password through [`normalized`]: NFC is the only thing that is ever done to it (NIST SP 800-63B-4
-//! §3.1.1.2). Nothing here is asynchronous; hashing belongs onto a blocking thread.
+//! §3.1.1.2). Hashing blocks a thread for milliseconds: the pool's worker ([`Worker`]) does it on a blocking one, and there
+//! are as many workers as hashes may run at once, which bounds CPU and memory.
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use zeroize::Zeroizing;
@@ -11,9 +12,11 @@ use crate::secret::Secret;
 mod common;
 pub mod hashing;
 pub mod policy;
+mod worker;
 
 pub use hashing::{HashError, Hasher, Params, Verdict};
 pub use policy::{Policy, PolicyViolation};
+pub use worker::{Message, Worker};
 
 /// The password in NFC, wiped when dropped. No other copy of it is left behind, save a few characters in the
 /// normaliser's own buffer where the password was not in NFC.

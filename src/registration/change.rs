@@ -12,8 +12,7 @@ use super::flow::{self, Origin};
 use crate::account::EmailAddress;
 use crate::clock::UnixMillis;
 use crate::database::Db;
-use crate::mail::outbox::{self, NewMail};
-use crate::mail::{Kind, MailData};
+use crate::mail::{self, Kind, MailData, NewMail};
 use crate::secret::uuid_v7;
 use crate::tenancy::teams::{self, Leaving};
 
@@ -87,33 +86,32 @@ pub(super) async fn ask(db: &Db, change: &AddressChange, now: UnixMillis) -> Res
         .filter(email_change::Column::State.eq("pending"))
         .exec(&tx)
         .await?;
+    let change_id = uuid_v7(now);
     let row = email_change::ActiveModel {
-        id: Set(uuid_v7(now)),
+        id: Set(change_id),
         user_id: Set(person.id),
         old_email: Set(person.email.clone()),
-        new_email: Set(change.email.as_str().to_owned()),
+        new_email: Set(change.email.as_typed().to_owned()),
         state: Set("pending".to_owned()),
         created_at: Set(now),
     };
-    let change_id = row.id.clone().unwrap();
     email_change::Entity::insert(row).exec_without_returning(&tx).await?;
-    let mail = |kind, recipient, name| NewMail {
+    let due = |kind, recipient, name| NewMail {
         user_id: person.id,
         kind,
         recipient,
         data: MailData {
             change_id: Some(change_id),
-            old_email: Some(person.email.clone()),
-            new_email: Some(change.email.as_str().to_owned()),
+            new_email: Some(change.email.as_typed().to_owned()),
             name,
             ..change.origin.mail_data(now)
         },
         traceparent: &change.origin.traceparent,
     };
-    outbox::enqueue(&tx, mail(Kind::ChangeEmail, change.email.as_str(), None), now).await?;
+    mail::enqueue(&tx, due(Kind::ChangeEmail, change.email.as_typed(), None), now).await?;
     if person.verified_at.is_some() {
         let name = Some(person.name.clone());
-        outbox::enqueue(&tx, mail(Kind::EmailChangeNotice, &person.email, name), now).await?;
+        mail::enqueue(&tx, due(Kind::EmailChangeNotice, &person.email, name), now).await?;
     }
     tx.commit().await?;
     Ok(Asked::Now)
@@ -216,7 +214,7 @@ async fn set_address(
     now: UnixMillis,
 ) -> Result<(), DbErr> {
     user::Entity::update_many()
-        .col_expr(user::Column::Email, Expr::value(email.as_str()))
+        .col_expr(user::Column::Email, Expr::value(email.as_typed()))
         .col_expr(user::Column::EmailNormal, Expr::value(email.normal()))
         .col_expr(user::Column::UpdatedAt, Expr::value(now))
         .filter(user::Column::Id.eq(user_id))

@@ -14,8 +14,7 @@ use uuid::Uuid;
 use crate::account::EmailAddress;
 use crate::clock::UnixMillis;
 use crate::database::Db;
-use crate::mail::outbox::{self, NewMail};
-use crate::mail::{Kind, MailData};
+use crate::mail::{self, Kind, MailData, NewMail};
 use crate::secret::{random_bytes, uuid_v7};
 use crate::tenancy::teams;
 
@@ -39,7 +38,8 @@ impl Origin {
             at: now,
             ip: self.ip.clone(),
             user_agent: self.user_agent.clone(),
-            ..MailData::for_language(&self.accept_language)
+            locale: self.accept_language.parse().unwrap_or_default(),
+            ..MailData::default()
         }
     }
 }
@@ -114,7 +114,7 @@ pub(super) async fn register(
     let id = uuid_v7(now);
     let row = user::ActiveModel {
         id: Set(id),
-        email: Set(person.email.as_str().to_owned()),
+        email: Set(person.email.as_typed().to_owned()),
         email_normal: Set(person.email.normal().to_owned()),
         name: Set(person.name.clone()),
         password_hash: Set(person.password_hash.clone()),
@@ -134,7 +134,7 @@ pub(super) async fn register(
     if inserted == 0 {
         return Ok(Registered::EmailTaken);
     }
-    confirm_mail(&tx, id, person.email.as_str(), &person.origin, now).await?;
+    confirm_mail(&tx, id, person.email.as_typed(), &person.origin, now).await?;
     tx.commit().await?;
     Ok(Registered::Now(id))
 }
@@ -147,14 +147,14 @@ async fn confirm_mail(
     origin: &Origin,
     now: UnixMillis,
 ) -> Result<Uuid, DbErr> {
-    let mail = NewMail {
+    let due = NewMail {
         user_id,
         kind: Kind::Confirm,
         recipient,
         data: origin.mail_data(now),
         traceparent: &origin.traceparent,
     };
-    outbox::enqueue(tx, mail, now).await
+    mail::enqueue(tx, due, now).await
 }
 
 pub(super) async fn resend(
@@ -227,29 +227,32 @@ pub(super) async fn recover(
         .await?;
     if let Some(person) = person {
         let data = MailData {
-            password_version: person.password_version,
+            password_version: Some(person.password_version),
             name: person.verified_at.map(|_| person.name.clone()),
             ..origin.mail_data(now)
         };
-        let mail = NewMail {
+        let due = NewMail {
             user_id: person.id,
             kind: Kind::Recover,
             recipient: &person.email,
             data,
             traceparent: &origin.traceparent,
         };
-        outbox::enqueue(&tx, mail, now).await?;
+        mail::enqueue(&tx, due, now).await?;
     } else {
         decoy(&tx, now).await?;
     }
     tx.commit().await
 }
 
-/// What [`outbox::enqueue`] does, on rows that nobody reads.
+/// What [`mail::enqueue`] does, on rows that nobody reads.
 async fn decoy(tx: &DatabaseTransaction, now: UnixMillis) -> Result<(), DbErr> {
+    let nobody = uuid_v7(now);
+    let of_nobody = outbox_row::Column::UserId.eq(nobody).and(outbox_row::Column::Kind.eq("recover"));
+    outbox_row::Entity::find().filter(of_nobody).one(tx).await?;
     outbox_row::Entity::update_many()
         .col_expr(outbox_row::Column::State, Expr::value("superseded"))
-        .filter(outbox_row::Column::UserId.eq(uuid_v7(now)))
+        .filter(outbox_row::Column::UserId.eq(nobody))
         .filter(outbox_row::Column::Kind.eq("recover"))
         .filter(outbox_row::Column::State.eq("pending"))
         .exec(tx)
@@ -298,14 +301,14 @@ pub(super) async fn set_password(
     }
     let data =
         MailData { name: proven.then(|| person.name.clone()), ..origin.mail_data(now) };
-    let mail = NewMail {
+    let due = NewMail {
         user_id,
         kind: Kind::PasswordChanged,
         recipient: &person.email,
         data,
         traceparent: &origin.traceparent,
     };
-    outbox::enqueue(&tx, mail, now).await?;
+    mail::enqueue(&tx, due, now).await?;
     tx.commit().await?;
     Ok(Reset::Now { epoch })
 }

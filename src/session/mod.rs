@@ -136,17 +136,17 @@ impl Worker for Keeper {
 }
 
 impl RefreshRequest {
-    fn as_store(&self, next_jti: String, sessions: &Sessions) -> Refresh {
+    fn as_store<'a>(&'a self, next_jti: &'a str, sessions: &Sessions) -> Refresh<'a> {
         Refresh {
             user_id: self.user_id,
-            sid: self.sid.clone(),
-            jti: self.jti.clone(),
+            sid: &self.sid,
+            jti: &self.jti,
             generation: self.generation,
             next_jti,
             idle_ttl: sessions.idle_ttl,
             grace: sessions.refresh_grace,
-            ip: self.ip.clone(),
-            user_agent: self.user_agent.clone(),
+            ip: &self.ip,
+            user_agent: &self.user_agent,
         }
     }
 }

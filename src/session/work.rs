@@ -9,8 +9,7 @@ use uuid::Uuid;
 
 use super::{Keeper, Outcome, RefreshRequest, Which};
 use crate::clock::UnixMillis;
-use crate::mail::outbox::{self, NewMail};
-use crate::mail::{Kind, MailData};
+use crate::mail::{self, Kind, MailData, NewMail};
 use crate::problem::Unavailable;
 use crate::secret::random_id;
 use crate::store::{Refreshed, Session};
@@ -24,7 +23,8 @@ enum Ending {
 
 impl Keeper {
     pub(super) async fn refresh(&self, refresh: &RefreshRequest) -> Result<Outcome, Unavailable> {
-        let step = refresh.as_store(random_id(), &self.sessions);
+        let next_jti = random_id();
+        let step = refresh.as_store(&next_jti, &self.sessions);
         Ok(match self.store.refresh(&step, self.clock.now()).await? {
             Refreshed::Rotated(session) | Refreshed::Current(session) => {
                 Outcome::Alive(Box::new(session))
@@ -56,16 +56,17 @@ impl Keeper {
                 ip: refresh.ip.clone(),
                 user_agent: refresh.user_agent.clone(),
                 name: person.verified_at.map(|_| person.name.clone()),
-                ..MailData::for_language(&refresh.accept_language)
+                locale: refresh.accept_language.parse().unwrap_or_default(),
+                ..MailData::default()
             };
-            let mail = NewMail {
+            let notice = NewMail {
                 user_id: person.id,
                 kind: Kind::SessionReused,
                 recipient: &person.email,
                 data,
                 traceparent: &refresh.traceparent,
             };
-            outbox::enqueue(&tx, mail, now).await?;
+            mail::enqueue(&tx, notice, now).await?;
         }
         tx.commit().await?;
         self.store.end_session(session.user_id, &session.sid).await

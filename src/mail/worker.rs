@@ -1,0 +1,74 @@
+//! The mailer pool's worker: sweeps the outbox when it is nudged or when it is time.
+
+use std::sync::Arc;
+
+use opentelemetry::KeyValue;
+
+use super::{Mailer, depth, forget};
+use crate::actor::WorkerError;
+use crate::clock::{Clock, millis};
+use crate::database::Db;
+use crate::telemetry::Metrics;
+
+/// Rows that are done with are kept this long for operators to look at.
+const KEPT_FOR: std::time::Duration = std::time::Duration::from_hours(7 * 24);
+
+/// What the mailer pool does.
+#[derive(Clone, Copy, Debug)]
+pub enum Message {
+    /// Delivers what is due. May be lost: it also comes by itself.
+    Sweep,
+    /// Forgets rows that were done with long ago.
+    Forget,
+}
+
+/// The worker's needs.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// One for all workers: they share connections and the pause.
+    pub mailer: Arc<Mailer>,
+    /// Where the rows are.
+    pub db: Db,
+    /// The present.
+    pub clock: Clock,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Worker {
+    async fn sweep(&self) {
+        match self.mailer.sweep().await {
+            Ok(swept) => {
+                for delivery in swept.deliveries {
+                    let attributes = [
+                        KeyValue::new("template", delivery.kind.name()),
+                        KeyValue::new("outcome", delivery.outcome.name()),
+                    ];
+                    self.metrics.mail_deliveries.add(1, &attributes);
+                }
+            }
+            Err(error) => tracing::warn!(error = %error, "mail cannot leave, it stays in the outbox"),
+        }
+        if let Ok(depth) = depth(&self.db, self.clock.now()).await {
+            self.metrics.mail_outbox_depth.record(depth.waiting, &[]);
+            self.metrics.mail_outbox_oldest_age.record(depth.oldest_age.as_secs_f64(), &[]);
+        }
+    }
+}
+
+impl crate::actor::Worker for Worker {
+    type Message = Message;
+
+    async fn handle(&mut self, message: Message) -> Result<(), WorkerError> {
+        match message {
+            Message::Sweep => self.sweep().await,
+            Message::Forget => {
+                let before = self.clock.now() - millis(KEPT_FOR);
+                if let Err(error) = forget(self.db.writer(), before).await {
+                    tracing::warn!(error = %error, "old mail rows not swept");
+                }
+            }
+        }
+        Ok(())
+    }
+}
