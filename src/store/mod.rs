@@ -1,13 +1,17 @@
-//! The part of the token store that the mailer uses, in memory.
-use std::sync::{Arc, Mutex};
-
+//! The part of the token store that the mailer uses: one live token of each kind and user, in the table `token_store`.
+use latchkey_entity::token_store::{ActiveModel, Column, Entity};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::UnixMillis;
+use crate::database::Db;
 use crate::problem::Unavailable;
 
 /// What a mailed token is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TokenKind {
     /// Confirms the address of an account.
     Verify,
@@ -20,7 +24,7 @@ pub enum TokenKind {
 }
 
 /// A mailed token, known by its digest alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OneTimeToken {
     /// What for.
     pub kind: TokenKind,
@@ -48,33 +52,57 @@ pub enum PutToken {
 }
 
 /// The store.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Store {
-    /// Every token that was put, oldest first.
-    pub tokens: Arc<Mutex<Vec<OneTimeToken>>>,
-    /// Whether it answers.
-    pub down: Arc<std::sync::atomic::AtomicBool>,
+    db: Db,
 }
 
 impl Store {
+    /// The table of a database that is migrated.
+    pub fn embedded(db: Db) -> Self {
+        Self { db }
+    }
+
     /// Makes a token the user's one live token of its kind, unless one of a newer row lives.
-    #[expect(clippy::unused_async, clippy::missing_panics_doc, reason = "as the store has it")]
     pub async fn put_token(
         &self,
         token: &OneTimeToken,
-        _now: UnixMillis,
+        now: UnixMillis,
     ) -> Result<PutToken, Unavailable> {
-        if self.down.load(std::sync::atomic::Ordering::SeqCst) {
-            return Err(Unavailable::because("token store", "down"));
-        }
-        let mut tokens = self.tokens.lock().expect("no holder panics");
-        let newer = |it: &OneTimeToken| {
-            it.kind == token.kind && it.user_id == token.user_id && it.row_id > token.row_id
+        let down = |error| Unavailable::because("token store", error);
+        let key = format!("{:?}:{}", token.kind, token.user_id);
+        let found = Entity::find_by_id(key.clone()).one(self.db.writer()).await;
+        let live = found.map_err(down)?.filter(|entry| entry.expires_at > now);
+        let newer = |value: &str| {
+            serde_json::from_str::<OneTimeToken>(value).is_ok_and(|it| it.row_id > token.row_id)
         };
-        if tokens.iter().any(newer) {
+        if live.is_some_and(|entry| newer(&entry.value)) {
             return Ok(PutToken::Superseded);
         }
-        tokens.push(token.clone());
+        let entry = ActiveModel {
+            key: Set(key),
+            owner: Set(token.digest.clone()),
+            value: Set(serde_json::json!(token).to_string()),
+            expires_at: Set(token.expires_at),
+        };
+        let columns = [Column::Owner, Column::Value, Column::ExpiresAt];
+        Entity::insert(entry)
+            .on_conflict(OnConflict::column(Column::Key).update_columns(columns).to_owned())
+            .exec_without_returning(self.db.writer())
+            .await
+            .map_err(down)?;
         Ok(PutToken::Stored)
+    }
+
+    /// The live token with this digest.
+    pub async fn find_token(
+        &self,
+        digest: &str,
+        now: UnixMillis,
+    ) -> Result<Option<OneTimeToken>, Unavailable> {
+        let found = Entity::find().filter(Column::Owner.eq(digest)).one(self.db.reader()).await?;
+        Ok(found
+            .filter(|entry| entry.expires_at > now)
+            .and_then(|entry| serde_json::from_str(&entry.value).ok()))
     }
 }
