@@ -7,20 +7,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use latchkey_entity::{email_change, user};
-use sea_orm::{DbErr, EntityTrait};
+use sea_orm::DbErr;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::database::Db;
-use crate::mail::letter::{BadSender, Letter, Sender};
+use crate::mail::Kind;
+use crate::mail::letter::{BadSender, Sender};
+use crate::mail::prepare::Prepared;
 use crate::mail::queue::{self, Claim, Marked};
-use crate::mail::render::{Draft, Reader, Unrenderable, render};
 use crate::mail::transport::{Failure, Transport};
-use crate::mail::{Kind, MailData, mailed_token};
 use crate::problem::Unavailable;
 use crate::secret::{self, Secret};
-use crate::store::{OneTimeToken, PutToken, Store};
+use crate::store::{PutToken, Store};
 
 /// How long the queue rests between probes of a server that takes nothing.
 const PROBE: Duration = Duration::from_secs(5);
@@ -34,8 +33,6 @@ const GIVE_UP: Duration = Duration::from_hours(24);
 const TRIES_MIN: i32 = 5;
 /// Tries of a row that cannot be rendered.
 const RENDER_TRIES_MAX: i32 = 5;
-/// How long the link lives that undoes a change of address: it goes to a mailbox that may be read rarely.
-const UNDO_TTL: Duration = Duration::from_hours(7 * 24);
 /// Tries to mark what was sent: were it lost, the mail would leave twice.
 const MARK_TRIES_MAX: u32 = 5;
 
@@ -65,10 +62,12 @@ pub struct Setup {
 /// Delivers what is due. One for all workers of a process: they share the pause and the connections.
 #[derive(Debug)]
 pub struct Mailer {
-    setup: Setup,
-    sender: Sender,
-    host: String,
-    service: String,
+    pub(super) setup: Setup,
+    pub(super) sender: Sender,
+    /// Of `public_url`: the right side of Message-IDs.
+    pub(super) host: String,
+    /// What mails call what we serve.
+    pub(super) service: String,
     paused_at: Mutex<Option<UnixMillis>>,
     stopping: AtomicBool,
 }
@@ -126,16 +125,6 @@ impl Swept {
     pub fn count(&self, outcome: Outcome) -> usize {
         self.deliveries.iter().filter(|delivery| delivery.outcome == outcome).count()
     }
-}
-
-/// What to do with a claimed row.
-enum Prepared {
-    /// Send it; and first put its token, where it carries one.
-    Ready(Box<Letter>, Option<OneTimeToken>),
-    /// It is not wanted any more.
-    Unwanted,
-    /// It cannot be rendered.
-    Poison(&'static str),
 }
 
 impl Mailer {
@@ -254,89 +243,6 @@ impl Mailer {
         Ok(Ok(outcome))
     }
 
-    /// Looks whether the row is still wanted, and composes its mail.
-    async fn prepare(&self, claim: &Claim) -> Result<Prepared, DbErr> {
-        let (row, kind) = (&claim.row, claim.kind);
-        let Ok(data) = serde_json::from_str::<MailData>(&row.data) else {
-            return Ok(Prepared::Poison("its data is unreadable"));
-        };
-        let Some(user) = user::Entity::find_by_id(row.user_id).one(self.setup.db.reader()).await?
-        else {
-            return Ok(Prepared::Unwanted);
-        };
-        let wanted = match kind {
-            Kind::PasswordChanged | Kind::SessionReused => true,
-            Kind::Confirm => user.verified_at.is_none(),
-            Kind::Recover => match data.password_version {
-                Some(version) => version == user.password_version,
-                None => return Ok(Prepared::Poison("no password version")),
-            },
-            Kind::ChangeEmail | Kind::EmailChangeNotice => match data.change_id {
-                Some(id) => {
-                    let change =
-                        email_change::Entity::find_by_id(id).one(self.setup.db.reader()).await?;
-                    change.is_some_and(|change| {
-                        change.state == "pending"
-                            || (kind == Kind::EmailChangeNotice && change.state == "done")
-                    })
-                }
-                None => return Ok(Prepared::Poison("no change of address")),
-            },
-        };
-        if !wanted {
-            return Ok(Prepared::Unwanted);
-        }
-        let reader = if user.verified_at.is_some() { Reader::Verified } else { Reader::Unproven };
-        Ok(match self.compose(claim, &data, reader) {
-            Ok((letter, token)) => Prepared::Ready(Box::new(letter), token),
-            Err(Unrenderable(why)) => Prepared::Poison(why),
-        })
-    }
-
-    fn compose(
-        &self,
-        claim: &Claim,
-        data: &MailData,
-        reader: Reader,
-    ) -> Result<(Letter, Option<OneTimeToken>), Unrenderable> {
-        let (row, kind, now) = (&claim.row, claim.kind, self.now());
-        let lives = self.lives(kind);
-        let token =
-            kind.token().map(|_| mailed_token(&self.setup.token_key, kind, &row.recipient, row.id));
-        let link = token.as_ref().zip(kind.page()).map(|(token, page)| {
-            Secret::new(format!("{}/{page}?token={}", self.setup.public_url, token.expose()))
-        });
-        let put = token.as_ref().zip(kind.token()).map(|(token, token_kind)| OneTimeToken {
-            kind: token_kind,
-            user_id: row.user_id,
-            row_id: row.id,
-            digest: secret::sha256(token.expose().as_bytes()),
-            stamp: data.password_version.unwrap_or_default(),
-            subject: data.change_id,
-            expires_at: now + millis(lives),
-        });
-        let draft =
-            Draft { kind, data, reader, service: &self.service, link: link.as_ref(), lives };
-        let rendered = render(&draft)?;
-        let letter = self.sender.compose(
-            (row.id, kind),
-            (&row.recipient, &self.host),
-            rendered,
-            (link, token),
-            now,
-        )?;
-        Ok((letter, put))
-    }
-
-    fn lives(&self, kind: Kind) -> Duration {
-        match kind {
-            Kind::Confirm | Kind::ChangeEmail => self.setup.verification_ttl,
-            Kind::Recover => self.setup.recovery_ttl,
-            Kind::EmailChangeNotice => UNDO_TTL,
-            Kind::PasswordChanged | Kind::SessionReused => Duration::ZERO,
-        }
-    }
-
     async fn unwanted(&self, claim: &Claim) -> Result<Outcome, DbErr> {
         report(claim, Outcome::Superseded, claim.superseded(&self.setup.db).await?, "");
         Ok(Outcome::Superseded)
@@ -397,7 +303,7 @@ impl Mailer {
         claim.sent(&self.setup.db, self.now()).await
     }
 
-    fn now(&self) -> UnixMillis {
+    pub(super) fn now(&self) -> UnixMillis {
         self.setup.clock.now()
     }
 
@@ -431,7 +337,7 @@ impl Mailer {
 
 /// How long a row rests after so many counted tries and one more: doubled each time, a fifth more or less, at most
 /// [`BACK_OFF_MAX`] and that fifth.
-fn back_off(tries_before: i32) -> Duration {
+pub(super) fn back_off(tries_before: i32) -> Duration {
     let doubled = 2_u32.saturating_pow(u32::try_from(tries_before).unwrap_or(0).min(16));
     let rest = BACK_OFF.saturating_mul(doubled).min(BACK_OFF_MAX);
     let jitter_percent = 80 + u32::from(u16::from_le_bytes(secret::random_bytes())) % 41;
@@ -449,9 +355,4 @@ fn report(claim: &Claim, outcome: Outcome, marked: Marked, error: &str) {
     } else {
         tracing::warn!(%mail, kind, outcome, tries, traceparent, error, "mail not delivered");
     }
-}
-
-#[cfg(test)]
-pub(super) fn back_off_for_tests(tries_before: i32) -> Duration {
-    back_off(tries_before)
 }

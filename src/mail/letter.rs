@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
 use lettre::{Address, message};
 use uuid::Uuid;
 
@@ -88,11 +88,23 @@ impl Sender {
                 MultiPart::builder()
                     .kind(message::MultiPartKind::Alternative)
                     .boundary(id.simple().to_string())
-                    .singlepart(SinglePart::plain(rendered.text.clone()))
+                    .singlepart(SinglePart::plain(plain(&rendered.text)))
                     .singlepart(SinglePart::html(rendered.html.clone())),
             )
             .map_err(|_| Unrenderable("the message cannot be composed"))?;
         Ok(Letter { id, kind, recipient: recipient.to_owned(), rendered, link, token, at, message })
+    }
+}
+
+/// The text as it is where it may be: quoted-printable would break the link's line, for whoever reads the source.
+fn plain(text: &str) -> Body {
+    // RFC 5322 §2.1.1: 998 characters without the line's end.
+    if text.is_ascii() && text.lines().all(|line| line.len() <= 998) {
+        let lines: Vec<_> = text.lines().collect();
+        let bytes = format!("{}\r\n", lines.join("\r\n")).into_bytes();
+        Body::dangerous_pre_encoded(bytes, ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text.to_owned())
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `outbox` | the kinds of mail, their data, writing a row |
 //! | `queue` | claiming, marking and counting rows |
 //! | `delivery` | [`Mailer`]: one row from claim to mark |
+//! | `prepare` | whether a claimed row is still wanted; its token and its letter |
 //! | `locale`, `words/` | languages, and all words of one language in one file |
 //! | `render`, `letter` | text and HTML out of words; the RFC 5322 message |
 //! | `transport`, `smtp`, `mailbox` | how it leaves: SMTP, or files for development |
@@ -21,6 +22,7 @@ mod letter;
 mod locale;
 mod mailbox;
 mod outbox;
+mod prepare;
 mod queue;
 mod render;
 mod smtp;

@@ -80,8 +80,9 @@ pub(super) fn render(draft: &Draft<'_>) -> Result<Rendered, Unrenderable> {
         (Kind::EmailChangeNotice, None) => return Err(Unrenderable("no new address")),
         (_, new_email) => new_email.as_deref().map(one_line).unwrap_or_default(),
     };
-    // The new address is unproven, whoever asked for it.
-    let proven = draft.reader == Reader::Verified && draft.kind != Kind::ChangeEmail;
+    // What is yet to be confirmed is unproven, whoever asked for it.
+    let asks_for_proof = matches!(draft.kind, Kind::Confirm | Kind::ChangeEmail);
+    let proven = draft.reader == Reader::Verified && !asks_for_proof;
     let name = data.name.as_deref().map(one_line).filter(|name| proven && !name.is_empty());
     let facts = Facts {
         service: draft.service,

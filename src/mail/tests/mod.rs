@@ -1,1 +1,182 @@
+//! The room as a whole: real SQLite, real TCP, a manual clock.
 
+mod delivery;
+mod faults;
+mod mailbox;
+mod rendering;
+mod sink;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey_entity::{email_change, outbox, user};
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ConnectionTrait as _, EntityTrait, IntoActiveModel as _};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::clock::{Clock, UnixMillis};
+use crate::config;
+use crate::database::Db;
+use crate::mail::smtp::Smtp;
+use crate::mail::{Kind, MailData, Mailer, NewMail, Setup, Transport, enqueue};
+use crate::secret::{MasterKey, Secret, sha256, uuid_v7};
+use crate::store::{OneTimeToken, Store};
+
+/// 23 November 2026, 21:03:11 UTC.
+pub(super) const NOW: UnixMillis = 1_795_467_791_042;
+pub(super) const HOUR: Duration = Duration::from_hours(1);
+
+/// A database with its clock and store.
+pub(super) struct World {
+    _dir: TempDir,
+    pub db: Db,
+    pub store: Store,
+    pub clock: Clock,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", dir.path().join("test.db").display());
+        let config =
+            config::Database { url: Secret::new(url), auto_migrate: true, max_connections: 4 };
+        let db = Db::connect(&config).await.unwrap();
+        db.migrate().await.unwrap();
+        let store = Store::embedded(db.clone());
+        Self { _dir: dir, db, store, clock: Clock::manual(NOW) }
+    }
+
+    /// A mailer that sends to `url`, as another process would have its own.
+    pub fn mailer(&self, url: &str) -> Mailer {
+        self.mailer_over(Transport::smtp(&Secret::new(url.to_owned())).unwrap())
+    }
+
+    /// One that does not wait for long.
+    pub fn hasty_mailer(&self, url: &str) -> Mailer {
+        let smtp = Smtp::from_url(&Secret::new(url.to_owned())).unwrap();
+        self.mailer_over(Transport::Smtp(Arc::new(smtp.with_timeout(Duration::from_millis(200)))))
+    }
+
+    pub fn mailer_over(&self, transport: Transport) -> Mailer {
+        Mailer::new(Setup {
+            db: self.db.clone(),
+            store: self.store.clone(),
+            transport,
+            clock: self.clock.clone(),
+            token_key: MasterKey::new([7; 32]).derive("mail-token"),
+            public_url: "https://auth.example.com:8443".to_owned(),
+            verification_ttl: 24 * HOUR,
+            recovery_ttl: HOUR / 2,
+            from: "Example <no-reply@example.com>".to_owned(),
+        })
+        .unwrap()
+    }
+
+    /// A person who has yet to verify `email`.
+    pub async fn person(&self, email: &str) -> Uuid {
+        let id = uuid_v7(self.clock.now());
+        let row = user::Model {
+            id,
+            email: email.to_owned(),
+            email_normal: email.to_owned(),
+            name: "Ada".to_owned(),
+            password_hash: String::new(),
+            password_version: 3,
+            session_epoch: 0,
+            status: "active".to_owned(),
+            verified_at: None,
+            created_ip: String::new(),
+            created_at: NOW,
+            updated_at: NOW,
+        };
+        user::Entity::insert(row.into_active_model())
+            .exec_without_returning(self.db.writer())
+            .await
+            .unwrap();
+        id
+    }
+
+    pub async fn change_person(&self, change: user::ActiveModel) {
+        user::Entity::update(change).exec(self.db.writer()).await.unwrap();
+    }
+
+    pub async fn verify(&self, id: Uuid) {
+        let verified_at = Set(Some(NOW));
+        self.change_person(user::ActiveModel { id: Set(id), verified_at, ..Default::default() })
+            .await;
+    }
+
+    pub async fn change_of_address(&self, user_id: Uuid, state: &str) -> Uuid {
+        let id = uuid_v7(self.clock.now());
+        let row = email_change::Model {
+            id,
+            user_id,
+            old_email: "old@example.com".to_owned(),
+            new_email: "new@example.com".to_owned(),
+            state: state.to_owned(),
+            created_at: NOW,
+        };
+        email_change::Entity::insert(row.into_active_model())
+            .exec_without_returning(self.db.writer())
+            .await
+            .unwrap();
+        id
+    }
+
+    pub async fn enqueue(&self, user_id: Uuid, kind: Kind, recipient: &str) -> Uuid {
+        self.enqueue_with(user_id, kind, recipient, data()).await
+    }
+
+    pub async fn enqueue_with(
+        &self,
+        user_id: Uuid,
+        kind: Kind,
+        recipient: &str,
+        data: MailData,
+    ) -> Uuid {
+        let tx = self.db.begin().await.unwrap();
+        let mail = NewMail { user_id, kind, recipient, data, traceparent: "" };
+        let id = enqueue(&tx, mail, self.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+
+    /// A new person's confirmation mail.
+    pub async fn confirmation(&self, email: &str) -> Uuid {
+        let person = self.person(email).await;
+        self.enqueue(person, Kind::Confirm, email).await
+    }
+
+    /// What the store knows of the token in a link.
+    pub async fn token_of(&self, link: &str) -> Option<OneTimeToken> {
+        let token = link.split_once("?token=").unwrap().1;
+        self.store.find_token(&sha256(token.as_bytes()), self.clock.now()).await.unwrap()
+    }
+
+    /// Takes the embedded store's table away, or brings it back.
+    pub async fn rename_store(&self, from: &str, to: &str) {
+        let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+        self.db.writer().execute_unprepared(&sql).await.unwrap();
+    }
+
+    pub async fn row(&self, id: Uuid) -> outbox::Model {
+        outbox::Entity::find_by_id(id).one(self.db.reader()).await.unwrap().unwrap()
+    }
+
+    pub async fn state(&self, id: Uuid) -> String {
+        self.row(id).await.state
+    }
+}
+
+/// What most mails know.
+pub(super) fn data() -> MailData {
+    MailData {
+        at: NOW,
+        ip: "203.0.113.7".to_owned(),
+        user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+            .to_owned(),
+        password_version: Some(3),
+        ..MailData::default()
+    }
+}
