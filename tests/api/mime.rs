@@ -183,7 +183,7 @@ fn decode_words(value: &str) -> String {
         let (Some(encoding), Some(payload), Some(after)) = (encoding, payload, after) else {
             break;
         };
-        if !(before.trim().is_empty() && !text.is_empty()) {
+        if !before.trim().is_empty() || text.is_empty() {
             text.push_str(before);
         }
         let bytes = if encoding.eq_ignore_ascii_case("b") {
@@ -212,5 +212,15 @@ fn a_multipart_mail_is_read_in_full() {
     assert_eq!(mail.from, "Latchkey <auth@latchkey.test>");
     assert_eq!(mail.html.trim(), "<b>Hi</b>");
     assert_eq!(mail.token(), "abc-def");
+    assert_eq!(mail.link.as_deref(), Some("https://latchkey.test/verify-email?token=abc-def&x=1"));
     assert_eq!(mail.message_id.as_deref(), Some("<1@latchkey.test>"));
+}
+
+#[test]
+fn a_mail_of_the_mailbox_is_read_by_its_members() {
+    let mail = Mail::from_mailbox(&serde_json::json!({
+        "id": "1", "kind": "verification", "to": ["ada@example.com"], "token": "abc", "link": "https://x/?token=abc",
+    }));
+    assert_eq!((mail.kind.as_deref(), mail.to.as_str()), (Some("verification"), "ada@example.com"));
+    assert_eq!(mail.token(), "abc");
 }

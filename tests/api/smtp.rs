@@ -310,7 +310,10 @@ fn decode(text: &str) -> String {
 }
 
 mod tests {
+    use std::time::Duration;
+
     use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -332,7 +335,7 @@ mod tests {
             .send(message)
             .await
             .map(drop)
-            .map_err(|error| error.status().map_or(0, |code| u16::from(code)))
+            .map_err(|error| error.status().map_or(0, u16::from))
     }
 
     #[tokio::test]
@@ -355,6 +358,9 @@ mod tests {
         }
         sink.fail_at(Stage::Data, Fault::Close);
         assert_eq!(send(&sink, "ada@example.com").await, Err(0));
+        sink.fail_at(Stage::Hello, Fault::Stall);
+        let silence = timeout(Duration::from_millis(50), send(&sink, "ada@example.com")).await;
+        assert!(silence.is_err(), "nobody answers");
         assert!(sink.mails().is_empty());
         sink.heal();
         send(&sink, "ada@example.com").await.expect("taken");
