@@ -81,7 +81,13 @@ fn config(settings: &BTreeMap<String, String>) -> Config {
             (format!("LATCHKEY_{}", key.replace('.', "__").to_uppercase()), value.clone())
         })
         .collect();
-    match latchkey::config::load(&[], &environment) {
+    let inputs = latchkey::config::Inputs {
+        files: Vec::new(),
+        environment: &environment,
+        flags: &[],
+        machine: latchkey::config::Machine { cores: 2, log_on_terminal: false },
+    };
+    match latchkey::config::load(&inputs) {
         Ok(loaded) => loaded.config,
         Err(problems) => panic!("the settings of a test are wrong: {problems}"),
     }
@@ -262,6 +268,8 @@ impl TestApp {
         let path = format!("/dev/mailbox/messages?to={}", encoded(address));
         let list = self.client.get(&path).await.expect(200).json();
         let mut items = list["items"].as_array().expect("a list has items").clone();
+        // The mailbox lists the newest first, and with a clock that stands still many are of one moment.
+        items.reverse();
         items.sort_by_key(|item| item["receivedAt"].as_str().map(str::to_owned));
         items.iter().map(Mail::from_mailbox).collect()
     }
