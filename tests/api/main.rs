@@ -1,1 +1,10 @@
-fn main() {}
+//! latchkey from outside, over real sockets, on real servers. One binary: `app.rs` is the harness, `client.rs` the
+//! callers, and each capability has a module of its own.
+mod app;
+mod client;
+mod mime;
+mod poll;
+mod proxy;
+mod servers;
+mod smtp;
+mod walls;

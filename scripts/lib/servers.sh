@@ -1,0 +1,50 @@
+# A private PostgreSQL and a private Redis on the loopback. Sourced, never run.
+# shellcheck shell=bash
+
+# PostgreSQL refuses to run as root. setpriv becomes the command, so that $! is the server itself.
+as_postgres=(env)
+if [[ $EUID -eq 0 ]]; then as_postgres=(setpriv --reuid=postgres --regid=postgres --init-groups --); fi
+
+# init_postgres DIRECTORY: an empty cluster; the superuser is reached by the directory's socket alone.
+init_postgres() {
+    local directory=$1 bin
+    bin=$(pg_bin)
+    mkdir -p "$directory"
+    if [[ $EUID -eq 0 ]]; then chown postgres: "$directory"; fi
+    (cd / && "${as_postgres[@]}" "$bin/initdb" --no-sync -A trust -U postgres -E UTF8 --locale=C.UTF-8 \
+        -D "$directory/data" >"$directory.log" 2>&1) || die "initdb failed: $(tail -5 "$directory.log")"
+}
+
+# start_postgres DIRECTORY PORT [SETTING...]: starts it and waits; POSTGRES_PID is the server.
+start_postgres() {
+    local directory=$1 port=$2 bin settings=() setting
+    shift 2
+    bin=$(pg_bin)
+    for setting in "$@"; do settings+=(-c "$setting"); done
+    cd / || return
+    "${as_postgres[@]}" "$bin/postgres" -D "$directory/data" -p "$port" -c listen_addresses=127.0.0.1 \
+        -c "unix_socket_directories=$directory" -c max_connections=500 "${settings[@]}" \
+        >>"$directory.log" 2>&1 &
+    POSTGRES_PID=$!
+    cd "$ROOT" || return
+    wait_until 30 "the start of PostgreSQL (see $directory.log)" \
+        "$bin/pg_isready" -q -h 127.0.0.1 -p "$port"
+}
+
+# make_role DIRECTORY PORT: the plain role `latchkey`, which may make databases, and its own database.
+make_role() {
+    local psql=("$(pg_bin)/psql" -X -q -v ON_ERROR_STOP=1 -h "$1" -p "$2" -U postgres -d postgres)
+    [[ -n $("${psql[@]}" -At -c "SELECT 1 FROM pg_roles WHERE rolname = 'latchkey'") ]] && return
+    "${psql[@]}" -c 'CREATE ROLE latchkey LOGIN CREATEDB' -c 'CREATE DATABASE latchkey OWNER latchkey'
+}
+
+# start_redis DIRECTORY PORT [ARGUMENT...]: starts it and waits; REDIS_PID is the server.
+start_redis() {
+    local directory=$1 port=$2
+    shift 2
+    mkdir -p "$directory"
+    redis-server --bind 127.0.0.1 --port "$port" --dir "$directory" --databases 512 "$@" \
+        >>"$directory.log" 2>&1 &
+    REDIS_PID=$!
+    wait_until 10 "the start of Redis (see $directory.log)" redis-cli -h 127.0.0.1 -p "$port" ping
+}

@@ -1,0 +1,77 @@
+# What the tests need beyond Rust and a C compiler, and how it gets here. Sourced, never run.
+# shellcheck shell=bash
+
+DENY_VERSION=0.20.2
+
+# as_root COMMAND...: runs it as root, by sudo where that asks nothing.
+as_root() {
+    if [[ $EUID -eq 0 ]]; then "$@"; else sudo -n "$@"; fi
+}
+
+may_be_root() {
+    [[ $EUID -eq 0 ]] || sudo -n true 2>/dev/null
+}
+
+# pg_bin: the directory of the newest PostgreSQL's programs; fails when there is none.
+pg_bin() {
+    local directory newest=''
+    if [[ -n ${LATCHKEY_TEST_PG_BIN:-} ]]; then
+        printf '%s\n' "$LATCHKEY_TEST_PG_BIN"
+        return
+    fi
+    while IFS= read -r directory; do
+        [[ -x $directory/initdb ]] && newest=$directory
+    done < <(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V)
+    if [[ -z $newest ]] && command -v initdb >/dev/null; then
+        newest=$(dirname "$(readlink -f "$(command -v initdb)")")
+    fi
+    [[ -n $newest ]] && printf '%s\n' "$newest"
+}
+
+# missing_packages: Debian's names of what is not here, one a line.
+missing_packages() {
+    pg_bin >/dev/null || echo postgresql-15
+    command -v redis-server >/dev/null && command -v redis-cli >/dev/null || echo redis-server
+    command -v curl >/dev/null || echo curl
+    command -v shellcheck >/dev/null || echo shellcheck
+    python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
+}
+
+# ensure_packages: installs them, or names them and stops.
+ensure_packages() {
+    local packages
+    mapfile -t packages < <(missing_packages)
+    [[ ${#packages[@]} -eq 0 ]] && return
+    if ! command -v apt-get >/dev/null || ! may_be_root; then
+        die "missing: ${packages[*]}. Install them (Debian's names) and start again."
+    fi
+    say "installing ${packages[*]}"
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends ca-certificates "${packages[@]}"
+    mapfile -t packages < <(missing_packages)
+    [[ ${#packages[@]} -eq 0 ]] || die "still missing after the installation: ${packages[*]}"
+}
+
+# ensure_cargo_tools: components of the toolchain, and cargo-deny (built once, kept by cargo).
+ensure_cargo_tools() {
+    cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+    cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+    if ! cargo deny --version >/dev/null 2>&1; then
+        say "building cargo-deny $DENY_VERSION: some minutes, once"
+        cargo install --locked --version "$DENY_VERSION" cargo-deny
+    fi
+}
+
+# python_with_pyjwt: prints a Python that has PyJWT, in an environment of its own that is kept.
+python_with_pyjwt() {
+    local requirements=$ROOT/tests/resource_server/requirements.txt
+    local home=$CACHE/latchkey-python
+    if ! cmp -s "$requirements" "$home/requirements.txt"; then
+        rm -rf "$home"
+        python3 -m venv "$home" >&2
+        "$home/bin/pip" install -q --disable-pip-version-check -r "$requirements" >&2
+        cp "$requirements" "$home/requirements.txt"
+    fi
+    printf '%s\n' "$home/bin/python"
+}

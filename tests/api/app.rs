@@ -1,0 +1,345 @@
+//! [`TestApp`]: a whole daemon in this process, over real sockets, on real stores, with a clock that tests advance.
+#![allow(dead_code, reason = "a harness offers more than one state of the tests uses")]
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use latchkey::app::App;
+use latchkey::clock::Clock;
+use latchkey::config::Config;
+use latchkey::daemon::Daemon;
+use latchkey::secret::random_bytes;
+use tempfile::TempDir;
+
+use crate::client::{Anonymous, Client, Person, encoded};
+use crate::mime::Mail;
+use crate::poll::eventually;
+use crate::servers::{TestDatabase, redis_space};
+use crate::smtp::SmtpSink;
+
+/// How long a test waits for a mail, and for the outbox to be empty.
+const MAIL: Duration = Duration::from_secs(10);
+
+/// The base of every link in mails, and the issuer. Nobody listens there: tests take the token out of the link.
+pub const PUBLIC_URL: &str = "https://latchkey.test";
+
+/// Which pair of stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// SQLite, the embedded token store, the built-in mailbox.
+    Embedded,
+    /// PostgreSQL, Redis, SMTP.
+    Servers,
+}
+
+/// One body for both pairs of stores: `both!(name, async |app| { … })` makes the tests `name::embedded` and
+/// `name::servers`; settings may stand before the body: `both!(name, ["rate_limit.enabled" = "true"], async |app| …)`.
+macro_rules! both {
+    ($name:ident, async |$app:ident| $body:block) => {
+        both!($name, [], async |$app| $body);
+    };
+    ($name:ident, [$($key:literal = $value:expr),* $(,)?], async |$app:ident| $body:block) => {
+        async fn $name($app: &$crate::app::TestApp) $body
+
+        mod $name {
+            const SETTINGS: &[(&str, &str)] = &[$(($key, $value)),*];
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn embedded() {
+                $crate::app::run($crate::app::Backend::Embedded, SETTINGS, super::$name).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn servers() {
+                $crate::app::run($crate::app::Backend::Servers, SETTINGS, super::$name).await;
+            }
+        }
+    };
+}
+pub(crate) use both;
+
+/// Runs one body on a fresh daemon. For [`both!`].
+pub async fn run(backend: Backend, settings: &[(&str, &str)], body: impl AsyncFn(&TestApp)) {
+    let mut builder = TestApp::builder(backend);
+    for (key, value) in settings {
+        builder = builder.set(key, value);
+    }
+    let app = builder.start().await;
+    body(&app).await;
+    app.finish().await;
+}
+
+/// The settings as the daemon would read them out of its environment.
+fn config(settings: &BTreeMap<String, String>) -> Config {
+    let environment: BTreeMap<String, String> = settings
+        .iter()
+        .map(|(key, value)| {
+            (format!("LATCHKEY_{}", key.replace('.', "__").to_uppercase()), value.clone())
+        })
+        .collect();
+    let inputs = latchkey::config::Inputs {
+        files: Vec::new(),
+        environment: &environment,
+        flags: &[],
+        machine: latchkey::config::Machine { cores: 2, log_on_terminal: false },
+    };
+    match latchkey::config::load(&inputs) {
+        Ok(loaded) => loaded.config,
+        Err(problems) => panic!("the settings of a test are wrong: {problems}"),
+    }
+}
+
+/// Settings of a daemon to be.
+pub struct Builder {
+    backend: Backend,
+    settings: BTreeMap<String, String>,
+    clock: Clock,
+}
+
+impl Builder {
+    /// Sets one setting by its dotted name; the last one wins, also over the harness's own.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.settings.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Another clock than the one that stands at the real present.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes the stores, then starts the daemon.
+    pub async fn start(self) -> TestApp {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut settings = defaults(&directory);
+        let (mut sink, mut database) = (None, None);
+        if self.backend == Backend::Servers {
+            let smtp = SmtpSink::start().await;
+            settings.insert("mail.smtp_url".into(), smtp.url());
+            sink = Some(smtp);
+            settings.insert("secrets.master_key".into(), STANDARD.encode(random_bytes::<32>()));
+            if !self.settings.contains_key("database.url") {
+                let fresh = TestDatabase::create().await;
+                settings.insert("database.url".into(), fresh.url());
+                database = Some(fresh);
+            }
+            if !self.settings.contains_key("redis.url") {
+                settings.insert("redis.url".into(), redis_space().await);
+            }
+            settings.insert("database.auto_migrate".into(), "true".into());
+            settings.insert("database.max_connections".into(), "8".into());
+        }
+        settings.extend(self.settings);
+        let daemon = start(&settings, &self.clock).await;
+        TestApp {
+            client: Client::new(daemon.public_addr()),
+            admin: Client::new(daemon.admin_addr()),
+            daemon: Some(daemon),
+            clock: self.clock,
+            settings,
+            seen: Mutex::default(),
+            crashes_expected: AtomicBool::new(false),
+            mail_left_expected: AtomicBool::new(false),
+            sink,
+            database,
+            directory,
+        }
+    }
+}
+
+/// What a test wants unless it says otherwise: free ports, cheap hashes, no limits.
+fn defaults(directory: &TempDir) -> BTreeMap<String, String> {
+    let data_dir = directory.path().join("data").display().to_string();
+    [
+        ("http.listen", "127.0.0.1:0"),
+        ("http.drain_delay", "0s"),
+        ("admin.listen", "127.0.0.1:0"),
+        ("public_url", PUBLIC_URL),
+        ("data_dir", data_dir.as_str()),
+        ("mail.from", "Latchkey <auth@latchkey.test>"),
+        ("password.memory_kib", "64"),
+        ("password.iterations", "1"),
+        ("password.parallelism", "1"),
+        ("password.workers", "2"),
+        ("rate_limit.enabled", "false"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
+async fn start(settings: &BTreeMap<String, String>, clock: &Clock) -> Daemon {
+    match Daemon::start(config(settings), clock.clone()).await {
+        Ok(daemon) => daemon,
+        Err(error) => panic!("the daemon does not start: {error}"),
+    }
+}
+
+/// A running daemon and what belongs to it. End it by [`TestApp::finish`]: dropping it unfinished fails the test.
+///
+/// The fields stand in the order in which they have to go.
+pub struct TestApp {
+    daemon: Option<Daemon>,
+    client: Client,
+    admin: Client,
+    pub clock: Clock,
+    settings: BTreeMap<String, String>,
+    seen: Mutex<HashSet<String>>,
+    crashes_expected: AtomicBool,
+    mail_left_expected: AtomicBool,
+    sink: Option<SmtpSink>,
+    database: Option<TestDatabase>,
+    directory: TempDir,
+}
+
+impl TestApp {
+    /// A daemon with the harness's settings.
+    pub async fn start(backend: Backend) -> Self {
+        Self::builder(backend).start().await
+    }
+
+    /// Settings first; [`Builder::start`] then.
+    pub fn builder(backend: Backend) -> Builder {
+        let clock = Clock::manual(Clock::System.now());
+        Builder { backend, settings: BTreeMap::new(), clock }
+    }
+
+    /// The daemon's inside, for what cannot be seen from outside.
+    pub fn inside(&self) -> &Arc<App> {
+        self.daemon.as_ref().expect("it runs").app()
+    }
+
+    /// A caller without a token.
+    pub fn anonymous(&self) -> Anonymous {
+        Anonymous(self.client.clone())
+    }
+
+    /// A caller of the admin listener.
+    pub fn admin(&self) -> &Client {
+        &self.admin
+    }
+
+    /// Bytes on a new connection to the public listener; the answer until it closes.
+    pub async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
+        self.client.raw(bytes).await
+    }
+
+    /// Registers somebody; the confirmation mail is left for the test to read.
+    pub async fn register(&self, email: &str) -> Person {
+        Person::register(&self.client, email).await
+    }
+
+    /// Registers somebody and confirms the address: with a team, a project, and the tokens of the new session.
+    pub async fn verified(&self, email: &str) -> Person {
+        let mut person = self.register(email).await;
+        let mail = self.mail_to(email).await;
+        person.verify(mail.token()).await.expect(200);
+        person
+    }
+
+    /// The oldest mail to this address that the test has not seen; waits for it.
+    pub async fn mail_to(&self, address: &str) -> Mail {
+        eventually(&format!("a mail to {address}"), MAIL, async || {
+            let unseen = self.unseen(address).await.into_iter().next()?;
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(unseen.id.clone());
+            Some(unseen)
+        })
+        .await
+    }
+
+    /// Fails the test when a mail to this address goes out that the test has not seen; waits until the outbox is empty.
+    pub async fn no_mail_to(&self, address: &str) {
+        self.outbox_is_empty().await;
+        let unseen = self.unseen(address).await;
+        assert!(unseen.is_empty(), "unexpected mail to {address}: {unseen:#?}");
+    }
+
+    /// Every mail to this address so far, the oldest first.
+    pub async fn mails_to(&self, address: &str) -> Vec<Mail> {
+        if let Some(sink) = &self.sink {
+            return sink.mails().into_iter().filter(|mail| mail.to == address).collect();
+        }
+        let path = format!("/dev/mailbox/messages?to={}", encoded(address));
+        let list = self.client.get(&path).await.expect(200).json();
+        let mut items = list["items"].as_array().expect("a list has items").clone();
+        // The mailbox lists the newest first, and with a clock that stands still many are of one moment.
+        items.reverse();
+        items.sort_by_key(|item| item["receivedAt"].as_str().map(str::to_owned));
+        items.iter().map(Mail::from_mailbox).collect()
+    }
+
+    async fn unseen(&self, address: &str) -> Vec<Mail> {
+        let mails = self.mails_to(address).await;
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        mails.into_iter().filter(|mail| !seen.contains(&mail.id)).collect()
+    }
+
+    /// The SMTP server; with [`Backend::Servers`] alone.
+    pub fn sink(&self) -> &SmtpSink {
+        self.sink.as_ref().expect("only Backend::Servers mails by SMTP")
+    }
+
+    /// Waits until no mail is due.
+    pub async fn outbox_is_empty(&self) {
+        eventually("an empty outbox", MAIL, async || {
+            (self.pending_mail().await == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Mails that are due and not sent.
+    pub async fn pending_mail(&self) -> u64 {
+        self.inside().pending_mail().await
+    }
+
+    /// A worker may crash in this test.
+    pub fn expect_crashes(&self) {
+        self.crashes_expected.store(true, Ordering::SeqCst);
+    }
+
+    /// Mail may be left unsent in this test.
+    pub fn expect_mail_left(&self) {
+        self.mail_left_expected.store(true, Ordering::SeqCst);
+    }
+
+    /// Stops the daemon and starts another on the same data, with new ports: [`Person`]s of before keep the old ones.
+    pub async fn restart(&mut self) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.stop().await;
+        }
+        let daemon = start(&self.settings, &self.clock).await;
+        self.client = Client::new(daemon.public_addr());
+        self.admin = Client::new(daemon.admin_addr());
+        self.daemon = Some(daemon);
+    }
+
+    /// Stops the daemon; fails the test when a worker crashed or a mail was left, unless the test said so.
+    pub async fn finish(mut self) {
+        if !self.mail_left_expected.load(Ordering::SeqCst) {
+            self.outbox_is_empty().await;
+        }
+        let crashes = self.inside().worker_crashes();
+        if let Some(daemon) = self.daemon.take() {
+            daemon.stop().await;
+        }
+        assert!(
+            crashes == 0 || self.crashes_expected.load(Ordering::SeqCst),
+            "{crashes} workers crashed: see the test's output"
+        );
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        assert!(
+            self.daemon.is_none() || std::thread::panicking(),
+            "end the test with app.finish().await: it looks for crashes and lost mail"
+        );
+    }
+}

@@ -1,0 +1,384 @@
+//! Those who call: a plain client, [`Anonymous`] and [`Person`], each with the verbs that are theirs.
+#![allow(dead_code, reason = "a harness offers more than one state of the tests uses")]
+
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use hyper::{Method, Request};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a test waits for an answer: far above every deadline of ours.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// A client of one listener; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    address: SocketAddr,
+    http: HyperClient<HttpConnector, Full<Bytes>>,
+    headers: Vec<(String, String)>,
+}
+
+impl Client {
+    /// A client of the listener at this address.
+    pub fn new(address: SocketAddr) -> Self {
+        let http = HyperClient::builder(TokioExecutor::new()).build_http();
+        Self { address, http, headers: Vec::new() }
+    }
+
+    /// The same, sending one header more with each request.
+    #[must_use]
+    pub fn header(&self, name: &str, value: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.push((name.to_owned(), value.to_owned()));
+        client
+    }
+
+    /// The same, with this token.
+    #[must_use]
+    pub fn bearer(&self, token: &str) -> Self {
+        self.header(AUTHORIZATION.as_str(), &format!("Bearer {token}"))
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None, Bytes::new()).await
+    }
+
+    /// DELETE without a body.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None, Bytes::new()).await
+    }
+
+    /// Any method without a body.
+    pub async fn bare(&self, method: Method, path: &str) -> Answer {
+        self.send(method, path, None, Bytes::new()).await
+    }
+
+    /// POST of a JSON body.
+    pub async fn post_json(&self, path: &str, body: Value) -> Answer {
+        self.json(Method::POST, path, body).await
+    }
+
+    /// Any method with a JSON body.
+    pub async fn json(&self, method: Method, path: &str, body: Value) -> Answer {
+        self.send(method, path, Some("application/json"), Bytes::from(body.to_string())).await
+    }
+
+    /// POST of a form (`application/x-www-form-urlencoded`).
+    pub async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let pairs: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+            .collect();
+        let body = Bytes::from(pairs.join("&"));
+        self.send(Method::POST, path, Some("application/x-www-form-urlencoded"), body).await
+    }
+
+    /// Anything at all.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: Option<&str>,
+        body: Bytes,
+    ) -> Answer {
+        let mut request =
+            Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        if let Some(content_type) = content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        let request = request.body(Full::new(body)).expect("a valid request");
+        let answer = timeout(ANSWER, async {
+            let answer = self.http.request(request).await.expect("the daemon answers");
+            let (head, body) = answer.into_parts();
+            let body = body.collect().await.expect("the whole body arrives").to_bytes();
+            Answer { status: head.status.as_u16(), headers: head.headers, body }
+        });
+        answer.await.expect("an answer within its time")
+    }
+
+    /// Writes bytes to a new connection and reads until the other side closes it.
+    pub async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.address).await.expect("connected");
+            stream.write_all(bytes).await.expect("written");
+            let mut answer = Vec::new();
+            // A reset after the answer is a way to close, too.
+            let _end = stream.read_to_end(&mut answer).await;
+            answer
+        };
+        timeout(ANSWER, exchange).await.expect("the other side closes the connection")
+    }
+}
+
+/// A path segment or query value, percent-encoded.
+pub fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// The payload of a JWT, unverified: for tests to look at, for nobody to believe.
+#[track_caller]
+pub fn claims(token: &str) -> Value {
+    jwt_part(token, 1)
+}
+
+/// The header of a JWT.
+#[track_caller]
+pub fn jose_header(token: &str) -> Value {
+    jwt_part(token, 0)
+}
+
+#[track_caller]
+fn jwt_part(token: &str, index: usize) -> Value {
+    let part = token.split('.').nth(index).unwrap_or_else(|| panic!("not a JWT: {token}"));
+    let bytes = URL_SAFE_NO_PAD.decode(part).expect("base64url without padding");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// The contract's pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    pub user: String,
+    pub vault: String,
+}
+
+impl Answer {
+    /// The body as text, for messages.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("{} with no JSON: {}", self.status, self.text()))
+    }
+
+    /// A header's value; none where it is absent.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("a header of ours is ASCII"))
+    }
+
+    /// Fails the test unless this is the status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        self
+    }
+
+    /// Fails the test unless this is that problem, under that status, as RFC 9457 has it.
+    #[track_caller]
+    pub fn expect_problem(self, status: u16, code: &str) -> Self {
+        assert_eq!((self.status, self.problem_code().as_str()), (status, code), "{}", self.text());
+        self
+    }
+
+    /// `code` of a problem.
+    #[track_caller]
+    pub fn problem_code(&self) -> String {
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{}",
+            self.text()
+        );
+        self.json()["code"].as_str().expect("a problem has a code").to_owned()
+    }
+
+    /// The tokens of a 200.
+    #[track_caller]
+    pub fn tokens(&self) -> Tokens {
+        assert_eq!(self.status, 200, "{}", self.text());
+        let body = self.json();
+        let token = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("no {name}: {body}"));
+        Tokens { user: token("userToken").to_owned(), vault: token("vaultToken").to_owned() }
+    }
+}
+
+/// Somebody without a token.
+#[derive(Clone, Debug)]
+pub struct Anonymous(pub Client);
+
+impl Deref for Anonymous {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.0
+    }
+}
+
+impl Anonymous {
+    /// `POST /api/register`.
+    pub async fn register(&self, email: &str, password: &str, name: &str) -> Answer {
+        let body = json!({ "email": email, "password": password, "name": name });
+        self.post_json("/api/register", body).await
+    }
+
+    /// `POST /api/login`.
+    pub async fn login(&self, email: &str, password: &str) -> Answer {
+        self.post_json("/api/login", json!({ "email": email, "password": password })).await
+    }
+
+    /// `GET /api/verify-email/{token}`.
+    pub async fn verify(&self, token: &str) -> Answer {
+        self.get(&format!("/api/verify-email/{}", encoded(token))).await
+    }
+
+    /// `POST /api/forgot-passsword`, spelled as the page spells it.
+    pub async fn forgot(&self, email: &str) -> Answer {
+        self.post_json("/api/forgot-passsword", json!({ "email": email })).await
+    }
+
+    /// `POST /api/reset-passsword`.
+    pub async fn reset(&self, token: &str, new_password: &str) -> Answer {
+        let body = json!({ "token": token, "newPassword": new_password });
+        self.post_json("/api/reset-passsword", body).await
+    }
+
+    /// `GET /api/exist-email/{email}`.
+    pub async fn exists(&self, email: &str) -> Answer {
+        self.get(&format!("/api/exist-email/{}", encoded(email))).await
+    }
+}
+
+/// Somebody with an account, in one session.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub email: String,
+    pub password: String,
+    pub name: String,
+    pub user_token: String,
+    pub vault_token: String,
+    pub sid: String,
+    client: Client,
+}
+
+impl Person {
+    /// Registers; the address is not verified yet.
+    pub async fn register(client: &Client, email: &str) -> Self {
+        let mut person = Self {
+            email: email.to_owned(),
+            password: "correct horse battery".to_owned(),
+            name: "Ada Lovelace".to_owned(),
+            user_token: String::new(),
+            vault_token: String::new(),
+            sid: String::new(),
+            client: client.clone(),
+        };
+        let answer = person.anonymous().register(email, &person.password, &person.name).await;
+        person.keep(answer.tokens());
+        person
+    }
+
+    /// The same machine without a token.
+    pub fn anonymous(&self) -> Anonymous {
+        Anonymous(self.client.clone())
+    }
+
+    /// Sends the userToken.
+    pub fn as_user(&self) -> Client {
+        self.client.bearer(&self.user_token)
+    }
+
+    /// Sends the vaultToken.
+    pub fn as_vault(&self) -> Client {
+        self.client.bearer(&self.vault_token)
+    }
+
+    /// Takes over new tokens.
+    pub fn keep(&mut self, tokens: Tokens) {
+        let sid =
+            claims(&tokens.user)["sid"].as_str().expect("a userToken has a session").to_owned();
+        self.sid = sid;
+        self.user_token = tokens.user;
+        self.vault_token = tokens.vault;
+    }
+
+    fn keep_when_ok(&mut self, answer: Answer) -> Answer {
+        if answer.status == 200 {
+            self.keep(answer.tokens());
+        }
+        answer
+    }
+
+    /// Logs in again: a new session, whose tokens are kept.
+    pub async fn login(&mut self) -> Answer {
+        let answer = self.anonymous().login(&self.email, &self.password).await;
+        self.keep_when_ok(answer)
+    }
+
+    /// The same person on another device: a session besides this one.
+    pub async fn another_device(&self) -> Self {
+        let mut other = self.clone();
+        other.login().await.expect(200);
+        other
+    }
+
+    /// Shows the token of the confirmation mail; the new session's tokens are kept.
+    pub async fn verify(&mut self, token: &str) -> Answer {
+        let answer = self.anonymous().verify(token).await;
+        self.keep_when_ok(answer)
+    }
+
+    /// `GET /api/refresh`; new tokens are kept.
+    pub async fn refresh(&mut self) -> Answer {
+        let answer = self.as_user().get("/api/refresh").await;
+        self.keep_when_ok(answer)
+    }
+
+    /// `POST /api/logout`.
+    pub async fn logout(&self) -> Answer {
+        self.as_user().bare(Method::POST, "/api/logout").await
+    }
+
+    /// `GET /api/me`.
+    pub async fn me(&self) -> Answer {
+        self.as_user().get("/api/me").await
+    }
+
+    /// `GET /api/sessions`.
+    pub async fn sessions(&self) -> Answer {
+        self.as_user().get("/api/sessions").await
+    }
+
+    /// `POST /api/change-password`; tokens and password are kept when it succeeds.
+    pub async fn change_password(&mut self, new_password: &str) -> Answer {
+        let body = json!({ "password": self.password, "newPassword": new_password });
+        let answer = self.as_user().post_json("/api/change-password", body).await;
+        if answer.status == 200 {
+            new_password.clone_into(&mut self.password);
+        }
+        self.keep_when_ok(answer)
+    }
+
+    /// `DELETE /api/me`.
+    pub async fn leave(&self) -> Answer {
+        let body = json!({ "password": self.password });
+        self.as_user().json(Method::DELETE, "/api/me", body).await
+    }
+}

@@ -1,0 +1,162 @@
+//! A small TCP proxy in front of a real server: it can be cut, stalled and healed.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// What happens to what comes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// It passes.
+    Pass,
+    /// Connections end, and new ones at once.
+    Cut,
+    /// Connections stay open and nothing moves: a black hole.
+    Stall,
+}
+
+/// The proxy. Dropping it closes everything.
+pub struct Proxy {
+    address: SocketAddr,
+    mode: watch::Sender<Mode>,
+    _server: JoinSet<()>,
+}
+
+impl Proxy {
+    /// Listens on a free port of the loopback and passes on to `target`.
+    pub async fn start(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let (mode, watched) = watch::channel(Mode::Pass);
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let mode = watched.clone();
+                connections.spawn(async move {
+                    // A broken pipe is what this proxy is for.
+                    let _over = pass(client, target, mode).await;
+                });
+            }
+        });
+        Self { address, mode, _server: server }
+    }
+
+    /// Where to connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends every connection, and each new one at once.
+    pub fn cut(&self) {
+        self.mode.send_replace(Mode::Cut);
+    }
+
+    /// Keeps connections open and moves nothing; what was on its way is kept.
+    pub fn stall(&self) {
+        self.mode.send_replace(Mode::Stall);
+    }
+
+    /// Lets everything pass again.
+    pub fn heal(&self) {
+        self.mode.send_replace(Mode::Pass);
+    }
+}
+
+async fn pass(
+    client: TcpStream,
+    target: SocketAddr,
+    mode: watch::Receiver<Mode>,
+) -> io::Result<()> {
+    open(&mut mode.clone()).await?;
+    let server = TcpStream::connect(target).await?;
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::select! {
+        ended = pump(from_client, to_server, mode.clone()) => ended,
+        ended = pump(from_server, to_client, mode) => ended,
+    }
+}
+
+async fn pump(
+    mut from: impl tokio::io::AsyncRead + Unpin,
+    mut to: impl tokio::io::AsyncWrite + Unpin,
+    mut mode: watch::Receiver<Mode>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        open(&mut mode).await?;
+        let length = tokio::select! {
+            read = from.read(&mut buffer) => read?,
+            _changed = mode.changed() => continue,
+        };
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        open(&mut mode).await?;
+        to.write_all(&buffer[..length]).await?;
+    }
+}
+
+/// Waits until the way is open; an error when it is cut.
+async fn open(mode: &mut watch::Receiver<Mode>) -> io::Result<()> {
+    let now = *mode.wait_for(|mode| *mode != Mode::Stall).await.map_err(io::Error::other)?;
+    if now == Mode::Cut { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+}
+
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// A server that answers every byte with the same byte, once.
+    async fn echo() -> (SocketAddr, JoinSet<()>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                connections.spawn(async move {
+                    let (mut reader, mut writer) = stream.split();
+                    let _copied = tokio::io::copy(&mut reader, &mut writer).await;
+                });
+            }
+        });
+        (address, server)
+    }
+
+    async fn answer(stream: &mut TcpStream, byte: u8) -> io::Result<u8> {
+        stream.write_u8(byte).await?;
+        stream.read_u8().await
+    }
+
+    #[tokio::test]
+    async fn it_passes_stalls_heals_and_cuts() {
+        let (target, _server) = echo().await;
+        let proxy = Proxy::start(target).await;
+        let mut stream = TcpStream::connect(proxy.address()).await.expect("connected");
+        assert_eq!(answer(&mut stream, 1).await.expect("passed"), 1);
+
+        proxy.stall();
+        stream.write_u8(2).await.expect("written");
+        let silence = timeout(Duration::from_millis(100), stream.read_u8()).await;
+        assert!(silence.is_err(), "nothing moves");
+        proxy.heal();
+        assert_eq!(stream.read_u8().await.expect("it was kept"), 2);
+
+        proxy.cut();
+        assert!(stream.read_u8().await.is_err(), "the connection is gone");
+        let mut other = TcpStream::connect(proxy.address()).await.expect("accepted");
+        assert!(answer(&mut other, 3).await.is_err(), "and so is every new one");
+        proxy.heal();
+        let mut third = TcpStream::connect(proxy.address()).await.expect("connected");
+        assert_eq!(answer(&mut third, 4).await.expect("passed"), 4);
+    }
+}

@@ -1,0 +1,372 @@
+//! Real servers: places of one's own on the shared ones, and private ones that a test may kill.
+//!
+//! `scripts/test` starts the shared PostgreSQL and Redis and says by `LATCHKEY_TEST_*` where they and their programs are.
+#![allow(dead_code, reason = "a harness offers more than one state of the tests uses")]
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use latchkey::secret::random_bytes;
+use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr};
+use tempfile::TempDir;
+
+use crate::poll::eventually;
+
+/// How long a server of ours may take to answer after its start.
+const START: Duration = Duration::from_secs(20);
+
+/// A variable of `scripts/test`.
+#[expect(clippy::disallowed_methods, reason = "the tests' servers are told by the environment")]
+fn told(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn must_be_told(name: &str) -> String {
+    told(name)
+        .unwrap_or_else(|| panic!("{name} is not set: run scripts/test, which starts the servers"))
+}
+
+/// How many rounds a soak test makes: `long` with `scripts/test --all`.
+pub fn rounds(usual: u32, long: u32) -> u32 {
+    if told("LATCHKEY_TEST_LONG").is_some() { long } else { usual }
+}
+
+/// A PostgreSQL database of one test. Dropped with it, also when the test fails.
+pub struct TestDatabase {
+    maintenance_url: String,
+    name: String,
+}
+
+impl TestDatabase {
+    /// An empty database on the shared server.
+    pub async fn create() -> Self {
+        let maintenance_url = must_be_told("LATCHKEY_TEST_POSTGRES_URL");
+        let number = u64::from_be_bytes(random_bytes::<8>());
+        let name = format!("latchkey_test_{number:016x}");
+        let connection = connect(&maintenance_url).await.expect("the test server answers");
+        connection.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("created");
+        connection.close().await.expect("closed");
+        Self { maintenance_url, name }
+    }
+
+    /// `postgres://…/name`.
+    pub fn url(&self) -> String {
+        let (server, _) = self.maintenance_url.rsplit_once('/').expect("the URL names a database");
+        format!("{server}/{}", self.name)
+    }
+}
+
+impl Drop for TestDatabase {
+    /// On a thread and a runtime of its own: the test's runtime may be on its way out.
+    fn drop(&mut self) {
+        let url = self.maintenance_url.clone();
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let connection = connect(&url).await.map_err(std::io::Error::other)?;
+                connection.execute_unprepared(&sql).await.map_err(std::io::Error::other)
+            })
+        });
+        let dropped = dropping.join().expect("dropping a database does not panic");
+        if let Err(error) = dropped {
+            eprintln!("the database {} is left behind: {error}", self.name);
+        }
+    }
+}
+
+async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false).connect_timeout(Duration::from_secs(10));
+    Database::connect(options).await
+}
+
+/// The URL of a logical database on the shared Redis, empty, that no other running test uses.
+///
+/// A counter in database 0 hands out the numbers, so that this holds across processes too.
+pub async fn redis_space() -> String {
+    let server = must_be_told("LATCHKEY_TEST_REDIS_URL");
+    let mut zero = redis_connection(&server).await.expect("the test server answers");
+    let settings: Vec<String> = redis::cmd("CONFIG")
+        .arg(&["GET", "databases"])
+        .query_async(&mut zero)
+        .await
+        .expect("it says how many databases it has");
+    let databases: u64 = settings.get(1).and_then(|n| n.parse().ok()).expect("a number");
+    let turn: u64 =
+        redis::cmd("INCR").arg("latchkey-tests").query_async(&mut zero).await.expect("counted");
+    let url = format!("{}/{}", server.trim_end_matches('/'), 1 + turn % (databases - 1));
+    let mut space = redis_connection(&url).await.expect("the space answers");
+    redis::cmd("FLUSHDB").exec_async(&mut space).await.expect("emptied");
+    url
+}
+
+/// A connection to a Redis, to look or to spoil.
+pub async fn redis_connection(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
+    redis::Client::open(url)?.get_multiplexed_async_connection().await
+}
+
+/// A signal that a test sends to a server.
+#[derive(Clone, Copy, Debug)]
+pub enum Signal {
+    /// Stands still, its sockets open.
+    Stop,
+    /// Goes on.
+    Continue,
+    /// Ends at once, without a word.
+    Kill,
+    /// PostgreSQL's immediate shutdown: no checkpoint, recovery at the next start.
+    Quit,
+}
+
+impl Signal {
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Stop => "-STOP",
+            Self::Continue => "-CONT",
+            Self::Kill => "-KILL",
+            Self::Quit => "-QUIT",
+        }
+    }
+}
+
+/// A server of one test alone, on a fixed port of the loopback. Killed by its id when dropped; its data goes too.
+pub struct PrivateServer {
+    kind: Kind,
+    port: u16,
+    directory: TempDir,
+    child: Option<Child>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Redis,
+    Postgres,
+}
+
+impl PrivateServer {
+    /// A Redis that writes every command to its disk at once: what it acknowledged survives a kill.
+    pub async fn redis() -> Self {
+        Self::start(Kind::Redis).await
+    }
+
+    /// A PostgreSQL with `fsync`, as in production.
+    pub async fn postgres() -> Self {
+        Self::start(Kind::Postgres).await
+    }
+
+    /// `redis://…` or `postgres://…`.
+    pub fn url(&self) -> String {
+        match self.kind {
+            Kind::Redis => format!("redis://127.0.0.1:{}", self.port),
+            Kind::Postgres => format!("postgres://postgres@127.0.0.1:{}/postgres", self.port),
+        }
+    }
+
+    /// Where it listens, for a proxy.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Sends a signal; after [`Signal::Kill`] or [`Signal::Quit`] it waits until the server is gone.
+    pub fn signal(&mut self, signal: Signal) {
+        let Some(child) = &mut self.child else { return };
+        let sent = Command::new("kill").args([signal.flag(), &child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "{signal:?} reaches the server");
+        if matches!(signal, Signal::Kill | Signal::Quit) {
+            child.wait().expect("our own child");
+            self.child = None;
+        }
+    }
+
+    /// Starts it again after it was killed: the same port, the same data.
+    pub async fn restart(&mut self) {
+        assert!(self.child.is_none(), "it still runs");
+        self.run();
+        assert!(self.answers_in_time().await, "{:?} answers again", self.kind);
+    }
+
+    async fn start(kind: Kind) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        if kind == Kind::Postgres {
+            init_postgres(directory.path());
+        }
+        let mut server = Self { kind, port: 0, directory, child: None };
+        // Somebody else may take a free port before we do: another one, then.
+        for _ in 0..5 {
+            server.port = free_port();
+            server.run();
+            if server.answers_in_time().await {
+                return server;
+            }
+            server.end();
+        }
+        panic!("{kind:?} does not start: {}", server.log());
+    }
+
+    fn run(&mut self) {
+        let port = self.port.to_string();
+        let place = self.directory.path();
+        let mut command = match self.kind {
+            Kind::Redis => {
+                let mut command = Command::new(must_be_told("LATCHKEY_TEST_REDIS_BIN"));
+                command.args(["--bind", "127.0.0.1", "--port", &port, "--save", ""]);
+                command.args(["--appendonly", "yes", "--appendfsync", "always"]);
+                command.arg("--dir").arg(place);
+                command
+            }
+            Kind::Postgres => {
+                let mut command = postgres_program("postgres");
+                command.arg("-D").arg(place.join("data")).args(["-p", &port]);
+                command.args(["-c", "listen_addresses=127.0.0.1"]);
+                command.arg("-c").arg(format!("unix_socket_directories={}", place.display()));
+                command
+            }
+        };
+        let log = fs::OpenOptions::new().create(true).append(true).open(place.join("log"));
+        let log = log.expect("a log");
+        command.current_dir("/").stdin(Stdio::null());
+        command.stdout(log.try_clone().expect("a handle")).stderr(log);
+        self.child = Some(command.spawn().expect("the server's program runs"));
+    }
+
+    /// False when it ended, or took too long.
+    async fn answers_in_time(&mut self) -> bool {
+        let (kind, url) = (self.kind, self.url());
+        let mut child = self.child.take().expect("started");
+        let answered = eventually("the start of a server", START, async || {
+            if child.try_wait().expect("our own child").is_some() {
+                return Some(false);
+            }
+            let answered = match kind {
+                Kind::Redis => match redis_connection(&url).await {
+                    Ok(mut redis) => redis::cmd("PING").exec_async(&mut redis).await.is_ok(),
+                    Err(_) => false,
+                },
+                Kind::Postgres => connect(&url).await.is_ok(),
+            };
+            answered.then_some(true)
+        })
+        .await;
+        self.child = Some(child);
+        answered
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// PostgreSQL by its immediate shutdown, so that no backend outlives it; then whatever is left by force.
+    fn end(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let id = child.id().to_string();
+        let flags: &[&str] =
+            if self.kind == Kind::Postgres { &["-CONT", "-QUIT"] } else { &["-KILL"] };
+        for flag in flags {
+            let _gone_already = Command::new("kill").args([flag, id.as_str()]).status();
+        }
+        let _ended = child.wait();
+    }
+}
+
+impl Drop for PrivateServer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("a bound socket").port()
+}
+
+fn init_postgres(directory: &Path) {
+    if let Some((user, group)) = postgres_account() {
+        std::os::unix::fs::chown(directory, Some(user), Some(group)).expect("root may give away");
+    }
+    let made = postgres_program("initdb")
+        .args([
+            "--no-sync",
+            "-A",
+            "trust",
+            "-U",
+            "postgres",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "-D",
+        ])
+        .arg(directory.join("data"))
+        .current_dir("/")
+        .output()
+        .expect("initdb runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// A program of PostgreSQL, which refuses to run as root.
+fn postgres_program(name: &str) -> Command {
+    let path = PathBuf::from(must_be_told("LATCHKEY_TEST_PG_BIN")).join(name);
+    let mut command = Command::new(path);
+    if let Some((user, group)) = postgres_account() {
+        command.uid(user).gid(group);
+    }
+    command
+}
+
+/// User and group of `postgres` where we are root; none where we are not.
+fn postgres_account() -> Option<(u32, u32)> {
+    if fs::metadata("/proc/self").ok()?.uid() != 0 {
+        return None;
+    }
+    let accounts = fs::read_to_string("/etc/passwd").expect("the accounts are readable");
+    let line = accounts.lines().find(|line| line.starts_with("postgres:"));
+    let mut fields = line.expect("there is an account `postgres`").split(':').skip(2);
+    let mut number = || fields.next()?.parse().ok();
+    Some((number()?, number()?))
+}
+
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_test_has_a_place_of_its_own_on_servers() {
+        let (one, other) = (TestDatabase::create().await, TestDatabase::create().await);
+        assert_ne!(one.url(), other.url());
+        let connection = connect(&one.url()).await.expect("connected");
+        connection
+            .execute_unprepared("CREATE TABLE mine (id int)")
+            .await
+            .expect("a plain role may");
+        assert_ne!(redis_space().await, redis_space().await);
+    }
+
+    #[tokio::test]
+    async fn a_private_redis_is_killed_and_comes_back_with_its_data_on_servers() {
+        let mut server = PrivateServer::redis().await;
+        let mut redis = redis_connection(&server.url()).await.expect("connected");
+        redis::cmd("SET").arg("a").arg("1").exec_async(&mut redis).await.expect("set");
+        server.signal(Signal::Kill);
+        assert!(redis_connection(&server.url()).await.is_err());
+        server.restart().await;
+        let mut redis = redis_connection(&server.url()).await.expect("connected");
+        let kept: String = redis::cmd("GET").arg("a").query_async(&mut redis).await.expect("read");
+        assert_eq!(kept, "1");
+    }
+
+    #[tokio::test]
+    async fn a_private_postgres_is_ended_at_once_and_comes_back_with_its_data_on_servers() {
+        let mut server = PrivateServer::postgres().await;
+        let connection = connect(&server.url()).await.expect("connected");
+        connection.execute_unprepared("CREATE TABLE kept (id int)").await.expect("made");
+        server.signal(Signal::Quit);
+        assert!(connect(&server.url()).await.is_err());
+        server.restart().await;
+        let connection = connect(&server.url()).await.expect("connected");
+        connection.execute_unprepared("SELECT id FROM kept").await.expect("it was kept");
+    }
+}

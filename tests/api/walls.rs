@@ -1,0 +1,290 @@
+//! The walls of the house, read off the sources: which crate may be named where, how long a file may be, what tests
+//! never do. `clippy.toml` holds the walls that are single functions; here are the rest.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// How long a source file may be, its tests apart: what one reads in a sitting.
+const FILE_LINES_MAX: usize = 400;
+
+/// The one file of the tests that may pause.
+const POLLING: &str = "tests/api/poll.rs";
+
+/// A crate or path that may be named in some places only.
+struct Wall {
+    /// Crates, by name.
+    crates: &'static [&'static str],
+    /// Other text that stands for the same thing.
+    words: &'static [&'static str],
+    /// Where: a path, a directory ending in `/`, `*` for one part of a path; with the only words allowed there, if any.
+    allowed: &'static [(&'static str, Option<&'static str>)],
+    reason: &'static str,
+}
+
+const WALLS: &[Wall] = &[
+    Wall {
+        crates: &["hyper", "hyper_util", "http_body_util"],
+        words: &[],
+        allowed: &[("src/http/", None), ("src/problem.rs", Some("hyper::StatusCode"))],
+        reason: "rooms know no HTTP: they answer values, and http/ makes answers of them",
+    },
+    Wall {
+        crates: &["ractor"],
+        words: &[],
+        allowed: &[("src/actor/", None), ("src/*/mod.rs", None)],
+        reason: "a worker's work is plain functions; only the room's mod.rs knows that messages carry it",
+    },
+    Wall {
+        crates: &["redis"],
+        words: &[],
+        allowed: &[("src/store/redis.rs", None)],
+        reason: "the store's operations are the same on both backends",
+    },
+    Wall {
+        crates: &["lettre"],
+        words: &[],
+        allowed: &[("src/mail/", None)],
+        reason: "everybody else writes an outbox row",
+    },
+    Wall {
+        crates: &["jsonwebtoken"],
+        words: &[],
+        allowed: &[("src/token/", None)],
+        reason: "one place decides what a token is worth",
+    },
+    Wall {
+        crates: &["argon2", "argon2_rust"],
+        words: &[],
+        allowed: &[("src/password/", None)],
+        reason: "hashing is admitted by the password pool alone",
+    },
+    Wall {
+        crates: &[],
+        words: &["std::env", "env::var"],
+        allowed: &[("src/config/", None)],
+        reason: "settings come out of config/, checked, or do not exist",
+    },
+    Wall {
+        crates: &[],
+        words: &["SystemTime::now", "OffsetDateTime::now", "UtcDateTime::now"],
+        allowed: &[("src/clock.rs", None)],
+        reason: "time is an argument: use crate::clock::Clock",
+    },
+    Wall {
+        crates: &[],
+        words: &["tokio::spawn", "tokio::task::spawn("],
+        allowed: &[("src/http/server.rs", None), ("src/actor/", None)],
+        reason: "work that outlives its request belongs to a pool",
+    },
+    Wall {
+        crates: &[],
+        words: &["crate::app"],
+        allowed: &[
+            ("src/http/", None),
+            ("src/cli/", None),
+            ("src/app.rs", None),
+            ("src/daemon.rs", None),
+        ],
+        reason: "a room never sees App: it says what it needs",
+    },
+];
+
+#[test]
+fn what_is_walled_in_is_named_nowhere_else() {
+    let mut breaches = Vec::new();
+    for file in sources(&["src"]) {
+        for wall in WALLS {
+            breaches.extend(file.breaches(wall));
+        }
+    }
+    assert!(breaches.is_empty(), "\n{}", breaches.join("\n"));
+}
+
+#[test]
+fn a_file_ends_before_400_lines_its_tests_apart() {
+    let long: Vec<String> = sources(&["src", "entity", "migration", "tests", "benches"])
+        .iter()
+        .map(|file| (&file.path, file.text.lines().count() - file.tests().lines().count()))
+        .filter(|(_, lines)| *lines >= FILE_LINES_MAX)
+        .map(|(path, lines)| {
+            format!("{path} has {lines} lines: give a part of it a file of its own")
+        })
+        .collect();
+    assert!(long.is_empty(), "\n{}", long.join("\n"));
+}
+
+#[test]
+fn no_test_is_skipped_and_none_sleeps() {
+    // Put together here, so that this file does not find itself.
+    let skipped = concat!("#[", "ignore");
+    let sleeps = concat!("sleep", "(");
+    let mut found = Vec::new();
+    for file in sources(&["src", "entity", "migration", "tests"]) {
+        let tests = if file.path.starts_with("tests/") || file.path.ends_with("/tests.rs") {
+            file.text.as_str()
+        } else {
+            file.tests()
+        };
+        for line in tests.lines().map(code) {
+            if line.contains(skipped) {
+                found.push(format!("{}: a skipped test proves nothing: {line}", file.path));
+            }
+            if line.contains(sleeps) && file.path != POLLING {
+                found
+                    .push(format!("{}: advance the clock, or poll::eventually: {line}", file.path));
+            }
+        }
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn nothing_is_put_off_in_the_sources() {
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
+    let found: Vec<String> = sources(&["src", "entity", "migration", "tests", "benches"])
+        .iter()
+        .flat_map(|file| file.text.lines().map(move |line| (&file.path, line)))
+        .filter(|(_, line)| marks.iter().any(|mark| line.contains(mark)))
+        .map(|(path, line)| format!("{path}: do it or leave it: {line}"))
+        .collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn every_direct_dependency_has_its_reason() {
+    let page = fs::read_to_string(root().join("docs/dependencies.md")).expect("the page is there");
+    let explained: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let mut used = BTreeSet::new();
+    for manifest in ["Cargo.toml", "entity/Cargo.toml", "migration/Cargo.toml"] {
+        let text = fs::read_to_string(root().join(manifest)).expect("the manifest is there");
+        let manifest: toml::Table = text.parse().expect("the manifest is TOML");
+        for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let names = manifest.get(section).and_then(toml::Value::as_table);
+            used.extend(names.into_iter().flat_map(|table| table.keys().cloned()));
+        }
+    }
+    let unexplained: Vec<_> = used.difference(&explained).collect();
+    assert!(unexplained.is_empty(), "docs/dependencies.md says no reason for {unexplained:?}");
+    let gone: Vec<_> = explained.difference(&used).collect();
+    assert!(gone.is_empty(), "docs/dependencies.md explains what is not used: {gone:?}");
+}
+
+#[test]
+fn the_walls_see_what_they_are_meant_to_see() {
+    let breaks = |path: &str, text: &str, name: &str| {
+        let file = Source { path: path.to_owned(), text: text.to_owned() };
+        let wall = WALLS.iter().find(|wall| wall.crates.contains(&name)).expect("a wall");
+        !file.breaches(wall).is_empty()
+    };
+    assert!(breaks("src/session/mod.rs", "use hyper::Request;", "hyper"));
+    assert!(breaks("src/session/mod.rs", "let x = ::redis::Client::open(url);", "redis"));
+    assert!(breaks("src/problem.rs", "use hyper::{Request, StatusCode};", "hyper"));
+    assert!(breaks("src/session/rotation.rs", "use ractor::Actor;", "ractor"));
+    assert!(!breaks("src/problem.rs", "use hyper::StatusCode;", "hyper"));
+    assert!(!breaks("src/http/body.rs", "use hyper::Request;", "hyper"));
+    assert!(!breaks("src/session/mod.rs", "// hyper::Request is not known here", "hyper"));
+    assert!(!breaks("src/session/mod.rs", "use ractor::Actor;", "ractor"));
+    assert!(!breaks("src/store/mod.rs", "mod redis;\nuse redis::Redis;", "redis"));
+    assert!(!breaks("src/app.rs", "use crate::store::redis::Redis;", "redis"));
+}
+
+/// One source file, its path relative to the repository.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// What stands behind the first `#[cfg(test)]`: the unit tests, by convention the end of the file.
+    fn tests(&self) -> &str {
+        self.text.find("\n#[cfg(test)]\n").map_or("", |at| &self.text[at + 1..])
+    }
+
+    fn breaches(&self, wall: &Wall) -> Vec<String> {
+        let place = wall.allowed.iter().find(|(pattern, _)| matches(pattern, &self.path));
+        let allowed_words = match place {
+            Some((_, None)) => return Vec::new(),
+            Some((_, Some(words))) => words,
+            None => "\0",
+        };
+        let mut breaches = Vec::new();
+        for (number, line) in self.text.lines().enumerate() {
+            let line = code(line).replace(allowed_words, "");
+            let named = wall.crates.iter().filter(|name| self.names(&line, name));
+            let said = wall.words.iter().filter(|word| line.contains(**word));
+            for what in named.chain(said) {
+                breaches.push(format!(
+                    "{}:{} names {what}: {}",
+                    self.path,
+                    number + 1,
+                    wall.reason
+                ));
+            }
+        }
+        breaches
+    }
+
+    /// Whether a line names a crate, and not a module of ours that is called like it.
+    fn names(&self, line: &str, name: &str) -> bool {
+        let module_of_that_name = self.text.lines().any(|line| {
+            line.trim_start_matches("pub ").trim_start_matches("pub(crate) ").trim()
+                == format!("mod {name};")
+        });
+        let part_of_a_name = |c: char| c.is_alphanumeric() || c == '_';
+        line.match_indices(&format!("{name}::")).any(|(at, _)| {
+            let before = &line[..at];
+            match before.strip_suffix("::") {
+                // `::redis::` is the crate, `store::redis::` is not.
+                Some(path) => !path.ends_with(part_of_a_name),
+                None => !before.ends_with(part_of_a_name) && !module_of_that_name,
+            }
+        })
+    }
+}
+
+/// A line without its comment. A `//` in a URL stays.
+fn code(line: &str) -> &str {
+    let comment = line.match_indices("//").find(|(at, _)| !line[..*at].ends_with(':'));
+    comment.map_or(line, |(at, _)| &line[..at])
+}
+
+/// Whether a path is the pattern, or lies under it where it ends in `/`. A `*` stands for one part of a path.
+fn matches(pattern: &str, path: &str) -> bool {
+    if let Some((head, tail)) = pattern.split_once('*') {
+        return path
+            .strip_prefix(head)
+            .and_then(|rest| rest.strip_suffix(tail))
+            .is_some_and(|part| !part.is_empty() && !part.contains('/'));
+    }
+    path == pattern || (pattern.ends_with('/') && path.starts_with(pattern))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every `.rs` file under these directories, in order.
+fn sources(directories: &[&str]) -> Vec<Source> {
+    let mut files = Vec::new();
+    let mut left: Vec<PathBuf> = directories.iter().map(|name| root().join(name)).collect();
+    while let Some(directory) = left.pop() {
+        for entry in fs::read_dir(&directory).expect("the directory is there").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                left.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("a source is UTF-8");
+                let path = path.strip_prefix(root()).expect("below the root").display().to_string();
+                files.push(Source { path, text });
+            }
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(!files.is_empty(), "there are sources under {directories:?}");
+    files
+}
