@@ -15,5 +15,6 @@ pub mod pages;
 pub mod request;
 pub mod router;
 pub mod server;
+pub mod steps;
 pub mod tls;
 mod watch;

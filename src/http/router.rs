@@ -173,11 +173,11 @@ pub const ROUTES: &[Route] = &[
     route!(Post "/reset-password" page pages::reset_password::submit),
     route!(Get "/undo-email-change" page pages::undo_email_change::show),
     route!(Post "/undo-email-change" page pages::undo_email_change::submit),
-    route!(Get "/dev/mailbox" page pages::mailbox::list),
-    route!(Get "/dev/mailbox/messages" page pages::mailbox::messages, LongPoll),
-    route!(Delete "/dev/mailbox/messages" page pages::mailbox::clear),
-    route!(Get "/dev/mailbox/{id}" page pages::mailbox::show),
-    route!(Get "/dev/mailbox/{id}/html" page pages::mailbox::html),
+    route!(Get "/dev/mailbox" page pages::dev_mailbox::list),
+    route!(Get "/dev/mailbox/messages" page pages::dev_mailbox::messages, LongPoll),
+    route!(Delete "/dev/mailbox/messages" page pages::dev_mailbox::clear),
+    route!(Get "/dev/mailbox/{id}" page pages::dev_mailbox::show),
+    route!(Get "/dev/mailbox/{id}/html" page pages::dev_mailbox::html),
 ];
 
 /// Finds the route of a request.

@@ -63,9 +63,11 @@ impl Budget {
     /// Its size: `burst` at once, one back each `period`.
     pub const fn quota(self) -> Quota {
         match self {
-            // 9 failures are what the ladder of `failure_wait` lets pass without a real wait; one more, and then one
-            // in 6 minutes: the ladder is the stricter of the two from the 14th failure on.
-            Self::PasswordChecks | Self::PasswordChecksDevice => per(10, HOUR),
+            // What one address may try in an hour over all accounts, 20 of it at once: a person's own log-ins never meet
+            // it, and a guesser gets no more from many accounts' worth of addresses than from one.
+            Self::PasswordChecks | Self::PasswordChecksDevice => {
+                Quota { burst: 20, period: Duration::from_secs(36) }
+            }
             // NIST's 100, spread over a day for a person who is under attack and knows the password.
             Self::PasswordChecksOverall => per(CONSECUTIVE_FAILURES_MAX, DAY),
             Self::Confirmations | Self::Recoveries => per(3, HOUR),

@@ -11,8 +11,10 @@ use crate::problem::Unavailable;
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
 
+/// What is done with a new hash that nobody waits for.
+pub type Then = Box<dyn FnOnce(String) + Send>;
+
 /// What the password pool does.
-#[derive(Debug)]
 pub enum Message {
     /// The PHC string of a new password.
     Hash {
@@ -29,6 +31,13 @@ pub enum Message {
         stored: Option<Secret<String>>,
         /// The verdict; for a decoy always a mismatch. A corrupt hash is no mismatch but [`Unavailable`].
         reply: Reply<Result<Verdict, Unavailable>>,
+    },
+    /// The PHC string of a password that was verified under older parameters.
+    Rehash {
+        /// The password.
+        password: Secret<String>,
+        /// Takes the PHC string.
+        then: Then,
     },
 }
 
@@ -89,6 +98,12 @@ impl crate::actor::Worker for Worker {
                     })
                     .await?;
                 let _ = reply.send(verdict.map_err(unavailable));
+            }
+            Message::Rehash { password, then } => {
+                match self.run("rehash", move |hasher| hasher.hash(&password)).await? {
+                    Ok(hash) => then(hash),
+                    Err(error) => tracing::warn!(error = %error, "a hash was not brought up to date"),
+                }
             }
             // The client is gone: the dearest work is not done for nobody.
             Message::Hash { .. } | Message::Verify { .. } => {}

@@ -1,0 +1,88 @@
+//! The admin listener: `/livez`, `/readyz`, `/metrics`. Never on the public one.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, StatusCode};
+use serde_json::json;
+
+use super::answer::{self, Answer};
+use super::cx::Peer;
+use super::server::Service;
+use crate::app::App;
+
+/// A dependency that does not answer a probe within this time counts as down.
+const PROBE_WITHIN: Duration = Duration::from_millis(500);
+
+/// Answers operators and their machines.
+#[derive(Debug)]
+pub struct Admin {
+    app: Arc<App>,
+}
+
+impl Admin {
+    /// The listener's service.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    /// Ready is who is started, migrated and not stopping. A shared store's outage is `degraded` with 200, never unready:
+    /// it would take every replica out at once (operations §4).
+    async fn ready(&self) -> Answer {
+        let app = &self.app;
+        let database = tokio::time::timeout(PROBE_WITHIN, app.db.ping());
+        let store = tokio::time::timeout(PROBE_WITHIN, app.store.ping());
+        let (database, store) = tokio::join!(database, store);
+        let database = matches!(database, Ok(Ok(())));
+        let store = matches!(store, Ok(Ok(())));
+        let unready = if app.gate.draining.load(Ordering::SeqCst) {
+            Some("draining")
+        } else if database && !self.migrated().await {
+            Some("unmigrated")
+        } else {
+            None
+        };
+        let status = unready.unwrap_or(if database && store { "ok" } else { "degraded" });
+        let word = |up| if up { "up" } else { "down" };
+        let body = json!({
+            "status": status,
+            "dependencies": { "database": word(database), "tokenStore": word(store) },
+        });
+        let code = if unready.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        answer::status_json(code, &body)
+    }
+
+    /// Whether the schema has all that this binary knows of; in doubt it has, since the probe of the database said up.
+    async fn migrated(&self) -> bool {
+        let pending = tokio::time::timeout(PROBE_WITHIN, self.app.db.pending_migrations()).await;
+        !matches!(pending, Ok(Ok(pending)) if !pending.is_empty())
+    }
+}
+
+impl Service for Admin {
+    async fn call(&self, _: Peer, request: hyper::Request<Incoming>) -> Answer {
+        let mut answer = match (request.method(), request.uri().path()) {
+            (&Method::GET | &Method::HEAD, "/livez") => answer::json(&json!({ "status": "ok" })),
+            (&Method::GET | &Method::HEAD, "/readyz") => self.ready().await,
+            (&Method::GET | &Method::HEAD, "/metrics") => answer::with_type(
+                StatusCode::OK,
+                HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+                self.app.metrics.render(),
+            ),
+            (_, "/livez" | "/readyz" | "/metrics") => {
+                let body = json!({ "status": "method not allowed" });
+                let mut answer = answer::status_json(StatusCode::METHOD_NOT_ALLOWED, &body);
+                answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+                answer
+            }
+            _ => answer::status_json(StatusCode::NOT_FOUND, &json!({ "status": "not found" })),
+        };
+        let headers = answer.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        answer
+    }
+}

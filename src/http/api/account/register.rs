@@ -1,0 +1,125 @@
+//! `POST /api/register`: makes an account and mails the link that confirms its address.
+//!
+//! Order: limits, rules, captcha, then whether the token store answers (else nothing is made), and only then the hash.
+
+use opentelemetry::KeyValue;
+use utoipa::ToSchema;
+
+use crate::account::{EmailAddress, PersonName, Standing};
+use crate::app::App;
+use crate::config::{CaptchaPoint, RegistrationMode};
+use crate::http::answer::{self, Answer};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::http::steps::{self, BY_PASSWORD};
+use crate::limits::Action;
+use crate::problem::{Code, Problem, Unavailable};
+use crate::registration::{self, NewPerson, Registered};
+use crate::secret::Secret;
+use crate::session::Tokens;
+
+/// Who registers.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read member by member; this is its schema")]
+pub struct Register {
+    /// The address; a confirmation is mailed to it.
+    email: String,
+    /// 8 to 256 characters; not a common one, not the address or the name.
+    password: String,
+    /// 1 to 100 characters.
+    name: String,
+    /// Where the operator asks for one.
+    captcha: Option<String>,
+}
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    steps::limit(app, request, Action::Register)?;
+    let result = register(app, request).await;
+    let outcome = match &result {
+        Ok(_) => "success",
+        Err(problem) => problem.code.name(),
+    };
+    app.metrics.registrations.add(1, &[KeyValue::new("outcome", outcome)]);
+    Ok(answer::json(&result?))
+}
+
+async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
+    let mut body = request.json()?;
+    let email = steps::email(&mut body);
+    let name = steps::name(&mut body);
+    let password = body.secret("password");
+    let captcha = body.optional_text("captcha");
+    let known_name = name.as_ref().map(PersonName::as_str);
+    steps::policy(app, &mut body, "password", &password, email.as_ref(), known_name);
+    body.finish()?;
+    let (Some(email), Some(name)) = (email, name) else {
+        return Err(Code::ValidationFailed.into());
+    };
+    admitted(app, &email)?;
+    steps::captcha(app, request, CaptchaPoint::Register, captcha).await?;
+    if Standing::by_email(&app.db, email.normal()).await?.is_some() {
+        return Err(Code::EmailTaken.into());
+    }
+    app.store.ping().await?;
+    let standing = make(app, request, email, &name, password).await?;
+    steps::nudge_mailer(app);
+    steps::open_session(app, request, &standing, BY_PASSWORD).await
+}
+
+async fn make(
+    app: &App,
+    request: &Request,
+    email: EmailAddress,
+    name: &PersonName,
+    password: Secret<String>,
+) -> Result<Standing, Problem> {
+    let password_hash = steps::hash(app, request, password).await?;
+    let normal = email.normal().to_owned();
+    let person = Box::new(NewPerson {
+        email,
+        name: name.as_str().to_owned(),
+        password_hash,
+        origin: request.origin(),
+    });
+    let ask = |reply| registration::Message::Register { person, reply };
+    match app.pools.registration.ask(request.cx.deadline, ask).await?? {
+        Registered::EmailTaken => Err(Code::EmailTaken.into()),
+        Registered::Now(_) => {
+            let gone = || Unavailable::because("database", "a new account is not there");
+            Ok(Standing::by_email(&app.db, &normal).await?.ok_or_else(gone)?)
+        }
+    }
+}
+
+/// Whether this address may register (`registration.mode`).
+fn admitted(app: &App, email: &EmailAddress) -> Result<(), Problem> {
+    let registration = &app.config.registration;
+    let refused = |detail: &str| Err(Problem::new(Code::Forbidden).detail(detail));
+    match registration.mode {
+        RegistrationMode::Open => Ok(()),
+        RegistrationMode::Domains if registration.domains.iter().any(|d| d == email.domain()) => {
+            Ok(())
+        }
+        RegistrationMode::Domains => refused("Addresses of this domain cannot register here."),
+        RegistrationMode::Invite => refused("Registration here is by invitation."),
+        RegistrationMode::Closed => refused("Registration here is closed."),
+    }
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("register", Tag::Account, "Create an account")
+        .describes("A confirmation mail follows. Until its link is opened the vaultToken opens nothing.")
+        .takes::<Register>()
+        .gives::<Tokens>("Tokens of a first session.")
+        .fails(&[
+            Code::MalformedRequest,
+            Code::CaptchaInvalid,
+            Code::Forbidden,
+            Code::EmailTaken,
+            Code::UnsupportedMediaType,
+            Code::ValidationFailed,
+            Code::RateLimited,
+        ])
+}

@@ -1,0 +1,71 @@
+//! `POST /api/change-email`: asks for another address. It takes effect when the link mailed to the new one is confirmed;
+//! the old one gets a notice with an undo.
+
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::dispatch::limited;
+use crate::http::openapi::{Done, Operation, Tag};
+use crate::http::request::Request;
+use crate::http::steps;
+use crate::limits::Action;
+use crate::limits::budgets::{Budget, Spent};
+use crate::problem::{Code, Problem};
+use crate::registration::{self, AddressChange, Asked};
+use crate::session::Caller;
+
+/// The new address, and proof that it is meant.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read member by member; this is its schema")]
+pub struct ChangeEmail {
+    /// The present password.
+    password: String,
+    /// The new address.
+    email: String,
+}
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+    let mut body = request.json()?;
+    let password = body.secret("password");
+    let email = steps::email(&mut body);
+    body.finish()?;
+    let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
+    steps::limit(app, request, Action::Login)?;
+    steps::confirm_password(app, request, &caller, password).await?;
+    let (deadline, pools) = (request.cx.deadline, &app.pools);
+    let budget = Budget::Confirmations;
+    let spent = app.budgets.mailbox(&pools.limits, budget, email.normal(), None, deadline).await;
+    if let Spent::Exhausted { retry_after_s } = spent {
+        return Err(limited(retry_after_s));
+    }
+    let change =
+        Box::new(AddressChange { user_id: caller.standing.id, email, origin: request.origin() });
+    let ask = |reply| registration::Message::ChangeEmail { change, reply };
+    match pools.registration.ask(deadline, ask).await?? {
+        Asked::Now => {
+            steps::nudge_mailer(app);
+            Ok(answer::json(&Done::OK))
+        }
+        Asked::EmailTaken => Err(Code::EmailTaken.into()),
+        Asked::Gone => Err(Code::InvalidToken.into()),
+    }
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("changeEmail", Tag::Email, "Ask for another address")
+        .describes("Takes effect when the link mailed to the new address is confirmed; the old one gets a notice with an undo.")
+        .bearer()
+        .takes::<ChangeEmail>()
+        .gives::<Done>("The mails are on their way.")
+        .fails(&[
+            Code::MalformedRequest,
+            Code::InvalidCredentials,
+            Code::InvalidToken,
+            Code::EmailTaken,
+            Code::ValidationFailed,
+            Code::RateLimited,
+        ])
+}

@@ -1,0 +1,46 @@
+//! `GET /api/exist-email/{email}`: whether an address has an account. An oracle by contract, so it is limited, and can be
+//! behind a captcha or off (`registration.expose_existence`).
+
+use crate::account::{EmailAddress, Standing};
+use crate::app::App;
+use crate::config::{CaptchaPoint, ExposeExistence};
+use crate::http::answer::{self, Answer};
+use crate::http::json::{Object, Rule as _};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::http::steps;
+use crate::limits::Action;
+use crate::problem::{Code, Problem};
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let exposure = app.config.registration.expose_existence;
+    if exposure == ExposeExistence::Off {
+        return Err(Code::NotFound.into());
+    }
+    steps::limit(app, request, Action::ExistEmail)?;
+    let email = EmailAddress::parse(&request.param("email")?).map_err(|rule| {
+        let mut told = Object::default();
+        told.reject("email", rule.code(), rule);
+        told.finish().err().unwrap_or_else(|| Code::ValidationFailed.into())
+    })?;
+    let needed = exposure == ExposeExistence::Captcha
+        || steps::captcha_needed(app, CaptchaPoint::ExistEmail);
+    let payload = steps::captcha_of_query(request)?;
+    steps::demand_captcha(app, request, needed, payload).await?;
+    let exists = Standing::by_email(&app.db, email.normal()).await?.is_some();
+    Ok(answer::json(&exists))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("existEmail", Tag::Email, "Ask whether an address has an account")
+        .path("email", "The address, percent-encoded.")
+        .gives::<bool>("`true` or `false`.")
+        .fails(&[
+            Code::CaptchaInvalid,
+            Code::NotFound,
+            Code::ValidationFailed,
+            Code::RateLimited,
+        ])
+}

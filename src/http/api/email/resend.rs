@@ -1,0 +1,58 @@
+//! `GET /api/resend-email-verification`: mails the confirmation again; the older link is dead.
+
+use crate::app::App;
+use crate::config::CaptchaPoint;
+use crate::http::answer::{self, Answer};
+use crate::http::dispatch::limited;
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::http::steps;
+use crate::limits::Action;
+use crate::limits::budgets::{Budget, Spent};
+use crate::problem::{Code, Problem};
+use crate::registration::{self, Verified};
+use crate::session::{Caller, Tokens};
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+    steps::limit(app, request, Action::Resend)?;
+    if caller.standing.is_verified() {
+        return Err(Code::AlreadyVerified.into());
+    }
+    let payload = steps::captcha_of_query(request)?;
+    let captcha = steps::captcha(app, request, CaptchaPoint::Resend, payload).await?;
+    let (deadline, pools) = (request.cx.deadline, &app.pools);
+    let address = &caller.standing.email_normal;
+    let spent = app
+        .budgets
+        .mailbox(&pools.limits, Budget::Confirmations, address, captcha, deadline)
+        .await;
+    if let Spent::Exhausted { retry_after_s } = spent {
+        return Err(limited(retry_after_s));
+    }
+    let (user_id, origin) = (caller.standing.id, request.origin());
+    let ask = |reply| registration::Message::Resend { user_id, origin, reply };
+    match pools.registration.ask(deadline, ask).await?? {
+        Verified::Now => {}
+        Verified::Already => return Err(Code::AlreadyVerified.into()),
+        Verified::Gone => return Err(Code::InvalidToken.into()),
+    }
+    steps::nudge_mailer(app);
+    Ok(answer::json(&steps::tokens(app, &caller.session, &caller.standing)?))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("resendEmailVerification", Tag::Email, "Mail the confirmation again")
+        .describes("`captcha` is accepted in the place of `capcha`. The older link is dead.")
+        .bearer()
+        .query("capcha", "The answer to a captcha.")
+        .gives::<Tokens>("Tokens of the same session, not rotated.")
+        .fails(&[
+            Code::CaptchaInvalid,
+            Code::InvalidToken,
+            Code::Forbidden,
+            Code::AlreadyVerified,
+            Code::RateLimited,
+        ])
+}

@@ -1,0 +1,96 @@
+//! `GET /api/verify-email/{token}`: proves an address by the mailed token, and opens a session.
+//!
+//! The first time a default team and project are made. A token that did its work answers `already-verified` until it
+//! would have expired; every other one that is not good is `token-invalid`, whatever the reason. The token of a change of
+//! address is taken here too.
+
+use opentelemetry::KeyValue;
+use uuid::Uuid;
+
+use crate::account::Standing;
+use crate::account::standing::{Place, Status};
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::http::steps::{self, BY_MAIL};
+use crate::limits::Action;
+use crate::problem::{Code, Problem};
+use crate::registration::{self, Confirmed, Verified};
+use crate::secret::sha256;
+use crate::session::Tokens;
+use crate::store::{OneTimeToken, TokenKind};
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let token = request.param("token")?;
+    steps::limit(app, request, Action::Verify)?;
+    let user_id = prove(app, request, &token).await?;
+    let standing = Standing::by_id(&app.db, user_id, Place::default()).await?;
+    let standing = standing.ok_or(Code::TokenInvalid)?;
+    if standing.status == Status::Disabled {
+        return Err(Code::AccountDisabled.into());
+    }
+    Ok(answer::json(&steps::open_session(app, request, &standing, BY_MAIL).await?))
+}
+
+/// Proves the address that a token was mailed to; whose it is. For the page too, which opens no session.
+pub async fn prove(app: &App, request: &Request, token: &str) -> Result<Uuid, Problem> {
+    let result = spend(app, request, token).await;
+    let outcome = match &result {
+        Ok(_) => "success",
+        Err(problem) => problem.code.name(),
+    };
+    app.metrics.email_verifications.add(1, &[KeyValue::new("outcome", outcome)]);
+    result
+}
+
+async fn spend(app: &App, request: &Request, token: &str) -> Result<Uuid, Problem> {
+    let found = find(app, token).await?.ok_or(Code::TokenInvalid)?;
+    let (pool, deadline) = (&app.pools.registration, request.cx.deadline);
+    match (found.kind, found.subject) {
+        (TokenKind::Verify, _) => {
+            let user_id = found.user_id;
+            let ask = |reply| registration::Message::Verify { user_id, reply };
+            match pool.ask(deadline, ask).await?? {
+                Verified::Now => Ok(user_id),
+                Verified::Already => Err(Code::AlreadyVerified.into()),
+                Verified::Gone => Err(Code::TokenInvalid.into()),
+            }
+        }
+        (TokenKind::ChangeEmail, Some(change_id)) => {
+            let ask = |reply| registration::Message::ConfirmChange { change_id, reply };
+            match pool.ask(deadline, ask).await?? {
+                Confirmed::Now(user_id) => Ok(user_id),
+                Confirmed::Already => Err(Code::AlreadyVerified.into()),
+                Confirmed::EmailTaken => Err(Code::EmailTaken.into()),
+                Confirmed::Gone => Err(Code::TokenInvalid.into()),
+            }
+        }
+        _ => Err(Code::TokenInvalid.into()),
+    }
+}
+
+/// The token that was mailed, as the store knows it.
+pub async fn find(app: &App, token: &str) -> Result<Option<OneTimeToken>, Problem> {
+    Ok(app.store.find_token(&sha256(token.as_bytes()), app.clock.now()).await?)
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("verifyEmail", Tag::Email, "Prove an address")
+        .describes(
+            "The first time, a default team (role `owner`) and in it a default project are made. A browser that \
+             navigates here is led to the page instead (303), and nothing happens.",
+        )
+        .path("token", "The token out of the mail.")
+        .gives::<Tokens>("Tokens of a new session.")
+        .fails(&[
+            Code::TokenInvalid,
+            Code::Forbidden,
+            Code::AccountDisabled,
+            Code::EmailTaken,
+            Code::AlreadyVerified,
+            Code::RateLimited,
+        ])
+}

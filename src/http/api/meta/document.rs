@@ -1,0 +1,24 @@
+//! `GET /openapi.json`: this API, described.
+
+use hyper::StatusCode;
+use hyper::header::HeaderValue;
+
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::openapi::{self, Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::Problem;
+
+/// The handler.
+pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
+    let document = openapi::document(&app.config.public_url).to_string();
+    let kind = HeaderValue::from_static("application/json");
+    let answer = answer::with_type(StatusCode::OK, kind, document);
+    Ok(super::jwks::public(answer))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("openapi", Tag::Meta, "Get this description")
+        .gives_json("OpenAPI 3.1, made from the code.")
+}

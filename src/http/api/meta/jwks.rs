@@ -1,0 +1,35 @@
+//! `GET /.well-known/jwks.json`: the public keys that sign vaultTokens (RFC 7517).
+
+use hyper::header::{HeaderName, HeaderValue};
+use serde_json::json;
+
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::Problem;
+
+/// For so long a verifier may keep the keys (contract §1).
+const CACHED_SECONDS: u32 = 300;
+
+/// The handler.
+pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
+    let keys = app.keys.current();
+    Ok(public(answer::json(&json!({ "keys": keys.jwks() }))))
+}
+
+/// For everybody to read and to keep.
+pub(super) fn public(answer: Answer) -> Answer {
+    let mut answer = answer::cacheable(answer, CACHED_SECONDS);
+    answer.headers_mut().insert(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("cross-origin"),
+    );
+    answer
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("jwks", Tag::Meta, "Get the keys that verify vaultTokens")
+        .gives_json("A JWK set; empty with HS256.")
+}

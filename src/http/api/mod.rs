@@ -1,0 +1,8 @@
+//! The endpoints: a folder a noun, a file a verb. A file holds request, handler and what the endpoint says of itself.
+
+pub mod account;
+pub mod email;
+pub mod meta;
+pub mod password;
+pub mod session;
+pub mod team;

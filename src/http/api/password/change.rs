@@ -1,0 +1,81 @@
+//! `POST /api/change-password`: a new password, by the old one. Every other session ends; a notice is mailed.
+
+use opentelemetry::KeyValue;
+use utoipa::ToSchema;
+
+use crate::account::EmailAddress;
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::http::steps;
+use crate::limits::Action;
+use crate::problem::{Code, Problem};
+use crate::registration::{self, Reset};
+use crate::session::{Caller, Tokens};
+
+/// The old password and the new one.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "read member by member; this is its schema")]
+pub struct ChangePassword {
+    /// The present password.
+    password: String,
+    /// 8 to 256 characters; not a common one, not the address or the name.
+    new_password: String,
+}
+
+/// The handler.
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    mut caller: Caller,
+) -> Result<Answer, Problem> {
+    let mut body = request.json()?;
+    let password = body.secret("password");
+    let new_password = body.secret("newPassword");
+    let address = EmailAddress::parse(&caller.standing.email).ok();
+    let name = Some(caller.standing.name.as_str());
+    steps::policy(app, &mut body, "newPassword", &new_password, address.as_ref(), name);
+    body.finish()?;
+    steps::limit(app, request, Action::Login)?;
+    steps::confirm_password(app, request, &caller, password).await?;
+    let password_hash = steps::hash(app, request, new_password).await?;
+    let (user_id, origin) = (caller.standing.id, request.origin());
+    let password_version = caller.standing.password_version;
+    let ask = |reply| registration::Message::ChangePassword {
+        user_id,
+        password_version,
+        password_hash,
+        origin,
+        reply,
+    };
+    let Reset::Now { epoch } = app.pools.registration.ask(request.cx.deadline, ask).await?? else {
+        return Err(Problem::new(Code::Conflict).detail("The password was changed a moment ago."));
+    };
+    steps::nudge_mailer(app);
+    // Under the new epoch every session is dead; this one is stamped again, the others are tidied away.
+    let (sid, now) = (&caller.session.sid, app.clock.now());
+    let session = app.store.restamp_session(user_id, sid, epoch, now).await?;
+    caller.session = session.ok_or(Code::InvalidToken)?;
+    app.store.end_sessions(user_id, Some(&caller.session.sid)).await?;
+    app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "password_changed")]);
+    Ok(answer::json(&steps::tokens(app, &caller.session, &caller.standing)?))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("changePassword", Tag::Password, "Set a new password by the old one")
+        .describes("Every other session ends; a notice is mailed.")
+        .bearer()
+        .takes::<ChangePassword>()
+        .gives::<Tokens>("Tokens of this session.")
+        .fails(&[
+            Code::MalformedRequest,
+            Code::InvalidCredentials,
+            Code::InvalidToken,
+            Code::Conflict,
+            Code::ValidationFailed,
+            Code::RateLimited,
+        ])
+}

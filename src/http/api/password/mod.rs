@@ -1,0 +1,5 @@
+//! Passwords: forgotten, reset, changed.
+
+pub mod change;
+pub mod forgot;
+pub mod reset;

@@ -1,0 +1,98 @@
+//! `POST /api/login`: tokens of a new session, for address and password.
+//!
+//! An unknown address and a wrong password leave by the same line, after the same work (contract §2).
+
+use opentelemetry::KeyValue;
+use utoipa::ToSchema;
+
+use crate::account::EmailAddress;
+use crate::account::standing::{Standing, Status};
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::http::steps::{self, BY_PASSWORD};
+use crate::limits::Action;
+use crate::password::{self, Verdict};
+use crate::problem::{Code, Problem};
+use crate::registration;
+use crate::secret::Secret;
+use crate::session::Tokens;
+
+/// Address and password.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read member by member; this is its schema")]
+pub struct Login {
+    /// The address of the account; upper and lower case are one.
+    email: String,
+    /// The password, as it was chosen.
+    password: String,
+}
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let mut body = request.json()?;
+    let email = body.text("email");
+    let password = body.secret("password");
+    let email = body.check("email", EmailAddress::parse(&email));
+    body.finish()?;
+    let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
+    steps::limit(app, request, Action::Login)?;
+    let result = log_in(app, request, &email, password).await;
+    let outcome = match &result {
+        Ok(_) => "success",
+        Err(problem) => problem.code.name(),
+    };
+    let attributes = [KeyValue::new("method", "password"), KeyValue::new("outcome", outcome)];
+    app.metrics.logins.add(1, &attributes);
+    Ok(answer::json(&result?))
+}
+
+async fn log_in(
+    app: &App,
+    request: &Request,
+    email: &EmailAddress,
+    password: Secret<String>,
+) -> Result<Tokens, Problem> {
+    let standing = Standing::by_email(&app.db, email.normal()).await?;
+    let again = password.clone();
+    let verdict =
+        steps::verify_password(app, request, email.normal(), standing.as_ref(), password).await?;
+    let (Some(standing), Verdict::Match | Verdict::MatchNeedsRehash) = (standing, verdict) else {
+        return Err(Code::InvalidCredentials.into());
+    };
+    if standing.status == Status::Disabled {
+        return Err(Code::AccountDisabled.into());
+    }
+    let tokens = steps::open_session(app, request, &standing, BY_PASSWORD).await?;
+    if verdict == Verdict::MatchNeedsRehash {
+        rehash(app, &standing, again);
+    }
+    Ok(tokens)
+}
+
+/// Brings an old hash up to today's parameters, after the answer: nobody waits for it, and a refusal is made up for by the
+/// next log-in.
+fn rehash(app: &App, standing: &Standing, password: Secret<String>) {
+    let (user_id, old_hash) = (standing.id, standing.password_hash.expose().clone());
+    let registrar = app.pools.registration.clone();
+    let then = Box::new(move |new_hash| {
+        let _ = registrar.nudge(registration::Message::Rehash { user_id, old_hash, new_hash });
+    });
+    let _ = app.pools.password.nudge(password::Message::Rehash { password, then });
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("login", Tag::Session, "Log in with address and password")
+        .takes::<Login>()
+        .gives::<Tokens>("Tokens of a new session.")
+        .fails(&[
+            Code::MalformedRequest,
+            Code::InvalidCredentials,
+            Code::AccountDisabled,
+            Code::UnsupportedMediaType,
+            Code::ValidationFailed,
+            Code::RateLimited,
+        ])
+}

@@ -1,0 +1,57 @@
+//! `GET /api/refresh`: new tokens, for a userToken that may have expired while its session lives.
+//!
+//! The rules of rotation, grace and reuse are the token store's, in one atomic step (contract §2).
+
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::http::steps;
+use crate::problem::{Code, Problem};
+use crate::session::{self, Outcome, RefreshRequest, Tokens};
+use crate::token::Expiry;
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let token = request.bearer()?.ok_or(Code::InvalidToken)?;
+    let (user_id, claims) = app.check().claims(token, Expiry::Ignored)?;
+    steps::limit_session(app, request, &claims.sid)?;
+    let origin = request.origin();
+    let refresh = Box::new(RefreshRequest {
+        user_id,
+        sid: claims.sid,
+        jti: claims.jti,
+        generation: claims.generation,
+        ip: origin.ip,
+        user_agent: origin.user_agent,
+        traceparent: origin.traceparent,
+        accept_language: origin.accept_language,
+    });
+    let ask = |reply| session::Message::Refresh { refresh, reply };
+    match app.pools.session.ask(request.cx.deadline, ask).await?? {
+        Outcome::Alive(session) => {
+            // The store rotated: whether the person may still have tokens is the database's to say.
+            let caller = app.check().standing(*session).await?;
+            Ok(answer::json(&steps::tokens(app, &caller.session, &caller.standing)?))
+        }
+        Outcome::Reused => {
+            app.metrics.refresh_reuse_detected.add(1, &[]);
+            tracing::warn!("a refresh token was shown again, its session is ended");
+            steps::nudge_mailer(app);
+            Err(Code::RefreshReused.into())
+        }
+        Outcome::Gone => Err(Code::InvalidToken.into()),
+    }
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("refresh", Tag::Session, "Get new tokens")
+        .describes(
+            "Each refresh replaces the userToken. The one before answers for 30 s more (parallel tabs, a lost answer) \
+             with the current one; an older one is taken for stolen and ends the session.",
+        )
+        .bearer()
+        .gives::<Tokens>("New tokens of the same session.")
+        .fails(&[Code::InvalidToken, Code::RefreshReused, Code::Forbidden, Code::RateLimited])
+}

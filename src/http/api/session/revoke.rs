@@ -1,0 +1,45 @@
+//! `DELETE /api/sessions/{sid}`: ends one session of one's own.
+
+use opentelemetry::KeyValue;
+
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::session::{self, Caller, Which};
+use crate::store::Session;
+
+/// The handler. Another person's session and one that never was are the same 404.
+pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+    let sid = request.param("sid")?;
+    let user_id = caller.standing.id;
+    let session = app.store.session(user_id, &sid, app.clock.now()).await?.ok_or(Code::NotFound)?;
+    end(app, request, &session, "revoked").await?;
+    Ok(answer::no_content())
+}
+
+/// Ends a session, for good.
+pub(super) async fn end(
+    app: &App,
+    request: &Request,
+    session: &Session,
+    reason: &'static str,
+) -> Result<(), Problem> {
+    let which =
+        Which::One { sid: session.sid.clone(), reason, absolute_end: session.absolute_end };
+    let user_id = session.user_id;
+    let ask = |reply| session::Message::Revoke { user_id, which, reply };
+    app.pools.session.ask(request.cx.deadline, ask).await??;
+    app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", reason)]);
+    Ok(())
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("revokeSession", Tag::Session, "End one of your sessions")
+        .bearer()
+        .path("sid", "The session, from the list.")
+        .gives_nothing("The session is ended.")
+        .fails(&[Code::InvalidToken, Code::NotFound])
+}

@@ -1,0 +1,28 @@
+//! `DELETE /api/sessions`: ends every session of one's own but this one.
+
+use opentelemetry::KeyValue;
+
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::session::{self, Caller, Which};
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+    let user_id = caller.standing.id;
+    let which = Which::Others { keep: caller.session.sid };
+    let ask = |reply| session::Message::Revoke { user_id, which, reply };
+    app.pools.session.ask(request.cx.deadline, ask).await??;
+    app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "others")]);
+    Ok(answer::no_content())
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("revokeOtherSessions", Tag::Session, "End every other session of yours")
+        .bearer()
+        .gives_nothing("Only this session is left.")
+        .fails(&[Code::InvalidToken])
+}

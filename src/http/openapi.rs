@@ -1,0 +1,331 @@
+//! What each endpoint says of itself, and the OpenAPI 3.1 document that comes of it.
+//!
+//! An endpoint's `operation()` stands beside its handler; schemas come from the request and response types (utoipa);
+//! paths and methods from the route table. So the document cannot speak of a route that does not exist, nor forget one.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::router::ROUTES;
+use crate::problem::Code;
+
+/// Collects a type's schema and those that it names.
+type Schemas = fn(&mut Vec<(String, RefOr<Schema>)>);
+
+/// `{"status":"ok"}`: done, and nothing more to say.
+#[derive(Serialize, ToSchema)]
+pub struct Done {
+    /// Always `ok`.
+    status: &'static str,
+}
+
+impl Done {
+    /// The one value.
+    pub const OK: Self = Self { status: "ok" };
+}
+
+/// Where an operation stands in the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// Logging in and out.
+    Session,
+    /// Accounts.
+    Account,
+    /// Addresses.
+    Email,
+    /// Passwords.
+    Password,
+    /// Teams.
+    Team,
+    /// Keys and descriptions.
+    Meta,
+}
+
+impl Tag {
+    const ALL: [(Self, &'static str, &'static str); 6] = [
+        (Self::Session, "Sessions", "Logging in, refreshing, logging out."),
+        (Self::Account, "Account", "A person's own account."),
+        (Self::Email, "Email", "Proving and changing addresses."),
+        (Self::Password, "Password", "Recovering and changing passwords."),
+        (Self::Team, "Teams", "The teams that one is in."),
+        (Self::Meta, "Verification", "What verifies tokens, and what describes the API."),
+    ];
+
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(tag, _, _)| *tag == self).map_or("", |(_, name, _)| name)
+    }
+}
+
+/// What an endpoint says of itself.
+#[derive(Debug)]
+pub struct Operation {
+    id: &'static str,
+    tag: Tag,
+    summary: &'static str,
+    description: Option<&'static str>,
+    bearer: bool,
+    parameters: Vec<Value>,
+    body: Option<(Value, Schemas)>,
+    answer: (u16, &'static str, Option<Value>),
+    answer_schemas: Option<Schemas>,
+    codes: Vec<Code>,
+}
+
+impl Operation {
+    /// An operation: a stable id in camelCase, and a summary in the imperative.
+    pub fn new(id: &'static str, tag: Tag, summary: &'static str) -> Self {
+        Self {
+            id,
+            tag,
+            summary,
+            description: None,
+            bearer: false,
+            parameters: Vec::new(),
+            body: None,
+            answer: (204, "", None),
+            answer_schemas: None,
+            codes: Vec::new(),
+        }
+    }
+
+    /// Says more.
+    #[must_use]
+    pub fn describes(mut self, text: &'static str) -> Self {
+        self.description = Some(text);
+        self
+    }
+
+    /// Needs a userToken.
+    #[must_use]
+    pub fn bearer(mut self) -> Self {
+        self.bearer = true;
+        self
+    }
+
+    /// Has a path parameter.
+    #[must_use]
+    pub fn path(self, name: &'static str, description: &'static str) -> Self {
+        self.parameter(json!({ "name": name, "in": "path", "required": true, "description": description, "schema": { "type": "string" } }))
+    }
+
+    /// Has an optional query parameter.
+    #[must_use]
+    pub fn query(self, name: &'static str, description: &'static str) -> Self {
+        self.parameter(json!({ "name": name, "in": "query", "required": false, "description": description, "schema": { "type": "string" } }))
+    }
+
+    fn parameter(mut self, parameter: Value) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+
+    /// Takes a JSON body.
+    #[must_use]
+    pub fn takes<T: ToSchema>(mut self) -> Self {
+        self.body = Some((reference::<T>(), collect::<T>));
+        self
+    }
+
+    /// Answers 200 with JSON of a type.
+    #[must_use]
+    pub fn gives<T: ToSchema>(mut self, description: &'static str) -> Self {
+        self.answer = (200, description, Some(reference::<T>()));
+        self.answer_schemas = Some(collect::<T>);
+        self
+    }
+
+    /// Answers 200 with a JSON object that another standard describes.
+    #[must_use]
+    pub fn gives_json(mut self, description: &'static str) -> Self {
+        self.answer = (200, description, Some(json!({ "type": "object" })));
+        self
+    }
+
+    /// Answers 204.
+    #[must_use]
+    pub fn gives_nothing(mut self, description: &'static str) -> Self {
+        self.answer = (204, description, None);
+        self
+    }
+
+    /// Answers these problems, beside those that every operation has.
+    #[must_use]
+    pub fn fails(mut self, codes: &[Code]) -> Self {
+        self.codes.extend_from_slice(codes);
+        self
+    }
+
+    fn to_json(&self, path: &str) -> Value {
+        let (status, description, schema) = &self.answer;
+        let mut responses = Map::new();
+        let mut success = json!({ "description": description });
+        if let Some(schema) = schema {
+            success["content"] = json!({ "application/json": { "schema": schema } });
+        }
+        responses.insert(status.to_string(), success);
+        let mut problems: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
+        let everywhere = [Code::RateLimited, Code::Overloaded, Code::DependencyUnavailable];
+        for code in self.codes.iter().chain(&everywhere) {
+            let names = problems.entry(code.status().as_u16()).or_default();
+            if !names.contains(&code.name()) {
+                names.push(code.name());
+            }
+        }
+        for (status, names) in problems {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
+            responses.insert(
+                status.to_string(),
+                json!({ "description": names.join(", "), "content": { "application/problem+json": problem } }),
+            );
+        }
+        // The page's misspelt paths come first; the right ones need an id of their own.
+        let respelled = matches!(path, "/api/forgot-password" | "/api/reset-password");
+        let id = if respelled { format!("{}Respelled", self.id) } else { self.id.to_owned() };
+        let mut operation = json!({
+            "operationId": id,
+            "tags": [self.tag.name()],
+            "summary": self.summary,
+            "responses": responses,
+        });
+        if let Some(description) = self.description {
+            operation["description"] = description.into();
+        }
+        if self.bearer {
+            operation["security"] = json!([{ "userToken": [] }]);
+        }
+        if !self.parameters.is_empty() {
+            operation["parameters"] = self.parameters.clone().into();
+        }
+        if let Some((schema, _)) = &self.body {
+            operation["requestBody"] =
+                json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        }
+        operation
+    }
+}
+
+/// A reference to a type's schema; the schema itself where it is no object of ours.
+fn reference<T: ToSchema>() -> Value {
+    match <T as PartialSchema>::schema() {
+        RefOr::T(Schema::Object(object)) if object.properties.is_empty() => {
+            serde_json::to_value(object).unwrap_or_default()
+        }
+        _ => json!({ "$ref": format!("#/components/schemas/{}", T::name()) }),
+    }
+}
+
+fn collect<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    schemas.push((T::name().into_owned(), <T as PartialSchema>::schema()));
+    T::schemas(schemas);
+}
+
+/// The document, for the daemon at `public_url`.
+pub fn document(public_url: &str) -> Value {
+    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    let mut schemas = Vec::new();
+    for route in ROUTES {
+        let Some(operation) = route.operation.map(|operation| operation()) else { continue };
+        let entry = paths.entry(route.path).or_default();
+        entry.insert(route.verb.name().to_lowercase(), operation.to_json(route.path));
+        for collect in operation.body.map(|(_, collect)| collect).into_iter().chain(operation.answer_schemas) {
+            collect(&mut schemas);
+        }
+    }
+    let mut components = Map::new();
+    for (name, schema) in schemas {
+        let is_named = !matches!(&schema, RefOr::T(Schema::Object(object)) if object.properties.is_empty());
+        if is_named {
+            components.insert(name, serde_json::to_value(schema).unwrap_or_default());
+        }
+    }
+    components.insert("Problem".to_owned(), problem_schema());
+    let tags: Vec<Value> = Tag::ALL
+        .iter()
+        .map(|(_, name, description)| json!({ "name": name, "description": description }))
+        .collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "latchkey",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Accounts, sessions and tokens over HTTP. Errors are `application/problem+json` (RFC 9457).",
+            "license": { "name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT" },
+        },
+        "servers": [{ "url": public_url }],
+        "tags": tags,
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "userToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "`userToken` of a log-in or refresh." },
+            },
+        },
+    })
+}
+
+/// The document as text, with the address of a daemon that is not configured.
+pub fn document_json() -> String {
+    serde_json::to_string_pretty(&document("http://127.0.0.1:8080")).unwrap_or_default()
+}
+
+fn problem_schema() -> Value {
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+    json!({
+        "type": "object",
+        "description": "A problem (RFC 9457).",
+        "required": ["type", "title", "status", "detail", "code", "traceId"],
+        "properties": {
+            "type": { "type": "string", "format": "uri", "description": "Where it is explained." },
+            "title": { "type": "string", "description": "The same for every occurrence." },
+            "status": { "type": "integer" },
+            "detail": { "type": "string", "description": "This occurrence, in a sentence." },
+            "code": { "type": "string", "enum": codes },
+            "traceId": { "type": "string", "description": "Finds the request in the log." },
+            "errors": {
+                "type": "array",
+                "description": "With `validation-failed`: each member that breaks a rule.",
+                "items": {
+                    "type": "object",
+                    "required": ["pointer", "code", "detail"],
+                    "properties": {
+                        "pointer": { "type": "string", "description": "A JSON pointer (RFC 6901)." },
+                        "code": { "type": "string" },
+                        "detail": { "type": "string" },
+                    },
+                },
+            },
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_the_one_that_was_reviewed() {
+        insta::assert_snapshot!(document_json());
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_no_id_is_used_twice() {
+        let document = document("http://localhost");
+        let text = document.to_string();
+        for reference in text.split("\"#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap();
+            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        }
+        let mut ids = std::collections::HashSet::new();
+        for path in document["paths"].as_object().unwrap().values() {
+            for operation in path.as_object().unwrap().values() {
+                assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()));
+            }
+        }
+        assert_eq!(ids.len(), ROUTES.iter().filter(|route| route.operation.is_some()).count());
+    }
+}

@@ -1,0 +1,240 @@
+//! Steps that several endpoints share: a limit, a captcha, a password, a session. Each asks one room and turns a "no" into
+//! its problem; none knows the endpoint it serves.
+
+use opentelemetry::KeyValue;
+
+use super::dispatch::limited;
+use super::json::{Object, Rule};
+use super::request::Request;
+use crate::account::{AddressError, EmailAddress, NameError, PersonName, Standing};
+use crate::app::App;
+use crate::captcha;
+use crate::config::{CaptchaPoint, CaptchaProvider};
+use crate::limits::budgets::Spent;
+use crate::limits::{Action, Decision};
+use crate::password::{self, PolicyViolation, Verdict};
+use crate::problem::{Code, Problem, Unavailable};
+use crate::secret::Secret;
+use crate::session::{self, Caller, Tokens, issue};
+use crate::store::Session;
+
+/// `amr` of a log-in by password (RFC 8176).
+pub const BY_PASSWORD: &str = "pwd";
+/// `amr` of a session that a mailed link opened: the mailbox proved it. A private value; RFC 8176 has none for mail.
+pub const BY_MAIL: &str = "email";
+
+/// Takes one from the address's limit of an action.
+pub fn limit(app: &App, request: &mut Request, action: Action) -> Result<(), Problem> {
+    decide(app, request, action, app.limiter.check(action, request.client()))
+}
+
+/// Takes one from the session's limit of refreshes.
+pub fn limit_session(app: &App, request: &mut Request, sid: &str) -> Result<(), Problem> {
+    decide(app, request, Action::Anything, app.limiter.check_session(sid))
+}
+
+fn decide(
+    app: &App,
+    request: &mut Request,
+    action: Action,
+    decision: Decision,
+) -> Result<(), Problem> {
+    let (outcome, headers, refusal) = match decision {
+        Decision::Unlimited => return Ok(()),
+        Decision::Allowed(headers) => ("allowed", headers, Ok(())),
+        Decision::Limited { headers, retry_after_s } => {
+            ("limited", headers, Err(limited(retry_after_s)))
+        }
+    };
+    let _ = action;
+    request.cx.rate = Some(headers);
+    let attributes = [
+        KeyValue::new("policy", headers.policy_name),
+        KeyValue::new("decision", outcome),
+        KeyValue::new("scope", "address"),
+    ];
+    app.metrics.rate_limit_decisions.add(1, &attributes);
+    refusal
+}
+
+/// Whether a captcha is asked for at this point, with this provider.
+pub fn captcha_needed(app: &App, point: CaptchaPoint) -> bool {
+    app.config.captcha.provider != CaptchaProvider::None && app.config.captcha.on.contains(&point)
+}
+
+/// Checks the captcha of a request where one is needed. With none needed, one that is sent all the same is checked too,
+/// since it buys a larger mailbox budget; nothing sent is nothing then.
+pub async fn captcha(
+    app: &App,
+    request: &Request,
+    point: CaptchaPoint,
+    payload: Option<String>,
+) -> Result<Option<captcha::Verdict>, Problem> {
+    demand_captcha(app, request, captcha_needed(app, point), payload).await
+}
+
+/// The same, where the caller decides whether one is needed.
+pub async fn demand_captcha(
+    app: &App,
+    request: &Request,
+    needed: bool,
+    payload: Option<String>,
+) -> Result<Option<captcha::Verdict>, Problem> {
+    let payload = match payload.filter(|payload| !payload.is_empty()) {
+        Some(payload) if app.altcha.is_some() => payload,
+        _ if needed => return Err(Code::CaptchaInvalid.into()),
+        _ => return Ok(None),
+    };
+    let pool = &app.pools.captcha;
+    let check = |reply| captcha::Message::Check { payload, reply };
+    match pool.ask(request.cx.deadline, check).await?? {
+        captcha::Verdict::Solved => Ok(Some(captcha::Verdict::Solved)),
+        captcha::Verdict::Refused if needed => Err(Code::CaptchaInvalid.into()),
+        captcha::Verdict::Refused => Ok(None),
+    }
+}
+
+/// The captcha of a GET: `capcha`, as the page spells it, or `captcha`.
+pub fn captcha_of_query(request: &Request) -> Result<Option<String>, Problem> {
+    Ok(match request.query("capcha")? {
+        Some(payload) => Some(payload),
+        None => request.query("captcha")?,
+    })
+}
+
+/// An address out of a body, or the rule that it breaks.
+pub fn email(object: &mut Object) -> Option<EmailAddress> {
+    let text = object.text("email");
+    object.check("email", EmailAddress::parse(&text))
+}
+
+/// A name out of a body, or the rule that it breaks.
+pub fn name(object: &mut Object) -> Option<PersonName> {
+    let text = object.text("name");
+    object.check("name", PersonName::parse(&text))
+}
+
+/// A password's rules, for a person as far as known.
+pub fn policy(
+    app: &App,
+    object: &mut Object,
+    member: &'static str,
+    password: &Secret<String>,
+    address: Option<&EmailAddress>,
+    name: Option<&str>,
+) {
+    let mut context = vec!["latchkey"];
+    if let Some(address) = address {
+        context.extend([address.as_typed(), address.normal(), address.local()]);
+    }
+    context.extend(name);
+    object.check(member, app.policy.check(password, &context));
+}
+
+/// The PHC string of a new password.
+pub async fn hash(
+    app: &App,
+    request: &Request,
+    password: Secret<String>,
+) -> Result<String, Problem> {
+    let ask = |reply| password::Message::Hash { password, reply };
+    Ok(app.pools.password.ask(request.cx.deadline, ask).await??)
+}
+
+/// Checks a password, having spent from the account's budget first (security §1.8). Without a person a decoy is
+/// checked, so that the time tells nothing.
+pub async fn verify_password(
+    app: &App,
+    request: &Request,
+    address: &str,
+    standing: Option<&Standing>,
+    password: Secret<String>,
+) -> Result<Verdict, Problem> {
+    let (deadline, pools) = (request.cx.deadline, &app.pools);
+    let spent =
+        app.budgets.password_check(&pools.limits, address, request.client(), deadline).await;
+    if let Spent::Exhausted { retry_after_s } = spent {
+        return Err(limited(retry_after_s));
+    }
+    let stored = standing.map(|standing| standing.password_hash.clone());
+    let ask = |reply| password::Message::Verify { password, stored, reply };
+    Ok(pools.password.ask(deadline, ask).await??)
+}
+
+/// Checks the password of somebody who is logged in.
+pub async fn confirm_password(
+    app: &App,
+    request: &Request,
+    caller: &Caller,
+    password: Secret<String>,
+) -> Result<(), Problem> {
+    let standing = &caller.standing;
+    let verdict =
+        verify_password(app, request, &standing.email_normal, Some(standing), password).await?;
+    match verdict {
+        Verdict::Match | Verdict::MatchNeedsRehash => Ok(()),
+        Verdict::Mismatch => Err(Code::InvalidCredentials.into()),
+    }
+}
+
+/// Opens a session and gives its tokens.
+pub async fn open_session(
+    app: &App,
+    request: &Request,
+    standing: &Standing,
+    amr: &'static str,
+) -> Result<Tokens, Problem> {
+    let session = issue::new_session(
+        standing,
+        &app.config.sessions,
+        amr,
+        request.client().to_string(),
+        request.cx.user_agent.clone(),
+        app.clock.now(),
+    );
+    let opened = Box::new(session.clone());
+    let ask = |reply| session::Message::Open { session: opened, reply };
+    app.pools.session.ask(request.cx.deadline, ask).await??;
+    tokens(app, &session, standing)
+}
+
+/// The tokens of a session's current `jti`.
+pub fn tokens(app: &App, session: &Session, standing: &Standing) -> Result<Tokens, Problem> {
+    let keys = app.keys.current();
+    let tokens = issue::tokens(&keys, &app.config.tokens, session, standing, app.clock.now())
+        .map_err(|error| Unavailable::because("signing keys", error))?;
+    for kind in ["user", "vault"] {
+        app.metrics.tokens_issued.add(1, &[KeyValue::new("type", kind)]);
+    }
+    Ok(tokens)
+}
+
+/// Tells the mailer that there may be something to do; it would find out by itself a little later.
+pub fn nudge_mailer(app: &App) {
+    let _ = app.pools.mailer.nudge(crate::mail::Message::Sweep);
+}
+
+impl Rule for AddressError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::TooLong => "too-long",
+            _ => "format",
+        }
+    }
+}
+
+impl Rule for NameError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "too-short",
+            Self::TooLong => "too-long",
+            Self::Invisible => "forbidden-character",
+        }
+    }
+}
+
+impl Rule for PolicyViolation {
+    fn code(&self) -> &'static str {
+        PolicyViolation::code(*self)
+    }
+}
