@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::*;
@@ -289,7 +290,7 @@ fn the_reference_resolves_what_the_document_refers_to() {
     assert_eq!(
         command.as_deref(),
         Some(
-            r#"curl -s -X POST 'https://auth.example.com/api/teams/ID' -H "authorization: Bearer $USERTOKEN" -H 'content-type: application/json' -d '{"name":"it'\''s"}'"#
+            r#"curl -s -X POST 'https://auth.example.com/api/teams/ID' -H "authorization: Bearer $USER_TOKEN" -H 'content-type: application/json' -d '{"name":"it'\''s"}'"#
         )
     );
 }
@@ -314,7 +315,6 @@ fn the_server_accepts_what_the_script_solves() {
     else {
         return;
     };
-    use base64::Engine as _;
     let payload = base64::engine::general_purpose::STANDARD
         .decode(String::from_utf8_lossy(&output.stdout).trim())
         .unwrap();

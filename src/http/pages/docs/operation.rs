@@ -165,57 +165,49 @@ fn curl(
 ) -> String {
     let server = document["servers"][0]["url"].as_str().unwrap_or("http://127.0.0.1:8080");
     let mut url = format!("{}{path}", server.trim_end_matches('/'));
-    let mut separator = '?';
+    let mut query = Vec::new();
     for parameter in parameters {
         let name = text(parameter, "name");
         let value = example(document, parameter, name);
         match text(parameter, "in") {
             "path" => url = url.replace(&format!("{{{name}}}"), &value),
-            "query" if parameter["required"] == true => {
-                url.push(separator);
-                url.push_str(&format!("{name}={value}"));
-                separator = '&';
-            }
+            "query" if parameter["required"] == true => query.push(format!("{name}={value}")),
             _ => {}
         }
     }
-    let mut command = String::from("curl -s");
+    if !query.is_empty() {
+        url = format!("{url}?{}", query.join("&"));
+    }
+    let mut words = vec!["curl -s".to_owned()];
     if method != "get" {
-        command.push_str(&format!(" -X {}", method.to_ascii_uppercase()));
+        words.push(format!("-X {}", method.to_ascii_uppercase()));
     }
-    command.push(' ');
-    command.push_str(&quoted(&url));
-    command.push_str(&credentials(document, operation));
+    words.push(quoted(&url));
+    words.extend(credentials(document, operation));
     if let Some((media, content)) = members(&body["content"]).next() {
-        command.push_str(&format!(" -H 'content-type: {media}'"));
         let example = schema::example(document, content);
-        let data = if media == "application/x-www-form-urlencoded" {
-            form(&example)
-        } else {
-            example.to_string()
+        let data = match media.as_str() {
+            "application/x-www-form-urlencoded" => form(&example),
+            _ => example.to_string(),
         };
-        command.push_str(&format!(" -d {}", quoted(&data)));
+        words.push(format!("-H {}", quoted(&format!("content-type: {media}"))));
+        words.push(format!("-d {}", quoted(&data)));
     }
-    command
+    words.join(" ")
 }
 
-/// The options that carry the first required way to authenticate.
-fn credentials(document: &Value, operation: &Value) -> String {
-    let Some(name) = items(requirements(document, operation))
-        .find_map(|way| members(way).next())
-        .map(|(name, _)| name)
-    else {
-        return String::new();
-    };
+/// The option that carries the first required way to authenticate.
+fn credentials(document: &Value, operation: &Value) -> Option<String> {
+    let (name, _) = items(requirements(document, operation)).find_map(|way| members(way).next())?;
     let scheme = schema::resolve(document, &document["components"]["securitySchemes"][name]);
-    let credential = slug(&[name]).replace('-', "_").to_ascii_uppercase();
-    match (text(scheme, "type"), text(scheme, "scheme"), text(scheme, "in")) {
-        ("http", "basic", _) => " -u \"ID:SECRET\"".to_owned(),
+    let credential = capitals(name);
+    Some(match (text(scheme, "type"), text(scheme, "scheme"), text(scheme, "in")) {
+        ("http", "basic", _) => "-u \"ID:SECRET\"".to_owned(),
         ("apiKey", _, "header") => {
-            format!(" -H {}", quoted(&format!("{}: {credential}", text(scheme, "name"))))
+            format!("-H {}", quoted(&format!("{}: {credential}", text(scheme, "name"))))
         }
-        _ => format!(" -H \"authorization: Bearer ${credential}\""),
-    }
+        _ => format!("-H \"authorization: Bearer ${credential}\""),
+    })
 }
 
 /// A parameter's example: its own, its schema's, or its name in capitals.
@@ -224,7 +216,7 @@ fn example(document: &Value, parameter: &Value, name: &str) -> String {
     match parameter.get("example").or_else(|| schema::given_example(schema)) {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
-        None => slug(&[name]).replace('-', "_").to_ascii_uppercase(),
+        None => capitals(name),
     }
 }
 
@@ -237,6 +229,18 @@ fn form(example: &Value) -> String {
         })
         .collect::<Vec<_>>()
         .join("&")
+}
+
+/// A name as a shell's variable has it: `userToken` becomes `USER_TOKEN`.
+fn capitals(name: &str) -> String {
+    let mut spaced = String::with_capacity(name.len() + 4);
+    for char in name.chars() {
+        if char.is_ascii_uppercase() && spaced.ends_with(|last: char| last.is_ascii_lowercase()) {
+            spaced.push(' ');
+        }
+        spaced.push(char);
+    }
+    slug(&[&spaced]).replace('-', "_").to_ascii_uppercase()
 }
 
 /// One word for a POSIX shell.

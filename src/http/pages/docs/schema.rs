@@ -216,7 +216,7 @@ fn made(document: &Value, schema: &Value, depth: usize) -> Value {
     let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str()).unwrap_or_default();
     match kind {
         "string" if text(schema, "format") == "email" => json!("ada@example.com"),
-        "string" => json!("…"),
+        "string" => json!("string"),
         "integer" | "number" => schema.get("minimum").cloned().unwrap_or(json!(1)),
         "boolean" => json!(true),
         "array" if depth < DEPTH_MAX => json!([made(document, &schema["items"], depth + 1)]),
