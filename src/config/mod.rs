@@ -14,6 +14,8 @@ mod kind;
 mod layers;
 mod load;
 mod problems;
+pub mod reference;
+mod schema;
 mod show;
 mod source;
 mod text;
@@ -24,6 +26,7 @@ pub use file::ConfigFile;
 pub use kind::{Item, Kind};
 pub use load::{DEFAULT_FILE, Inputs, Loaded, Machine, files, load};
 pub use problems::{Problem, Problems, table};
+pub use schema::schema;
 pub use show::Shown;
 pub use source::Source;
 
