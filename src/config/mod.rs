@@ -18,6 +18,8 @@ pub mod reference;
 mod schema;
 mod show;
 mod source;
+#[cfg(test)]
+mod tests;
 mod text;
 mod url;
 
