@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value as Json};
 
 use super::{Given, toml};
-use crate::config::catalogue::{Fallback, SECTIONS, SETTINGS, find};
+use crate::config::catalogue::{Fallback, SECTIONS, SETTINGS, Setting, find};
 use crate::config::{reference, schema};
 
 /// Refused in this version, so that no configuration holds with them.
@@ -52,7 +52,7 @@ fn every_setting_of_the_reference_loads_when_uncommented() {
         .filter(|line| {
             !["pepper = ", "breach_url = ", "clients = "].iter().any(|name| line.starts_with(name))
         })
-        .map(|line| format!("{line}\n"))
+        .flat_map(|line| [line, "\n"])
         .collect();
     let loaded = toml(&text).loaded();
     for shown in loaded.sources {
@@ -76,7 +76,7 @@ fn every_setting_of_the_reference_loads_when_uncommented() {
 
 #[test]
 fn every_setting_has_a_section_and_a_variable_of_its_own() {
-    let variables: BTreeSet<String> = SETTINGS.iter().map(|setting| setting.variable()).collect();
+    let variables: BTreeSet<String> = SETTINGS.iter().map(Setting::variable).collect();
     assert_eq!(variables.len(), SETTINGS.len());
     assert_eq!(find("http.tls.cert").unwrap().variable(), "LATCHKEY_HTTP__TLS__CERT");
     for setting in SETTINGS {
