@@ -3,6 +3,35 @@
 //! The names and defaults are the contract's §6. Loading, checking and printing live in the files beside this one;
 //! everything else sees only [`Config`], which is complete and valid or does not exist.
 
+mod assemble;
+pub mod catalogue;
+mod check;
+mod derive;
+mod environment;
+mod file;
+mod json;
+mod kind;
+mod layers;
+mod load;
+mod problems;
+pub mod reference;
+mod schema;
+mod show;
+mod source;
+#[cfg(test)]
+mod tests;
+mod text;
+mod url;
+
+pub use environment::{process_environment, wants_no_color};
+pub use file::ConfigFile;
+pub use kind::{Item, Kind};
+pub use load::{DEFAULT_FILE, Inputs, Loaded, Machine, files, load};
+pub use problems::{Problem, Problems, table};
+pub use schema::schema;
+pub use show::Shown;
+pub use source::Source;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,0 +1,131 @@
+//! `latchkey migrate …`: the schema's migrations.
+
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use latchkey_migration::{Migrator, MigratorTrait as _};
+use serde_json::json;
+
+use super::output::{Talk, print, print_json, say_line};
+use super::{CHECK_SAYS_NO, UNREACHABLE};
+use crate::config::Config;
+use crate::database::{Db, sqlite_path};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Apply what is missing; replicas that do it at once take turns
+    Up,
+    /// List the migrations: exit 0, or 3 where some are not applied
+    Status,
+    /// List what `up` would apply; changes nothing
+    Plan,
+}
+
+/// A migration's name and whether the database has it.
+type Migration = (String, State);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Applied,
+    Pending,
+}
+
+/// Does it.
+pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
+    let file = config.database.is_sqlite().then(|| sqlite_path(config.database.url.expose()));
+    if let Some(file) = file.map(Path::new)
+        && !file.exists()
+    {
+        if *command != Command::Up {
+            // Looking at a database must not make one.
+            let all = Migrator::get_migration_files();
+            let all =
+                all.iter().map(|one| (one.name().to_owned(), State::Pending)).collect::<Vec<_>>();
+            return tell(*command, &all, json, talk);
+        }
+        if file.starts_with(&config.data_dir)
+            && let Err(error) = make_private_folder(&config.data_dir)
+        {
+            return talk.fail(&format!("cannot make {}: {error}", config.data_dir.display()));
+        }
+    }
+    let db = match Db::connect(&config.database).await {
+        Ok(db) => db,
+        Err(error) => {
+            talk.fail(&format!("cannot reach the database: {error}"));
+            return ExitCode::from(UNREACHABLE);
+        }
+    };
+    let before = match migrations(&db).await {
+        Ok(before) => before,
+        Err(error) => return talk.fail(&format!("cannot read the migrations: {error}")),
+    };
+    if *command == Command::Up
+        && let Err(error) = db.migrate().await
+    {
+        return talk.fail(&format!("cannot migrate: {error}"));
+    }
+    tell(*command, &before, json, talk)
+}
+
+/// Every migration with its state; the database is not changed.
+async fn migrations(db: &Db) -> Result<Vec<Migration>, sea_orm::DbErr> {
+    let pending = Migrator::get_pending_migrations_read_only(db.writer()).await?;
+    let state = |name: &str| {
+        let is_pending = pending.iter().any(|one| one.name() == name);
+        if is_pending { State::Pending } else { State::Applied }
+    };
+    let all = Migrator::get_migration_files();
+    Ok(all.iter().map(|one| (one.name().to_owned(), state(one.name()))).collect())
+}
+
+fn tell(command: Command, migrations: &[Migration], json: bool, talk: Talk) -> ExitCode {
+    let pending: Vec<String> = migrations
+        .iter()
+        .filter(|(_, state)| *state == State::Pending)
+        .map(|(name, _)| name.clone())
+        .collect();
+    let printed = match command {
+        Command::Up if json => print_json(talk, &json!({ "applied": pending })),
+        Command::Plan if json => print_json(talk, &json!({ "pending": pending })),
+        Command::Status if json => print_json(
+            talk,
+            &migrations
+                .iter()
+                .map(|(name, state)| json!({ "name": name, "applied": *state == State::Applied }))
+                .collect(),
+        ),
+        Command::Up | Command::Plan => {
+            let words = match (command, pending.is_empty()) {
+                (_, true) => "the schema is up to date",
+                (Command::Up, false) => "applied:",
+                (_, false) => "to be applied:",
+            };
+            say_line(words);
+            print(talk, &lines(pending.iter().map(String::as_str)))
+        }
+        Command::Status => {
+            let line = |(name, state): &Migration| match state {
+                State::Applied => format!("applied  {name}"),
+                State::Pending => format!("pending  {name}"),
+            };
+            let all: Vec<String> = migrations.iter().map(line).collect();
+            print(talk, &lines(all.iter().map(String::as_str)))
+        }
+    };
+    if command == Command::Status && !pending.is_empty() {
+        return ExitCode::from(CHECK_SAYS_NO);
+    }
+    printed
+}
+
+fn lines<'a>(all: impl Iterator<Item = &'a str>) -> String {
+    all.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The folder of the embedded mode's files, for our eyes alone.
+fn make_private_folder(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}

@@ -1,0 +1,217 @@
+//! The command line: data on stdout, talk on stderr, and exit codes that scripts can tell apart.
+
+mod config;
+mod healthcheck;
+mod migrate;
+mod output;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::config::{self as settings, Inputs, Loaded, Machine, Problems};
+use output::{Talk, print};
+
+/// Exit: something went wrong.
+pub const FAILED: u8 = 1;
+/// Exit: the command line makes no sense (clap's own).
+pub const USAGE: u8 = 2;
+/// Exit: a check says no.
+pub const CHECK_SAYS_NO: u8 = 3;
+/// Exit: a dependency cannot be reached (`EX_UNAVAILABLE` of sysexits.h).
+pub const UNREACHABLE: u8 = 69;
+/// Exit: the configuration is wrong (`EX_CONFIG` of sysexits.h).
+pub const BAD_CONFIGURATION: u8 = 78;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 a check says no, \
+    69 a dependency cannot be reached, 78 the configuration is wrong.";
+
+/// A self-hosted, multi-tenant auth daemon: JWTs, sessions, teams and projects over HTTP.
+#[derive(Debug, Parser)]
+#[command(name = "latchkey", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Args, Debug)]
+struct Common {
+    /// A configuration file, TOML or JSON; may be given several times, the later ones win
+    #[arg(long, short, value_name = "FILE", global = true)]
+    config: Vec<PathBuf>,
+    /// One setting, over file and environment: `--set http.listen=127.0.0.1:8081`
+    #[arg(long, value_name = "KEY=VALUE", global = true)]
+    set: Vec<String>,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon (what happens without a command)
+    Serve,
+    /// Bring the database's schema up to date, or see where it stands
+    #[command(subcommand)]
+    Migrate(migrate::Command),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Ask a running daemon whether it is ready: exit 0 or 1
+    Healthcheck(healthcheck::Arguments),
+    /// Print the version
+    Version,
+    /// Print a shell's completions
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man {
+        /// Write one page for each command into this folder instead
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Reads the command line and does what it says.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody is left to tell when even this cannot be printed.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+        }
+    };
+    let environment = settings::process_environment();
+    let talk = Talk::new(settings::wants_no_color(&environment));
+    let common = &cli.common;
+    let inputs = || Inputs {
+        files: settings::files(&common.config),
+        environment: &environment,
+        flags: &common.set,
+        machine: Machine {
+            cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            log_on_terminal: std::io::stderr().is_terminal(),
+        },
+    };
+    let load = || settings::load(&inputs());
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => with_settings(talk, load(), |loaded| {
+            block_on(talk, crate::daemon::run(loaded)).unwrap_or(ExitCode::from(FAILED))
+        }),
+        Command::Migrate(command) => with_settings(talk, load(), |loaded| {
+            block_on(talk, migrate::run(&command, &loaded.config, common.json, talk))
+                .unwrap_or(ExitCode::from(FAILED))
+        }),
+        Command::Config(command) => config::run(&command, load, common.json, talk),
+        Command::Openapi => print(talk, &crate::http::openapi::document_json()),
+        Command::Healthcheck(arguments) => {
+            let checked = healthcheck::run(&arguments, load, common.json, talk);
+            block_on(talk, checked).unwrap_or(ExitCode::from(FAILED))
+        }
+        Command::Version => print(talk, &version(common.json)),
+        Command::Completions { shell } => {
+            let mut out = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "latchkey", &mut out);
+            print(talk, &String::from_utf8_lossy(&out))
+        }
+        Command::Man { dir } => man(dir.as_deref(), talk),
+    }
+}
+
+fn version(json: bool) -> String {
+    let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    if json {
+        return format!("{}\n", serde_json::json!({ "name": name, "version": version }));
+    }
+    format!("{name} {version}\n")
+}
+
+fn man(dir: Option<&std::path::Path>, talk: Talk) -> ExitCode {
+    if let Some(dir) = dir {
+        let written = std::fs::create_dir_all(dir)
+            .and_then(|()| clap_mangen::generate_to(Cli::command(), dir));
+        return match written {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => talk.fail(&format!("cannot write to {}: {error}", dir.display())),
+        };
+    }
+    let mut out = Vec::new();
+    match clap_mangen::Man::new(Cli::command()).render(&mut out) {
+        Ok(()) => print(talk, &String::from_utf8_lossy(&out)),
+        Err(error) => talk.fail(&format!("cannot make the manual page: {error}")),
+    }
+}
+
+/// Goes on with a configuration that holds, or tells what is wrong with it.
+fn with_settings(
+    talk: Talk,
+    loaded: Result<Loaded, Problems>,
+    go_on: impl FnOnce(Loaded) -> ExitCode,
+) -> ExitCode {
+    match loaded {
+        Ok(loaded) => go_on(loaded),
+        Err(problems) => {
+            talk.problems(&problems);
+            ExitCode::from(BAD_CONFIGURATION)
+        }
+    }
+}
+
+/// Runs a future on a runtime of its own with a thread for each core.
+fn block_on<T>(talk: Talk, future: impl Future<Output = T>) -> Option<T> {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => Some(runtime.block_on(future)),
+        Err(error) => {
+            talk.fail(&format!("cannot start threads: {error}"));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_what_happens_without_a_command() {
+        let cli = Cli::try_parse_from(["latchkey", "--config", "a.toml", "--config", "b.json"]);
+        let cli = cli.unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.common.config.len(), 2);
+    }
+
+    #[test]
+    fn every_command_takes_json_and_config() {
+        for command in
+            [&["config", "print"][..], &["migrate", "status"], &["version"], &["healthcheck"]]
+        {
+            let line = ["latchkey"].iter().chain(command).chain(&["--json", "--config", "x.toml"]);
+            let cli = Cli::try_parse_from(line).unwrap();
+            assert!(cli.common.json, "{command:?}");
+            assert_eq!(cli.common.config.len(), 1, "{command:?}");
+        }
+    }
+
+    #[test]
+    fn the_version_is_text_or_json() {
+        assert!(version(false).starts_with("latchkey "));
+        let json: serde_json::Value = serde_json::from_str(&version(true)).unwrap();
+        assert_eq!(json["name"], "latchkey");
+        assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
+    }
+}

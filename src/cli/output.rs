@@ -1,0 +1,86 @@
+//! Data on stdout, talk on stderr, colour only on a terminal and without `NO_COLOR`.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use super::FAILED;
+use crate::config::{Problem, Problems, table};
+
+/// Says things to the person, on stderr.
+#[derive(Clone, Copy, Debug)]
+pub struct Talk {
+    style: Style,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Style {
+    Plain,
+    Colour,
+}
+
+impl Talk {
+    /// Talks in colour where stderr is a terminal and nobody minds.
+    pub fn new(no_color: bool) -> Self {
+        let is_terminal = std::io::stderr().is_terminal();
+        Self { style: if is_terminal && !no_color { Style::Colour } else { Style::Plain } }
+    }
+
+    /// Everything that is wrong with a configuration.
+    pub fn problems(self, problems: &Problems) {
+        let text = problems.to_string();
+        say(&text.replacen("error:", self.label("error:", "31"), 1));
+    }
+
+    /// What is allowed and probably not meant.
+    pub fn warnings(self, warnings: &[Problem]) {
+        if warnings.is_empty() {
+            return;
+        }
+        let noun = if warnings.len() == 1 { "warning" } else { "warnings" };
+        let label = self.label("warning:", "33");
+        say(&format!(
+            "{label} {} {noun} in the configuration\n{}",
+            warnings.len(),
+            table(warnings)
+        ));
+    }
+
+    /// What went wrong; gives the exit code of failure.
+    pub fn fail(self, text: &str) -> ExitCode {
+        say(&format!("{} {text}\n", self.label("error:", "31")));
+        ExitCode::from(FAILED)
+    }
+
+    fn label(self, label: &'static str, colour: &str) -> &'static str {
+        match (self.style, colour) {
+            (Style::Plain, _) => label,
+            (Style::Colour, "31") => "\u{1b}[1;31merror:\u{1b}[0m",
+            (Style::Colour, _) => "\u{1b}[1;33mwarning:\u{1b}[0m",
+        }
+    }
+}
+
+/// Data on stdout; a reader that went away (`| head`) is no failure.
+pub fn print(talk: Talk, data: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(data.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => talk.fail(&format!("cannot write to stdout: {error}")),
+    }
+}
+
+/// JSON on stdout, indented.
+pub fn print_json(talk: Talk, data: &serde_json::Value) -> ExitCode {
+    print(talk, &format!("{data:#}\n"))
+}
+
+/// One line of talk.
+pub fn say_line(text: &str) {
+    say(&format!("{text}\n"));
+}
+
+fn say(text: &str) {
+    // Nobody is left to tell when stderr is closed.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,231 @@
+//! From values to the typed [`Config`]: one line a setting.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::kind::{Value, network};
+use super::layers::Values;
+use super::{
+    Captcha, CaptchaPoint, CaptchaProvider, Config, Database, ExposeExistence, Http, Log,
+    LogFormat, Mail, Password, PasswordEngine, Profile, Registration, RegistrationMode, Sessions,
+    TlsFiles, Tokens, VaultAlgorithm,
+};
+use crate::secret::{MasterKey, Secret};
+
+/// Reading values by their kind; `None` where there is none.
+impl Values {
+    /// Of the kinds that stay text.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        match self.get(key)? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// One of the words that the catalogue lists.
+    pub fn word(&self, key: &str) -> Option<&'static str> {
+        match self.get(key)? {
+            Value::Word(word) => Some(word),
+            _ => None,
+        }
+    }
+
+    /// A switch.
+    pub fn on(&self, key: &str) -> Option<bool> {
+        match self.get(key)? {
+            Value::Bool(on) => Some(*on),
+            _ => None,
+        }
+    }
+
+    /// A duration.
+    pub fn duration(&self, key: &str) -> Option<Duration> {
+        match self.get(key)? {
+            Value::Duration(duration) => Some(*duration),
+            _ => None,
+        }
+    }
+
+    /// An integer; the catalogue's range makes it fit.
+    pub fn integer<T: TryFrom<u64>>(&self, key: &str) -> Option<T> {
+        match self.get(key)? {
+            Value::Integer(number) => T::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+
+    /// A list.
+    pub fn list(&self, key: &str) -> Option<&[String]> {
+        match self.get(key)? {
+            Value::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    fn address(&self, key: &str) -> Option<std::net::SocketAddr> {
+        match self.get(key)? {
+            Value::Address(address) => Some(*address),
+            _ => None,
+        }
+    }
+
+    fn secret(&self, key: &str) -> Option<Secret<String>> {
+        self.text(key).map(|text| Secret::new(text.to_owned()))
+    }
+
+    fn key(&self, key: &str) -> Option<MasterKey> {
+        match self.get(key)? {
+            Value::Key(bytes) => Some(MasterKey::new(*bytes)),
+            _ => None,
+        }
+    }
+}
+
+/// The configuration; `None` where a value that must be there was refused.
+pub fn assemble(values: &Values) -> Option<Config> {
+    Some(Config {
+        profile: profile(values.word("profile")?),
+        public_url: values.text("public_url")?.to_owned(),
+        data_dir: values.text("data_dir")?.into(),
+        http: http(values)?,
+        admin_listen: values.address("admin.listen")?,
+        database: Database {
+            url: values.secret("database.url")?,
+            auto_migrate: values.on("database.auto_migrate")?,
+            max_connections: values.integer("database.max_connections")?,
+        },
+        redis_url: values.secret("redis.url"),
+        mail: Mail {
+            smtp_url: values.secret("mail.smtp_url"),
+            from: values.text("mail.from")?.to_owned(),
+        },
+        captcha: captcha(values)?,
+        tokens: Tokens {
+            algorithm: algorithm(values.word("tokens.algorithm")?),
+            issuer: values.text("tokens.issuer")?.to_owned(),
+            audience: values.text("tokens.audience")?.to_owned(),
+            secret: values.secret("tokens.secret"),
+            user_ttl: values.duration("tokens.user_ttl")?,
+            vault_ttl: values.duration("tokens.vault_ttl")?,
+        },
+        master_key: values.key("secrets.master_key"),
+        master_key_previous: values.key("secrets.master_key_previous"),
+        sessions: Sessions {
+            idle_ttl: values.duration("sessions.idle_ttl")?,
+            absolute_ttl: values.duration("sessions.absolute_ttl")?,
+            refresh_grace: values.duration("sessions.refresh_grace")?,
+        },
+        verification_ttl: values.duration("verification.ttl")?,
+        recovery_ttl: values.duration("recovery.ttl")?,
+        registration: Registration {
+            mode: mode(values.word("registration.mode")?),
+            domains: values.list("registration.domains")?.to_vec(),
+            unverified_ttl: values.duration("registration.unverified_ttl")?,
+            expose_existence: exposure(values.word("registration.expose_existence")?),
+        },
+        password: password(values)?,
+        rate_limit_enabled: values.on("rate_limit.enabled")?,
+        audit_retention: values.duration("audit.retention")?,
+        log: Log {
+            format: match values.word("log.format")? {
+                "pretty" => LogFormat::Pretty,
+                _ => LogFormat::Json,
+            },
+            filter: values.text("log.filter")?.to_owned(),
+        },
+    })
+}
+
+fn http(values: &Values) -> Option<Http> {
+    let path = |key| values.text(key).map(PathBuf::from);
+    let networks = values.list("http.trusted_proxies")?;
+    Some(Http {
+        listen: values.address("http.listen")?,
+        tls: path("http.tls.cert")
+            .zip(path("http.tls.key"))
+            .map(|(cert, key)| TlsFiles { cert, key }),
+        trusted_proxies: networks.iter().map(|text| network(text)).collect::<Option<_>>()?,
+        cors_origins: values.list("http.cors_origins")?.to_vec(),
+        max_connections: values.integer("http.max_connections")?,
+        max_in_flight: values.integer("http.max_in_flight")?,
+        drain_delay: values.duration("http.drain_delay")?,
+    })
+}
+
+fn captcha(values: &Values) -> Option<Captcha> {
+    Some(Captcha {
+        provider: match values.word("captcha.provider")? {
+            "altcha" => CaptchaProvider::Altcha,
+            "turnstile" => CaptchaProvider::Turnstile,
+            "hcaptcha" => CaptchaProvider::Hcaptcha,
+            "recaptcha" => CaptchaProvider::Recaptcha,
+            _ => CaptchaProvider::None,
+        },
+        on: values.list("captcha.on")?.iter().map(|word| point(word)).collect(),
+        secret: values.secret("captcha.secret"),
+        site_key: values.text("captcha.site_key").map(str::to_owned),
+        verify_url: values.text("captcha.verify_url").map(str::to_owned),
+        fallback_altcha: values.word("captcha.fallback")? == "altcha",
+    })
+}
+
+fn password(values: &Values) -> Option<Password> {
+    Some(Password {
+        memory_kib: values.integer("password.memory_kib")?,
+        iterations: values.integer("password.iterations")?,
+        parallelism: values.integer("password.parallelism")?,
+        min_length: values.integer("password.min_length")?,
+        workers: values.integer("password.workers")?,
+        engine: match values.word("password.engine")? {
+            "simd" => PasswordEngine::Simd,
+            _ => PasswordEngine::Argon2,
+        },
+        pepper: values.secret("password.pepper"),
+        breach_url: values.text("password.breach_url").map(str::to_owned),
+    })
+}
+
+// The words are the catalogue's; the last arm takes the one that is left.
+
+fn profile(word: &str) -> Profile {
+    match word {
+        "development" => Profile::Development,
+        _ => Profile::Production,
+    }
+}
+
+fn point(word: &str) -> CaptchaPoint {
+    match word {
+        "register" => CaptchaPoint::Register,
+        "forgot" => CaptchaPoint::Forgot,
+        "exist-email" => CaptchaPoint::ExistEmail,
+        "login-after-failures" => CaptchaPoint::LoginAfterFailures,
+        _ => CaptchaPoint::Resend,
+    }
+}
+
+fn algorithm(word: &str) -> VaultAlgorithm {
+    match word {
+        "EdDSA" => VaultAlgorithm::EdDsa,
+        "RS256" => VaultAlgorithm::Rs256,
+        "HS256" => VaultAlgorithm::Hs256,
+        _ => VaultAlgorithm::Es256,
+    }
+}
+
+fn mode(word: &str) -> RegistrationMode {
+    match word {
+        "open" => RegistrationMode::Open,
+        "invite" => RegistrationMode::Invite,
+        "domains" => RegistrationMode::Domains,
+        _ => RegistrationMode::Closed,
+    }
+}
+
+fn exposure(word: &str) -> ExposeExistence {
+    match word {
+        "limited" => ExposeExistence::Limited,
+        "captcha" => ExposeExistence::Captcha,
+        _ => ExposeExistence::Off,
+    }
+}

@@ -1,0 +1,387 @@
+//! Every setting there is: its name, what it may be, its default and what it means.
+//!
+//! This table is the one source: files, variables, the JSON Schema, `config init`, `config print` and
+//! `docs/configuration.md` all come from it. A new setting is an entry here and a line in `assemble.rs`.
+
+use super::kind::Item::{Client, Domain, Network, Origin, Word as WordOf};
+use super::kind::Kind::{
+    self, Address, BaseUrl, Bool, Duration, Filter, Integer, Key, List, Mailbox, Path, Secret,
+    SecretUrl, Text, Url, Word,
+};
+use Fallback::{Derived, Is, Nothing};
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The path in a file, with dots: `http.tls.cert`.
+    pub key: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// What holds where it is not given.
+    pub fallback: Fallback,
+    /// What it means, in a sentence or two without the name.
+    pub doc: &'static str,
+}
+
+/// What holds where a setting is not given.
+#[derive(Clone, Copy, Debug)]
+pub enum Fallback {
+    /// This text, as a person would write it.
+    Is(&'static str),
+    /// What other settings or the machine say; in words, then an example.
+    Derived(&'static str, &'static str),
+    /// Nothing; an example.
+    Nothing(&'static str),
+}
+
+impl Setting {
+    /// The variable's name: `LATCHKEY_HTTP__TLS__CERT`.
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.key.replace('.', "__").to_ascii_uppercase())
+    }
+
+    /// The default, or the example where the default is no fixed text.
+    pub fn example(&self) -> &'static str {
+        match self.fallback {
+            Is(text) | Derived(_, text) | Nothing(text) => text,
+        }
+    }
+}
+
+/// In front of every variable of ours.
+pub const PREFIX: &str = "LATCHKEY_";
+
+/// The setting of this name.
+pub fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// Milliseconds.
+const S: u64 = 1_000;
+const M: u64 = 60 * S;
+const H: u64 = 60 * M;
+const D: u64 = 24 * H;
+
+/// 32 bytes that everybody knows; refused in production.
+pub const EXAMPLE_KEY: &str = "YW4gZXhhbXBsZSBvZiAzMiBieXRlczogbm90IGtlcHQ=";
+
+const CAPTCHA_POINTS: &[&str] =
+    &["resend", "register", "forgot", "exist-email", "login-after-failures"];
+
+const fn new(key: &'static str, kind: Kind, fallback: Fallback, doc: &'static str) -> Setting {
+    Setting { key, kind, fallback, doc }
+}
+
+/// What each section is about; the settings without one come first.
+pub const SECTIONS: &[(&str, &str)] = &[
+    ("", "The daemon as a whole"),
+    ("http", "The public listener"),
+    ("admin", "The listener of probes and metrics; never expose it"),
+    ("database", "Users, teams and everything else that must not be lost"),
+    ("redis", "The token store: sessions, mailed tokens, budgets"),
+    ("mail", "Sending mail"),
+    ("captcha", "Proof that a person or a patient machine asks"),
+    ("tokens", "The two tokens"),
+    ("secrets", "Keys of the daemon's own"),
+    ("sessions", "How long a sign-in lasts"),
+    ("verification", "The link that confirms an address"),
+    ("recovery", "The link that sets a new password"),
+    ("registration", "Who may have an account"),
+    ("password", "Rules for passwords, and what a hash costs"),
+    ("rate_limit", "Limits per address, account and mailbox"),
+    ("introspection", "Resource servers of the operator"),
+    ("audit", "The record of who did what"),
+    ("log", "The log"),
+];
+
+/// Every setting, in the order of [`SECTIONS`].
+pub const SETTINGS: &[Setting] = &[
+    new(
+        "profile",
+        Word(&["development", "production"]),
+        Is("development"),
+        "`production` refuses what must not face the world: the built-in mailbox, cheap hashes, plain http, keys that everybody knows.",
+    ),
+    new(
+        "public_url",
+        BaseUrl,
+        Derived("`http://` (with TLS `https://`) and `http.listen`", "https://auth.example.com"),
+        "Where clients reach the daemon: the issuer of tokens and the base of every link.",
+    ),
+    new(
+        "data_dir",
+        Path,
+        Is("./data"),
+        "Files of the embedded mode: database and master key; made with mode 0700.",
+    ),
+    new("http.listen", Address, Is("127.0.0.1:8080"), "Where the public listener binds."),
+    new(
+        "http.tls.cert",
+        Path,
+        Nothing("/etc/latchkey/tls.crt"),
+        "Certificate chain in PEM; with `http.tls.key`.",
+    ),
+    new(
+        "http.tls.key",
+        Path,
+        Nothing("/etc/latchkey/tls.key"),
+        "The certificate's key in PEM; with `http.tls.cert`.",
+    ),
+    new(
+        "http.trusted_proxies",
+        List(Network),
+        Is(""),
+        "Networks whose `X-Forwarded-For` counts; without it everybody behind a proxy is one address.",
+    ),
+    new(
+        "http.cors_origins",
+        List(Origin),
+        Is(""),
+        "Origins of web pages that may call the API from a browser; exact.",
+    ),
+    new(
+        "http.max_connections",
+        Integer(1, 1_000_000),
+        Is("20000"),
+        "Connections open at once; beyond it new ones wait to be accepted.",
+    ),
+    new(
+        "http.max_in_flight",
+        Integer(1, 100_000),
+        Is("1024"),
+        "Requests in work at once; beyond it the answer is 503.",
+    ),
+    new(
+        "http.drain_delay",
+        Duration(0, 5 * M),
+        Is("5s"),
+        "How long a stopping daemon serves on after it reports unready, so that load balancers notice.",
+    ),
+    new(
+        "admin.listen",
+        Address,
+        Is("127.0.0.1:9090"),
+        "Where `/livez`, `/readyz` and `/metrics` answer.",
+    ),
+    new(
+        "database.url",
+        SecretUrl(&["sqlite", "postgres", "postgresql"]),
+        Derived("`sqlite://<data_dir>/latchkey.db`", "postgres://latchkey@db.example.com/latchkey"),
+        "SQLite for one node, PostgreSQL for several.",
+    ),
+    new(
+        "database.auto_migrate",
+        Bool,
+        Derived("`true` with SQLite, `false` with PostgreSQL", "true"),
+        "Apply pending migrations on start; else run `latchkey migrate up`.",
+    ),
+    new(
+        "database.max_connections",
+        Integer(1, 1_000),
+        Is("20"),
+        "Connections to PostgreSQL; with SQLite, readers beside the one writer.",
+    ),
+    new(
+        "redis.url",
+        SecretUrl(&["redis", "rediss", "redis+cluster", "rediss+cluster"]),
+        Nothing("rediss://redis.example.com:6379"),
+        "Redis as the token store; without it the store is a table of the database.",
+    ),
+    new(
+        "mail.smtp_url",
+        SecretUrl(&["smtp", "smtps"]),
+        Nothing("smtp://user:password@smtp.example.com:587?tls=required"),
+        "Without it mails stay in the built-in mailbox at `/dev/mailbox`, which only this machine can read.",
+    ),
+    new(
+        "mail.from",
+        Mailbox,
+        Derived(
+            "`latchkey <no-reply@HOST>` with the host of `public_url`",
+            "latchkey <no-reply@example.com>",
+        ),
+        "The sender of every mail.",
+    ),
+    new(
+        "captcha.provider",
+        Word(&["altcha", "turnstile", "hcaptcha", "recaptcha", "none"]),
+        Is("altcha"),
+        "`altcha` is built in, a proof of work; `none` asks nowhere. The others are not available in this version.",
+    ),
+    new("captcha.on", List(WordOf(CAPTCHA_POINTS)), Is("resend"), "Where a captcha is needed."),
+    new(
+        "captcha.secret",
+        Secret,
+        Nothing("the-secret-of-your-site"),
+        "The vendor's secret of this site.",
+    ),
+    new(
+        "captcha.site_key",
+        Text,
+        Nothing("the-key-of-your-site"),
+        "The vendor's public key of this site.",
+    ),
+    new(
+        "captcha.verify_url",
+        Url(&["http", "https"]),
+        Nothing("https://captcha.example.com/siteverify"),
+        "Where the vendor's answers are checked, if not at its usual place.",
+    ),
+    new(
+        "captcha.fallback",
+        Word(&["none", "altcha"]),
+        Is("none"),
+        "What counts while the vendor does not answer: nothing, or the built-in proof of work.",
+    ),
+    new(
+        "tokens.algorithm",
+        Word(&["ES256", "EdDSA", "RS256", "HS256"]),
+        Is("ES256"),
+        "What signs a vaultToken. With `HS256` whoever verifies could also forge.",
+    ),
+    new(
+        "tokens.issuer",
+        Url(&["http", "https"]),
+        Derived("`public_url`", "https://auth.example.com"),
+        "The tokens' `iss`.",
+    ),
+    new("tokens.audience", Text, Is("vault"), "The vaultToken's `aud`."),
+    new(
+        "tokens.secret",
+        Secret,
+        Nothing("an-example-secret-of-at-least-32-bytes"),
+        "The shared secret, at least 32 bytes; with `HS256` alone.",
+    ),
+    new(
+        "tokens.allow_shared_secret",
+        Bool,
+        Is("false"),
+        "Says that you know what `HS256` means: every verifier can forge.",
+    ),
+    new("tokens.user_ttl", Duration(S, 24 * H), Is("15m"), "How long a userToken lives."),
+    new(
+        "tokens.vault_ttl",
+        Duration(S, H),
+        Is("5m"),
+        "How long a vaultToken lives: how late a revocation may arrive elsewhere.",
+    ),
+    new(
+        "secrets.master_key",
+        Key,
+        Derived("made in `data_dir` on the first start; required with PostgreSQL", EXAMPLE_KEY),
+        "32 random bytes in base64 (`openssl rand -base64 32`). Seals signing keys and makes mailed tokens; losing it means new keys and void links, nothing else.",
+    ),
+    new(
+        "secrets.master_key_previous",
+        Key,
+        Nothing(EXAMPLE_KEY),
+        "The key before, while a new one is brought in.",
+    ),
+    new(
+        "sessions.idle_ttl",
+        Duration(S, 400 * D),
+        Is("14d"),
+        "How long a session lives from its last refresh; never beyond `sessions.absolute_ttl`.",
+    ),
+    new(
+        "sessions.absolute_ttl",
+        Duration(S, 400 * D),
+        Is("30d"),
+        "How long a session lives from its sign-in, refreshed or not.",
+    ),
+    new(
+        "sessions.refresh_grace",
+        Duration(0, 5 * M),
+        Is("30s"),
+        "How long the token before the current one may still refresh: parallel tabs, lost answers.",
+    ),
+    new("verification.ttl", Duration(S, 30 * D), Is("24h"), "How long the link lives."),
+    new("recovery.ttl", Duration(S, 24 * H), Is("30m"), "How long the link lives."),
+    new(
+        "registration.mode",
+        Word(&["open", "invite", "domains", "closed"]),
+        Is("open"),
+        "Who may register: anybody, the invited, addresses of `registration.domains`, nobody.",
+    ),
+    new(
+        "registration.domains",
+        List(Domain),
+        Is(""),
+        "With mode `domains`: the domains whose addresses may register, subdomains not included.",
+    ),
+    new(
+        "registration.unverified_ttl",
+        Duration(S, 400 * D),
+        Is("72h"),
+        "When an account is removed whose address was never confirmed.",
+    ),
+    new(
+        "registration.expose_existence",
+        Word(&["limited", "captcha", "off"]),
+        Is("limited"),
+        "Who may ask whether an address has an account: anybody within limits, with a captcha, nobody.",
+    ),
+    new(
+        "password.memory_kib",
+        Integer(8, 4_194_304),
+        Is("19456"),
+        "argon2id's memory for one hash in KiB, at least 8 a lane; the default is OWASP's.",
+    ),
+    new("password.iterations", Integer(1, u32::MAX as u64), Is("2"), "argon2id's passes."),
+    new("password.parallelism", Integer(1, 16_777_215), Is("1"), "argon2id's lanes."),
+    new(
+        "password.min_length",
+        Integer(8, 256),
+        Is("8"),
+        "The fewest code points of a password; NIST asks for 15 where it is the only factor.",
+    ),
+    new(
+        "password.workers",
+        Integer(1, 1_024),
+        Derived("one for each core", "2"),
+        "Hashes computed at once; the memory is this times `password.memory_kib`.",
+    ),
+    new(
+        "password.engine",
+        Word(&["argon2", "simd"]),
+        Is("argon2"),
+        "Which code computes hashes. `simd` is not available in this version.",
+    ),
+    new(
+        "password.pepper",
+        Secret,
+        Nothing("an-example-pepper"),
+        "A key in front of every hash. Not available in this version.",
+    ),
+    new(
+        "password.breach_url",
+        Url(&["http", "https"]),
+        Nothing("https://api.pwnedpasswords.com/range/"),
+        "A service that knows breached passwords by the start of their digest. Not available in this version.",
+    ),
+    new(
+        "rate_limit.enabled",
+        Bool,
+        Is("true"),
+        "`false` turns off every limit, those of mailboxes too: for tests and benchmarks.",
+    ),
+    new(
+        "introspection.clients",
+        List(Client),
+        Nothing("gateway:an-example-secret"),
+        "Who may introspect userTokens, each `id:secret`. Not available in this version.",
+    ),
+    new("audit.retention", Duration(D, 4_000 * D), Is("400d"), "How long a record is kept."),
+    new(
+        "log.format",
+        Word(&["pretty", "json"]),
+        Derived("`pretty` on a terminal, else `json`", "json"),
+        "For people, or one JSON object a line.",
+    ),
+    new(
+        "log.filter",
+        Filter,
+        Is("info"),
+        "A level, or directives by module: `info,latchkey::mail=debug`.",
+    ),
+];

@@ -1,0 +1,294 @@
+//! Rules between settings, and what the production profile refuses.
+
+use super::catalogue::EXAMPLE_KEY;
+use super::kind::{Kind, Value};
+use super::layers::{Values, place};
+use super::problems::Problem;
+use super::url::Url;
+
+/// OWASP's least costs of argon2id: KiB and passes, with one lane or more.
+const OWASP_FLOOR: [(u64, u64); 5] =
+    [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+
+/// Keys that captcha vendors publish for tests: every answer passes, or none.
+const VENDORS_TEST_KEYS: [&str; 14] = [
+    // Turnstile: secrets, then site keys.
+    "1x0000000000000000000000000000000AA",
+    "2x0000000000000000000000000000000AA",
+    "3x0000000000000000000000000000000AA",
+    "1x00000000000000000000AA",
+    "2x00000000000000000000AB",
+    "1x00000000000000000000BB",
+    "2x00000000000000000000BB",
+    "3x00000000000000000000FF",
+    // hCaptcha: secret, then site keys.
+    "0x0000000000000000000000000000000000000000",
+    "10000000-ffff-ffff-ffff-000000000001",
+    "20000000-ffff-ffff-ffff-000000000002",
+    "30000000-ffff-ffff-ffff-000000000003",
+    // reCAPTCHA: site key, then secret.
+    "6LeIxAcTAAAAAJcZVRqyHh71UMIEGNQ_MXjiZKhI",
+    "6LeIxAcTAAAAAGG-vFI1TnRWxMZNFuojJ4WifJWe",
+];
+
+/// Words that stand in published example secrets and in none that a machine made.
+const EXAMPLE_WORDS: [&str; 8] =
+    ["example", "change", "secret-", "-secret", "insecure", "password", "your-", "please"];
+
+/// Checks what one value alone cannot tell.
+pub fn check(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
+    let mut rules = Rules { values, problems, warnings };
+    rules.not_in_this_version();
+    rules.listeners();
+    rules.tokens();
+    rules.keys();
+    rules.people();
+    rules.password();
+    rules.without_effect();
+    rules.production();
+}
+
+struct Rules<'a> {
+    values: &'a Values,
+    problems: &'a mut Vec<Problem>,
+    warnings: &'a mut Vec<Problem>,
+}
+
+impl Rules<'_> {
+    fn problem(&mut self, key: &str, what: &str, fix: &str) {
+        let what = format!("{what}{}", place(&self.values.source(key)));
+        self.problems.push(Problem::new(key, what, fix));
+    }
+
+    fn warning(&mut self, key: &str, what: &str, fix: &str) {
+        let what = format!("{what}{}", place(&self.values.source(key)));
+        self.warnings.push(Problem::new(key, what, fix));
+    }
+
+    /// An error in production, a warning elsewhere.
+    fn unfit(&mut self, key: &str, what: &str, fix: &str) {
+        if self.values.word("profile") == Some("production") {
+            self.problem(key, what, fix);
+        } else {
+            self.warning(key, what, fix);
+        }
+    }
+
+    fn is(&self, key: &str, word: &str) -> bool {
+        self.values.word(key) == Some(word)
+    }
+
+    /// Whether a setting is there in any form, so that nothing is said about its absence.
+    fn is_there(&self, key: &str) -> bool {
+        self.values.is_given(key)
+    }
+
+    /// What is read already and would silently do nothing.
+    fn not_in_this_version(&mut self) {
+        const WHAT: &str = "not available in this version";
+        for vendor in ["turnstile", "hcaptcha", "recaptcha"] {
+            if self.is("captcha.provider", vendor) {
+                self.problem("captcha.provider", WHAT, "use altcha or none");
+            }
+        }
+        if self.is("password.engine", "simd") {
+            self.problem("password.engine", WHAT, "use argon2");
+        }
+        for key in ["password.pepper", "password.breach_url", "introspection.clients"] {
+            let is_empty = self.values.list(key).is_some_and(<[String]>::is_empty);
+            if self.values.get(key).is_some() && !is_empty {
+                self.problem(key, WHAT, "remove it");
+            }
+        }
+    }
+
+    fn listeners(&mut self) {
+        let fix = "give both or none";
+        for (one, other) in [("http.tls.cert", "http.tls.key"), ("http.tls.key", "http.tls.cert")] {
+            if self.is_there(one) && !self.is_there(other) {
+                self.problem(one, &format!("given without `{other}`"), fix);
+            }
+        }
+        if let (Some(Value::Address(public)), Some(Value::Address(admin))) =
+            (self.values.get("http.listen"), self.values.get("admin.listen"))
+            && public == admin
+            && public.port() != 0
+        {
+            self.problem("admin.listen", "is the same as `http.listen`", "choose another port");
+        }
+        if let Some(data_dir) = self.values.text("data_dir")
+            && data_dir.contains(['?', '#', '%'])
+            && !self.is_there("database.url")
+        {
+            let fix = "choose another folder, or give `database.url`";
+            self.problem("data_dir", "holds one of ? # %, which a URL cannot", fix);
+        }
+    }
+
+    fn tokens(&mut self) {
+        let secret = self.values.text("tokens.secret");
+        let is_short = secret.is_some_and(|secret| secret.len() < 32);
+        let is_shared = self.is("tokens.algorithm", "HS256");
+        if is_short {
+            let fix = "make one: openssl rand -base64 32";
+            self.problem("tokens.secret", "is shorter than 32 bytes", fix);
+        }
+        if is_shared && !self.is_there("tokens.secret") {
+            let fix = "give one of at least 32 bytes, or use ES256";
+            self.problem("tokens.secret", "missing: `tokens.algorithm` is HS256", fix);
+        }
+        if is_shared && self.values.on("tokens.allow_shared_secret") == Some(false) {
+            self.problem(
+                "tokens.algorithm",
+                "with HS256 whoever verifies a vaultToken can forge one",
+                "use ES256, or set `tokens.allow_shared_secret` to true",
+            );
+        }
+    }
+
+    fn keys(&mut self) {
+        let on_postgres =
+            self.values.text("database.url").is_some_and(|url| url.starts_with("postgres"));
+        if on_postgres && !self.is_there("secrets.master_key") {
+            self.problem(
+                "secrets.master_key",
+                "missing: it is required with PostgreSQL",
+                "make one: openssl rand -base64 32",
+            );
+        }
+        let fix = "make one: openssl rand -base64 32";
+        for key in ["secrets.master_key", "secrets.master_key_previous"] {
+            if let Some(Value::Key(bytes)) = self.values.get(key)
+                && is_example_key(bytes)
+            {
+                self.unfit(key, "is an example that everybody knows", fix);
+            }
+        }
+        if self.values.text("tokens.secret").is_some_and(is_example_secret) {
+            self.unfit("tokens.secret", "looks like an example that everybody knows", fix);
+        }
+        for key in ["captcha.secret", "captcha.site_key"] {
+            if self.values.text(key).is_some_and(|value| VENDORS_TEST_KEYS.contains(&value)) {
+                self.unfit(key, "is the vendor's published test key", "use the key of your site");
+            }
+        }
+        let exposed = &self.values.exposed_files;
+        if self.is("profile", "production") {
+            self.problems.extend(exposed.iter().cloned());
+        } else {
+            self.warnings.extend(exposed.iter().cloned());
+        }
+    }
+
+    fn people(&mut self) {
+        let values = self.values;
+        if self.is("registration.mode", "domains")
+            && values.list("registration.domains").is_some_and(<[String]>::is_empty)
+        {
+            let fix = "list the domains, or use another mode";
+            self.problem("registration.domains", "missing: `registration.mode` is domains", fix);
+        }
+        if self.is("registration.expose_existence", "captcha")
+            && self.is("captcha.provider", "none")
+        {
+            let fix = "use limited or off, or choose a provider";
+            self.problem("registration.expose_existence", "needs a `captcha.provider`", fix);
+        }
+        if let (Some(idle), Some(absolute)) =
+            (values.duration("sessions.idle_ttl"), values.duration("sessions.absolute_ttl"))
+            && idle > absolute
+        {
+            let fix = "shorten it, or lengthen the other";
+            self.problem("sessions.idle_ttl", "is longer than `sessions.absolute_ttl`", fix);
+        }
+        if let (Some(link), Some(account)) =
+            (values.duration("verification.ttl"), values.duration("registration.unverified_ttl"))
+            && link > account
+        {
+            let fix = "lengthen it, or shorten `verification.ttl`";
+            let what = "accounts are removed before their link ends";
+            self.warning("registration.unverified_ttl", what, fix);
+        }
+    }
+
+    fn password(&mut self) {
+        let number = |key: &str| self.values.integer::<u64>(&format!("password.{key}"));
+        let (Some(memory), Some(passes), Some(lanes)) =
+            (number("memory_kib"), number("iterations"), number("parallelism"))
+        else {
+            return;
+        };
+        if memory < 8 * lanes {
+            let fix = format!("at least {}", 8 * lanes);
+            self.problem("password.memory_kib", "is under 8 KiB a lane (RFC 9106 §3.1)", &fix);
+        } else if !OWASP_FLOOR.iter().any(|(m, t)| memory >= *m && passes >= *t) {
+            let fix = "use 19456 KiB and 2 passes, or more";
+            let key = if self.is_there("password.memory_kib") {
+                "password.memory_kib"
+            } else {
+                "password.iterations"
+            };
+            self.unfit(key, "a hash costs less than OWASP's floor", fix);
+        }
+    }
+
+    /// What is given and changes nothing.
+    fn without_effect(&mut self) {
+        if self.is_there("tokens.secret")
+            && self.values.word("tokens.algorithm").is_some_and(|word| word != "HS256")
+        {
+            self.warning("tokens.secret", "has no effect without HS256", "remove it");
+        }
+        if self.values.list("registration.domains").is_some_and(|list| !list.is_empty())
+            && !self.is("registration.mode", "domains")
+        {
+            let fix = "set `registration.mode` to domains, or remove it";
+            self.warning("registration.domains", "has no effect in this mode", fix);
+        }
+        if self.is("captcha.provider", "altcha") || self.is("captcha.provider", "none") {
+            for key in ["captcha.secret", "captcha.site_key", "captcha.verify_url"] {
+                if self.is_there(key) {
+                    self.warning(key, "has no effect without a vendor", "remove it");
+                }
+            }
+            if self.is("captcha.fallback", "altcha") {
+                self.warning("captcha.fallback", "has no effect without a vendor", "remove it");
+            }
+        }
+    }
+
+    fn production(&mut self) {
+        let public_url = self.values.text("public_url").and_then(Url::parse);
+        if public_url.is_some_and(|url| url.scheme == "http" && !url.is_loopback()) {
+            let fix = "use https, with a certificate here or at a proxy";
+            self.unfit("public_url", "is plain http and not this machine", fix);
+        }
+        if !self.is_there("mail.smtp_url") && self.is("profile", "production") {
+            let fix = "give smtp://… or smtps://…";
+            self.problem("mail.smtp_url", "missing: production has no built-in mailbox", fix);
+        }
+        let smtp = self.values.text("mail.smtp_url").and_then(Url::parse);
+        if smtp.is_some_and(|url| url.scheme == "smtp" && url.query.is_none() && !url.is_loopback())
+        {
+            let fix = "append ?tls=required, or use smtps://";
+            self.warning("mail.smtp_url", "sends mail and password in the clear", fix);
+        }
+        if self.values.on("rate_limit.enabled") == Some(false) && self.is("profile", "production") {
+            self.warning("rate_limit.enabled", "nothing slows a guesser", "set it to true");
+        }
+    }
+}
+
+/// A key of one repeated byte, of counted bytes, or the one in our own documentation.
+fn is_example_key(bytes: &[u8; 32]) -> bool {
+    let steps = |step: u8| bytes.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(step));
+    let is_ours = Kind::Key.read(EXAMPLE_KEY) == Ok(Value::Key(*bytes));
+    steps(0) || steps(1) || is_ours || bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
+}
+
+/// A secret with an example's words in it, or of fewer than eight different bytes.
+fn is_example_secret(secret: &str) -> bool {
+    let lower = secret.to_ascii_lowercase();
+    let different: std::collections::BTreeSet<u8> = secret.bytes().collect();
+    EXAMPLE_WORDS.iter().any(|word| lower.contains(word)) || different.len() < 8
+}

@@ -1,0 +1,53 @@
+//! Defaults that other settings or the machine decide.
+
+use std::time::Duration;
+
+use super::kind::Value;
+use super::layers::Values;
+use super::load::Machine;
+use super::url::Url;
+
+/// Fills in what nobody gave. A default is left out where what it derives from was refused.
+pub fn derive(values: &mut Values, machine: Machine) {
+    if let Some(Value::Address(listen)) = values.get("http.listen").cloned() {
+        let scheme = if values.is_given("http.tls.cert") { "https" } else { "http" };
+        values.derive("public_url", Value::Text(format!("{scheme}://{listen}")));
+    }
+    if let Some(public_url) = values.text("public_url").map(str::to_owned) {
+        let from = format!("latchkey <no-reply@{}>", mail_host(&public_url));
+        values.derive("mail.from", Value::Text(from));
+        values.derive("tokens.issuer", Value::Text(public_url));
+    }
+    if let Some(data_dir) = values.text("data_dir") {
+        let url = format!("sqlite://{}/latchkey.db", data_dir.trim_end_matches('/'));
+        values.derive("database.url", Value::Text(url));
+    }
+    if let Some(url) = values.text("database.url") {
+        let embedded = url.starts_with("sqlite:");
+        values.derive("database.auto_migrate", Value::Bool(embedded));
+    }
+    let workers = u64::try_from(machine.cores).unwrap_or(1).clamp(1, 1_024);
+    values.derive("password.workers", Value::Integer(workers));
+    let format = if machine.log_on_terminal { "pretty" } else { "json" };
+    values.derive("log.format", Value::Word(format));
+    // Whoever shortens the whole lifetime need not say the idle one again.
+    if let (Some(idle), Some(absolute)) = (ttl(values, "idle"), ttl(values, "absolute"))
+        && !values.is_given("sessions.idle_ttl")
+        && idle > absolute
+    {
+        values.limit("sessions.idle_ttl", Value::Duration(absolute));
+    }
+}
+
+fn ttl(values: &Values, which: &str) -> Option<Duration> {
+    values.duration(&format!("sessions.{which}_ttl"))
+}
+
+/// The host for a sender: a name with a dot, else this machine.
+fn mail_host(public_url: &str) -> &str {
+    Url::parse(public_url)
+        .map(|url| url.host)
+        .filter(|host| host.contains('.') && !host.contains(['_', ',']))
+        .filter(|host| host.parse::<std::net::IpAddr>().is_err())
+        .unwrap_or("localhost")
+}

@@ -1,0 +1,105 @@
+//! Configuration files: TOML for people, JSON for machines, told apart by their extension.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::catalogue;
+use super::json;
+use super::problems::Problem;
+use super::source::{Given, Raw, Source};
+
+/// A configuration file, read or not.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    /// As the operator named it.
+    pub path: PathBuf,
+    /// Its text, or why it cannot be read.
+    pub text: Result<String, String>,
+}
+
+impl ConfigFile {
+    /// Reads a file; a failure is told by [`super::load`], with everything else.
+    pub fn read(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        Self { path: path.to_owned(), text }
+    }
+
+    /// What the file gives, in its order as far as the format keeps one; and what is wrong with it.
+    pub(super) fn given(&self, problems: &mut Vec<Problem>) -> Vec<Given> {
+        let name = self.path.display().to_string();
+        let text = match &self.text {
+            Ok(text) => text,
+            Err(error) => {
+                problems.push(Problem::new(name, "cannot be read", error.clone()));
+                return Vec::new();
+            }
+        };
+        let mut given = Vec::new();
+        let mut add = |key: String, raw: Raw, at: usize| {
+            let source = Source::File(self.path.clone(), line_at(text, at));
+            given.push(Given { key, raw, source });
+        };
+        if self.path.extension().is_some_and(|extension| extension == "json") {
+            if let Err(error) = json::leaves(text, &mut add) {
+                problems.push(Problem::new(name, "is not a JSON object", error));
+            }
+            return given;
+        }
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            let line = error.span().map_or(1, |span| line_at(text, span.start));
+            problems.push(Problem::new(
+                format!("{name}:{line}"),
+                "is not TOML",
+                error.message().to_owned(),
+            ));
+        }
+        if errors.is_empty() {
+            table_leaves("", table.get_ref(), &mut add);
+        }
+        given.sort_by_key(|given| match given.source {
+            Source::File(_, line) => line,
+            _ => 0,
+        });
+        given
+    }
+}
+
+/// The line of a byte, from 1.
+fn line_at(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// A key below `prefix`.
+pub(super) fn join(prefix: &str, key: &str) -> String {
+    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+}
+
+fn table_leaves(prefix: &str, table: &DeTable<'_>, add: &mut impl FnMut(String, Raw, usize)) {
+    for (name, value) in table {
+        let key = join(prefix, name.get_ref());
+        match value.get_ref() {
+            // An empty section is no mistake; an unknown one is told by its keys.
+            DeValue::Table(inner) if catalogue::find(&key).is_none() => {
+                table_leaves(&key, inner, add);
+            }
+            value => add(key, raw(value), name.span().start),
+        }
+    }
+}
+
+fn raw(value: &DeValue<'_>) -> Raw {
+    match value {
+        DeValue::String(text) => Raw::Text(text.to_string()),
+        DeValue::Integer(number) => match i128::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => Raw::Integer(number.to_string()),
+            Err(_) => Raw::Integer(number.as_str().to_owned()),
+        },
+        DeValue::Float(_) => Raw::Other("a fraction"),
+        DeValue::Boolean(on) => Raw::Bool(*on),
+        DeValue::Datetime(_) => Raw::Other("a date"),
+        DeValue::Array(items) => Raw::List(items.iter().map(|item| raw(item.get_ref())).collect()),
+        DeValue::Table(_) => Raw::Other("a table"),
+    }
+}

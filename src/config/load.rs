@@ -1,0 +1,122 @@
+//! From sources to a checked [`Config`]: a pure function but for the files that values name.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Config;
+use super::assemble::assemble;
+use super::catalogue::SETTINGS;
+use super::check::check;
+use super::derive::derive;
+use super::environment;
+use super::file::ConfigFile;
+use super::layers::lay;
+use super::problems::{Problem, Problems};
+use super::show::{Shown, show};
+use super::source::{Given, Raw, Source};
+
+/// The file that is read where `--config` names none and it exists.
+pub const DEFAULT_FILE: &str = "latchkey.toml";
+
+/// What the machine decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// How many threads run at once.
+    pub cores: usize,
+    /// Whether a person reads the log.
+    pub log_on_terminal: bool,
+}
+
+/// Everything a configuration is made from.
+#[derive(Clone, Debug)]
+pub struct Inputs<'a> {
+    /// Files, the later ones on top.
+    pub files: Vec<ConfigFile>,
+    /// Variables; only `LATCHKEY_…` is looked at.
+    pub environment: &'a BTreeMap<String, String>,
+    /// `key=value` from the command line.
+    pub flags: &'a [String],
+    /// What the machine decides.
+    pub machine: Machine,
+}
+
+/// A configuration that holds.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<Problem>,
+    /// Every setting with its value, secrets blanked, and where it comes from; in the catalogue's order.
+    pub sources: Vec<Shown>,
+}
+
+/// The files that `--config` names, or `latchkey.toml` where it stands in the working directory.
+pub fn files(named: &[std::path::PathBuf]) -> Vec<ConfigFile> {
+    let default = Path::new(DEFAULT_FILE);
+    if named.is_empty() && default.exists() {
+        return vec![ConfigFile::read(default)];
+    }
+    named.iter().map(|path| ConfigFile::read(path)).collect()
+}
+
+/// Loads and checks a configuration.
+///
+/// The error holds every problem that can be told at once.
+pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
+    let mut problems = Vec::new();
+    let mut layers: Vec<Vec<Given>> =
+        inputs.files.iter().map(|file| file.given(&mut problems)).collect();
+    layers.push(environment::given(inputs.environment));
+    layers.push(flags(inputs.flags, &mut problems));
+    let mut values = lay(layers, &mut problems);
+    derive(&mut values, inputs.machine);
+    let mut warnings = Vec::new();
+    check(&values, &mut problems, &mut warnings);
+    match assemble(&values) {
+        Some(config) if problems.is_empty() => {
+            let sources = SETTINGS.iter().map(|setting| show(setting, &values)).collect();
+            Ok(Loaded { config, warnings, sources })
+        }
+        Some(_) => Err(Problems(problems)),
+        None => {
+            if problems.is_empty() {
+                problems.push(Problem::new(
+                    "configuration",
+                    "is incomplete",
+                    "report this as a bug",
+                ));
+            }
+            Err(Problems(problems))
+        }
+    }
+}
+
+/// `key=value`; secrets are refused, since every process can read a command line.
+fn flags(flags: &[String], problems: &mut Vec<Problem>) -> Vec<Given> {
+    let mut given = Vec::new();
+    for flag in flags {
+        let Some((key, value)) = flag.split_once('=') else {
+            problems.push(Problem::new(
+                "--set",
+                "is not key=value",
+                "write it as --set http.listen=127.0.0.1:8080",
+            ));
+            continue;
+        };
+        if super::catalogue::find(key).is_some_and(|setting| setting.kind.is_secret()) {
+            problems.push(Problem::new(
+                key,
+                "a secret does not belong on a command line",
+                format!("use a variable, or --set {key}_file=PATH"),
+            ));
+            continue;
+        }
+        given.push(Given {
+            key: key.to_owned(),
+            raw: Raw::Plain(value.to_owned()),
+            source: Source::Flag,
+        });
+    }
+    given
+}

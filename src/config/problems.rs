@@ -1,0 +1,73 @@
+//! What is wrong with a configuration, all of it at once, in columns for people.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// One thing that is wrong, or worth a warning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The setting, the variable or the file.
+    pub key: String,
+    /// What is wrong, and where: "unknown key in latchkey.toml:14". Never a secret's value.
+    pub what: String,
+    /// What to do.
+    pub fix: String,
+}
+
+impl Problem {
+    /// A problem in three parts.
+    pub fn new(key: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { key: key.into(), what: what.into(), fix: fix.into() }
+    }
+}
+
+/// At least one problem. Displays as a headline and one aligned line a problem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let noun = if self.0.len() == 1 { "problem" } else { "problems" };
+        writeln!(f, "error: {} {noun} in the configuration", self.0.len())?;
+        f.write_str(&table(&self.0))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Problems or warnings in three columns, indented by two, one a line.
+pub fn table(problems: &[Problem]) -> String {
+    let width = |column: fn(&Problem) -> &str| {
+        problems.iter().map(|problem| column(problem).chars().count()).max().unwrap_or(0)
+    };
+    let (keys, whats) = (width(|problem| &problem.key), width(|problem| &problem.what));
+    let line = |problem: &Problem| {
+        format!("  {:keys$}  {:whats$}  {}\n", problem.key, problem.what, problem.fix)
+    };
+    problems.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_stand_in_columns() {
+        let problems = Problems(vec![
+            Problem::new(
+                "tokens.acces_ttl",
+                "unknown key in latchkey.toml:14",
+                "did you mean `tokens.vault_ttl`?",
+            ),
+            Problem::new("database.url", "given both in the environment and as a file", "keep one"),
+        ]);
+        assert_eq!(
+            problems.to_string(),
+            "error: 2 problems in the configuration\n\
+            \x20 tokens.acces_ttl  unknown key in latchkey.toml:14              did you mean `tokens.vault_ttl`?\n\
+            \x20 database.url      given both in the environment and as a file  keep one\n"
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! A setting's value as people and machines may see it.
+
+use super::catalogue::Setting;
+use super::kind::{Kind, Value};
+use super::layers::Values;
+use super::source::Source;
+use super::text::show_duration;
+use super::url::redacted;
+
+/// What stands for a secret.
+pub const BLANK: &str = "***";
+
+/// One setting with its value, secrets blanked, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The setting's name.
+    pub key: &'static str,
+    /// The value in the shape that a file has; null where there is none.
+    pub value: serde_json::Value,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+/// Shows one setting.
+pub fn show(setting: &Setting, values: &Values) -> Shown {
+    let value = values.get(setting.key).map_or(serde_json::Value::Null, |value| {
+        match (setting.kind, value) {
+            (Kind::SecretUrl(_), Value::Text(text)) => redacted(text).into(),
+            (kind, Value::List(items)) if kind.is_secret() => vec![BLANK; items.len()].into(),
+            (kind, _) if kind.is_secret() => BLANK.into(),
+            (_, value) => json(value),
+        }
+    });
+    Shown { key: setting.key, value, source: values.source(setting.key) }
+}
+
+/// A value in the shape that a file has.
+pub fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Address(address) => address.to_string().into(),
+        Value::Text(text) => text.clone().into(),
+        Value::Word(word) => (*word).into(),
+        Value::Duration(duration) => {
+            show_duration(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)).into()
+        }
+        Value::Bool(on) => (*on).into(),
+        Value::Integer(number) => (*number).into(),
+        Value::List(items) => items.clone().into(),
+        Value::Key(_) => BLANK.into(),
+    }
+}

@@ -1,0 +1,200 @@
+//! Defaults that derive, rules between settings, what production refuses.
+
+use std::time::Duration;
+
+use super::{Given, KEY, SECRET, keys, toml, variable};
+use crate::config::{RegistrationMode, catalogue};
+
+fn production(text: &str) -> Given {
+    toml(&format!("profile = 'production'\nmail.smtp_url = 'smtps://mail.example.com'\n{text}"))
+}
+
+#[test]
+fn defaults_follow_what_was_given() {
+    let loaded = toml(
+        "public_url = 'https://auth.example.com/'\ndata_dir = '/var/lib/latchkey/'\n\
+         http.tls.cert = 'a'\nhttp.tls.key = 'b'",
+    )
+    .loaded();
+    assert_eq!(loaded.config.public_url, "https://auth.example.com");
+    assert_eq!(loaded.config.tokens.issuer, "https://auth.example.com");
+    assert_eq!(loaded.config.mail.from, "latchkey <no-reply@auth.example.com>");
+    assert_eq!(loaded.config.database.url.expose(), "sqlite:///var/lib/latchkey/latchkey.db");
+    assert!(loaded.config.http.tls.is_some());
+
+    let tls = toml("http.tls.cert = 'a'\nhttp.tls.key = 'b'\nhttp.listen = '[::1]:0'").loaded();
+    assert_eq!(tls.config.public_url, "https://[::1]:0");
+    assert_eq!(tls.config.mail.from, "latchkey <no-reply@localhost>");
+
+    let postgres = variable("LATCHKEY_DATABASE__URL", "postgresql://db/latchkey")
+        .variable("LATCHKEY_SECRETS__MASTER_KEY", KEY)
+        .loaded();
+    assert!(!postgres.config.database.auto_migrate && !postgres.config.is_embedded());
+
+    let short = toml("sessions.absolute_ttl = '1h'").loaded().config.sessions;
+    assert_eq!(short.idle_ttl, Duration::from_hours(1));
+}
+
+#[test]
+fn postgresql_needs_a_master_key_of_32_bytes() {
+    let given = || variable("LATCHKEY_DATABASE__URL", "postgres://db/latchkey");
+    assert_eq!(keys(&given().problems()), ["secrets.master_key"]);
+    for key in [KEY, KEY.trim_end_matches('='), "_-_-EjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA"] {
+        assert!(given().variable("LATCHKEY_SECRETS__MASTER_KEY", key).load().is_ok(), "{key}");
+    }
+    for key in ["AAAA", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJCr", "not base64!"] {
+        let problems = given().variable("LATCHKEY_SECRETS__MASTER_KEY", key).problems();
+        assert_eq!(keys(&problems), ["secrets.master_key"], "{key}");
+        assert!(problems[0].what.contains("32 bytes"), "{problems:?}");
+    }
+}
+
+#[test]
+fn hs256_needs_a_long_secret_and_a_word_of_consent() {
+    let hs256 = || variable("LATCHKEY_TOKENS__ALGORITHM", "HS256");
+    assert_eq!(keys(&hs256().problems()), ["tokens.secret", "tokens.algorithm"]);
+    let allowed = || hs256().variable("LATCHKEY_TOKENS__ALLOW_SHARED_SECRET", "true");
+    let short = allowed().variable("LATCHKEY_TOKENS__SECRET", "kJ8s0bQ2mZr7Tt4cXv9LwYp1Ne6Ua3G");
+    assert!(short.problems()[0].what.contains("shorter than 32 bytes"));
+    assert_eq!(allowed().variable("LATCHKEY_TOKENS__SECRET", SECRET).loaded().warnings, []);
+    let idle = variable("LATCHKEY_TOKENS__SECRET", SECRET).loaded();
+    assert_eq!(keys(&idle.warnings), ["tokens.secret"]);
+}
+
+#[test]
+fn production_refuses_what_development_warns_of() {
+    let cheap = "password.memory_kib = 19455";
+    let http = "public_url = 'http://auth.example.com'";
+    let key = format!("secrets.master_key = '{}'", catalogue::EXAMPLE_KEY);
+    let secret = "tokens = { algorithm = 'HS256', allow_shared_secret = true, secret = 'your-256-bit-secret-your-256-bit-secret' }";
+    for (text, name) in [
+        (cheap, "password.memory_kib"),
+        (http, "public_url"),
+        ("http.listen = '0.0.0.0:8080'", "public_url"),
+        (&key, "secrets.master_key"),
+        (secret, "tokens.secret"),
+    ] {
+        assert_eq!(keys(&production(text).problems()), [name], "{text}");
+        assert_eq!(keys(&toml(text).loaded().warnings), [name], "{text}");
+    }
+    let tested = production("captcha.secret = '1x0000000000000000000000000000000AA'").problems();
+    assert_eq!(keys(&tested), ["captcha.secret"]);
+    assert_eq!(production("").loaded().warnings, []);
+    let mailbox = toml("profile = 'production'").problems();
+    assert_eq!(keys(&mailbox), ["mail.smtp_url"]);
+}
+
+#[test]
+fn owasps_floor_is_a_choice_of_five() {
+    for (memory, passes, warnings) in [
+        (47_104, 1, 0),
+        (47_103, 1, 1),
+        (19_456, 2, 0),
+        (12_288, 3, 0),
+        (9_216, 4, 0),
+        (7_168, 5, 0),
+        (7_167, 500, 1),
+        (4_194_304, 1, 0),
+    ] {
+        let text = format!("password.memory_kib = {memory}\npassword.iterations = {passes}");
+        assert_eq!(toml(&text).loaded().warnings.len(), warnings, "{text}");
+    }
+    let lanes = toml("password.memory_kib = 31\npassword.parallelism = 4").problems();
+    assert_eq!(lanes[0].fix, "at least 32");
+    assert_eq!(toml("password.memory_kib = 4194305").problems().len(), 1);
+}
+
+#[test]
+fn what_this_version_cannot_do_is_refused() {
+    for (text, key) in [
+        ("captcha.provider = 'turnstile'", "captcha.provider"),
+        ("captcha.provider = 'hcaptcha'", "captcha.provider"),
+        ("captcha.provider = 'recaptcha'", "captcha.provider"),
+        ("password.engine = 'simd'", "password.engine"),
+        ("password.pepper = 'x'", "password.pepper"),
+        ("password.breach_url = 'https://a.example/'", "password.breach_url"),
+        ("introspection.clients = ['a:b']", "introspection.clients"),
+    ] {
+        let problems = toml(text).problems();
+        assert_eq!(keys(&problems), [key]);
+        assert_eq!(problems[0].what, "not available in this version in latchkey.toml:1");
+    }
+    assert!(toml("introspection.clients = []").load().is_ok());
+    let invite = toml("registration.mode = 'invite'").loaded();
+    assert_eq!(invite.config.registration.mode, RegistrationMode::Invite);
+}
+
+#[test]
+fn settings_that_need_each_other_say_so() {
+    for (text, key) in [
+        ("http.tls.cert = 'a'", "http.tls.cert"),
+        ("http.tls.key = 'a'", "http.tls.key"),
+        ("admin.listen = '127.0.0.1:8080'", "admin.listen"),
+        ("registration.mode = 'domains'", "registration.domains"),
+        (
+            "captcha.provider = 'none'\nregistration.expose_existence = 'captcha'",
+            "registration.expose_existence",
+        ),
+        ("sessions.idle_ttl = '31d'", "sessions.idle_ttl"),
+        ("data_dir = 'a?b'", "data_dir"),
+        ("tokens.user_ttl = '25h'", "tokens.user_ttl"),
+        ("tokens.vault_ttl = '61m'", "tokens.vault_ttl"),
+        ("tokens.vault_ttl = '999ms'", "tokens.vault_ttl"),
+    ] {
+        assert_eq!(keys(&toml(text).problems()), [key], "{text}");
+    }
+    let domains =
+        toml("registration = { mode = 'domains', domains = ['Bücher.example'] }").loaded();
+    assert_eq!(domains.config.registration.domains, ["xn--bcher-kva.example"]);
+}
+
+#[test]
+fn what_changes_nothing_is_a_warning() {
+    for (text, key) in [
+        ("registration.domains = ['a.example']", "registration.domains"),
+        ("captcha.secret = 'x'", "captcha.secret"),
+        ("captcha.fallback = 'altcha'", "captcha.fallback"),
+        ("mail.smtp_url = 'smtp://mail.example.com'", "mail.smtp_url"),
+        ("verification.ttl = '5d'", "registration.unverified_ttl"),
+    ] {
+        assert_eq!(keys(&toml(text).loaded().warnings), [key], "{text}");
+    }
+}
+
+#[test]
+fn a_public_url_is_scheme_and_host() {
+    for good in ["https://a.example", "http://localhost:8080/", "https://[2001:db8::1]:8443"] {
+        assert!(toml(&format!("public_url = '{good}'")).load().is_ok(), "{good}");
+    }
+    for wrong in [
+        "auth.example.com",
+        "ftp://a.example",
+        "https://",
+        "https://a.example/auth",
+        "https://a.example//",
+        "https://a.example?x",
+        "https://a.example#x",
+        "https://u@a.example",
+        "https://a.example:99999",
+    ] {
+        assert_eq!(
+            keys(&toml(&format!("public_url = '{wrong}'")).problems()),
+            ["public_url"],
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn urls_have_the_schemes_that_are_known() {
+    for (key, good, wrong) in [
+        ("DATABASE__URL", "sqlite://x.db", "mysql://db/x"),
+        ("REDIS__URL", "redis+cluster://a:1,b:2", "valkey://a"),
+        ("REDIS__URL", "rediss://:p@a:1/0", "redis://"),
+        ("MAIL__SMTP_URL", "smtp://u:p@a:25?tls=required", "mail.example.com:25"),
+    ] {
+        let name = format!("LATCHKEY_{key}");
+        assert!(variable(&name, good).load().is_ok(), "{good}");
+        assert_eq!(variable(&name, wrong).problems().len(), 1, "{wrong}");
+    }
+}

@@ -1,0 +1,239 @@
+//! Files, variables, flags, values out of files; who wins, and what is told.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use super::{Given, KEY, SECRET, keys, toml, variable};
+use crate::config::{LogFormat, Profile, Source, VaultAlgorithm};
+
+/// A file with this text and mode; gone when dropped.
+fn value_file(text: &str, mode: u32) -> (tempfile::NamedTempFile, String) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    (file, path)
+}
+
+#[test]
+fn nothing_given_is_a_configuration_for_one_machine() {
+    let loaded = Given::default().loaded();
+    let config = loaded.config;
+    assert_eq!(config.profile, Profile::Development);
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.admin_listen.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.public_url, "http://127.0.0.1:8080");
+    assert_eq!(config.tokens.issuer, config.public_url);
+    assert_eq!(config.database.url.expose(), "sqlite://./data/latchkey.db");
+    assert!(config.database.auto_migrate && config.is_embedded());
+    assert_eq!(config.mail.from, "latchkey <no-reply@localhost>");
+    assert_eq!(config.tokens.algorithm, VaultAlgorithm::Es256);
+    assert_eq!(config.tokens.user_ttl, Duration::from_mins(15));
+    assert_eq!(config.sessions.absolute_ttl, Duration::from_hours(720));
+    assert_eq!(config.audit_retention, Duration::from_hours(9_600));
+    assert_eq!(config.password.workers, 3);
+    assert_eq!(config.captcha.on, [crate::config::CaptchaPoint::Resend]);
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert!(config.master_key.is_none());
+    assert_eq!(loaded.warnings, []);
+    assert!(loaded.sources.iter().all(|shown| shown.source == Source::Default));
+}
+
+#[test]
+fn flags_win_over_variables_over_later_files_over_earlier_ones() {
+    let given = toml("http.max_in_flight = 1\nhttp.max_connections = 1\ntokens.audience = 'a'")
+        .file("b.json", "{\"http\": {\"max_in_flight\": 2,\n\"max_connections\": 2}}");
+    let loaded = given
+        .variable("LATCHKEY_HTTP__MAX_IN_FLIGHT", "3")
+        .flag("http.max_in_flight=4")
+        .flag("log.filter=debug")
+        .loaded();
+    assert_eq!(loaded.config.http.max_in_flight, 4);
+    assert_eq!(loaded.config.http.max_connections, 2);
+    let source = |key: &str| {
+        loaded.sources.iter().find(|shown| shown.key == key).unwrap().source.to_string()
+    };
+    assert_eq!(source("http.max_in_flight"), "--set");
+    assert_eq!(source("http.max_connections"), "b.json:2");
+    assert_eq!(source("tokens.audience"), "latchkey.toml:3");
+    assert_eq!(source("http.listen"), "default");
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_place_and_a_fix() {
+    let given = toml(
+        "profle = 'production'\n\n[tokens]\nacces_ttl = '15m'\nuser_ttl = 15\n\n[http]\nlisten = 'localhost:8080'\n",
+    );
+    let problems = given
+        .variable("LATCHKEY_HTTP_LISTEN", "x")
+        .variable("LATCHKEY_PASSWORD__ITERATIONS", "0")
+        .flag("nonsense")
+        .load()
+        .unwrap_err();
+    let text = problems.to_string();
+    assert!(text.starts_with("error: 7 problems in the configuration\n"), "{text}");
+    for line in [
+        "profle unknown key in latchkey.toml:1 did you mean `profile`?",
+        "tokens.acces_ttl unknown key in latchkey.toml:4 did you mean `tokens.",
+        "tokens.user_ttl is an integer in latchkey.toml:5 write it as a number and a unit: \"15m\"",
+        "http.listen `localhost:8080` is not an IP address and a port in latchkey.toml:8 write it as 127.0.0.1:8080",
+        "LATCHKEY_HTTP_LISTEN unknown variable did you mean `LATCHKEY_HTTP__LISTEN`?",
+        "password.iterations `0` is out of range in LATCHKEY_PASSWORD__ITERATIONS an integer from 1",
+        "--set is not key=value",
+    ] {
+        let squeezed =
+            text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        assert!(squeezed.into_iter().any(|told| told.starts_with(line)), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn an_unknown_key_without_a_likeness_says_where_all_are() {
+    let problems = toml("zzz = 1\n[http]\n[database.pool]\nsize = 3").problems();
+    assert_eq!(keys(&problems), ["zzz", "database.pool.size"]);
+    assert!(problems[0].fix.contains("config init"));
+    assert!(toml("http = 5").problems()[0].fix.contains("`http` is a section"));
+}
+
+#[test]
+fn kubernetes_own_variables_are_ignored() {
+    let given = Given::default()
+        .variable("LATCHKEY_SERVICE_HOST", "10.0.0.1")
+        .variable("LATCHKEY_SERVICE_PORT_HTTP", "80")
+        .variable("LATCHKEY_PORT", "tcp://10.0.0.1:80")
+        .variable("LATCHKEY_PORT_80_TCP_ADDR", "10.0.0.1")
+        .variable("PATH", "/bin");
+    assert_eq!(given.loaded().warnings, []);
+}
+
+#[test]
+fn lists_come_by_commas_from_variables_and_as_lists_from_files() {
+    let loaded = variable("LATCHKEY_HTTP__TRUSTED_PROXIES", "10.0.0.0/8, fd00::/8,192.0.2.1")
+        .variable("LATCHKEY_CAPTCHA__ON", "")
+        .file("a.toml", "http.cors_origins = ['https://app.example.com/']\ncaptcha.on = ['forgot']")
+        .loaded();
+    let proxies: Vec<_> =
+        loaded.config.http.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "fd00::/8", "192.0.2.1/32"]);
+    assert_eq!(loaded.config.http.cors_origins, ["https://app.example.com"]);
+    assert_eq!(loaded.config.captcha.on, []);
+    assert_eq!(toml("captcha.on = 'resend'").problems()[0].what, "is a text in latchkey.toml:1");
+    assert_eq!(toml("captcha.on = [1]").problems().len(), 1);
+    assert_eq!(variable("LATCHKEY_CAPTCHA__ON", "resend,login").problems().len(), 1);
+}
+
+#[test]
+fn a_value_may_come_from_a_file_without_its_trailing_newline() {
+    let (_file, path) = value_file(&format!("{KEY}\n"), 0o600);
+    let (_other, listen) = value_file("127.0.0.1:1\r\n", 0o644);
+    let loaded = variable("LATCHKEY_SECRETS__MASTER_KEY_FILE", &path)
+        .file("a.json", &format!("{{\"http\":{{\"listen_file\":{listen:?}}}}}"))
+        .loaded();
+    assert!(loaded.config.master_key.is_some());
+    assert_eq!(loaded.config.http.listen.port(), 1);
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn a_value_given_both_ways_is_an_error() {
+    let (_file, path) = value_file(SECRET, 0o600);
+    let problems = variable("LATCHKEY_TOKENS__SECRET_FILE", &path)
+        .variable("LATCHKEY_TOKENS__SECRET", SECRET)
+        .problems();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].key, "tokens.secret");
+    assert_eq!(problems[0].what, "given both in the environment and as a file");
+    assert_eq!(problems[0].fix, "keep one");
+    let problems = toml(&format!("[mail]\nfrom = 'a@b'\nfrom_file = '{path}'")).problems();
+    assert_eq!(problems[0].what, "given both as a value and as a file in latchkey.toml:3");
+    let twice =
+        Given::default().file("a.json", r#"{"profile":"production","profile":"development"}"#);
+    assert_eq!(twice.problems()[0].what, "given twice in a.json:1");
+}
+
+#[test]
+fn a_value_file_that_is_missing_or_empty_is_an_error() {
+    let problems = variable("LATCHKEY_TOKENS__SECRET_FILE", "/nonexistent/secret").problems();
+    assert!(problems[0].what.contains("`/nonexistent/secret`, which cannot be read"));
+    assert_eq!(problems[0].key, "tokens.secret_file");
+    let (_file, path) = value_file("\n", 0o600);
+    let problems = variable("LATCHKEY_REDIS__URL_FILE", &path).problems();
+    assert!(problems[0].what.contains("which is empty"));
+    assert!(variable("LATCHKEY_REDIS__URL", "").problems()[0].what.starts_with("is empty"));
+}
+
+#[test]
+fn a_secret_that_everybody_can_read_is_an_error_in_production_and_else_a_warning() {
+    let (_file, path) = value_file(KEY, 0o644);
+    let given = || variable("LATCHKEY_SECRETS__MASTER_KEY_FILE", &path);
+    assert_eq!(keys(&given().loaded().warnings), ["secrets.master_key_file"]);
+    let problems = given()
+        .variable("LATCHKEY_PROFILE", "production")
+        .variable("LATCHKEY_MAIL__SMTP_URL", "smtps://mail.example.com")
+        .problems();
+    assert_eq!(keys(&problems), ["secrets.master_key_file"]);
+    assert!(problems[0].fix.starts_with("chmod o-r"));
+}
+
+#[test]
+fn secrets_are_blank_in_what_is_shown_and_absent_from_problems() {
+    let loaded = variable("LATCHKEY_SECRETS__MASTER_KEY", KEY)
+        .variable("LATCHKEY_DATABASE__URL", "postgres://u:hunter2@db/x?password=hunter3")
+        .variable("LATCHKEY_CAPTCHA__SECRET", "hunter4")
+        .loaded();
+    let shown = format!("{:?}", loaded.sources);
+    for secret in [KEY, "hunter"] {
+        assert!(!shown.contains(secret), "{shown}");
+        assert!(!format!("{:?}", loaded.config).contains(secret));
+    }
+    assert!(shown.contains("postgres://***@db/x"));
+    let problems = Given::default()
+        .variable("LATCHKEY_SECRETS__MASTER_KEY", "hunter2")
+        .variable("LATCHKEY_DATABASE__URL", "hunter2")
+        .variable("LATCHKEY_REDIS__URL", "http://hunter2")
+        .variable("LATCHKEY_TOKENS__SECRET", "hunter2")
+        .variable("LATCHKEY_INTROSPECTION__CLIENTS", "hunter2")
+        .flag("mail.smtp_url=smtp://hunter2")
+        .load()
+        .unwrap_err();
+    assert_eq!(problems.0.len(), 6, "{problems}");
+    assert!(!problems.to_string().contains("hunter2"), "{problems}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_parsed_is_named_with_its_line() {
+    let problems = toml("[http\nlisten = 1\n").problems();
+    assert!(problems[0].key.starts_with("latchkey.toml:1"), "{problems:?}");
+    let problems = Given::default().file("a.json", "{\n \"http\": {,}}").problems();
+    assert!(problems[0].fix.contains("line 2"), "{problems:?}");
+    let missing = super::ConfigFile::read(std::path::Path::new("/nonexistent/a.toml"));
+    let given = Given { files: vec![missing], ..Given::default() };
+    assert_eq!(given.problems()[0].what, "cannot be read");
+}
+
+#[test]
+fn values_in_files_have_their_own_shapes() {
+    for text in [
+        "http.max_in_flight = '5'",
+        "http.max_in_flight = 5.0",
+        "http.max_in_flight = -5",
+        "rate_limit.enabled = 'true'",
+        "profile = true",
+        "http.listen = 8080",
+        "public_url = { a = 1 }",
+        "tokens.secret_file = 5",
+        "log.filter = 'a=b=c=d'",
+        "mail.from = 'nobody'",
+    ] {
+        assert_eq!(toml(text).problems().len(), 1, "{text}");
+    }
+    assert_eq!(toml("http.max_in_flight = 0x10").loaded().config.http.max_in_flight, 16);
+}
+
+#[test]
+fn a_value_that_is_not_utf_8_is_refused() {
+    assert!(
+        variable("LATCHKEY_TOKENS__AUDIENCE", "a\u{fffd}").problems()[0].what.contains("UTF-8")
+    );
+}

@@ -1,0 +1,178 @@
+//! Readers of the smaller kinds: durations, integers, words, senders, domains.
+
+use std::time::Duration;
+
+use super::kind::Refusal;
+
+/// The units of a duration, largest first, in milliseconds.
+const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// Reads `15m`, `14d`, `500ms`; the limits are in milliseconds.
+pub fn duration(given: &str, min_ms: u64, max_ms: u64) -> Result<Duration, Refusal> {
+    let form = || {
+        Refusal::new(
+            format!("`{given}` is not a duration"),
+            "write a number and a unit, ms, s, m, h or d: 15m",
+        )
+    };
+    let at = given.find(|c: char| !c.is_ascii_digit()).ok_or_else(form)?;
+    let (number, unit) = given.split_at(at);
+    let factor =
+        UNITS.iter().find(|(name, _)| *name == unit).map(|(_, ms)| *ms).ok_or_else(form)?;
+    if number.is_empty() {
+        return Err(form());
+    }
+    let ms = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    match ms {
+        Some(ms) if (min_ms..=max_ms).contains(&ms) => Ok(Duration::from_millis(ms)),
+        _ => Err(Refusal::new(
+            format!("`{given}` is out of range"),
+            format!("from {} to {}", show_duration(min_ms), show_duration(max_ms)),
+        )),
+    }
+}
+
+/// A number of milliseconds as the shortest duration that [`duration`] reads.
+pub fn show_duration(ms: u64) -> String {
+    let (unit, factor) = match ms {
+        0 => ("s", 1_000),
+        // A day or two reads better in hours: the contract says 24h, 72h.
+        86_400_000 | 259_200_000 => ("h", 3_600_000),
+        _ => UNITS.into_iter().find(|(_, factor)| ms.is_multiple_of(*factor)).unwrap_or(("ms", 1)),
+    };
+    format!("{}{unit}", ms / factor)
+}
+
+/// Reads an integer without sign or separators.
+pub fn integer(given: &str, min: u64, max: u64) -> Result<u64, Refusal> {
+    let fix = || format!("an integer from {min} to {max}");
+    if given.is_empty() || !given.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refusal::new(format!("`{given}` is not an integer"), fix()));
+    }
+    match given.parse() {
+        Ok(number) if (min..=max).contains(&number) => Ok(number),
+        _ => Err(Refusal::new(format!("`{given}` is out of range"), fix())),
+    }
+}
+
+/// Reads one of `words`, exactly as written.
+pub fn word(given: &str, words: &[&'static str]) -> Result<&'static str, Refusal> {
+    words.iter().find(|word| **word == given).copied().ok_or_else(|| {
+        Refusal::new(format!("`{given}` is not known"), format!("one of {}", words.join(", ")))
+    })
+}
+
+/// Reads a text of one line.
+pub fn line(given: &str) -> Result<String, Refusal> {
+    if given.chars().any(char::is_control) {
+        return Err(Refusal::new("holds a control character", "write it on one line"));
+    }
+    Ok(given.to_owned())
+}
+
+/// Reads a mail domain into lower-case A-labels (RFC 5890 §2.3.2.1).
+pub fn domain(given: &str) -> Result<String, Refusal> {
+    idna::domain_to_ascii_strict(given).ok().filter(|domain| domain.contains('.')).ok_or_else(
+        || Refusal::new(format!("`{given}` is not a domain"), "write it as example.com"),
+    )
+}
+
+/// Reads a sender that RFC 5322 §3.4 takes as it stands: `address`, `Name <address>`, `"Name" <address>`.
+pub fn mailbox(given: &str) -> Result<String, Refusal> {
+    let (name, address) = match given.strip_suffix('>').and_then(|rest| rest.rsplit_once('<')) {
+        Some((name, address)) => (name.trim(), address),
+        None => ("", given),
+    };
+    if is_display_name(name) && is_address(address) {
+        return Ok(given.to_owned());
+    }
+    Err(Refusal::new(
+        format!("`{given}` is not a sender"),
+        "write it as latchkey <no-reply@example.com>",
+    ))
+}
+
+/// Nothing, words, or anything plain between quotes.
+fn is_display_name(name: &str) -> bool {
+    match name.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"').is_some_and(|inner| {
+            !inner.is_empty() && inner.chars().all(|c| !c.is_control() && c != '"' && c != '\\')
+        }),
+        None => name.chars().all(|c| c == ' ' || is_atom(c)),
+    }
+}
+
+/// A dot-atom and a domain; `localhost` will do, since the sender may be this machine.
+fn is_address(address: &str) -> bool {
+    let Some((local, domain)) = address.rsplit_once('@') else { return false };
+    local.len() <= 64
+        && local.split('.').all(|part| !part.is_empty() && part.chars().all(is_atom))
+        && local.is_ascii()
+        && idna::domain_to_ascii_strict(domain).is_ok_and(|domain| !domain.is_empty())
+}
+
+fn is_atom(c: char) -> bool {
+    c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_number_and_a_unit() {
+        let read = |given| duration(given, 0, u64::MAX).map(|d| d.as_millis());
+        assert_eq!(read("15m"), Ok(900_000));
+        assert_eq!(read("14d"), Ok(1_209_600_000));
+        assert_eq!(read("250ms"), Ok(250));
+        assert_eq!(read("0s"), Ok(0));
+        for wrong in ["", "15", "m", "1.5h", "-1s", "1h30m", "15 m", "15M", "+5s"] {
+            let refusal = read(wrong).unwrap_err();
+            assert!(refusal.fix.contains("15m"), "{wrong}: {refusal:?}");
+        }
+        assert!(read("99999999999999999999d").unwrap_err().reason.contains("out of range"));
+        assert_eq!(duration("2h", 1_000, 3_600_000).unwrap_err().fix, "from 1s to 1h");
+    }
+
+    #[test]
+    fn a_shown_duration_is_read_back() {
+        for ms in [0, 1, 999, 1_000, 90_000, 86_400_000, 259_200_000, 34_560_000_000] {
+            let shown = show_duration(ms);
+            assert_eq!(duration(&shown, 0, u64::MAX), Ok(Duration::from_millis(ms)), "{shown}");
+        }
+    }
+
+    #[test]
+    fn senders_are_addresses_with_or_without_a_name() {
+        for good in [
+            "no-reply@example.com",
+            "latchkey <no-reply@localhost>",
+            "\"Example, Inc.\" <no-reply@example.com>",
+            "Ångström AB <a.b@xn--bcher-kva.example>",
+            "<no-reply@example.com>",
+        ] {
+            assert_eq!(mailbox(good).as_deref(), Ok(good));
+        }
+        for wrong in [
+            "latchkey",
+            "Example, Inc. <no-reply@example.com>",
+            "a@b@example.com",
+            "a..b@example.com",
+            "x <a@example.com",
+            "a@example.com\r\nBcc: b@example.com",
+            "\"a\"b\" <a@example.com>",
+            "@example.com",
+            "a@",
+        ] {
+            assert!(mailbox(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn domains_become_lower_case_a_labels() {
+        assert_eq!(domain("Bücher.Example").as_deref(), Ok("xn--bcher-kva.example"));
+        assert!(domain("localhost").is_err());
+        assert!(domain("a b.example").is_err());
+    }
+}

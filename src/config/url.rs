@@ -1,0 +1,181 @@
+//! URLs (RFC 3986) as far as settings need them: taken apart, checked, and shown without their secrets.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::kind::Refusal;
+
+/// A URL's parts, as written. An authority of several hosts (`a:1,b:2`) keeps them in `host`, without a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Url<'a> {
+    /// In front of `://`.
+    pub scheme: &'a str,
+    /// `user:password`, in front of the `@`.
+    pub userinfo: Option<&'a str>,
+    /// A name or an address; IPv6 without its brackets.
+    pub host: &'a str,
+    /// Behind the host's colon.
+    pub port: Option<&'a str>,
+    /// From the first slash; empty or starting with it.
+    pub path: &'a str,
+    /// Behind `?`.
+    pub query: Option<&'a str>,
+    /// Behind `#`.
+    pub fragment: Option<&'a str>,
+}
+
+impl<'a> Url<'a> {
+    /// Takes a URL apart; `None` where there is no `://` or the authority makes no sense.
+    pub fn parse(given: &'a str) -> Option<Self> {
+        let (scheme, rest) = given.split_once("://")?;
+        let (rest, fragment) = cut(rest, '#');
+        let (rest, query) = cut(rest, '?');
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (userinfo, hosts) = match authority.rsplit_once('@') {
+            Some((userinfo, hosts)) => (Some(userinfo), hosts),
+            None => (None, authority),
+        };
+        let (host, port) = if let Some(rest) = hosts.strip_prefix('[') {
+            let (host, rest) = rest.split_once(']')?;
+            host.parse::<Ipv6Addr>().ok()?;
+            match rest.strip_prefix(':') {
+                Some(port) => (host, Some(port)),
+                None if rest.is_empty() => (host, None),
+                None => return None,
+            }
+        } else if hosts.contains(',') {
+            (hosts, None)
+        } else {
+            match hosts.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (hosts, None),
+            }
+        };
+        Some(Self { scheme, userinfo, host, port, path, query, fragment })
+    }
+
+    /// The same, for one of `schemes` and with a host (a path, for `sqlite`). The refusal does not show the URL.
+    pub fn check(given: &'a str, schemes: &[&str]) -> Result<Self, Refusal> {
+        let fix = || {
+            let forms: Vec<_> = schemes.iter().map(|scheme| format!("{scheme}://…")).collect();
+            format!("write it as {}", forms.join(" or "))
+        };
+        let no_url = || Refusal::new("is not a URL", fix());
+        if given.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(Refusal::new("holds a space or a control character", fix()));
+        }
+        let url = Self::parse(given).ok_or_else(no_url)?;
+        if !schemes.contains(&url.scheme) {
+            return Err(Refusal::new("has another scheme than is known here", fix()));
+        }
+        if url.scheme == "sqlite" {
+            let has_path = !(url.host.is_empty() && url.path.is_empty());
+            return if has_path { Ok(url) } else { Err(no_url()) };
+        }
+        let is_host = |host: &str| {
+            host.contains(':') && host.parse::<Ipv6Addr>().is_ok()
+                || !host.is_empty()
+                    && host.chars().all(|c| c.is_alphanumeric() || "-._,:".contains(c))
+        };
+        if !is_host(url.host) {
+            return Err(Refusal::new("names no host", fix()));
+        }
+        match url.port {
+            Some(port) if port.is_empty() || port.parse::<u16>().is_err() => {
+                Err(Refusal::new("has a port that is none", "a port is from 0 to 65535"))
+            }
+            _ => Ok(url),
+        }
+    }
+
+    /// Whether only this machine can be meant.
+    pub fn is_loopback(&self) -> bool {
+        self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+            || self.host.eq_ignore_ascii_case("localhost")
+            || self.host.to_ascii_lowercase().ends_with(".localhost")
+    }
+}
+
+/// A URL without the secrets that it may carry: user, password and every parameter's value.
+pub fn redacted(given: &str) -> String {
+    let Some(url) = Url::parse(given) else { return "***".to_owned() };
+    if url.path.contains('@') {
+        // A password with an unescaped slash: where it ends is anybody's guess.
+        return format!("{}://***", url.scheme);
+    }
+    let without_query = given.split(['?', '#']).next().unwrap_or_default();
+    let mut shown = match url.userinfo {
+        Some(userinfo) => without_query.replacen(&format!("{userinfo}@"), "***@", 1),
+        None => without_query.to_owned(),
+    };
+    if url.query.is_some() || url.fragment.is_some() {
+        shown.push_str("?***");
+    }
+    shown
+}
+
+fn cut(text: &str, at: char) -> (&str, Option<&str>) {
+    match text.split_once(at) {
+        Some((before, after)) => (before, Some(after)),
+        None => (text, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_falls_into_its_parts() {
+        let url = Url::parse("postgres://u:p@db.example:5432/latchkey?sslmode=require").unwrap();
+        assert_eq!((url.scheme, url.host, url.port), ("postgres", "db.example", Some("5432")));
+        assert_eq!((url.userinfo, url.path), (Some("u:p"), "/latchkey"));
+        assert_eq!(Url::parse("http://[::1]:8080").unwrap().host, "::1");
+        assert_eq!(Url::parse("http://[::1").map(|url| url.host), None);
+    }
+
+    #[test]
+    fn a_url_needs_a_known_scheme_a_host_and_a_port_that_is_one() {
+        let check = |given| Url::check(given, &["http", "https"]).map(|_| ()).is_ok();
+        assert!(check("http://localhost") && check("https://[::1]:8080") && check("http://a:1/b"));
+        for wrong in [
+            "localhost:8080",
+            "ftp://a",
+            "http://",
+            "http:///a",
+            "http://a:x",
+            "http://a:70000",
+            "http://a b",
+            "http://[x]",
+        ] {
+            assert!(!check(wrong), "{wrong}");
+        }
+        assert!(Url::check("sqlite://./data/latchkey.db", &["sqlite"]).is_ok());
+        assert!(Url::check("sqlite:///var/lib/x.db?mode=rwc", &["sqlite"]).is_ok());
+        assert!(Url::check("sqlite://", &["sqlite"]).is_err());
+        assert!(Url::check("redis+cluster://a:1,b:2", &["redis+cluster"]).is_ok());
+    }
+
+    #[test]
+    fn a_redacted_url_shows_where_and_nothing_secret() {
+        assert_eq!(redacted("postgres://u:p@db/x?password=p"), "postgres://***@db/x?***");
+        assert_eq!(redacted("redis://:p@ss@h:1"), "redis://***@h:1");
+        assert_eq!(redacted("sqlite://./data/latchkey.db"), "sqlite://./data/latchkey.db");
+        assert_eq!(redacted("redis://u:1/ss@h:1"), "redis://***");
+        assert_eq!(redacted("hunter2"), "***");
+    }
+
+    #[test]
+    fn loopback_is_an_address_or_a_name_of_this_machine() {
+        for (url, is) in [
+            ("http://127.0.0.1:8080", true),
+            ("http://127.9.9.9", true),
+            ("http://[::1]:1", true),
+            ("http://localhost", true),
+            ("http://app.localhost", true),
+            ("http://0.0.0.0:8080", false),
+            ("http://localhost.example.com", false),
+        ] {
+            assert_eq!(Url::parse(url).unwrap().is_loopback(), is, "{url}");
+        }
+    }
+}
