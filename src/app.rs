@@ -39,7 +39,7 @@ pub struct App {
     /// What a password has to be.
     pub policy: Policy,
     /// The built-in captcha; none where another provider or none is configured.
-    pub altcha: Option<Altcha>,
+    pub altcha: Option<Arc<Altcha>>,
     /// The built-in mailbox; none where there is SMTP.
     pub mailbox: Option<Arc<Mailbox>>,
     /// The present.
@@ -105,6 +105,17 @@ impl Gate {
 }
 
 impl App {
+    /// Workers that crashed since the start; for tests and `/readyz`.
+    pub fn worker_crashes(&self) -> u64 {
+        self.pools.worker_crashes()
+    }
+
+    /// Mails that are due and have not left; `u64::MAX` when nobody can tell.
+    pub async fn pending_mail(&self) -> u64 {
+        let depth = crate::mail::depth(&self.db, self.clock.now()).await;
+        depth.map_or(u64::MAX, |depth| depth.waiting)
+    }
+
     /// The check of a userToken, with what it stands on.
     pub fn check(&self) -> Check<'_> {
         Check {

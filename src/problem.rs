@@ -293,13 +293,7 @@ pub struct Problem {
 impl Problem {
     /// A problem that says no more than its code.
     pub fn new(code: Code) -> Self {
-        Self {
-            code,
-            detail: None,
-            errors: Vec::new(),
-            retry_after: None,
-            source: None,
-        }
+        Self { code, detail: None, errors: Vec::new(), retry_after: None, source: None }
     }
 
     /// Adds a sentence for the client.
@@ -327,7 +321,6 @@ impl Problem {
     pub fn validation(errors: Vec<FieldError>) -> Self {
         Self { errors, ..Self::new(Code::ValidationFailed) }
     }
-
 }
 
 impl From<Code> for Problem {

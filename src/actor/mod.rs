@@ -7,5 +7,6 @@ mod root;
 mod ticker;
 
 pub use pool::{Limits, Pool, Reply, Worker, WorkerError};
+pub use ractor::SpawnErr as SpawnError;
 pub use root::Root;
 pub use ticker::every;

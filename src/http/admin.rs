@@ -1,7 +1,7 @@
 //! The admin listener: `/livez`, `/readyz`, `/metrics`. Never on the public one.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -20,19 +20,23 @@ const PROBE_WITHIN: Duration = Duration::from_millis(500);
 /// Answers operators and their machines.
 #[derive(Debug)]
 pub struct Admin {
-    app: Arc<App>,
+    /// Empty until the daemon is started.
+    app: Arc<OnceLock<Arc<App>>>,
 }
 
 impl Admin {
     /// The listener's service.
-    pub fn new(app: Arc<App>) -> Self {
+    pub fn new(app: Arc<OnceLock<Arc<App>>>) -> Self {
         Self { app }
     }
 
     /// Ready is who is started, migrated and not stopping. A shared store's outage is `degraded` with 200, never unready:
     /// it would take every replica out at once (operations §4).
     async fn ready(&self) -> Answer {
-        let app = &self.app;
+        let Some(app) = self.app.get() else {
+            let body = json!({ "status": "starting", "dependencies": {} });
+            return answer::status_json(StatusCode::SERVICE_UNAVAILABLE, &body);
+        };
         let database = tokio::time::timeout(PROBE_WITHIN, app.db.ping());
         let store = tokio::time::timeout(PROBE_WITHIN, app.store.ping());
         let (database, store) = tokio::join!(database, store);
@@ -40,7 +44,7 @@ impl Admin {
         let store = matches!(store, Ok(Ok(())));
         let unready = if app.gate.draining.load(Ordering::SeqCst) {
             Some("draining")
-        } else if database && !self.migrated().await {
+        } else if database && !migrated(app).await {
             Some("unmigrated")
         } else {
             None
@@ -54,12 +58,12 @@ impl Admin {
         let code = if unready.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
         answer::status_json(code, &body)
     }
+}
 
-    /// Whether the schema has all that this binary knows of; in doubt it has, since the probe of the database said up.
-    async fn migrated(&self) -> bool {
-        let pending = tokio::time::timeout(PROBE_WITHIN, self.app.db.pending_migrations()).await;
-        !matches!(pending, Ok(Ok(pending)) if !pending.is_empty())
-    }
+/// Whether the schema has all that this binary knows of; in doubt it has, since the probe of the database said up.
+async fn migrated(app: &App) -> bool {
+    let pending = tokio::time::timeout(PROBE_WITHIN, app.db.pending_migrations()).await;
+    !matches!(pending, Ok(Ok(pending)) if !pending.is_empty())
 }
 
 impl Service for Admin {
@@ -70,7 +74,7 @@ impl Service for Admin {
             (&Method::GET | &Method::HEAD, "/metrics") => answer::with_type(
                 StatusCode::OK,
                 HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
-                self.app.metrics.render(),
+                self.app.get().map(|app| app.metrics.render()).unwrap_or_default(),
             ),
             (_, "/livez" | "/readyz" | "/metrics") => {
                 let body = json!({ "status": "method not allowed" });

@@ -44,6 +44,16 @@ pub fn page(status: StatusCode, html: String) -> Answer {
     answer
 }
 
+/// A page in one of its states, with `Retry-After` where waiting helps.
+pub fn view(status: u16, html: String, retry_after_s: Option<u32>) -> Result<Answer, Problem> {
+    let status = StatusCode::from_u16(status).map_err(|_| Code::InternalError)?;
+    let mut answer = page(status, html);
+    if let Some(seconds) = retry_after_s {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    Ok(answer)
+}
+
 /// Text or an asset, of a type that is told.
 pub fn with_type(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
@@ -142,7 +152,9 @@ pub fn harden(headers: &mut HeaderMap, cx: &Cx) {
         default(HeaderName::from_static("x-request-id"), id);
     }
     if let Some(rate) = &cx.rate {
-        for (name, value) in [("ratelimit", rate.rate_limit()), ("ratelimit-policy", rate.rate_limit_policy())] {
+        for (name, value) in
+            [("ratelimit", rate.rate_limit()), ("ratelimit-policy", rate.rate_limit_policy())]
+        {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 default(HeaderName::from_static(name), value);
             }

@@ -52,7 +52,9 @@ mod tests {
     fn only_a_listed_origin_may_read() {
         let list = ["https://app.example"];
         assert_eq!(allowed("https://app.example", &list).as_deref(), Some("https://app.example"));
-        for other in ["https://app.example.evil", "http://app.example", "null", "https://APP.example"] {
+        for other in
+            ["https://app.example.evil", "http://app.example", "null", "https://APP.example"]
+        {
             assert_eq!(allowed(other, &list), None, "{other}");
         }
         assert_eq!(allowed("https://app.example", &[]), None);

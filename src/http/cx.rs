@@ -191,10 +191,16 @@ mod tests {
     #[test]
     fn the_chain_is_walked_from_the_right() {
         let trusted = ["10.0.0.0/8"];
-        assert_eq!(client_of("10.0.0.1", &trusted, &["6.6.6.6, 198.51.100.7, 10.0.0.2"]), "198.51.100.7");
+        assert_eq!(
+            client_of("10.0.0.1", &trusted, &["6.6.6.6, 198.51.100.7, 10.0.0.2"]),
+            "198.51.100.7"
+        );
         assert_eq!(client_of("10.0.0.1", &trusted, &["6.6.6.6", "198.51.100.7"]), "198.51.100.7");
         assert_eq!(client_of("10.0.0.1", &trusted, &["10.0.0.9"]), "10.0.0.9");
-        assert_eq!(client_of("::ffff:10.0.0.1", &trusted, &["::ffff:198.51.100.7"]), "198.51.100.7");
+        assert_eq!(
+            client_of("::ffff:10.0.0.1", &trusted, &["::ffff:198.51.100.7"]),
+            "198.51.100.7"
+        );
     }
 
     #[test]
@@ -212,9 +218,13 @@ mod tests {
         assert_eq!(trusted.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
         assert!(trusted.traceparent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
         assert_ne!(cx("192.0.2.1", &[], &headers).0.trace_id, trusted.trace_id);
-        for bad in ["", "00-0-0-0", "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        for bad in [
+            "",
+            "00-0-0-0",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"] {
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        ] {
             assert_eq!(trace_id(bad), None, "{bad}");
         }
     }

@@ -123,7 +123,8 @@ impl Dispatcher {
             }
             Found::Methods(allowed) => {
                 let problem = Problem::from(Code::MethodNotAllowed);
-                let mut answer = answer::problem(&problem, cx, &app.config.public_url, TokenShown::No);
+                let mut answer =
+                    answer::problem(&problem, cx, &app.config.public_url, TokenShown::No);
                 if let Ok(allowed) = HeaderValue::from_str(&allowed) {
                     answer.headers_mut().insert(header::ALLOW, allowed);
                 }
@@ -152,7 +153,8 @@ impl Dispatcher {
             params,
         };
         let handled = self.handle(route, &mut request);
-        let outcome = tokio::time::timeout_at(cx.deadline, AssertUnwindSafe(handled).catch_unwind());
+        let outcome =
+            tokio::time::timeout_at(cx.deadline, AssertUnwindSafe(handled).catch_unwind());
         let result = match outcome.await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(Problem::new(Code::InternalError).because(panic_text(&*panic))),
@@ -176,7 +178,8 @@ impl Dispatcher {
     /// A permit for one request, or a refusal before any work.
     fn admit(&self, route: &Route) -> Result<OwnedSemaphorePermit, Problem> {
         let gate = &self.app.gate;
-        let own = (route.manner == Manner::Refresh).then(|| gate.refreshes.clone().try_acquire_owned());
+        let own =
+            (route.manner == Manner::Refresh).then(|| gate.refreshes.clone().try_acquire_owned());
         let permit = match own {
             Some(Ok(permit)) => Ok(permit),
             _ => gate.in_flight.clone().try_acquire_owned(),
@@ -202,7 +205,14 @@ impl Dispatcher {
     }
 
     /// One access line and one measurement a request.
-    fn account(&self, cx: &Cx, method: &'static str, route: &str, status: StatusCode, took: Duration) {
+    fn account(
+        &self,
+        cx: &Cx,
+        method: &'static str,
+        route: &str,
+        status: StatusCode,
+        took: Duration,
+    ) {
         let attributes = [
             KeyValue::new("http.request.method", method),
             KeyValue::new("http.route", route.to_owned()),
@@ -234,7 +244,9 @@ fn check_head(parts: &Parts) -> Result<(), Problem> {
         return Err(Code::HeadersTooLarge.into());
     }
     if authorizations.next().is_some() {
-        return Err(Problem::new(Code::MalformedRequest).detail("There are two `Authorization` headers."));
+        return Err(
+            Problem::new(Code::MalformedRequest).detail("There are two `Authorization` headers.")
+        );
     }
     Ok(())
 }
@@ -259,7 +271,8 @@ fn guard(route: &Route, parts: &Parts) -> Result<Option<Answer>, Problem> {
             value.split([',', ';']).any(|token| token.trim().eq_ignore_ascii_case(word))
         })
     };
-    let prefetch = says("sec-purpose", "prefetch") || says("purpose", "prefetch") || says("x-moz", "prefetch");
+    let prefetch =
+        says("sec-purpose", "prefetch") || says("purpose", "prefetch") || says("x-moz", "prefetch");
     if prefetch {
         return Err(Problem::new(Code::Forbidden)
             .detail("A prefetch of a link that changes something is refused."));

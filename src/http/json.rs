@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn one_object_is_read() {
-        let mut object = Object::parse(br#"{"email":"a@b.c","extra":{"deep":[1,null,true,1.5]}}"#).unwrap();
+        let mut object =
+            Object::parse(br#"{"email":"a@b.c","extra":{"deep":[1,null,true,1.5]}}"#).unwrap();
         assert_eq!(object.text("email"), "a@b.c");
         object.finish().unwrap();
     }
@@ -215,12 +216,28 @@ mod tests {
     fn everything_else_is_malformed() {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(5000), "]".repeat(5000));
         let cases: [&[u8]; 14] = [
-            b"", b"null", b"[]", b"\"x\"", b"{", b"{}{}", b"{} x", br#"{"a":1,"a":2}"#,
-            br#"{"x":{"a":1,"a":2}}"#, br#"{"x":[{"a":1,"a":2}]}"#, b"{\"a\":\"\xff\"}",
-            b"{\"a\":\"\0\"}", br#"{"a":"\ud800"}"#, deep.as_bytes(),
+            b"",
+            b"null",
+            b"[]",
+            b"\"x\"",
+            b"{",
+            b"{}{}",
+            b"{} x",
+            br#"{"a":1,"a":2}"#,
+            br#"{"x":{"a":1,"a":2}}"#,
+            br#"{"x":[{"a":1,"a":2}]}"#,
+            b"{\"a\":\"\xff\"}",
+            b"{\"a\":\"\0\"}",
+            br#"{"a":"\ud800"}"#,
+            deep.as_bytes(),
         ];
         for bytes in cases {
-            assert_eq!(code(bytes), Some(Code::MalformedRequest), "{:?}", String::from_utf8_lossy(bytes));
+            assert_eq!(
+                code(bytes),
+                Some(Code::MalformedRequest),
+                "{:?}",
+                String::from_utf8_lossy(bytes)
+            );
         }
     }
 

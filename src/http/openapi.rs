@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! What each endpoint says of itself, and the OpenAPI 3.1 document that comes of it.
 //!
 //! An endpoint's `operation()` stands beside its handler; schemas come from the request and response types (utoipa);
@@ -203,8 +202,7 @@ impl Operation {
             operation["parameters"] = self.parameters.clone().into();
         }
         if let Some((schema, _)) = &self.body {
-            operation["requestBody"] =
-                json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+            operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
         }
         operation
     }
@@ -233,13 +231,16 @@ pub fn document(public_url: &str) -> Value {
         let Some(operation) = route.operation.map(|operation| operation()) else { continue };
         let entry = paths.entry(route.path).or_default();
         entry.insert(route.verb.name().to_lowercase(), operation.to_json(route.path));
-        for collect in operation.body.map(|(_, collect)| collect).into_iter().chain(operation.answer_schemas) {
+        for collect in
+            operation.body.map(|(_, collect)| collect).into_iter().chain(operation.answer_schemas)
+        {
             collect(&mut schemas);
         }
     }
     let mut components = Map::new();
     for (name, schema) in schemas {
-        let is_named = !matches!(&schema, RefOr::T(Schema::Object(object)) if object.properties.is_empty());
+        let is_named =
+            !matches!(&schema, RefOr::T(Schema::Object(object)) if object.properties.is_empty());
         if is_named {
             components.insert(name, serde_json::to_value(schema).unwrap_or_default());
         }
@@ -329,11 +330,4 @@ mod tests {
         }
         assert_eq!(ids.len(), ROUTES.iter().filter(|route| route.operation.is_some()).count());
     }
-=======
-//! The OpenAPI document.
-
-/// The document.
-pub fn document_json() -> String {
-    "{}\n".to_owned()
->>>>>>> h-cfg
 }

@@ -122,9 +122,9 @@ fn media_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
     let value = value.to_str().map_err(|_| unsupported())?;
     let mut parts = value.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default();
-    let charset = parts.filter_map(|part| part.split_once('=')).find(|(name, _)| {
-        name.trim().eq_ignore_ascii_case("charset")
-    });
+    let charset = parts
+        .filter_map(|part| part.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
     let is_utf8 = charset
         .is_none_or(|(_, charset)| charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8"));
     if media_type.eq_ignore_ascii_case(wanted) && is_utf8 { Ok(()) } else { Err(unsupported()) }
@@ -142,10 +142,20 @@ mod tests {
 
     #[test]
     fn only_json_in_utf8_is_read() {
-        for good in ["application/json", "Application/JSON; charset=utf-8", "application/json;charset=\"UTF-8\""] {
+        for good in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/json;charset=\"UTF-8\"",
+        ] {
             assert!(accepts(good), "{good}");
         }
-        for bad in ["text/plain", "application/json-seq", "application/json; charset=latin1", "", "application/x-www-form-urlencoded"] {
+        for bad in [
+            "text/plain",
+            "application/json-seq",
+            "application/json; charset=latin1",
+            "",
+            "application/x-www-form-urlencoded",
+        ] {
             assert!(!accepts(bad), "{bad}");
         }
         assert!(media_type(&HeaderMap::new(), "application/json").is_err());
@@ -153,11 +163,14 @@ mod tests {
 
     #[test]
     fn forms_are_decoded_once() {
-        assert_eq!(pairs("a=b+c%2B&d&=e").unwrap(), [
-            ("a".to_owned(), "b c+".to_owned()),
-            ("d".to_owned(), String::new()),
-            (String::new(), "e".to_owned()),
-        ]);
+        assert_eq!(
+            pairs("a=b+c%2B&d&=e").unwrap(),
+            [
+                ("a".to_owned(), "b c+".to_owned()),
+                ("d".to_owned(), String::new()),
+                (String::new(), "e".to_owned()),
+            ]
+        );
         assert!(pairs("a=%ff").is_err());
     }
 }

@@ -281,7 +281,15 @@ mod tests {
 
     #[test]
     fn what_is_not_in_the_table_is_not_there() {
-        for path in ["/api/login/", "//api/login", "/api/Login", "/api/%6cogin", "/api", "/api/verify-email/", "/api/verify-email/a/b"] {
+        for path in [
+            "/api/login/",
+            "//api/login",
+            "/api/Login",
+            "/api/%6cogin",
+            "/api",
+            "/api/verify-email/",
+            "/api/verify-email/a/b",
+        ] {
             assert_eq!(find("GET", path), "404", "{path}");
         }
         assert_eq!(find("TRACE", "/api/login"), "405 OPTIONS, POST");

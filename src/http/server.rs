@@ -14,6 +14,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
@@ -74,8 +75,27 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// [`Server::run`] as a task of its own.
+    pub fn spawn<S: Service>(
+        self,
+        service: Arc<S>,
+        stop: CancellationToken,
+        patience: Duration,
+    ) -> JoinHandle<()> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "http/server.rs may spawn: it ends with `stop`"
+        )]
+        tokio::spawn(self.run(service, stop, patience))
+    }
+
     /// Serves until `stop` trips, then lets requests in work end, for `patience` at most.
-    pub async fn run<S: Service>(self, service: Arc<S>, stop: CancellationToken, patience: Duration) {
+    pub async fn run<S: Service>(
+        self,
+        service: Arc<S>,
+        stop: CancellationToken,
+        patience: Duration,
+    ) {
         let graceful = GracefulShutdown::new();
         let permits = Arc::new(Semaphore::new(self.connections_max));
         loop {
@@ -89,7 +109,10 @@ impl Server {
                 let _permit = permit;
                 connect(stream, address, tls, service, watcher).await;
             };
-            #[expect(clippy::disallowed_methods, reason = "http/server.rs may spawn: bounded by permits")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "http/server.rs may spawn: bounded by permits"
+            )]
             tokio::spawn(connection);
         }
         drop(self.listener);

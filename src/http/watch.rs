@@ -66,7 +66,8 @@ impl Watch {
         }
         if self.requests.load(Ordering::Acquire) == 0 {
             let now = self.now_ms().max(1);
-            let _ = self.head_since_ms.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
+            let _ =
+                self.head_since_ms.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 
@@ -76,9 +77,8 @@ impl Watch {
             return false;
         }
         let now = self.now_ms();
-        let over = |since: u64, limit: Duration| {
-            u128::from(now.saturating_sub(since)) > limit.as_millis()
-        };
+        let over =
+            |since: u64, limit: Duration| u128::from(now.saturating_sub(since)) > limit.as_millis();
         let head = self.head_since_ms.load(Ordering::Acquire);
         let http_2 = self.http_2.load(Ordering::Acquire) == 2;
         (!http_2 && head > 0 && over(head, HEAD_WITHIN))

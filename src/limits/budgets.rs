@@ -197,7 +197,11 @@ impl Local {
         let limiter = |budget: Budget| {
             let Quota { burst, period } = budget.quota();
             let share = (burst / replicas.max(1)).max(1);
-            RateLimiter::new(quota(share, period * burst), Table::new(Arc::clone(&census)), elapsed.clone())
+            RateLimiter::new(
+                quota(share, period * burst),
+                Table::new(Arc::clone(&census)),
+                elapsed.clone(),
+            )
         };
         let limiters = Budget::ALL.into_iter().map(limiter).collect();
         Self { elapsed, hasher: RandomState::new(), limiters }

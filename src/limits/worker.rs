@@ -88,7 +88,12 @@ pub struct Budgets {
 
 impl Budgets {
     /// Budgets under keys of their own; `enabled` is `rate_limit.enabled`.
-    pub fn new(master: &MasterKey, local: Arc<Local>, enabled: bool, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        master: &MasterKey,
+        local: Arc<Local>,
+        enabled: bool,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self { keys: Keys::new(master), local, enabled, metrics }
     }
 

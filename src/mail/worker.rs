@@ -47,7 +47,9 @@ impl Worker {
                     self.metrics.mail_deliveries.add(1, &attributes);
                 }
             }
-            Err(error) => tracing::warn!(error = %error, "mail cannot leave, it stays in the outbox"),
+            Err(error) => {
+                tracing::warn!(error = %error, "mail cannot leave, it stays in the outbox")
+            }
         }
         if let Ok(depth) = depth(&self.db, self.clock.now()).await {
             self.metrics.mail_outbox_depth.record(depth.waiting, &[]);

@@ -102,7 +102,9 @@ impl crate::actor::Worker for Worker {
             Message::Rehash { password, then } => {
                 match self.run("rehash", move |hasher| hasher.hash(&password)).await? {
                     Ok(hash) => then(hash),
-                    Err(error) => tracing::warn!(error = %error, "a hash was not brought up to date"),
+                    Err(error) => {
+                        tracing::warn!(error = %error, "a hash was not brought up to date")
+                    }
                 }
             }
             // The client is gone: the dearest work is not done for nobody.

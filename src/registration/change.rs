@@ -155,7 +155,9 @@ pub(super) async fn undo(db: &Db, id: Uuid, now: UnixMillis) -> Result<Undone, D
                 return Ok(Undone::Gone);
             };
             match set_address(&tx, person.id, &email, now).await {
-                Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+                Err(error)
+                    if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) =>
+                {
                     return Ok(Undone::Gone);
                 }
                 other => other?,
@@ -171,6 +173,17 @@ pub(super) async fn undo(db: &Db, id: Uuid, now: UnixMillis) -> Result<Undone, D
     set_state(&tx, id, "undone").await?;
     tx.commit().await?;
     Ok(Undone::Now)
+}
+
+/// Refuses a change that is pending: the new address was somebody else's.
+pub(super) async fn refuse(db: &Db, id: Uuid) -> Result<Undone, DbErr> {
+    let refused = email_change::Entity::update_many()
+        .col_expr(email_change::Column::State, Expr::value("undone"))
+        .filter(email_change::Column::Id.eq(id))
+        .filter(email_change::Column::State.eq("pending"))
+        .exec(db.writer())
+        .await?;
+    Ok(if refused.rows_affected == 1 { Undone::Now } else { Undone::Gone })
 }
 
 pub(super) async fn rename(

@@ -221,10 +221,8 @@ pub(super) async fn recover(
     now: UnixMillis,
 ) -> Result<(), DbErr> {
     let tx = db.begin().await?;
-    let person = user::Entity::find()
-        .filter(user::Column::EmailNormal.eq(email.normal()))
-        .one(&tx)
-        .await?;
+    let person =
+        user::Entity::find().filter(user::Column::EmailNormal.eq(email.normal())).one(&tx).await?;
     if let Some(person) = person {
         let data = MailData {
             password_version: Some(person.password_version),
@@ -248,7 +246,8 @@ pub(super) async fn recover(
 /// What [`mail::enqueue`] does, on rows that nobody reads.
 async fn decoy(tx: &DatabaseTransaction, now: UnixMillis) -> Result<(), DbErr> {
     let nobody = uuid_v7(now);
-    let of_nobody = outbox_row::Column::UserId.eq(nobody).and(outbox_row::Column::Kind.eq("recover"));
+    let of_nobody =
+        outbox_row::Column::UserId.eq(nobody).and(outbox_row::Column::Kind.eq("recover"));
     outbox_row::Entity::find().filter(of_nobody).one(tx).await?;
     outbox_row::Entity::update_many()
         .col_expr(outbox_row::Column::State, Expr::value("superseded"))
@@ -299,8 +298,7 @@ pub(super) async fn set_password(
     if person.verified_at.is_none() && proof == Proof::Mailbox {
         prove(&tx, &person, now).await?;
     }
-    let data =
-        MailData { name: proven.then(|| person.name.clone()), ..origin.mail_data(now) };
+    let data = MailData { name: proven.then(|| person.name.clone()), ..origin.mail_data(now) };
     let due = NewMail {
         user_id,
         kind: Kind::PasswordChanged,

@@ -109,6 +109,13 @@ pub enum Message {
         /// What became of it.
         reply: Done<Undone>,
     },
+    /// Refuses a change of address that was asked for with somebody else's; nothing else changes.
+    RefuseChange {
+        /// Which change.
+        change_id: Uuid,
+        /// What became of it.
+        reply: Done<Undone>,
+    },
     /// Changes the name.
     Rename {
         /// Whose.
@@ -180,14 +187,26 @@ impl Worker for Registrar {
             Message::Reset { user_id, password_version, password_hash, origin, reply } => {
                 let proof = flow::Proof::Mailbox;
                 let reset = flow::set_password(
-                    db, user_id, password_version, password_hash, proof, &origin, now,
+                    db,
+                    user_id,
+                    password_version,
+                    password_hash,
+                    proof,
+                    &origin,
+                    now,
                 );
                 let _ = reply.send(reset.await.map_err(Into::into));
             }
             Message::ChangePassword { user_id, password_version, password_hash, origin, reply } => {
                 let proof = flow::Proof::Password;
                 let change = flow::set_password(
-                    db, user_id, password_version, password_hash, proof, &origin, now,
+                    db,
+                    user_id,
+                    password_version,
+                    password_hash,
+                    proof,
+                    &origin,
+                    now,
                 );
                 let _ = reply.send(change.await.map_err(Into::into));
             }
@@ -200,8 +219,12 @@ impl Worker for Registrar {
             Message::UndoChange { change_id, reply } => {
                 let _ = reply.send(change::undo(db, change_id, now).await.map_err(Into::into));
             }
+            Message::RefuseChange { change_id, reply } => {
+                let _ = reply.send(change::refuse(db, change_id).await.map_err(Into::into));
+            }
             Message::Rename { user_id, name, reply } => {
-                let _ = reply.send(change::rename(db, user_id, name, now).await.map_err(Into::into));
+                let _ =
+                    reply.send(change::rename(db, user_id, name, now).await.map_err(Into::into));
             }
             Message::Delete { user_id, reply } => {
                 let _ = reply.send(change::delete(db, user_id).await.map_err(Into::into));

@@ -94,8 +94,7 @@ impl Check<'_> {
 
     /// The caller of a session that the store holds alive.
     pub async fn standing(&self, session: Session) -> Result<Caller, Refused> {
-        let place =
-            Place { sid: &session.sid, team: session.team_id, project: session.project_id };
+        let place = Place { sid: &session.sid, team: session.team_id, project: session.project_id };
         let standing = Standing::by_id(self.db, session.user_id, place).await?;
         let alive = |standing: &Standing| {
             standing.status == Status::Active

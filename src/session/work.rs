@@ -47,7 +47,8 @@ impl Keeper {
         let now = self.clock.now();
         let tx = self.db.begin().await?;
         let ending =
-            write_ending(&tx, session.user_id, &session.sid, "reused", session.absolute_end, now).await?;
+            write_ending(&tx, session.user_id, &session.sid, "reused", session.absolute_end, now)
+                .await?;
         if ending == Ending::New
             && let Some(person) = user::Entity::find_by_id(session.user_id).one(&tx).await?
         {

@@ -139,7 +139,10 @@ pub async fn leaving<C: ConnectionTrait>(tx: &C, user_id: Uuid) -> Result<Leavin
 
 /// Deletes teams with everything in them.
 pub async fn delete<C: ConnectionTrait>(tx: &C, teams: &[Uuid]) -> Result<(), DbErr> {
-    team::Entity::delete_many().filter(team::Column::Id.is_in(teams.iter().copied())).exec(tx).await?;
+    team::Entity::delete_many()
+        .filter(team::Column::Id.is_in(teams.iter().copied()))
+        .exec(tx)
+        .await?;
     Ok(())
 }
 

@@ -8,10 +8,15 @@
 
 pub mod account;
 pub mod assets;
+pub mod dev_mailbox;
 pub mod docs;
 pub mod landing;
 pub mod mailbox;
 pub mod problems;
+pub mod reset_password;
+pub mod site;
+pub mod undo_email_change;
+pub mod verify_email;
 pub mod words;
 
 #[cfg(test)]

@@ -41,6 +41,22 @@ enum Connection {
     Cluster(ClusterConnection),
 }
 
+/// What is asked of the server; asked twice when the connection breaks.
+#[derive(Clone, Copy)]
+enum Call<'a> {
+    Script(&'a ScriptInvocation<'a>),
+    Command(&'a Cmd),
+}
+
+impl Call<'_> {
+    async fn run<T: FromRedisValue>(self, connection: &mut Connection) -> RedisResult<T> {
+        match self {
+            Self::Script(call) => call.invoke_async(connection).await,
+            Self::Command(cmd) => cmd.query_async(connection).await,
+        }
+    }
+}
+
 impl Link {
     /// Reads the URL. Connects to nothing yet.
     pub(super) fn open(url: &str) -> RedisResult<Self> {
@@ -74,12 +90,12 @@ impl Link {
         &self,
         call: &ScriptInvocation<'_>,
     ) -> RedisResult<T> {
-        self.within(async |connection| call.invoke_async(connection).await).await
+        self.within(Call::Script(call)).await
     }
 
     /// Runs a command.
     pub(super) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> RedisResult<T> {
-        self.within(async |connection| cmd.query_async(connection).await).await
+        self.within(Call::Command(cmd)).await
     }
 
     /// The policy of the servers; where they differ, one that is not `noeviction`.
@@ -105,13 +121,10 @@ impl Link {
         }
     }
 
-    async fn within<T>(
-        &self,
-        call: impl AsyncFn(&mut Connection) -> RedisResult<T>,
-    ) -> RedisResult<T> {
+    async fn within<T: FromRedisValue>(&self, call: Call<'_>) -> RedisResult<T> {
         let twice = async {
             let mut connection = self.connection();
-            let answer = call(&mut connection).await;
+            let answer = call.run(&mut connection).await;
             let Err(error) = answer else { return answer };
             if is_stranger(&error) {
                 self.replace(&connection);
@@ -119,7 +132,7 @@ impl Link {
             }
             // The connection broke, perhaps long ago: one more try, on a new one.
             if error.is_connection_dropped() || error.is_connection_refusal() {
-                return call(&mut self.connection()).await;
+                return call.run(&mut self.connection()).await;
             }
             Err(error)
         };

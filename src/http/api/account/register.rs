@@ -110,7 +110,9 @@ fn admitted(app: &App, email: &EmailAddress) -> Result<(), Problem> {
 /// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("register", Tag::Account, "Create an account")
-        .describes("A confirmation mail follows. Until its link is opened the vaultToken opens nothing.")
+        .describes(
+            "A confirmation mail follows. Until its link is opened the vaultToken opens nothing.",
+        )
         .takes::<Register>()
         .gives::<Tokens>("Tokens of a first session.")
         .fails(&[

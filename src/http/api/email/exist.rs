@@ -37,10 +37,5 @@ pub fn operation() -> Operation {
     Operation::new("existEmail", Tag::Email, "Ask whether an address has an account")
         .path("email", "The address, percent-encoded.")
         .gives::<bool>("`true` or `false`.")
-        .fails(&[
-            Code::CaptchaInvalid,
-            Code::NotFound,
-            Code::ValidationFailed,
-            Code::RateLimited,
-        ])
+        .fails(&[Code::CaptchaInvalid, Code::NotFound, Code::ValidationFailed, Code::RateLimited])
 }

@@ -23,10 +23,8 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
     let captcha = steps::captcha(app, request, CaptchaPoint::Resend, payload).await?;
     let (deadline, pools) = (request.cx.deadline, &app.pools);
     let address = &caller.standing.email_normal;
-    let spent = app
-        .budgets
-        .mailbox(&pools.limits, Budget::Confirmations, address, captcha, deadline)
-        .await;
+    let spent =
+        app.budgets.mailbox(&pools.limits, Budget::Confirmations, address, captcha, deadline).await;
     if let Spent::Exhausted { retry_after_s } = spent {
         return Err(limited(retry_after_s));
     }

@@ -33,6 +33,7 @@ pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
 
 /// What the endpoint says of itself.
 pub fn operation() -> Operation {
-    Operation::new("discovery", Tag::Meta, "Find the keys, as stock middleware does")
-        .gives_json("The document of OpenID Connect Discovery, as far as it is about verifying vaultTokens.")
+    Operation::new("discovery", Tag::Meta, "Find the keys, as stock middleware does").gives_json(
+        "The document of OpenID Connect Discovery, as far as it is about verifying vaultTokens.",
+    )
 }

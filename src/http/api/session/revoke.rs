@@ -26,8 +26,7 @@ pub(super) async fn end(
     session: &Session,
     reason: &'static str,
 ) -> Result<(), Problem> {
-    let which =
-        Which::One { sid: session.sid.clone(), reason, absolute_end: session.absolute_end };
+    let which = Which::One { sid: session.sid.clone(), reason, absolute_end: session.absolute_end };
     let user_id = session.user_id;
     let ask = |reply| session::Message::Revoke { user_id, which, reply };
     app.pools.session.ask(request.cx.deadline, ask).await??;

@@ -1,0 +1,356 @@
+//! Building the [`App`]: connections, keys, pools and what ticks.
+
+use std::future::ready;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::files;
+use crate::actor::{self, Limits, Pool, Root, SpawnError, every};
+use crate::app::{App, Gate, Pools};
+use crate::captcha::{self, Altcha};
+use crate::clock::{Clock, millis};
+use crate::config::{CaptchaProvider, Config};
+use crate::database::Db;
+use crate::http::tls::Tls;
+use crate::limits::budgets::Local;
+use crate::limits::{self, Budgets, Limiter};
+use crate::mail::{self, Mailbox, Mailer, Transport};
+use crate::password::{self, Params, Policy};
+use crate::registration::{self, Registrar};
+use crate::secret::MasterKey;
+use crate::session::Keeper;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::token::{self, KeyRing};
+
+/// The first pause before a database is asked again, and the last.
+const WAIT_FIRST: Duration = Duration::from_millis(250);
+const WAIT_LAST: Duration = Duration::from_secs(5);
+
+/// Why the daemon does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// A setting is wrong in a way that only shows when it is used.
+    Settings(String),
+    /// A port cannot be had.
+    Listen(String),
+    /// A file of `data_dir` cannot be read or written.
+    Files(io::Error),
+    /// A part of ours cannot start.
+    Broken(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl StartError {
+    /// As `operations.md` §2 numbers them.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Settings(_) => crate::cli::BAD_CONFIGURATION.into(),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Settings(text) | Self::Listen(text) => f.write_str(text),
+            Self::Files(error) => error.fmt(f),
+            Self::Broken(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::Files(error)
+    }
+}
+
+/// What was built.
+pub struct Built {
+    /// The endpoints' view.
+    pub app: Arc<App>,
+    /// The supervisor.
+    pub root: Root,
+    /// The mailer, to be stopped last.
+    pub mailer: Arc<Mailer>,
+}
+
+/// Builds everything, waiting for what is not there yet.
+pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
+    let metrics = Arc::new(Metrics::new().map_err(StartError::Broken)?);
+    if config.database.is_sqlite() || config.mail.smtp_url.is_none() || config.master_key.is_none()
+    {
+        files::make_data_dir(&config.data_dir)?;
+    }
+    let master = match &config.master_key {
+        Some(master) => master.clone(),
+        None => files::master_key(&config.data_dir)?,
+    };
+    let (db, keys) = database(&config, &master, &clock).await?;
+    let store = match &config.redis_url {
+        Some(url) => Store::connect_redis(url)
+            .map_err(|error| StartError::Settings(format!("redis.url: {error}")))?,
+        None => Store::embedded(db.clone()),
+    };
+    warn_of_eviction(&store).await;
+    let (transport, mailbox) = transport(&config).await?;
+    let mailer = Arc::new(mailer(&config, &db, &store, transport, &clock, &master)?);
+    let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit_enabled));
+    let local = Arc::new(Local::new(clock.clone(), 1));
+    let altcha = Arc::new(Altcha::new(&master.derive("captcha")));
+    let root = Root::spawn().await.map_err(|error| StartError::Broken(error.into()))?;
+    let rooms = Rooms { config: &config, db: &db, store: &store, clock: &clock, metrics: &metrics };
+    let pools = rooms
+        .pools(&root, &mailer, &limiter, &local, &altcha)
+        .await
+        .map_err(|error| StartError::Broken(error.into()))?;
+    let budgets = Budgets::new(&master, local, config.rate_limit_enabled, metrics.clone());
+    let built_in = config.captcha.provider == CaptchaProvider::Altcha;
+    let app = Arc::new(App {
+        policy: Policy::new(config.password.min_length),
+        gate: Gate::new(config.http.max_in_flight),
+        db,
+        store,
+        keys,
+        pools,
+        limiter,
+        budgets,
+        altcha: built_in.then_some(altcha),
+        mailbox,
+        clock,
+        metrics,
+        config,
+    });
+    Ok(Built { app, root, mailer })
+}
+
+/// The database, migrated where that is ours to do, and the keys out of it. Waits as long as it takes: replicas and
+/// their database start in any order.
+async fn database(
+    config: &Config,
+    master: &MasterKey,
+    clock: &Clock,
+) -> Result<(Db, KeyRing), StartError> {
+    let mut wait = WAIT_FIRST;
+    loop {
+        match try_database(config, master, clock).await {
+            Ok(ready) => return Ok(ready),
+            Err(error) if config.database.is_sqlite() => return Err(StartError::Broken(error)),
+            Err(error) => tracing::warn!(
+                error = %error,
+                "the database is not ready (unreachable, or not migrated: `latchkey migrate up`), waiting"
+            ),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(WAIT_LAST);
+    }
+}
+
+async fn try_database(
+    config: &Config,
+    master: &MasterKey,
+    clock: &Clock,
+) -> Result<(Db, KeyRing), Box<dyn std::error::Error + Send + Sync>> {
+    let db = Db::connect(&config.database).await?;
+    if config.database.auto_migrate {
+        db.migrate().await?;
+    }
+    let keys = KeyRing::load(token::Needs {
+        db: db.clone(),
+        master: master.clone(),
+        previous: config.master_key_previous.clone(),
+        tokens: config.tokens.clone(),
+        absolute_ttl: config.sessions.absolute_ttl,
+        clock: clock.clone(),
+    })
+    .await?;
+    Ok((db, keys))
+}
+
+/// A Redis that evicts would sign people out at random, and forget spent captchas.
+async fn warn_of_eviction(store: &Store) {
+    if let Ok(Some(policy)) = store.eviction_policy().await
+        && policy != "noeviction"
+    {
+        tracing::warn!(policy, "redis may evict sessions: set maxmemory-policy to noeviction");
+    }
+}
+
+async fn transport(config: &Config) -> Result<(Transport, Option<Arc<Mailbox>>), StartError> {
+    if let Some(url) = &config.mail.smtp_url {
+        let smtp = Transport::smtp(url)
+            .map_err(|error| StartError::Settings(format!("mail.smtp_url: {error}")))?;
+        return Ok((smtp, None));
+    }
+    let mailbox = Mailbox::open(&config.data_dir.join("mailbox")).await?;
+    Ok((Transport::mailbox(mailbox.clone()), Some(Arc::new(mailbox))))
+}
+
+fn mailer(
+    config: &Config,
+    db: &Db,
+    store: &Store,
+    transport: Transport,
+    clock: &Clock,
+    master: &MasterKey,
+) -> Result<Mailer, StartError> {
+    Mailer::new(mail::Setup {
+        db: db.clone(),
+        store: store.clone(),
+        transport,
+        clock: clock.clone(),
+        token_key: master.derive("mail-token"),
+        public_url: config.public_url.clone(),
+        verification_ttl: config.verification_ttl,
+        recovery_ttl: config.recovery_ttl,
+        from: config.mail.from.clone(),
+    })
+    .map_err(|error| StartError::Settings(format!("mail.from: {error}")))
+}
+
+/// What the pools' workers are made of.
+struct Rooms<'a> {
+    config: &'a Config,
+    db: &'a Db,
+    store: &'a Store,
+    clock: &'a Clock,
+    metrics: &'a Arc<Metrics>,
+}
+
+impl Rooms<'_> {
+    /// Starts a pool under the root.
+    async fn pool<W: actor::Worker>(
+        &self,
+        root: &Root,
+        name: &'static str,
+        limits: Limits,
+        build: impl FnMut() -> W + Send + Sync + 'static,
+    ) -> Result<Pool<W::Message>, SpawnError> {
+        Pool::spawn(name, limits, root.cell(), self.metrics.clone(), build).await
+    }
+
+    /// The pools of architecture §3; each number's reason is there or beside it.
+    async fn pools(
+        &self,
+        root: &Root,
+        mailer: &Arc<Mailer>,
+        limiter: &Arc<Limiter>,
+        local: &Arc<Local>,
+        altcha: &Arc<Altcha>,
+    ) -> Result<Pools, SpawnError> {
+        let limits = |workers, queue, deadline_s| Limits {
+            workers,
+            queue,
+            deadline: Duration::from_secs(deadline_s),
+        };
+        let password = &self.config.password;
+        let params = Params {
+            memory_kib: password.memory_kib,
+            iterations: password.iterations,
+            parallelism: password.parallelism,
+        };
+        let metrics = self.metrics.clone();
+        let hasher = move || password::Worker::new(params, metrics.clone());
+        let keeper = Keeper {
+            store: self.store.clone(),
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            sessions: self.config.sessions,
+        };
+        let registrar =
+            Registrar { db: self.db.clone(), store: self.store.clone(), clock: self.clock.clone() };
+        // SQLite has one writer: a second worker would only wait for the first.
+        let registrars = if self.db.is_postgres() { 8 } else { 1 };
+        let judge = captcha::Worker {
+            altcha: altcha.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let postman = mail::Worker {
+            mailer: mailer.clone(),
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let warden = limits::Worker {
+            store: self.store.clone(),
+            limiter: limiter.clone(),
+            local: local.clone(),
+            clock: self.clock.clone(),
+        };
+        let queue = password_queue(params, password.workers);
+        Ok(Pools {
+            password: self
+                .pool(root, "password", limits(password.workers, queue, 2), hasher)
+                .await?,
+            session: self.pool(root, "session", limits(16, 256, 3), move || keeper.clone()).await?,
+            registration: self
+                .pool(root, "registration", limits(registrars, 32 * registrars, 5), move || {
+                    registrar.clone()
+                })
+                .await?,
+            captcha: self.pool(root, "captcha", limits(8, 32, 3), move || judge.clone()).await?,
+            // A sweep goes on until nothing is due: its deadline bounds only the wait for a worker.
+            mailer: self.pool(root, "mailer", limits(2, 2, 60), move || postman.clone()).await?,
+            limits: self.pool(root, "limits", limits(8, 256, 1), move || warden.clone()).await?,
+        })
+    }
+}
+
+/// Hashes that may wait: as many as are done in a second, so that whoever is admitted waits a second at most. A hash of
+/// OWASP's parameters (19 456 KiB, twice) takes about 12 ms of one core with the `argon2` crate, others in proportion.
+fn password_queue(params: Params, workers: usize) -> usize {
+    let work = u64::from(params.memory_kib) * u64::from(params.iterations);
+    let hash_us = (work * 12_000 / (19_456 * 2)).max(100);
+    let per_worker = usize::try_from(1_000_000 / hash_us).unwrap_or(usize::MAX).clamp(1, 256);
+    workers * per_worker
+}
+
+/// Starts what happens at its own pace.
+pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
+    let app = &built.app;
+    let pools = app.pools.clone();
+    let mailer = pools.mailer.clone();
+    let sweep = move || {
+        let _ = mailer.nudge(mail::Message::Sweep);
+        ready(())
+    };
+    // What was due when the last daemon stopped, or died.
+    drop(sweep());
+    every(Duration::from_secs(5), stop.clone(), sweep);
+    let limits = pools.limits.clone();
+    every(Duration::from_secs(60), stop.clone(), move || {
+        let _ = limits.nudge(limits::Message::Sweep);
+        ready(())
+    });
+    let (clock, unverified_ttl) = (app.clock.clone(), app.config.registration.unverified_ttl);
+    every(Duration::from_secs(600), stop.clone(), move || {
+        let before = clock.now() - millis(unverified_ttl);
+        let _ = pools.registration.nudge(registration::Message::Collect { before });
+        let _ = pools.mailer.nudge(mail::Message::Forget);
+        ready(())
+    });
+    let keyed = app.clone();
+    every(Duration::from_secs(30), stop.clone(), move || {
+        let app = keyed.clone();
+        async move {
+            if let Err(error) = app.keys.reload().await {
+                tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
+            }
+        }
+    });
+    if let Some(tls) = tls {
+        every(Duration::from_secs(10), stop.clone(), move || {
+            tls.reload();
+            ready(())
+        });
+    }
+}

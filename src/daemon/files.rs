@@ -1,0 +1,79 @@
+//! The files of embedded mode: `data_dir`, and the master key in it.
+
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::secret::{MasterKey, random_bytes};
+
+/// The master key's file in `data_dir`.
+pub const MASTER_KEY_FILE: &str = "master.key";
+
+/// Makes `data_dir`, mode 0700, where it is missing.
+pub fn make_data_dir(dir: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// The master key of embedded mode: read, or made on the first start. Two daemons that start at once agree on one, since
+/// the file appears whole or not at all and never replaces another.
+pub fn master_key(dir: &Path) -> io::Result<MasterKey> {
+    let path = dir.join(MASTER_KEY_FILE);
+    if !path.exists() {
+        let fresh = Zeroizing::new(STANDARD.encode(Zeroizing::new(random_bytes::<32>())));
+        let unfinished = dir.join(format!("{MASTER_KEY_FILE}.{}", crate::secret::random_id()));
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&unfinished)?;
+        file.write_all(fresh.as_bytes())?;
+        file.sync_all()?;
+        let linked = std::fs::hard_link(&unfinished, &path);
+        std::fs::remove_file(&unfinished)?;
+        match linked {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+    }
+    let text = Zeroizing::new(std::fs::read_to_string(&path)?);
+    let bytes = Zeroizing::new(STANDARD.decode(text.trim()).unwrap_or_default());
+    let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| {
+        io::Error::other(format!(
+            "{} does not hold a master key (32 bytes in base64): restore it, or remove it for a new one \
+             (signing keys and open links are void then, nothing else)",
+            path.display()
+        ))
+    })?;
+    Ok(MasterKey::new(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_made_once_and_only_ours_to_read() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        make_data_dir(&data).unwrap();
+        let (first, again) = (master_key(&data).unwrap(), master_key(&data).unwrap());
+        assert_eq!(first.derive("x").expose(), again.derive("x").expose());
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&data), 0o700);
+        assert_eq!(mode(&data.join(MASTER_KEY_FILE)), 0o600);
+        assert_eq!(std::fs::read_dir(&data).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_broken_key_is_told_and_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(MASTER_KEY_FILE), "short").unwrap();
+        let error = master_key(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("does not hold a master key"), "{error}");
+    }
+}

@@ -1,0 +1,87 @@
+//! Binding the listeners, and telling who has a port that is taken.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::StartError;
+use crate::config::Config;
+use crate::http::server::Server;
+use crate::http::tls::Tls;
+
+/// The certificate of the public listener.
+pub fn tls(config: &Config) -> Result<Option<Arc<Tls>>, StartError> {
+    let Some(files) = config.http.tls.clone() else { return Ok(None) };
+    let tls =
+        Tls::load(files).map_err(|error| StartError::Settings(format!("http.tls: {error}")))?;
+    Ok(Some(Arc::new(tls)))
+}
+
+/// Binds `address`, the value of `setting`.
+pub async fn bind(
+    setting: &'static str,
+    address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    connections_max: usize,
+) -> Result<Server, StartError> {
+    Server::bind(address, tls, connections_max).await.map_err(|error| {
+        let variable = format!("LATCHKEY_{}", setting.to_uppercase().replace('.', "__"));
+        let who = match error.kind() {
+            io::ErrorKind::AddrInUse => holder(address.port())
+                .map_or_else(|| "it is in use".to_owned(), |who| format!("it is in use by {who}")),
+            _ => error.to_string(),
+        };
+        let port = address.port().wrapping_add(1).max(1024);
+        let elsewhere = SocketAddr::new(address.ip(), port);
+        StartError::Listen(format!(
+            "cannot listen on {address}: {who}\n  to listen elsewhere set `{setting}`, for example {variable}={elsewhere}"
+        ))
+    })
+}
+
+/// Who listens on a TCP port of this machine, as far as the kernel lets us see: `name (pid 123)`.
+fn holder(port: u16) -> Option<String> {
+    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .into_iter()
+        .filter_map(|table| std::fs::read_to_string(table).ok())
+        .find_map(|table| table.lines().skip(1).find_map(|line| listening(line, port)))?;
+    let socket = format!("socket:[{inode}]");
+    let holds = |process: &Path| {
+        let descriptors = std::fs::read_dir(process.join("fd")).ok()?;
+        descriptors
+            .flatten()
+            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
+            .any(|target| target.as_os_str() == socket.as_str())
+            .then_some(())
+    };
+    std::fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path()).find_map(|process| {
+        let pid: u32 = process.file_name()?.to_str()?.parse().ok()?;
+        holds(&process)?;
+        let name = std::fs::read_to_string(process.join("comm")).ok()?;
+        Some(format!("{} (pid {pid})", name.trim()))
+    })
+}
+
+/// The inode of a line of `/proc/net/tcp`, if it is a socket that listens (state 0A) on `port`.
+fn listening(line: &str, port: u16) -> Option<String> {
+    let mut fields = line.split_whitespace();
+    let (local, state) = (fields.nth(1)?, fields.nth(1)?);
+    let (_, local_port) = local.rsplit_once(':')?;
+    let is_it = state == "0A" && u16::from_str_radix(local_port, 16) == Ok(port);
+    is_it.then(|| fields.nth(5)).flatten().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_is_told_by_its_holder() {
+        let first = bind("http.listen", "127.0.0.1:0".parse().unwrap(), None, 1).await.unwrap();
+        let taken = first.local_addr().unwrap();
+        let error = bind("http.listen", taken, None, 1).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("(pid {})", std::process::id())), "{error}");
+        assert!(error.contains("LATCHKEY_HTTP__LISTEN="), "{error}");
+    }
+}

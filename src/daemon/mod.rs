@@ -1,0 +1,189 @@
+//! The composition root: connects, migrates, starts the pools, listens, and drains in order.
+//!
+//! `build` makes the [`App`], `listen` binds (and says who is there already), `banner` greets. Nothing else knows how the
+//! house is put together.
+
+mod banner;
+mod build;
+mod files;
+mod listen;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::actor::Root;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, Loaded};
+use crate::http::admin::Admin;
+use crate::http::dispatch::Dispatcher;
+
+pub use build::StartError;
+
+/// Requests in work may go on for so long after the listener is closed: a body's 15 s and an answer's 5 s.
+const REQUESTS_END_WITHIN: Duration = Duration::from_secs(20);
+/// Each pool finishes its queue in this time: the longest deadline of a job.
+const POOL_DRAINS_WITHIN: Duration = Duration::from_secs(5);
+/// Whatever hangs, the process ends so long after it stopped accepting.
+const HARD_STOP: Duration = Duration::from_secs(25);
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    app: Arc<App>,
+    root: Root,
+    mailer: Arc<crate::mail::Mailer>,
+    public: SocketAddr,
+    admin: SocketAddr,
+    stop: CancellationToken,
+    ticking: CancellationToken,
+    servers: Vec<JoinHandle<()>>,
+    /// The admin listener answers until everything else is done.
+    stop_admin: CancellationToken,
+    admin_server: JoinHandle<()>,
+}
+
+impl Daemon {
+    /// Starts everything. Waits for a database or token store that is not there yet; `/readyz` says so meanwhile.
+    pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let tls = listen::tls(&config)?;
+        let (listen_public, listen_admin) = (config.http.listen, config.admin_listen);
+        let connections_max = config.http.max_connections;
+        let public_server =
+            listen::bind("http.listen", listen_public, tls.clone(), connections_max).await?;
+        let admin_server = listen::bind("admin.listen", listen_admin, None, 64).await?;
+        let public = public_server.local_addr()?;
+        let admin = admin_server.local_addr()?;
+        let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
+        let started = Arc::new(OnceLock::new());
+        let admin_service = Arc::new(Admin::new(started.clone()));
+        let admin_server =
+            admin_server.spawn(admin_service, stop_admin.clone(), Duration::from_secs(1));
+        let built = build::build(config, clock).await?;
+        let _ = started.set(built.app.clone());
+        let ticking = CancellationToken::new();
+        build::tick(&built, tls, &ticking);
+        let dispatcher = Arc::new(Dispatcher::new(built.app.clone()));
+        let server = public_server.spawn(dispatcher, stop.clone(), REQUESTS_END_WITHIN);
+        Ok(Self {
+            app: built.app,
+            root: built.root,
+            mailer: built.mailer,
+            public,
+            admin,
+            stop,
+            ticking,
+            servers: vec![server],
+            stop_admin,
+            admin_server,
+        })
+    }
+
+    /// Where the API listens.
+    pub fn public_addr(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// Where operators look.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// What the endpoints see; for tests.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Drains in order: readiness off, a pause in which proxies notice, no new connections, requests end, pools finish,
+    /// the mailer last.
+    pub async fn stop(self) {
+        self.app.gate.draining.store(true, Ordering::SeqCst);
+        tokio::time::sleep(self.app.config.http.drain_delay).await;
+        self.stop.cancel();
+        if tokio::time::timeout(HARD_STOP, self.drain()).await.is_err() {
+            tracing::error!("the daemon did not drain in time, what is left is cut");
+        }
+    }
+
+    async fn drain(self) {
+        for server in self.servers {
+            let _ = server.await;
+        }
+        self.ticking.cancel();
+        self.root.drain();
+        let pools = &self.app.pools;
+        tokio::join!(
+            pools.password.drain(POOL_DRAINS_WITHIN),
+            pools.captcha.drain(POOL_DRAINS_WITHIN),
+            pools.limits.drain(POOL_DRAINS_WITHIN),
+            pools.session.drain(POOL_DRAINS_WITHIN),
+        );
+        // After the password pool: a rehash goes from there to here.
+        pools.registration.drain(POOL_DRAINS_WITHIN).await;
+        self.mailer.stop();
+        pools.mailer.drain(POOL_DRAINS_WITHIN).await;
+        self.root.stop();
+        self.stop_admin.cancel();
+        let _ = self.admin_server.await;
+        self.app.metrics.shutdown();
+    }
+}
+
+/// Runs the daemon until a signal, or until a pool dies.
+pub async fn run(loaded: Loaded) -> ExitCode {
+    if let Err(error) = crate::telemetry::start_log(&loaded.config.log) {
+        eprintln!("error: log.filter: {error}");
+        return crate::cli::BAD_CONFIGURATION.into();
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!(setting = warning.key, fix = warning.fix, "{}", warning.what);
+    }
+    let config = loaded.config.clone();
+    let daemon = tokio::select! {
+        started = Daemon::start(loaded.config, Clock::System) => started,
+        () = told_to_stop() => return ExitCode::SUCCESS,
+    };
+    let daemon = match daemon {
+        Ok(daemon) => daemon,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return error.exit_code();
+        }
+    };
+    banner::greet(&config, &daemon);
+    let failed = daemon.root.failed().clone();
+    let code = tokio::select! {
+        () = failed.cancelled() => ExitCode::FAILURE,
+        () = told_to_stop() => ExitCode::SUCCESS,
+    };
+    tracing::info!("stopping");
+    tokio::select! {
+        () = daemon.stop() => code,
+        () = told_to_stop() => {
+            tracing::warn!("told to stop twice, stopping at once");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// SIGTERM or SIGINT.
+async fn told_to_stop() {
+    let term = signal(SignalKind::terminate());
+    let int = signal(SignalKind::interrupt());
+    if let (Ok(mut term), Ok(mut int)) = (term, int) {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    } else {
+        tracing::error!("signals cannot be received");
+        std::future::pending::<()>().await;
+    }
+}

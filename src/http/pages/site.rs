@@ -1,0 +1,52 @@
+//! Handlers of the pages that tell: `/`, `/docs`, `/problems`, `/assets`.
+
+use hyper::StatusCode;
+use hyper::header::{self, HeaderValue};
+
+use super::assets::VERSION;
+use super::{ASSETS, Mailbox};
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::openapi;
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+
+/// A year: an asset's address changes with its content.
+const ASSET_SECONDS: u32 = 31_536_000;
+
+/// `GET /`
+pub async fn index(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let served = super::dev_mailbox::is_served(app, request);
+    let mailbox = if served { Mailbox::Served } else { Mailbox::Absent };
+    Ok(answer::page(StatusCode::OK, super::landing(&app.config.public_url, mailbox)))
+}
+
+/// `GET /docs`
+pub async fn docs(app: &App, _: &mut Request) -> Result<Answer, Problem> {
+    let document = openapi::document(&app.config.public_url);
+    Ok(answer::page(StatusCode::OK, super::docs(&document)))
+}
+
+/// `GET /problems`
+pub async fn problems(_: &App, _: &mut Request) -> Result<Answer, Problem> {
+    Ok(answer::page(StatusCode::OK, super::problems()))
+}
+
+/// `GET /problems/{code}`
+pub async fn problem(_: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let code = Code::from_name(&request.param("code")?).ok_or(Code::NotFound)?;
+    Ok(answer::page(StatusCode::OK, super::problem(code)))
+}
+
+/// `GET /assets/{name}`
+pub async fn asset(_: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let path = request.uri.path();
+    let (_, kind, body) = ASSETS.iter().find(|(name, _, _)| *name == path).ok_or(Code::NotFound)?;
+    let answer = answer::with_type(StatusCode::OK, HeaderValue::from_static(kind), *body);
+    if request.query("v")?.as_deref() == Some(VERSION) {
+        return Ok(answer::cacheable(answer, ASSET_SECONDS));
+    }
+    let mut answer = answer;
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(answer)
+}

@@ -1,0 +1,87 @@
+//! `/undo-email-change`: the page behind the undo link in the notice of a change of address.
+
+use latchkey_entity::email_change;
+use sea_orm::EntityTrait as _;
+
+use super::{UndoEmailChange, words};
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::api::email::verify;
+use crate::http::request::Request;
+use crate::http::steps;
+use crate::limits::Action;
+use crate::problem::{Code, Problem};
+use crate::registration::{self, Undone};
+use crate::store::TokenKind;
+
+/// What a state shows, held until it is rendered.
+enum State {
+    Ready { email_masked: String, changed_at: i64 },
+    Undone,
+    Invalid,
+}
+
+/// `GET /undo-email-change?token=…`
+pub async fn show(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let token = request.query("token")?.unwrap_or_default();
+    let looked = look(app, &token).await;
+    rendered(looked, &token)
+}
+
+/// `POST /undo-email-change`
+pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let form = request.form()?;
+    let token = form.into_iter().find(|(key, _)| key == "token").map(|(_, token)| token);
+    let token = token.unwrap_or_default();
+    let undone = async {
+        steps::limit(app, request, Action::Verify)?;
+        undo(app, request, &token).await
+    };
+    let undone = undone.await;
+    rendered(undone, &token)
+}
+
+async fn look(app: &App, token: &str) -> Result<State, Problem> {
+    let Some(change_id) = change_of(app, token).await? else { return Ok(State::Invalid) };
+    let change = email_change::Entity::find_by_id(change_id).one(app.db.reader()).await?;
+    Ok(match change {
+        Some(change) if matches!(change.state.as_str(), "pending" | "done") => State::Ready {
+            email_masked: words::masked(&change.old_email),
+            changed_at: change.created_at,
+        },
+        _ => State::Invalid,
+    })
+}
+
+async fn undo(app: &App, request: &Request, token: &str) -> Result<State, Problem> {
+    let Some(change_id) = change_of(app, token).await? else { return Ok(State::Invalid) };
+    let ask = |reply| registration::Message::UndoChange { change_id, reply };
+    Ok(match app.pools.registration.ask(request.cx.deadline, ask).await?? {
+        Undone::Now => State::Undone,
+        Undone::Gone => State::Invalid,
+    })
+}
+
+async fn change_of(app: &App, token: &str) -> Result<Option<uuid::Uuid>, Problem> {
+    let found = verify::find(app, token).await?;
+    Ok(found.filter(|found| found.kind == TokenKind::UndoEmail).and_then(|found| found.subject))
+}
+
+fn rendered(state: Result<State, Problem>, token: &str) -> Result<Answer, Problem> {
+    let (view, retry_after_s) = match &state {
+        Ok(State::Ready { email_masked, changed_at }) => {
+            (UndoEmailChange::Ready { token, email_masked, changed_at: Some(*changed_at) }, None)
+        }
+        Ok(State::Undone) => (UndoEmailChange::Undone, None),
+        Ok(State::Invalid) => (UndoEmailChange::Invalid, None),
+        Err(problem) => {
+            let retry_after_s = problem.retry_after.unwrap_or(1);
+            let view = match problem.code {
+                Code::RateLimited => UndoEmailChange::TooMany { token, retry_after_s },
+                _ => UndoEmailChange::Unavailable { token },
+            };
+            (view, Some(retry_after_s))
+        }
+    };
+    answer::view(view.status(), super::undo_email_change(&view), retry_after_s)
+}
