@@ -7,4 +7,6 @@ mod poll;
 mod proxy;
 mod servers;
 mod smtp;
+mod store_suite;
+mod store_suite;
 mod walls;
