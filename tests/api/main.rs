@@ -1,10 +1,18 @@
 //! latchkey from outside, over real sockets, on real servers. One binary: `app.rs` is the harness, `client.rs` the
 //! callers, `ask.rs` what they share, and each capability has a module of its own.
+mod account;
 mod app;
 mod ask;
+mod captcha;
+mod change_email;
 mod client;
+mod exist_email;
+mod limits;
 mod login;
+mod mails;
+mod meta;
 mod mime;
+mod pages;
 mod password;
 mod poll;
 mod proxy;
@@ -16,5 +24,7 @@ mod servers;
 mod sessions;
 mod smtp;
 mod store_suite;
+mod teams;
+mod tokens;
 mod verification;
 mod walls;
