@@ -249,6 +249,9 @@ impl Rooms<'_> {
             workers,
             queue,
             deadline: Duration::from_secs(deadline_s),
+            // A statement ends by itself after 2 s, a call to Redis after half a second: this is for a connection that
+            // leads nowhere.
+            give_up: Some(Duration::from_secs(deadline_s + 1)),
         };
         let password = &self.config.password;
         let params = Params {
@@ -289,7 +292,12 @@ impl Rooms<'_> {
         let queue = password_queue(params, password.workers);
         Ok(Pools {
             password: self
-                .pool(root, "password", limits(password.workers, queue, 2), hasher)
+                .pool(
+                    root,
+                    "password",
+                    Limits { give_up: None, ..limits(password.workers, queue, 2) },
+                    hasher,
+                )
                 .await?,
             session: self.pool(root, "session", limits(16, 256, 3), move || keeper.clone()).await?,
             registration: self
@@ -298,8 +306,16 @@ impl Rooms<'_> {
                 })
                 .await?,
             captcha: self.pool(root, "captcha", limits(8, 32, 3), move || judge.clone()).await?,
-            // A sweep goes on until nothing is due: its deadline bounds only the wait for a worker.
-            mailer: self.pool(root, "mailer", limits(2, 2, 60), move || postman.clone()).await?,
+            // A sweep goes on until nothing is due: the deadline bounds only the wait for a worker. One that hangs is given
+            // up after 10 minutes; what it had claimed comes again when its lease ends.
+            mailer: self
+                .pool(
+                    root,
+                    "mailer",
+                    Limits { give_up: Some(Duration::from_mins(10)), ..limits(2, 2, 60) },
+                    move || postman.clone(),
+                )
+                .await?,
             limits: self.pool(root, "limits", limits(8, 256, 1), move || warden.clone()).await?,
         })
     }
@@ -327,12 +343,12 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
     drop(sweep());
     every(Duration::from_secs(5), stop.clone(), sweep);
     let limits = pools.limits.clone();
-    every(Duration::from_secs(60), stop.clone(), move || {
+    every(Duration::from_mins(1), stop.clone(), move || {
         let _ = limits.nudge(limits::Message::Sweep);
         ready(())
     });
     let (clock, unverified_ttl) = (app.clock.clone(), app.config.registration.unverified_ttl);
-    every(Duration::from_secs(600), stop.clone(), move || {
+    every(Duration::from_mins(10), stop.clone(), move || {
         let before = clock.now() - millis(unverified_ttl);
         let _ = pools.registration.nudge(registration::Message::Collect { before });
         let _ = pools.mailer.nudge(mail::Message::Forget);
