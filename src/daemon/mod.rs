@@ -7,6 +7,7 @@ mod banner;
 mod build;
 mod files;
 mod listen;
+mod pools;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
