@@ -198,6 +198,18 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_errors_is_the_catalogue() {
+        let head = "| status | code | title | what it means, and what to do |\n|---|---|---|---|\n";
+        let rows = Code::ALL.iter().map(|code| {
+            let (name, status, title, advice) = code.row();
+            format!("| {status} | `{name}` | {title} | {advice} |\n")
+        });
+        let table = format!("{head}{}", rows.collect::<String>());
+        let page = include_str!("../../docs/errors.md");
+        assert!(page.ends_with(&table), "docs/errors.md has to end with\n{table}");
+    }
+
+    #[test]
     fn every_code_is_found_by_its_name() {
         for code in Code::ALL.iter().copied() {
             assert_eq!(Code::from_name(code.name()), Some(code));
