@@ -2,11 +2,11 @@
 //! callers, and each capability has a module of its own.
 mod app;
 mod client;
+mod http;
 mod mime;
 mod poll;
 mod proxy;
 mod servers;
 mod smtp;
-mod store_suite;
 mod store_suite;
 mod walls;
