@@ -1,12 +1,21 @@
 //! latchkey from outside, over real sockets, on real servers. One binary: `app.rs` is the harness, `client.rs` the
-//! callers, and each capability has a module of its own.
+//! callers, `ask.rs` what they share, and each capability has a module of its own.
 mod app;
+mod ask;
 mod client;
 mod http;
+mod login;
 mod mime;
+mod password;
 mod poll;
 mod proxy;
+mod recovery;
+mod refresh;
+mod registration;
+mod rules;
 mod servers;
+mod sessions;
 mod smtp;
 mod store_suite;
+mod verification;
 mod walls;
