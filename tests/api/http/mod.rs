@@ -8,6 +8,7 @@ mod proxies;
 mod secure;
 
 use serde_json::Value;
+use std::fmt::Write as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -65,9 +66,9 @@ impl Raw {
 fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut request = format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n");
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(request, "{name}: {value}\r\n");
     }
-    request.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    let _ = write!(request, "Content-Length: {}\r\n\r\n", body.len());
     [request.as_bytes(), body].concat()
 }
 
@@ -91,7 +92,7 @@ fn post_chunked(path: &str, body: &[u8]) -> Vec<u8> {
 fn bare(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut request = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(request, "{name}: {value}\r\n");
     }
     request.push_str("\r\n");
     request.into_bytes()
