@@ -2,9 +2,11 @@
 //! callers, and each capability has a module of its own.
 mod app;
 mod client;
+mod faults;
 mod http;
 mod mime;
 mod poll;
+mod process;
 mod proxy;
 mod servers;
 mod smtp;
