@@ -3,11 +3,13 @@
 mod app;
 mod ask;
 mod client;
+mod faults;
 mod http;
 mod login;
 mod mime;
 mod password;
 mod poll;
+mod process;
 mod proxy;
 mod recovery;
 mod refresh;
