@@ -27,6 +27,8 @@ const IDLE_IN_TRANSACTION_TIMEOUT: &str = "5s";
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a SQLite connection waits for the file's lock: only another process can hold it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// A connection that was idle for so long is asked whether it still lives before it is used.
+const IDLE_BEFORE_PING: Duration = Duration::from_secs(2);
 /// `pg_advisory_lock`'s key of the migrations: "latchkey" in ASCII.
 const MIGRATION_LOCK: i64 = 0x6c61_7463_686b_6579;
 
@@ -136,12 +138,12 @@ impl Db {
     }
 }
 
-/// What both databases share: no ping before each query (the pool drops a broken connection when it fails), no log of
-/// statements (they would carry addresses).
+/// What both databases share: a ping only before a connection that was idle (each query would pay a round trip for it),
+/// no log of statements (they would carry addresses).
 fn common(options: &mut ConnectOptions) -> &mut ConnectOptions {
     options
         .sqlx_logging(false)
-        .test_before_acquire(false)
+        .test_before_acquire_if_idle_for(IDLE_BEFORE_PING)
         .min_connections(0)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_timeout(Duration::from_secs(3))

@@ -58,6 +58,9 @@ pub struct Limits {
     pub queue: usize,
     /// How long a caller waits at most, whatever is left of its request.
     pub deadline: Duration,
+    /// After how long a worker gives a job up, so that a connection into nothing does not hold it for ever. What it did
+    /// until then is rolled back by dropping it. None for work that bounds itself.
+    pub give_up: Option<Duration>,
 }
 
 /// A bounded set of workers. Clones share it.
@@ -102,7 +105,8 @@ impl<M: Send + 'static> Pool<M> {
     ) -> Result<Self, ractor::SpawnErr> {
         assert!(limits.workers > 0, "a pool without workers answers nobody");
         let counts = Arc::new(Counts::default());
-        let observer = Observer { name, counts: counts.clone(), metrics: metrics.clone() };
+        let (give_up, own_counts) = (limits.give_up, counts.clone());
+        let observer = Observer { name, give_up, counts: own_counts, metrics: metrics.clone() };
         let discards = Arc::new(observer.clone());
         let builder = factory::worker_builder(move |_: WorkerId| {
             (Seat::<W> { observer: observer.clone(), room: PhantomData }, build())
@@ -235,7 +239,10 @@ impl<M: Send + 'static> Clone for Pool<M> {
 
 impl<M: Send + 'static> fmt::Debug for Pool<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("name", &self.name).field("limits", &self.limits).finish()
+        f.debug_struct("Pool")
+            .field("name", &self.name)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -289,7 +296,14 @@ impl<W: Worker> factory::Worker for Seat<W> {
             .pool_wait_duration
             .record((started - envelope.queued_at).as_secs_f64(), &attribute);
         let mut crash = CrashGuard { observer: &self.observer, armed: true };
-        let result = worker.handle(envelope.message).instrument(envelope.span).await;
+        let work = worker.handle(envelope.message).instrument(envelope.span);
+        let result = match self.observer.give_up {
+            None => work.await,
+            Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+                tracing::warn!(pool = self.observer.name, "a job took too long and was given up");
+                Ok(())
+            }),
+        };
         crash.armed = result.is_err();
         drop(crash);
         self.observer
@@ -320,6 +334,7 @@ impl Drop for CrashGuard<'_> {
 #[derive(Clone)]
 struct Observer {
     name: &'static str,
+    give_up: Option<Duration>,
     counts: Arc<Counts>,
     metrics: Arc<Metrics>,
 }

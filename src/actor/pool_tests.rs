@@ -67,7 +67,12 @@ impl Fixture {
         let rooms = echoed.clone();
         let pool = Pool::spawn(
             "test",
-            Limits { workers, queue, deadline: PATIENCE },
+            Limits {
+                workers,
+                queue,
+                deadline: PATIENCE,
+                give_up: Some(PATIENCE + Duration::from_secs(1)),
+            },
             root.cell(),
             Arc::new(Metrics::new().unwrap()),
             move || Room { echoed: rooms.clone() },
@@ -181,4 +186,15 @@ async fn a_killed_factory_trips_the_shutdown() {
     fixture.pool.cell().kill();
     tokio::time::timeout(PATIENCE, fixture.root.failed().cancelled()).await.unwrap();
     assert!(fixture.echo(1).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_hangs_is_given_up_and_the_worker_goes_on() {
+    let fixture = Fixture::with(1, 4).await;
+    let _never = fixture.occupy();
+    let late = fixture.echo(1).await;
+    assert_eq!(late.unwrap_err().cause, Cause::Dependency);
+    // A second later the hanging job is given up: the next one is there in time.
+    assert_eq!(fixture.echo(2).await.unwrap(), 2);
+    assert_eq!(fixture.pool.crashes(), 0);
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::files;
-use crate::actor::{self, Limits, Pool, Root, SpawnError, every};
-use crate::app::{App, Gate, Pools};
-use crate::captcha::{self, Altcha};
+use super::pools::Rooms;
+use crate::actor::{Root, every};
+use crate::app::{App, Gate};
+use crate::captcha::Altcha;
 use crate::clock::{Clock, millis};
 use crate::config::{CaptchaProvider, Config};
 use crate::database::Db;
@@ -19,10 +20,9 @@ use crate::http::tls::Tls;
 use crate::limits::budgets::Local;
 use crate::limits::{self, Budgets, Limiter};
 use crate::mail::{self, Mailbox, Mailer, Transport};
-use crate::password::{self, Params, Policy};
-use crate::registration::{self, Registrar};
+use crate::password::Policy;
+use crate::registration;
 use crate::secret::MasterKey;
-use crate::session::Keeper;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::token::{self, KeyRing};
@@ -106,11 +106,18 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
     let local = Arc::new(Local::new(clock.clone(), 1));
     let altcha = Arc::new(Altcha::new(&master.derive("captcha")));
     let root = Root::spawn().await.map_err(|error| StartError::Broken(error.into()))?;
-    let rooms = Rooms { config: &config, db: &db, store: &store, clock: &clock, metrics: &metrics };
-    let pools = rooms
-        .pools(&root, &mailer, &limiter, &local, &altcha)
-        .await
-        .map_err(|error| StartError::Broken(error.into()))?;
+    let rooms = Rooms {
+        config: &config,
+        db: &db,
+        store: &store,
+        clock: &clock,
+        metrics: &metrics,
+        mailer: &mailer,
+        limiter: &limiter,
+        local: &local,
+        altcha: &altcha,
+    };
+    let pools = rooms.open(&root).await.map_err(|error| StartError::Broken(error.into()))?;
     let budgets = Budgets::new(&master, local, config.rate_limit_enabled, metrics.clone());
     let built_in = config.captcha.provider == CaptchaProvider::Altcha;
     let app = Arc::new(App {
@@ -215,105 +222,6 @@ fn mailer(
     .map_err(|error| StartError::Settings(format!("mail.from: {error}")))
 }
 
-/// What the pools' workers are made of.
-struct Rooms<'a> {
-    config: &'a Config,
-    db: &'a Db,
-    store: &'a Store,
-    clock: &'a Clock,
-    metrics: &'a Arc<Metrics>,
-}
-
-impl Rooms<'_> {
-    /// Starts a pool under the root.
-    async fn pool<W: actor::Worker>(
-        &self,
-        root: &Root,
-        name: &'static str,
-        limits: Limits,
-        build: impl FnMut() -> W + Send + Sync + 'static,
-    ) -> Result<Pool<W::Message>, SpawnError> {
-        Pool::spawn(name, limits, root.cell(), self.metrics.clone(), build).await
-    }
-
-    /// The pools of architecture §3; each number's reason is there or beside it.
-    async fn pools(
-        &self,
-        root: &Root,
-        mailer: &Arc<Mailer>,
-        limiter: &Arc<Limiter>,
-        local: &Arc<Local>,
-        altcha: &Arc<Altcha>,
-    ) -> Result<Pools, SpawnError> {
-        let limits = |workers, queue, deadline_s| Limits {
-            workers,
-            queue,
-            deadline: Duration::from_secs(deadline_s),
-        };
-        let password = &self.config.password;
-        let params = Params {
-            memory_kib: password.memory_kib,
-            iterations: password.iterations,
-            parallelism: password.parallelism,
-        };
-        let metrics = self.metrics.clone();
-        let hasher = move || password::Worker::new(params, metrics.clone());
-        let keeper = Keeper {
-            store: self.store.clone(),
-            db: self.db.clone(),
-            clock: self.clock.clone(),
-            sessions: self.config.sessions,
-        };
-        let registrar =
-            Registrar { db: self.db.clone(), store: self.store.clone(), clock: self.clock.clone() };
-        // SQLite has one writer: a second worker would only wait for the first.
-        let registrars = if self.db.is_postgres() { 8 } else { 1 };
-        let judge = captcha::Worker {
-            altcha: altcha.clone(),
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            metrics: self.metrics.clone(),
-        };
-        let postman = mail::Worker {
-            mailer: mailer.clone(),
-            db: self.db.clone(),
-            clock: self.clock.clone(),
-            metrics: self.metrics.clone(),
-        };
-        let warden = limits::Worker {
-            store: self.store.clone(),
-            limiter: limiter.clone(),
-            local: local.clone(),
-            clock: self.clock.clone(),
-        };
-        let queue = password_queue(params, password.workers);
-        Ok(Pools {
-            password: self
-                .pool(root, "password", limits(password.workers, queue, 2), hasher)
-                .await?,
-            session: self.pool(root, "session", limits(16, 256, 3), move || keeper.clone()).await?,
-            registration: self
-                .pool(root, "registration", limits(registrars, 32 * registrars, 5), move || {
-                    registrar.clone()
-                })
-                .await?,
-            captcha: self.pool(root, "captcha", limits(8, 32, 3), move || judge.clone()).await?,
-            // A sweep goes on until nothing is due: its deadline bounds only the wait for a worker.
-            mailer: self.pool(root, "mailer", limits(2, 2, 60), move || postman.clone()).await?,
-            limits: self.pool(root, "limits", limits(8, 256, 1), move || warden.clone()).await?,
-        })
-    }
-}
-
-/// Hashes that may wait: as many as are done in a second, so that whoever is admitted waits a second at most. A hash of
-/// OWASP's parameters (19 456 KiB, twice) takes about 12 ms of one core with the `argon2` crate, others in proportion.
-fn password_queue(params: Params, workers: usize) -> usize {
-    let work = u64::from(params.memory_kib) * u64::from(params.iterations);
-    let hash_us = (work * 12_000 / (19_456 * 2)).max(100);
-    let per_worker = usize::try_from(1_000_000 / hash_us).unwrap_or(usize::MAX).clamp(1, 256);
-    workers * per_worker
-}
-
 /// Starts what happens at its own pace.
 pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
     let app = &built.app;
@@ -327,12 +235,12 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
     drop(sweep());
     every(Duration::from_secs(5), stop.clone(), sweep);
     let limits = pools.limits.clone();
-    every(Duration::from_secs(60), stop.clone(), move || {
+    every(Duration::from_mins(1), stop.clone(), move || {
         let _ = limits.nudge(limits::Message::Sweep);
         ready(())
     });
     let (clock, unverified_ttl) = (app.clock.clone(), app.config.registration.unverified_ttl);
-    every(Duration::from_secs(600), stop.clone(), move || {
+    every(Duration::from_mins(10), stop.clone(), move || {
         let before = clock.now() - millis(unverified_ttl);
         let _ = pools.registration.nudge(registration::Message::Collect { before });
         let _ = pools.mailer.nudge(mail::Message::Forget);

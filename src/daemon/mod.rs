@@ -7,6 +7,7 @@ mod banner;
 mod build;
 mod files;
 mod listen;
+mod pools;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -104,8 +105,13 @@ impl Daemon {
     /// Drains in order: readiness off, a pause in which proxies notice, no new connections, requests end, pools finish,
     /// the mailer last.
     pub async fn stop(self) {
+        let pause = self.app.config.http.drain_delay;
+        self.stop_after(pause).await;
+    }
+
+    async fn stop_after(self, pause: Duration) {
         self.app.gate.draining.store(true, Ordering::SeqCst);
-        tokio::time::sleep(self.app.config.http.drain_delay).await;
+        tokio::time::sleep(pause).await;
         self.stop.cancel();
         if tokio::time::timeout(HARD_STOP, self.drain()).await.is_err() {
             tracing::error!("the daemon did not drain in time, what is left is cut");
@@ -148,7 +154,7 @@ pub async fn run(loaded: Loaded) -> ExitCode {
     let config = loaded.config.clone();
     let daemon = tokio::select! {
         started = Daemon::start(loaded.config, Clock::System) => started,
-        () = told_to_stop() => return ExitCode::SUCCESS,
+        _ = told_to_stop() => return ExitCode::SUCCESS,
     };
     let daemon = match daemon {
         Ok(daemon) => daemon,
@@ -159,31 +165,43 @@ pub async fn run(loaded: Loaded) -> ExitCode {
     };
     banner::greet(&config, &daemon);
     let failed = daemon.root.failed().clone();
-    let code = tokio::select! {
-        () = failed.cancelled() => ExitCode::FAILURE,
-        () = told_to_stop() => ExitCode::SUCCESS,
+    let (code, pause) = tokio::select! {
+        () = failed.cancelled() => (ExitCode::FAILURE, config.http.drain_delay),
+        // Whoever presses Ctrl-C has no proxy that would need the pause.
+        told = told_to_stop() => match told {
+            Told::Terminate => (ExitCode::SUCCESS, config.http.drain_delay),
+            Told::Interrupt => (ExitCode::SUCCESS, Duration::ZERO),
+        },
     };
     tracing::info!("stopping");
     tokio::select! {
-        () = daemon.stop() => code,
-        () = told_to_stop() => {
+        () = daemon.stop_after(pause) => code,
+        _ = told_to_stop() => {
             tracing::warn!("told to stop twice, stopping at once");
             ExitCode::FAILURE
         }
     }
 }
 
-/// SIGTERM or SIGINT.
-async fn told_to_stop() {
+/// How somebody told us to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// SIGTERM: an orchestrator.
+    Terminate,
+    /// SIGINT: a person at a terminal.
+    Interrupt,
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn told_to_stop() -> Told {
     let term = signal(SignalKind::terminate());
     let int = signal(SignalKind::interrupt());
     if let (Ok(mut term), Ok(mut int)) = (term, int) {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
-    } else {
-        tracing::error!("signals cannot be received");
-        std::future::pending::<()>().await;
+        return tokio::select! {
+            _ = term.recv() => Told::Terminate,
+            _ = int.recv() => Told::Interrupt,
+        };
     }
+    tracing::error!("signals cannot be received");
+    std::future::pending().await
 }

@@ -324,7 +324,7 @@ fn known_method(method: &Method) -> &'static str {
 }
 
 /// Logs what is our fault or our dependency's; what clients do wrong is in the access line.
-fn log(problem: &Problem) {
+pub fn log(problem: &Problem) {
     let reason = problem.source.as_ref().map(ToString::to_string).unwrap_or_default();
     match problem.code {
         Code::InternalError => tracing::error!(reason, "a handler panicked"),

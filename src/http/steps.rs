@@ -25,28 +25,24 @@ pub const BY_MAIL: &str = "email";
 
 /// Takes one from the address's limit of an action.
 pub fn limit(app: &App, request: &mut Request, action: Action) -> Result<(), Problem> {
-    decide(app, request, action, app.limiter.check(action, request.client()))
+    let decision = app.limiter.check(action, request.client());
+    decide(app, request, &decision)
 }
 
 /// Takes one from the session's limit of refreshes.
 pub fn limit_session(app: &App, request: &mut Request, sid: &str) -> Result<(), Problem> {
-    decide(app, request, Action::Anything, app.limiter.check_session(sid))
+    let decision = app.limiter.check_session(sid);
+    decide(app, request, &decision)
 }
 
-fn decide(
-    app: &App,
-    request: &mut Request,
-    action: Action,
-    decision: Decision,
-) -> Result<(), Problem> {
-    let (outcome, headers, refusal) = match decision {
+fn decide(app: &App, request: &mut Request, decision: &Decision) -> Result<(), Problem> {
+    let (outcome, headers, refusal) = match *decision {
         Decision::Unlimited => return Ok(()),
         Decision::Allowed(headers) => ("allowed", headers, Ok(())),
         Decision::Limited { headers, retry_after_s } => {
             ("limited", headers, Err(limited(retry_after_s)))
         }
     };
-    let _ = action;
     request.cx.rate = Some(headers);
     let attributes = [
         KeyValue::new("policy", headers.policy_name),

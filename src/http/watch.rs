@@ -17,7 +17,7 @@ use tokio::time::Instant;
 /// A request's head, from its first byte to its last.
 pub const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// A connection without a request.
-pub const IDLE_WITHIN: Duration = Duration::from_secs(60);
+pub const IDLE_WITHIN: Duration = Duration::from_mins(1);
 /// How often a connection is looked at: a limit is kept to within this much.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The first bytes of HTTP/2 (RFC 9113 §3.4). Its heads are bounded by the idle limit: pings are no requests.

@@ -15,7 +15,7 @@ fn ip(text: &str) -> IpAddr {
 #[test]
 fn a_mailbox_gets_three_mails_an_hour_and_ten_with_a_captcha() {
     for budget in [Budget::Confirmations, Budget::Recoveries] {
-        assert_eq!(budget.quota(), Quota { burst: 3, period: Duration::from_hours(1) });
+        assert_eq!(budget.quota(), Quota { burst: 3, period: Duration::from_mins(20) });
         assert_eq!(budget.quota_with_captcha().burst, 10);
     }
     assert_eq!(Budget::Notices.quota_with_captcha(), Budget::Notices.quota());
@@ -62,7 +62,7 @@ fn a_source_is_its_32_or_its_64() {
 #[test]
 fn a_local_budget_is_its_share_and_never_none() {
     for (replicas, shares) in
-        [(0, [10, 100, 3]), (1, [10, 100, 3]), (3, [3, 33, 1]), (50, [1, 2, 1])]
+        [(0, [20, 100, 3]), (1, [20, 100, 3]), (3, [6, 33, 1]), (50, [1, 2, 1])]
     {
         let local = Local::new(Clock::manual(0), replicas);
         let budgets =

@@ -134,18 +134,18 @@ impl Budgets {
         }
         let (budget, key) = (spend.budget, spend.key.clone());
         let asked = pool.ask(deadline, |reply| Message::Spend { spend, reply }).await;
-        let (spent, scope) = match asked.and_then(|found| found) {
-            Ok(spent) => (spent, "shared"),
+        let (found, scope) = match asked.and_then(|found| found) {
+            Ok(found) => (found, "shared"),
             // With the store down the budgets are smaller, never none.
             Err(_) => (self.local.spend(budget, &key), "local"),
         };
-        let decision = if spent == Spent::Within { "allowed" } else { "limited" };
+        let decision = if found == Spent::Within { "allowed" } else { "limited" };
         let attributes = [
             KeyValue::new("policy", budget.name()),
             KeyValue::new("decision", decision),
             KeyValue::new("scope", scope),
         ];
         self.metrics.rate_limit_decisions.add(1, &attributes);
-        spent
+        found
     }
 }

@@ -48,7 +48,7 @@ impl Worker {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = %error, "mail cannot leave, it stays in the outbox")
+                tracing::warn!(error = %error, "mail cannot leave, it stays in the outbox");
             }
         }
         if let Ok(depth) = depth(&self.db, self.clock.now()).await {

@@ -103,7 +103,7 @@ impl crate::actor::Worker for Worker {
                 match self.run("rehash", move |hasher| hasher.hash(&password)).await? {
                     Ok(hash) => then(hash),
                     Err(error) => {
-                        tracing::warn!(error = %error, "a hash was not brought up to date")
+                        tracing::warn!(error = %error, "a hash was not brought up to date");
                     }
                 }
             }

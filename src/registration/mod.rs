@@ -16,7 +16,7 @@ use crate::problem::Unavailable;
 use crate::store::{Store, TokenKind};
 
 pub use change::{AddressChange, Asked, Confirmed, Deleted, Undone};
-pub use flow::{NewPerson, Origin, Registered, Reset, Verified};
+pub use flow::{NewPerson, Origin, Proof, Registered, Reset, Verified};
 
 type Done<T> = Reply<Result<T, Unavailable>>;
 
@@ -62,27 +62,16 @@ pub enum Message {
         /// When it is done; the same for a known and an unknown address.
         reply: Done<()>,
     },
-    /// Sets a new password by a recovery token.
-    Reset {
+    /// Sets a new password, by the old one or by a mailed token.
+    SetPassword {
         /// Whose.
         user_id: Uuid,
-        /// The version that the token was asked under.
+        /// The version that was checked, or that the token was asked under.
         password_version: i32,
         /// The new PHC string.
         password_hash: String,
-        /// Who asks, from where.
-        origin: Origin,
-        /// What became of it.
-        reply: Done<Reset>,
-    },
-    /// Sets a new password by the old one. Answers with the new epoch.
-    ChangePassword {
-        /// Whose.
-        user_id: Uuid,
-        /// The version that was checked.
-        password_version: i32,
-        /// The new PHC string.
-        password_hash: String,
+        /// What allows it.
+        proof: Proof,
         /// Who asks, from where.
         origin: Origin,
         /// What became of it.
@@ -184,9 +173,15 @@ impl Worker for Registrar {
                 let _ =
                     reply.send(flow::recover(db, &email, &origin, now).await.map_err(Into::into));
             }
-            Message::Reset { user_id, password_version, password_hash, origin, reply } => {
-                let proof = flow::Proof::Mailbox;
-                let reset = flow::set_password(
+            Message::SetPassword {
+                user_id,
+                password_version,
+                password_hash,
+                proof,
+                origin,
+                reply,
+            } => {
+                let set = flow::set_password(
                     db,
                     user_id,
                     password_version,
@@ -195,20 +190,7 @@ impl Worker for Registrar {
                     &origin,
                     now,
                 );
-                let _ = reply.send(reset.await.map_err(Into::into));
-            }
-            Message::ChangePassword { user_id, password_version, password_hash, origin, reply } => {
-                let proof = flow::Proof::Password;
-                let change = flow::set_password(
-                    db,
-                    user_id,
-                    password_version,
-                    password_hash,
-                    proof,
-                    &origin,
-                    now,
-                );
-                let _ = reply.send(change.await.map_err(Into::into));
+                let _ = reply.send(set.await.map_err(Into::into));
             }
             Message::ChangeEmail { change, reply } => {
                 let _ = reply.send(change::ask(db, &change, now).await.map_err(Into::into));

@@ -95,13 +95,25 @@ impl Check<'_> {
     /// The caller of a session that the store holds alive.
     pub async fn standing(&self, session: Session) -> Result<Caller, Refused> {
         let place = Place { sid: &session.sid, team: session.team_id, project: session.project_id };
-        let standing = Standing::by_id(self.db, session.user_id, place).await?;
+        let standing = self.person(session.user_id, place).await?;
+        Self::join(session, standing)
+    }
+
+    /// A person who may be served, in a session that was not ended. The session's epoch is left to [`Check::join`].
+    pub async fn person(&self, user_id: Uuid, place: Place<'_>) -> Result<Standing, Refused> {
+        let standing = Standing::by_id(self.db, user_id, place).await?;
         let alive = |standing: &Standing| {
-            standing.status == Status::Active
-                && standing.session == SessionRow::Absent
-                && standing.session_epoch == session.epoch
+            standing.status == Status::Active && standing.session == SessionRow::Absent
         };
-        let standing = standing.filter(alive).ok_or(Refused::Invalid)?;
-        Ok(Caller { session, standing })
+        standing.filter(alive).ok_or(Refused::Invalid)
+    }
+
+    /// A live session of a person who may be served: under the person's epoch, or it ended with all the others.
+    pub fn join(session: Session, standing: Standing) -> Result<Caller, Refused> {
+        if session.epoch == standing.session_epoch {
+            Ok(Caller { session, standing })
+        } else {
+            Err(Refused::Invalid)
+        }
     }
 }

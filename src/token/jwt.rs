@@ -18,9 +18,9 @@ use super::material::KeyError;
 /// How far another replica's clock may be ahead of ours: `iat` and `nbf` up to this much in the future pass.
 const AHEAD_SECONDS_MAX: i64 = 120;
 /// A userToken's longest life: 24 h (contract §1).
-pub const USER_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
+pub const USER_TTL_MAX: Duration = Duration::from_hours(24);
 /// A vaultToken's longest life: 1 h (contract §1).
-pub const VAULT_TTL_MAX: Duration = Duration::from_secs(3600);
+pub const VAULT_TTL_MAX: Duration = Duration::from_hours(1);
 
 /// What a userToken says: who you are, in which session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,7 +31,7 @@ use crate::problem::Unavailable;
 use crate::secret::{MasterKey, Secret, random_id};
 
 /// How far replicas' clocks may differ: a retired key outlives its last token by this much.
-const SKEW: Duration = Duration::from_secs(120);
+const SKEW: Duration = Duration::from_mins(2);
 
 /// What a key signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -202,9 +202,10 @@ impl Needs {
             }
             verifying.push(key);
         }
-        let mut signing = async |kind: Kind| match keys.remove(kind.name()) {
-            Some(key) => Ok::<_, KeysError>(key),
-            None => {
+        let mut signing = async |kind: Kind| {
+            if let Some(key) = keys.remove(kind.name()) {
+                Ok::<_, KeysError>(key)
+            } else {
                 let key = self.make(kind, now).await?;
                 verifying.push(key.clone());
                 Ok(key)

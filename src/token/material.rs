@@ -23,7 +23,7 @@ use crate::secret::{Secret, random_bytes};
 #[derive(Debug)]
 pub enum Material {
     /// HMAC-SHA-256.
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     /// ECDSA on P-256 with SHA-256, signature as r ‖ s (RFC 7518 §3.4).
     Ecdsa(EcdsaKeyPair),
     /// Ed25519 (RFC 8037).
@@ -82,7 +82,7 @@ impl Material {
     pub fn parse(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, KeyError> {
         Ok(match algorithm {
             Algorithm::HS256 if bytes.len() >= 32 => {
-                Self::Hmac(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+                Self::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
             }
             Algorithm::ES256 => Self::Ecdsa(EcdsaKeyPair::from_pkcs8(
                 &signature::ECDSA_P256_SHA256_FIXED_SIGNING,

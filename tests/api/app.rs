@@ -249,6 +249,11 @@ impl TestApp {
         &self.admin
     }
 
+    /// Where the API listens.
+    pub fn public_addr(&self) -> std::net::SocketAddr {
+        self.daemon.as_ref().expect("it runs").public_addr()
+    }
+
     /// Bytes on a new connection to the public listener; the answer until it closes.
     pub async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
         self.client.raw(bytes).await

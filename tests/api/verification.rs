@@ -41,7 +41,7 @@ both!(a_used_token_says_so_until_it_would_have_expired, async |app| {
     let token = app.mail_to("ada@example.org").await.token().to_owned();
     person.verify(&token).await.expect(200);
     app.anonymous().verify(&token).await.expect_problem(409, "already-verified");
-    app.clock.advance(DAY - Duration::from_secs(1));
+    app.clock.advance(DAY.saturating_sub(Duration::from_secs(1)));
     app.anonymous().verify(&token).await.expect_problem(409, "already-verified");
     app.clock.advance(Duration::from_secs(2));
     app.anonymous().verify(&token).await.expect_problem(400, "token-invalid");
@@ -63,8 +63,9 @@ both!(a_token_lives_a_day, async |app| {
 
 both!(what_is_no_token_is_an_invalid_one, async |app| {
     let person = app.register("ada@example.org").await;
-    app.anonymous().forgot(&person.email).await.expect(200);
+    // One after the other: two workers send, and mails that are due at once may overtake each other.
     app.mail_to(&person.email).await;
+    app.anonymous().forgot(&person.email).await.expect(200);
     let recovery = app.mail_to(&person.email).await.token().to_owned();
     for token in ["x", "%00", "../..", &"A".repeat(3_000), &person.user_token, &recovery] {
         app.anonymous().verify(token).await.expect_problem(400, "token-invalid");

@@ -25,7 +25,8 @@ use crate::problem::{Code, Problem, Unavailable};
 /// A long-poll waits so long at most.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// What tells that somebody stands between.
-const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+const FORWARDED: [&str; 6] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
 
 /// Whether this request may see the mailbox.
 pub fn is_served(app: &App, request: &Request) -> bool {

@@ -20,7 +20,7 @@ struct Entry {
 
 /// The index of every problem.
 pub fn problems() -> String {
-    html(&Index { codes: &Code::ALL })
+    html(&Index { codes: Code::ALL })
 }
 
 /// One problem: title, status, and what to do about it.

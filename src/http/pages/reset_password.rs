@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::config::CaptchaPoint;
 use crate::http::answer::{self, Answer};
 use crate::http::api::{email, password};
+use crate::http::dispatch;
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::{Code, Problem};
@@ -101,6 +102,7 @@ fn ask<'a>(app: &App, email: &'a str, error: Option<&'a str>) -> MailRequest<'a>
 }
 
 fn failed(problem: &Problem, token: &str) -> Result<Answer, Problem> {
+    dispatch::log(problem);
     let retry_after_s = problem.retry_after.unwrap_or(1);
     let view = match problem.code {
         Code::RateLimited => ResetPassword::TooMany { token, retry_after_s },

@@ -7,6 +7,7 @@ use super::{UndoEmailChange, words};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::email::verify;
+use crate::http::dispatch;
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
@@ -25,7 +26,7 @@ enum State {
 pub async fn show(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let token = request.query("token")?.unwrap_or_default();
     let looked = look(app, &token).await;
-    rendered(looked, &token)
+    rendered(&looked, &token)
 }
 
 /// `POST /undo-email-change`
@@ -38,7 +39,7 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
         undo(app, request, &token).await
     };
     let undone = undone.await;
-    rendered(undone, &token)
+    rendered(&undone, &token)
 }
 
 async fn look(app: &App, token: &str) -> Result<State, Problem> {
@@ -67,14 +68,15 @@ async fn change_of(app: &App, token: &str) -> Result<Option<uuid::Uuid>, Problem
     Ok(found.filter(|found| found.kind == TokenKind::UndoEmail).and_then(|found| found.subject))
 }
 
-fn rendered(state: Result<State, Problem>, token: &str) -> Result<Answer, Problem> {
-    let (view, retry_after_s) = match &state {
+fn rendered(state: &Result<State, Problem>, token: &str) -> Result<Answer, Problem> {
+    let (view, retry_after_s) = match state {
         Ok(State::Ready { email_masked, changed_at }) => {
             (UndoEmailChange::Ready { token, email_masked, changed_at: Some(*changed_at) }, None)
         }
         Ok(State::Undone) => (UndoEmailChange::Undone, None),
         Ok(State::Invalid) => (UndoEmailChange::Invalid, None),
         Err(problem) => {
+            dispatch::log(problem);
             let retry_after_s = problem.retry_after.unwrap_or(1);
             let view = match problem.code {
                 Code::RateLimited => UndoEmailChange::TooMany { token, retry_after_s },

@@ -8,6 +8,7 @@ use super::{VerifyEmail, words};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::email::verify;
+use crate::http::dispatch;
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
@@ -149,6 +150,7 @@ fn rendered(state: Result<State, Problem>, token: &str) -> Result<Answer, Proble
 }
 
 fn failed(problem: &Problem, token: &str) -> Result<Answer, Problem> {
+    dispatch::log(problem);
     let retry_after_s = problem.retry_after.unwrap_or(1);
     let view = match problem.code {
         Code::RateLimited => VerifyEmail::TooMany { token, retry_after_s },

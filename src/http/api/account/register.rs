@@ -1,6 +1,6 @@
 //! `POST /api/register`: makes an account and mails the link that confirms its address.
 //!
-//! Order: limits, rules, captcha, then whether the token store answers (else nothing is made), and only then the hash.
+//! Order: rules, limits, captcha, then whether the token store answers (else nothing is made), and only then the hash.
 
 use opentelemetry::KeyValue;
 use utoipa::ToSchema;
@@ -34,7 +34,6 @@ pub struct Register {
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
-    steps::limit(app, request, Action::Register)?;
     let result = register(app, request).await;
     let outcome = match &result {
         Ok(_) => "success",
@@ -56,6 +55,7 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
     let (Some(email), Some(name)) = (email, name) else {
         return Err(Code::ValidationFailed.into());
     };
+    steps::limit(app, request, Action::Register)?;
     admitted(app, &email)?;
     steps::captcha(app, request, CaptchaPoint::Register, captcha).await?;
     if Standing::by_email(&app.db, email.normal()).await?.is_some() {

@@ -18,12 +18,12 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     if exposure == ExposeExistence::Off {
         return Err(Code::NotFound.into());
     }
-    steps::limit(app, request, Action::ExistEmail)?;
     let email = EmailAddress::parse(&request.param("email")?).map_err(|rule| {
         let mut told = Object::default();
         told.reject("email", rule.code(), rule);
         told.finish().err().unwrap_or_else(|| Code::ValidationFailed.into())
     })?;
+    steps::limit(app, request, Action::ExistEmail)?;
     let needed = exposure == ExposeExistence::Captcha
         || steps::captcha_needed(app, CaptchaPoint::ExistEmail);
     let payload = steps::captcha_of_query(request)?;

@@ -9,12 +9,15 @@ use crate::http::openapi::{self, Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::Problem;
 
+/// It changes with the binary alone.
+const KEPT_FOR_SECONDS: u32 = 300;
+
 /// The handler.
 pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
     let document = openapi::document(&app.config.public_url).to_string();
     let kind = HeaderValue::from_static("application/json");
     let answer = answer::with_type(StatusCode::OK, kind, document);
-    Ok(super::jwks::public(answer))
+    Ok(answer::cacheable(answer, KEPT_FOR_SECONDS))
 }
 
 /// What the endpoint says of itself.

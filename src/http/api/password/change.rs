@@ -11,7 +11,7 @@ use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
 use crate::problem::{Code, Problem};
-use crate::registration::{self, Reset};
+use crate::registration::{self, Proof, Reset};
 use crate::session::{Caller, Tokens};
 
 /// The old password and the new one.
@@ -43,10 +43,11 @@ pub async fn handle(
     let password_hash = steps::hash(app, request, new_password).await?;
     let (user_id, origin) = (caller.standing.id, request.origin());
     let password_version = caller.standing.password_version;
-    let ask = |reply| registration::Message::ChangePassword {
+    let ask = |reply| registration::Message::SetPassword {
         user_id,
         password_version,
         password_hash,
+        proof: Proof::Password,
         origin,
         reply,
     };

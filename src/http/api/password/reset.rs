@@ -17,7 +17,7 @@ use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
 use crate::problem::{Code, Problem};
-use crate::registration;
+use crate::registration::{self, Proof};
 use crate::secret::Secret;
 use crate::store::TokenKind;
 
@@ -81,10 +81,11 @@ async fn spend(
     rules.finish()?;
     let password_hash = steps::hash(app, request, password).await?;
     let (user_id, password_version, origin) = (standing.id, found.stamp, request.origin());
-    let ask = |reply| registration::Message::Reset {
+    let ask = |reply| registration::Message::SetPassword {
         user_id,
         password_version,
         password_hash,
+        proof: Proof::Mailbox,
         origin,
         reply,
     };

@@ -1,13 +1,16 @@
 //! `GET /api/refresh`: new tokens, for a userToken that may have expired while its session lives.
 //!
-//! The rules of rotation, grace and reuse are the token store's, in one atomic step (contract §2).
+//! The rules of rotation, grace and reuse are the token store's, in one atomic step (contract §2). The database is asked
+//! before that step: after it, an outage longer than the grace would make the client's honest retry look like theft.
 
+use crate::account::standing::Place;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::{Code, Problem};
+use crate::session::check::Check;
 use crate::session::{self, Outcome, RefreshRequest, Tokens};
 use crate::token::Expiry;
 
@@ -16,6 +19,8 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
     let (user_id, claims) = app.check().claims(token, Expiry::Ignored)?;
     steps::limit_session(app, request, &claims.sid)?;
+    let place = Place { sid: &claims.sid, ..Place::default() };
+    let standing = app.check().person(user_id, place).await?;
     let origin = request.origin();
     let refresh = Box::new(RefreshRequest {
         user_id,
@@ -30,8 +35,12 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let ask = |reply| session::Message::Refresh { refresh, reply };
     match app.pools.session.ask(request.cx.deadline, ask).await?? {
         Outcome::Alive(session) => {
-            // The store rotated: whether the person may still have tokens is the database's to say.
-            let caller = app.check().standing(*session).await?;
+            let mut caller = Check::join(*session, standing)?;
+            // The session is in another team than the person's oldest: read that one.
+            let team = caller.standing.membership.as_ref().map(|membership| membership.team_id);
+            if caller.session.team_id.is_some() && caller.session.team_id != team {
+                caller = app.check().standing(caller.session).await?;
+            }
             Ok(answer::json(&steps::tokens(app, &caller.session, &caller.standing)?))
         }
         Outcome::Reused => {

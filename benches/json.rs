@@ -1,0 +1,36 @@
+//! Reading a body as strictly as the contract asks for, beside serde_json into a struct.
+
+use std::hint::black_box;
+
+use latchkey::http::json::Object;
+use serde::Deserialize;
+
+use crate::measure::{Effort, Table};
+
+/// As a client of `POST /api/register` sends it, with a member that nobody asks for.
+const BODY: &[u8] = br#"{"email":"ada.lovelace@example.com","password":"correct horse battery","name":"Ada Lovelace","newsletter":{"weekly":false,"topics":["engines","numbers"]}}"#;
+
+#[derive(Deserialize)]
+struct Register {
+    email: String,
+    password: String,
+    name: String,
+}
+
+/// Measures it.
+pub fn run(effort: Effort) {
+    let table = Table::new("json", effort);
+    table.row(
+        &format!("read a body of {} bytes", BODY.len()),
+        || {
+            let mut body = Object::parse(black_box(BODY)).expect("an object");
+            black_box((body.text("email"), body.secret("password"), body.text("name")));
+            body.finish().expect("complete");
+        },
+        "serde_json into a struct",
+        || {
+            let body: Register = serde_json::from_slice(black_box(BODY)).expect("an object");
+            black_box((body.email, body.password, body.name));
+        },
+    );
+}

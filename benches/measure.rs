@@ -1,0 +1,124 @@
+//! Timing: two things in turns, medians, and a table.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// How long to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Rounds, of which the median counts.
+    pub rounds: usize,
+    /// How long a round of one thing lasts at least.
+    pub round: Duration,
+}
+
+impl Effort {
+    /// What figures are quoted from.
+    pub const FULL: Self = Self { rounds: 9, round: Duration::from_millis(100) };
+    /// A look.
+    pub const QUICK: Self = Self { rounds: 3, round: Duration::from_millis(10) };
+    /// How much longer a round of requests lasts: its 99th percentile needs many.
+    const REQUESTS: u32 = 20;
+
+    /// A round of requests.
+    pub fn round_of_requests(self) -> Duration {
+        self.round * Self::REQUESTS
+    }
+}
+
+impl fmt::Display for Effort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "medians of {} rounds of {:?} or more", self.rounds, self.round)
+    }
+}
+
+/// A table of parts beside their limits.
+#[derive(Debug)]
+pub struct Table {
+    effort: Effort,
+}
+
+impl Table {
+    /// Prints the head.
+    pub fn new(title: &str, effort: Effort) -> Self {
+        println!("\n{title:<44} {:>10}   {:<40} {:>10} {:>7}", "ours", "limit", "", "ratio");
+        Self { effort }
+    }
+
+    /// Measures both in turns and prints a line.
+    pub fn row(
+        &self,
+        name: &str,
+        mut ours: impl FnMut(),
+        limit_name: &str,
+        mut limit: impl FnMut(),
+    ) {
+        let ours_count = calls_per_round(self.effort.round, &mut ours);
+        let limit_count = calls_per_round(self.effort.round, &mut limit);
+        let mut times = (Vec::new(), Vec::new());
+        for _ in 0..self.effort.rounds {
+            times.0.push(each(limit_count, &mut limit));
+            times.1.push(each(ours_count, &mut ours));
+        }
+        line(name, median(&mut times.1), limit_name, median(&mut times.0));
+    }
+
+    /// Prints a line of what was measured elsewhere, in nanoseconds.
+    pub fn measured(name: &str, ours: &mut [f64], limit_name: &str, limit: &mut [f64]) {
+        line(name, median(ours), limit_name, median(limit));
+    }
+}
+
+fn line(name: &str, ours: f64, limit_name: &str, limit: f64) {
+    println!(
+        "{name:<44} {:>10}   {limit_name:<40} {:>10} {:>6.2}x",
+        nanos(ours),
+        nanos(limit),
+        ours / limit
+    );
+}
+
+/// How many calls fill a round; warms up on the way.
+fn calls_per_round(round: Duration, call: &mut impl FnMut()) -> u32 {
+    let mut count = 1_u32;
+    loop {
+        let started = Instant::now();
+        for _ in 0..count {
+            call();
+        }
+        if started.elapsed() >= round || count >= 1 << 28 {
+            return count;
+        }
+        count *= 2;
+    }
+}
+
+/// Nanoseconds a call takes, on the average of a round.
+fn each(count: u32, call: &mut impl FnMut()) -> f64 {
+    let started = Instant::now();
+    for _ in 0..count {
+        call();
+    }
+    as_nanos(started.elapsed()) / f64::from(count)
+}
+
+/// A duration in nanoseconds.
+pub fn as_nanos(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e9
+}
+
+/// The middle one.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Nanoseconds for people.
+pub fn nanos(value: f64) -> String {
+    match value {
+        v if v < 1e3 => format!("{v:.1} ns"),
+        v if v < 1e6 => format!("{:.2} µs", v / 1e3),
+        v if v < 1e9 => format!("{:.2} ms", v / 1e6),
+        v => format!("{:.2} s", v / 1e9),
+    }
+}

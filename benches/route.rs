@@ -1,0 +1,38 @@
+//! Finding a route, beside looking its path up in a hash map (which could match no parameter).
+
+use std::collections::HashMap;
+use std::hint::black_box;
+
+use hyper::Method;
+use latchkey::http::router::{ROUTES, Router};
+
+use crate::measure::{Effort, Table};
+
+/// Measures it.
+pub fn run(effort: Effort) {
+    let router = Router::new();
+    let map: HashMap<&str, usize> =
+        ROUTES.iter().enumerate().map(|(index, route)| (route.path, index)).collect();
+    let table = Table::new("route", effort);
+    for (name, method, path, in_map) in [
+        ("no parameter", Method::POST, "/api/login", "/api/login"),
+        (
+            "one parameter",
+            Method::GET,
+            "/api/verify-email/4vJ9yPq0mZ7Xw2sT1bKc8dLfNhGuRaEiOoVjYtQkSxA",
+            "/api/verify-email/{token}",
+        ),
+        ("no such path", Method::GET, "/wp-login.php", "/wp-login.php"),
+    ] {
+        table.row(
+            &format!("find a route, {name}"),
+            || {
+                black_box(router.find(black_box(&method), black_box(path)));
+            },
+            "HashMap lookup of a path",
+            || {
+                black_box(map.get(black_box(in_map)));
+            },
+        );
+    }
+}

@@ -1,0 +1,214 @@
+//! Minting and verifying both tokens, beside the bare signature of aws-lc over as many bytes with a key that is parsed.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, ParsedPublicKey, RsaKeyPair,
+};
+use latchkey::clock::Clock;
+use latchkey::config::{Database, Tokens, VaultAlgorithm};
+use latchkey::database::Db;
+use latchkey::secret::{MasterKey, Secret, random_bytes};
+use latchkey::token::jwt::{self, Expiry, UserClaims, VaultClaims};
+use latchkey::token::{KeyRing, Needs};
+use tempfile::TempDir;
+
+use crate::measure::{Effort, Table};
+
+const ISSUER: &str = "https://auth.example.com";
+const NOW: i64 = 1_800_000_000;
+const ID: &str = "0199d2f0-3c5e-7a10-8f00-5d2f6a1b9c33";
+
+/// Signs a message.
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+/// Verifies a message's signature.
+type Verify = Box<dyn Fn(&[u8], &[u8])>;
+
+/// Signs and verifies the bare bytes.
+struct Bare {
+    sign: Sign,
+    verify: Verify,
+}
+
+/// Measures it.
+pub fn run(effort: Effort) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let table = Table::new("token", effort);
+    let (ring, _directory) = runtime.block_on(fresh_ring(VaultAlgorithm::Es256));
+    user(&table, &ring);
+    for (name, algorithm, bare) in [
+        ("ES256", VaultAlgorithm::Es256, bare_es256()),
+        ("EdDSA", VaultAlgorithm::EdDsa, bare_ed25519()),
+        ("RS256", VaultAlgorithm::Rs256, bare_rs256()),
+    ] {
+        let (ring, _directory) = runtime.block_on(fresh_ring(algorithm));
+        vault(&table, name, &ring, &bare);
+    }
+}
+
+fn user(table: &Table, ring: &KeyRing) {
+    let (keys, claims, bare) = (ring.current(), user_claims(), bare_hs256());
+    let token = jwt::mint(&keys.user, &claims).expect("minted");
+    let (signed, signature) = parts(&token, &bare);
+    table.row(
+        "mint a userToken, HS256",
+        || {
+            black_box(jwt::mint(&keys.user, black_box(&claims)).expect("minted"));
+        },
+        "HMAC-SHA-256",
+        || {
+            black_box((bare.sign)(black_box(&signed)));
+        },
+    );
+    table.row(
+        "verify a userToken, HS256",
+        || {
+            let read = jwt::verify_user(&keys, black_box(&token), ISSUER, NOW, Expiry::Enforced);
+            black_box(read.expect("good"));
+        },
+        "HMAC-SHA-256",
+        || (bare.verify)(black_box(&signed), &signature),
+    );
+}
+
+fn vault(table: &Table, name: &str, ring: &KeyRing, bare: &Bare) {
+    let (keys, claims) = (ring.current(), vault_claims());
+    let token = jwt::mint(&keys.vault, &claims).expect("minted");
+    let (signed, signature) = parts(&token, bare);
+    table.row(
+        &format!("mint a vaultToken, {name}"),
+        || {
+            black_box(jwt::mint(&keys.vault, black_box(&claims)).expect("minted"));
+        },
+        &format!("{name} signature"),
+        || {
+            black_box((bare.sign)(black_box(&signed)));
+        },
+    );
+    table.row(
+        &format!("verify a vaultToken, {name}"),
+        || {
+            let read = jwt::verify_vault(&keys, black_box(&token), ISSUER, "vault", NOW);
+            black_box(read.expect("good"));
+        },
+        &format!("{name} verification, public key parsed"),
+        || (bare.verify)(black_box(&signed), &signature),
+    );
+}
+
+/// What is signed in a token, and the bare key's signature over it.
+fn parts(token: &str, bare: &Bare) -> (Vec<u8>, Vec<u8>) {
+    let (signed, _) = token.rsplit_once('.').expect("a JWS");
+    let signature = (bare.sign)(signed.as_bytes());
+    (signed.as_bytes().to_vec(), signature)
+}
+
+fn bare_hs256() -> Bare {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &random_bytes::<32>());
+    let verifies = key.clone();
+    Bare {
+        sign: Box::new(move |message| hmac::sign(&key, message).as_ref().to_vec()),
+        verify: Box::new(move |message, tag| {
+            hmac::verify(&verifies, message, tag).expect("good");
+        }),
+    }
+}
+
+fn bare_es256() -> Bare {
+    let algorithm = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+    let pair = EcdsaKeyPair::generate(algorithm).expect("a key");
+    let verify = verify(&signature::ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref());
+    let sign = move |message: &[u8]| {
+        pair.sign(&SystemRandom::new(), message).expect("signed").as_ref().to_vec()
+    };
+    Bare { sign: Box::new(sign), verify }
+}
+
+fn bare_ed25519() -> Bare {
+    let pair = Ed25519KeyPair::generate().expect("a key");
+    let verify = verify(&signature::ED25519, pair.public_key().as_ref());
+    Bare { sign: Box::new(move |message| pair.sign(message).as_ref().to_vec()), verify }
+}
+
+fn bare_rs256() -> Bare {
+    let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let verify = verify(&signature::RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref());
+    let sign = move |message: &[u8]| {
+        let mut out = vec![0; pair.public_modulus_len()];
+        let random = SystemRandom::new();
+        pair.sign(&signature::RSA_PKCS1_SHA256, &random, message, &mut out).expect("signed");
+        out
+    };
+    Bare { sign: Box::new(sign), verify }
+}
+
+fn verify(algorithm: &'static dyn signature::VerificationAlgorithm, key: &[u8]) -> Verify {
+    let key = ParsedPublicKey::new(algorithm, key).expect("a public key");
+    Box::new(move |message, signature| key.verify_sig(message, signature).expect("good"))
+}
+
+async fn fresh_ring(algorithm: VaultAlgorithm) -> (KeyRing, TempDir) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite://{}/bench.db", directory.path().display());
+    let database = Database { url: Secret::new(url), auto_migrate: true, max_connections: 2 };
+    let db = Db::connect(&database).await.expect("a database");
+    db.migrate().await.expect("migrated");
+    let needs = Needs {
+        db,
+        master: MasterKey::new(random_bytes()),
+        previous: None,
+        tokens: Tokens {
+            algorithm,
+            issuer: ISSUER.to_owned(),
+            audience: "vault".to_owned(),
+            secret: None,
+            user_ttl: Duration::from_mins(15),
+            vault_ttl: Duration::from_mins(5),
+        },
+        absolute_ttl: Duration::from_hours(30 * 24),
+        clock: Clock::System,
+    };
+    (KeyRing::load(needs).await.expect("keys"), directory)
+}
+
+fn user_claims() -> UserClaims {
+    UserClaims {
+        iss: ISSUER.to_owned(),
+        aud: ISSUER.to_owned(),
+        sub: ID.to_owned(),
+        sid: ID.to_owned(),
+        jti: ID.to_owned(),
+        generation: 3,
+        iat: NOW,
+        nbf: NOW,
+        exp: NOW + 900,
+        email: "ada.lovelace@example.com".to_owned(),
+        email_verified: true,
+        name: "Ada Lovelace".to_owned(),
+        amr: vec!["pwd".to_owned()],
+        auth_time: NOW,
+    }
+}
+
+fn vault_claims() -> VaultClaims {
+    VaultClaims {
+        iss: ISSUER.to_owned(),
+        aud: "vault".to_owned(),
+        sub: ID.to_owned(),
+        client_id: "latchkey".to_owned(),
+        sid: ID.to_owned(),
+        jti: ID.to_owned(),
+        iat: NOW,
+        nbf: NOW,
+        exp: NOW + 300,
+        tid: Some(ID.to_owned()),
+        role: Some("owner".to_owned()),
+        pid: Some(ID.to_owned()),
+        scope: "team:admin project:admin".to_owned(),
+        mep: Some(1),
+    }
+}

@@ -1,0 +1,157 @@
+//! The pools of the house: how many workers, how long a queue, and why.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::actor::{self, Limits, Pool, Root, SpawnError};
+use crate::app::Pools;
+use crate::captcha::{self, Altcha};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::database::Db;
+use crate::limits::budgets::Local;
+use crate::limits::{self, Limiter};
+use crate::mail::{self, Mailer};
+use crate::password::{self, Params};
+use crate::registration::Registrar;
+use crate::session::Keeper;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// What the pools' workers are made of.
+pub struct Rooms<'a> {
+    /// The settings.
+    pub config: &'a Config,
+    /// The database.
+    pub db: &'a Db,
+    /// The token store.
+    pub store: &'a Store,
+    /// The present.
+    pub clock: &'a Clock,
+    /// The instruments.
+    pub metrics: &'a Arc<Metrics>,
+    /// Delivers.
+    pub mailer: &'a Arc<Mailer>,
+    /// The local limits.
+    pub limiter: &'a Arc<Limiter>,
+    /// The budgets of an outage.
+    pub local: &'a Arc<Local>,
+    /// Judges captchas.
+    pub altcha: &'a Arc<Altcha>,
+}
+
+impl Rooms<'_> {
+    /// Starts a pool under the root.
+    async fn pool<W: actor::Worker>(
+        &self,
+        root: &Root,
+        name: &'static str,
+        limits: Limits,
+        build: impl FnMut() -> W + Send + Sync + 'static,
+    ) -> Result<Pool<W::Message>, SpawnError> {
+        Pool::spawn(name, limits, root.cell(), self.metrics.clone(), build).await
+    }
+
+    /// The pools of architecture §3; each number's reason is there or beside it.
+    pub async fn open(&self, root: &Root) -> Result<Pools, SpawnError> {
+        let limits = |workers, queue, deadline_s| Limits {
+            workers,
+            queue,
+            deadline: Duration::from_secs(deadline_s),
+            // A statement ends by itself after 2 s, a call to Redis after half a second: this is for a connection that
+            // leads nowhere.
+            give_up: Some(Duration::from_secs(deadline_s + 1)),
+        };
+        let password = &self.config.password;
+        let params = Params {
+            memory_kib: password.memory_kib,
+            iterations: password.iterations,
+            parallelism: password.parallelism,
+        };
+        let metrics = self.metrics.clone();
+        let hasher = move || password::Worker::new(params, metrics.clone());
+        let keeper = Keeper {
+            store: self.store.clone(),
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            sessions: self.config.sessions,
+        };
+        let registrar =
+            Registrar { db: self.db.clone(), store: self.store.clone(), clock: self.clock.clone() };
+        // SQLite has one writer: a second worker would only wait for the first.
+        let registrars = if self.db.is_postgres() { 8 } else { 1 };
+        let judge = captcha::Worker {
+            altcha: self.altcha.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let postman = mail::Worker {
+            mailer: self.mailer.clone(),
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let warden = limits::Worker {
+            store: self.store.clone(),
+            limiter: self.limiter.clone(),
+            local: self.local.clone(),
+            clock: self.clock.clone(),
+        };
+        let queue = password_queue(params, password.workers);
+        Ok(Pools {
+            password: self
+                .pool(
+                    root,
+                    "password",
+                    Limits { give_up: None, ..limits(password.workers, queue, 2) },
+                    hasher,
+                )
+                .await?,
+            session: self.pool(root, "session", limits(16, 256, 3), move || keeper.clone()).await?,
+            registration: self
+                .pool(root, "registration", limits(registrars, 32 * registrars, 5), move || {
+                    registrar.clone()
+                })
+                .await?,
+            captcha: self.pool(root, "captcha", limits(8, 32, 3), move || judge.clone()).await?,
+            // A sweep goes on until nothing is due: the deadline bounds only the wait for a worker. One that hangs is given
+            // up after 10 minutes; what it had claimed comes again when its lease ends.
+            mailer: self
+                .pool(
+                    root,
+                    "mailer",
+                    Limits { give_up: Some(Duration::from_mins(10)), ..limits(2, 2, 60) },
+                    move || postman.clone(),
+                )
+                .await?,
+            limits: self.pool(root, "limits", limits(8, 256, 1), move || warden.clone()).await?,
+        })
+    }
+}
+
+/// Hashes that may wait: as many as are done in a second, so that whoever is admitted waits a second at most. A hash of
+/// OWASP's parameters (19 456 KiB, twice) takes about 12 ms of one core with the `argon2` crate, others in proportion.
+fn password_queue(params: Params, workers: usize) -> usize {
+    let work = u64::from(params.memory_kib) * u64::from(params.iterations);
+    let hash_us = (work * 12_000 / (19_456 * 2)).max(100);
+    let per_worker = usize::try_from(1_000_000 / hash_us).unwrap_or(usize::MAX).clamp(1, 256);
+    workers * per_worker
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_for_a_hash_waits_a_second_at_most() {
+        let queue = |memory_kib, iterations| {
+            password_queue(Params { memory_kib, iterations, parallelism: 1 }, 2)
+        };
+        // 12 ms a hash: 83 of them a second and worker.
+        assert_eq!(queue(19_456, 2), 2 * 83);
+        assert_eq!(queue(47_104, 1), 2 * 68);
+        assert_eq!(queue(262_144, 10), 2, "never none");
+        assert_eq!(queue(64, 1), 2 * 256, "never without end");
+    }
+}

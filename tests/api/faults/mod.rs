@@ -1,0 +1,95 @@
+//! Servers that are down, slow or forgetful. Whatever they do: 503 in time, never a 401, and healed within 10 s.
+
+mod forgotten;
+mod mail;
+mod replicas;
+mod stores;
+
+use std::time::{Duration, Instant};
+
+use crate::app::TestApp;
+use crate::client::{Answer, Person};
+use crate::poll::eventually;
+use crate::proxy::Proxy;
+
+/// Health comes back within this time after a fault's end.
+const HEALED: Duration = Duration::from_secs(10);
+/// An answer is there within this time: 5 s, and what a busy machine adds.
+const ANSWERED: Duration = Duration::from_secs(6);
+
+/// A proxy in front of the server of a URL, and the URL that leads through it.
+async fn through(url: &str) -> (Proxy, String) {
+    let (scheme, rest) = url.split_once("://").expect("a URL has a scheme");
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let proxy = Proxy::start(host.parse().expect("an address")).await;
+    let at = if user.is_empty() { "" } else { "@" };
+    let url = format!("{scheme}://{user}{at}{}/{path}", proxy.address());
+    (proxy, url)
+}
+
+/// An answer, and how long it took.
+async fn timed(name: &'static str, asked: impl Future<Output = Answer>) -> (&'static str, Answer) {
+    let began = Instant::now();
+    let answer = asked.await;
+    assert!(began.elapsed() < ANSWERED, "{name} took {:?}", began.elapsed());
+    (name, answer)
+}
+
+/// Refused for the dependency's sake, with an honest wait.
+#[track_caller]
+fn is_unavailable((name, answer): (&'static str, Answer)) {
+    let wait = answer.header("retry-after").map(|wait| wait.parse::<u32>());
+    assert!(matches!(wait, Some(Ok(1..))), "{name}: {wait:?}, {}", answer.text());
+    let code = answer.problem_code();
+    assert_eq!((answer.status, code.as_str()), (503, "dependency-unavailable"), "{name}");
+}
+
+/// What every fault of a store must refuse, at once on one daemon.
+async fn all_refuse(app: &TestApp, person: &Person) {
+    let nobody = app.anonymous();
+    let user = person.as_user();
+    let asked = tokio::join!(
+        timed("login", nobody.login(&person.email, &person.password)),
+        timed("login of nobody", nobody.login("nobody@faults.example", "some password")),
+        timed("refresh", user.get("/api/refresh")),
+        timed("me", user.get("/api/me")),
+        timed("sessions", user.get("/api/sessions")),
+        timed("register", nobody.register("new@faults.example", "nine lives of a cat", "A")),
+        timed("verify", nobody.verify("an-unknown-token")),
+    );
+    let (login, unknown, refresh, me, sessions, register, verify) = asked;
+    for refused in [login, unknown, refresh, me, sessions, register, verify] {
+        is_unavailable(refused);
+    }
+}
+
+/// Everything works again, without a restart.
+async fn heals(app: &TestApp, person: &mut Person) {
+    eventually("health", HEALED, async || (person.me().await.status == 200).then_some(())).await;
+    eventually("health of refreshes", HEALED, async || {
+        let answer = person.as_user().get("/api/refresh").await;
+        assert_ne!(answer.status, 401, "{}", answer.text());
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    eventually("health of log-ins", HEALED, async || {
+        let answer = app.anonymous().login(&person.email, &person.password).await;
+        assert_ne!(answer.status, 401, "{}", answer.text());
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    eventually("readiness", HEALED, async || {
+        let ready = app.admin().get("/readyz").await.json();
+        (ready["status"] == "ok").then_some(())
+    })
+    .await;
+}
+
+/// Degraded and not unready: it would take every replica out at once.
+async fn is_degraded(app: &TestApp, dependency: &str) {
+    let ready = app.admin().get("/readyz").await.expect(200).json();
+    assert_eq!(ready["status"], "degraded");
+    assert_eq!(ready["dependencies"][dependency], "down");
+    app.admin().get("/livez").await.expect(200);
+}

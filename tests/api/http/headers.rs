@@ -1,0 +1,138 @@
+//! What every answer carries, and what none does.
+
+use hyper::Method;
+use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::app::{TestApp, both};
+use crate::client::Answer;
+
+const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// Answers of every kind, with the policies that they should carry.
+async fn answers(app: &TestApp) -> Vec<(&'static str, Answer)> {
+    let person = app.register("ada@headers.example").await;
+    let (nobody, user) = (app.anonymous(), person.as_user());
+    let mut answers = vec![
+        ("200 tokens", nobody.login(&person.email, &person.password).await.expect(200)),
+        ("200 JSON", user.get("/api/me").await.expect(200)),
+        ("200 true", nobody.exists(&person.email).await.expect(200)),
+        ("200 captcha", nobody.get("/api/captcha").await.expect(200)),
+        ("204", user.bare(Method::DELETE, "/api/sessions").await.expect(204)),
+        ("204 OPTIONS", nobody.bare(Method::OPTIONS, "/api/me").await.expect(204)),
+        ("400", nobody.verify("unknown").await.expect(400)),
+        ("401", nobody.get("/api/me").await.expect(401)),
+        ("403", user.header("Sec-Purpose", "prefetch").get("/api/refresh").await.expect(403)),
+        ("404", nobody.get("/nowhere").await.expect(404)),
+        ("405", nobody.get("/api/login").await.expect(405)),
+        ("409", nobody.register(&person.email, "nine lives of a cat", "A").await.expect(409)),
+        ("415", nobody.post_form("/api/login", &[]).await.expect(415)),
+        ("422", nobody.post_json("/api/login", json!({})).await.expect(422)),
+        ("HEAD", user.bare(Method::HEAD, "/api/me").await.expect(200)),
+        ("page", nobody.get("/docs").await.expect(200)),
+        ("page of a problem", nobody.get("/problems/invalid-token").await.expect(200)),
+        ("page of a link", nobody.get("/verify-email?token=x").await),
+        ("page of a reset", nobody.get("/reset-password?token=x").await),
+        ("JWKS", nobody.get("/.well-known/jwks.json").await.expect(200)),
+        ("discovery", nobody.get("/.well-known/openid-configuration").await.expect(200)),
+        ("OpenAPI", nobody.get("/openapi.json").await.expect(200)),
+    ];
+    app.mail_to(&person.email).await;
+    let _all = all_permits(app);
+    answers.push(("503", nobody.get("/api/me").await.expect(503)));
+    answers
+}
+
+fn all_permits(app: &TestApp) -> OwnedSemaphorePermit {
+    let gate = app.inside().gate.in_flight.clone();
+    let all = u32::try_from(gate.available_permits()).expect("not so many");
+    gate.try_acquire_many_owned(all).expect("nobody else asks")
+}
+
+both!(every_answer_is_hardened, async |app| {
+    for (name, answer) in answers(app).await {
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{name}");
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{name}");
+        let policy = answer.header("content-security-policy").unwrap_or_default().to_owned();
+        let is_page = name.starts_with("page");
+        assert_eq!(policy == API_POLICY, !is_page, "{name}: {policy}");
+        assert!(policy.starts_with("default-src 'none'; "), "{name}: {policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{name}: {policy}");
+        assert!(!policy.contains("unsafe"), "{name}: {policy}");
+        let is_public = matches!(name, "JWKS" | "discovery");
+        let shared = if is_public { "cross-origin" } else { "same-origin" };
+        assert_eq!(answer.header("cross-origin-resource-policy"), Some(shared), "{name}");
+        for absent in ["server", "set-cookie", "etag", "x-powered-by", "strict-transport-security"]
+        {
+            if !(absent == "etag" && is_public) {
+                assert_eq!(answer.header(absent), None, "{name}");
+            }
+        }
+        assert!(answer.header("x-request-id").is_some_and(|id| id.len() >= 16), "{name}");
+        let typed = answer.header("content-type").is_some();
+        assert_eq!(typed, !name.starts_with("204"), "{name}");
+        if !is_public && !matches!(name, "OpenAPI" | "page" | "page of a problem") {
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "{name}");
+        }
+    }
+    let keys = app.anonymous().get("/.well-known/jwks.json").await;
+    assert_eq!(keys.header("cache-control"), Some("public, max-age=300"));
+});
+
+both!(a_401_says_how_to_come_in, async |app| {
+    let without = app.anonymous().get("/api/me").await;
+    assert_eq!(without.header("www-authenticate"), Some("Bearer realm=\"latchkey\""));
+    let with = app.anonymous().bearer("nonsense").get("/api/me").await;
+    let challenge = with.header("www-authenticate").expect("a challenge").to_owned();
+    assert!(challenge.starts_with("Bearer ") && challenge.contains("error=\"invalid_token\""));
+    let basic = app.anonymous().header("Authorization", "Basic YTpi").get("/api/me").await;
+    basic.expect_problem(401, "invalid-token");
+    // RFC 6750 §2: the header alone counts.
+    let person = app.register("ada@header-only.example").await;
+    let query = format!("/api/me?access_token={}", person.user_token);
+    app.anonymous().get(&query).await.expect(401);
+    app.mail_to(&person.email).await;
+});
+
+both!(without_a_list_no_origin_may_read, async |app| {
+    let browser = app.anonymous().header("Origin", "https://app.example");
+    for answer in [browser.get("/api/me").await, browser.bare(Method::OPTIONS, "/api/me").await] {
+        assert_eq!(answer.header("access-control-allow-origin"), None);
+        assert_eq!(answer.header("access-control-allow-credentials"), None);
+    }
+});
+
+both!(
+    only_listed_origins_may_read,
+    ["http.cors_origins" = "https://app.example,http://localhost:3000"],
+    async |app| {
+        for (origin, allowed) in [
+            ("https://app.example", true),
+            ("http://localhost:3000", true),
+            ("https://app.example.evil.example", false),
+            ("http://app.example", false),
+            ("https://app.example:8443", false),
+            ("null", false),
+        ] {
+            let browser = app.anonymous().header("Origin", origin);
+            let preflight = browser
+                .header("Access-Control-Request-Method", "POST")
+                .header("Access-Control-Request-Headers", "content-type")
+                .bare(Method::OPTIONS, "/api/login")
+                .await
+                .expect(204);
+            let methods = preflight.header("access-control-allow-methods").unwrap_or_default();
+            assert!(methods.contains("POST"), "{methods}");
+            let headers = preflight.header("access-control-allow-headers").unwrap_or_default();
+            assert!(headers.to_ascii_lowercase().contains("authorization, content-type"));
+            let answers = [preflight, browser.get("/api/me").await, browser.get("/nowhere").await];
+            for answer in answers {
+                let expected = allowed.then_some(origin);
+                assert_eq!(answer.header("access-control-allow-origin"), expected, "{origin}");
+                assert_eq!(answer.header("access-control-allow-credentials"), None);
+                let vary = answer.header("vary").unwrap_or_default();
+                assert!(vary.contains("Origin"), "{origin}: {vary}");
+            }
+        }
+    }
+);

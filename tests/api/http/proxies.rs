@@ -1,0 +1,100 @@
+//! Who is believed about where a request comes from, and who may see the mailbox.
+
+use crate::app::{TestApp, both};
+use crate::client::{Anonymous, Person};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+/// The address that a session keeps when its owner came with this header.
+async fn seen_from(app: &TestApp, email: &str, forwarded: &[&str]) -> String {
+    let mut client = (*app.anonymous()).clone();
+    for value in forwarded {
+        client = client.header("X-Forwarded-For", value);
+    }
+    let person = Person::register(&client, email).await;
+    app.mail_to(email).await;
+    let sessions = person.sessions().await.expect(200).json();
+    sessions["items"][0]["ip"].as_str().expect("a session has an address").to_owned()
+}
+
+/// Whether the trace that a problem names is the caller's.
+async fn goes_on(app: &TestApp) -> bool {
+    let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let answer = app.anonymous().header("traceparent", &parent).get("/api/me").await.expect(401);
+    answer.json()["traceId"] == TRACE
+}
+
+both!(
+    a_trusted_proxy_is_believed,
+    ["http.trusted_proxies" = "127.0.0.0/8,10.0.0.0/8"],
+    async |app| {
+        for (n, (forwarded, seen)) in [
+            (vec!["203.0.113.7"], "203.0.113.7"),
+            (vec!["6.6.6.6, 203.0.113.7, 10.1.2.3"], "203.0.113.7"),
+            (vec!["6.6.6.6", "203.0.113.8"], "203.0.113.8"),
+            (vec!["2001:db8::1"], "2001:db8::1"),
+            (vec!["::ffff:203.0.113.9"], "203.0.113.9"),
+            (vec!["unknown"], "127.0.0.1"),
+            (vec!["203.0.113.7, <script>"], "127.0.0.1"),
+            (vec![], "127.0.0.1"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let email = format!("p{n}@proxied.example");
+            assert_eq!(seen_from(app, &email, &forwarded).await, seen, "{forwarded:?}");
+        }
+        assert!(goes_on(app).await);
+        let https = app.anonymous().header("X-Forwarded-Proto", "https").get("/api/me").await;
+        let strict = https.header("strict-transport-security").expect("HSTS").to_owned();
+        assert!(strict.contains("includeSubDomains"), "{strict}");
+        let age = strict.split(['=', ';']).nth(1).and_then(|age| age.parse::<u64>().ok());
+        assert!(age.is_some_and(|age| age >= 31_536_000), "{strict}");
+        let http = app.anonymous().header("X-Forwarded-Proto", "http").get("/api/me").await;
+        assert_eq!(http.header("strict-transport-security"), None);
+    }
+);
+
+both!(anybody_else_is_not, ["http.trusted_proxies" = "192.0.2.0/24"], async |app| {
+    assert_eq!(seen_from(app, "a@direct.example", &["203.0.113.7"]).await, "127.0.0.1");
+    assert!(!goes_on(app).await);
+    let https = app.anonymous().header("X-Forwarded-Proto", "https").get("/api/me").await;
+    assert_eq!(https.header("strict-transport-security"), None);
+});
+
+/// The mailbox is there with [`crate::app::Backend::Embedded`] alone.
+async fn mailbox(app: &TestApp, client: &crate::client::Client, path: &str) -> u16 {
+    let _ = app;
+    client.get(path).await.status
+}
+
+both!(the_mailbox_is_for_this_machine_alone, async |app| {
+    let local: &Anonymous = &app.anonymous();
+    let person = app.register("ada@mailbox.example").await;
+    app.mail_to(&person.email).await;
+    let has_mailbox = app.inside().mailbox.is_some();
+    for path in ["/dev/mailbox", "/dev/mailbox/messages"] {
+        let expected = if has_mailbox { 200 } else { 404 };
+        assert_eq!(mailbox(app, local, path).await, expected, "{path}");
+        for (name, value) in [
+            ("Host", "latchkey.test"),
+            ("Host", "localhost.evil.example"),
+            ("Host", "127.0.0.1.evil.example:8080"),
+            ("X-Forwarded-For", "127.0.0.1"),
+            ("X-Forwarded-Host", "localhost"),
+            ("X-Forwarded-Proto", "http"),
+            ("Forwarded", "for=127.0.0.1"),
+            ("X-Real-Ip", "127.0.0.1"),
+            ("Via", "1.1 proxy"),
+        ] {
+            let answer = local.header(name, value).get(path).await;
+            assert_eq!(answer.status, 404, "{path} with {name}: {value}");
+            answer.expect_problem(404, "not-found");
+        }
+        for host in ["localhost", "localhost:8080", "[::1]:8080", "127.0.0.1"] {
+            assert_eq!(mailbox(app, &local.header("Host", host), path).await, expected, "{host}");
+        }
+    }
+    let cleared = local.header("Host", "evil.example").delete("/dev/mailbox/messages").await;
+    cleared.expect_problem(404, "not-found");
+});

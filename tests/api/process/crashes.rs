@@ -1,0 +1,111 @@
+//! kill -9: what was acknowledged survives, mail included.
+
+use std::sync::Mutex;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use http_body_util::Full;
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::rt::TokioExecutor;
+use serde_json::json;
+
+use super::{PATIENCE, Place};
+use crate::client::Person;
+use crate::poll::eventually;
+use crate::servers::rounds;
+use crate::smtp::{Fault, SmtpSink, Stage};
+
+const PASSWORD: &str = "nine lives of a cat";
+
+/// Registers, kills the daemon before the mail is out, starts it again: the mail has to come, once.
+async fn the_mail_comes_exactly_once(sink: &SmtpSink, place: &mut Place, address: &str) {
+    let mut running = place.start().await;
+    Person::register(&running.client, address).await;
+    running.daemon.kill();
+    assert!(sink.mails().is_empty());
+    sink.heal();
+    sink.up().await;
+    // The clock is the system's here: a claim of the dead daemon has to end first.
+    let again = place.start().await;
+    let to = |mails: Vec<crate::mime::Mail>| mails.into_iter().filter(|mail| mail.to == address).count();
+    eventually("the mail", 3 * PATIENCE, async || (to(sink.mails()) > 0).then_some(())).await;
+    let token = sink.mails()[0].token().to_owned();
+    again.anonymous().verify(&token).await.expect(200);
+    again.stop().await;
+    assert_eq!(to(sink.mails()), 1);
+    place.start().await.stop().await;
+    assert_eq!(to(sink.mails()), 1, "nor does another start send it again");
+}
+
+#[tokio::test]
+async fn a_mail_that_could_not_leave_before_a_kill_leaves_after_it_embedded() {
+    let sink = SmtpSink::start().await;
+    let mut place = Place::new().set("mail.smtp_url", &sink.url()).set("mail.from", "auth@latchkey.test");
+    sink.down().await;
+    the_mail_comes_exactly_once(&sink, &mut place, "ada@down.example").await;
+}
+
+#[tokio::test]
+async fn a_mail_that_was_on_its_way_at_a_kill_is_sent_again_embedded() {
+    let sink = SmtpSink::start().await;
+    let mut place = Place::new().set("mail.smtp_url", &sink.url()).set("mail.from", "auth@latchkey.test");
+    sink.fail_at(Stage::Data, Fault::Stall);
+    let mut running = place.start().await;
+    Person::register(&running.client, "ada@way.example").await;
+    eventually("a delivery", PATIENCE, async || (sink.connections() > 0).then_some(())).await;
+    running.daemon.kill();
+    sink.down().await;
+    the_mail_comes_exactly_once(&sink, &mut place, "eve@way.example").await;
+    let again = place.start().await;
+    let to = || sink.mails().iter().filter(|mail| mail.to == "ada@way.example").count();
+    eventually("the interrupted mail", 4 * PATIENCE, async || (to() > 0).then_some(())).await;
+    again.stop().await;
+    assert_eq!(to(), 1);
+}
+
+/// Registrations at once in a round of the loop.
+const CALLERS: usize = 8;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_acknowledged_account_is_lost_by_kills_embedded() {
+    let mut place = Place::new();
+    let acknowledged: Mutex<Vec<String>> = Mutex::default();
+    let all = || acknowledged.lock().expect("no panic before").clone();
+    for round in 0..rounds(10, 100) {
+        let mut running = place.start().await;
+        let http = HyperClient::builder(TokioExecutor::new()).build_http::<Full<bytes::Bytes>>();
+        let register = async |caller: usize, n: usize| {
+            let email = format!("r{round}-{caller}-{n}@kill.example");
+            let body = json!({ "email": email, "password": PASSWORD, "name": "A" }).to_string();
+            let request = hyper::Request::post(format!("http://{}/api/register", running.public))
+                .header("Content-Type", "application/json")
+                .body(Full::new(body.into()))
+                .expect("a request");
+            // No answer is an answer, too: unknown.
+            let status = http.request(request).await.ok()?.status().as_u16();
+            (status == 200).then_some(email)
+        };
+        let goes_on = async |caller: usize| {
+            for n in 0.. {
+                let Some(email) = register(caller, n).await else { return };
+                acknowledged.lock().expect("no panic before").push(email);
+            }
+        };
+        let callers: FuturesUnordered<_> = (0..CALLERS).map(&goes_on).collect();
+        let enough = all().len() + 1 + usize::try_from(round % 10).expect("small");
+        let killed = async {
+            eventually("registrations", PATIENCE, async || (all().len() >= enough).then_some(())).await;
+            running.daemon.signal("-KILL");
+        };
+        tokio::join!(callers.collect::<Vec<()>>(), killed);
+        running.daemon.end(PATIENCE).await;
+    }
+    let running = place.start().await;
+    for email in all() {
+        let session = running.anonymous().login(&email, PASSWORD).await.tokens();
+        running.client.bearer(&session.user).get("/api/me").await.expect(200);
+        let mail = running.mail_to(&email, 0).await;
+        running.anonymous().verify(mail.token()).await.expect(200);
+    }
+    running.stop().await;
+}

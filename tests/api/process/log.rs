@@ -1,0 +1,104 @@
+//! What the log says of a whole session, and what it does not: no secret, and nobody's address.
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::{Place, Running};
+use crate::client::{Person, encoded};
+
+const LOCAL_PART: &str = "planted-person";
+const ADDRESS: &str = "planted-person@log.example";
+const PASSWORD: &str = "planted-password-1 Qx";
+const NEW_PASSWORD: &str = "planted-password-2 Qx";
+const WRONG_PASSWORD: &str = "planted-password-3 Qx";
+const CAPTCHA: &str = "planted-captcha-Qx";
+const BAD_TOKEN: &str = "planted-bad-token-Qx";
+const NAME: &str = "Planted Name Qx";
+
+/// Does what a person does, and what goes wrong; returns every secret that came up.
+async fn live(running: &Running) -> Vec<String> {
+    let nobody = running.anonymous();
+    let client = &running.client;
+    let mut secrets: Vec<String> =
+        [LOCAL_PART, PASSWORD, NEW_PASSWORD, WRONG_PASSWORD, CAPTCHA, BAD_TOKEN, NAME, "Bearer ey"]
+            .map(str::to_owned)
+            .into();
+    let mut keep = |tokens: &crate::client::Tokens| {
+        secrets.extend(tokens.user.split('.').chain(tokens.vault.split('.')).map(str::to_owned));
+    };
+    let registered = nobody.register(ADDRESS, PASSWORD, NAME).await.tokens();
+    keep(&registered);
+    nobody.register(ADDRESS, PASSWORD, NAME).await.expect(409);
+    let mail = running.mail_to(ADDRESS, 0).await;
+    let resend = format!("/api/resend-email-verification?capcha={}", encoded(CAPTCHA));
+    client.bearer(&registered.user).get(&resend).await.expect(400);
+    client.get(&format!("/verify-email?token={}", encoded(mail.token()))).await.expect(200);
+    let verified = nobody.verify(mail.token()).await.tokens();
+    keep(&verified);
+    nobody.verify(mail.token()).await.expect(409);
+    nobody.verify(BAD_TOKEN).await.expect(400);
+    nobody.login(ADDRESS, WRONG_PASSWORD).await.expect(401);
+    nobody.login(&ADDRESS.to_uppercase(), PASSWORD).await.expect(200);
+    nobody.exists(ADDRESS).await.expect(200);
+    nobody.exists(&format!("{LOCAL_PART}@@")).await.expect(422);
+    let refreshed = client.bearer(&verified.user).get("/api/refresh").await.tokens();
+    keep(&refreshed);
+    nobody.forgot(ADDRESS).await.expect(200);
+    let recovery = running.mail_to(ADDRESS, 1).await;
+    nobody.reset(BAD_TOKEN, NEW_PASSWORD).await.expect(400);
+    nobody.reset(recovery.token(), "short").await.expect(422);
+    nobody.reset(recovery.token(), NEW_PASSWORD).await.expect(200);
+    for scheme in ["Bearer", "Basic", "Planted"] {
+        let client = client.header("Authorization", &format!("{scheme} {BAD_TOKEN}"));
+        client.get("/api/me").await.expect(401);
+        client.get("/api/refresh").await.expect(401);
+    }
+    client.bearer(&refreshed.user).get("/api/me").await.expect(401);
+    let malformed = format!("{{\"password\":\"{WRONG_PASSWORD}\"");
+    let malformed = malformed.into_bytes().into();
+    client.send(Method::POST, "/api/login", Some("application/json"), malformed).await.expect(400);
+    client.get(&format!("/nowhere/{BAD_TOKEN}?token={BAD_TOKEN}")).await.expect(404);
+    let mut person = Person::register(client, &format!("{LOCAL_PART}-2@log.example")).await;
+    person.change_password(NEW_PASSWORD).await.expect(200);
+    let change = json!({ "password": NEW_PASSWORD, "email": format!("{LOCAL_PART}-3@log.example") });
+    let _either = person.as_user().post_json("/api/change-email", change).await;
+    person.leave().await.expect(204);
+    secrets.extend([mail.token().to_owned(), recovery.token().to_owned()]);
+    secrets.extend([person.user_token.clone(), person.vault_token.clone()]);
+    secrets
+}
+
+async fn says_no_secret(filter: &str) -> String {
+    let mut place = Place::new().set("log.filter", filter);
+    let running = place.start().await;
+    let secrets = live(&running).await;
+    let key = std::fs::read_to_string(place.path("data/master.key")).expect("a key");
+    let log = running.stop().await;
+    for secret in secrets.iter().map(String::as_str).chain([key.trim()]) {
+        let line = log.lines().find(|line| line.to_lowercase().contains(&secret.to_lowercase()));
+        assert!(line.is_none(), "`{secret}` is in the log: {line:?}");
+    }
+    log
+}
+
+#[tokio::test]
+async fn the_log_of_a_whole_life_holds_no_secret_and_no_address_embedded() {
+    let log = says_no_secret("info").await;
+    let lines: Vec<Value> =
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let access: Vec<_> = lines.iter().filter(|line| line["message"] == "request answered").collect();
+    assert!(access.len() > 20);
+    for line in &access {
+        assert!(line["span"]["request_id"].is_string(), "{line}");
+        assert!(line["http.response.status_code"].is_u64(), "{line}");
+    }
+    let routes = || access.iter().filter_map(|line| line["span"]["http.route"].as_str());
+    assert!(routes().any(|route| route == "/api/verify-email/{token}"), "{access:?}");
+    assert!(routes().any(|route| route == "/api/exist-email/{email}"));
+}
+
+#[tokio::test]
+async fn nor_does_it_when_everything_is_told_embedded() {
+    says_no_secret("debug").await;
+    says_no_secret("trace").await;
+}

@@ -1,0 +1,161 @@
+//! Starting: the greeting, the files, what is missing, what is in the way.
+
+use serde_json::json;
+
+use super::{PATIENCE, Place, mode};
+use crate::client::Client;
+use crate::client::Person;
+use crate::poll::eventually;
+use crate::servers::{PrivateServer, Signal, TestDatabase, free_port};
+
+#[tokio::test]
+async fn the_first_start_greets_and_keeps_its_files_to_itself_embedded() {
+    let mut place = Place::new().set("public_url", "http://127.0.0.1:8080");
+    let running = place.start().await;
+    let ready = running.admin().get("/readyz").await.expect(200).json();
+    assert_eq!(ready["status"], "ok");
+    assert_eq!(ready["dependencies"], json!({ "database": "up", "tokenStore": "up" }));
+    running.admin().get("/livez").await.expect(200);
+    eventually("the greeting", PATIENCE, async || running.daemon.log().contains("Try:").then_some(()))
+        .await;
+    let log = running.daemon.log();
+    for said in [
+        "development mode",
+        "http://127.0.0.1:8080/dev/mailbox",
+        "http://127.0.0.1:8080/docs",
+        &format!("http://{}/readyz", running.admin),
+        "curl -s http://127.0.0.1:8080/api/register",
+    ] {
+        assert!(log.contains(said), "no `{said}` in {log}");
+    }
+
+    let person = Person::register(&running.client, "ada@start.example").await;
+    running.mail_to(&person.email, 0).await;
+    assert_eq!(mode(&place.path("data")), 0o700);
+    assert_eq!(mode(&place.path("data/master.key")), 0o600);
+    assert_eq!(mode(&place.path("data/latchkey.db")), 0o600);
+    for beside in ["data/latchkey.db-wal", "data/latchkey.db-shm"] {
+        let beside = place.path(beside);
+        assert!(!beside.exists() || mode(&beside) == 0o600, "{}", beside.display());
+    }
+    assert_eq!(mode(&place.path("data/mailbox")), 0o700);
+    for mail in std::fs::read_dir(place.path("data/mailbox")).expect("a folder").flatten() {
+        assert_eq!(mode(&mail.path()), 0o600, "{}", mail.path().display());
+    }
+}
+
+#[tokio::test]
+async fn a_restart_keeps_users_sessions_and_keys_embedded() {
+    let mut place = Place::new();
+    let running = place.start().await;
+    let person = Person::register(&running.client, "ada@restart.example").await;
+    let keys = running.client.get("/.well-known/jwks.json").await.expect(200).json();
+    running.stop().await;
+    let again = place.start().await;
+    let me = again.client.bearer(&person.user_token).get("/api/me").await.expect(200).json();
+    assert_eq!(me["email"], "ada@restart.example");
+    again.client.bearer(&person.user_token).get("/api/refresh").await.expect(200);
+    again.anonymous().login(&person.email, &person.password).await.expect(200);
+    let same = again.client.get("/.well-known/jwks.json").await.expect(200).json();
+    assert_eq!(same, keys);
+    again.stop().await;
+}
+
+#[tokio::test]
+async fn it_waits_for_a_database_that_comes_later_on_servers() {
+    let mut postgres = PrivateServer::postgres().await;
+    postgres.signal(Signal::Quit);
+    let admin = format!("127.0.0.1:{}", free_port());
+    let mut place = Place::new()
+        .set("admin.listen", &admin)
+        .set("database.url", &postgres.url())
+        .set("database.auto_migrate", "true")
+        .set("secrets.master_key", &"A".repeat(43));
+    let mut daemon = place.spawn();
+    daemon.says("the database is not ready (unreachable, or not migrated: `latchkey migrate up`), waiting")
+        .await;
+    let operator = Client::new(admin.parse().expect("an address"));
+    let ready = operator.get("/readyz").await.expect(503).json();
+    assert_eq!(ready["status"], "starting");
+    operator.get("/livez").await.expect(200);
+    postgres.restart().await;
+    eventually("readiness", PATIENCE, async || {
+        assert!(daemon.ended().is_none(), "{}", daemon.log());
+        (operator.get("/readyz").await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_schema_that_is_behind_is_waited_for_and_never_changed_unasked_on_servers() {
+    let database = TestDatabase::create().await;
+    let admin = format!("127.0.0.1:{}", free_port());
+    let mut place = Place::new()
+        .set("admin.listen", &admin)
+        .set("database.url", &database.url())
+        .set("secrets.master_key", &"A".repeat(43));
+    let daemon = place.spawn();
+    daemon.says("the database is not ready (unreachable, or not migrated: `latchkey migrate up`), waiting")
+        .await;
+    let operator = Client::new(admin.parse().expect("an address"));
+    operator.get("/readyz").await.expect(503);
+    place.run(&["migrate", "status"]).expect(3);
+    place.run(&["migrate", "up"]).expect(0);
+    eventually("readiness", PATIENCE, async || {
+        (operator.get("/readyz").await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_taken_port_is_told_by_its_holder_embedded() {
+    let mut first = Place::new();
+    let running = first.start().await;
+    for (setting, variable, taken) in [
+        ("http.listen", "LATCHKEY_HTTP__LISTEN", running.public),
+        ("admin.listen", "LATCHKEY_ADMIN__LISTEN", running.admin),
+    ] {
+        let second = Place::new().set(setting, &taken.to_string());
+        let ended = second.run(&[]).expect(1);
+        let told = ended.stderr();
+        for part in [
+            format!("cannot listen on {taken}"),
+            format!("latchkey (pid {})", running.daemon.child.id()),
+            format!("set `{setting}`, for example {variable}=127.0.0.1:"),
+        ] {
+            assert!(told.contains(&part), "no `{part}` in: {told}");
+        }
+        assert!(!second.path("data").exists(), "nothing was made before the port was had");
+    }
+}
+
+#[tokio::test]
+async fn every_wrong_setting_is_told_at_once_and_nothing_starts() {
+    let place = Place::new()
+        .set("http.listen", "nowhere")
+        .set("tokens.user_ttl", "3 days")
+        .set("tokens.acces_ttl", "5m")
+        .set("secrets.master_key", "short-and-secret")
+        .set("captcha.provider", "riddle");
+    for arguments in [&[][..], &["config", "check"], &["migrate", "up"]] {
+        let ended = place.run(arguments).expect(78);
+        let told = ended.stderr();
+        assert!(told.contains("5 problems"), "{told}");
+        for part in
+            ["http.listen", "tokens.user_ttl", "acces_ttl", "secrets.master_key", "captcha.provider"]
+        {
+            assert!(told.to_lowercase().contains(part), "no `{part}` in: {told}");
+        }
+        assert!(!told.contains("short-and-secret"), "a secret is told: {told}");
+    }
+    assert!(!place.path("data").exists());
+}
+
+#[tokio::test]
+async fn production_refuses_what_is_for_development() {
+    let place = Place::new().set("profile", "production").set("public_url", "http://auth.example");
+    let told = place.run(&[]).expect(78).stderr();
+    for part in ["mail.smtp_url", "public_url", "password"] {
+        assert!(told.contains(part), "no `{part}` in: {told}");
+    }
+}

@@ -1,0 +1,81 @@
+//! Stopping: requests in work end, nothing new begins, and who insists gets it at once.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::{PATIENCE, Place, Running};
+use crate::poll::eventually;
+
+/// A login whose body is not complete.
+async fn slow_request(running: &Running) -> TcpStream {
+    let mut stream = TcpStream::connect(running.public).await.expect("connected");
+    let head = "POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
+                Expect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.expect("written");
+    // The server asks for the body: the request is in work.
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.expect("an answer");
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+#[tokio::test]
+async fn sigterm_lets_requests_end_takes_no_new_ones_and_exits_0_embedded() {
+    let mut place = Place::new();
+    let mut running = place.start().await;
+    let mut slow = slow_request(&running).await;
+    let mut idle = TcpStream::connect(running.public).await.expect("connected");
+    running.daemon.signal("-TERM");
+    eventually("a closed listener", PATIENCE, async || {
+        TcpStream::connect(running.public).await.is_err().then_some(())
+    })
+    .await;
+    let ready = running.admin().get("/readyz").await.expect(503).json();
+    assert_eq!(ready["status"], "draining");
+    running.admin().get("/livez").await.expect(200);
+    assert!(running.daemon.ended().is_none(), "a request is in work");
+    assert_eq!(idle.read(&mut [0]).await.ok(), Some(0), "an idle connection is closed");
+
+    slow.write_all(b"{}").await.expect("written");
+    let mut answer = Vec::new();
+    slow.read_to_end(&mut answer).await.expect("answered");
+    assert!(answer.starts_with(b"HTTP/1.1 422 "), "{}", String::from_utf8_lossy(&answer));
+    let status = running.daemon.end(PATIENCE).await;
+    assert_eq!(status.code(), Some(0), "{}", running.daemon.log());
+}
+
+#[tokio::test]
+async fn a_second_sigterm_stops_at_once_embedded() {
+    let mut place = Place::new().set("http.drain_delay", "60s");
+    let mut running = place.start().await;
+    let _slow = slow_request(&running).await;
+    running.daemon.signal("-TERM");
+    running.daemon.says("stopping").await;
+    running.daemon.signal("-TERM");
+    let status = running.daemon.end(Duration::from_secs(5)).await;
+    assert_eq!(status.code(), Some(1), "cut short is not done");
+    assert!(running.daemon.log().contains("stopping at once"));
+}
+
+#[tokio::test]
+async fn readiness_goes_before_the_listener_does_embedded() {
+    let mut place = Place::new().set("http.drain_delay", "60s");
+    let running = place.start().await;
+    running.daemon.signal("-TERM");
+    eventually("unreadiness", PATIENCE, async || {
+        (running.admin().get("/readyz").await.status == 503).then_some(())
+    })
+    .await;
+    // Until the delay is over whoever still comes is served.
+    running.client.get("/api/captcha").await.expect(200);
+}
+
+#[tokio::test]
+async fn sigint_stops_as_sigterm_does_embedded() {
+    let mut place = Place::new();
+    let mut running = place.start().await;
+    running.daemon.signal("-INT");
+    assert_eq!(running.daemon.end(PATIENCE).await.code(), Some(0));
+}
