@@ -27,7 +27,8 @@ async fn the_mail_comes_exactly_once(sink: &SmtpSink, place: &mut Place, address
     sink.up().await;
     // The clock is the system's here: a claim of the dead daemon has to end first.
     let again = place.start().await;
-    let to = |mails: Vec<crate::mime::Mail>| mails.into_iter().filter(|mail| mail.to == address).count();
+    let to =
+        |mails: Vec<crate::mime::Mail>| mails.into_iter().filter(|mail| mail.to == address).count();
     eventually("the mail", 3 * PATIENCE, async || (to(sink.mails()) > 0).then_some(())).await;
     let token = sink.mails()[0].token().to_owned();
     again.anonymous().verify(&token).await.expect(200);
@@ -40,7 +41,8 @@ async fn the_mail_comes_exactly_once(sink: &SmtpSink, place: &mut Place, address
 #[tokio::test]
 async fn a_mail_that_could_not_leave_before_a_kill_leaves_after_it_embedded() {
     let sink = SmtpSink::start().await;
-    let mut place = Place::new().set("mail.smtp_url", &sink.url()).set("mail.from", "auth@latchkey.test");
+    let mut place =
+        Place::new().set("mail.smtp_url", &sink.url()).set("mail.from", "auth@latchkey.test");
     sink.down().await;
     the_mail_comes_exactly_once(&sink, &mut place, "ada@down.example").await;
 }
@@ -48,7 +50,8 @@ async fn a_mail_that_could_not_leave_before_a_kill_leaves_after_it_embedded() {
 #[tokio::test]
 async fn a_mail_that_was_on_its_way_at_a_kill_is_sent_again_embedded() {
     let sink = SmtpSink::start().await;
-    let mut place = Place::new().set("mail.smtp_url", &sink.url()).set("mail.from", "auth@latchkey.test");
+    let mut place =
+        Place::new().set("mail.smtp_url", &sink.url()).set("mail.from", "auth@latchkey.test");
     sink.fail_at(Stage::Data, Fault::Stall);
     let mut running = place.start().await;
     Person::register(&running.client, "ada@way.example").await;
@@ -94,7 +97,8 @@ async fn no_acknowledged_account_is_lost_by_kills_embedded() {
         let callers: FuturesUnordered<_> = (0..CALLERS).map(&goes_on).collect();
         let enough = all().len() + 1 + usize::try_from(round % 10).expect("small");
         let killed = async {
-            eventually("registrations", PATIENCE, async || (all().len() >= enough).then_some(())).await;
+            eventually("registrations", PATIENCE, async || (all().len() >= enough).then_some(()))
+                .await;
             running.daemon.signal("-KILL");
         };
         tokio::join!(callers.collect::<Vec<()>>(), killed);
