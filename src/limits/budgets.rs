@@ -75,11 +75,11 @@ impl Budget {
         }
     }
 
-    /// Its size for a request that carries a captcha.
-    pub const fn quota_with_captcha(self) -> Quota {
+    /// What captchas buy beyond it, out of a bucket of its own: a mailbox gets 10 an hour in all, 3 of them for nothing.
+    pub const fn quota_of_captchas(self) -> Option<Quota> {
         match self {
-            Self::Confirmations | Self::Recoveries => per(10, HOUR),
-            _ => self.quota(),
+            Self::Confirmations | Self::Recoveries => Some(per(7, HOUR)),
+            _ => None,
         }
     }
 
@@ -122,6 +122,8 @@ pub enum Scope<'a> {
     Source(IpAddr),
     /// A known device, by its id.
     Device(&'a str),
+    /// Everybody's who solved a captcha.
+    Captchas,
 }
 
 /// Makes the keys of budgets.
@@ -146,6 +148,7 @@ impl Keys {
                 (1, &source[..])
             }
             Scope::Device(id) => (2, id.as_bytes()),
+            Scope::Captchas => (3, &[][..]),
         };
         // Neither a budget's name nor an address contains NUL, so no two inputs read alike.
         let text = [budget.name().as_bytes(), b"\0", address.as_bytes(), b"\0", &[kind], scope];

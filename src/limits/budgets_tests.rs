@@ -16,9 +16,10 @@ fn ip(text: &str) -> IpAddr {
 fn a_mailbox_gets_three_mails_an_hour_and_ten_with_a_captcha() {
     for budget in [Budget::Confirmations, Budget::Recoveries] {
         assert_eq!(budget.quota(), Quota { burst: 3, period: Duration::from_mins(20) });
-        assert_eq!(budget.quota_with_captcha().burst, 10);
+        let bought = budget.quota_of_captchas().unwrap();
+        assert_eq!(budget.quota().burst + bought.burst, 10);
     }
-    assert_eq!(Budget::Notices.quota_with_captcha(), Budget::Notices.quota());
+    assert_eq!(Budget::Notices.quota_of_captchas(), None);
 }
 
 #[test]
@@ -39,6 +40,7 @@ fn a_key_shows_no_address_and_differs_by_budget_address_and_scope() {
         keys.key(Budget::PasswordChecks, "ada@a.example", Scope::Source(ip("192.0.2.2"))),
         keys.key(Budget::PasswordChecks, "ada@a.example", Scope::All),
         keys.key(Budget::PasswordChecks, "ada@a.example", Scope::Device("192.0.2.1")),
+        keys.key(Budget::PasswordChecks, "ada@a.example", Scope::Captchas),
         keys.key(Budget::PasswordChecks, "bob@a.example", home),
         keys.key(Budget::Recoveries, "ada@a.example", home),
         Keys::new(&MasterKey::new([8; 32])).key(Budget::PasswordChecks, "ada@a.example", home),

@@ -110,7 +110,7 @@ impl Budgets {
         self.spend(pool, Spend { budget, key, quota: budget.quota() }, deadline).await
     }
 
-    /// Takes one mail to a mailbox. With a captcha solved the budget is larger.
+    /// Takes one mail to a mailbox; with a captcha solved also out of what captchas buy, once the rest is spent.
     pub async fn mailbox(
         &self,
         pool: &Pool<Message>,
@@ -119,13 +119,17 @@ impl Budgets {
         captcha: Option<crate::captcha::Verdict>,
         deadline: Instant,
     ) -> Spent {
-        let quota = if captcha == Some(crate::captcha::Verdict::Solved) {
-            budget.quota_with_captcha()
-        } else {
-            budget.quota()
-        };
         let key = self.keys.key(budget, address, Scope::All);
-        self.spend(pool, Spend { budget, key, quota }, deadline).await
+        let spent = self.spend(pool, Spend { budget, key, quota: budget.quota() }, deadline).await;
+        let bought =
+            budget.quota_of_captchas().filter(|_| captcha == Some(crate::captcha::Verdict::Solved));
+        match (spent, bought) {
+            (Spent::Exhausted { .. }, Some(quota)) => {
+                let key = self.keys.key(budget, address, Scope::Captchas);
+                self.spend(pool, Spend { budget, key, quota }, deadline).await
+            }
+            (spent, _) => spent,
+        }
     }
 
     async fn spend(&self, pool: &Pool<Message>, spend: Spend, deadline: Instant) -> Spent {

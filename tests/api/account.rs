@@ -106,22 +106,16 @@ both!(leaving_needs_the_password, async |app| {
 both!(a_team_with_others_is_not_left_without_an_owner, async |app| {
     let person = app.verified("ada@example.org").await;
     let other = app.verified("eve@example.org").await;
-    let team = claims(&person.vault_token)["tid"].as_str().expect("a team").to_owned();
-    let join = format!(
-        "INSERT INTO memberships (id, team_id, user_id, role, epoch, created_at) \
+    let join = "INSERT INTO memberships (id, team_id, user_id, role, epoch, created_at) \
          SELECT u.id, m.team_id, u.id, 'member', 0, 0 FROM users u, memberships m, users o \
-         WHERE u.email_normal = 'eve@example.org' AND o.email_normal = 'ada@example.org' AND m.user_id = o.id"
-    );
-    sql(app, &join).await;
+         WHERE u.email_normal = 'eve@example.org' AND o.email_normal = 'ada@example.org' AND m.user_id = o.id";
+    sql(app, join).await;
     let answer = person.leave().await.expect_problem(409, "conflict").json();
     let detail = answer["detail"].as_str().expect("a detail");
     assert!(detail.contains("Ada Lovelace's team"), "{detail}");
     person.me().await.expect(200);
     let teams = other.as_user().get("/api/teams").await.expect(200).json();
-    let roles: Vec<_> =
-        teams["items"].as_array().expect("a list").iter().map(|team| &team["role"]).collect();
-    assert_eq!(roles.len(), 2, "{teams}");
+    assert_eq!(teams["items"].as_array().map(Vec::len), Some(2), "{teams}");
     other.leave().await.expect(204);
     person.leave().await.expect(204);
-    assert!(!team.is_empty());
 });
