@@ -54,7 +54,8 @@ both!(more_than_64_headers_or_16_kib_of_them_are_431, async |app| {
 });
 
 both!(two_authorizations_are_400_and_the_connection_closes, async |app| {
-    let twice = bare("GET", "/api/me", &[("Authorization", "Bearer a"), ("Authorization", "Bearer b")]);
+    let twice =
+        bare("GET", "/api/me", &[("Authorization", "Bearer a"), ("Authorization", "Bearer b")]);
     let bytes = app.raw(&[twice, bare("GET", "/api/me", &[])].concat()).await;
     let answer = Raw::only(&bytes);
     assert_eq!(answer.problem(), (400, "malformed-request".to_owned()));
@@ -82,20 +83,30 @@ both!(what_cannot_be_framed_is_refused_and_the_connection_closes, async |app| {
     let next = String::from_utf8(bare("GET", "/api/me", &[])).expect("ASCII");
     let post = "POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n";
     let cases = [
-        ("obsolete folding", "GET /api/me HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: 1\r\n 2\r\n\r\n".into()),
+        (
+            "obsolete folding",
+            "GET /api/me HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: 1\r\n 2\r\n\r\n".into(),
+        ),
         ("two lengths", format!("{post}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}")),
         ("a length with a sign", format!("{post}Content-Length: +2\r\n\r\n{{}}")),
         ("an unknown coding", format!("{post}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n")),
-        ("chunks that are not last", format!("{post}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n")),
+        (
+            "chunks that are not last",
+            format!("{post}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
+        ),
         ("a space before the colon", "GET /api/me HTTP/1.1\r\nHost : 127.0.0.1\r\n\r\n".into()),
-        ("a NUL in a header", "GET /api/me HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: a\0b\r\n\r\n".into()),
+        (
+            "a NUL in a header",
+            "GET /api/me HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: a\0b\r\n\r\n".into(),
+        ),
         ("HTTP/0.9", "GET /api/me\r\n\r\n".to_owned()),
     ];
     for (name, request) in cases {
         let bytes = app.raw(format!("{request}{next}").as_bytes()).await;
         assert_eq!(answers(&bytes), [400], "{name}");
     }
-    let bad_chunk = format!("{post}Transfer-Encoding: chunked\r\n\r\nzz\r\n{{}}\r\n0\r\n\r\n{next}");
+    let bad_chunk =
+        format!("{post}Transfer-Encoding: chunked\r\n\r\nzz\r\n{{}}\r\n0\r\n\r\n{next}");
     assert_eq!(answers(&app.raw(bad_chunk.as_bytes()).await), [400], "a chunk without a size");
 });
 

@@ -1,9 +1,12 @@
 //! Methods, GETs that change something, and admission.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::StreamBody;
 use hyper::Method;
+use hyper::body::Frame;
 use latchkey::http::cx::{Peer, Transport};
 use latchkey::http::dispatch::Dispatcher;
 
@@ -51,7 +54,10 @@ both!(a_browser_that_follows_the_link_is_led_to_the_page, async |app| {
     let path = format!("/api/verify-email/{}", encoded(mail.token()));
     for _ in 0..2 {
         let led = browser.get(&path).await.expect(303);
-        assert_eq!(led.header("location"), Some(&*format!("/verify-email?token={}", encoded(mail.token()))));
+        assert_eq!(
+            led.header("location"),
+            Some(&*format!("/verify-email?token={}", encoded(mail.token())))
+        );
         assert_eq!(led.header("cache-control"), Some("no-store"));
     }
     let page = browser.get(&format!("/verify-email?token={}", mail.token())).await.expect(200);
@@ -83,7 +89,8 @@ both!(only_listed_methods_are_known, async |app| {
         assert_eq!(answer.status, 405, "{path}");
     }
     for name in ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"] {
-        let answer = app.anonymous().header(name, "DELETE").bare(Method::POST, "/api/sessions").await;
+        let answer =
+            app.anonymous().header(name, "DELETE").bare(Method::POST, "/api/sessions").await;
         answer.expect_problem(405, "method-not-allowed");
     }
     // CONNECT has an authority for a target and no path of ours (RFC 9110 §9.3.6).
@@ -142,8 +149,8 @@ both!(beyond_the_cap_requests_are_shed_at_once, ["http.max_in_flight" = "1"], as
 async fn a_body_that_does_not_come_is_a_408_embedded() {
     let app = TestApp::start(Backend::Embedded).await;
     let dispatcher = Dispatcher::new(app.inside().clone());
-    let never = futures_util::stream::pending::<Result<_, std::convert::Infallible>>();
-    let body = StreamBody::<_>::new(futures_util::StreamExt::map(never, |frame: Result<hyper::body::Frame<bytes::Bytes>, _>| frame));
+    let never = futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>();
+    let body = StreamBody::new(never);
     let request = hyper::Request::post("/api/login").body(body).expect("a request");
     let peer = Peer { address: [127, 0, 0, 1].into(), transport: Transport::Plain };
     tokio::time::pause();

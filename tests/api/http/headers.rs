@@ -62,8 +62,7 @@ both!(every_answer_is_hardened, async |app| {
         let is_public = matches!(name, "JWKS" | "discovery");
         let shared = if is_public { "cross-origin" } else { "same-origin" };
         assert_eq!(answer.header("cross-origin-resource-policy"), Some(shared), "{name}");
-        for absent in
-            ["server", "set-cookie", "etag", "x-powered-by", "strict-transport-security"]
+        for absent in ["server", "set-cookie", "etag", "x-powered-by", "strict-transport-security"]
         {
             if !(absent == "etag" && is_public) {
                 assert_eq!(answer.header(absent), None, "{name}");
@@ -126,8 +125,7 @@ both!(
             assert!(methods.contains("POST"), "{methods}");
             let headers = preflight.header("access-control-allow-headers").unwrap_or_default();
             assert!(headers.to_ascii_lowercase().contains("authorization, content-type"));
-            let answers =
-                [preflight, browser.get("/api/me").await, browser.get("/nowhere").await];
+            let answers = [preflight, browser.get("/api/me").await, browser.get("/nowhere").await];
             for answer in answers {
                 let expected = allowed.then_some(origin);
                 assert_eq!(answer.header("access-control-allow-origin"), expected, "{origin}");

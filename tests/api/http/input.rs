@@ -20,7 +20,8 @@ fn deep() -> Vec<u8> {
 /// Bodies that no endpoint takes.
 fn malformed() -> Vec<Case> {
     let body = |text: &str| text.replace('~', PLANTED).into_bytes();
-    let (full, types): (_, &[_]) = (r#"{"email":"a@b.example","password":"~","name":"A"}"#, &[JSON]);
+    let (full, types): (_, &[_]) =
+        (r#"{"email":"a@b.example","password":"~","name":"A"}"#, &[JSON]);
     let malformed = [
         ("empty", Vec::new()),
         ("only space", body("  ")),
@@ -103,8 +104,11 @@ fn invalid(names: &[&str]) -> Vec<Case> {
             let rest = members.to_string();
             let body = format!("{{\"{name}\":{wrong},{}", &rest[1..]);
             // A number that no double holds is no JSON that two readers agree on (RFC 7493 §2.2).
-            let (status, code) =
-                if wrong == "1e999" { (400, "malformed-request") } else { (422, "validation-failed") };
+            let (status, code) = if wrong == "1e999" {
+                (400, "malformed-request")
+            } else {
+                (422, "validation-failed")
+            };
             cases.push(("a wrong type", types, body.into_bytes(), status, code));
         }
     }
@@ -112,10 +116,8 @@ fn invalid(names: &[&str]) -> Vec<Case> {
 }
 
 both!(a_bad_body_is_refused_and_never_quoted, async |app| {
-    let endpoints: [(&str, &[&str]); 2] = [
-        ("/api/login", &["email", "password"]),
-        ("/api/register", &["email", "password", "name"]),
-    ];
+    let endpoints: [(&str, &[&str]); 2] =
+        [("/api/login", &["email", "password"]), ("/api/register", &["email", "password", "name"])];
     for (path, members) in endpoints {
         for (name, headers, body, status, code) in malformed().into_iter().chain(invalid(members)) {
             let answer = Raw::only(&app.raw(&post(path, headers, &body)).await);

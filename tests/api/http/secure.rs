@@ -28,9 +28,10 @@ both!(http_2_with_prior_knowledge_is_spoken, async |app| {
     let client: Client<_, Empty<Bytes>> =
         Client::builder(TokioExecutor::new()).http2_only(true).build_http();
     let uri = format!("http://{}/api/me", app.public_addr());
-    let answers = futures_util::future::join_all((0..20).map(|_| async {
-        client.get(uri.parse().expect("a URI")).await.expect("an answer")
-    }));
+    let answers = futures_util::future::join_all(
+        (0..20)
+            .map(|_| async { client.get(uri.parse().expect("a URI")).await.expect("an answer") }),
+    );
     for answer in answers.await {
         assert_eq!(answer.version(), hyper::Version::HTTP_2);
         assert_eq!(answer.status(), 401);
@@ -129,7 +130,8 @@ async fn tls_of_our_own_speaks_both_versions_and_takes_a_new_certificate_embedde
 /// Shakes hands with what `tls` serves at this moment.
 async fn serves(tls: &Tls, trusted: &CertificateDer<'static>) -> bool {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
-    let (client, _server) = tokio::join!(handshake(ours, trusted, &[]), tls.acceptor().accept(theirs));
+    let (client, _server) =
+        tokio::join!(handshake(ours, trusted, &[]), tls.acceptor().accept(theirs));
     client.is_ok()
 }
 

@@ -53,8 +53,7 @@ async fn sqlite_is_migrated_by_command_and_looking_makes_no_file_embedded() {
 #[tokio::test]
 async fn a_database_that_does_not_answer_is_exit_69() {
     let url = format!("postgres://ada:hunter2@127.0.0.1:{}/latchkey", free_port());
-    let place =
-        Place::new().set("database.url", &url).set("secrets.master_key", &"A".repeat(43));
+    let place = Place::new().set("database.url", &url).set("secrets.master_key", &"A".repeat(43));
     for command in ["status", "plan", "up"] {
         let told = place.run(&["migrate", command]).expect(69).stderr();
         assert!(told.contains("cannot reach the database"), "{told}");
@@ -88,7 +87,9 @@ async fn config_print_names_every_source_and_no_secret() {
         .set("mail.smtp_url", "smtps://ada:smtpSecret3@mail.example")
         .set("captcha.secret", "captchaSecret4")
         .set("secrets.master_key", key);
-    for arguments in [&["config", "print"][..], &["config", "print", "--json"], &["config", "check"]] {
+    for arguments in
+        [&["config", "print"][..], &["config", "print", "--json"], &["config", "check"]]
+    {
         let ended = place.run(arguments).expect(0);
         let all = ended.stdout() + &ended.stderr();
         for secret in secrets.iter().chain(&[key]) {

@@ -60,7 +60,8 @@ async fn live(running: &Running) -> Vec<String> {
     client.get(&format!("/nowhere/{BAD_TOKEN}?token={BAD_TOKEN}")).await.expect(404);
     let mut person = Person::register(client, &format!("{LOCAL_PART}-2@log.example")).await;
     person.change_password(NEW_PASSWORD).await.expect(200);
-    let change = json!({ "password": NEW_PASSWORD, "email": format!("{LOCAL_PART}-3@log.example") });
+    let change =
+        json!({ "password": NEW_PASSWORD, "email": format!("{LOCAL_PART}-3@log.example") });
     let _either = person.as_user().post_json("/api/change-email", change).await;
     person.leave().await.expect(204);
     secrets.extend([mail.token().to_owned(), recovery.token().to_owned()]);
@@ -86,7 +87,8 @@ async fn the_log_of_a_whole_life_holds_no_secret_and_no_address_embedded() {
     let log = says_no_secret("info").await;
     let lines: Vec<Value> =
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let access: Vec<_> = lines.iter().filter(|line| line["message"] == "request answered").collect();
+    let access: Vec<_> =
+        lines.iter().filter(|line| line["message"] == "request answered").collect();
     assert!(access.len() > 20);
     for line in &access {
         assert!(line["span"]["request_id"].is_string(), "{line}");

@@ -201,8 +201,10 @@ impl Running {
 
     /// The mail after `before` others to this address.
     async fn mail_to(&self, address: &str, before: usize) -> Mail {
-        eventually("a mail", PATIENCE, async || self.mails_to(address).await.into_iter().nth(before))
-            .await
+        eventually("a mail", PATIENCE, async || {
+            self.mails_to(address).await.into_iter().nth(before)
+        })
+        .await
     }
 
     /// SIGTERM; the daemon has to end well.

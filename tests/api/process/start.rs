@@ -16,8 +16,10 @@ async fn the_first_start_greets_and_keeps_its_files_to_itself_embedded() {
     assert_eq!(ready["status"], "ok");
     assert_eq!(ready["dependencies"], json!({ "database": "up", "tokenStore": "up" }));
     running.admin().get("/livez").await.expect(200);
-    eventually("the greeting", PATIENCE, async || running.daemon.log().contains("Try:").then_some(()))
-        .await;
+    eventually("the greeting", PATIENCE, async || {
+        running.daemon.log().contains("Try:").then_some(())
+    })
+    .await;
     let log = running.daemon.log();
     for said in [
         "development mode",
@@ -141,9 +143,13 @@ async fn every_wrong_setting_is_told_at_once_and_nothing_starts() {
         let ended = place.run(arguments).expect(78);
         let told = ended.stderr();
         assert!(told.contains("5 problems"), "{told}");
-        for part in
-            ["http.listen", "tokens.user_ttl", "acces_ttl", "secrets.master_key", "captcha.provider"]
-        {
+        for part in [
+            "http.listen",
+            "tokens.user_ttl",
+            "acces_ttl",
+            "secrets.master_key",
+            "captcha.provider",
+        ] {
             assert!(told.to_lowercase().contains(part), "no `{part}` in: {told}");
         }
         assert!(!told.contains("short-and-secret"), "a secret is told: {told}");
