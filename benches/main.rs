@@ -14,10 +14,6 @@ mod token;
 
 use measure::Effort;
 
-/// The daemon's own allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A group's name and what measures it.
 type Group = (&'static str, fn(Effort));
 

@@ -64,7 +64,7 @@ impl Table {
     }
 
     /// Prints a line of what was measured elsewhere, in nanoseconds.
-    pub fn measured(&self, name: &str, ours: &mut [f64], limit_name: &str, limit: &mut [f64]) {
+    pub fn measured(name: &str, ours: &mut [f64], limit_name: &str, limit: &mut [f64]) {
         line(name, median(ours), limit_name, median(limit));
     }
 }

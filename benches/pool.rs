@@ -35,17 +35,17 @@ pub fn run(effort: Effort) {
 
 async fn measure(effort: Effort) {
     let root = Root::spawn().await.expect("a root");
-    let limits = Limits { workers: 4, queue: 64, deadline: Duration::from_secs(5) };
+    let limits = Limits { workers: 4, queue: 64, deadline: Duration::from_secs(5), give_up: None };
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let pool = Pool::spawn("bench", limits, root.cell(), metrics, || Echo).await.expect("a pool");
-    let table = Table::new("pool", effort);
+    Table::new("pool", effort);
     for callers in [1, 16] {
         let (mut asks, mut bare) = (Vec::new(), Vec::new());
         for _ in 0..effort.rounds {
             bare.push(hand_over(callers, effort.round).await);
             asks.push(ask(&pool, callers, effort.round).await);
         }
-        table.measured(
+        Table::measured(
             &format!("pool ask, {callers} at once"),
             &mut asks,
             "channel there, oneshot back",

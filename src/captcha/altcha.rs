@@ -124,7 +124,7 @@ impl Altcha {
 
     /// A fresh challenge, `{parameters, signature}`, as ALTCHA's widget takes it; good for [`CHALLENGE_TTL`].
     ///
-    /// Costs half a millisecond of work ([`WORK`]).
+    /// Costs half a millisecond of work (see `WORK`).
     ///
     /// # Panics
     /// Never: the crate refuses unknown algorithms and prefixes that are no hex, and both are constants here.

@@ -18,6 +18,7 @@ use crate::secret::Secret;
 #[derive(Debug)]
 enum Value {
     Text(String),
+    Null,
     Other,
 }
 
@@ -54,7 +55,7 @@ impl Object {
     pub fn text(&mut self, name: &'static str) -> String {
         match self.members.remove(name) {
             Some(Value::Text(text)) => text,
-            Some(Value::Other) => {
+            Some(Value::Null | Value::Other) => {
                 self.reject(name, "type", format_args!("`{name}` has to be a string."));
                 String::new()
             }
@@ -67,7 +68,8 @@ impl Object {
 
     /// A string that may be missing or null.
     pub fn optional_text(&mut self, name: &'static str) -> Option<String> {
-        self.members.contains_key(name).then(|| self.text(name))
+        let told = self.members.get(name).is_some_and(|value| !matches!(value, Value::Null));
+        told.then(|| self.text(name))
     }
 
     /// A required secret.
@@ -168,7 +170,7 @@ impl<'de> Deserialize<'de> for Value {
             }
 
             fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Other)
+                Ok(Value::Null)
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
@@ -249,6 +251,17 @@ mod tests {
         let told: Vec<_> =
             problem.errors.iter().map(|error| (error.pointer.as_str(), error.code)).collect();
         assert_eq!(told, [("/email", "type"), ("/password", "required"), ("/name", "type")]);
+    }
+
+    #[test]
+    fn what_may_be_missing_may_be_null() {
+        let mut object = Object::parse(br#"{"a":null,"b":"x","c":1}"#).unwrap();
+        assert_eq!(object.optional_text("a"), None);
+        assert_eq!(object.optional_text("b").as_deref(), Some("x"));
+        assert_eq!(object.optional_text("d"), None);
+        object.finish().unwrap();
+        assert_eq!(object.optional_text("c").as_deref(), Some(""));
+        assert_eq!(object.finish().unwrap_err().code, Code::ValidationFailed);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Limits: how often an address, a session, an account or a mailbox may ask for something.
 //!
 //! [`limiter`] judges by client address and by session, in this process, as a plain function ([`policies`] has its
-//! numbers, [`table`] its memory). [`budgets`] defines what replicas share through the store, and what stands in while
+//! numbers, `table` its memory). [`budgets`] defines what replicas share through the store, and what stands in while
 //! the store is down.
 
 pub mod budgets;

@@ -1,6 +1,6 @@
 //! Passwords: what makes one acceptable ([`policy`]) and how one is kept ([`hashing`]).
 //!
-//! Both see a password through [`normalized`]: NFC is the only thing that is ever done to it (NIST SP 800-63B-4
+//! Both see a password through `normalized`: NFC is the only thing that is ever done to it (NIST SP 800-63B-4
 //! §3.1.1.2). Hashing blocks a thread for milliseconds: the pool's worker ([`Worker`]) does it on a blocking one, and there
 //! are as many workers as hashes may run at once, which bounds CPU and memory.
 

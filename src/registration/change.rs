@@ -220,6 +220,8 @@ async fn locked(tx: &DatabaseTransaction, id: Uuid) -> Result<Option<email_chang
     email_change::Entity::find_by_id(id).lock_exclusive().one(tx).await
 }
 
+/// Gives a person another address. The password's version goes with it: a recovery link that is open lies in the mailbox
+/// of before, and is void.
 async fn set_address(
     tx: &DatabaseTransaction,
     user_id: Uuid,
@@ -229,6 +231,7 @@ async fn set_address(
     user::Entity::update_many()
         .col_expr(user::Column::Email, Expr::value(email.as_typed()))
         .col_expr(user::Column::EmailNormal, Expr::value(email.normal()))
+        .col_expr(user::Column::PasswordVersion, Expr::col(user::Column::PasswordVersion).add(1))
         .col_expr(user::Column::UpdatedAt, Expr::value(now))
         .filter(user::Column::Id.eq(user_id))
         .exec(tx)

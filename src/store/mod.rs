@@ -31,6 +31,8 @@
 //! `expires_at` is judged against the caller's `now`; collecting what has expired (`PEXPIRE`, [`Store::sweep`]) is
 //! housekeeping and comes an hour later, so that replicas' clocks may differ and jump.
 
+#[cfg(test)]
+mod agreement;
 mod embedded;
 mod keys;
 mod redis;

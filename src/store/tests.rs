@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::rules::{self, Gcra, RefreshRule, Stored};
-use super::{Budget, COLLECT_SLACK_MS, Quota, Refresh, Spend, Store, suite};
+use super::{Budget, COLLECT_SLACK_MS, Quota, Refresh, Spend, Store, agreement, suite};
 use crate::config;
 use crate::database::Db;
 use crate::secret::Secret;
@@ -49,7 +49,7 @@ async fn a_sweep_deletes_what_expired_an_hour_ago_in_batches() {
 async fn the_same_history_gets_the_same_answers_from_two_stores() {
     let ((one, _one_dir), (other, _other_dir)) = (sqlite().await, sqlite().await);
     let seeds: Vec<u64> = (1..200_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-    suite::agree(&one, &other, &seeds).await;
+    agreement::agree(&one, &other, &seeds).await;
 }
 
 #[tokio::test]

@@ -24,10 +24,10 @@ pub(in super::super) async fn fixture(algorithm: VaultAlgorithm) -> Fixture {
             issuer: "https://auth.example".to_owned(),
             audience: "vault".to_owned(),
             secret: None,
-            user_ttl: Duration::from_secs(900),
-            vault_ttl: Duration::from_secs(300),
+            user_ttl: Duration::from_mins(15),
+            vault_ttl: Duration::from_mins(5),
         },
-        absolute_ttl: Duration::from_secs(30 * 86_400),
+        absolute_ttl: Duration::from_hours(30 * 24),
         clock: Clock::manual(1_000_000_000_000),
     };
     Fixture { needs, _dir: dir }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use latchkey::account::EmailAddress;
 use latchkey::app::App;
 use latchkey::clock::Clock;
 use latchkey::config::Config;
@@ -37,10 +38,26 @@ pub enum Backend {
 }
 
 /// One body for both pairs of stores: `both!(name, async |app| { … })` makes the tests `name::embedded` and
-/// `name::servers`; settings may stand before the body: `both!(name, ["rate_limit.enabled" = "true"], async |app| …)`.
+/// `name::servers`; settings may stand before the body: `both!(name, ["rate_limit.enabled" = "true"], async |app| …)`;
+/// `async |mut app|` may restart the daemon.
 macro_rules! both {
     ($name:ident, async |$app:ident| $body:block) => {
         both!($name, [], async |$app| $body);
+    };
+    ($name:ident, async |mut $app:ident| $body:block) => {
+        async fn $name($app: &mut $crate::app::TestApp) $body
+
+        mod $name {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn embedded() {
+                $crate::app::run_changing($crate::app::Backend::Embedded, super::$name).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn servers() {
+                $crate::app::run_changing($crate::app::Backend::Servers, super::$name).await;
+            }
+        }
     };
     ($name:ident, [$($key:literal = $value:expr),* $(,)?], async |$app:ident| $body:block) => {
         async fn $name($app: &$crate::app::TestApp) $body
@@ -70,6 +87,13 @@ pub async fn run(backend: Backend, settings: &[(&str, &str)], body: impl AsyncFn
     }
     let app = builder.start().await;
     body(&app).await;
+    app.finish().await;
+}
+
+/// Runs one body that may restart the daemon. For [`both!`].
+pub async fn run_changing(backend: Backend, body: impl AsyncFn(&mut TestApp)) {
+    let mut app = TestApp::start(backend).await;
+    body(&mut app).await;
     app.finish().await;
 }
 
@@ -268,7 +292,11 @@ impl TestApp {
     /// Every mail to this address so far, the oldest first.
     pub async fn mails_to(&self, address: &str) -> Vec<Mail> {
         if let Some(sink) = &self.sink {
-            return sink.mails().into_iter().filter(|mail| mail.to == address).collect();
+            // On the wire a domain is spelled in A-labels.
+            let address = EmailAddress::parse(address).expect("an address");
+            let is_theirs =
+                |mail: &Mail| EmailAddress::parse(&mail.to).is_ok_and(|to| to == address);
+            return sink.mails().into_iter().filter(is_theirs).collect();
         }
         let path = format!("/dev/mailbox/messages?to={}", encoded(address));
         let list = self.client.get(&path).await.expect(200).json();
@@ -322,6 +350,24 @@ impl TestApp {
         self.client = Client::new(daemon.public_addr());
         self.admin = Client::new(daemon.admin_addr());
         self.daemon = Some(daemon);
+    }
+
+    /// Another daemon on the same stores, with the same clock: one more replica.
+    pub async fn replica(&self) -> Self {
+        let daemon = start(&self.settings, &self.clock).await;
+        Self {
+            client: Client::new(daemon.public_addr()),
+            admin: Client::new(daemon.admin_addr()),
+            daemon: Some(daemon),
+            clock: self.clock.clone(),
+            settings: self.settings.clone(),
+            seen: Mutex::default(),
+            crashes_expected: AtomicBool::new(false),
+            mail_left_expected: AtomicBool::new(false),
+            sink: None,
+            database: None,
+            directory: tempfile::tempdir().expect("a directory"),
+        }
     }
 
     /// Stops the daemon; fails the test when a worker crashed or a mail was left, unless the test said so.

@@ -1,14 +1,33 @@
 //! latchkey from outside, over real sockets, on real servers. One binary: `app.rs` is the harness, `client.rs` the
-//! callers, and each capability has a module of its own.
+//! callers, `ask.rs` what they share, and each capability has a module of its own.
+mod account;
 mod app;
+mod ask;
+mod captcha;
+mod change_email;
 mod client;
+mod exist_email;
 mod faults;
 mod http;
+mod limits;
+mod login;
+mod mails;
+mod meta;
 mod mime;
+mod pages;
+mod password;
 mod poll;
 mod process;
 mod proxy;
+mod recovery;
+mod refresh;
+mod registration;
+mod rules;
 mod servers;
+mod sessions;
 mod smtp;
 mod store_suite;
+mod teams;
+mod tokens;
+mod verification;
 mod walls;

@@ -24,10 +24,14 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+#[path = "../../src/store/agreement.rs"]
+mod agreement;
 #[path = "../../src/store/suite.rs"]
 mod suite;
 
 use suite::NOW;
+
+use crate::poll::eventually;
 
 /// An address that the environment has to give.
 #[expect(clippy::disallowed_methods, reason = "tests take their servers from the environment")]
@@ -87,11 +91,10 @@ impl Server {
 
     /// Waits for the server by asking it over connections of our own.
     async fn answers(&self) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while self.tell(&["PING"]).await != "+PONG\r\n" {
-            assert!(Instant::now() < deadline, "redis-server does not come up");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually("redis-server", Duration::from_secs(10), async || {
+            (self.tell(&["PING"]).await == "+PONG\r\n").then_some(())
+        })
+        .await;
     }
 
     /// Sends one command and returns the raw first part of the answer; empty where there is none.
@@ -117,11 +120,8 @@ impl Server {
 
 /// Runs until it answers; within the ten seconds in which everything heals.
 async fn heals(store: &Store) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while store.ping().await.is_err() {
-        assert!(Instant::now() < deadline, "the store does not heal");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let healed = async || store.ping().await.ok();
+    eventually("the store to heal", Duration::from_secs(10), healed).await;
 }
 
 /// Asks once and expects an outage, told within the limit of a call (and what a busy machine adds).
@@ -159,7 +159,7 @@ async fn the_scripts_decide_as_the_rules_do() {
     let histories = prop::collection::vec(any::<u64>(), 60..120);
     for _ in 0..60 {
         let seeds = histories.new_tree(&mut runner).unwrap().current();
-        suite::agree(&redis, &embedded, &seeds).await;
+        agreement::agree(&redis, &embedded, &seeds).await;
     }
 }
 

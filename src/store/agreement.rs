@@ -1,0 +1,73 @@
+//! Whether two stores answer alike, whatever is asked of them. Compiled into the integration tests, where `super` names
+//! the same things as for the suite.
+
+use std::time::Duration;
+
+use super::suite::{HOUR_MS, NOW, ask, new_session};
+use super::{OneTimeToken, Quota, Session, Store, TokenKind, random_id, uuid_v7};
+
+/// Runs one random sequence of operations on both stores; each pair of answers has to be equal.
+///
+/// Every number of `seeds` chooses one operation and its arguments: few users, sessions and rows, so that they meet.
+pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
+    let users = [uuid_v7(NOW), uuid_v7(NOW)];
+    let (rows, run) = ([uuid_v7(NOW), uuid_v7(NOW + 1)], random_id());
+    let mut now = NOW;
+    for (step, seed) in seeds.iter().enumerate() {
+        let pick = |shift: u32, of: u64| (seed >> shift) % of;
+        let user = users[usize::try_from(pick(8, 2)).unwrap()];
+        let sid = format!("{run}-{}", pick(12, 2));
+        now += [0, 1, 20_000, 40_000, 900_000][usize::try_from(pick(16, 5)).unwrap()];
+        let row_id = rows[usize::try_from(pick(20, 2)).unwrap()];
+        let mut answers = Vec::new();
+        for store in [left, right] {
+            let answer = match pick(0, 9) {
+                0 => {
+                    let expires_at = now + HOUR_MS;
+                    let absolute_end = now + 2 * HOUR_MS;
+                    let template = Session { user_id: user, sid: sid.clone(), ..new_session() };
+                    let fixed = Session { team_id: None, generation: 0, ..template };
+                    let session = Session { seen_at: now, expires_at, absolute_end, ..fixed };
+                    format!("{:?}", store.open_session(&session, now).await.unwrap())
+                }
+                1..=4 => {
+                    let (jti, generation) = (format!("jti-{}", pick(24, 4)), pick(28, 4));
+                    let next = format!("jti-{}", generation + 1);
+                    let of = Session { user_id: user, sid: sid.clone(), ..new_session() };
+                    let jti = if pick(32, 4) == 0 { jti } else { format!("jti-{generation}") };
+                    let ask = ask(&of, &jti, generation, &next);
+                    format!("{:?}", store.refresh(&ask, now).await.unwrap())
+                }
+                5 => format!("{:?}", store.sessions(user, now).await.unwrap()),
+                6 if pick(24, 3) == 0 => {
+                    store.end_session(user, &sid).await.unwrap();
+                    String::new()
+                }
+                6 => format!("{:?}", store.restamp_session(user, &sid, 9, now).await.unwrap()),
+                7 => {
+                    let digest = format!("{run}-{row_id}");
+                    let expires_at = now + HOUR_MS;
+                    let kind = TokenKind::Recover;
+                    let token = OneTimeToken {
+                        kind,
+                        user_id: user,
+                        row_id,
+                        digest,
+                        stamp: 0,
+                        subject: None,
+                        expires_at,
+                    };
+                    let put = store.put_token(&token, now).await.unwrap();
+                    format!("{put:?} {:?}", store.find_token(&token.digest, now).await.unwrap())
+                }
+                _ => {
+                    let cost = u32::try_from(pick(24, 7)).unwrap();
+                    let quota = Quota { burst: 5, period: Duration::from_secs(7) };
+                    format!("{:?}", store.spend_budget(&run, quota, cost, now).await.unwrap())
+                }
+            };
+            answers.push(answer);
+        }
+        assert_eq!(answers[0], answers[1], "step {step} of {seeds:?}");
+    }
+}

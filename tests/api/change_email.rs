@@ -1,0 +1,155 @@
+//! `POST /api/change-email`, its confirmation, its refusal and its undo.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::app::{PUBLIC_URL, both};
+use crate::ask::{at_once, broken_rules, one_succeeds};
+use crate::client::{Answer, Person, claims};
+
+const OLD: &str = "ada@example.org";
+const NEW: &str = "Countess@example.com";
+
+async fn ask(person: &Person, email: &str) -> Answer {
+    let body = json!({ "password": person.password, "email": email });
+    person.as_user().post_json("/api/change-email", body).await
+}
+
+both!(a_change_takes_effect_when_the_new_address_is_proven, async |app| {
+    let mut person = app.verified(OLD).await;
+    let answer = ask(&person, NEW).await.expect(200);
+    assert_eq!(answer.json(), json!({ "status": "ok" }));
+    let confirmation = app.mail_to(NEW).await;
+    let link = format!("{PUBLIC_URL}/verify-email?token={}", confirmation.token());
+    assert!(confirmation.text.lines().any(|line| line == link), "{}", confirmation.text);
+    assert!(!confirmation.text.contains("Ada Lovelace"), "{}", confirmation.text);
+    let notice = app.mail_to(OLD).await;
+    assert!(notice.text.contains(NEW), "{}", notice.text);
+    let link = format!("{PUBLIC_URL}/undo-email-change?token={}", notice.token());
+    assert!(notice.text.lines().any(|line| line == link), "{}", notice.text);
+    assert_eq!(person.me().await.json()["email"], OLD);
+    app.anonymous().login(NEW, &person.password).await.expect(401);
+
+    let tokens = app.anonymous().verify(confirmation.token()).await.tokens();
+    assert_eq!(claims(&tokens.user)["email"], NEW);
+    assert_eq!(person.me().await.expect(200).json()["email"], NEW);
+    app.anonymous().login(OLD, &person.password).await.expect(401);
+    NEW.clone_into(&mut person.email);
+    person.login().await.expect(200);
+    app.anonymous().verify(confirmation.token()).await.expect_problem(409, "already-verified");
+    let teams = person.as_user().get("/api/teams").await.json();
+    assert_eq!(teams["items"].as_array().map(Vec::len), Some(1));
+    app.register(OLD).await;
+});
+
+both!(a_change_is_undone_by_the_old_address, async |app| {
+    let person = app.verified(OLD).await;
+    ask(&person, NEW).await.expect(200);
+    let confirmation = app.mail_to(NEW).await.token().to_owned();
+    let undo = app.mail_to(OLD).await.token().to_owned();
+    let thief = app.anonymous().verify(&confirmation).await.tokens();
+    app.clock.advance(Duration::from_hours(6 * 24));
+    let undone = app.anonymous().post_form("/undo-email-change", &[("token", &undo)]).await;
+    undone.expect(200);
+    // Whoever asked for it held the password: every session ends.
+    for token in [&thief.user, &person.user_token] {
+        app.anonymous().bearer(token).get("/api/refresh").await.expect(401);
+    }
+    let tokens = app.anonymous().login(OLD, &person.password).await.tokens();
+    assert_eq!(claims(&tokens.user)["email"], OLD);
+    app.anonymous().login(NEW, &person.password).await.expect(401);
+    app.anonymous().verify(&confirmation).await.expect_problem(400, "token-invalid");
+});
+
+both!(a_change_is_undone_before_it_took_effect, async |app| {
+    let person = app.verified(OLD).await;
+    ask(&person, NEW).await.expect(200);
+    let confirmation = app.mail_to(NEW).await.token().to_owned();
+    let undo = app.mail_to(OLD).await.token().to_owned();
+    app.anonymous().post_form("/undo-email-change", &[("token", &undo)]).await.expect(200);
+    app.anonymous().verify(&confirmation).await.expect_problem(400, "token-invalid");
+    app.anonymous().login(OLD, &person.password).await.expect(200);
+});
+
+both!(the_new_address_may_refuse, async |app| {
+    let person = app.verified(OLD).await;
+    ask(&person, NEW).await.expect(200);
+    let confirmation = app.mail_to(NEW).await.token().to_owned();
+    let form = [("token", confirmation.as_str()), ("action", "reject")];
+    app.anonymous().post_form("/verify-email", &form).await.expect(200);
+    app.anonymous().verify(&confirmation).await.expect_problem(400, "token-invalid");
+    let me = person.me().await.expect(200).json();
+    assert_eq!(me["email"], OLD);
+    assert_eq!(me["emailVerified"], true);
+    app.mail_to(OLD).await;
+});
+
+both!(a_newer_change_replaces_the_older, async |app| {
+    let person = app.verified(OLD).await;
+    ask(&person, "first@example.com").await.expect(200);
+    let first = app.mail_to("first@example.com").await.token().to_owned();
+    app.mail_to(OLD).await;
+    ask(&person, "second@example.com").await.expect(200);
+    let second = app.mail_to("second@example.com").await.token().to_owned();
+    app.anonymous().verify(&first).await.expect_problem(400, "token-invalid");
+    app.anonymous().verify(&second).await.expect(200);
+    assert_eq!(person.me().await.json()["email"], "second@example.com");
+    app.mail_to(OLD).await;
+});
+
+both!(a_taken_address_is_refused_when_asked_and_when_confirmed, async |app| {
+    let person = app.verified(OLD).await;
+    app.register("eve@example.org").await;
+    ask(&person, "EVE@example.org").await.expect_problem(409, "email-taken");
+    ask(&person, OLD).await.expect_problem(409, "email-taken");
+    ask(&person, NEW).await.expect(200);
+    let confirmation = app.mail_to(NEW).await.token().to_owned();
+    let squatter = app.anonymous().register(NEW, "correct horse battery", "Eve").await;
+    squatter.expect(200);
+    app.anonymous().verify(&confirmation).await.expect_problem(409, "email-taken");
+    assert_eq!(person.me().await.json()["email"], OLD);
+});
+
+both!(of_parallel_confirmations_one_succeeds, async |app| {
+    let person = app.verified(OLD).await;
+    ask(&person, NEW).await.expect(200);
+    let token = app.mail_to(NEW).await.token().to_owned();
+    let answers = at_once(8, async |_| app.anonymous().verify(&token).await).await;
+    one_succeeds(answers, 409, "already-verified");
+    app.mail_to(OLD).await;
+});
+
+both!(an_unverified_person_proves_the_new_address, async |app| {
+    let person = app.register(OLD).await;
+    app.mail_to(OLD).await;
+    ask(&person, NEW).await.expect(200);
+    let token = app.mail_to(NEW).await.token().to_owned();
+    // Nothing goes to an address that nobody proved.
+    app.no_mail_to(OLD).await;
+    let tokens = app.anonymous().verify(&token).await.tokens();
+    assert_eq!(claims(&tokens.user)["email_verified"], true);
+    assert_eq!(claims(&tokens.vault)["role"], "owner");
+});
+
+both!(a_change_needs_password_and_address, async |app| {
+    let mut person = app.verified(OLD).await;
+    let bad = ask(&person, "no address").await;
+    assert_eq!(broken_rules(&bad), [("/email".to_owned(), "format".to_owned())]);
+    "not the password".clone_into(&mut person.password);
+    ask(&person, NEW).await.expect_problem(401, "invalid-credentials");
+    app.no_mail_to(NEW).await;
+    app.no_mail_to(OLD).await;
+});
+
+both!(an_open_recovery_link_does_not_outlive_the_address, async |app| {
+    let person = app.verified(OLD).await;
+    ask(&person, NEW).await.expect(200);
+    let confirmation = app.mail_to(NEW).await.token().to_owned();
+    app.mail_to(OLD).await;
+    app.anonymous().forgot(OLD).await.expect(200);
+    let recovery = app.mail_to(OLD).await.token().to_owned();
+    app.anonymous().verify(&confirmation).await.expect(200);
+    let reset = app.anonymous().reset(&recovery, "a quite new password").await;
+    reset.expect_problem(400, "token-invalid");
+});

@@ -1,0 +1,223 @@
+//! The limits by address, by session and by mailbox, as clients meet them.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::app::{TestApp, both};
+use crate::ask::solved_captcha;
+use crate::client::{Answer, encoded};
+
+/// Asks as often as the policy allows, then once more; waits as told, and asks again.
+async fn allows(
+    app: &TestApp,
+    policy: &str,
+    quota: usize,
+    window: u64,
+    ask: impl AsyncFn(usize) -> Answer,
+) {
+    let header = format!("\"{policy}\";q={quota};w={window}");
+    for turn in 0..quota {
+        let answer = ask(turn).await;
+        assert_ne!(answer.status, 429, "{policy}, request {turn}");
+        assert_eq!(answer.header("ratelimit-policy"), Some(header.as_str()), "{policy}");
+        let left = format!("\"{policy}\";r={};t=", quota - 1 - turn);
+        let told = answer.header("ratelimit").expect("a header");
+        assert!(told.starts_with(&left), "{told} is not {left}");
+    }
+    let refused = ask(quota).await;
+    assert_eq!(refused.header("ratelimit-policy"), Some(header.as_str()));
+    assert!(
+        refused
+            .header("ratelimit")
+            .is_some_and(|told| told.starts_with(&format!("\"{policy}\";r=0;")))
+    );
+    let wait: u64 =
+        refused.header("retry-after").and_then(|text| text.parse().ok()).expect("an integer");
+    refused.expect_problem(429, "rate-limited");
+    assert!(wait <= window, "{policy}: {wait} s");
+    if wait > 1 {
+        app.clock.advance(Duration::from_secs(wait - 1));
+        ask(quota + 1).await.expect_problem(429, "rate-limited");
+        app.clock.advance(Duration::from_secs(1));
+    } else {
+        app.clock.advance(Duration::from_secs(wait));
+    }
+    assert_ne!(ask(quota + 2).await.status, 429, "{policy}: Retry-After is honest");
+}
+
+both!(logins_are_limited, ["rate_limit.enabled" = "true"], async |app| {
+    let ask = async |turn| app.anonymous().login(&format!("a{turn}@example.org"), "x").await;
+    allows(app, "login", 10, 60, ask).await;
+});
+
+both!(registrations_are_limited, ["rate_limit.enabled" = "true"], async |app| {
+    let ask = async |turn| {
+        app.anonymous()
+            .register(&format!("a{turn}@example.org"), "correct horse battery", "Ada")
+            .await
+    };
+    allows(app, "register", 10, 7_200, ask).await;
+});
+
+both!(
+    recoveries_are_limited_whatever_they_are_called,
+    ["rate_limit.enabled" = "true"],
+    async |app| {
+        let ask = async |turn: usize| {
+            let path = ["/api/forgot-password", "/api/forgot-passsword"][turn % 2];
+            app.anonymous()
+                .post_json(path, json!({ "email": format!("a{turn}@example.org") }))
+                .await
+        };
+        allows(app, "forgot", 5, 3_600, ask).await;
+    }
+);
+
+both!(resets_are_limited, ["rate_limit.enabled" = "true"], async |app| {
+    let ask = async |_| app.anonymous().reset("x", "a quite new password").await;
+    allows(app, "reset", 20, 60, ask).await;
+});
+
+both!(verifications_are_limited, ["rate_limit.enabled" = "true"], async |app| {
+    allows(app, "verify", 20, 60, async |_| app.anonymous().verify("x").await).await;
+});
+
+both!(existence_is_limited, ["rate_limit.enabled" = "true"], async |app| {
+    let ask = async |turn| app.anonymous().exists(&format!("a{turn}@example.org")).await;
+    allows(app, "exist-email", 10, 60, ask).await;
+});
+
+both!(challenges_are_limited, ["rate_limit.enabled" = "true"], async |app| {
+    allows(app, "captcha", 30, 60, async |_| app.anonymous().get("/api/captcha").await).await;
+});
+
+both!(refreshes_are_limited_by_session, ["rate_limit.enabled" = "true"], async |app| {
+    let person = app.register("ada@example.org").await;
+    let other = person.another_device().await;
+    let ask = async |_| person.as_user().get("/api/refresh").await;
+    allows(app, "refresh", 60, 60, ask).await;
+    other.as_user().get("/api/refresh").await.expect(200);
+});
+
+both!(confirmations_are_limited_before_the_captcha, ["rate_limit.enabled" = "true"], async |app| {
+    let person = app.register("ada@example.org").await;
+    app.mail_to("ada@example.org").await;
+    // The policy's own headers are of the address: a refused captcha costs one of them.
+    let path = "/api/resend-email-verification";
+    for _ in 0..20 {
+        person.as_user().get(path).await.expect_problem(400, "captcha-invalid");
+    }
+    person.as_user().get(path).await.expect_problem(429, "rate-limited");
+});
+
+both!(everything_is_limited, ["rate_limit.enabled" = "true"], async |app| {
+    let mut refused = None;
+    for turn in 0..301 {
+        let answer = app.anonymous().get("/.well-known/jwks.json").await;
+        match answer.status {
+            200 => assert!(turn < 300, "{turn}"),
+            _ => refused = Some((turn, answer)),
+        }
+    }
+    let (turn, answer) = refused.expect("one was refused");
+    assert_eq!(turn, 300);
+    assert_eq!(answer.header("ratelimit-policy"), Some("\"anything\";q=300;w=60"));
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    answer.expect_problem(429, "rate-limited");
+    app.clock.advance(Duration::from_secs(1));
+    app.anonymous().get("/.well-known/jwks.json").await.expect(200);
+});
+
+both!(
+    a_forged_forwarded_address_has_no_limit_of_its_own,
+    ["rate_limit.enabled" = "true"],
+    async |app| {
+        for turn in 0..11 {
+            let client = app.anonymous().header("x-forwarded-for", &format!("203.0.113.{turn}"));
+            let body = json!({ "email": format!("a{turn}@example.org"), "password": "x" });
+            let answer = client.post_json("/api/login", body).await;
+            assert_eq!(answer.status, if turn < 10 { 401 } else { 429 }, "{turn}");
+        }
+    }
+);
+
+both!(
+    a_trusted_proxys_clients_have_limits_of_their_own,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        for turn in 0..11 {
+            let client = app.anonymous().header("x-forwarded-for", &format!("203.0.113.{turn}"));
+            let body = json!({ "email": format!("a{turn}@example.org"), "password": "x" });
+            client.post_json("/api/login", body).await.expect(401);
+        }
+    }
+);
+
+both!(
+    the_fourth_recovery_of_a_mailbox_within_the_hour_mails_nothing,
+    ["rate_limit.enabled" = "true"],
+    async |app| {
+        let person = app.register("ada@example.org").await;
+        app.mail_to(&person.email).await;
+        let mut last = String::new();
+        for _ in 0..3 {
+            app.anonymous().forgot(&person.email).await.expect(200);
+            app.mail_to(&person.email).await.token().clone_into(&mut last);
+        }
+        let answer = app.anonymous().forgot("ADA@example.org").await.expect(200);
+        assert_eq!(answer.json(), json!({ "status": "ok" }));
+        app.no_mail_to(&person.email).await;
+        // The older link stays good.
+        app.anonymous().reset(&last, "a quite new password").await.expect(200);
+        app.mail_to(&person.email).await;
+        app.clock.advance(Duration::from_mins(20));
+        app.anonymous().forgot(&person.email).await.expect(200);
+        app.mail_to(&person.email).await;
+    }
+);
+
+both!(a_captcha_buys_a_larger_mailbox_budget, ["rate_limit.enabled" = "true"], async |app| {
+    let person = app.register("ada@example.org").await;
+    app.mail_to(&person.email).await;
+    for _ in 0..3 {
+        app.anonymous().forgot(&person.email).await.expect(200);
+        app.mail_to(&person.email).await;
+    }
+    let body = json!({ "email": person.email, "captcha": solved_captcha(app).await });
+    app.anonymous().post_json("/api/forgot-password", body).await.expect(200);
+    app.mail_to(&person.email).await;
+});
+
+both!(
+    confirmations_to_a_mailbox_are_budgeted,
+    ["rate_limit.enabled" = "true", "captcha.provider" = "none"],
+    async |app| {
+        let person = app.register("ada@example.org").await;
+        let mut last = app.mail_to(&person.email).await;
+        let path = "/api/resend-email-verification";
+        let mut refused = None;
+        for _ in 0..4 {
+            let answer = person.as_user().get(path).await;
+            if answer.status == 200 {
+                last = app.mail_to(&person.email).await;
+            } else {
+                refused = Some(answer.expect_problem(429, "rate-limited"));
+                break;
+            }
+        }
+        let refused = refused.expect("the fourth at the latest is refused");
+        assert!(refused.header("retry-after").is_some());
+        app.no_mail_to(&person.email).await;
+        app.anonymous().verify(last.token()).await.expect(200);
+    }
+);
+
+both!(limits_that_are_off_say_nothing, async |app| {
+    for turn in 0..25 {
+        let answer = app.anonymous().login(&format!("a{turn}@example.org"), "x").await.expect(401);
+        assert_eq!(answer.header("ratelimit"), None);
+    }
+    let captcha = encoded("x");
+    app.anonymous().exists(&format!("{captcha}@example.org")).await.expect(200);
+});

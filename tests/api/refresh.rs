@@ -1,0 +1,204 @@
+//! `GET /api/refresh`: rotation, grace, reuse, and the ends of a session.
+
+use std::time::Duration;
+
+use hyper::Method;
+
+use crate::app::both;
+use crate::ask::at_once;
+use crate::client::{Client, claims};
+
+const REUSED: &str = "Bearer realm=\"latchkey\", error=\"invalid_token\"";
+const PATH: &str = "/api/refresh";
+
+async fn is_dead(client: &Client) {
+    client.get("/api/me").await.expect_problem(401, "invalid-token");
+}
+
+both!(a_refresh_rotates_the_token, async |app| {
+    let mut person = app.verified("ada@example.org").await;
+    let before = claims(&person.user_token);
+    app.clock.advance(Duration::from_mins(1));
+    let answer = person.refresh().await.expect(200);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("etag"), None);
+    let after = claims(&person.user_token);
+    assert_eq!(after["gen"].as_u64(), before["gen"].as_u64().map(|generation| generation + 1));
+    assert_ne!(after["jti"], before["jti"]);
+    for same in ["iss", "aud", "sub", "sid", "auth_time", "amr"] {
+        assert_eq!(after[same], before[same], "{same}");
+    }
+    assert_eq!(after["iat"].as_i64(), before["iat"].as_i64().map(|at| at + 60));
+});
+
+both!(of_sixteen_refreshes_all_succeed_with_one_rotation, async |app| {
+    let person = app.verified("ada@example.org").await;
+    let answers = at_once(16, async |_| person.as_user().get(PATH).await).await;
+    let mut seen: Vec<(String, String)> = answers
+        .iter()
+        .map(|answer| {
+            let claims = claims(&answer.tokens().user);
+            (claims["jti"].to_string(), claims["gen"].to_string())
+        })
+        .collect();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert_eq!(seen[0].1, "1");
+});
+
+both!(the_token_before_gets_the_current_one_within_the_grace, async |app| {
+    let old = app.verified("ada@example.org").await;
+    let mut new = old.clone();
+    new.refresh().await.expect(200);
+    app.clock.advance(Duration::from_secs(30));
+    let again = old.as_user().get(PATH).await.tokens();
+    assert_eq!(claims(&again.user)["jti"], claims(&new.user_token)["jti"]);
+    assert_eq!(claims(&again.user)["gen"], 1);
+    new.refresh().await.expect(200);
+    assert_eq!(claims(&new.user_token)["gen"], 2);
+});
+
+both!(the_token_before_is_a_stolen_one_past_the_grace, async |app| {
+    let old = app.verified("ada@example.org").await;
+    let mut new = old.clone();
+    new.refresh().await.expect(200);
+    app.clock.advance(Duration::from_millis(30_001));
+    let answer = old.as_user().get(PATH).await.expect_problem(401, "refresh-reused");
+    assert_eq!(answer.header("www-authenticate"), Some(REUSED));
+    is_dead(&new.as_user()).await;
+    new.refresh().await.expect(401);
+    app.mail_to("ada@example.org").await;
+});
+
+both!(an_older_token_ends_the_session_and_no_other, async |app| {
+    let first = app.verified("ada@example.org").await;
+    let mut other = first.another_device().await;
+    let mut second = first.clone();
+    second.refresh().await.expect(200);
+    let mut third = second.clone();
+    third.refresh().await.expect(200);
+    // Any unexpired token of a live session is good for every route but refresh.
+    first.me().await.expect(200);
+    first.as_user().get(PATH).await.expect_problem(401, "refresh-reused");
+    for stolen in [&first, &second, &third] {
+        is_dead(&stolen.as_user()).await;
+        stolen.as_user().get(PATH).await.expect(401);
+    }
+    let mail = app.mail_to("ada@example.org").await;
+    assert_eq!(mail.subject, "A session at Latchkey was ended for your safety");
+    assert_eq!(mail.token, None);
+    app.no_mail_to("ada@example.org").await;
+    other.me().await.expect(200);
+    other.refresh().await.expect(200);
+    let sessions = other.sessions().await.expect(200).json();
+    let items = sessions["items"].as_array().expect("a list");
+    assert!(items.iter().all(|item| item["sid"] != first.sid.as_str()), "{sessions}");
+});
+
+both!(many_reuses_at_once_mail_once, async |app| {
+    let first = app.verified("ada@example.org").await;
+    let mut last = first.clone();
+    last.refresh().await.expect(200);
+    last.refresh().await.expect(200);
+    let answers = at_once(8, async |_| first.as_user().get(PATH).await).await;
+    assert!(answers.iter().all(|answer| answer.status == 401), "{answers:#?}");
+    assert!(answers.iter().any(|answer| answer.problem_code() == "refresh-reused"));
+    is_dead(&last.as_user()).await;
+    app.mail_to("ada@example.org").await;
+    app.no_mail_to("ada@example.org").await;
+});
+
+both!(an_expired_token_refreshes_and_does_nothing_else, async |app| {
+    let mut person = app.verified("ada@example.org").await;
+    app.clock.advance(Duration::from_mins(15) - Duration::from_secs(1));
+    person.me().await.expect(200);
+    app.clock.advance(Duration::from_secs(2));
+    for path in ["/api/me", "/api/sessions", "/api/teams"] {
+        let answer = person.as_user().get(path).await.expect_problem(401, "invalid-token");
+        assert_eq!(answer.header("www-authenticate"), Some(REUSED));
+    }
+    person.logout().await.expect_problem(401, "invalid-token");
+    person.refresh().await.expect(200);
+    person.me().await.expect(200);
+});
+
+both!(a_session_ends_two_weeks_after_its_last_refresh, async |app| {
+    let idle = Duration::from_hours(14 * 24);
+    let mut kept = app.verified("ada@example.org").await;
+    let mut left = kept.another_device().await;
+    app.clock.advance(idle.saturating_sub(Duration::from_secs(1)));
+    kept.refresh().await.expect(200);
+    app.clock.advance(Duration::from_secs(2));
+    left.refresh().await.expect_problem(401, "invalid-token");
+    kept.refresh().await.expect(200);
+});
+
+both!(a_session_ends_after_thirty_days_however_it_is_used, async |app| {
+    let mut person = app.verified("ada@example.org").await;
+    for _ in 0..29 {
+        app.clock.advance(Duration::from_hours(24));
+        person.refresh().await.expect(200);
+    }
+    app.clock.advance(Duration::from_hours(24) - Duration::from_secs(1));
+    person.refresh().await.expect(200);
+    person.me().await.expect(200);
+    app.clock.advance(Duration::from_secs(2));
+    person.me().await.expect_problem(401, "invalid-token");
+    person.refresh().await.expect_problem(401, "invalid-token");
+    person.login().await.expect(200);
+});
+
+both!(what_is_no_user_token_refreshes_nothing, async |app| {
+    let person = app.verified("ada@example.org").await;
+    let anonymous = app.anonymous();
+    let bare = anonymous.get(PATH).await.expect_problem(401, "invalid-token");
+    assert_eq!(bare.header("www-authenticate"), Some("Bearer realm=\"latchkey\""));
+    anonymous.get(&format!("{PATH}?access_token={}", person.user_token)).await.expect(401);
+    anonymous
+        .header("authorization", &format!("Basic {}", person.user_token))
+        .get(PATH)
+        .await
+        .expect(401);
+    let mut forged = person.user_token.clone();
+    let last = if forged.pop() == Some('A') { "Q" } else { "A" };
+    forged.replace_range(forged.len() - 1.., last);
+    for token in [&person.vault_token, &forged, "x.y.z", "x"] {
+        let answer = anonymous.bearer(token).get(PATH).await.expect_problem(401, "invalid-token");
+        assert_eq!(answer.header("www-authenticate"), Some(REUSED));
+    }
+    anonymous
+        .header("authorization", &format!("bearer {}", person.user_token))
+        .get(PATH)
+        .await
+        .expect(200);
+});
+
+both!(a_look_ahead_rotates_nothing, async |app| {
+    let mut person = app.verified("ada@example.org").await;
+    let head = person.as_user().bare(Method::HEAD, PATH).await.expect(405);
+    assert_eq!(head.header("allow"), Some("OPTIONS, GET"));
+    person
+        .as_user()
+        .header("sec-purpose", "prefetch")
+        .get(PATH)
+        .await
+        .expect_problem(403, "forbidden");
+    person.refresh().await.expect(200);
+    assert_eq!(claims(&person.user_token)["gen"], 1);
+});
+
+both!(a_restart_keeps_people_sessions_and_keys, async |mut app| {
+    let person = app.verified("ada@example.org").await;
+    let ended = person.another_device().await;
+    ended.logout().await.expect(204);
+    let keys = app.anonymous().get("/.well-known/jwks.json").await.json();
+    app.restart().await;
+    let anonymous = app.anonymous();
+    assert_eq!(anonymous.get("/.well-known/jwks.json").await.json(), keys);
+    anonymous.bearer(&person.user_token).get("/api/me").await.expect(200);
+    let refreshed = anonymous.bearer(&person.user_token).get(PATH).await.tokens();
+    anonymous.bearer(&refreshed.user).get(PATH).await.expect(200);
+    is_dead(&anonymous.bearer(&ended.user_token)).await;
+    anonymous.login(&person.email, &person.password).await.expect(200);
+});
