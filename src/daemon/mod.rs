@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -152,9 +152,10 @@ pub async fn run(loaded: Loaded) -> ExitCode {
         tracing::warn!(setting = warning.key, fix = warning.fix, "{}", warning.what);
     }
     let config = loaded.config.clone();
+    let mut signals = Signals::listen();
     let daemon = tokio::select! {
         started = Daemon::start(loaded.config, Clock::System) => started,
-        _ = told_to_stop() => return ExitCode::SUCCESS,
+        _ = signals.told_to_stop() => return ExitCode::SUCCESS,
     };
     let daemon = match daemon {
         Ok(daemon) => daemon,
@@ -168,7 +169,7 @@ pub async fn run(loaded: Loaded) -> ExitCode {
     let (code, pause) = tokio::select! {
         () = failed.cancelled() => (ExitCode::FAILURE, config.http.drain_delay),
         // Whoever presses Ctrl-C has no proxy that would need the pause.
-        told = told_to_stop() => match told {
+        told = signals.told_to_stop() => match told {
             Told::Terminate => (ExitCode::SUCCESS, config.http.drain_delay),
             Told::Interrupt => (ExitCode::SUCCESS, Duration::ZERO),
         },
@@ -176,7 +177,7 @@ pub async fn run(loaded: Loaded) -> ExitCode {
     tracing::info!("stopping");
     tokio::select! {
         () = daemon.stop_after(pause) => code,
-        _ = told_to_stop() => {
+        _ = signals.told_to_stop() => {
             tracing::warn!("told to stop twice, stopping at once");
             ExitCode::FAILURE
         }
@@ -192,16 +193,25 @@ enum Told {
     Interrupt,
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn told_to_stop() -> Told {
-    let term = signal(SignalKind::terminate());
-    let int = signal(SignalKind::interrupt());
-    if let (Ok(mut term), Ok(mut int)) = (term, int) {
-        return tokio::select! {
+/// SIGTERM and SIGINT, heard from the start on: one that comes between two waits is not lost.
+struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    fn listen() -> Self {
+        let both = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        if let (Ok(term), Ok(int)) = both {
+            return Self(Some((term, int)));
+        }
+        tracing::error!("signals cannot be received");
+        Self(None)
+    }
+
+    /// Waits for one.
+    async fn told_to_stop(&mut self) -> Told {
+        let Some((term, int)) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
             _ = term.recv() => Told::Terminate,
             _ = int.recv() => Told::Interrupt,
-        };
+        }
     }
-    tracing::error!("signals cannot be received");
-    std::future::pending().await
 }

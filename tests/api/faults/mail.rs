@@ -58,7 +58,7 @@ async fn a_refused_recipient_is_given_up_and_holds_nobody_up_on_servers() {
     assert!(told.contains("550"), "{told}");
     assert!(!told.contains("bad@refused.example"), "{told}");
     app.sink().heal();
-    app.clock.advance(Duration::from_secs(24 * 3600));
+    app.clock.advance(Duration::from_hours(24));
     app.no_mail_to("bad@refused.example").await;
     app.finish().await;
 }
@@ -74,7 +74,7 @@ async fn a_recipient_that_is_put_off_gets_the_mail_later_on_servers() {
     .await;
     assert_eq!(row.state, "pending");
     app.sink().heal();
-    app.clock.advance(Duration::from_secs(2 * 60));
+    app.clock.advance(Duration::from_mins(2));
     let mail = app.mail_to("grey@later.example").await;
     app.anonymous().verify(mail.token()).await.expect(200);
     app.finish().await;

@@ -39,14 +39,38 @@ async fn timed(name: &'static str, asked: impl Future<Output = Answer>) -> (&'st
 /// Refused for the dependency's sake, with an honest wait.
 #[track_caller]
 fn is_unavailable((name, answer): (&'static str, Answer)) {
-    let wait = answer.header("retry-after").map(|wait| wait.parse::<u32>());
+    let wait = answer.header("retry-after").map(str::parse::<u32>);
     assert!(matches!(wait, Some(Ok(1..))), "{name}: {wait:?}, {}", answer.text());
     let code = answer.problem_code();
     assert_eq!((answer.status, code.as_str()), (503, "dependency-unavailable"), "{name}");
 }
 
+/// Somebody whose link has not been followed.
+struct Unverified {
+    person: Person,
+    token: String,
+}
+
+impl Unverified {
+    async fn register(app: &TestApp) -> Self {
+        let person = app.register("later@faults.example").await;
+        let token = app.mail_to(&person.email).await.token().to_owned();
+        Self { person, token }
+    }
+
+    /// No 503 has burned the link; one whose answer was lost on the way may have done its work.
+    async fn follows_the_link(self, app: &TestApp) {
+        let answer = app.anonymous().verify(&self.token).await;
+        assert!(matches!(answer.status, 200 | 409), "{}", answer.text());
+        let me = self.person.me().await.expect(200).json();
+        assert_eq!((&me["emailVerified"], me["team"].is_object()), (&true.into(), true), "{me}");
+        let teams = self.person.as_user().get("/api/teams").await.expect(200).json();
+        assert_eq!(teams["items"].as_array().map(Vec::len), Some(1));
+    }
+}
+
 /// What every fault of a store must refuse, at once on one daemon.
-async fn all_refuse(app: &TestApp, person: &Person) {
+async fn all_refuse(app: &TestApp, person: &Person, unverified: &Unverified) {
     let nobody = app.anonymous();
     let user = person.as_user();
     let asked = tokio::join!(
@@ -56,7 +80,7 @@ async fn all_refuse(app: &TestApp, person: &Person) {
         timed("me", user.get("/api/me")),
         timed("sessions", user.get("/api/sessions")),
         timed("register", nobody.register("new@faults.example", "nine lives of a cat", "A")),
-        timed("verify", nobody.verify("an-unknown-token")),
+        timed("verify", nobody.verify(&unverified.token)),
     );
     let (login, unknown, refresh, me, sessions, register, verify) = asked;
     for refused in [login, unknown, refresh, me, sessions, register, verify] {

@@ -3,7 +3,7 @@
 use latchkey_entity::{outbox, user};
 use sea_orm::{EntityTrait as _, PaginatorTrait as _};
 
-use super::{all_refuse, heals, is_degraded, is_unavailable, through, timed};
+use super::{Unverified, all_refuse, heals, is_degraded, is_unavailable, through, timed};
 use crate::app::{Backend, TestApp};
 use crate::servers::{PrivateServer, Signal, TestDatabase, redis_space};
 
@@ -19,9 +19,10 @@ async fn redis_down_refuses_in_time_creates_nothing_and_heals_on_servers() {
     let mut redis = PrivateServer::redis().await;
     let app = TestApp::builder(Backend::Servers).set("redis.url", &redis.url()).start().await;
     let mut person = app.verified("ada@redis-down.example").await;
+    let later = Unverified::register(&app).await;
     let before = rows(&app).await;
     redis.signal(Signal::Kill);
-    all_refuse(&app, &person).await;
+    all_refuse(&app, &person, &later).await;
     assert_eq!(rows(&app).await, before, "a refused registration leaves nothing");
     is_degraded(&app, "tokenStore").await;
     // What the database alone knows is still known.
@@ -30,6 +31,7 @@ async fn redis_down_refuses_in_time_creates_nothing_and_heals_on_servers() {
     heals(&app, &mut person).await;
     let new = app.register("new@faults.example").await;
     app.mail_to(&new.email).await;
+    later.follows_the_link(&app).await;
     app.finish().await;
 }
 
@@ -38,9 +40,10 @@ async fn postgresql_down_refuses_in_time_and_heals_on_servers() {
     let mut postgres = PrivateServer::postgres().await;
     let app = TestApp::builder(Backend::Servers).set("database.url", &postgres.url()).start().await;
     let mut person = app.verified("ada@postgres-down.example").await;
+    let later = Unverified::register(&app).await;
     let before = rows(&app).await;
     postgres.signal(Signal::Quit);
-    all_refuse(&app, &person).await;
+    all_refuse(&app, &person, &later).await;
     let nobody = app.anonymous();
     is_unavailable(timed("exist-email", nobody.exists(&person.email)).await);
     is_unavailable(timed("exist-email", nobody.exists("nobody@faults.example")).await);
@@ -51,6 +54,7 @@ async fn postgresql_down_refuses_in_time_and_heals_on_servers() {
     postgres.restart().await;
     heals(&app, &mut person).await;
     assert_eq!(rows(&app).await, before);
+    later.follows_the_link(&app).await;
     app.finish().await;
 }
 
@@ -59,18 +63,20 @@ async fn a_redis_that_does_not_answer_is_not_waited_for_on_servers() {
     let (proxy, url) = through(&redis_space().await).await;
     let app = TestApp::builder(Backend::Servers).set("redis.url", &url).start().await;
     let mut person = app.verified("ada@redis-slow.example").await;
+    let later = Unverified::register(&app).await;
     let before = rows(&app).await;
     proxy.stall();
-    all_refuse(&app, &person).await;
-    all_refuse(&app, &person).await;
+    all_refuse(&app, &person, &later).await;
+    all_refuse(&app, &person, &later).await;
     assert_eq!(rows(&app).await, before);
     is_degraded(&app, "tokenStore").await;
     proxy.heal();
     heals(&app, &mut person).await;
     proxy.cut();
-    all_refuse(&app, &person).await;
+    all_refuse(&app, &person, &later).await;
     proxy.heal();
     heals(&app, &mut person).await;
+    later.follows_the_link(&app).await;
     app.finish().await;
 }
 
@@ -80,16 +86,18 @@ async fn a_postgresql_that_does_not_answer_is_not_waited_for_on_servers() {
     let (proxy, url) = through(&database.url()).await;
     let app = TestApp::builder(Backend::Servers).set("database.url", &url).start().await;
     let mut person = app.verified("ada@postgres-slow.example").await;
+    let later = Unverified::register(&app).await;
     proxy.stall();
-    all_refuse(&app, &person).await;
-    all_refuse(&app, &person).await;
+    all_refuse(&app, &person, &later).await;
+    all_refuse(&app, &person, &later).await;
     is_degraded(&app, "database").await;
     proxy.heal();
     heals(&app, &mut person).await;
     proxy.cut();
-    all_refuse(&app, &person).await;
+    all_refuse(&app, &person, &later).await;
     proxy.heal();
     heals(&app, &mut person).await;
+    later.follows_the_link(&app).await;
     app.finish().await;
 }
 

@@ -1,9 +1,12 @@
 //! Methods, GETs that change something, and admission.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::StreamBody;
 use hyper::Method;
+use hyper::body::Frame;
 use latchkey::http::cx::{Peer, Transport};
 use latchkey::http::dispatch::Dispatcher;
 
@@ -146,11 +149,8 @@ both!(beyond_the_cap_requests_are_shed_at_once, ["http.max_in_flight" = "1"], as
 async fn a_body_that_does_not_come_is_a_408_embedded() {
     let app = TestApp::start(Backend::Embedded).await;
     let dispatcher = Dispatcher::new(app.inside().clone());
-    let never = futures_util::stream::pending::<Result<_, std::convert::Infallible>>();
-    let body = StreamBody::<_>::new(futures_util::StreamExt::map(
-        never,
-        |frame: Result<hyper::body::Frame<bytes::Bytes>, _>| frame,
-    ));
+    let never = futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>();
+    let body = StreamBody::new(never);
     let request = hyper::Request::post("/api/login").body(body).expect("a request");
     let peer = Peer { address: [127, 0, 0, 1].into(), transport: Transport::Plain };
     tokio::time::pause();

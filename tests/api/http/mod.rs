@@ -8,7 +8,6 @@ mod proxies;
 mod secure;
 
 use serde_json::Value;
-use std::fmt::Write as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -62,14 +61,19 @@ impl Raw {
     }
 }
 
+/// Header lines.
+fn lines(headers: &[(&str, &str)]) -> String {
+    headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect()
+}
+
 /// A POST with the length of its body told; the connection ends with it.
 fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut request = format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        let _ = write!(request, "{name}: {value}\r\n");
-    }
-    let _ = write!(request, "Content-Length: {}\r\n\r\n", body.len());
-    [request.as_bytes(), body].concat()
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n",
+        lines(headers),
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
 }
 
 /// The same in chunks of 1 000 bytes.
@@ -90,12 +94,8 @@ fn post_chunked(path: &str, body: &[u8]) -> Vec<u8> {
 
 /// A request without a body.
 fn bare(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
-    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
-    for (name, value) in headers {
-        let _ = write!(request, "{name}: {value}\r\n");
-    }
-    request.push_str("\r\n");
-    request.into_bytes()
+    let lines = lines(headers);
+    format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}\r\n").into_bytes()
 }
 
 /// A request that is under way: its head and the first byte of its body are sent, the rest is not.

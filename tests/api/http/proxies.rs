@@ -1,7 +1,7 @@
 //! Who is believed about where a request comes from, and who may see the mailbox.
 
 use crate::app::{TestApp, both};
-use crate::client::{Anonymous, Person};
+use crate::client::Person;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -62,20 +62,14 @@ both!(anybody_else_is_not, ["http.trusted_proxies" = "192.0.2.0/24"], async |app
     assert_eq!(https.header("strict-transport-security"), None);
 });
 
-/// The mailbox is there with [`crate::app::Backend::Embedded`] alone.
-async fn mailbox(app: &TestApp, client: &crate::client::Client, path: &str) -> u16 {
-    let _ = app;
-    client.get(path).await.status
-}
-
 both!(the_mailbox_is_for_this_machine_alone, async |app| {
-    let local: &Anonymous = &app.anonymous();
+    let local = app.anonymous();
     let person = app.register("ada@mailbox.example").await;
     app.mail_to(&person.email).await;
     let has_mailbox = app.inside().mailbox.is_some();
     for path in ["/dev/mailbox", "/dev/mailbox/messages"] {
         let expected = if has_mailbox { 200 } else { 404 };
-        assert_eq!(mailbox(app, local, path).await, expected, "{path}");
+        assert_eq!(local.get(path).await.status, expected, "{path}");
         for (name, value) in [
             ("Host", "latchkey.test"),
             ("Host", "localhost.evil.example"),
@@ -92,7 +86,7 @@ both!(the_mailbox_is_for_this_machine_alone, async |app| {
             answer.expect_problem(404, "not-found");
         }
         for host in ["localhost", "localhost:8080", "[::1]:8080", "127.0.0.1"] {
-            assert_eq!(mailbox(app, &local.header("Host", host), path).await, expected, "{host}");
+            assert_eq!(local.header("Host", host).get(path).await.status, expected, "{host}");
         }
     }
     let cleared = local.header("Host", "evil.example").delete("/dev/mailbox/messages").await;
