@@ -128,7 +128,8 @@ fn line(name: &str, callers: usize, rounds: &[Round]) {
 async fn round(what: What, people: &[Arc<Person>], length: Duration) -> Round {
     let mut all = JoinSet::new();
     let started = Instant::now();
-    for person in people.iter().cloned() {
+    for person in people {
+        let person = Arc::clone(person);
         all.spawn(async move {
             let mut times = Vec::new();
             while started.elapsed() < length {

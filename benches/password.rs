@@ -7,7 +7,7 @@ use argon2::{Algorithm, Argon2, Block, Version};
 use latchkey::password::{Hasher, Params};
 use latchkey::secret::Secret;
 
-use crate::measure::{Effort, Table, as_nanos};
+use crate::measure::{Effort, Table, as_nanos, measured};
 
 /// OWASP's, and our defaults.
 pub const PARAMS: Params = Params { memory_kib: 19_456, iterations: 2, parallelism: 1 };
@@ -15,7 +15,7 @@ const PASSWORD: &str = "correct horse battery";
 
 /// Measures it.
 pub fn run(effort: Effort) {
-    let table = Table::new("password (time for one, per thread)", effort);
+    Table::new("password (time for one, per thread)", effort);
     for threads in [1, 2] {
         let (mut hashes, mut verifications, mut bare) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..effort.rounds {
@@ -25,8 +25,8 @@ pub fn run(effort: Effort) {
         }
         let name = |what: &str| format!("{what}, {threads} at once");
         let limit = "argon2 on memory of its own";
-        table.measured(&name("hash"), &mut hashes, limit, &mut bare);
-        table.measured(&name("verify"), &mut verifications, limit, &mut bare);
+        measured(&name("hash"), &mut hashes, limit, &mut bare);
+        measured(&name("verify"), &mut verifications, limit, &mut bare);
     }
 }
 

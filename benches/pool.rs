@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::measure::{Effort, Table, as_nanos};
+use crate::measure::{Effort, Table, as_nanos, measured};
 
 /// Asks for a number.
 struct Ask(u64, Reply<u64>);
@@ -38,14 +38,14 @@ async fn measure(effort: Effort) {
     let limits = Limits { workers: 4, queue: 64, deadline: Duration::from_secs(5) };
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let pool = Pool::spawn("bench", limits, root.cell(), metrics, || Echo).await.expect("a pool");
-    let table = Table::new("pool", effort);
+    Table::new("pool", effort);
     for callers in [1, 16] {
         let (mut asks, mut bare) = (Vec::new(), Vec::new());
         for _ in 0..effort.rounds {
             bare.push(hand_over(callers, effort.round).await);
             asks.push(ask(&pool, callers, effort.round).await);
         }
-        table.measured(
+        measured(
             &format!("pool ask, {callers} at once"),
             &mut asks,
             "channel there, oneshot back",

@@ -23,10 +23,15 @@ const ISSUER: &str = "https://auth.example.com";
 const NOW: i64 = 1_800_000_000;
 const ID: &str = "0199d2f0-3c5e-7a10-8f00-5d2f6a1b9c33";
 
+/// A message's signature.
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+/// Ends the run where a message's signature is not good.
+type Verify = Box<dyn Fn(&[u8], &[u8])>;
+
 /// Signs and verifies the bare bytes.
 struct Bare {
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
-    verify: Box<dyn Fn(&[u8], &[u8])>,
+    sign: Sign,
+    verify: Verify,
 }
 
 /// Measures it.
@@ -141,10 +146,7 @@ fn bare_rs256() -> Bare {
     Bare { sign: Box::new(sign), verify }
 }
 
-fn verify(
-    algorithm: &'static dyn signature::VerificationAlgorithm,
-    key: &[u8],
-) -> Box<dyn Fn(&[u8], &[u8])> {
+fn verify(algorithm: &'static dyn signature::VerificationAlgorithm, key: &[u8]) -> Verify {
     let key = ParsedPublicKey::new(algorithm, key).expect("a public key");
     Box::new(move |message, signature| key.verify_sig(message, signature).expect("good"))
 }
