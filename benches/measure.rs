@@ -39,7 +39,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Prints the head.
+    /// Prints the head; [`measured`] may print lines below it too.
     pub fn new(title: &str, effort: Effort) -> Self {
         println!("\n{title:<44} {:>10}   {:<40} {:>10} {:>7}", "ours", "limit", "", "ratio");
         Self { effort }
@@ -62,11 +62,11 @@ impl Table {
         }
         line(name, median(&mut times.1), limit_name, median(&mut times.0));
     }
+}
 
-    /// Prints a line of what was measured elsewhere, in nanoseconds.
-    pub fn measured(name: &str, ours: &mut [f64], limit_name: &str, limit: &mut [f64]) {
-        line(name, median(ours), limit_name, median(limit));
-    }
+/// Prints a line of what was measured elsewhere, in nanoseconds.
+pub fn measured(name: &str, ours: &mut [f64], limit_name: &str, limit: &mut [f64]) {
+    line(name, median(ours), limit_name, median(limit));
 }
 
 fn line(name: &str, ours: f64, limit_name: &str, limit: f64) {

@@ -7,7 +7,7 @@ use argon2::{Algorithm, Argon2, Block, Version};
 use latchkey::password::{Hasher, Params};
 use latchkey::secret::Secret;
 
-use crate::measure::{Effort, Table, as_nanos};
+use crate::measure::{Effort, Table, as_nanos, measured};
 
 /// OWASP's, and our defaults.
 pub const PARAMS: Params = Params { memory_kib: 19_456, iterations: 2, parallelism: 1 };
@@ -25,8 +25,8 @@ pub fn run(effort: Effort) {
         }
         let name = |what: &str| format!("{what}, {threads} at once");
         let limit = "argon2 on memory of its own";
-        Table::measured(&name("hash"), &mut hashes, limit, &mut bare);
-        Table::measured(&name("verify"), &mut verifications, limit, &mut bare);
+        measured(&name("hash"), &mut hashes, limit, &mut bare);
+        measured(&name("verify"), &mut verifications, limit, &mut bare);
     }
 }
 

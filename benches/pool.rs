@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::measure::{Effort, Table, as_nanos};
+use crate::measure::{Effort, Table, as_nanos, measured};
 
 /// Asks for a number.
 struct Ask(u64, Reply<u64>);
@@ -35,7 +35,7 @@ pub fn run(effort: Effort) {
 
 async fn measure(effort: Effort) {
     let root = Root::spawn().await.expect("a root");
-    let limits = Limits { workers: 4, queue: 64, deadline: Duration::from_secs(5), give_up: None };
+    let limits = Limits { workers: 4, queue: 64, deadline: Duration::from_secs(5) };
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let pool = Pool::spawn("bench", limits, root.cell(), metrics, || Echo).await.expect("a pool");
     Table::new("pool", effort);
@@ -45,7 +45,7 @@ async fn measure(effort: Effort) {
             bare.push(hand_over(callers, effort.round).await);
             asks.push(ask(&pool, callers, effort.round).await);
         }
-        Table::measured(
+        measured(
             &format!("pool ask, {callers} at once"),
             &mut asks,
             "channel there, oneshot back",

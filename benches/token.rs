@@ -23,9 +23,9 @@ const ISSUER: &str = "https://auth.example.com";
 const NOW: i64 = 1_800_000_000;
 const ID: &str = "0199d2f0-3c5e-7a10-8f00-5d2f6a1b9c33";
 
-/// Signs a message.
+/// A message's signature.
 type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
-/// Verifies a message's signature.
+/// Ends the run where a message's signature is not good.
 type Verify = Box<dyn Fn(&[u8], &[u8])>;
 
 /// Signs and verifies the bare bytes.
