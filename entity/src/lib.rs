@@ -5,9 +5,11 @@
 
 pub mod email_change;
 pub mod ended_session;
+pub mod invitation;
 pub mod membership;
 pub mod outbox;
 pub mod project;
+pub mod project_key;
 pub mod signing_key;
 pub mod team;
 pub mod token_store;

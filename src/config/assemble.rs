@@ -8,7 +8,7 @@ use super::layers::Values;
 use super::{
     Captcha, CaptchaPoint, CaptchaProvider, Config, Database, ExposeExistence, Http, Log,
     LogFormat, Mail, Password, PasswordEngine, Profile, Registration, RegistrationMode, Sessions,
-    TlsFiles, Tokens, VaultAlgorithm,
+    Teams, TlsFiles, Tokens, VaultAlgorithm,
 };
 use crate::secret::{MasterKey, Secret};
 
@@ -125,6 +125,7 @@ pub fn assemble(values: &Values) -> Option<Config> {
         },
         password: password(values)?,
         rate_limit_enabled: values.on("rate_limit.enabled")?,
+        teams: teams(values)?,
         audit_retention: values.duration("audit.retention")?,
         log: Log {
             format: match values.word("log.format")? {
@@ -182,6 +183,16 @@ fn password(values: &Values) -> Option<Password> {
         },
         pepper: values.secret("password.pepper"),
         breach_url: values.text("password.breach_url").map(str::to_owned),
+    })
+}
+
+fn teams(values: &Values) -> Option<Teams> {
+    Some(Teams {
+        max_per_user: values.integer("teams.max_per_user")?,
+        projects_max: values.integer("teams.projects_max")?,
+        members_max: values.integer("teams.members_max")?,
+        keys_max: values.integer("teams.keys_max")?,
+        invitations_per_day: values.integer("teams.invitations_per_day")?,
     })
 }
 

@@ -90,6 +90,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("password", "Rules for passwords, and what a hash costs"),
     ("rate_limit", "Limits per address, account and mailbox"),
     ("introspection", "Resource servers of the operator"),
+    ("teams", "How much one person or one team may have"),
     ("audit", "The record of who did what"),
     ("log", "The log"),
 ];
@@ -370,6 +371,31 @@ pub const SETTINGS: &[Setting] = &[
         List(Client),
         Nothing("gateway:an-example-secret"),
         "Who may introspect userTokens, each `id:secret`. Not available in this version.",
+    ),
+    new(
+        "teams.max_per_user",
+        Integer(1, 1_000),
+        Is("50"),
+        "Teams that one person may be in; making or joining one more is refused.",
+    ),
+    new("teams.projects_max", Integer(1, 100_000), Is("100"), "Projects of one team."),
+    new(
+        "teams.members_max",
+        Integer(1, 100_000),
+        Is("500"),
+        "Members of one team, open invitations counted with them.",
+    ),
+    new(
+        "teams.keys_max",
+        Integer(1, 100_000),
+        Is("200"),
+        "Keys of one team, over all its projects.",
+    ),
+    new(
+        "teams.invitations_per_day",
+        Integer(1, 100_000),
+        Is("100"),
+        "Invitations that one team may mail in a day, those sent again included.",
     ),
     new("audit.retention", Duration(D, 4_000 * D), Is("400d"), "How long a record is kept."),
     new(

@@ -25,6 +25,7 @@ use crate::registration;
 use crate::secret::MasterKey;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::tenancy::wall;
 use crate::token::{self, KeyRing};
 
 /// The first pause before a database is asked again, and the last.
@@ -100,6 +101,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
         None => Store::embedded(db.clone()),
     };
     warn_of_eviction(&store).await;
+    warn_of_bypass(&db).await;
     let (transport, mailbox) = transport(&config).await?;
     let mailer = Arc::new(mailer(&config, &db, &store, transport, &clock, &master)?);
     let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit_enabled));
@@ -187,6 +189,15 @@ async fn warn_of_eviction(store: &Store) {
         && policy != "noeviction"
     {
         tracing::warn!(policy, "redis may evict sessions: set maxmemory-policy to noeviction");
+    }
+}
+
+/// A role that row-level security does not hold leaves one wall of two between teams.
+async fn warn_of_bypass(db: &Db) {
+    if let Ok(true) = wall::is_bypassed(db).await {
+        tracing::warn!(
+            "the database role is a superuser or has BYPASSRLS: row-level security does not hold it, use a plain role"
+        );
     }
 }
 

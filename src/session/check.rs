@@ -79,6 +79,20 @@ impl Check<'_> {
 
     /// The caller that a userToken proves. Any unexpired token of a live session is good.
     pub async fn caller(&self, token: &str) -> Result<Caller, Refused> {
+        self.standing(self.session(token).await?).await
+    }
+
+    /// The same, with the membership of this team in place of the session's, where there is one.
+    pub async fn caller_in(&self, token: &str, team: Uuid) -> Result<Caller, Refused> {
+        let session = self.session(token).await?;
+        let project = session.project_id.filter(|_| session.team_id == Some(team));
+        let place = Place { sid: &session.sid, team: Some(team), project };
+        let standing = self.person(session.user_id, place).await?;
+        Self::join(session, standing)
+    }
+
+    /// The live session of an unexpired token.
+    async fn session(&self, token: &str) -> Result<Session, Refused> {
         let (user_id, claims) = self.claims(token, Expiry::Enforced)?;
         let session = self
             .store
@@ -89,7 +103,7 @@ impl Check<'_> {
         if claims.generation > session.generation {
             return Err(Refused::Invalid);
         }
-        self.standing(session).await
+        Ok(session)
     }
 
     /// The caller of a session that the store holds alive.

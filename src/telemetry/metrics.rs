@@ -37,6 +37,8 @@ pub struct Metrics {
     pub refresh_reuse_detected: Counter<u64>,
     /// `latchkey.sessions.revoked` {reason}.
     pub sessions_revoked: Counter<u64>,
+    /// `latchkey.tenancy.changes` {change}.
+    pub tenancy_changes: Counter<u64>,
     /// `latchkey.password.hash.duration` {operation} in seconds.
     pub password_hash_duration: Histogram<f64>,
     /// `latchkey.pool.queue.depth` {pool}.
@@ -81,6 +83,7 @@ impl Metrics {
             tokens_issued: count(&meter, "latchkey.tokens.issued"),
             refresh_reuse_detected: count(&meter, "latchkey.refresh.reuse_detected"),
             sessions_revoked: count(&meter, "latchkey.sessions.revoked"),
+            tenancy_changes: count(&meter, "latchkey.tenancy.changes"),
             password_hash_duration: seconds(
                 &meter,
                 "latchkey.password.hash.duration",
@@ -107,6 +110,11 @@ impl Metrics {
             .build_info
             .record(1, &[opentelemetry::KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
         Ok(metrics)
+    }
+
+    /// Counts a change of a team; `change` is one of the words of docs/tenancy.md.
+    pub fn changed(&self, change: &'static str) {
+        self.tenancy_changes.add(1, &[opentelemetry::KeyValue::new("change", change)]);
     }
 
     /// Every series in Prometheus' text format, for `/metrics`.

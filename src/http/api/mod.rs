@@ -2,7 +2,9 @@
 
 pub mod account;
 pub mod email;
+pub mod member;
 pub mod meta;
 pub mod password;
+pub mod project;
 pub mod session;
 pub mod team;

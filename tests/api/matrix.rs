@@ -1,0 +1,1 @@
+//! Every route, every kind of caller, every object.
