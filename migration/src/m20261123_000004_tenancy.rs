@@ -79,11 +79,14 @@ const BY_PERSON: &[&str] = &[
         USING (digest = nullif(current_setting('latchkey.invitation', true), ''))",
     "CREATE POLICY project_key_by_id ON project_keys FOR SELECT
         USING (id = nullif(current_setting('latchkey.key', true), ''))",
-    // The session check's one look: it needs no transaction of its own. `SET` makes what the body says end with it.
+    // The session check's one look: it needs no transaction of its own, and leaves the setting as it found it. (`SET` at
+    // the function would do that too, but only a superuser may say it of a setting that nobody has declared.)
     "CREATE FUNCTION latchkey_membership(person uuid, team uuid, project uuid)
         RETURNS TABLE (team_id uuid, team_name text, role text, epoch integer, project_id uuid, project_name text)
-        LANGUAGE plpgsql STABLE SET \"latchkey.user\" = '' AS $$
+        LANGUAGE plpgsql STABLE AS $$
         #variable_conflict use_column
+        DECLARE
+            before text := coalesce(current_setting('latchkey.user', true), '');
         BEGIN
             PERFORM set_config('latchkey.user', person::text, true);
             RETURN QUERY
@@ -96,6 +99,7 @@ const BY_PERSON: &[&str] = &[
                     ORDER BY CASE WHEN y.id = project THEN 0 WHEN y.id = m.last_project_id THEN 1 ELSE 2 END,
                         y.created_at, y.id
                     LIMIT 1) p ON true;
+            PERFORM set_config('latchkey.user', before, true);
         END $$",
 ];
 

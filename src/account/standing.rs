@@ -118,8 +118,8 @@ macro_rules! on_sqlite {
              LEFT JOIN memberships m ON m.id = (SELECT x.id FROM memberships x WHERE x.user_id = u.id \
                  ORDER BY CASE WHEN x.team_id = $2 THEN 0 ELSE 1 END, x.last_used_at DESC, x.created_at, x.id LIMIT 1) \
              LEFT JOIN teams t ON t.id = m.team_id \
-             LEFT JOIN projects p ON p.id = (SELECT y.id FROM projects y WHERE y.team_id = m.team_id \
-                 ORDER BY CASE WHEN y.id = $3 THEN 0 WHEN y.id = m.last_project_id THEN 1 ELSE 2 END, \
+             LEFT JOIN projects p ON p.id = (SELECT y.id FROM projects y JOIN memberships z ON z.team_id = y.team_id \
+                 WHERE z.id = m.id ORDER BY CASE WHEN y.id = $3 THEN 0 WHEN y.id = z.last_project_id THEN 1 ELSE 2 END, \
                  y.created_at, y.id LIMIT 1)",
             $filter
         )
