@@ -6,7 +6,7 @@ use super::request::Request;
 use crate::app::App;
 use crate::problem::{Code, FieldError, Problem};
 use crate::session::Caller;
-use crate::tenancy::{Actor, Permission, Refusal, Role};
+use crate::tenancy::{Actor, Desk, Permission, Refusal, Role};
 
 /// A caller in the team that the path names, whatever team their session is in.
 #[derive(Clone, Debug)]
@@ -47,6 +47,12 @@ impl Member {
     pub fn team_id(&self) -> Uuid {
         self.actor.team_id
     }
+}
+
+/// What a change of a team by this request stands on.
+pub fn desk<'a>(app: &'a App, request: &Request) -> Desk<'a> {
+    let origin = request.origin().audit();
+    Desk { db: &app.db, chain: &app.audit, origin, now: app.clock.now() }
 }
 
 /// A caller whose address is proven.

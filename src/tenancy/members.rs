@@ -12,7 +12,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::wall::{self, Scope};
-use super::{Actor, Permission, Refusal, Role};
+use super::{Actor, Desk, Permission, Refusal, Role};
+use crate::audit::{Action, Detail};
 use crate::clock::UnixMillis;
 use crate::database::Db;
 
@@ -59,12 +60,12 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Me
 
 /// Gives a member another role; the membership's epoch tells verifiers that older tokens are out of date.
 pub async fn change_role(
-    db: &Db,
+    desk: &Desk<'_>,
     actor: Actor,
     user_id: Uuid,
     role: Role,
 ) -> Result<Member, Refusal> {
-    let act = wall::act(db, actor, Permission::ManageMembers).await?;
+    let act = wall::act(desk, actor, Some(user_id), Permission::ManageMembers).await?;
     let (tx, team) = (&act.tx, actor.team_id);
     let mut member = find(tx, team, user_id).await?.ok_or(Refusal::NotFound)?;
     let before = Role::from_name(&member.role).ok_or(Refusal::Forbidden)?;
@@ -84,15 +85,16 @@ pub async fn change_role(
         .filter(of(team, user_id))
         .exec(tx)
         .await?;
-    act.tx.commit().await?;
+    let detail = Detail::none().word("from", before.name()).word("to", role.name());
+    act.commit(Action::MemberRoleChanged, Some(user_id), detail).await?;
     Ok(member)
 }
 
 /// Ends a membership: one's own, or that of somebody not above.
-pub async fn remove(db: &Db, actor: Actor, user_id: Uuid) -> Result<Ended, Refusal> {
+pub async fn remove(desk: &Desk<'_>, actor: Actor, user_id: Uuid) -> Result<Ended, Refusal> {
     let is_self = user_id == actor.user_id;
     let needed = if is_self { Permission::LeaveTeam } else { Permission::ManageMembers };
-    let act = wall::act(db, actor, needed).await?;
+    let act = wall::act(desk, actor, Some(user_id), needed).await?;
     let (tx, team) = (&act.tx, actor.team_id);
     let member = find(tx, team, user_id).await?.ok_or(Refusal::NotFound)?;
     let role = Role::from_name(&member.role).ok_or(Refusal::Forbidden)?;
@@ -103,8 +105,13 @@ pub async fn remove(db: &Db, actor: Actor, user_id: Uuid) -> Result<Ended, Refus
         keep_an_owner(tx, team).await?;
     }
     membership::Entity::delete_many().filter(of(team, user_id)).exec(tx).await?;
-    act.tx.commit().await?;
-    Ok(if is_self { Ended::Left } else { Ended::Removed })
+    let (ended, action) = if is_self {
+        (Ended::Left, Action::MemberLeft)
+    } else {
+        (Ended::Removed, Action::MemberRemoved)
+    };
+    act.commit(action, Some(user_id), Detail::none().word("role", role.name())).await?;
+    Ok(ended)
 }
 
 /// Remembers that a person uses this team, and this project where they chose one: what the next log-in gives.

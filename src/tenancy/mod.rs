@@ -14,6 +14,10 @@ pub mod wall;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
+use crate::audit::{Chain, Origin};
+use crate::clock::UnixMillis;
+use crate::database::Db;
+
 pub use roles::{Permission, Role};
 pub use slug::Slug;
 
@@ -24,6 +28,19 @@ pub struct Actor {
     pub team_id: Uuid,
     /// The person.
     pub user_id: Uuid,
+}
+
+/// What a change of a team stands on: where it is written and recorded, from where it is asked, and when.
+#[derive(Clone, Debug)]
+pub struct Desk<'a> {
+    /// Where teams live.
+    pub db: &'a Db,
+    /// What authenticates the record.
+    pub chain: &'a Chain,
+    /// Whence the request.
+    pub origin: Origin,
+    /// The present.
+    pub now: UnixMillis,
 }
 
 /// Why a change of a team was not made.

@@ -10,8 +10,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::wall::{self, Scope};
-use super::{Actor, Permission, Refusal, Slug};
-use crate::clock::UnixMillis;
+use super::{Actor, Desk, Permission, Refusal, Slug};
+use crate::audit::{Action, Detail};
 use crate::database::Db;
 use crate::secret::uuid_v7;
 
@@ -50,13 +50,12 @@ pub(super) async fn find<C: ConnectionTrait>(
 
 /// Makes a project. Without a slug it gets one out of its name.
 pub async fn create(
-    db: &Db,
+    desk: &Desk<'_>,
     actor: Actor,
     (name, slug): (&str, Option<Slug>),
     projects_max: u64,
-    now: UnixMillis,
 ) -> Result<Project, Refusal> {
-    let act = wall::act(db, actor, Permission::ManageProjects).await?;
+    let act = wall::act(desk, actor, None, Permission::ManageProjects).await?;
     let of_team = project::Column::TeamId.eq(actor.team_id);
     if project::Entity::find().filter(of_team).count(&act.tx).await? >= projects_max {
         return Err(Refusal::Conflict(format!(
@@ -64,11 +63,11 @@ pub async fn create(
         )));
     }
     let mut made = Project {
-        id: uuid_v7(now),
+        id: uuid_v7(desk.now),
         team_id: actor.team_id,
         name: name.to_owned(),
         slug: String::new(),
-        created_at: now,
+        created_at: desk.now,
     };
     let wanted = slug.clone().unwrap_or_else(|| Slug::of_name(name, "project"));
     wanted.as_str().clone_into(&mut made.slug);
@@ -79,7 +78,7 @@ pub async fn create(
         wanted.unique().as_str().clone_into(&mut made.slug);
         insert(&act.tx, &made).await?;
     }
-    act.tx.commit().await?;
+    act.commit(Action::ProjectCreated, None, Detail::none().id("project", made.id)).await?;
     Ok(made)
 }
 
@@ -102,12 +101,12 @@ async fn insert(tx: &DatabaseTransaction, project: &Project) -> Result<bool, DbE
 
 /// Changes what is told of a project.
 pub async fn update(
-    db: &Db,
+    desk: &Desk<'_>,
     actor: Actor,
     id: Uuid,
     (name, slug): (Option<&str>, Option<Slug>),
 ) -> Result<Project, Refusal> {
-    let act = wall::act(db, actor, Permission::ManageProjects).await?;
+    let act = wall::act(desk, actor, None, Permission::ManageProjects).await?;
     let mut project = find(&act.tx, actor.team_id, id).await?.ok_or(Refusal::NotFound)?;
     if let Some(name) = name {
         name.clone_into(&mut project.name);
@@ -126,13 +125,13 @@ pub async fn update(
         .exec(&act.tx)
         .await;
     conflicts(changed)?;
-    act.tx.commit().await?;
+    act.commit(Action::ProjectUpdated, None, Detail::none().id("project", id)).await?;
     Ok(project)
 }
 
 /// Deletes a project with its keys, confirmed by its name. Sessions in it fall to another one of the team.
-pub async fn delete(db: &Db, actor: Actor, id: Uuid, name: &str) -> Result<(), Refusal> {
-    let act = wall::act(db, actor, Permission::ManageProjects).await?;
+pub async fn delete(desk: &Desk<'_>, actor: Actor, id: Uuid, name: &str) -> Result<(), Refusal> {
+    let act = wall::act(desk, actor, None, Permission::ManageProjects).await?;
     let project = find(&act.tx, actor.team_id, id).await?.ok_or(Refusal::NotFound)?;
     if project.name != name {
         return Err(Refusal::OtherName);
@@ -142,7 +141,7 @@ pub async fn delete(db: &Db, actor: Actor, id: Uuid, name: &str) -> Result<(), R
         .filter(project::Column::TeamId.eq(actor.team_id))
         .exec(&act.tx)
         .await?;
-    Ok(act.tx.commit().await?)
+    Ok(act.commit(Action::ProjectDeleted, None, Detail::none().id("project", id)).await?)
 }
 
 pub(super) fn slug_taken() -> Refusal {

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::projects::{conflicts, slug_taken};
 use super::wall::{self, Scope};
-use super::{Actor, Permission, Refusal, Role, Slug};
+use super::{Actor, Desk, Permission, Refusal, Role, Slug};
+use crate::audit::{self, Action, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::Db;
 use crate::secret::uuid_v7;
@@ -127,13 +128,12 @@ pub async fn of_user(
 
 /// Makes a team, whose owner is the person, with a first project. Without a slug it gets one out of its name.
 pub async fn create(
-    db: &Db,
+    desk: &Desk<'_>,
     user_id: Uuid,
     (name, slug): (&str, Option<Slug>),
     teams_max: u64,
-    now: UnixMillis,
 ) -> Result<MyTeam, Refusal> {
-    let tx = wall::begin(db, Scope::Person(user_id)).await?;
+    let tx = wall::begin(desk.db, Scope::Person(user_id)).await?;
     // The person is locked: of two teams that would be one too many, one is made.
     if user::Entity::find_by_id(user_id).lock_exclusive().one(&tx).await?.is_none() {
         return Err(Refusal::NotFound);
@@ -141,10 +141,10 @@ pub async fn create(
     room_for_one_more(&tx, user_id, teams_max).await?;
     let wanted = slug.clone().unwrap_or_else(|| Slug::of_name(name, "team"));
     let mut team = team::Model {
-        id: uuid_v7(now),
+        id: uuid_v7(desk.now),
         name: name.to_owned(),
         slug: wanted.as_str().to_owned(),
-        created_at: now,
+        created_at: desk.now,
     };
     if !insert(&tx, &team, user_id).await? {
         if slug.is_some() {
@@ -153,6 +153,16 @@ pub async fn create(
         wanted.unique().as_str().clone_into(&mut team.slug);
         insert(&tx, &team, user_id).await?;
     }
+    let event = Event {
+        action: Action::TeamCreated,
+        outcome: Outcome::Success,
+        actor: audit::Actor::Person(user_id),
+        subject: None,
+        team: Some(team.id),
+        detail: Detail::none(),
+        origin: &desk.origin,
+    };
+    audit::record(&tx, desk.chain, &event, desk.now).await?;
     tx.commit().await?;
     Ok(MyTeam::of(team, Role::Owner))
 }
@@ -180,11 +190,11 @@ pub async fn show(db: &Db, team_id: Uuid, role: Role) -> Result<Option<MyTeam>, 
 
 /// Changes a team's name and slug.
 pub async fn update(
-    db: &Db,
+    desk: &Desk<'_>,
     actor: Actor,
     (name, slug): (Option<&str>, Option<Slug>),
 ) -> Result<MyTeam, Refusal> {
-    let act = wall::act(db, actor, Permission::ManageTeam).await?;
+    let act = wall::act(desk, actor, None, Permission::ManageTeam).await?;
     let mut team = find(&act.tx, actor.team_id).await?;
     if let Some(name) = name {
         name.clone_into(&mut team.name);
@@ -202,18 +212,19 @@ pub async fn update(
         .exec(&act.tx)
         .await;
     conflicts(changed)?;
-    act.tx.commit().await?;
-    Ok(MyTeam::of(team, act.role))
+    let role = act.role;
+    act.commit(Action::TeamUpdated, None, Detail::none()).await?;
+    Ok(MyTeam::of(team, role))
 }
 
 /// Deletes a team with everything in it, confirmed by its name. Sessions in it fall to another team of their person.
-pub async fn dissolve(db: &Db, actor: Actor, name: &str) -> Result<(), Refusal> {
-    let act = wall::act(db, actor, Permission::DeleteTeam).await?;
+pub async fn dissolve(desk: &Desk<'_>, actor: Actor, name: &str) -> Result<(), Refusal> {
+    let act = wall::act(desk, actor, None, Permission::DeleteTeam).await?;
     if find(&act.tx, actor.team_id).await?.name != name {
         return Err(Refusal::OtherName);
     }
     delete(&act.tx, &[actor.team_id]).await?;
-    Ok(act.tx.commit().await?)
+    Ok(act.commit(Action::TeamDeleted, None, Detail::none()).await?)
 }
 
 async fn find(tx: &DatabaseTransaction, team_id: Uuid) -> Result<team::Model, Refusal> {

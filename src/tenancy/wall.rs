@@ -4,12 +4,17 @@
 //! other row, from the tables' owner too; with nothing said there is nothing. It is the second wall: each query names its
 //! team all the same, and on SQLite that is the only one. The policies are in the migration `000004_tenancy`.
 
+use latchkey_entity::user;
+use sea_orm::sea_query::LockType;
 use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, FromQueryResult, Statement,
+    ColumnTrait as _, ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr,
+    EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    Statement,
 };
 use uuid::Uuid;
 
-use super::{Actor, Permission, Refusal, Role};
+use super::{Actor, Desk, Permission, Refusal, Role};
+use crate::audit::{self, Action, Detail, Event, Outcome};
 use crate::database::Db;
 
 /// What a transaction may see of the tables of tenancy.
@@ -67,21 +72,66 @@ pub async fn read(db: &Db, scope: Scope<'_>) -> Result<DatabaseTransaction, DbEr
 
 /// A change of a team that is under way: the team is locked, so that its changes come one after another.
 #[derive(Debug)]
-pub struct Act {
+pub struct Act<'a> {
     /// Inside the team.
     pub tx: DatabaseTransaction,
     /// What the one who acts is, as of now.
     pub role: Role,
+    actor: Actor,
+    desk: &'a Desk<'a>,
 }
 
-/// Begins a change of a team: locks it, and reads once more whether this member may.
-pub async fn act(db: &Db, actor: Actor, permission: Permission) -> Result<Act, Refusal> {
-    let tx = begin(db, Scope::Team(actor.team_id)).await?;
+/// Begins a change of a team: locks it, and reads once more whether this member may. `subject` is the other person whom
+/// it is about: people are held before teams, by everybody, so that nobody waits in a circle.
+pub async fn act<'a>(
+    desk: &'a Desk<'a>,
+    actor: Actor,
+    subject: Option<Uuid>,
+    permission: Permission,
+) -> Result<Act<'a>, Refusal> {
+    let tx = begin(desk.db, Scope::Team(actor.team_id)).await?;
+    hold(&tx, subject.into_iter().chain([actor.user_id])).await?;
     let role = lock_role(&tx, actor).await?.ok_or(Refusal::NotFound)?;
     if !role.may(permission) {
         return Err(Refusal::Forbidden);
     }
-    Ok(Act { tx, role })
+    Ok(Act { tx, role, actor, desk })
+}
+
+impl Act<'_> {
+    /// Records the change and makes it last, both or neither.
+    pub async fn commit(
+        self,
+        action: Action,
+        subject: Option<Uuid>,
+        detail: Detail,
+    ) -> Result<(), DbErr> {
+        let event = Event {
+            action,
+            outcome: Outcome::Success,
+            actor: audit::Actor::Person(self.actor.user_id),
+            subject,
+            team: Some(self.actor.team_id),
+            detail,
+            origin: &self.desk.origin,
+        };
+        audit::record(&self.tx, self.desk.chain, &event, self.desk.now).await?;
+        self.tx.commit().await
+    }
+}
+
+/// Holds people until the transaction ends, in the order of their ids: none of them can be deleted meanwhile.
+async fn hold<C: ConnectionTrait>(tx: &C, people: impl Iterator<Item = Uuid>) -> Result<(), DbErr> {
+    user::Entity::find()
+        .select_only()
+        .column(user::Column::Id)
+        .filter(user::Column::Id.is_in(people))
+        .order_by_asc(user::Column::Id)
+        .lock(LockType::KeyShare)
+        .into_tuple::<Uuid>()
+        .all(tx)
+        .await
+        .map(drop)
 }
 
 /// Locks a team until the transaction ends (on SQLite the whole file is), and says what a person is in it.

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::member::Member;
+use crate::http::member::{Member, desk};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -17,7 +17,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     if !is_self && !member.role.may(Permission::ManageMembers) {
         return Err(Code::Forbidden.into());
     }
-    let change = match members::remove(&app.db, member.actor, user_id?).await? {
+    let change = match members::remove(&desk(app, request), member.actor, user_id?).await? {
         Ended::Left => "member_left",
         Ended::Removed => "member_removed",
     };

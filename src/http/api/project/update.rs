@@ -5,7 +5,7 @@ use crate::account::PersonName;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::team::{Renamed, renamed};
-use crate::http::member::Member;
+use crate::http::member::{Member, desk};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -16,7 +16,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let id = request.id("pid")?;
     let (name, slug) = renamed(request)?;
     let said = (name.as_ref().map(PersonName::as_str), slug);
-    let project = projects::update(&app.db, member.actor, id, said).await?;
+    let project = projects::update(&desk(app, request), member.actor, id, said).await?;
     app.metrics.changed("project_updated");
     Ok(answer::json(&ProjectView::from(project)))
 }

@@ -3,6 +3,7 @@
 use super::{Named, TeamView, named};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::member::desk;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -14,7 +15,7 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
     let (name, slug) = named(request)?;
     let (user_id, teams_max) = (caller.standing.id, app.config.teams.max_per_user);
     let made =
-        teams::create(&app.db, user_id, (name.as_str(), slug), teams_max, app.clock.now()).await?;
+        teams::create(&desk(app, request), user_id, (name.as_str(), slug), teams_max).await?;
     app.metrics.changed("team_created");
     Ok(answer::json(&TeamView::from(made)))
 }
