@@ -16,6 +16,7 @@ mod load;
 mod problems;
 pub mod reference;
 mod schema;
+mod setting;
 mod show;
 mod source;
 #[cfg(test)]
