@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_entity::{audit_event, audit_key, audit_stream};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -126,6 +128,19 @@ impl Chain {
     pub fn counting(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = Some(metrics);
         self
+    }
+
+    /// A name for the token store that tells nothing of what it was made of, the same on every replica.
+    pub fn name(&self, parts: &[&[u8]]) -> String {
+        let name = seal::name_mac(self.key.bytes.expose(), parts);
+        format!("audit:{}", URL_SAFE_NO_PAD.encode(name))
+    }
+
+    /// Counts an event that was not written though it should have been.
+    pub fn count_failure(&self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.audit_write_failures.add(1, &[]);
+        }
     }
 
     pub(super) fn metrics(&self) -> Option<&Metrics> {

@@ -16,4 +16,4 @@ pub mod seal;
 pub use action::Action;
 pub use chain::{Chain, ChainError, Masters};
 pub use event::{Actor, Detail, Event, Origin, Outcome};
-pub use record::record;
+pub use record::{decoy, record};

@@ -112,6 +112,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
         config: &config,
         db: &db,
         store: &store,
+        audit: &audit,
         clock: &clock,
         metrics: &metrics,
         mailer: &mailer,

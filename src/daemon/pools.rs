@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::actor::{self, Limits, Pool, Root, SpawnError};
 use crate::app::Pools;
+use crate::audit::Chain;
 use crate::captcha::{self, Altcha};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -26,6 +27,8 @@ pub struct Rooms<'a> {
     pub db: &'a Db,
     /// The token store.
     pub store: &'a Store,
+    /// The audit.
+    pub audit: &'a Chain,
     /// The present.
     pub clock: &'a Clock,
     /// The instruments.
@@ -74,10 +77,15 @@ impl Rooms<'_> {
             store: self.store.clone(),
             db: self.db.clone(),
             clock: self.clock.clone(),
+            audit: self.audit.clone(),
             sessions: self.config.sessions,
         };
-        let registrar =
-            Registrar { db: self.db.clone(), store: self.store.clone(), clock: self.clock.clone() };
+        let registrar = Registrar {
+            db: self.db.clone(),
+            store: self.store.clone(),
+            audit: self.audit.clone(),
+            clock: self.clock.clone(),
+        };
         // SQLite has one writer: a second worker would only wait for the first.
         let registrars = if self.db.is_postgres() { 8 } else { 1 };
         let judge = captcha::Worker {

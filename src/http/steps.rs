@@ -188,8 +188,8 @@ pub async fn open_session(
         request.cx.user_agent.clone(),
         app.clock.now(),
     );
-    let opened = Box::new(session.clone());
-    let ask = |reply| session::Message::Open { session: opened, reply };
+    let (opened, origin) = (Box::new(session.clone()), request.origin());
+    let ask = |reply| session::Message::Open { session: opened, origin, reply };
     app.pools.session.ask(request.cx.deadline, ask).await??;
     tokens(app, &session, standing)
 }

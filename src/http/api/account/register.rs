@@ -13,7 +13,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps::{self, BY_PASSWORD};
 use crate::limits::Action;
-use crate::problem::{Code, Problem, Unavailable};
+use crate::problem::{Code, Problem};
 use crate::registration::{self, NewPerson, Registered};
 use crate::secret::Secret;
 use crate::session::Tokens;
@@ -75,7 +75,6 @@ async fn make(
     password: Secret<String>,
 ) -> Result<Standing, Problem> {
     let password_hash = steps::hash(app, request, password).await?;
-    let normal = email.normal().to_owned();
     let person = Box::new(NewPerson {
         email,
         name: name.as_str().to_owned(),
@@ -85,10 +84,7 @@ async fn make(
     let ask = |reply| registration::Message::Register { person, reply };
     match app.pools.registration.ask(request.cx.deadline, ask).await?? {
         Registered::EmailTaken => Err(Code::EmailTaken.into()),
-        Registered::Now(_) => {
-            let gone = || Unavailable::because("database", "a new account is not there");
-            Ok(Standing::by_email(&app.db, &normal).await?.ok_or_else(gone)?)
-        }
+        Registered::Now(standing) => Ok(*standing),
     }
 }
 

@@ -21,16 +21,12 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     steps::limit_session(app, request, &claims.sid)?;
     let place = Place { sid: &claims.sid, ..Place::default() };
     let standing = app.check().person(user_id, place).await?;
-    let origin = request.origin();
     let refresh = Box::new(RefreshRequest {
         user_id,
         sid: claims.sid,
         jti: claims.jti,
         generation: claims.generation,
-        ip: origin.ip,
-        user_agent: origin.user_agent,
-        traceparent: origin.traceparent,
-        accept_language: origin.accept_language,
+        origin: request.origin(),
     });
     let ask = |reply| session::Message::Refresh { refresh, reply };
     match app.pools.session.ask(request.cx.deadline, ask).await?? {
