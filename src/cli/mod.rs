@@ -1,5 +1,6 @@
 //! The command line: data on stdout, talk on stderr, and exit codes that scripts can tell apart.
 
+mod audit;
 mod config;
 mod healthcheck;
 mod migrate;
@@ -59,6 +60,9 @@ enum Command {
     /// Bring the database's schema up to date, or see where it stands
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// Prove that nothing recorded was altered, or export it
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -110,6 +114,10 @@ pub fn run() -> ExitCode {
         }),
         Command::Migrate(command) => with_settings(talk, load(), |loaded| {
             block_on(talk, migrate::run(&command, &loaded.config, common.json, talk))
+                .unwrap_or(ExitCode::from(FAILED))
+        }),
+        Command::Audit(command) => with_settings(talk, load(), |loaded| {
+            block_on(talk, audit::run(command, &loaded.config, common.json, talk))
                 .unwrap_or(ExitCode::from(FAILED))
         }),
         Command::Config(command) => config::run(&command, load, common.json, talk),

@@ -12,7 +12,7 @@ use super::files;
 use super::pools::Rooms;
 use crate::actor::{Root, every};
 use crate::app::{App, Gate};
-use crate::audit::{Chain, Masters};
+use crate::audit::{Chain, Masters, heads};
 use crate::captcha::Altcha;
 use crate::clock::{Clock, millis};
 use crate::config::{CaptchaProvider, Config};
@@ -27,6 +27,9 @@ use crate::secret::MasterKey;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::token::{self, KeyRing};
+
+/// How often heads of the audit are logged and old rows swept.
+const AUDIT_EVERY: Duration = Duration::from_hours(1);
 
 /// The first pause before a database is asked again, and the last.
 const WAIT_FIRST: Duration = Duration::from_millis(250);
@@ -261,10 +264,45 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
             }
         }
     });
+    let audited = app.clone();
+    every(AUDIT_EVERY, stop.clone(), move || {
+        let app = audited.clone();
+        async move { keep_audit(&app).await }
+    });
     if let Some(tls) = tls {
         every(Duration::from_secs(10), stop.clone(), move || {
             tls.reload();
             ready(())
         });
+    }
+}
+
+/// Writes the heads that moved to the log, for a copy outside of the database, and removes what is too old.
+async fn keep_audit(app: &App) {
+    let since = app.clock.now() - millis(AUDIT_EVERY) * 2;
+    if let Err(error) = log_heads(app, since).await {
+        tracing::warn!(error = %error, "heads of the audit not logged, the next hour will");
+    }
+    let before = app.clock.now() - millis(app.config.audit_retention);
+    match crate::audit::sweep(&app.db, &app.audit, before).await {
+        Ok(swept) if swept.events + swept.streams == 0 => {}
+        Ok(swept) => tracing::info!(events = swept.events, streams = swept.streams, "audit swept"),
+        Err(error) => tracing::warn!(error = %error, "audit not swept, the next hour will"),
+    }
+}
+
+async fn log_heads(
+    app: &App,
+    since: crate::clock::UnixMillis,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let mut after = uuid::Uuid::nil();
+    loop {
+        let page = heads::page(&app.db, since, after).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.stream;
+        let count = page.len();
+        let issuer = &app.config.tokens.issuer;
+        let signed = heads::sign(&app.keys.current(), issuer, app.clock.now_seconds(), page)?;
+        tracing::info!(count, heads = signed, "audit heads");
     }
 }

@@ -153,6 +153,7 @@ pub const ROUTES: &[Route] = &[
     route!(Delete "/api/sessions" user api::session::revoke_others),
     route!(Delete "/api/sessions/{sid}" user api::session::revoke),
     route!(Get "/api/me" user api::account::show),
+    route!(Get "/api/me/events" user api::account::events),
     route!(Patch "/api/me" user api::account::rename),
     route!(Delete "/api/me" user api::account::delete),
     route!(Post "/api/change-password" user api::password::change),

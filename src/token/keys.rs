@@ -245,8 +245,14 @@ impl Needs {
         }
     }
 
+    /// The key of `tokens.secret`, where there is one.
+    pub(super) fn shared_secret_key(&self) -> Option<Arc<Key>> {
+        let secret = self.tokens.secret.as_ref();
+        secret.and_then(|secret| shared_secret_key(secret).ok()).map(Arc::new)
+    }
+
     /// The key of a row; none, said once in the log, when no master key of ours opens it.
-    fn parse(&self, row: &signing_key::Model) -> Option<Arc<Key>> {
+    pub(super) fn parse(&self, row: &signing_key::Model) -> Option<Arc<Key>> {
         let kind = if row.kind == Kind::User.name() { Kind::User } else { Kind::Vault };
         let context = context(&row.id, kind, &row.algorithm);
         let opened = [Some(&self.master), self.previous.as_ref()]

@@ -3,6 +3,7 @@
 //! What lives here: JOSE and nothing else. Whether a session is alive is the token store's and the database's to say
 //! (`session/`); what a role may do is `tenancy/`'s.
 
+pub mod heads;
 pub mod jwt;
 pub mod keys;
 mod material;
