@@ -249,3 +249,7 @@ async fn make(
     let bytes = masters.open(&winner).ok_or(KeyError)?;
     Ok((winner.id, bytes))
 }
+
+#[cfg(test)]
+#[path = "chain_tests.rs"]
+mod tests;

@@ -147,3 +147,7 @@ pub fn place(stream: &audit_stream::Model, end: End) -> Place<'_> {
         key_id,
     }
 }
+
+#[cfg(test)]
+#[path = "seal_tests.rs"]
+mod tests;

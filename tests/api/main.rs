@@ -3,6 +3,7 @@
 mod account;
 mod app;
 mod ask;
+mod audit;
 mod captcha;
 mod change_email;
 mod client;

@@ -1,5 +1,6 @@
 //! The program itself: started, told, killed and asked as an operator does.
 
+mod audit;
 mod commands;
 mod crashes;
 mod log;
