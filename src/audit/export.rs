@@ -89,7 +89,11 @@ pub async fn page(
             let found = identities.iter().find(|it| it.event_id == row.id && it.party == name);
             found.and_then(|it| serde_json::from_str::<Value>(&it.body).ok())
         };
-        let _ = writeln!(lines, "{}", line(row, stream, party("actor"), party("subject")));
+        let _ = writeln!(
+            lines,
+            "{}",
+            line(row, stream, party("actor").as_ref(), party("subject").as_ref())
+        );
     }
     Ok((lines, rows.last().map(|row| (row.stream_id, row.seq))))
 }
@@ -97,8 +101,8 @@ pub async fn page(
 fn line(
     row: &audit_event::Model,
     stream: Option<&audit_stream::Model>,
-    actor: Option<Value>,
-    subject: Option<Value>,
+    actor: Option<&Value>,
+    subject: Option<&Value>,
 ) -> Value {
     let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
     json!({

@@ -3,6 +3,10 @@
 //! A head says that at a moment a stream's row of this number had this `mac`. Many of them are one JWS, signed with the
 //! key of vaultTokens and of a type of its own, so that it passes for no token and no token passes for it.
 
+use std::cmp::Ordering;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_entity::{audit_event, audit_stream};
 use sea_orm::{
     ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -15,9 +19,6 @@ use super::verify::{Finding, Kind, Sink};
 use crate::clock::UnixMillis;
 use crate::database::Db;
 use crate::token::{KeyError, KeySet, heads as signing};
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// Heads of one JWS: with them it is about 10 KB, which every collector of logs takes as one line.
 pub const HEADS_PER_TOKEN: usize = 50;
@@ -116,20 +117,20 @@ pub async fn compare(
         tell(Kind::Truncated, what);
         return Ok(());
     }
-    let mac = if head.seq == stream.base_seq {
-        Some(stream.base_mac)
-    } else if head.seq < stream.base_seq {
-        if head.at >= kept_from {
-            tell(Kind::Missing, "the row was removed before its time".to_owned());
+    let mac = match head.seq.cmp(&stream.base_seq) {
+        Ordering::Equal => Some(stream.base_mac),
+        Ordering::Less => {
+            if head.at >= kept_from {
+                tell(Kind::Missing, "the row was removed before its time".to_owned());
+            }
+            return Ok(());
         }
-        return Ok(());
-    } else {
-        audit_event::Entity::find()
+        Ordering::Greater => audit_event::Entity::find()
             .filter(audit_event::Column::StreamId.eq(head.stream))
             .filter(audit_event::Column::Seq.eq(head.seq))
             .one(db.reader())
             .await?
-            .map(|row| row.mac)
+            .map(|row| row.mac),
     };
     match mac.map(|mac| URL_SAFE_NO_PAD.encode(mac)) {
         None => tell(Kind::Missing, "the row of an exported head is not there".to_owned()),

@@ -45,14 +45,14 @@ proptest! {
     #[test]
     fn text_moved_to_the_next_column_is_another_row(row in any_row(), cut in 0..4_usize) {
         let whole = format!("{}{}", row.action, row.outcome);
-        prop_assume!(cut <= whole.len() && cut != row.action.len());
-        let (action, outcome) = whole.split_at(cut);
+        let (action, outcome) = whole.split_at(cut.min(whole.len()));
         let moved = audit_event::Model {
             action: action.to_owned(),
             outcome: outcome.to_owned(),
             ..row.clone()
         };
-        prop_assert_ne!(encode_event(&[], &row), encode_event(&[], &moved));
+        let same = moved == row;
+        prop_assert_eq!(encode_event(&[], &row) == encode_event(&[], &moved), same);
     }
 }
 

@@ -184,7 +184,9 @@ async fn run_export(
         let (lines, last) = export::page(&db, filter, after).await?;
         let Some(last) = last else { break };
         after = last;
-        print(talk, &lines);
+        if print(talk, &lines) != ExitCode::SUCCESS {
+            return Ok(ExitCode::FAILURE);
+        }
     }
     let mut after = Uuid::nil();
     loop {
@@ -192,7 +194,9 @@ async fn run_export(
         let Some(last) = page.last() else { break };
         after = last.stream;
         let signed = heads::sign(&ring.current(), &issuer, now_seconds, page)?;
-        print(talk, &format!("{}\n", json!({ "heads": signed })));
+        if print(talk, &format!("{}\n", json!({ "heads": signed }))) != ExitCode::SUCCESS {
+            return Ok(ExitCode::FAILURE);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

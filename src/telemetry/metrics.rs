@@ -33,6 +33,8 @@ pub struct Metrics {
     pub password_resets: Counter<u64>,
     /// `latchkey.tokens.issued` {type}.
     pub tokens_issued: Counter<u64>,
+    /// `latchkey.refreshes` {outcome}.
+    pub refreshes: Counter<u64>,
     /// `latchkey.refresh.reuse_detected`.
     pub refresh_reuse_detected: Counter<u64>,
     /// `latchkey.sessions.revoked` {reason}.
@@ -83,6 +85,7 @@ impl Metrics {
             email_verifications: count(&meter, "latchkey.email_verifications"),
             password_resets: count(&meter, "latchkey.password_resets"),
             tokens_issued: count(&meter, "latchkey.tokens.issued"),
+            refreshes: count(&meter, "latchkey.refreshes"),
             refresh_reuse_detected: count(&meter, "latchkey.refresh.reuse_detected"),
             sessions_revoked: count(&meter, "latchkey.sessions.revoked"),
             password_hash_duration: seconds(

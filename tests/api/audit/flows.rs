@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{actions, findings, is_sound, rows, stream_of};
 use crate::app::both;
-use crate::ask::{at_once, count};
+use crate::ask::{at_once, count, sql};
 use crate::poll::eventually;
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -106,6 +106,25 @@ both!(refused_logins_make_one_row_an_account_source_and_hour, async |app| {
     app.anonymous().login("ada@example.org", "a wrong password").await.expect(401);
     eventually("the next hour's", PATIENCE, async || (refused().await == 2).then_some(())).await;
     assert_eq!(rows(app).await.len(), before + 2);
+    is_sound(app).await;
+});
+
+both!(a_login_that_cannot_be_written_down_gives_no_tokens, async |app| {
+    let mut person = app.verified("ada@example.org").await;
+    let before = person.sessions().await.expect(200).json()["items"].as_array().map(Vec::len);
+    sql(app, "ALTER TABLE audit_events RENAME TO audit_events_away").await;
+    person.login().await.expect_problem(503, "dependency-unavailable");
+    let name = json!({ "name": "Eve" });
+    let renamed = person.as_user().json(Method::PATCH, "/api/me", name).await;
+    renamed.expect_problem(503, "dependency-unavailable");
+    let metrics = app.admin().get("/metrics").await.text();
+    let counted = metrics.lines().find(|it| it.starts_with("latchkey_audit_write_failures_total"));
+    assert!(counted.is_some_and(|it| it.ends_with(" 2")), "{counted:?}");
+    sql(app, "ALTER TABLE audit_events_away RENAME TO audit_events").await;
+    let after = person.sessions().await.expect(200).json()["items"].as_array().map(Vec::len);
+    assert_eq!(after, before, "the session that was not written down is ended");
+    assert_ne!(person.me().await.json()["name"], "Eve");
+    person.login().await.expect(200);
     is_sound(app).await;
 });
 

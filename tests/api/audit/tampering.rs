@@ -66,7 +66,7 @@ both!(each_altered_column_is_found, async |app| {
     let (_, stream) = person_and_stream(app).await;
     without_guards(app).await;
     let row = of_stream(app, &stream).await[2].clone();
-    let changes: [(&str, Change); 10] = [
+    let tricks: [(&str, Change); 10] = [
         ("at", |row| row.at += 1),
         ("action", |row| row.action.push('x')),
         ("outcome", |row| "refused".clone_into(&mut row.outcome)),
@@ -78,7 +78,7 @@ both!(each_altered_column_is_found, async |app| {
         ("mac", |row| row.mac[0] ^= 1),
         ("seq", |row| row.seq += 1_000),
     ];
-    for (column, change) in changes {
+    for (column, change) in tricks {
         let mut changed = row.clone();
         change(&mut changed);
         put(app, &changed).await;

@@ -3,6 +3,8 @@
 //! The rules of rotation, grace and reuse are the token store's, in one atomic step (contract §2). The database is asked
 //! before that step: after it, an outage longer than the grace would make the client's honest retry look like theft.
 
+use opentelemetry::KeyValue;
+
 use crate::account::standing::Place;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
@@ -29,7 +31,14 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
         origin: request.origin(),
     });
     let ask = |reply| session::Message::Refresh { refresh, reply };
-    match app.pools.session.ask(request.cx.deadline, ask).await?? {
+    let outcome = app.pools.session.ask(request.cx.deadline, ask).await??;
+    let name = match &outcome {
+        Outcome::Alive(_) => "success",
+        Outcome::Reused => "reused",
+        Outcome::Gone => "gone",
+    };
+    app.metrics.refreshes.add(1, &[KeyValue::new("outcome", name)]);
+    match outcome {
         Outcome::Alive(session) => {
             let mut caller = Check::join(*session, standing)?;
             // The session is in another team than the person's oldest: read that one.
