@@ -132,7 +132,7 @@ impl Rooms<'_> {
 
 /// Hashes that may wait: as many as are done in a second, so that whoever is admitted waits a second at most. What one
 /// takes was measured at the start, with the engine, the parameters and the machine in force: 14 ms with `argon2` and
-/// OWASP's parameters on a core of 2 GHz, 5 ms with `simd`.
+/// OWASP's parameters on a core of 2 GHz, 5 to 7 ms with `simd`.
 fn password_queue(hash_time: Duration, workers: usize) -> usize {
     let a_second = Duration::from_secs(1).as_nanos() / hash_time.as_nanos().max(1);
     workers * usize::try_from(a_second).unwrap_or(usize::MAX).clamp(1, 256)

@@ -12,6 +12,7 @@ use argon2::{Algorithm, Block, Version};
 use argon2_rust as simd;
 
 use super::argon::{Kind, Params, TAG_BYTES, TAG_BYTES_MAX};
+use super::foreign::text::hex;
 use super::hashing::HashError;
 use crate::config::PasswordEngine;
 use crate::secret;
@@ -97,16 +98,15 @@ fn by_simd(
 ) -> Result<(), HashError> {
     let wanted = simd_of(kind, tag.len())?;
     if kind.params.memory_kib > own.params.memory_kib {
+        // Given back at once, as above.
         return wanted.hash_into(secret, salt, tag).map_err(HashError::engine);
     }
-    let hasher = match kept {
-        Some(hasher) => hasher,
-        None => {
-            let mut hasher = simd_of(own, TAG_BYTES)?.hasher();
-            hasher.reserve().map_err(HashError::engine)?;
-            kept.insert(hasher)
-        }
-    };
+    let own = simd_of(own, TAG_BYTES)?;
+    let hasher = kept.get_or_insert_with(|| own.hasher());
+    if hasher.reserved_blocks() == 0 {
+        hasher.set_argon2(own);
+        hasher.reserve().map_err(HashError::engine)?;
+    }
     hasher.set_argon2(wanted);
     hasher.hash_into(secret, salt, tag).map_err(HashError::engine)
 }
@@ -214,8 +214,7 @@ fn agrees(
         let kind = Kind { algorithm, version, params, pepper: None };
         let mut tag = [0; 32];
         compute(kind, b"password", b"somesalt", &mut tag).map_err(|error| failed(kind, &error))?;
-        let hex: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
-        if hex != expected {
+        if hex(expected).as_deref() != Some(&tag) {
             return Err(failed(kind, &"not the published tag"));
         }
     }

@@ -8,7 +8,7 @@ mod bcrypt;
 mod firebase;
 mod pbkdf2;
 mod scrypt;
-mod text;
+pub(super) mod text;
 
 use super::hashing::{Format, HashError, Unsupported};
 

@@ -48,7 +48,7 @@ fn bcrypt_computes_openwalls_vectors() {
         (&[0xaa; 99], "$2a$05$/OK.fbVrR/bpIqNJ5ianF.swQOIzjOiJ9GHEPuhEkvqrUyvWhEMx6"),
     ] {
         assert!(matches(stored, password), "{stored}");
-        assert!(!matches(stored, &password[1..]), "{stored}");
+        assert!(!matches(stored, &[b"x", password].concat()), "{stored}");
     }
     let password = "correct horse battery é€";
     let django = "bcrypt$$2b$04$LWtByLDiQUL8Ab9be8k7JOQS1/89bpE.LrF1VyNEz7xfsOrfQq.Ia";
