@@ -7,8 +7,8 @@ use super::kind::{Value, network};
 use super::layers::Values;
 use super::{
     Captcha, CaptchaPoint, CaptchaProvider, Config, Database, ExposeExistence, Http, Log,
-    LogFormat, Mail, Password, PasswordEngine, Profile, Registration, RegistrationMode, Sessions,
-    TlsFiles, Tokens, VaultAlgorithm,
+    LogFormat, Mail, Password, PasswordEngine, Pepper, Profile, Registration, RegistrationMode,
+    Sessions, TlsFiles, Tokens, VaultAlgorithm,
 };
 use crate::secret::{MasterKey, Secret};
 
@@ -180,9 +180,17 @@ fn password(values: &Values) -> Option<Password> {
             "simd" => PasswordEngine::Simd,
             _ => PasswordEngine::Argon2,
         },
-        pepper: values.secret("password.pepper"),
+        pepper: values.text("password.pepper").and_then(pepper),
+        pepper_previous: (values.list("password.pepper_previous")?.iter())
+            .map(|text| pepper(text))
+            .collect::<Option<_>>()?,
         breach_url: values.text("password.breach_url").map(str::to_owned),
     })
+}
+
+fn pepper(text: &str) -> Option<Pepper> {
+    let (version, key) = super::text::pepper(text).ok()?;
+    Some(Pepper { version, key: Secret::new(key) })
 }
 
 // The words are the catalogue's; the last arm takes the one that is left.

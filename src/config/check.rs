@@ -91,10 +91,7 @@ impl Rules<'_> {
                 self.problem("captcha.provider", WHAT, "use altcha or none");
             }
         }
-        if self.is("password.engine", "simd") {
-            self.problem("password.engine", WHAT, "use argon2");
-        }
-        for key in ["password.pepper", "password.breach_url", "introspection.clients"] {
+        for key in ["password.breach_url", "introspection.clients"] {
             let is_empty = self.values.list(key).is_some_and(<[String]>::is_empty);
             if self.values.get(key).is_some() && !is_empty {
                 self.problem(key, WHAT, "remove it");
@@ -211,7 +208,28 @@ impl Rules<'_> {
         }
     }
 
+    /// Peppers are told apart by their versions, and keep nothing where everybody knows them.
+    fn peppers(&mut self) {
+        let values = self.values;
+        let current = values.text("password.pepper").map(|text| ("password.pepper", text));
+        let previous = values.list("password.pepper_previous").unwrap_or_default();
+        let previous = previous.iter().map(|text| ("password.pepper_previous", text.as_str()));
+        let mut versions = std::collections::BTreeSet::new();
+        for (key, text) in current.into_iter().chain(previous) {
+            let Ok((version, bytes)) = super::text::pepper(text) else { continue };
+            if !versions.insert(version) {
+                let fix = "give every pepper a version of its own";
+                self.problem(key, "has a version that another pepper has", fix);
+            }
+            if bytes.first_chunk().is_some_and(is_example_key) {
+                let fix = "make one: openssl rand -base64 32";
+                self.unfit(key, "is an example that everybody knows", fix);
+            }
+        }
+    }
+
     fn password(&mut self) {
+        self.peppers();
         let number = |key: &str| self.values.integer::<u64>(&format!("password.{key}"));
         let (Some(memory), Some(passes), Some(lanes)) =
             (number("memory_kib"), number("iterations"), number("parallelism"))

@@ -6,9 +6,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ipnet::IpNet;
 
 use super::text;
@@ -47,6 +44,8 @@ pub enum Kind {
     Secret,
     /// 32 bytes in base64, never shown.
     Key,
+    /// `version:key`, the key in base64, never shown.
+    Pepper,
 }
 
 /// What a list holds.
@@ -62,6 +61,8 @@ pub enum Item {
     Domain,
     /// `id:secret`, never shown.
     Client,
+    /// As [`Kind::Pepper`].
+    Pepper,
 }
 
 /// A value that was read.
@@ -104,7 +105,14 @@ impl Refusal {
 impl Kind {
     /// Whether the value must never be printed in full.
     pub fn is_secret(self) -> bool {
-        matches!(self, Self::Secret | Self::Key | Self::SecretUrl(_) | Self::List(Item::Client))
+        matches!(
+            self,
+            Self::Secret
+                | Self::Key
+                | Self::Pepper
+                | Self::SecretUrl(_)
+                | Self::List(Item::Client | Item::Pepper)
+        )
     }
 
     /// Reads a value that is no list.
@@ -152,6 +160,7 @@ impl Kind {
                 }),
             Self::Secret => Ok(Value::Text(given.to_owned())),
             Self::Key => key(given).map(Value::Key),
+            Self::Pepper => text::pepper(given).map(|_| Value::Text(given.to_owned())),
         }
     }
 
@@ -176,6 +185,7 @@ impl Item {
             Self::Origin => base_url(given),
             Self::Word(words) => text::word(given, words).map(str::to_owned),
             Self::Domain => text::domain(given),
+            Self::Pepper => text::pepper(given).map(|_| given.to_owned()),
             Self::Client => match given.split_once(':') {
                 Some((id, secret)) if !id.is_empty() && !secret.is_empty() => Ok(given.to_owned()),
                 _ => Err(Refusal::new("holds what is no client", "write each as id:secret")),
@@ -218,15 +228,9 @@ fn naming(given: &str, refusal: Refusal) -> Refusal {
     Refusal::new(format!("`{given}` {}", refusal.reason), refusal.fix)
 }
 
-/// 32 bytes in base64: either alphabet, padding optional.
+/// 32 bytes in base64.
 fn key(given: &str) -> Result<[u8; 32], Refusal> {
-    let config =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    [alphabet::STANDARD, alphabet::URL_SAFE]
-        .iter()
-        .find_map(|alphabet| GeneralPurpose::new(alphabet, config).decode(given.trim()).ok())
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| {
-            Refusal::new("is not 32 bytes in base64", "make one: openssl rand -base64 32")
-        })
+    text::base64(given.trim()).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
+        Refusal::new("is not 32 bytes in base64", "make one: openssl rand -base64 32")
+    })
 }

@@ -282,10 +282,21 @@ pub struct Password {
     pub workers: usize,
     /// Which code computes them.
     pub engine: PasswordEngine,
-    /// Key of an HMAC in front of the hash.
-    pub pepper: Option<Secret<String>>,
+    /// Key of an HMAC in front of new hashes.
+    pub pepper: Option<Pepper>,
+    /// Keys of older hashes; each version once, and not `pepper`'s.
+    pub pepper_previous: Vec<Pepper>,
     /// A range service for breached passwords (k-anonymity); none: not asked.
     pub breach_url: Option<String>,
+}
+
+/// One of `password.pepper` and `password.pepper_previous`
+#[derive(Clone, Debug)]
+pub struct Pepper {
+    /// What hashes under it are marked with, 1 to 9999.
+    pub version: u16,
+    /// At least 32 bytes.
+    pub key: Secret<Vec<u8>>,
 }
 
 /// `password.engine`

@@ -118,13 +118,13 @@ pub fn form(kind: Kind) -> String {
         Kind::Integer(min, max) => format!("From {min} to {max}."),
         Kind::Word(known) => format!("One of {}.", words(known)),
         Kind::List(Item::Word(known)) => format!("Some of {}.", words(known)),
-        Kind::List(Item::Client) => "A list. Secret.".to_owned(),
+        Kind::List(Item::Client | Item::Pepper) => "A list. Secret.".to_owned(),
         Kind::List(_) => "A list.".to_owned(),
         Kind::Path => "A path.".to_owned(),
         Kind::Text => "A text.".to_owned(),
         Kind::Mailbox => "`Name <address>` or an address.".to_owned(),
         Kind::Filter => "Directives as `tracing` reads them.".to_owned(),
-        Kind::Secret | Kind::Key => "Secret.".to_owned(),
+        Kind::Secret | Kind::Key | Kind::Pepper => "Secret.".to_owned(),
     }
 }
 

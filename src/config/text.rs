@@ -1,6 +1,10 @@
-//! Readers of the smaller kinds: durations, integers, words, senders, domains.
+//! Readers of the smaller kinds: durations, integers, words, senders, domains, peppers.
 
 use std::time::Duration;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::kind::Refusal;
 
@@ -116,9 +120,58 @@ fn is_atom(c: char) -> bool {
     c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
 }
 
+/// Bytes in base64: either alphabet, padding optional.
+pub fn base64(given: &str) -> Option<Vec<u8>> {
+    let config =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    [alphabet::STANDARD, alphabet::URL_SAFE]
+        .iter()
+        .find_map(|alphabet| GeneralPurpose::new(alphabet, config).decode(given).ok())
+}
+
+/// The least bytes of a pepper: HMAC-SHA-256's own strength (RFC 2104 §3).
+const PEPPER_BYTES_MIN: usize = 32;
+
+/// Reads a pepper: `1:` and a key in base64.
+pub fn pepper(given: &str) -> Result<(u16, Vec<u8>), Refusal> {
+    let refusal = |reason: &str| Refusal::new(reason, "write it as 1:$(openssl rand -base64 32)");
+    let (version, key) =
+        given.trim().split_once(':').ok_or_else(|| refusal("is no version with a key"))?;
+    let version = (version.parse::<u16>().ok())
+        .filter(|number| (1..=9_999).contains(number) && number.to_string() == version)
+        .ok_or_else(|| refusal("has a version that is no number from 1 to 9999"))?;
+    let key = base64(key).ok_or_else(|| refusal("has a key that is not base64"))?;
+    if key.len() < PEPPER_BYTES_MIN {
+        return Err(refusal("has a key of fewer than 32 bytes"));
+    }
+    Ok((version, key))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pepper_is_a_version_and_a_long_key() {
+        let key = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA";
+        assert_eq!(pepper(&format!("1:{key}=")).unwrap().0, 1);
+        assert_eq!(pepper(&format!("9999:{key}\n")).unwrap().1.len(), 32);
+        for wrong in [
+            key.to_owned(),
+            format!(":{key}"),
+            format!("0:{key}"),
+            format!("01:{key}"),
+            format!("+1:{key}"),
+            format!("10000:{key}"),
+            "1:".to_owned(),
+            "1:not base64!".to_owned(),
+            format!("1:{}", &key[..40]),
+        ] {
+            let refusal = pepper(&wrong).unwrap_err();
+            assert!(refusal.fix.contains("1:$(openssl"), "{wrong}");
+            assert!(!refusal.reason.contains(&key[..8]), "nothing of the secret is told");
+        }
+    }
 
     #[test]
     fn durations_have_a_number_and_a_unit() {

@@ -15,13 +15,13 @@ use crate::app::{App, Gate};
 use crate::audit::{Chain, Masters, heads};
 use crate::captcha::Altcha;
 use crate::clock::{Clock, millis};
-use crate::config::{CaptchaProvider, Config};
+use crate::config::{CaptchaProvider, Config, PasswordEngine};
 use crate::database::Db;
 use crate::http::tls::Tls;
 use crate::limits::budgets::Local;
 use crate::limits::{self, Budgets, Limiter};
 use crate::mail::{self, Mailbox, Mailer, Transport};
-use crate::password::Policy;
+use crate::password::{self, Hasher, Policy, Setup};
 use crate::registration;
 use crate::secret::MasterKey;
 use crate::store::Store;
@@ -97,7 +97,9 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
         Some(master) => master.clone(),
         None => files::master_key(&config.data_dir)?,
     };
-    let (db, keys, audit) = database(&config, &master, &clock).await?;
+    let hashing = Setup::of(&config.password);
+    let ((db, keys, audit), hash_time) =
+        tokio::try_join!(database(&config, &master, &clock), prove_hashing(&hashing))?;
     let audit = audit.counting(metrics.clone());
     let store = match &config.redis_url {
         Some(url) => Store::connect_redis(url)
@@ -121,6 +123,8 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
         mailer: &mailer,
         limiter: &limiter,
         local: &local,
+        hashing: &hashing,
+        hash_time,
         altcha: &altcha,
     };
     let pools = rooms.open(&root).await.map_err(|error| StartError::Broken(error.into()))?;
@@ -143,6 +147,22 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
         config,
     });
     Ok(Built { app, root, mailer })
+}
+
+/// Holds the fast engine to the reference before it may touch a password, and measures what a hash takes. Wrong tags
+/// refuse the start, like any setting that does not hold here.
+async fn prove_hashing(hashing: &Setup) -> Result<Duration, StartError> {
+    let hashing = hashing.clone();
+    let prove = move || {
+        if hashing.engine == PasswordEngine::Simd {
+            password::self_test(hashing.engine, hashing.params)
+                .map_err(|error| StartError::Settings(format!("password.engine: {error}")))?;
+        }
+        let timed = Hasher::new(hashing).and_then(|mut hasher| hasher.time_one());
+        timed.map_err(|error| StartError::Settings(format!("password.memory_kib: {error}")))
+    };
+    let proven = tokio::task::spawn_blocking(prove).await;
+    proven.map_err(|error| StartError::Broken(error.into()))?
 }
 
 /// The database, migrated where that is ours to do, and the keys out of it. Waits as long as it takes: replicas and

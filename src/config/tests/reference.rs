@@ -9,7 +9,7 @@ use crate::config::catalogue::{Fallback, SECTIONS, SETTINGS, Setting, find};
 use crate::config::{reference, schema};
 
 /// Refused in this version, so that no configuration holds with them.
-const UNAVAILABLE: [&str; 3] = ["password.pepper", "password.breach_url", "introspection.clients"];
+const UNAVAILABLE: [&str; 2] = ["password.breach_url", "introspection.clients"];
 
 /// The reference with every setting uncommented.
 fn uncommented() -> String {
@@ -49,9 +49,7 @@ fn every_setting_of_the_reference_loads_when_uncommented() {
     let all = uncommented();
     let text: String = all
         .lines()
-        .filter(|line| {
-            !["pepper = ", "breach_url = ", "clients = "].iter().any(|name| line.starts_with(name))
-        })
+        .filter(|line| !["breach_url = ", "clients = "].iter().any(|name| line.starts_with(name)))
         .flat_map(|line| [line, "\n"])
         .collect();
     let loaded = toml(&text).loaded();

@@ -110,8 +110,6 @@ fn what_this_version_cannot_do_is_refused() {
         ("captcha.provider = 'turnstile'", "captcha.provider"),
         ("captcha.provider = 'hcaptcha'", "captcha.provider"),
         ("captcha.provider = 'recaptcha'", "captcha.provider"),
-        ("password.engine = 'simd'", "password.engine"),
-        ("password.pepper = 'x'", "password.pepper"),
         ("password.breach_url = 'https://a.example/'", "password.breach_url"),
         ("introspection.clients = ['a:b']", "introspection.clients"),
     ] {
@@ -122,6 +120,32 @@ fn what_this_version_cannot_do_is_refused() {
     assert!(toml("introspection.clients = []").load().is_ok());
     let invite = toml("registration.mode = 'invite'").loaded();
     assert_eq!(invite.config.registration.mode, RegistrationMode::Invite);
+}
+
+#[test]
+fn peppers_have_versions_of_their_own_and_keys_that_nobody_knows() {
+    let key = |version: u16| format!("{version}:{KEY}");
+    let pair = |current: &str, previous: &[String]| {
+        variable("LATCHKEY_PASSWORD__PEPPER", current)
+            .variable("LATCHKEY_PASSWORD__PEPPER_PREVIOUS", &previous.join(","))
+    };
+    let password = pair(&key(3), &[key(2), key(1)]).loaded().config.password;
+    assert_eq!(password.pepper.unwrap().version, 3);
+    let previous: Vec<_> = password.pepper_previous.iter().map(|pepper| pepper.version).collect();
+    assert_eq!(previous, [2, 1]);
+    assert_eq!(password.pepper_previous[0].key.expose().len(), 32);
+    for (current, previous) in [(key(1), vec![key(1)]), (key(3), vec![key(2), key(2)])] {
+        let problems = pair(&current, &previous).problems();
+        assert_eq!(keys(&problems), ["password.pepper_previous"]);
+        assert!(problems[0].what.contains("another pepper"), "{problems:?}");
+    }
+    assert_eq!(keys(&toml("password.pepper = '1:short'").problems()), ["password.pepper"]);
+    let example = format!("password.pepper = '1:{}'", catalogue::EXAMPLE_KEY);
+    assert_eq!(keys(&toml(&example).loaded().warnings), ["password.pepper"]);
+    assert_eq!(keys(&production(&example).problems()), ["password.pepper"]);
+    let shown = pair(&key(2), &[key(1)]).loaded().sources;
+    let shown: Vec<_> = shown.iter().filter(|shown| shown.key.contains("pepper")).collect();
+    assert!(shown.iter().all(|shown| !shown.value.to_string().contains(&KEY[..8])), "{shown:?}");
 }
 
 #[test]
