@@ -87,7 +87,7 @@ fn raw(value: &Json) -> Raw {
         Json::Number(number) if number.is_i64() || number.is_u64() => {
             Raw::Integer(number.to_string())
         }
-        Json::Number(_) => Raw::Other("a fraction"),
+        Json::Number(number) => Raw::Fraction(number.to_string()),
         Json::String(text) => Raw::Text(text.clone()),
         Json::Array(items) => Raw::List(items.iter().map(raw).collect()),
         Json::Object(_) => Raw::Other("an object"),

@@ -9,11 +9,13 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
+pub mod breach;
 mod common;
 pub mod hashing;
 pub mod policy;
 mod worker;
 
+pub use breach::{Breach, Breached, Finding};
 pub use hashing::{HashError, Hasher, Params, Verdict};
 pub use policy::{Policy, PolicyViolation};
 pub use worker::{Message, Worker};

@@ -6,6 +6,7 @@
 use askama::Template;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::captcha::driver::Widget;
 use crate::clock::UnixMillis;
 
 use super::{html, words};
@@ -99,21 +100,45 @@ pub enum ResetPassword<'a> {
 /// The form that asks for a new mail.
 #[derive(Clone, Copy, Debug)]
 pub struct MailRequest<'a> {
-    /// Whether `forgot` needs a captcha of the built-in provider.
-    pub captcha: Captcha,
+    /// Whether `forgot` needs a captcha, and whose.
+    pub captcha: Captcha<'a>,
     /// What was typed before; empty at first.
     pub email: &'a str,
     /// What was wrong with it, a sentence.
     pub error: Option<&'a str>,
 }
 
-/// Whether a form carries a proof of work, solved by `/assets/captcha.js` from `GET /api/captcha`.
+/// Whether a form carries a captcha.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Captcha {
-    /// The hidden member `captcha` is filled before the form is sent.
+pub enum Captcha<'a> {
+    /// A proof of work, solved by `/assets/captcha.js` from `GET /api/captcha`: the hidden member `captcha` is filled
+    /// before the form is sent.
     Needed,
+    /// A vendor's: its script shows a widget and fills a member of its own name.
+    Vendor(VendorCaptcha<'a>),
     /// The form is sent as it is.
     NotNeeded,
+}
+
+/// A vendor's widget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VendorCaptcha<'a> {
+    /// What the vendor documents.
+    pub widget: &'static Widget,
+    /// The site's public key.
+    pub site_key: &'a str,
+    /// What the token is good for.
+    pub action: &'static str,
+    /// Whether a proof of work may stand in where the vendor's script does not load.
+    pub falls_back: bool,
+}
+
+impl VendorCaptcha<'_> {
+    /// Where its script is.
+    fn script(&self) -> String {
+        let key: &str = if self.widget.is_executed { self.site_key } else { "" };
+        format!("{}{}", self.widget.script, utf8_percent_encode(key, &QUERY))
+    }
 }
 
 /// The states of `/undo-email-change`. The form posts `token`.
