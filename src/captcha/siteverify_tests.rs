@@ -84,10 +84,7 @@ fn what_is_no_object_of_siteverify_is_no_answer() {
         assert_eq!(judged(&TURNSTILE, text), Judgement::Malformed, "{text}");
         assert!(!is_answer(text.as_bytes()), "{text}");
     }
-    assert_eq!(
-        judge(b"{\"success\":\xff}", &expected(&TURNSTILE, &[]), NOW),
-        Judgement::Malformed
-    );
+    assert_eq!(judge(b"{\"success\":\xff}", &expected(&TURNSTILE, &[]), NOW), Judgement::Malformed);
 }
 
 #[test]
@@ -207,8 +204,5 @@ fn an_answer_is_neither_old_nor_of_the_future() {
             }
         }
     }
-    assert_eq!(
-        with(&HCAPTCHA, "challenge_ts", &json!(null)),
-        Judgement::Refused(Refusal::Time)
-    );
+    assert_eq!(with(&HCAPTCHA, "challenge_ts", &json!(null)), Judgement::Refused(Refusal::Time));
 }

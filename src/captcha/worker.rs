@@ -93,8 +93,7 @@ impl Worker {
             Err(doubt @ Doubt::Misconfigured(_)) => ("misconfigured", Err(unavailable(doubt))),
             Err(doubt) => ("unavailable", Err(unavailable(doubt))),
         };
-        let attributes =
-            [KeyValue::new("provider", provider), KeyValue::new("outcome", outcome)];
+        let attributes = [KeyValue::new("provider", provider), KeyValue::new("outcome", outcome)];
         self.metrics.captcha_verifications.add(1, &attributes);
         verdict
     }

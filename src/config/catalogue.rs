@@ -5,8 +5,8 @@
 
 use super::kind::Item::{Client, Domain, Host, Network, Origin, Word as WordOf};
 use super::kind::Kind::{
-    self, Address, BaseUrl, Bool, Duration, Filter, Fraction, Integer, Key, List, Mailbox, Path, Secret,
-    SecretUrl, Text, Url, Word,
+    self, Address, BaseUrl, Bool, Duration, Filter, Fraction, Integer, Key, List, Mailbox, Path,
+    Secret, SecretUrl, Text, Url, Word,
 };
 use Fallback::{Derived, Is, Nothing};
 

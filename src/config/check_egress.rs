@@ -78,7 +78,8 @@ impl Rules<'_> {
         for key in ["captcha.verify_url", "password.breach_url"] {
             let Some(url) = self.values.text(key).and_then(Url::parse) else { continue };
             let is_plain = url.scheme == "http" && !url.is_loopback();
-            let has_extras = url.userinfo.is_some() || url.query.is_some() || url.fragment.is_some();
+            let has_extras =
+                url.userinfo.is_some() || url.query.is_some() || url.fragment.is_some();
             if is_plain {
                 self.problem(key, "is plain http and not this machine", "use https");
             }

@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(keys, ["a.b", "a.c", "d", "f", "ab"]);
         assert_eq!(found[0].1, Raw::Text("}\",{".to_owned()));
         assert_eq!(found[2].1, Raw::Integer("-5".to_owned()));
-        assert_eq!(found[3].1, Raw::Other("a fraction"));
+        assert_eq!(found[3].1, Raw::Fraction("1.0".to_owned()));
         assert!(found.iter().all(|(_, _, at)| text[*at..].starts_with('"')));
     }
 

@@ -123,7 +123,11 @@ impl Egress {
     }
 
     /// POSTs a form (`application/x-www-form-urlencoded`) and asks for JSON.
-    pub async fn post_form(&self, to: &Endpoint, form: &[(&str, &str)]) -> Result<Reply, EgressError> {
+    pub async fn post_form(
+        &self,
+        to: &Endpoint,
+        form: &[(&str, &str)],
+    ) -> Result<Reply, EgressError> {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
         let json = HeaderValue::from_static("application/json");
@@ -164,7 +168,11 @@ impl Egress {
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Reply, EgressError> {
         let answer = self.client.request(request).await.map_err(|error| {
             let reason = reason(&error);
-            if error.is_connect() { EgressError::Connect(reason) } else { EgressError::Broken(reason) }
+            if error.is_connect() {
+                EgressError::Connect(reason)
+            } else {
+                EgressError::Broken(reason)
+            }
         })?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, self.limits.body_bytes_max).collect().await;

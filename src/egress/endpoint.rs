@@ -100,7 +100,9 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_https_or_this_machine_and_carries_nothing_else() {
-        for good in ["https://a.example", "http://127.0.0.1:1/x", "http://[::1]/", "http://localhost:1"] {
+        for good in
+            ["https://a.example", "http://127.0.0.1:1/x", "http://[::1]/", "http://localhost:1"]
+        {
             assert!(Endpoint::parse(good).is_ok(), "{good}");
         }
         for (wrong, error) in [

@@ -272,7 +272,10 @@ async fn a_connection_that_breaks_is_no_answer() {
     ] {
         let fresh = Bench::turnstile(PATIENT).await;
         let checked = fresh.says(says.clone()).await;
-        assert!(matches!(checked, Err(Doubt::Egress(EgressError::Broken(_)))), "{says:?} {checked:?}");
+        assert!(
+            matches!(checked, Err(Doubt::Egress(EgressError::Broken(_)))),
+            "{says:?} {checked:?}"
+        );
         let told = checked.expect_err("no answer").to_string();
         assert!(!told.contains("the-secret") && !told.contains(TOKEN), "{told}");
     }

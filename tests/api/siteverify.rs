@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use url::form_urlencoded;
 
 /// How it answers.
@@ -62,7 +62,7 @@ struct Script {
 pub struct Stub {
     address: std::net::SocketAddr,
     script: Arc<Mutex<Script>>,
-    server: JoinHandle<()>,
+    _server: JoinSet<()>,
 }
 
 impl Stub {
@@ -72,13 +72,15 @@ impl Stub {
         let address = listener.local_addr().expect("an address");
         let script = Arc::new(Mutex::new(Script { says: Says::Nothing, asked: Vec::new() }));
         let shared = script.clone();
-        let server = tokio::spawn(async move {
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 // Whoever goes away ends its own connection and nothing else.
-                tokio::spawn(serve(stream, shared.clone()));
+                connections.spawn(serve(stream, shared.clone()));
             }
         });
-        Self { address, script, server }
+        Self { address, script, _server: server }
     }
 
     /// `http://127.0.0.1:…` and a path.
@@ -99,12 +101,6 @@ impl Stub {
     /// What was asked so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner).asked.clone()
-    }
-}
-
-impl Drop for Stub {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 
@@ -194,7 +190,8 @@ async fn act(stream: &mut TcpStream, says: Says) -> Option<()> {
 }
 
 async fn drip(stream: &mut TcpStream) -> Option<()> {
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n{";
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.ok()?;
     let mut ticks = tokio::time::interval(Duration::from_millis(20));
     loop {

@@ -42,10 +42,9 @@ pub const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; 
 pub fn csp_with(sources: &Sources) -> String {
     let add = |policy: String, directive: &str, more: &str| match more {
         "" => policy,
-        more => policy.replace(
-            &format!("{directive} 'self';"),
-            &format!("{directive} 'self' {more};"),
-        ),
+        more => {
+            policy.replace(&format!("{directive} 'self';"), &format!("{directive} 'self' {more};"))
+        }
     };
     let policy = add(CSP.to_owned(), "script-src", sources.script);
     let policy = add(policy, "frame-src", sources.frame);

@@ -75,7 +75,8 @@ async fn request_mail(
     match password::forgot::recover(app, request, email, Some(captcha)).await {
         Ok(()) => render(&ResetPassword::Requested, None),
         Err(problem) if problem.code == Code::CaptchaInvalid => {
-            let error = "The check for robots was not passed. Turn on scripts for this page, or try again.";
+            let error =
+                "The check for robots was not passed. Turn on scripts for this page, or try again.";
             render(&ResetPassword::Ask(ask(app, typed, Some(error))), None)
         }
         Err(problem) => failed(&problem, ""),
