@@ -6,13 +6,14 @@
 use askama::Template;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::captcha::driver::Widget;
 use crate::clock::UnixMillis;
 
+use super::captcha::Captcha;
 use super::{html, words};
 
 /// What is left as it is in a query's value (RFC 3986 §2.3).
-const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+pub(super) const QUERY: AsciiSet =
+    NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The states of `/verify-email`.
 ///
@@ -106,39 +107,6 @@ pub struct MailRequest<'a> {
     pub email: &'a str,
     /// What was wrong with it, a sentence.
     pub error: Option<&'a str>,
-}
-
-/// Whether a form carries a captcha.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Captcha<'a> {
-    /// A proof of work, solved by `/assets/captcha.js` from `GET /api/captcha`: the hidden member `captcha` is filled
-    /// before the form is sent.
-    Needed,
-    /// A vendor's: its script shows a widget and fills a member of its own name.
-    Vendor(VendorCaptcha<'a>),
-    /// The form is sent as it is.
-    NotNeeded,
-}
-
-/// A vendor's widget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VendorCaptcha<'a> {
-    /// What the vendor documents.
-    pub widget: &'static Widget,
-    /// The site's public key.
-    pub site_key: &'a str,
-    /// What the token is good for.
-    pub action: &'static str,
-    /// Whether a proof of work may stand in where the vendor's script does not load.
-    pub falls_back: bool,
-}
-
-impl VendorCaptcha<'_> {
-    /// Where its script is.
-    fn script(&self) -> String {
-        let key: &str = if self.widget.is_executed { self.site_key } else { "" };
-        format!("{}{}", self.widget.script, utf8_percent_encode(key, &QUERY))
-    }
 }
 
 /// The states of `/undo-email-change`. The form posts `token`.

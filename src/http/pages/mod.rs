@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod assets;
+pub mod captcha;
 pub mod dev_mailbox;
 pub mod docs;
 pub mod landing;
@@ -22,13 +23,12 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
-use crate::captcha::driver::Sources;
-
 pub use account::{
-    Captcha, MailRequest, ResetPassword, UndoEmailChange, VendorCaptcha, VerifyEmail,
-    reset_password, undo_email_change, verify_email,
+    MailRequest, ResetPassword, UndoEmailChange, VerifyEmail, reset_password, undo_email_change,
+    verify_email,
 };
 pub use assets::ASSETS;
+pub use captcha::{Captcha, VendorCaptcha};
 pub use docs::docs;
 pub use landing::{Mailbox, landing};
 pub use mailbox::{Mail, mailbox, message};
@@ -37,20 +37,6 @@ pub use problems::{problem, problems};
 /// The `Content-Security-Policy` of every page; the framed mail has its own, [`mailbox::FRAME_CSP`].
 pub const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
     img-src 'self' data:; form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'";
-
-/// [`CSP`] for the one page that shows a captcha vendor's widget: what the vendor documents is allowed, nothing else.
-pub fn csp_with(sources: &Sources) -> String {
-    let add = |policy: String, directive: &str, more: &str| match more {
-        "" => policy,
-        more => {
-            policy.replace(&format!("{directive} 'self';"), &format!("{directive} 'self' {more};"))
-        }
-    };
-    let policy = add(CSP.to_owned(), "script-src", sources.script);
-    let policy = add(policy, "frame-src", sources.frame);
-    let policy = add(policy, "style-src", sources.style);
-    add(policy, "connect-src", sources.connect)
-}
 
 /// Renders a template.
 fn html(template: &impl askama::Template) -> String {

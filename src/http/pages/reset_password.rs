@@ -138,7 +138,7 @@ fn render(view: &ResetPassword<'_>, retry_after_s: Option<u32>) -> Result<Answer
     if let ResetPassword::Ask(asks) | ResetPassword::Invalid(asks) = view
         && let Captcha::Vendor(vendor) = asks.captcha
     {
-        let policy = super::csp_with(&vendor.widget.sources);
+        let policy = super::captcha::csp_with(&vendor.widget.sources);
         let policy = HeaderValue::from_str(&policy).map_err(|_| Code::InternalError)?;
         answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
