@@ -2,6 +2,7 @@
 
 mod commands;
 mod crashes;
+mod egress;
 mod log;
 mod start;
 mod stop;
