@@ -7,13 +7,13 @@ use tokio::sync::Semaphore;
 
 use crate::actor::Pool;
 use crate::audit::Chain;
-use crate::captcha::Altcha;
+use crate::captcha::Judge;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Db;
 use crate::limits::{Budgets, Limiter};
 use crate::mail::Mailbox;
-use crate::password::Policy;
+use crate::password::{Breach, Policy};
 use crate::session::check::Check;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -41,8 +41,10 @@ pub struct App {
     pub budgets: Budgets,
     /// What a password has to be.
     pub policy: Policy,
-    /// The built-in captcha; none where another provider or none is configured.
-    pub altcha: Option<Arc<Altcha>>,
+    /// What judges captchas.
+    pub captcha: Arc<Judge>,
+    /// Knows breached passwords; none where no service is configured.
+    pub breach: Option<Arc<Breach>>,
     /// The built-in mailbox; none where there is SMTP.
     pub mailbox: Option<Arc<Mailbox>>,
     /// The present.

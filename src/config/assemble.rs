@@ -164,6 +164,8 @@ fn captcha(values: &Values) -> Option<Captcha> {
         on: values.list("captcha.on")?.iter().map(|word| point(word)).collect(),
         secret: values.secret("captcha.secret"),
         site_key: values.text("captcha.site_key").map(str::to_owned),
+        hostnames: values.list("captcha.hostnames")?.to_vec(),
+        min_score: values.text("captcha.min_score").and_then(|score| score.parse().ok()),
         verify_url: values.text("captcha.verify_url").map(str::to_owned),
         fallback_altcha: values.word("captcha.fallback")? == "altcha",
     })

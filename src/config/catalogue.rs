@@ -3,9 +3,12 @@
 //! This table is the one source: files, variables, the JSON Schema, `config init`, `config print` and
 //! `docs/configuration.md` all come from it. A new setting is an entry here and a line in `assemble.rs`.
 
-use super::kind::Item::{Client, Domain, Network, Origin, Pepper as PepperOf, Word as WordOf};
+use super::kind::Item::{
+    Client, Domain, Host, Network, Origin, Pepper as PepperOf, Word as WordOf,
+};
 use super::kind::Kind::{
-    self, Address, BaseUrl, Bool, Duration, Filter, Integer, Key, List, Mailbox, Path, Pepper,
+    self, Address, BaseUrl, Bool, Duration, Filter, Fraction, Integer, Key, List, Mailbox, Path,
+    Pepper,
     Secret, SecretUrl, Text, Url, Word,
 };
 use Fallback::{Derived, Is, Nothing};
@@ -206,26 +209,38 @@ pub const SETTINGS: &[Setting] = &[
         "captcha.provider",
         Word(&["altcha", "turnstile", "hcaptcha", "recaptcha", "none"]),
         Is("altcha"),
-        "`altcha` is built in, a proof of work; `none` asks nowhere. The others are not available in this version.",
+        "`altcha` is built in, a proof of work; `none` asks nowhere; the others are vendors: see `docs/captcha.md`.",
     ),
     new("captcha.on", List(WordOf(CAPTCHA_POINTS)), Is("resend"), "Where a captcha is needed."),
     new(
         "captcha.secret",
         Secret,
         Nothing("the-secret-of-your-site"),
-        "The vendor's secret of this site.",
+        "The vendor's secret of this site; required with a vendor.",
     ),
     new(
         "captcha.site_key",
         Text,
         Nothing("the-key-of-your-site"),
-        "The vendor's public key of this site.",
+        "The vendor's public key of this site; required where a page of ours shows the widget (`forgot`).",
+    ),
+    new(
+        "captcha.hostnames",
+        List(Host),
+        Derived("the host of `public_url`", "app.example.com"),
+        "Hosts of the pages that show the vendor's widget; an answer from another one is refused.",
+    ),
+    new(
+        "captcha.min_score",
+        Fraction,
+        Nothing("0.5"),
+        "The least score of reCAPTCHA v3; given, the keys are of v3, else of v2.",
     ),
     new(
         "captcha.verify_url",
         Url(&["http", "https"]),
         Nothing("https://captcha.example.com/siteverify"),
-        "Where the vendor's answers are checked, if not at its usual place.",
+        "Where the vendor's answers are checked, if not at its usual place; https, or this machine.",
     ),
     new(
         "captcha.fallback",
@@ -363,7 +378,7 @@ pub const SETTINGS: &[Setting] = &[
         "password.breach_url",
         Url(&["http", "https"]),
         Nothing("https://api.pwnedpasswords.com/range/"),
-        "A service that knows breached passwords by the start of their digest. Not available in this version.",
+        "A service that knows breached passwords by the first five digits of their SHA-1 (k-anonymity); without it none is asked, and while it does not answer, passwords pass.",
     ),
     new(
         "rate_limit.enabled",

@@ -10,27 +10,6 @@ use super::url::Url;
 const OWASP_FLOOR: [(u64, u64); 5] =
     [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
 
-/// Keys that captcha vendors publish for tests: every answer passes, or none.
-const VENDORS_TEST_KEYS: [&str; 14] = [
-    // Turnstile: secrets, then site keys.
-    "1x0000000000000000000000000000000AA",
-    "2x0000000000000000000000000000000AA",
-    "3x0000000000000000000000000000000AA",
-    "1x00000000000000000000AA",
-    "2x00000000000000000000AB",
-    "1x00000000000000000000BB",
-    "2x00000000000000000000BB",
-    "3x00000000000000000000FF",
-    // hCaptcha: secret, then site keys.
-    "0x0000000000000000000000000000000000000000",
-    "10000000-ffff-ffff-ffff-000000000001",
-    "20000000-ffff-ffff-ffff-000000000002",
-    "30000000-ffff-ffff-ffff-000000000003",
-    // reCAPTCHA: site key, then secret.
-    "6LeIxAcTAAAAAJcZVRqyHh71UMIEGNQ_MXjiZKhI",
-    "6LeIxAcTAAAAAGG-vFI1TnRWxMZNFuojJ4WifJWe",
-];
-
 /// Words that stand in published example secrets and in none that a machine made.
 const EXAMPLE_WORDS: [&str; 8] =
     ["example", "change", "secret-", "-secret", "insecure", "password", "your-", "please"];
@@ -44,29 +23,31 @@ pub fn check(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<Pr
     rules.keys();
     rules.people();
     rules.password();
+    rules.captcha();
+    rules.egress();
     rules.without_effect();
     rules.production();
 }
 
-struct Rules<'a> {
-    values: &'a Values,
+pub(super) struct Rules<'a> {
+    pub(super) values: &'a Values,
     problems: &'a mut Vec<Problem>,
     warnings: &'a mut Vec<Problem>,
 }
 
 impl Rules<'_> {
-    fn problem(&mut self, key: &str, what: &str, fix: &str) {
+    pub(super) fn problem(&mut self, key: &str, what: &str, fix: &str) {
         let what = format!("{what}{}", place(&self.values.source(key)));
         self.problems.push(Problem::new(key, what, fix));
     }
 
-    fn warning(&mut self, key: &str, what: &str, fix: &str) {
+    pub(super) fn warning(&mut self, key: &str, what: &str, fix: &str) {
         let what = format!("{what}{}", place(&self.values.source(key)));
         self.warnings.push(Problem::new(key, what, fix));
     }
 
     /// An error in production, a warning elsewhere.
-    fn unfit(&mut self, key: &str, what: &str, fix: &str) {
+    pub(super) fn unfit(&mut self, key: &str, what: &str, fix: &str) {
         if self.values.word("profile") == Some("production") {
             self.problem(key, what, fix);
         } else {
@@ -74,24 +55,19 @@ impl Rules<'_> {
         }
     }
 
-    fn is(&self, key: &str, word: &str) -> bool {
+    pub(super) fn is(&self, key: &str, word: &str) -> bool {
         self.values.word(key) == Some(word)
     }
 
     /// Whether a setting is there in any form, so that nothing is said about its absence.
-    fn is_there(&self, key: &str) -> bool {
+    pub(super) fn is_there(&self, key: &str) -> bool {
         self.values.is_given(key)
     }
 
     /// What is read already and would silently do nothing.
     fn not_in_this_version(&mut self) {
         const WHAT: &str = "not available in this version";
-        for vendor in ["turnstile", "hcaptcha", "recaptcha"] {
-            if self.is("captcha.provider", vendor) {
-                self.problem("captcha.provider", WHAT, "use altcha or none");
-            }
-        }
-        for key in ["password.breach_url", "introspection.clients"] {
+        for key in ["introspection.clients"] {
             let is_empty = self.values.list(key).is_some_and(<[String]>::is_empty);
             if self.values.get(key).is_some() && !is_empty {
                 self.problem(key, WHAT, "remove it");
@@ -163,11 +139,6 @@ impl Rules<'_> {
         }
         if self.values.text("tokens.secret").is_some_and(is_example_secret) {
             self.unfit("tokens.secret", "looks like an example that everybody knows", fix);
-        }
-        for key in ["captcha.secret", "captcha.site_key"] {
-            if self.values.text(key).is_some_and(|value| VENDORS_TEST_KEYS.contains(&value)) {
-                self.unfit(key, "is the vendor's published test key", "use the key of your site");
-            }
         }
         let exposed = &self.values.exposed_files;
         if self.is("profile", "production") {
@@ -262,16 +233,6 @@ impl Rules<'_> {
         {
             let fix = "set `registration.mode` to domains, or remove it";
             self.warning("registration.domains", "has no effect in this mode", fix);
-        }
-        if self.is("captcha.provider", "altcha") || self.is("captcha.provider", "none") {
-            for key in ["captcha.secret", "captcha.site_key", "captcha.verify_url"] {
-                if self.is_there(key) {
-                    self.warning(key, "has no effect without a vendor", "remove it");
-                }
-            }
-            if self.is("captcha.fallback", "altcha") {
-                self.warning("captcha.fallback", "has no effect without a vendor", "remove it");
-            }
         }
     }
 

@@ -28,6 +28,8 @@ pub enum Kind {
     Bool,
     /// An integer from the first to the second, both included.
     Integer(u64, u64),
+    /// A number from 0 to 1, both included, with a point: `0.5`.
+    Fraction,
     /// One of these words.
     Word(&'static [&'static str]),
     /// Several things, separated by commas in a variable.
@@ -59,6 +61,8 @@ pub enum Item {
     Word(&'static [&'static str]),
     /// Domains of mail addresses.
     Domain,
+    /// Hosts of web pages: names or addresses, no port.
+    Host,
     /// `id:secret`, never shown.
     Client,
     /// As [`Kind::Pepper`].
@@ -146,6 +150,7 @@ impl Kind {
                 _ => Err(Refusal::new(format!("`{given}` is not a switch"), "write true or false")),
             },
             Self::Integer(min, max) => text::integer(given, min, max).map(Value::Integer),
+            Self::Fraction => text::fraction(given).map(Value::Text),
             Self::Word(words) => text::word(given, words).map(Value::Word),
             Self::List(_) => self.read_list(&split(given)),
             Self::Path | Self::Text => text::line(given).map(Value::Text),
@@ -186,6 +191,7 @@ impl Item {
             Self::Word(words) => text::word(given, words).map(str::to_owned),
             Self::Domain => text::domain(given),
             Self::Pepper => text::pepper(given).map(|_| given.to_owned()),
+            Self::Host => text::host(given),
             Self::Client => match given.split_once(':') {
                 Some((id, secret)) if !id.is_empty() && !secret.is_empty() => Ok(given.to_owned()),
                 _ => Err(Refusal::new("holds what is no client", "write each as id:secret")),

@@ -6,6 +6,7 @@
 mod assemble;
 pub mod catalogue;
 mod check;
+mod check_egress;
 mod derive;
 mod environment;
 mod file;
@@ -153,6 +154,10 @@ pub struct Captcha {
     pub secret: Option<Secret<String>>,
     /// The vendor's public key of this site.
     pub site_key: Option<String>,
+    /// Hosts of the pages that show the vendor's widget, in lower case.
+    pub hostnames: Vec<String>,
+    /// The least score of reCAPTCHA v3, from 0 to 1; without it the keys are of v2.
+    pub min_score: Option<f64>,
     /// The vendor's siteverify, where it is not the usual one.
     pub verify_url: Option<String>,
     /// Fall back to the built-in proof of work when the vendor does not answer.

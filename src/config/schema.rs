@@ -71,6 +71,7 @@ fn shape(kind: Kind) -> Map<String, Json> {
         Kind::Duration(..) => json!({ "type": "string", "pattern": DURATION }),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Fraction => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
         Kind::Word(words) => json!({ "type": "string", "enum": words }),
         Kind::List(Item::Word(words)) => {
             json!({ "type": "array", "items": { "type": "string", "enum": words } })

@@ -82,6 +82,34 @@ pub fn domain(given: &str) -> Result<String, Refusal> {
     )
 }
 
+/// Reads the host of a web page: a name in lower-case A-labels, with or without a dot, or an IP address.
+pub fn host(given: &str) -> Result<String, Refusal> {
+    let address = given.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    if let Ok(address) = address {
+        return Ok(address.to_string());
+    }
+    idna::domain_to_ascii_strict(given).ok().filter(|host| !host.is_empty()).ok_or_else(|| {
+        Refusal::new(
+            format!("`{given}` is not a host"),
+            "write it as app.example.com, without scheme and port",
+        )
+    })
+}
+
+/// Reads a number from 0 to 1: digits, and at most one point with at most three digits behind it.
+pub fn fraction(given: &str) -> Result<String, Refusal> {
+    let (whole, part) = given.split_once('.').unwrap_or((given, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_written = is_digits(whole) && is_digits(part) && part.len() <= 3;
+    match given.parse::<f64>() {
+        Ok(number) if is_written && (0.0..=1.0).contains(&number) => Ok(given.to_owned()),
+        _ => Err(Refusal::new(
+            format!("`{given}` is not a number from 0 to 1"),
+            "write it as 0.5, with three decimals at most",
+        )),
+    }
+}
+
 /// Reads a sender that RFC 5322 §3.4 takes as it stands: `address`, `Name <address>`, `"Name" <address>`.
 pub fn mailbox(given: &str) -> Result<String, Refusal> {
     let (name, address) = match given.strip_suffix('>').and_then(|rest| rest.rsplit_once('<')) {
@@ -219,6 +247,26 @@ mod tests {
             "a@",
         ] {
             assert!(mailbox(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_nothing_more() {
+        assert_eq!(host("App.Example").as_deref(), Ok("app.example"));
+        assert_eq!(host("localhost").as_deref(), Ok("localhost"));
+        assert_eq!(host("[::1]").as_deref(), Ok("::1"));
+        for wrong in ["", "https://a.example", "a.example:443", "a/b", "a b"] {
+            assert!(host(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_fraction_is_from_0_to_1() {
+        for good in ["0", "1", "0.5", "1.0", "0.125"] {
+            assert_eq!(fraction(good).as_deref(), Ok(good));
+        }
+        for wrong in ["", ".5", "0.", "1.1", "-0.5", "1e-1", "NaN", "0.1234", "0,5"] {
+            assert!(fraction(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -13,15 +13,15 @@ use super::pools::Rooms;
 use crate::actor::{Root, every};
 use crate::app::{App, Gate};
 use crate::audit::{Chain, Masters, heads};
-use crate::captcha::Altcha;
+use crate::captcha::{self, Altcha, Judge};
 use crate::clock::{Clock, millis};
-use crate::config::{CaptchaProvider, Config, PasswordEngine};
+use crate::config::{Config, PasswordEngine};
 use crate::database::Db;
 use crate::http::tls::Tls;
 use crate::limits::budgets::Local;
 use crate::limits::{self, Budgets, Limiter};
 use crate::mail::{self, Mailbox, Mailer, Transport};
-use crate::password::{self, Hasher, Policy, Setup};
+use crate::password::{self, Breach, Hasher, Policy, Setup};
 use crate::registration;
 use crate::secret::MasterKey;
 use crate::store::Store;
@@ -111,7 +111,8 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
     let mailer = Arc::new(mailer(&config, &db, &store, transport, &clock, &master)?);
     let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit_enabled));
     let local = Arc::new(Local::new(clock.clone(), 1));
-    let altcha = Arc::new(Altcha::new(&master.derive("captcha")));
+    let captcha = judge(&config, &master, &clock, &metrics)?;
+    let breach = breach(&config, &clock, &metrics)?;
     let root = Root::spawn().await.map_err(|error| StartError::Broken(error.into()))?;
     let rooms = Rooms {
         config: &config,
@@ -125,11 +126,10 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
         local: &local,
         hashing: &hashing,
         hash_time,
-        altcha: &altcha,
+        captcha: &captcha,
     };
     let pools = rooms.open(&root).await.map_err(|error| StartError::Broken(error.into()))?;
     let budgets = Budgets::new(&master, local, config.rate_limit_enabled, metrics.clone());
-    let built_in = config.captcha.provider == CaptchaProvider::Altcha;
     let app = Arc::new(App {
         policy: Policy::new(config.password.min_length),
         gate: Gate::new(config.http.max_in_flight),
@@ -140,7 +140,8 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
         pools,
         limiter,
         budgets,
-        altcha: built_in.then_some(altcha),
+        captcha,
+        breach,
         mailbox,
         clock,
         metrics,
@@ -163,6 +164,33 @@ async fn prove_hashing(hashing: &Setup) -> Result<Duration, StartError> {
     };
     let proven = tokio::task::spawn_blocking(prove).await;
     proven.map_err(|error| StartError::Broken(error.into()))?
+}
+
+/// What judges captchas.
+fn judge(
+    config: &Config,
+    master: &MasterKey,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<Judge>, StartError> {
+    let settings = &config.captcha;
+    let limits = captcha::vendor::LIMITS;
+    let vendor = captcha::Vendor::new(settings, limits, clock.clone(), metrics.clone())
+        .map_err(StartError::Broken)?;
+    let altcha = Altcha::new(&master.derive("captcha"));
+    Ok(Judge::new(settings.provider, altcha, vendor, settings.fallback_altcha))
+}
+
+/// The service of breached passwords, where one is configured.
+fn breach(
+    config: &Config,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Arc<Breach>>, StartError> {
+    let Some(url) = &config.password.breach_url else { return Ok(None) };
+    let limits = password::breach::LIMITS;
+    let breach = Breach::new(url, limits, clock.clone(), metrics.clone());
+    Ok(Some(Arc::new(breach.map_err(StartError::Broken)?)))
 }
 
 /// The database, migrated where that is ours to do, and the keys out of it. Waits as long as it takes: replicas and

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::actor::{self, Limits, Pool, Root, SpawnError};
 use crate::app::Pools;
 use crate::audit::Chain;
-use crate::captcha::{self, Altcha};
+use crate::captcha::{self, Judge};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Db;
@@ -44,7 +44,7 @@ pub struct Rooms<'a> {
     /// How long one hash takes on this machine.
     pub hash_time: Duration,
     /// Judges captchas.
-    pub altcha: &'a Arc<Altcha>,
+    pub captcha: &'a Arc<Judge>,
 }
 
 impl Rooms<'_> {
@@ -89,7 +89,7 @@ impl Rooms<'_> {
         // SQLite has one writer: a second worker would only wait for the first.
         let registrars = if self.db.is_postgres() { 8 } else { 1 };
         let judge = captcha::Worker {
-            altcha: self.altcha.clone(),
+            judge: self.captcha.clone(),
             store: self.store.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),

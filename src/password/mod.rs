@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::secret::Secret;
 
 pub mod argon;
+pub mod breach;
 mod common;
 pub mod engine;
 mod foreign;
@@ -22,6 +23,7 @@ pub mod policy;
 mod worker;
 
 pub use argon::Params;
+pub use breach::{Breach, Breached, Finding};
 pub use engine::self_test;
 pub use hashing::{Format, HashError, Hasher, Setup, Unsupported, Verdict, admit};
 pub use pepper::Peppers;

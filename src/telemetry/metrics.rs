@@ -21,6 +21,8 @@ pub struct Metrics {
     provider: SdkMeterProvider,
     /// `http.server.request.duration` in seconds.
     pub request_duration: Histogram<f64>,
+    /// `http.client.request.duration` in seconds: what we ask of others.
+    pub client_request_duration: Histogram<f64>,
     /// `latchkey.requests.shed` {reason}.
     pub requests_shed: Counter<u64>,
     /// `latchkey.logins` {method, outcome}.
@@ -55,6 +57,8 @@ pub struct Metrics {
     pub rate_limit_decisions: Counter<u64>,
     /// `latchkey.captcha.verifications` {provider, outcome}.
     pub captcha_verifications: Counter<u64>,
+    /// `latchkey.password.breach_checks` {outcome}.
+    pub breach_checks: Counter<u64>,
     /// `latchkey.mail.outbox.depth`.
     pub mail_outbox_depth: Gauge<u64>,
     /// `latchkey.mail.outbox.oldest.age` in seconds.
@@ -79,6 +83,11 @@ impl Metrics {
         let meter = provider.meter("latchkey");
         let metrics = Self {
             request_duration: seconds(&meter, "http.server.request.duration", &REQUEST_SECONDS),
+            client_request_duration: seconds(
+                &meter,
+                "http.client.request.duration",
+                &REQUEST_SECONDS,
+            ),
             requests_shed: count(&meter, "latchkey.requests.shed"),
             logins: count(&meter, "latchkey.logins"),
             registrations: count(&meter, "latchkey.registrations"),
@@ -100,6 +109,7 @@ impl Metrics {
             pool_worker_crashes: count(&meter, "latchkey.pool.worker.crashes"),
             rate_limit_decisions: count(&meter, "latchkey.rate_limit.decisions"),
             captcha_verifications: count(&meter, "latchkey.captcha.verifications"),
+            breach_checks: count(&meter, "latchkey.password.breach_checks"),
             mail_outbox_depth: meter.u64_gauge("latchkey.mail.outbox.depth").build(),
             mail_outbox_oldest_age: meter
                 .f64_gauge("latchkey.mail.outbox.oldest.age")

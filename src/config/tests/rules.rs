@@ -107,10 +107,6 @@ fn owasps_floor_is_a_choice_of_five() {
 #[test]
 fn what_this_version_cannot_do_is_refused() {
     for (text, key) in [
-        ("captcha.provider = 'turnstile'", "captcha.provider"),
-        ("captcha.provider = 'hcaptcha'", "captcha.provider"),
-        ("captcha.provider = 'recaptcha'", "captcha.provider"),
-        ("password.breach_url = 'https://a.example/'", "password.breach_url"),
         ("introspection.clients = ['a:b']", "introspection.clients"),
     ] {
         let problems = toml(text).problems();
@@ -173,11 +169,59 @@ fn settings_that_need_each_other_say_so() {
 }
 
 #[test]
+fn a_captcha_vendor_needs_its_secret_and_a_page_its_key() {
+    let vendor = |name: &str, more: &str| {
+        toml(&format!("public_url = 'https://A.example:8443'\ncaptcha.provider = '{name}'\n{more}"))
+    };
+    for name in ["turnstile", "hcaptcha", "recaptcha"] {
+        assert_eq!(keys(&vendor(name, "").problems()), ["captcha.secret"]);
+        let captcha = vendor(name, "captcha.secret = 's'").loaded().config.captcha;
+        assert_eq!(captcha.hostnames, ["a.example"], "the host of public_url");
+        assert_eq!(captcha.min_score, None);
+        let page = "captcha.secret = 's'\ncaptcha.on = ['forgot']";
+        assert_eq!(keys(&vendor(name, page).problems()), ["captcha.site_key"]);
+    }
+    let score = "captcha.secret = 's'\ncaptcha.min_score = 0.7";
+    assert_eq!(vendor("recaptcha", score).loaded().config.captcha.min_score, Some(0.7));
+    for name in ["turnstile", "hcaptcha"] {
+        assert_eq!(keys(&vendor(name, score).problems()), ["captcha.min_score"]);
+    }
+    let whole = "captcha.secret = 's'\ncaptcha.min_score = 1";
+    assert_eq!(vendor("recaptcha", whole).loaded().config.captcha.min_score, Some(1.0));
+    for wrong in ["1.5", "-0.1", "'0.5'", "true"] {
+        let text = format!("captcha.secret = 's'\ncaptcha.min_score = {wrong}");
+        assert_eq!(keys(&vendor("recaptcha", &text).problems()), ["captcha.min_score"], "{wrong}");
+    }
+    let hosts = "captcha.secret = 's'\ncaptcha.hostnames = ['App.Example', 'localhost']";
+    let captcha = vendor("turnstile", hosts).loaded().config.captcha;
+    assert_eq!(captcha.hostnames, ["app.example", "localhost"]);
+    let none = "captcha.secret = 's'\ncaptcha.hostnames = []";
+    assert_eq!(keys(&vendor("turnstile", none).problems()), ["captcha.hostnames"]);
+}
+
+#[test]
+fn whom_we_ask_is_asked_over_https_but_on_this_machine() {
+    for key in ["captcha.verify_url", "password.breach_url"] {
+        let given = |url: &str| {
+            toml(&format!("captcha.provider = 'turnstile'\ncaptcha.secret = 's'\n{key} = '{url}'"))
+        };
+        for good in ["https://a.example/x", "http://127.0.0.1:1/x", "http://localhost:1"] {
+            assert!(given(good).load().is_ok(), "{key} {good}");
+        }
+        for wrong in ["http://a.example/x", "https://u:p@a.example/", "https://a.example/?k=v"] {
+            assert_eq!(keys(&given(wrong).problems()), [key], "{wrong}");
+        }
+    }
+}
+
+#[test]
 fn what_changes_nothing_is_a_warning() {
     for (text, key) in [
         ("registration.domains = ['a.example']", "registration.domains"),
         ("captcha.secret = 'x'", "captcha.secret"),
         ("captcha.fallback = 'altcha'", "captcha.fallback"),
+        ("captcha.hostnames = ['a.example']", "captcha.hostnames"),
+        ("captcha.min_score = 0.5", "captcha.min_score"),
         ("mail.smtp_url = 'smtp://mail.example.com'", "mail.smtp_url"),
         ("verification.ttl = '5d'", "registration.unverified_ttl"),
     ] {

@@ -3,6 +3,7 @@
 mod audit;
 mod commands;
 mod crashes;
+mod egress;
 mod log;
 mod start;
 mod stop;

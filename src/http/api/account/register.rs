@@ -1,6 +1,6 @@
 //! `POST /api/register`: makes an account and mails the link that confirms its address.
 //!
-//! Order: rules, limits, captcha, then whether the token store answers (else nothing is made), and only then the hash.
+//! Order: rules, limits, captcha, breaches, then whether the token store answers (else nothing is made), and only then the hash.
 
 use opentelemetry::KeyValue;
 use utoipa::ToSchema;
@@ -24,7 +24,7 @@ use crate::session::Tokens;
 pub struct Register {
     /// The address; a confirmation is mailed to it.
     email: String,
-    /// 8 to 256 characters; not a common one, not the address or the name.
+    /// 8 to 256 characters; not a common or breached one, not the address or the name.
     password: String,
     /// 1 to 100 characters.
     name: String,
@@ -61,6 +61,7 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
     if Standing::by_email(&app.db, email.normal()).await?.is_some() {
         return Err(Code::EmailTaken.into());
     }
+    steps::not_breached(app, "password", &password).await?;
     app.store.ping().await?;
     let standing = make(app, request, email, &name, password).await?;
     steps::nudge_mailer(app);
