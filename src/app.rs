@@ -10,6 +10,7 @@ use crate::captcha::Altcha;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Db;
+use crate::limits::device::Devices;
 use crate::limits::{Budgets, Limiter};
 use crate::mail::Mailbox;
 use crate::password::Policy;
@@ -36,6 +37,8 @@ pub struct App {
     pub limiter: Arc<Limiter>,
     /// Names of the shared budgets.
     pub budgets: Budgets,
+    /// Known devices.
+    pub devices: Devices,
     /// What a password has to be.
     pub policy: Policy,
     /// The built-in captcha; none where another provider or none is configured.

@@ -18,6 +18,7 @@ use crate::config::{CaptchaProvider, Config};
 use crate::database::Db;
 use crate::http::tls::Tls;
 use crate::limits::budgets::Local;
+use crate::limits::device::Devices;
 use crate::limits::{self, Budgets, Limiter};
 use crate::mail::{self, Mailbox, Mailer, Transport};
 use crate::password::Policy;
@@ -103,7 +104,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
     let (transport, mailbox) = transport(&config).await?;
     let mailer = Arc::new(mailer(&config, &db, &store, transport, &clock, &master)?);
     let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit_enabled));
-    let local = Arc::new(Local::new(clock.clone(), 1));
+    let local = Arc::new(Local::new(clock.clone(), config.rate_limit_replicas));
     let altcha = Arc::new(Altcha::new(&master.derive("captcha")));
     let root = Root::spawn().await.map_err(|error| StartError::Broken(error.into()))?;
     let rooms = Rooms {
@@ -129,6 +130,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
         pools,
         limiter,
         budgets,
+        devices: Devices::new(&master, config.master_key_previous.as_ref()),
         altcha: built_in.then_some(altcha),
         mailbox,
         clock,
