@@ -11,7 +11,7 @@ const DAY_MS: i64 = 24 * 3_600_000;
 
 /// Two free, then 5 s, then a minute; closed after eight.
 pub static LADDER: Ladder = Ladder {
-    waits: &[Duration::ZERO, Duration::ZERO, Duration::from_secs(5), Duration::from_secs(60)],
+    waits: &[Duration::ZERO, Duration::ZERO, Duration::from_secs(5), Duration::from_mins(1)],
     captcha: (2, 2),
     failures_max: 8,
     source_kept: Duration::from_hours(24),

@@ -11,6 +11,7 @@ mod exist_email;
 mod faults;
 mod http;
 mod limits;
+mod limits_devices;
 mod limits_guesses;
 mod login;
 mod mails;
