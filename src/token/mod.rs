@@ -6,7 +6,7 @@
 pub mod jwt;
 pub mod keys;
 mod material;
-mod seal;
+pub(crate) mod seal;
 
 pub use jwt::{Expiry, Invalid, UserClaims, VaultClaims};
 pub use keys::{KeyRing, KeySet, KeysError, Needs};
