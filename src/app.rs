@@ -11,6 +11,7 @@ use crate::captcha::Judge;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Db;
+use crate::limits::device::Devices;
 use crate::limits::{Budgets, Limiter};
 use crate::mail::Mailbox;
 use crate::password::{Breach, Policy};
@@ -39,6 +40,8 @@ pub struct App {
     pub limiter: Arc<Limiter>,
     /// Names of the shared budgets.
     pub budgets: Budgets,
+    /// Known devices.
+    pub devices: Devices,
     /// What a password has to be.
     pub policy: Policy,
     /// What judges captchas.

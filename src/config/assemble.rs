@@ -125,6 +125,7 @@ pub fn assemble(values: &Values) -> Option<Config> {
         },
         password: password(values)?,
         rate_limit_enabled: values.on("rate_limit.enabled")?,
+        rate_limit_replicas: values.integer("rate_limit.replicas")?,
         audit_retention: values.duration("audit.retention")?,
         log: Log {
             format: match values.word("log.format")? {

@@ -387,6 +387,12 @@ pub const SETTINGS: &[Setting] = &[
         "`false` turns off every limit, those of mailboxes too: for tests and benchmarks.",
     ),
     new(
+        "rate_limit.replicas",
+        Integer(1, 1_000),
+        Is("1"),
+        "How many daemons share the stores: while the token store is down each grants its share of the budgets.",
+    ),
+    new(
         "introspection.clients",
         List(Client),
         Nothing("gateway:an-example-secret"),

@@ -80,6 +80,8 @@ pub struct Config {
     pub password: Password,
     /// `rate_limit.enabled`
     pub rate_limit_enabled: bool,
+    /// `rate_limit.replicas`
+    pub rate_limit_replicas: u32,
     /// `audit.retention`
     pub audit_retention: Duration,
     /// `log.*`

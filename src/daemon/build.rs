@@ -19,6 +19,7 @@ use crate::config::{Config, PasswordEngine};
 use crate::database::Db;
 use crate::http::tls::Tls;
 use crate::limits::budgets::Local;
+use crate::limits::device::Devices;
 use crate::limits::{self, Budgets, Limiter};
 use crate::mail::{self, Mailbox, Mailer, Transport};
 use crate::password::{self, Breach, Hasher, Policy, Setup};
@@ -110,7 +111,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
     let (transport, mailbox) = transport(&config).await?;
     let mailer = Arc::new(mailer(&config, &db, &store, transport, &clock, &master)?);
     let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit_enabled));
-    let local = Arc::new(Local::new(clock.clone(), 1));
+    let local = Arc::new(Local::new(clock.clone(), config.rate_limit_replicas));
     let captcha = judge(&config, &master, &clock, &metrics)?;
     let breach = breach(&config, &clock, &metrics)?;
     let root = Root::spawn().await.map_err(|error| StartError::Broken(error.into()))?;
@@ -142,6 +143,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
         budgets,
         captcha,
         breach,
+        devices: Devices::new(&master, config.master_key_previous.as_ref()),
         mailbox,
         clock,
         metrics,

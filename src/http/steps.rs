@@ -10,12 +10,11 @@ use crate::account::{AddressError, EmailAddress, NameError, PersonName, Standing
 use crate::app::App;
 use crate::captcha;
 use crate::config::{CaptchaPoint, CaptchaProvider};
-use crate::limits::budgets::Spent;
 use crate::limits::{Action, Decision};
-use crate::password::{self, Breached, Finding, PolicyViolation, Verdict};
+use crate::password::{self, Breached, Finding, PolicyViolation};
 use crate::problem::{Code, Problem, Unavailable};
 use crate::secret::Secret;
-use crate::session::{self, Caller, Tokens, issue};
+use crate::session::{self, Tokens, issue};
 use crate::store::Session;
 
 /// `amr` of a log-in by password (RFC 8176).
@@ -155,42 +154,6 @@ pub async fn hash(
 ) -> Result<String, Problem> {
     let ask = |reply| password::Message::Hash { password, reply };
     Ok(app.pools.password.ask(request.cx.deadline, ask).await??)
-}
-
-/// Checks a password, having spent from the account's budget first (security §1.8). Without a person a decoy is
-/// checked, so that the time tells nothing.
-pub async fn verify_password(
-    app: &App,
-    request: &Request,
-    address: &str,
-    standing: Option<&Standing>,
-    password: Secret<String>,
-) -> Result<Verdict, Problem> {
-    let (deadline, pools) = (request.cx.deadline, &app.pools);
-    let spent =
-        app.budgets.password_check(&pools.limits, address, request.client(), deadline).await;
-    if let Spent::Exhausted { retry_after_s } = spent {
-        return Err(limited(retry_after_s));
-    }
-    let stored = standing.map(|standing| standing.password_hash.clone());
-    let ask = |reply| password::Message::Verify { password, stored, reply };
-    Ok(pools.password.ask(deadline, ask).await??)
-}
-
-/// Checks the password of somebody who is logged in.
-pub async fn confirm_password(
-    app: &App,
-    request: &Request,
-    caller: &Caller,
-    password: Secret<String>,
-) -> Result<(), Problem> {
-    let standing = &caller.standing;
-    let verdict =
-        verify_password(app, request, &standing.email_normal, Some(standing), password).await?;
-    match verdict {
-        Verdict::Match | Verdict::MatchNeedsRehash => Ok(()),
-        Verdict::Mismatch => Err(Code::InvalidCredentials.into()),
-    }
 }
 
 /// Opens a session and gives its tokens.

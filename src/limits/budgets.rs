@@ -16,6 +16,7 @@ use governor::RateLimiter;
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 
+use super::ladder::CONSECUTIVE_FAILURES_MAX;
 use super::limiter::{quota, seconds_up};
 use super::table::{Census, Elapsed, Mode, Probe, Table, wait};
 use crate::clock::Clock;
@@ -25,21 +26,17 @@ use crate::store::Quota;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// Consecutive failures over all sources after which only known devices sign in by password until a reset: NIST's cap
-/// (SP 800-63B-4 §3.2.2).
-pub const CONSECUTIVE_FAILURES_MAX: u32 = 100;
-
 /// Keys that [`Local`] holds at most, of all budgets together: 4 MB. It is needed for the length of an outage.
 const LOCAL_KEYS_MAX: usize = 100_000;
 
 /// What is spent from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Budget {
-    /// Checks of an account's password from one source: spent before the check, so that parallel guesses count.
+    /// Checks of an account's password from one source, while the store is down: else the [ladder](super::ladder) counts.
     PasswordChecks,
-    /// Checks of an account's password from all unknown sources together.
+    /// Checks of an account's password from all unknown sources together, while the store is down.
     PasswordChecksOverall,
-    /// Checks of an account's password from a known device, which no stranger can use up.
+    /// Checks of an account's password from a known device, while the store is down: no stranger can use them up.
     PasswordChecksDevice,
     /// Confirmation mails to a mailbox.
     Confirmations,
@@ -63,12 +60,11 @@ impl Budget {
     /// Its size: `burst` at once, one back each `period`.
     pub const fn quota(self) -> Quota {
         match self {
-            // What one address may try in an hour over all accounts, 20 of it at once: a person's own log-ins never meet
-            // it, and a guesser gets no more from many accounts' worth of addresses than from one.
+            // The ladder's free tries, and its sum of waits over the next twelve (about 3 h) evened out.
             Self::PasswordChecks | Self::PasswordChecksDevice => {
-                Quota { burst: 20, period: Duration::from_secs(36) }
+                Quota { burst: 5, period: Duration::from_mins(15) }
             }
-            // NIST's 100, spread over a day for a person who is under attack and knows the password.
+            // NIST's 100, spread over a day: an outage that lasts longer is no reason to close an account for a year.
             Self::PasswordChecksOverall => per(CONSECUTIVE_FAILURES_MAX, DAY),
             Self::Confirmations | Self::Recoveries => per(3, HOUR),
             Self::Notices => per(20, HOUR),
@@ -99,18 +95,6 @@ impl Budget {
 /// `burst` at once, and all of them back over `window`.
 const fn per(burst: u32, window: Duration) -> Quota {
     Quota { burst, period: Duration::from_secs(window.as_secs() / burst as u64) }
-}
-
-/// How long a source waits after its `failures`-th consecutive wrong password for one account: 1 to 5 are free, 6 to 9
-/// cost 5 s, the 10th 30 s, doubling to an hour.
-pub const fn failure_wait(failures: u32) -> Duration {
-    match failures {
-        0..=5 => Duration::ZERO,
-        6..=9 => Duration::from_secs(5),
-        // 30 s doubled 7 times is over an hour.
-        10..=16 => Duration::from_secs(30 << (failures - 10)),
-        _ => HOUR,
-    }
 }
 
 /// Whose share of a budget.

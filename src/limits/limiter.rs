@@ -24,6 +24,11 @@ use crate::clock::Clock;
 /// known already are not touched, and memory does not grow.
 pub const KEYS_MAX: usize = 1_000_000;
 
+/// Bytes that a key takes at most: the map's buckets are at least half of seven eighths full before it grows, each of 16
+/// bytes and one of control.
+#[cfg(test)]
+const BYTES_A_KEY_MAX: usize = 40;
+
 /// What a check found. `#[must_use]`: a check that nobody looks at limits nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -139,6 +144,15 @@ impl Limiter {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let source = policies.hasher.hash_one(("sid", sid));
         policies.decide(policies.refresh.iter().map(|policy| (policy, source)))
+    }
+
+    /// The bytes of all maps; governor gives a table back at the end alone.
+    #[cfg(test)]
+    fn into_bytes(self) -> usize {
+        let Some(policies) = self.policies else { return 0 };
+        let buckets =
+            policies.actions.into_iter().flat_map(|it| it.narrow.into_iter().chain(it.wide));
+        buckets.chain(policies.refresh).map(|it| it.limiter.into_state_store().bytes()).sum()
     }
 
     /// Forgets the buckets that have been full for one interval and gives their memory back. Once a minute is enough; answers how many

@@ -11,6 +11,7 @@ use crate::account::{EmailAddress, Standing};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::email;
+use crate::http::guess;
 use crate::http::json::Object;
 use crate::http::openapi::{Done, Operation, Tag};
 use crate::http::request::Request;
@@ -93,6 +94,7 @@ async fn spend(
     match app.pools.registration.ask(request.cx.deadline, ask).await?? {
         registration::Reset::Stale => Err(invalid()),
         registration::Reset::Now { .. } => {
+            guess::pardon(app, request, &standing.email_normal).await;
             after_reset(app, user_id).await;
             Ok(())
         }
