@@ -132,9 +132,9 @@ impl Db {
         tx.commit().await
     }
 
-    /// Names of migrations that are not applied yet, oldest first.
+    /// Names of migrations that are not applied yet, oldest first. Changes nothing.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, DbErr> {
-        let pending = Migrator::get_pending_migrations(&self.writer).await?;
+        let pending = Migrator::get_pending_migrations_read_only(&self.writer).await?;
         Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
     }
 

@@ -4,7 +4,9 @@ mod audit;
 mod config;
 mod healthcheck;
 mod migrate;
+mod open;
 mod output;
+mod users;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -63,6 +65,9 @@ enum Command {
     /// Prove that nothing recorded was altered, or export it
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Look after accounts
+    #[command(subcommand)]
+    Users(users::Command),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -118,6 +123,10 @@ pub fn run() -> ExitCode {
         }),
         Command::Audit(command) => with_settings(talk, load(), |loaded| {
             block_on(talk, audit::run(command, &loaded.config, common.json, talk))
+                .unwrap_or(ExitCode::from(FAILED))
+        }),
+        Command::Users(command) => with_settings(talk, load(), |loaded| {
+            block_on(talk, users::run(&command, &loaded.config, common.json, talk))
                 .unwrap_or(ExitCode::from(FAILED))
         }),
         Command::Config(command) => config::run(&command, load, common.json, talk),

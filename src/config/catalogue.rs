@@ -8,8 +8,7 @@ use super::kind::Item::{
 };
 use super::kind::Kind::{
     self, Address, BaseUrl, Bool, Duration, Filter, Fraction, Integer, Key, List, Mailbox, Path,
-    Pepper,
-    Secret, SecretUrl, Text, Url, Word,
+    Pepper, Secret, SecretUrl, Text, Url, Word,
 };
 use Fallback::{Derived, Is, Nothing};
 

@@ -5,7 +5,7 @@
 
 mod banner;
 mod build;
-mod files;
+pub mod files;
 mod listen;
 mod pools;
 

@@ -106,9 +106,7 @@ fn owasps_floor_is_a_choice_of_five() {
 
 #[test]
 fn what_this_version_cannot_do_is_refused() {
-    for (text, key) in [
-        ("introspection.clients = ['a:b']", "introspection.clients"),
-    ] {
+    for (text, key) in [("introspection.clients = ['a:b']", "introspection.clients")] {
         let problems = toml(text).problems();
         assert_eq!(keys(&problems), [key]);
         assert_eq!(problems[0].what, "not available in this version in latchkey.toml:1");

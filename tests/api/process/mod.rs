@@ -7,6 +7,7 @@ mod egress;
 mod log;
 mod start;
 mod stop;
+mod users;
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
