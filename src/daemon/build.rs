@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use tokio_util::sync::CancellationToken;
 
 use super::files;
@@ -104,7 +105,9 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
     let mailer = Arc::new(mailer(&config, &db, &store, transport, &clock, &master)?);
     let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit_enabled));
     let local = Arc::new(Local::new(clock.clone(), 1));
-    let altcha = Arc::new(Altcha::new(&master.derive("captcha")));
+    let challenges = |master: &MasterKey| master.derive("captcha");
+    let before = config.master_key_previous.as_ref().map(challenges);
+    let altcha = Arc::new(Altcha::new(&challenges(&master)).and_before(before.as_ref()));
     let root = Root::spawn().await.map_err(|error| StartError::Broken(error.into()))?;
     let rooms = Rooms {
         config: &config,
@@ -222,6 +225,21 @@ fn mailer(
     .map_err(|error| StartError::Settings(format!("mail.from: {error}")))
 }
 
+/// The rotation's next step, and what other replicas did.
+async fn turn_keys(app: Arc<App>) {
+    if let Err(error) = app.keys.turn().await {
+        tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
+    }
+    let (keys, now) = (app.keys.current().clone(), app.clock.now());
+    for key in [&keys.user, &keys.vault] {
+        if let Some(since) = key.signs_from {
+            let age = Duration::from_millis(u64::try_from(now - since).unwrap_or(0));
+            let kind = [KeyValue::new("kind", key.kind.name())];
+            app.metrics.signing_key_age.record(age.as_secs_f64(), &kind);
+        }
+    }
+}
+
 /// Starts what happens at its own pace.
 pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
     let app = &built.app;
@@ -247,11 +265,13 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
         ready(())
     });
     let keyed = app.clone();
-    every(Duration::from_secs(30), stop.clone(), move || {
-        let app = keyed.clone();
+    every(token::keys::RELOAD_EVERY, stop.clone(), move || turn_keys(keyed.clone()));
+    let swept = app.clone();
+    every(Duration::from_mins(10), stop.clone(), move || {
+        let app = swept.clone();
         async move {
-            if let Err(error) = app.keys.reload().await {
-                tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
+            if let Err(error) = token::revocation::sweep(&app.db, app.clock.now()).await {
+                tracing::warn!(error = %error, "expired revocations not swept");
             }
         }
     });
