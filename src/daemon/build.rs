@@ -141,6 +141,19 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
     Ok(Built { app, root, mailer })
 }
 
+/// The master key as a daemon has it, for a command that runs beside one; makes none.
+pub fn master_key(config: &Config) -> Result<MasterKey, StartError> {
+    if let Some(master) = &config.master_key {
+        return Ok(master.clone());
+    }
+    let file = config.data_dir.join(files::MASTER_KEY_FILE);
+    if !file.exists() {
+        let text = format!("there is neither `secrets.master_key` nor {}", file.display());
+        return Err(StartError::Settings(text));
+    }
+    Ok(files::master_key(&config.data_dir)?)
+}
+
 /// The database, migrated where that is ours to do, and the keys out of it. Waits as long as it takes: replicas and
 /// their database start in any order.
 async fn database(
@@ -225,8 +238,8 @@ fn mailer(
     .map_err(|error| StartError::Settings(format!("mail.from: {error}")))
 }
 
-/// The rotation's next step, and what other replicas did.
-async fn turn_keys(app: Arc<App>) {
+/// The rotation's next step, and what other replicas did; and how old the keys are.
+pub async fn turn_keys(app: Arc<App>) {
     if let Err(error) = app.keys.turn().await {
         tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
     }

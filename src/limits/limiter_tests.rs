@@ -78,6 +78,7 @@ fn each_action_fills_at_the_rate_that_was_decided() {
         (Action::Resend, 180_000),
         (Action::ExistEmail, 6_000),
         (Action::Captcha, 2_000),
+        (Action::ClientFailure, 3_000),
     ] {
         let (limiter, clock) = limiter();
         passed(&limiter, action, home(), 400);

@@ -165,6 +165,15 @@ impl Needs {
         Ok(rows.iter().rev().map(|row| self.listed(row)).collect())
     }
 
+    /// The public keys that verify vaultTokens, as `/.well-known/jwks.json` has them; no key is made.
+    pub async fn jwks(&self) -> Result<serde_json::Value, KeysError> {
+        let (rows, now) = (self.rows().await?, self.clock.now());
+        let good = rows.iter().filter(|row| self.verifies(row, now));
+        let vault = good.filter_map(|row| self.parse(row)).filter(|key| key.kind == Kind::Vault);
+        let keys: Vec<_> = vault.filter_map(|key| key.material.jwk(&key.id)).collect();
+        Ok(serde_json::json!({ "keys": keys }))
+    }
+
     fn listed(&self, row: &Model) -> Listed {
         let state = match (row.revoked_at, row.state.as_str()) {
             (Some(_), _) => "revoked",
@@ -281,3 +290,7 @@ async fn stop<C: ConnectionTrait>(
 fn signs_from(next: &Model) -> UnixMillis {
     next.created_at + millis(PUBLISH_AHEAD)
 }
+
+#[cfg(test)]
+#[path = "rotation_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use crate::config::catalogue::{Fallback, SECTIONS, SETTINGS, Setting, find};
 use crate::config::{reference, schema};
 
 /// Refused in this version, so that no configuration holds with them.
-const UNAVAILABLE: [&str; 3] = ["password.pepper", "password.breach_url", "introspection.clients"];
+const UNAVAILABLE: [&str; 2] = ["password.pepper", "password.breach_url"];
 
 /// The reference with every setting uncommented.
 fn uncommented() -> String {

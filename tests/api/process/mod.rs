@@ -2,6 +2,7 @@
 
 mod commands;
 mod crashes;
+mod keys;
 mod log;
 mod start;
 mod stop;
