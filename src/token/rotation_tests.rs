@@ -50,7 +50,8 @@ struct Verifier {
 
 impl Verifier {
     fn fetch(ring: &KeyRing, now: UnixMillis) -> Self {
-        let kids = ring.current().jwks().iter().filter_map(|key| key.common.key_id.clone());
+        let keys = ring.current();
+        let kids = keys.jwks().iter().filter_map(|key| key.common.key_id.clone());
         Self { kids: kids.collect(), fetched_at: now }
     }
 }

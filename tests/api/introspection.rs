@@ -250,7 +250,7 @@ both!(
             "invalid_request"
         );
         client.get(PATH).await.expect_problem(405, "method-not-allowed");
-        let many = vec![("token", "x"); 2_000];
+        let many = vec![("token", "x"); 3_000];
         client.post_form(PATH, &many).await.expect_problem(413, "body-too-large");
         for hint in ["access_token", "refresh_token", "nonsense"] {
             let fields = [token, ("token_type_hint", hint)];
