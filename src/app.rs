@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64};
 use tokio::sync::Semaphore;
 
 use crate::actor::Pool;
+use crate::audit::Chain;
 use crate::captcha::Altcha;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -30,6 +31,8 @@ pub struct App {
     pub store: Store,
     /// The signing keys.
     pub keys: KeyRing,
+    /// Authenticates what is recorded.
+    pub audit: Chain,
     /// Where work is asked for.
     pub pools: Pools,
     /// The local check by address.

@@ -15,6 +15,7 @@
 //! | [`session`] | opening, refreshing, ending; the check of a userToken |
 //! | [`registration`] | what changes a person: one transaction each |
 //! | [`tenancy`] | teams, memberships, roles |
+//! | [`audit`] | who did what, when, from where: a chain that shows tampering |
 //! | [`captcha`], [`limits`] | what slows strangers down |
 //! | [`mail`] | outbox, rendering, delivery |
 //! | [`store`] | everything with a time to live: Redis, or a table with the same semantics |
@@ -41,6 +42,7 @@
 pub mod account;
 pub mod actor;
 pub mod app;
+pub mod audit;
 pub mod captcha;
 pub mod cli;
 pub mod clock;

@@ -73,6 +73,13 @@ pub fn sha256(data: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, data))
 }
 
+/// SHA-256 of `data`, 32 bytes.
+pub fn sha256_of(data: &[u8]) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, data).as_ref());
+    bytes
+}
+
 /// HMAC-SHA-256 (RFC 2104) of `data`, 32 bytes.
 pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data);

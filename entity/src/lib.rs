@@ -3,6 +3,10 @@
 //! Points in time are Unix milliseconds in `BIGINT`s: the same bytes, the same order and the same SQL on SQLite and
 //! PostgreSQL. Ids are UUIDs version 7.
 
+pub mod audit_event;
+pub mod audit_identity;
+pub mod audit_key;
+pub mod audit_stream;
 pub mod email_change;
 pub mod ended_session;
 pub mod membership;

@@ -143,8 +143,8 @@ fn as_json(key: &Listed) -> Value {
 fn table(keys: &[Listed]) -> String {
     let time = |at: Option<UnixMillis>| at.map_or_else(|| "-".to_owned(), rfc3339);
     let row = |out: &mut String, cells: [&str; 6]| {
-        let [kid, kind, algorithm, state, from, until] = cells;
-        let _ = writeln!(out, "{kid:22}  {kind:5}  {algorithm:5}  {state:7}  {from:24}  {until}");
+        let [id, kind, algorithm, state, from, until] = cells;
+        let _ = writeln!(out, "{id:22}  {kind:5}  {algorithm:5}  {state:7}  {from:24}  {until}");
     };
     let mut out = String::new();
     row(&mut out, ["KID", "KIND", "ALG", "STATE", "SIGNS FROM", "VERIFIES UNTIL"]);

@@ -13,6 +13,7 @@ use super::files;
 use super::pools::Rooms;
 use crate::actor::{Root, every};
 use crate::app::{App, Gate};
+use crate::audit::{Chain, Masters};
 use crate::captcha::Altcha;
 use crate::clock::{Clock, millis};
 use crate::config::{CaptchaProvider, Config};
@@ -94,7 +95,8 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
         Some(master) => master.clone(),
         None => files::master_key(&config.data_dir)?,
     };
-    let (db, keys) = database(&config, &master, &clock).await?;
+    let (db, keys, audit) = database(&config, &master, &clock).await?;
+    let audit = audit.counting(metrics.clone());
     let store = match &config.redis_url {
         Some(url) => Store::connect_redis(url)
             .map_err(|error| StartError::Settings(format!("redis.url: {error}")))?,
@@ -129,6 +131,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
         db,
         store,
         keys,
+        audit,
         pools,
         limiter,
         budgets,
@@ -160,7 +163,7 @@ async fn database(
     config: &Config,
     master: &MasterKey,
     clock: &Clock,
-) -> Result<(Db, KeyRing), StartError> {
+) -> Result<(Db, KeyRing, Chain), StartError> {
     let mut wait = WAIT_FIRST;
     loop {
         match try_database(config, master, clock).await {
@@ -180,7 +183,7 @@ async fn try_database(
     config: &Config,
     master: &MasterKey,
     clock: &Clock,
-) -> Result<(Db, KeyRing), Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<(Db, KeyRing, Chain), Box<dyn std::error::Error + Send + Sync>> {
     let db = Db::connect(&config.database).await?;
     if config.database.auto_migrate {
         db.migrate().await?;
@@ -194,7 +197,9 @@ async fn try_database(
         clock: clock.clone(),
     })
     .await?;
-    Ok((db, keys))
+    let masters = Masters { current: master, previous: config.master_key_previous.as_ref() };
+    let audit = Chain::load(&db, masters, clock.now()).await?;
+    Ok((db, keys, audit))
 }
 
 /// A Redis that evicts would sign people out at random, and forget spent captchas.

@@ -32,6 +32,16 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// What the audit keeps of it.
+    pub fn audit(&self) -> crate::audit::Origin {
+        crate::audit::Origin {
+            ip: self.ip.clone(),
+            user_agent: self.user_agent.clone(),
+            // `00-<trace id>-<parent>-<flags>`
+            trace_id: self.traceparent.split('-').nth(1).unwrap_or_default().to_owned(),
+        }
+    }
+
     /// What every mail of this request says.
     pub fn mail_data(&self, now: UnixMillis) -> MailData {
         MailData {

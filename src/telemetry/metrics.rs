@@ -67,6 +67,10 @@ pub struct Metrics {
     pub mail_outbox_oldest_age: Gauge<f64>,
     /// `latchkey.mail.deliveries` {template, outcome}.
     pub mail_deliveries: Counter<u64>,
+    /// `latchkey.audit.events` {action, outcome}.
+    pub audit_events: Counter<u64>,
+    /// `latchkey.audit.write.failures`.
+    pub audit_write_failures: Counter<u64>,
     /// `latchkey.build.info` {version}.
     pub build_info: Gauge<u64>,
 }
@@ -111,6 +115,8 @@ impl Metrics {
                 .with_unit("s")
                 .build(),
             mail_deliveries: count(&meter, "latchkey.mail.deliveries"),
+            audit_events: count(&meter, "latchkey.audit.events"),
+            audit_write_failures: count(&meter, "latchkey.audit.write.failures"),
             build_info: meter.u64_gauge("latchkey.build.info").build(),
             registry,
             provider,

@@ -8,7 +8,7 @@ pub mod keys;
 mod material;
 pub mod revocation;
 pub mod rotation;
-mod seal;
+pub(crate) mod seal;
 mod stored;
 
 pub use jwt::{Expiry, Invalid, UserClaims, VaultClaims};

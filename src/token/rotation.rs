@@ -80,11 +80,9 @@ impl Needs {
             let since = signing.signs_from.unwrap_or(signing.created_at);
             let due = since + millis(self.tokens.rotate_every) - millis(PUBLISH_AHEAD);
             match of(&rows, *kind, "next") {
-                Some(next) if now >= signs_from(next) => {
-                    // One that we cannot open is for a replica with the master key that can.
-                    if self.parse(next).is_some() {
-                        self.promote(*kind, next, signing, None).await?;
-                    }
+                // One that we cannot open is for a replica with the master key that can.
+                Some(next) if now >= signs_from(next) && self.parse(next).is_some() => {
+                    self.promote(*kind, next, signing, None).await?;
                 }
                 None if now >= due => self.publish(*kind, algorithm_of(signing)).await?,
                 _ => {}
@@ -253,12 +251,11 @@ impl Needs {
         revoked_at: Option<UnixMillis>,
     ) -> Result<(), KeysError> {
         let next = of(rows, kind, "next").filter(|row| self.parse(row).is_some());
-        let done = match (next, signing) {
-            (Some(next), Some(signing)) => self.promote(kind, next, signing, revoked_at).await?,
-            _ => {
-                let old = signing.map(|row| row.id.as_str());
-                self.replace(kind, self.algorithm(kind), old, revoked_at).await?
-            }
+        let done = if let (Some(next), Some(signing)) = (next, signing) {
+            self.promote(kind, next, signing, revoked_at).await?
+        } else {
+            let old = signing.map(|row| row.id.as_str());
+            self.replace(kind, self.algorithm(kind), old, revoked_at).await?
         };
         if done {
             return Ok(());

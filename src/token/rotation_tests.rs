@@ -110,8 +110,12 @@ impl World {
             for (key, ttl) in
                 [(&keys.user, self.needs.absolute_ttl), (&keys.vault, self.needs.tokens.vault_ttl)]
             {
-                let (header, kid, kind) = (key.header.clone(), key.id.clone(), key.kind);
-                self.minted.push(Minted { header, kid, kind, ends_at: now + millis(ttl) });
+                self.minted.push(Minted {
+                    header: key.header.clone(),
+                    kid: key.id.clone(),
+                    kind: key.kind,
+                    ends_at: now + millis(ttl),
+                });
             }
         }
         self.minted.retain(|token| now < token.ends_at);

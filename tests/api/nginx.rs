@@ -58,7 +58,7 @@ fn echo(mut stream: TcpStream) {
 struct Nginx {
     child: Child,
     address: SocketAddr,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Nginx {
@@ -73,13 +73,12 @@ impl Nginx {
                 .replace(EXAMPLE_TEAM, team);
             fs::write(directory.path().join(name), text).expect("written");
         }
-        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
-            .map(|name| format!("{name}_temp_path {name}_temp;\n"))
-            .collect();
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|name| format!("{name}_temp_path {name}_temp;"))
+            .join("\n");
         let main = format!(
             "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log error.log;\nevents {{}}\n\
-             http {{\naccess_log off;\n{temporary}include nginx.conf;\n}}\n"
+             http {{\naccess_log off;\n{temporary}\ninclude nginx.conf;\n}}\n"
         );
         fs::write(directory.path().join("main.conf"), main).expect("written");
         let program =
@@ -95,10 +94,10 @@ impl Nginx {
             .stdin(Stdio::null())
             .spawn()
             .expect("nginx is installed: scripts/test sees to it");
-        let mut nginx = Self { child, address, _directory: directory };
+        let mut nginx = Self { child, address, directory };
         eventually("the start of nginx", Duration::from_secs(20), async || {
             let ended = nginx.child.try_wait().expect("our own child");
-            let log = fs::read_to_string(nginx._directory.path().join("error.log"));
+            let log = fs::read_to_string(nginx.directory.path().join("error.log"));
             assert!(ended.is_none(), "nginx ended: {log:?}");
             TcpStream::connect(address).ok()
         })

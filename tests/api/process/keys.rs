@@ -18,8 +18,8 @@ fn list(place: &Place) -> Vec<Value> {
 /// The `kid`s in this state, of this kind.
 fn kids(place: &Place, kind: &str, state: &str) -> Vec<String> {
     let is = |key: &Value| key["kind"] == kind && key["state"] == state;
-    let kid = |key: Value| key["kid"].as_str().expect("a kid").to_owned();
-    list(place).into_iter().filter(is).map(kid).collect()
+    let name = |key: Value| key["kid"].as_str().expect("a kid").to_owned();
+    list(place).into_iter().filter(is).map(name).collect()
 }
 
 async fn kid_of_jwks(running: &Running) -> Vec<String> {
@@ -33,8 +33,8 @@ async fn walks(mut place: Place) {
     let ada = Person::register(&running.client, "ada@example.org").await;
     let kid = |token: &str| jose_header(token)["kid"].as_str().expect("a kid").to_owned();
     let (user, vault) = (kid(&ada.user_token), kid(&ada.vault_token));
-    assert_eq!(kids(&place, "user", "signing"), [user.clone()]);
-    assert_eq!(kids(&place, "vault", "signing"), [vault.clone()]);
+    assert_eq!(kids(&place, "user", "signing"), std::slice::from_ref(&user));
+    assert_eq!(kids(&place, "vault", "signing"), std::slice::from_ref(&vault));
     let table = place.run(&["keys", "list"]).expect(0).stdout();
     assert!(table.starts_with("KID ") && table.lines().count() == 3, "{table}");
     let exported = place.run(&["keys", "export-jwks"]).expect(0).stdout();
@@ -54,7 +54,7 @@ async fn walks(mut place: Place) {
     let now = place.run(&["keys", "rotate", "--kind", "vault", "--now"]).expect(0);
     assert!(now.stderr().contains("may refuse its tokens"), "{}", now.stderr());
     assert_eq!(kids(&place, "vault", "signing"), next, "the published one goes first");
-    assert_eq!(kids(&place, "vault", "retired"), [vault.clone()]);
+    assert_eq!(kids(&place, "vault", "retired"), std::slice::from_ref(&vault));
 
     let replaced = place.run(&["keys", "retire", &user, "--json"]).expect(0).stdout();
     assert_eq!(json(&replaced)["outcome"], "replaced");

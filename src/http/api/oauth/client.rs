@@ -147,8 +147,8 @@ fn operator(
         let shown = secret::sha256(secret.expose().as_bytes());
         for client in clients {
             let known = secret::sha256(client.secret.expose().as_bytes());
-            let is_secret = secret::equal(shown.as_bytes(), known.as_bytes());
-            if is_secret & (client.id == *id) {
+            // The secret first: no id is told from another by the time.
+            if secret::equal(shown.as_bytes(), known.as_bytes()) && client.id == *id {
                 found = Some(Client::Operator { id: client.id.clone() });
             }
         }

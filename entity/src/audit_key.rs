@@ -1,0 +1,24 @@
+//! `audit_keys`: the keys that authenticate audit rows, sealed with the master key.
+
+use sea_orm::entity::prelude::*;
+
+/// One audit key.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "audit_keys")]
+pub struct Model {
+    /// Its name, in each row that it authenticates.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    /// 32 random bytes under AES-256-GCM: nonce, then ciphertext and tag.
+    pub sealed: Vec<u8>,
+    /// `current` (one) or `retired`.
+    pub state: String,
+    /// When it was made.
+    pub created_at: i64,
+}
+
+/// No relation is declared: queries join where they need to.
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

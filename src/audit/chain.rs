@@ -1,0 +1,239 @@
+//! [`Chain`]: the key that authenticates rows.
+//!
+//! It is random, shared by replicas and sealed in the database under the master key, as signing keys are: so a new master
+//! key breaks no chain. Without the master key nothing that was written can be checked any more; a new key is made, said
+//! at error level, and `latchkey audit verify` names the rows that are left unproven.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use latchkey_entity::{audit_event, audit_key, audit_stream};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+};
+
+use super::seal::{self, End, Place};
+use crate::clock::UnixMillis;
+use crate::database::Db;
+use crate::secret::{MasterKey, Secret, equal, random_bytes, random_id};
+use crate::telemetry::Metrics;
+use crate::token::{KeyError, seal as sealing};
+
+const CURRENT: &str = "current";
+
+/// Authenticates rows with today's key. Cloning is cheap.
+#[derive(Clone)]
+pub struct Chain {
+    key: Arc<Key>,
+    metrics: Option<Arc<Metrics>>,
+}
+
+struct Key {
+    id: String,
+    bytes: Secret<[u8; 32]>,
+}
+
+/// Why there is no audit key.
+#[derive(Debug)]
+pub enum ChainError {
+    /// The database did not answer.
+    Database(DbErr),
+    /// A key could not be sealed, or another replica's cannot be opened.
+    Key(KeyError),
+}
+
+impl fmt::Display for ChainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Database(error) => error.fmt(f),
+            Self::Key(error) => write!(f, "audit key: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ChainError {}
+
+impl From<DbErr> for ChainError {
+    fn from(error: DbErr) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<KeyError> for ChainError {
+    fn from(error: KeyError) -> Self {
+        Self::Key(error)
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain").field("key", &self.key.id).finish_non_exhaustive()
+    }
+}
+
+/// The master keys that open audit keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Masters<'a> {
+    /// Seals.
+    pub current: &'a MasterKey,
+    /// Also opens, while the master key changes.
+    pub previous: Option<&'a MasterKey>,
+}
+
+impl Masters<'_> {
+    fn open(self, row: &audit_key::Model) -> Option<Secret<[u8; 32]>> {
+        let context = context(&row.id);
+        [Some(self.current), self.previous]
+            .into_iter()
+            .flatten()
+            .find_map(|master| sealing::open(master, &context, &row.sealed).ok())
+            .and_then(|bytes| <[u8; 32]>::try_from(bytes.expose().as_slice()).ok())
+            .map(Secret::new)
+    }
+
+    /// Whether a row opens only by the key before.
+    fn is_stale(self, row: &audit_key::Model) -> bool {
+        let context = context(&row.id);
+        sealing::open(self.current, &context, &row.sealed).is_err()
+    }
+}
+
+impl Chain {
+    /// Reads today's key, and makes it where there is none that opens. Keys under the master key before are sealed again
+    /// under the present one.
+    pub async fn load(db: &Db, masters: Masters<'_>, now: UnixMillis) -> Result<Self, ChainError> {
+        reseal(db, masters).await?;
+        let current = audit_key::Entity::find()
+            .filter(audit_key::Column::State.eq(CURRENT))
+            .one(db.writer())
+            .await?;
+        if let Some(row) = current
+            && let Some(bytes) = masters.open(&row)
+        {
+            return Ok(Self::of(row.id, bytes));
+        }
+        make(db, masters, now).await
+    }
+
+    fn of(id: String, bytes: Secret<[u8; 32]>) -> Self {
+        Self { key: Arc::new(Key { id, bytes }), metrics: None }
+    }
+
+    /// The same, counting what it writes.
+    #[must_use]
+    pub fn counting(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    pub(super) fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_deref()
+    }
+
+    pub(super) fn key_id(&self) -> &str {
+        &self.key.id
+    }
+
+    pub(super) fn event_mac(&self, previous: &[u8], row: &audit_event::Model) -> [u8; 32] {
+        seal::event_mac(self.key.bytes.expose(), previous, row)
+    }
+
+    /// Whether a stream's head is one that this key sealed.
+    pub(super) fn proves_head(&self, stream: &audit_stream::Model) -> bool {
+        let place = seal::place(stream, End::Head);
+        stream.head_key == self.key.id
+            && equal(&self.end_seal(End::Head, &place), &stream.head_seal)
+    }
+
+    pub(super) fn end_seal(&self, end: End, place: &Place<'_>) -> [u8; 32] {
+        seal::end_seal(self.key.bytes.expose(), end, place)
+    }
+}
+
+/// Every audit key of a database, for checking: `None` for one that no master key of ours opens.
+pub async fn all_keys(
+    db: &Db,
+    masters: Masters<'_>,
+) -> Result<HashMap<String, Option<Secret<[u8; 32]>>>, DbErr> {
+    let rows = audit_key::Entity::find()
+        .order_by_asc(audit_key::Column::CreatedAt)
+        .all(db.reader())
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id.clone(), masters.open(&row))).collect())
+}
+
+fn context(id: &str) -> String {
+    format!("audit key {id}")
+}
+
+/// Seals again what only the master key before opens.
+async fn reseal(db: &Db, masters: Masters<'_>) -> Result<(), ChainError> {
+    if masters.previous.is_none() {
+        return Ok(());
+    }
+    for row in audit_key::Entity::find().all(db.writer()).await? {
+        if !masters.is_stale(&row) {
+            continue;
+        }
+        let Some(bytes) = masters.open(&row) else { continue };
+        let sealed = sealed(masters, &row.id, &bytes)?;
+        audit_key::Entity::update_many()
+            .set(audit_key::ActiveModel { sealed: Set(sealed), ..Default::default() })
+            .filter(audit_key::Column::Id.eq(row.id))
+            .filter(audit_key::Column::Sealed.eq(row.sealed))
+            .exec(db.writer())
+            .await?;
+    }
+    Ok(())
+}
+
+fn sealed(masters: Masters<'_>, id: &str, bytes: &Secret<[u8; 32]>) -> Result<Vec<u8>, KeyError> {
+    sealing::seal(masters.current, &context(id), &Secret::new(bytes.expose().to_vec()))
+}
+
+/// Makes today's key, and retires one that does not open. When another replica was faster, its key is the one.
+async fn make(db: &Db, masters: Masters<'_>, now: UnixMillis) -> Result<Chain, ChainError> {
+    let (id, bytes) = (random_id(), Secret::new(random_bytes::<32>()));
+    let sealed = sealed(masters, &id, &bytes)?;
+    let tx = db.begin().await?;
+    let current =
+        audit_key::Entity::find().filter(audit_key::Column::State.eq(CURRENT)).one(&tx).await?;
+    if let Some(row) = current {
+        if let Some(bytes) = masters.open(&row) {
+            return Ok(Chain::of(row.id, bytes));
+        }
+        tracing::error!(
+            key = row.id,
+            "the master key does not open this audit key: a new one takes its place, rows under the old one cannot be checked"
+        );
+        audit_key::Entity::update_many()
+            .set(audit_key::ActiveModel { state: Set("retired".to_owned()), ..Default::default() })
+            .filter(audit_key::Column::Id.eq(row.id))
+            .exec(&tx)
+            .await?;
+    }
+    let row = audit_key::ActiveModel {
+        id: Set(id.clone()),
+        sealed: Set(sealed),
+        state: Set(CURRENT.to_owned()),
+        created_at: Set(now),
+    };
+    let inserted = audit_key::Entity::insert(row)
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .exec_without_returning(&tx)
+        .await?;
+    tx.commit().await?;
+    if inserted == 1 {
+        tracing::info!(key = id, "audit key made");
+        return Ok(Chain::of(id, bytes));
+    }
+    let winner = audit_key::Entity::find()
+        .filter(audit_key::Column::State.eq(CURRENT))
+        .one(db.writer())
+        .await?
+        .ok_or(KeyError)?;
+    let bytes = masters.open(&winner).ok_or(KeyError)?;
+    Ok(Chain::of(winner.id, bytes))
+}

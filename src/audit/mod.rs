@@ -1,0 +1,19 @@
+//! Who did what, on whom, when, from where, with what outcome: one row an event, in the transaction of the change.
+//!
+//! Rows form chains ("streams"): a team's for what happens in a team, a person's for what happens to an account, the
+//! installation's for the rest. Each row is authenticated over the one before it ([`seal`]), both ends of a stream are
+//! sealed, and what identifies a person stands apart under a salted commitment, so that it can be deleted and the chain
+//! still verifies. Rooms call [`record`] within their transaction; an error of it fails the change.
+//!
+//! Locks are taken in this order, also by who calls: people, then the person's stream, then a team's.
+
+mod action;
+mod chain;
+mod event;
+mod record;
+pub mod seal;
+
+pub use action::Action;
+pub use chain::{Chain, ChainError, Masters};
+pub use event::{Actor, Detail, Event, Origin, Outcome};
+pub use record::record;

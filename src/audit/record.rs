@@ -1,0 +1,272 @@
+//! [`record`]: appends one event to its stream, within the transaction of the change.
+
+use latchkey_entity::{audit_event, audit_identity, audit_stream, user};
+use opentelemetry::KeyValue;
+use sea_orm::sea_query::{LockType, OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _,
+    IntoActiveModel as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::seal::{self, End, GENESIS};
+use super::{Actor, Chain, Event};
+use crate::clock::UnixMillis;
+use crate::secret::{random_bytes, uuid_v7};
+
+/// The member of `detail` that says that the row before this one could not be proven to be the last that was written:
+/// the head had another seal, or one under a lost key. `latchkey audit verify` reports such a row for as long as it is
+/// there.
+pub const UNPROVEN: &str = "unproven";
+
+/// Where an event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stream {
+    Team(Uuid),
+    Person(Uuid),
+    Installation,
+}
+
+impl Stream {
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Team(_) => "team",
+            Self::Person(_) => "person",
+            Self::Installation => "installation",
+        }
+    }
+}
+
+/// Appends an event: `tx` is the transaction of the change that it tells of ([`Db::begin`](crate::database::Db::begin)),
+/// so that both are there or neither.
+///
+/// Of an event whose people are gone (deleted while it was on its way) nothing personal is written; it then stands in
+/// the installation's stream.
+///
+/// # Errors
+/// The database's. Whoever calls fails with it: no change without its event.
+pub async fn record<C: ConnectionTrait>(
+    tx: &C,
+    chain: &Chain,
+    event: &Event<'_>,
+    now: UnixMillis,
+) -> Result<(), DbErr> {
+    let result = append(tx, chain, event, now).await;
+    if let Some(metrics) = chain.metrics() {
+        match &result {
+            Ok(()) => {
+                let action = KeyValue::new("action", event.action.as_str());
+                let outcome = KeyValue::new("outcome", event.outcome.as_str());
+                metrics.audit_events.add(1, &[action, outcome]);
+            }
+            Err(_) => metrics.audit_write_failures.add(1, &[]),
+        }
+    }
+    result
+}
+
+async fn append<C: ConnectionTrait>(
+    tx: &C,
+    chain: &Chain,
+    event: &Event<'_>,
+    now: UnixMillis,
+) -> Result<(), DbErr> {
+    let people = present(tx, event).await?;
+    let is_present = |id: Uuid| people.contains(&id);
+    let person = event.subject.or(event.actor.person()).filter(|id| is_present(*id));
+    let of = match (event.team, person) {
+        (Some(team), _) => Stream::Team(team),
+        (None, Some(person)) => Stream::Person(person),
+        (None, None) => Stream::Installation,
+    };
+    let mut stream = locked(tx, chain, of, now).await?;
+    let seq = stream.head_seq + 1;
+    let id = ordered_id(now, seq);
+    let identities = identities(event, id, is_present);
+    let commitment = |party: &str| {
+        let row = identities.iter().find(|row| row.party == party);
+        row.map(|row| seal::commitment_of(row).to_vec())
+    };
+    let mut detail = event.detail.clone();
+    if let Actor::ProjectKey(key) = event.actor {
+        detail = detail.id("projectKey", key);
+    }
+    // Sealed again without a word, a head that somebody moved would be made good by us.
+    if !chain.proves_head(&stream) {
+        tracing::error!(stream = %stream.id, seq, "the head of an audit stream is not the one that was written");
+        detail = detail.word(UNPROVEN, "head");
+    }
+    let mut row = audit_event::Model {
+        id,
+        stream_id: stream.id,
+        seq,
+        at: now,
+        action: event.action.as_str().to_owned(),
+        outcome: event.outcome.as_str().to_owned(),
+        actor_kind: event.actor.kind().to_owned(),
+        trace_id: event.origin.trace_id.clone(),
+        actor_commitment: commitment("actor"),
+        subject_commitment: commitment("subject"),
+        detail: detail.plain_json(),
+        key_id: chain.key_id().to_owned(),
+        mac: Vec::new(),
+    };
+    row.mac = chain.event_mac(&stream.head_mac, &row).to_vec();
+    (stream.head_seq, stream.head_at) = (seq, now);
+    stream.head_mac.clone_from(&row.mac);
+    chain.key_id().clone_into(&mut stream.head_key);
+    stream.head_seal = chain.end_seal(End::Head, &seal::place(&stream, End::Head)).to_vec();
+    audit_event::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
+    if !identities.is_empty() {
+        let rows = identities.into_iter().map(sea_orm::IntoActiveModel::into_active_model);
+        audit_identity::Entity::insert_many(rows).exec_without_returning(tx).await?;
+    }
+    audit_stream::Entity::update_many()
+        .set(audit_stream::ActiveModel {
+            head_seq: Set(stream.head_seq),
+            head_at: Set(stream.head_at),
+            head_mac: Set(stream.head_mac),
+            head_key: Set(stream.head_key),
+            head_seal: Set(stream.head_seal),
+            ..Default::default()
+        })
+        .filter(audit_stream::Column::Id.eq(stream.id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// Which of an event's people there are. Their rows are held until the transaction ends, before the stream is: whoever
+/// deletes one of them holds the row first and the stream then, and the two never wait for each other.
+async fn present<C: ConnectionTrait>(tx: &C, event: &Event<'_>) -> Result<Vec<Uuid>, DbErr> {
+    let people: Vec<Uuid> = event.subject.into_iter().chain(event.actor.person()).collect();
+    if people.is_empty() {
+        return Ok(people);
+    }
+    user::Entity::find()
+        .select_only()
+        .column(user::Column::Id)
+        .filter(user::Column::Id.is_in(people))
+        .order_by_asc(user::Column::Id)
+        .lock(LockType::KeyShare)
+        .into_tuple()
+        .all(tx)
+        .await
+}
+
+/// The stream's row, locked until the transaction ends (on SQLite the whole file is). Made where there is none.
+async fn locked<C: ConnectionTrait>(
+    tx: &C,
+    chain: &Chain,
+    of: Stream,
+    now: UnixMillis,
+) -> Result<audit_stream::Model, DbErr> {
+    if let Some(stream) = find(tx, of).await? {
+        return Ok(stream);
+    }
+    let key = chain.key_id().to_owned();
+    let mut stream = audit_stream::Model {
+        id: uuid_v7(now),
+        kind: of.kind().to_owned(),
+        team_id: if let Stream::Team(id) = of { Some(id) } else { None },
+        user_id: if let Stream::Person(id) = of { Some(id) } else { None },
+        head_seq: 0,
+        head_at: now,
+        head_mac: GENESIS.to_vec(),
+        head_key: key.clone(),
+        head_seal: Vec::new(),
+        base_seq: 0,
+        base_mac: GENESIS.to_vec(),
+        base_key: key,
+        base_seal: Vec::new(),
+        created_at: now,
+    };
+    stream.head_seal = chain.end_seal(End::Head, &seal::place(&stream, End::Head)).to_vec();
+    stream.base_seal = chain.end_seal(End::Base, &seal::place(&stream, End::Base)).to_vec();
+    audit_stream::Entity::insert(stream.into_active_model())
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .exec_without_returning(tx)
+        .await?;
+    find(tx, of).await?.ok_or_else(|| DbErr::RecordNotFound("an audit stream".to_owned()))
+}
+
+async fn find<C: ConnectionTrait>(
+    tx: &C,
+    of: Stream,
+) -> Result<Option<audit_stream::Model>, DbErr> {
+    let filter = match of {
+        Stream::Team(id) => audit_stream::Column::TeamId.eq(id),
+        Stream::Person(id) => audit_stream::Column::UserId.eq(id),
+        Stream::Installation => audit_stream::Column::Kind.eq(of.kind()),
+    };
+    audit_stream::Entity::find().filter(filter).lock_exclusive().one(tx).await
+}
+
+/// A UUID version 7 whose 12 bits after the time are the row's number: rows of one stream and millisecond keep their
+/// order (RFC 9562 §6.2, method 1).
+fn ordered_id(now: UnixMillis, seq: i64) -> Uuid {
+    let mut random = random_bytes::<10>();
+    let [.., high, low] = seq.to_be_bytes();
+    (random[0], random[1]) = (high, low);
+    let millis = u64::try_from(now).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
+
+/// Who an event is about: the actor's row says from where it was done; the subject's only what was done to whom, unless
+/// the actor is nobody that we know: the address is then all there is, and as good as the subject's own.
+fn identities(
+    event: &Event<'_>,
+    event_id: Uuid,
+    is_present: impl Fn(Uuid) -> bool,
+) -> Vec<audit_identity::Model> {
+    let mut rows = Vec::with_capacity(2);
+    let mut add = |party: &str, person_id: Option<Uuid>, body: Map<String, Value>| {
+        rows.push(audit_identity::Model {
+            event_id,
+            party: party.to_owned(),
+            person_id,
+            salt: random_bytes::<32>().to_vec(),
+            body: Value::Object(body).to_string(),
+        });
+    };
+    let actor = event.actor.person().filter(|id| is_present(*id));
+    let subject = event.subject.filter(|id| is_present(*id));
+    let other = subject.filter(|id| Some(*id) != actor);
+    match (event.actor, actor) {
+        (_, Some(id)) => {
+            let mut body = with_id(id);
+            body.extend(origin(event));
+            if other.is_none() {
+                body.extend(event.detail.personal_members().clone());
+            }
+            add("actor", Some(id), body);
+        }
+        // A machine's address is nobody's; it goes with the row.
+        (Actor::ProjectKey(_), None) => add("actor", None, origin(event)),
+        _ => {}
+    }
+    if let Some(id) = other {
+        let mut body = with_id(id);
+        if event.actor == Actor::Nobody {
+            body.extend(origin(event));
+        }
+        body.extend(event.detail.personal_members().clone());
+        add("subject", Some(id), body);
+    }
+    rows
+}
+
+fn with_id(id: Uuid) -> Map<String, Value> {
+    Map::from_iter([("id".to_owned(), Value::String(id.to_string()))])
+}
+
+fn origin(event: &Event<'_>) -> Map<String, Value> {
+    let mut body = Map::new();
+    for (name, text) in [("ip", &event.origin.ip), ("userAgent", &event.origin.user_agent)] {
+        if !text.is_empty() {
+            body.insert(name.to_owned(), Value::String(text.clone()));
+        }
+    }
+    body
+}

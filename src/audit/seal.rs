@@ -1,0 +1,143 @@
+//! The chain's arithmetic, pure: what is authenticated, and how it is encoded.
+//!
+//! An encoding is a list of fields, each with its length in front of it and a mark whether it is there at all. The number
+//! and order of fields is fixed for each purpose, so no two different rows encode alike.
+
+use latchkey_entity::{audit_event, audit_identity, audit_stream};
+use uuid::Uuid;
+
+use crate::secret::{hmac_sha256, sha256_of};
+
+/// What the first row of a stream is chained to.
+pub const GENESIS: [u8; 32] = [0; 32];
+
+/// Which end of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The last row.
+    Head,
+    /// The last row that retention removed.
+    Base,
+}
+
+/// A place in a stream, as its seal covers it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The stream.
+    pub stream_id: Uuid,
+    /// Its kind.
+    pub kind: &'a str,
+    /// Its team.
+    pub team_id: Option<Uuid>,
+    /// The row's number.
+    pub seq: i64,
+    /// When the row was written; 0 for a base.
+    pub at: i64,
+    /// The row's `mac`.
+    pub mac: &'a [u8],
+    /// The seal's key.
+    pub key_id: &'a str,
+}
+
+/// Fields, one after the other.
+#[derive(Debug, Default)]
+struct Encoding(Vec<u8>);
+
+impl Encoding {
+    fn new(purpose: &str) -> Self {
+        Self::default().field(Some(purpose.as_bytes()))
+    }
+
+    fn field(mut self, value: Option<&[u8]>) -> Self {
+        match value {
+            None => self.0.push(0),
+            Some(bytes) => {
+                self.0.push(1);
+                self.0.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+                self.0.extend_from_slice(bytes);
+            }
+        }
+        self
+    }
+
+    fn text(self, value: &str) -> Self {
+        self.field(Some(value.as_bytes()))
+    }
+
+    fn number(self, value: i64) -> Self {
+        self.field(Some(&value.to_be_bytes()))
+    }
+}
+
+/// The bytes that a row's `mac` covers: every column but the `mac` itself, and the `mac` before it.
+pub fn encode_event(previous: &[u8], row: &audit_event::Model) -> Vec<u8> {
+    Encoding::new("latchkey audit event 1")
+        .field(Some(previous))
+        .field(Some(row.id.as_bytes()))
+        .field(Some(row.stream_id.as_bytes()))
+        .number(row.seq)
+        .number(row.at)
+        .text(&row.action)
+        .text(&row.outcome)
+        .text(&row.actor_kind)
+        .text(&row.trace_id)
+        .field(row.actor_commitment.as_deref())
+        .field(row.subject_commitment.as_deref())
+        .text(&row.detail)
+        .text(&row.key_id)
+        .0
+}
+
+/// The bytes that an end's seal covers.
+pub fn encode_end(end: End, place: &Place<'_>) -> Vec<u8> {
+    let purpose = match end {
+        End::Head => "latchkey audit head 1",
+        End::Base => "latchkey audit base 1",
+    };
+    Encoding::new(purpose)
+        .field(Some(place.stream_id.as_bytes()))
+        .text(place.kind)
+        .field(place.team_id.as_ref().map(|id| id.as_bytes().as_slice()))
+        .number(place.seq)
+        .number(place.at)
+        .field(Some(place.mac))
+        .text(place.key_id)
+        .0
+}
+
+/// The `mac` of a row that follows `previous`.
+pub fn event_mac(key: &[u8; 32], previous: &[u8], row: &audit_event::Model) -> [u8; 32] {
+    hmac_sha256(key, &encode_event(previous, row))
+}
+
+/// The seal of one end.
+pub fn end_seal(key: &[u8; 32], end: End, place: &Place<'_>) -> [u8; 32] {
+    hmac_sha256(key, &encode_end(end, place))
+}
+
+/// What an event keeps of an identity: SHA-256 of the salt, which is 32 bytes, and the body.
+pub fn commitment(salt: &[u8], body: &str) -> [u8; 32] {
+    sha256_of(&[salt, body.as_bytes()].concat())
+}
+
+/// The commitment of a stored identity.
+pub fn commitment_of(row: &audit_identity::Model) -> [u8; 32] {
+    commitment(&row.salt, &row.body)
+}
+
+/// An end of a stored stream.
+pub fn place(stream: &audit_stream::Model, end: End) -> Place<'_> {
+    let (seq, at, mac, key_id) = match end {
+        End::Head => (stream.head_seq, stream.head_at, &stream.head_mac, &stream.head_key),
+        End::Base => (stream.base_seq, 0, &stream.base_mac, &stream.base_key),
+    };
+    Place {
+        stream_id: stream.id,
+        kind: &stream.kind,
+        team_id: stream.team_id,
+        seq,
+        at,
+        mac,
+        key_id,
+    }
+}
