@@ -124,11 +124,12 @@ impl App {
         depth.map_or(u64::MAX, |depth| depth.waiting)
     }
 
-    /// The check of a userToken, with what it stands on.
+    /// The check of a token, with what it stands on.
     pub fn check(&self) -> Check<'_> {
         Check {
             keys: &self.keys,
             issuer: &self.config.tokens.issuer,
+            audience: &self.config.tokens.audience,
             store: &self.store,
             db: &self.db,
             clock: &self.clock,

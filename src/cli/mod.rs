@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod healthcheck;
+mod keys;
 mod migrate;
 mod open;
 mod output;
@@ -68,6 +69,9 @@ enum Command {
     /// Look after accounts
     #[command(subcommand)]
     Users(users::Command),
+    /// Look at the signing keys, rotate them, call one compromised
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -127,6 +131,10 @@ pub fn run() -> ExitCode {
         }),
         Command::Users(command) => with_settings(talk, load(), |loaded| {
             block_on(talk, users::run(&command, &loaded.config, common.json, talk))
+                .unwrap_or(ExitCode::from(FAILED))
+        }),
+        Command::Keys(command) => with_settings(talk, load(), |loaded| {
+            block_on(talk, keys::run(&command, &loaded.config, common.json, talk))
                 .unwrap_or(ExitCode::from(FAILED))
         }),
         Command::Config(command) => config::run(&command, load, common.json, talk),
@@ -215,7 +223,7 @@ mod tests {
     #[test]
     fn every_command_takes_json_and_config() {
         for command in
-            [&["config", "print"][..], &["migrate", "status"], &["version"], &["healthcheck"]]
+            [&["config", "print"][..], &["migrate", "status"], &["keys", "list"], &["version"]]
         {
             let line = ["latchkey"].iter().chain(command).chain(&["--json", "--config", "x.toml"]);
             let cli = Cli::try_parse_from(line).unwrap();

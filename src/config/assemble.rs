@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::kind::{Value, network};
 use super::layers::Values;
 use super::{
-    Captcha, CaptchaPoint, CaptchaProvider, Config, Database, ExposeExistence, Http, Log,
-    LogFormat, Mail, Password, PasswordEngine, Pepper, Profile, Registration, RegistrationMode,
-    Sessions, TlsFiles, Tokens, VaultAlgorithm,
+    Captcha, CaptchaPoint, CaptchaProvider, Config, Database, ExposeExistence, Http,
+    IntrospectionClient, Log, LogFormat, Mail, Password, PasswordEngine, Pepper, Profile,
+    Registration, RegistrationMode, Sessions, TlsFiles, Tokens, VaultAlgorithm,
 };
 use crate::secret::{MasterKey, Secret};
 
@@ -107,6 +107,7 @@ pub fn assemble(values: &Values) -> Option<Config> {
             secret: values.secret("tokens.secret"),
             user_ttl: values.duration("tokens.user_ttl")?,
             vault_ttl: values.duration("tokens.vault_ttl")?,
+            rotate_every: values.duration("tokens.rotate_every")?,
         },
         master_key: values.key("secrets.master_key"),
         master_key_previous: values.key("secrets.master_key_previous"),
@@ -124,6 +125,7 @@ pub fn assemble(values: &Values) -> Option<Config> {
             expose_existence: exposure(values.word("registration.expose_existence")?),
         },
         password: password(values)?,
+        introspection_clients: clients(values.list("introspection.clients")),
         rate_limit_enabled: values.on("rate_limit.enabled")?,
         rate_limit_replicas: values.integer("rate_limit.replicas")?,
         audit_retention: values.duration("audit.retention")?,
@@ -239,4 +241,15 @@ fn exposure(word: &str) -> ExposeExistence {
         "captcha" => ExposeExistence::Captcha,
         _ => ExposeExistence::Off,
     }
+}
+
+/// `id:secret`, as the catalogue's kind made sure.
+fn clients(items: Option<&[String]>) -> Vec<IntrospectionClient> {
+    let pairs = items.unwrap_or_default().iter().filter_map(|item| item.split_once(':'));
+    pairs
+        .map(|(id, secret)| IntrospectionClient {
+            id: id.to_owned(),
+            secret: Secret::new(secret.to_owned()),
+        })
+        .collect()
 }

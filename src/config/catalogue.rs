@@ -280,6 +280,12 @@ pub const SETTINGS: &[Setting] = &[
         "How long a vaultToken lives: how late a revocation may arrive elsewhere.",
     ),
     new(
+        "tokens.rotate_every",
+        Duration(H, 4_000 * D),
+        Is("90d"),
+        "How long a key signs before another takes its place; both tokens' keys, without a restart.",
+    ),
+    new(
         "secrets.master_key",
         Key,
         Derived("made in `data_dir` on the first start; required with PostgreSQL", EXAMPLE_KEY),
@@ -394,8 +400,8 @@ pub const SETTINGS: &[Setting] = &[
     new(
         "introspection.clients",
         List(Client),
-        Nothing("gateway:an-example-secret"),
-        "Who may introspect userTokens, each `id:secret`. Not available in this version.",
+        Nothing("gateway:an-example-secret-of-32-characters"),
+        "Who may introspect every token, userTokens too: each `id:secret`, the secret of 22 characters or more (`openssl rand -base64 32`).",
     ),
     new("audit.retention", Duration(D, 4_000 * D), Is("400d"), "How long a record is kept."),
     new(

@@ -14,13 +14,16 @@ const OWASP_FLOOR: [(u64, u64); 5] =
 const EXAMPLE_WORDS: [&str; 8] =
     ["example", "change", "secret-", "-secret", "insecure", "password", "your-", "please"];
 
+/// 128 bits in base64 without padding (RFC 6749 §10.10 asks for as many).
+const CLIENT_SECRET_CHARS_MIN: usize = 22;
+
 /// Checks what one value alone cannot tell.
 pub fn check(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
     let mut rules = Rules { values, problems, warnings };
-    rules.not_in_this_version();
     rules.listeners();
     rules.tokens();
     rules.keys();
+    rules.clients();
     rules.people();
     rules.password();
     rules.captcha();
@@ -62,17 +65,6 @@ impl Rules<'_> {
     /// Whether a setting is there in any form, so that nothing is said about its absence.
     pub(super) fn is_there(&self, key: &str) -> bool {
         self.values.is_given(key)
-    }
-
-    /// What is read already and would silently do nothing.
-    fn not_in_this_version(&mut self) {
-        const WHAT: &str = "not available in this version";
-        for key in ["introspection.clients"] {
-            let is_empty = self.values.list(key).is_some_and(<[String]>::is_empty);
-            if self.values.get(key).is_some() && !is_empty {
-                self.problem(key, WHAT, "remove it");
-            }
-        }
     }
 
     fn listeners(&mut self) {
@@ -145,6 +137,25 @@ impl Rules<'_> {
             self.problems.extend(exposed.iter().cloned());
         } else {
             self.warnings.extend(exposed.iter().cloned());
+        }
+    }
+
+    /// Resource servers of the operator: who they are has to be one question with one answer.
+    fn clients(&mut self) {
+        const KEY: &str = "introspection.clients";
+        let list = self.values.list(KEY).unwrap_or_default();
+        let clients: Vec<(&str, &str)> =
+            list.iter().filter_map(|client| client.split_once(':')).collect();
+        let ids: std::collections::BTreeSet<&str> = clients.iter().map(|(id, _)| *id).collect();
+        if ids.len() < clients.len() {
+            self.problem(KEY, "holds an id twice", "give each client an id of its own");
+        }
+        let fix = "make one: openssl rand -base64 32";
+        if clients.iter().any(|(_, secret)| secret.len() < CLIENT_SECRET_CHARS_MIN) {
+            self.problem(KEY, "holds a secret of fewer than 22 characters", fix);
+        }
+        if clients.iter().any(|(_, secret)| is_example_secret(secret)) {
+            self.unfit(KEY, "holds a secret that looks like an example everybody knows", fix);
         }
     }
 

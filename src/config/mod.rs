@@ -78,6 +78,8 @@ pub struct Config {
     pub registration: Registration,
     /// `password.*`
     pub password: Password,
+    /// `introspection.clients`
+    pub introspection_clients: Vec<IntrospectionClient>,
     /// `rate_limit.enabled`
     pub rate_limit_enabled: bool,
     /// `rate_limit.replicas`
@@ -211,6 +213,8 @@ pub struct Tokens {
     pub user_ttl: Duration,
     /// How long a vaultToken lives.
     pub vault_ttl: Duration,
+    /// How long a key signs before another takes its place.
+    pub rotate_every: Duration,
 }
 
 /// `tokens.algorithm`
@@ -224,6 +228,15 @@ pub enum VaultAlgorithm {
     Rs256,
     /// HMAC with `tokens.secret` (RFC 7518 §3.2).
     Hs256,
+}
+
+/// One of `introspection.clients`: a resource server of the operator.
+#[derive(Clone, Debug)]
+pub struct IntrospectionClient {
+    /// `client_id`.
+    pub id: String,
+    /// `client_secret`.
+    pub secret: Secret<String>,
 }
 
 /// `sessions.*`

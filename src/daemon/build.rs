@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use tokio_util::sync::CancellationToken;
 
 use super::files;
@@ -179,7 +180,9 @@ fn judge(
     let limits = captcha::vendor::LIMITS;
     let vendor = captcha::Vendor::new(settings, limits, clock.clone(), metrics.clone())
         .map_err(StartError::Broken)?;
-    let altcha = Altcha::new(&master.derive("captcha"));
+    let challenges = |master: &MasterKey| master.derive("captcha");
+    let before = config.master_key_previous.as_ref().map(challenges);
+    let altcha = Altcha::new(&challenges(master)).and_before(before.as_ref());
     Ok(Judge::new(settings.provider, altcha, vendor, settings.fallback_altcha))
 }
 
@@ -193,6 +196,19 @@ fn breach(
     let limits = password::breach::LIMITS;
     let breach = Breach::new(url, limits, clock.clone(), metrics.clone());
     Ok(Some(Arc::new(breach.map_err(StartError::Broken)?)))
+}
+
+/// The master key as a daemon has it, for a command that runs beside one; makes none.
+pub fn master_key(config: &Config) -> Result<MasterKey, StartError> {
+    if let Some(master) = &config.master_key {
+        return Ok(master.clone());
+    }
+    let file = config.data_dir.join(files::MASTER_KEY_FILE);
+    if !file.exists() {
+        let text = format!("there is neither `secrets.master_key` nor {}", file.display());
+        return Err(StartError::Settings(text));
+    }
+    Ok(files::master_key(&config.data_dir)?)
 }
 
 /// The database, migrated where that is ours to do, and the keys out of it. Waits as long as it takes: replicas and
@@ -281,6 +297,21 @@ fn mailer(
     .map_err(|error| StartError::Settings(format!("mail.from: {error}")))
 }
 
+/// The rotation's next step, and what other replicas did; and how old the keys are.
+pub async fn turn_keys(app: Arc<App>) {
+    if let Err(error) = app.keys.turn().await {
+        tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
+    }
+    let (keys, now) = (app.keys.current().clone(), app.clock.now());
+    for key in [&keys.user, &keys.vault] {
+        if let Some(since) = key.signs_from {
+            let age = Duration::from_millis(u64::try_from(now - since).unwrap_or(0));
+            let kind = [KeyValue::new("kind", key.kind.name())];
+            app.metrics.signing_key_age.record(age.as_secs_f64(), &kind);
+        }
+    }
+}
+
 /// Starts what happens at its own pace.
 pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
     let app = &built.app;
@@ -306,11 +337,13 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
         ready(())
     });
     let keyed = app.clone();
-    every(Duration::from_secs(30), stop.clone(), move || {
-        let app = keyed.clone();
+    every(token::keys::RELOAD_EVERY, stop.clone(), move || turn_keys(keyed.clone()));
+    let swept = app.clone();
+    every(Duration::from_mins(10), stop.clone(), move || {
+        let app = swept.clone();
         async move {
-            if let Err(error) = app.keys.reload().await {
-                tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
+            if let Err(error) = token::revocation::sweep(&app.db, app.clock.now()).await {
+                tracing::warn!(error = %error, "expired revocations not swept");
             }
         }
     });

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::desk::Desk;
 use crate::account::EmailAddress;
-use crate::account::standing::{SessionRow, Standing, Status};
+use crate::account::standing::{SessionRow, Standing, Status, TokenRow};
 use crate::audit::{Action, Actor, Detail};
 use crate::clock::UnixMillis;
 use crate::mail::{self, Kind, MailData, NewMail};
@@ -160,6 +160,7 @@ pub(super) async fn register(desk: Desk<'_>, person: &NewPerson) -> Result<Regis
         created_at: now,
         membership: None,
         session: SessionRow::Absent,
+        token: TokenRow::Absent,
     })))
 }
 

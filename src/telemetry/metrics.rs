@@ -41,6 +41,14 @@ pub struct Metrics {
     pub refresh_reuse_detected: Counter<u64>,
     /// `latchkey.sessions.revoked` {reason}.
     pub sessions_revoked: Counter<u64>,
+    /// `latchkey.introspections` {outcome}.
+    pub introspections: Counter<u64>,
+    /// `latchkey.revocations` {type}.
+    pub revocations: Counter<u64>,
+    /// `latchkey.forward_auths` {outcome}.
+    pub forward_auths: Counter<u64>,
+    /// `latchkey.signing_key.age` {kind} in seconds.
+    pub signing_key_age: Gauge<f64>,
     /// `latchkey.password.hash.duration` {operation} in seconds.
     pub password_hash_duration: Histogram<f64>,
     /// `latchkey.pool.queue.depth` {pool}.
@@ -97,6 +105,10 @@ impl Metrics {
             refreshes: count(&meter, "latchkey.refreshes"),
             refresh_reuse_detected: count(&meter, "latchkey.refresh.reuse_detected"),
             sessions_revoked: count(&meter, "latchkey.sessions.revoked"),
+            introspections: count(&meter, "latchkey.introspections"),
+            revocations: count(&meter, "latchkey.revocations"),
+            forward_auths: count(&meter, "latchkey.forward_auths"),
+            signing_key_age: meter.f64_gauge("latchkey.signing_key.age").with_unit("s").build(),
             password_hash_duration: seconds(
                 &meter,
                 "latchkey.password.hash.duration",

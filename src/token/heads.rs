@@ -11,7 +11,8 @@ use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::keys::{Key, Kind, Needs};
+use super::Needs;
+use super::keys::{Key, Kind};
 use super::material::KeyError;
 
 const TYP: &str = "audit-head+jwt";
@@ -50,5 +51,5 @@ pub async fn keys(needs: &Needs) -> Result<Vec<Arc<Key>>, DbErr> {
         .all(needs.db.reader())
         .await?;
     let shared = needs.shared_secret_key();
-    Ok(rows.iter().filter_map(|row| needs.parse(row)).chain(shared).collect())
+    Ok(rows.iter().filter_map(|row| needs.parse(row)).chain(shared).map(Arc::new).collect())
 }

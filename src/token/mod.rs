@@ -7,8 +7,12 @@ pub mod heads;
 pub mod jwt;
 pub mod keys;
 mod material;
+pub mod revocation;
+pub mod rotation;
 pub(crate) mod seal;
+mod stored;
 
 pub use jwt::{Expiry, Invalid, UserClaims, VaultClaims};
-pub use keys::{KeyRing, KeySet, KeysError, Needs};
+pub use keys::{KeyRing, KeySet, KeysError, Kind};
 pub use material::KeyError;
+pub use stored::Needs;

@@ -105,13 +105,7 @@ fn owasps_floor_is_a_choice_of_five() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_refused() {
-    for (text, key) in [("introspection.clients = ['a:b']", "introspection.clients")] {
-        let problems = toml(text).problems();
-        assert_eq!(keys(&problems), [key]);
-        assert_eq!(problems[0].what, "not available in this version in latchkey.toml:1");
-    }
-    assert!(toml("introspection.clients = []").load().is_ok());
+fn every_mode_of_registration_is_read() {
     let invite = toml("registration.mode = 'invite'").loaded();
     assert_eq!(invite.config.registration.mode, RegistrationMode::Invite);
 }
@@ -143,6 +137,30 @@ fn peppers_have_versions_of_their_own_and_keys_that_nobody_knows() {
 }
 
 #[test]
+fn clients_of_introspection_have_ids_of_their_own_and_long_secrets() {
+    let given = |items: &str| toml(&format!("introspection.clients = [{items}]"));
+    assert!(given("").loaded().config.introspection_clients.is_empty());
+    let two = given(&format!("'gateway:{SECRET}', 'shop:x{SECRET}:y'")).loaded();
+    let clients = two.config.introspection_clients;
+    assert_eq!(
+        clients.iter().map(|client| client.id.as_str()).collect::<Vec<_>>(),
+        ["gateway", "shop"]
+    );
+    assert_eq!(clients[1].secret.expose(), &format!("x{SECRET}:y"));
+    assert!(!format!("{clients:?}").contains(SECRET));
+    for wrong in [
+        format!("'a:{SECRET}', 'a:x{SECRET}'"),
+        "'a:kJ8s0bQ2mZr7Tt4cXv9Lw'".to_owned(),
+        "'no secret'".to_owned(),
+    ] {
+        assert_eq!(keys(&given(&wrong).problems()), ["introspection.clients"], "{wrong}");
+    }
+    let example = "introspection.clients = ['a:an-example-secret-of-32-characters']";
+    assert_eq!(toml(example).loaded().warnings.len(), 1);
+    assert!(keys(&production(example).problems()).contains(&"introspection.clients"));
+}
+
+#[test]
 fn settings_that_need_each_other_say_so() {
     for (text, key) in [
         ("http.tls.cert = 'a'", "http.tls.cert"),
@@ -158,6 +176,7 @@ fn settings_that_need_each_other_say_so() {
         ("tokens.user_ttl = '25h'", "tokens.user_ttl"),
         ("tokens.vault_ttl = '61m'", "tokens.vault_ttl"),
         ("tokens.vault_ttl = '999ms'", "tokens.vault_ttl"),
+        ("tokens.rotate_every = '59m'", "tokens.rotate_every"),
     ] {
         assert_eq!(keys(&toml(text).problems()), [key], "{text}");
     }

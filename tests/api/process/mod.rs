@@ -4,6 +4,7 @@ mod audit;
 mod commands;
 mod crashes;
 mod egress;
+mod keys;
 mod log;
 mod start;
 mod stop;

@@ -19,7 +19,7 @@ use crate::token::Expiry;
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
-    let (user_id, claims) = app.check().claims(token, Expiry::Ignored)?;
+    let (user_id, claims) = app.check().claims(token, Expiry::Ignored).await?;
     steps::limit_session(app, request, &claims.sid)?;
     let place = Place { sid: &claims.sid, ..Place::default() };
     let standing = app.check().person(user_id, place).await?;
