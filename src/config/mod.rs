@@ -17,6 +17,7 @@ mod load;
 mod problems;
 pub mod reference;
 mod schema;
+mod setting;
 mod show;
 mod source;
 #[cfg(test)]
