@@ -192,7 +192,7 @@ pub(super) async fn import(
             Some(Err(error)) => tally.refuse(&error, &progress)?,
             None => at_end = true,
         }
-        if batch.len() < BATCH_LINES && !(at_end && !batch.is_empty()) {
+        if batch.len() < BATCH_LINES && (!at_end || batch.is_empty()) {
             continue;
         }
         let written =
