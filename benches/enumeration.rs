@@ -153,15 +153,15 @@ impl Bench {
 
     async fn time(&self, what: What, email: &str, source: usize, times: &mut Vec<f64>) {
         let wrong = json!({ "email": email, "password": "not the password" });
-        let (path, body, expected, untimed, timed) = match what {
+        let (path, body, expected, warm_up, measured) = match what {
             What::Login => ("/api/login", wrong, 401, 0, 1),
             What::Refused => ("/api/login", wrong, 429, 6, 3),
             What::Forgot => ("/api/forgot-password", json!({ "email": email }), 200, 0, 1),
         };
-        for _ in 0..untimed {
+        for _ in 0..warm_up {
             self.post(path, source, &body).await;
         }
-        for _ in 0..timed {
+        for _ in 0..measured {
             let started = Instant::now();
             let status = self.post(path, source, &body).await;
             times.push(as_nanos(started.elapsed()));

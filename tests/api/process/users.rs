@@ -158,7 +158,7 @@ async fn the_list_is_paged_searched_and_never_reads_a_wildcard_embedded() {
 fn lines(count: u32) -> String {
     let line = |n: u32| {
         let record = json!({ "email": format!("p{n}@import.example"), "name": format!("P {n}"),
-            "emailVerified": n % 2 == 0, "createdAt": "2020-02-03T04:05:06Z" });
+            "emailVerified": n.is_multiple_of(2), "createdAt": "2020-02-03T04:05:06Z" });
         format!("{record}\n")
     };
     (0..count).map(line).collect()
