@@ -72,7 +72,7 @@ pub async fn admit(
     if !steps::captcha_needed(app, CaptchaPoint::LoginAfterFailures) {
         return ask(app, request, guess, Captcha::NotAsked).await;
     }
-    match climb(app, request, guess, Captcha::Missing).await {
+    match climb(app, request, guess, Captcha::Missing).await? {
         Try::CaptchaNeeded => {
             steps::demand_captcha(app, request, true, payload).await?;
             ask(app, request, guess, Captcha::Solved).await
@@ -82,12 +82,17 @@ pub async fn admit(
 }
 
 async fn ask(app: &App, request: &Request, guess: &Guess, captcha: Captcha) -> Result<(), Problem> {
-    judged(climb(app, request, guess, captcha).await)
+    judged(climb(app, request, guess, captcha).await?)
 }
 
-async fn climb(app: &App, request: &Request, guess: &Guess, captcha: Captcha) -> Try {
+async fn climb(
+    app: &App,
+    request: &Request,
+    guess: &Guess,
+    captcha: Captcha,
+) -> Result<Try, Problem> {
     let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
-    app.budgets.admit(pool, &guess.address, guess.who, captcha, deadline).await
+    Ok(app.budgets.admit(pool, &guess.address, guess.who, captcha, deadline).await?)
 }
 
 fn judged(found: Try) -> Result<(), Problem> {
