@@ -12,6 +12,7 @@ pub mod ended_session;
 pub mod membership;
 pub mod outbox;
 pub mod project;
+pub mod revoked_token;
 pub mod signing_key;
 pub mod team;
 pub mod token_store;

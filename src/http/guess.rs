@@ -74,7 +74,8 @@ pub async fn admit(
     }
     match climb(app, request, guess, Captcha::Missing).await? {
         Try::CaptchaNeeded => {
-            steps::demand_captcha(app, request, true, payload).await?;
+            let point = CaptchaPoint::LoginAfterFailures;
+            steps::demand_captcha(app, request, point, true, payload).await?;
             ask(app, request, guess, Captcha::Solved).await
         }
         other => judged(other),

@@ -47,6 +47,8 @@ pub enum Manner {
     LongPoll,
     /// A refresh: has permits of its own.
     Refresh,
+    /// Asked by servers on behalf of many: not counted against their address; the endpoint says why it may.
+    Server,
 }
 
 /// One row of the table.
@@ -75,6 +77,8 @@ pub enum Verb {
     Patch,
     /// DELETE.
     Delete,
+    /// Whatever a proxy asks on behalf of: only where the method means nothing.
+    Any,
 }
 
 impl Verb {
@@ -85,6 +89,7 @@ impl Verb {
             Self::Post => "POST",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
+            Self::Any => "*",
         }
     }
 }
@@ -99,8 +104,8 @@ impl Route {
     fn takes(&self, method: &Method) -> bool {
         let head = *method == Method::HEAD
             && self.verb == Verb::Get
-            && matches!(self.manner, Manner::Plain | Manner::LongPoll);
-        head || method.as_str() == self.verb.name()
+            && matches!(self.manner, Manner::Plain | Manner::LongPoll | Manner::Server);
+        head || self.verb == Verb::Any || method.as_str() == self.verb.name()
     }
 }
 
@@ -153,10 +158,15 @@ pub const ROUTES: &[Route] = &[
     route!(Delete "/api/sessions" user api::session::revoke_others),
     route!(Delete "/api/sessions/{sid}" user api::session::revoke),
     route!(Get "/api/me" user api::account::show),
+    route!(Get "/api/me/events" user api::account::events),
     route!(Patch "/api/me" user api::account::rename),
     route!(Delete "/api/me" user api::account::delete),
     route!(Post "/api/change-password" user api::password::change),
     route!(Post "/api/change-email" user api::email::change),
+    route!(Post "/api/introspect" open api::oauth::introspect, Server),
+    route!(Post "/api/revoke" open api::oauth::revoke),
+    route!(Get "/api/forward-auth" open api::session::forward_auth, Server),
+    route!(Any "/api/forward-auth/{*path}" page api::session::forward_auth::handle_any, Server),
     route!(Get "/api/captcha" open api::meta::captcha),
     route!(Get "/api/teams" user api::team::list),
     route!(Get "/.well-known/jwks.json" open api::meta::jwks),
@@ -267,7 +277,8 @@ mod tests {
     fn every_route_is_found_by_its_own_path() {
         for route in ROUTES {
             let path = route.path.replace(['{', '}'], "");
-            assert!(find(route.verb.name(), &path).starts_with(route.path), "{}", route.path);
+            let method = if route.verb == Verb::Any { "PROPFIND" } else { route.verb.name() };
+            assert!(find(method, &path).starts_with(route.path), "{}", route.path);
         }
     }
 

@@ -123,7 +123,7 @@ impl fmt::Debug for Keys {
 }
 
 /// The four bytes of an IPv4 address (mapped into IPv6 or not), or the first eight of an IPv6 address: its /64.
-fn source_prefix(ip: IpAddr) -> Vec<u8> {
+pub fn source_prefix(ip: IpAddr) -> Vec<u8> {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.octets().to_vec(),
         IpAddr::V6(ip) => ip.octets()[..8].to_vec(),

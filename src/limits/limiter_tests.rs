@@ -44,6 +44,7 @@ fn each_action_has_the_burst_that_was_decided() {
         (Action::Resend, 20),
         (Action::ExistEmail, 10),
         (Action::Captcha, 30),
+        (Action::ClientFailure, 20),
     ];
     assert_eq!(expected.map(|(action, _)| action), Action::ALL);
     assert!(Action::ALL.iter().enumerate().all(|(at, action)| *action as usize == at));
@@ -52,6 +53,17 @@ fn each_action_has_the_burst_that_was_decided() {
         assert_eq!(passed(&limiter, action, home(), 400), burst, "{action:?}");
         assert_eq!(passed(&limiter, action, ip("192.0.2.2"), 400), burst, "another address");
     }
+}
+
+#[test]
+fn looking_takes_nothing_and_sees_what_is_left() {
+    let (limiter, clock) = limiter();
+    let look = || matches!(limiter.look(Action::ClientFailure, home()), Decision::Allowed(_));
+    assert!((0..100).all(|_| look()));
+    assert_eq!(passed(&limiter, Action::ClientFailure, home(), 100), 20);
+    assert!(!look());
+    clock.advance(Duration::from_secs(3));
+    assert!(look() && look());
 }
 
 #[test]
@@ -67,6 +79,7 @@ fn each_action_fills_at_the_rate_that_was_decided() {
         (Action::Resend, 180_000),
         (Action::ExistEmail, 6_000),
         (Action::Captcha, 2_000),
+        (Action::ClientFailure, 3_000),
     ] {
         let (limiter, clock) = limiter();
         passed(&limiter, action, home(), 400);

@@ -15,14 +15,15 @@ use crate::secret::{random_bytes, uuid_v7};
 /// A team's name has 100 characters at most, like a person's.
 const NAME_CHARACTERS_MAX: usize = 100;
 
-/// Makes the default team of a person, who owns it, and in it the default project. Part of the caller's transaction.
+/// Makes the default team of a person, who owns it, and in it the default project; their ids. Part of the caller's
+/// transaction.
 pub async fn create_default<C: ConnectionTrait>(
     tx: &C,
     user_id: Uuid,
     person_name: &str,
     now: UnixMillis,
-) -> Result<(), DbErr> {
-    let team_id = uuid_v7(now);
+) -> Result<(Uuid, Uuid), DbErr> {
+    let (team_id, project_id) = (uuid_v7(now), uuid_v7(now));
     let suffix = "'s team";
     let kept: String = person_name.chars().take(NAME_CHARACTERS_MAX - suffix.len()).collect();
     let team = team::ActiveModel {
@@ -32,7 +33,7 @@ pub async fn create_default<C: ConnectionTrait>(
         created_at: Set(now),
     };
     let project = project::ActiveModel {
-        id: Set(uuid_v7(now)),
+        id: Set(project_id),
         team_id: Set(team_id),
         name: Set("Default".to_owned()),
         slug: Set("default".to_owned()),
@@ -49,7 +50,7 @@ pub async fn create_default<C: ConnectionTrait>(
     team::Entity::insert(team).exec_without_returning(tx).await?;
     project::Entity::insert(project).exec_without_returning(tx).await?;
     membership::Entity::insert(membership).exec_without_returning(tx).await?;
-    Ok(())
+    Ok((team_id, project_id))
 }
 
 /// A slug for URLs: the name's ASCII letters and digits, 24 at most, and 40 random bits that make it unique.

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod email;
 pub mod meta;
+pub mod oauth;
 pub mod password;
 pub mod session;
 pub mod team;

@@ -26,8 +26,8 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
     let password = body.secret("password");
     body.finish()?;
     guess::confirm(app, request, &caller, password).await?;
-    let user_id = caller.standing.id;
-    let ask = |reply| registration::Message::Delete { user_id, reply };
+    let (user_id, origin) = (caller.standing.id, request.origin());
+    let ask = |reply| registration::Message::Delete { user_id, origin, reply };
     match app.pools.registration.ask(request.cx.deadline, ask).await?? {
         Deleted::OwnsTeams(names) => Err(Problem::new(Code::Conflict).detail(format!(
             "You alone own teams that have other members: {}. Hand them over or delete them first.",

@@ -21,7 +21,7 @@ use crate::session::{Caller, Tokens};
 pub struct ChangePassword {
     /// The present password.
     password: String,
-    /// 8 to 256 characters; not a common one, not the address or the name.
+    /// 8 to 256 characters; not a common or breached one, not the address or the name.
     new_password: String,
 }
 
@@ -39,6 +39,7 @@ pub async fn handle(
     steps::policy(app, &mut body, "newPassword", &new_password, address.as_ref(), name);
     body.finish()?;
     guess::confirm(app, request, &caller, password).await?;
+    steps::not_breached(app, "newPassword", &new_password).await?;
     let password_hash = steps::hash(app, request, new_password).await?;
     let (user_id, origin) = (caller.standing.id, request.origin());
     let password_version = caller.standing.password_version;

@@ -4,6 +4,7 @@
 
 use opentelemetry::KeyValue;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::account::EmailAddress;
 use crate::account::standing::{Standing, Status};
@@ -17,7 +18,7 @@ use crate::password::{self, Verdict};
 use crate::problem::{Code, Problem};
 use crate::registration;
 use crate::secret::Secret;
-use crate::session::Tokens;
+use crate::session::{self, RefusedLogin, Tokens};
 
 /// Address and password.
 #[derive(ToSchema)]
@@ -62,12 +63,15 @@ async fn log_in(
     app.store.ping().await?;
     guess::admit(app, request, &guess, captcha).await?;
     let standing = Standing::by_email(&app.db, email.normal()).await?;
+    let account = standing.as_ref().map(|standing| standing.id);
     let again = password.clone();
     let verdict = guess::verify(app, request, &mut guess, standing.as_ref(), password).await?;
     let (Some(standing), Verdict::Match | Verdict::MatchNeedsRehash) = (standing, verdict) else {
+        refused(app, request, email, account, "password");
         return Err(Code::InvalidCredentials.into());
     };
     if standing.status == Status::Disabled {
+        refused(app, request, email, account, "disabled");
         return Err(Code::AccountDisabled.into());
     }
     let tokens = steps::open_session(app, request, &standing, BY_PASSWORD).await?;
@@ -77,6 +81,29 @@ async fn log_in(
     let mut answer = answer::json(&tokens);
     guess::make_known(app, &mut answer, email.normal(), &standing, guess.device());
     Ok(answer)
+}
+
+/// Logs a refusal, and leaves it to the audit. The log knows the account by a keyed digest of the address that was tried,
+/// the same whether there is one.
+fn refused(
+    app: &App,
+    request: &Request,
+    email: &EmailAddress,
+    account: Option<Uuid>,
+    reason: &'static str,
+) {
+    let digest = app.audit.name(&[b"log", email.normal().as_bytes()]);
+    tracing::info!(account = digest, reason, "log-in refused");
+    let refused = session::Message::Refused(Box::new(RefusedLogin {
+        address: email.normal().to_owned(),
+        account,
+        reason,
+        client: request.client(),
+        origin: request.origin(),
+    }));
+    if app.pools.session.nudge(refused).is_err() {
+        app.metrics.audit_write_failures.add(1, &[]);
+    }
 }
 
 /// Brings an old hash up to today's parameters, after the answer: nobody waits for it, and a refusal is made up for by the
