@@ -72,7 +72,7 @@ pub async fn admit(
     if !steps::captcha_needed(app, CaptchaPoint::LoginAfterFailures) {
         return ask(app, request, guess, Captcha::NotAsked).await;
     }
-    match climb(app, request, guess, Captcha::Missing).await {
+    match climb(app, request, guess, Captcha::Missing).await? {
         Try::CaptchaNeeded => {
             let point = CaptchaPoint::LoginAfterFailures;
             steps::demand_captcha(app, request, point, true, payload).await?;
@@ -83,12 +83,17 @@ pub async fn admit(
 }
 
 async fn ask(app: &App, request: &Request, guess: &Guess, captcha: Captcha) -> Result<(), Problem> {
-    judged(climb(app, request, guess, captcha).await)
+    judged(climb(app, request, guess, captcha).await?)
 }
 
-async fn climb(app: &App, request: &Request, guess: &Guess, captcha: Captcha) -> Try {
+async fn climb(
+    app: &App,
+    request: &Request,
+    guess: &Guess,
+    captcha: Captcha,
+) -> Result<Try, Problem> {
     let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
-    app.budgets.admit(pool, &guess.address, guess.who, captcha, deadline).await
+    Ok(app.budgets.admit(pool, &guess.address, guess.who, captcha, deadline).await?)
 }
 
 fn judged(found: Try) -> Result<(), Problem> {

@@ -1,4 +1,4 @@
-//! What replicas share through the store: budgets of accounts and of mailboxes, their sizes and the keys they go by.
+//! What replicas share through the store: budgets of mailboxes, their sizes and the keys they go by.
 //!
 //! The store spends them; here is only what is pure, and [`Local`], which stands in while the store is down. A key is
 //! a keyed digest: whoever reads the store learns no address.
@@ -16,7 +16,6 @@ use governor::RateLimiter;
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 
-use super::ladder::CONSECUTIVE_FAILURES_MAX;
 use super::limiter::{quota, seconds_up};
 use super::table::{Census, Elapsed, Mode, Probe, Table, wait};
 use crate::clock::Clock;
@@ -24,7 +23,6 @@ use crate::secret::{MasterKey, Secret, hmac_sha256};
 use crate::store::Quota;
 
 const HOUR: Duration = Duration::from_hours(1);
-const DAY: Duration = Duration::from_hours(24);
 
 /// Keys that [`Local`] holds at most, of all budgets together: 4 MB. It is needed for the length of an outage.
 const LOCAL_KEYS_MAX: usize = 100_000;
@@ -32,12 +30,6 @@ const LOCAL_KEYS_MAX: usize = 100_000;
 /// What is spent from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Budget {
-    /// Checks of an account's password from one source, while the store is down: else the [ladder](super::ladder) counts.
-    PasswordChecks,
-    /// Checks of an account's password from all unknown sources together, while the store is down.
-    PasswordChecksOverall,
-    /// Checks of an account's password from a known device, while the store is down: no stranger can use them up.
-    PasswordChecksDevice,
     /// Confirmation mails to a mailbox.
     Confirmations,
     /// Recovery mails to a mailbox.
@@ -48,24 +40,11 @@ pub enum Budget {
 
 impl Budget {
     /// Every budget, in the order of its discriminant.
-    pub const ALL: [Self; 6] = [
-        Self::PasswordChecks,
-        Self::PasswordChecksOverall,
-        Self::PasswordChecksDevice,
-        Self::Confirmations,
-        Self::Recoveries,
-        Self::Notices,
-    ];
+    pub const ALL: [Self; 3] = [Self::Confirmations, Self::Recoveries, Self::Notices];
 
     /// Its size: `burst` at once, one back each `period`.
     pub const fn quota(self) -> Quota {
         match self {
-            // The ladder's free tries, and its sum of waits over the next twelve (about 3 h) evened out.
-            Self::PasswordChecks | Self::PasswordChecksDevice => {
-                Quota { burst: 5, period: Duration::from_mins(15) }
-            }
-            // NIST's 100, spread over a day: an outage that lasts longer is no reason to close an account for a year.
-            Self::PasswordChecksOverall => per(CONSECUTIVE_FAILURES_MAX, DAY),
             Self::Confirmations | Self::Recoveries => per(3, HOUR),
             Self::Notices => per(20, HOUR),
         }
@@ -75,16 +54,13 @@ impl Budget {
     pub const fn quota_of_captchas(self) -> Option<Quota> {
         match self {
             Self::Confirmations | Self::Recoveries => Some(per(7, HOUR)),
-            _ => None,
+            Self::Notices => None,
         }
     }
 
     /// Its name in keys and metrics.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::PasswordChecks => "password-checks",
-            Self::PasswordChecksOverall => "password-checks-overall",
-            Self::PasswordChecksDevice => "password-checks-device",
             Self::Confirmations => "confirmations",
             Self::Recoveries => "recoveries",
             Self::Notices => "notices",
@@ -120,10 +96,10 @@ impl Keys {
         Self(master.derive("limits"))
     }
 
-    /// The key of a budget: HMAC-SHA-256 over budget, normal address and scope, 43 characters of base64url.
+    /// The key of a budget or a count by its name: HMAC-SHA-256 over name, normal address and scope, 43 characters of base64url.
     ///
     /// `address` is [`EmailAddress::normal`](crate::account::EmailAddress::normal), whether it has an account or not.
-    pub fn key(&self, budget: Budget, address: &str, scope: Scope<'_>) -> String {
+    pub fn key(&self, name: &str, address: &str, scope: Scope<'_>) -> String {
         let source;
         let (kind, scope) = match scope {
             Scope::All => (0_u8, &[][..]),
@@ -135,7 +111,7 @@ impl Keys {
             Scope::Captchas => (3, &[][..]),
         };
         // Neither a budget's name nor an address contains NUL, so no two inputs read alike.
-        let text = [budget.name().as_bytes(), b"\0", address.as_bytes(), b"\0", &[kind], scope];
+        let text = [name.as_bytes(), b"\0", address.as_bytes(), b"\0", &[kind], scope];
         URL_SAFE_NO_PAD.encode(hmac_sha256(self.0.expose(), &text.concat()))
     }
 }

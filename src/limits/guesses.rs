@@ -4,13 +4,18 @@ use std::net::IpAddr;
 
 use tokio::time::Instant;
 
-use super::budgets::{Budget, Scope, Spent};
+use super::budgets::Scope;
 use super::device::Device;
 use super::limiter::seconds_up;
 use super::worker::{Budgets, Count, Message};
 use crate::actor::Pool;
 use crate::problem::Unavailable;
 use crate::store::{Admission, Captcha};
+
+/// The names of the counts, in keys and metrics: of one source, of all of them together, of a known device.
+const OF_SOURCE: &str = "password-checks";
+const OF_ACCOUNT: &str = "password-checks-overall";
+const OF_DEVICE: &str = "password-checks-device";
 
 /// Who tries a password.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +46,10 @@ impl Budgets {
     ///
     /// A stranger climbs the ladder of their source and counts towards the account's cap. A known device has a ladder and
     /// a cap of its own, so that no stranger can use them up, nor it theirs.
+    ///
+    /// # Errors
+    /// When the store cannot count it, or this daemon has too much to do to ask: then no password is looked at. A count of
+    /// this daemon's own would come on top of the shared one, for whoever makes the store slow.
     pub async fn admit(
         &self,
         pool: &Pool<Message>,
@@ -48,45 +57,30 @@ impl Budgets {
         who: Guesser,
         captcha: Captcha,
         deadline: Instant,
-    ) -> Try {
+    ) -> Result<Try, Unavailable> {
         if !self.enabled {
-            return Try::Admitted;
+            return Ok(Try::Admitted);
         }
         let (account, source) = (self.account_key(address, who), self.source_key(address, who));
-        let budget = match who {
-            Guesser::Source(_) => Budget::PasswordChecks,
-            Guesser::Device(_) => Budget::PasswordChecksDevice,
+        let policy = match who {
+            Guesser::Source(_) => OF_SOURCE,
+            Guesser::Device(_) => OF_DEVICE,
         };
-        let count = Count::Admit { account: account.clone(), source: source.clone(), captcha };
-        let (found, scope) = match self.count(pool, count, deadline).await {
-            Ok(Admission::Admitted) => (Try::Admitted, "shared"),
-            Ok(Admission::Wait { retry_after }) => {
-                (Try::Wait { retry_after_s: seconds_up(retry_after).max(1) }, "shared")
-            }
-            Ok(Admission::CaptchaNeeded) => (Try::CaptchaNeeded, "shared"),
-            // With the store down there are fewer, never none and never more.
-            Err(_) => (self.admit_alone(budget, &account, &source), "local"),
-        };
+        let found =
+            match self.count(pool, Count::Admit { account, source, captcha }, deadline).await? {
+                Admission::Admitted => Try::Admitted,
+                Admission::Wait { retry_after } => {
+                    Try::Wait { retry_after_s: seconds_up(retry_after).max(1) }
+                }
+                Admission::CaptchaNeeded => Try::CaptchaNeeded,
+            };
         let decision = match found {
             Try::Admitted => "allowed",
             Try::Wait { .. } => "limited",
             Try::CaptchaNeeded => "captcha",
         };
-        self.decided(budget, decision, scope);
-        found
-    }
-
-    fn admit_alone(&self, budget: Budget, account: &str, source: &str) -> Try {
-        let spent = match self.local.spend(budget, source) {
-            Spent::Within if budget == Budget::PasswordChecks => {
-                self.local.spend(Budget::PasswordChecksOverall, account)
-            }
-            spent => spent,
-        };
-        match spent {
-            Spent::Within => Try::Admitted,
-            Spent::Exhausted { retry_after_s } => Try::Wait { retry_after_s },
-        }
+        self.decided(policy, decision, "shared");
+        Ok(found)
     }
 
     /// The password was right: forgets what failed from there, and the account's count below its cap.
@@ -108,7 +102,7 @@ impl Budgets {
         self.count(pool, count, deadline).await?;
         if let Guesser::Device(_) = who {
             // The device's tries are not among the account's: it may be closed, and then stays so.
-            let account = self.keys.key(Budget::PasswordChecksOverall, address, Scope::All);
+            let account = self.keys.key(OF_ACCOUNT, address, Scope::All);
             self.count(pool, Count::Forgive { account, source: None }, deadline).await?;
         }
         Ok(())
@@ -127,7 +121,7 @@ impl Budgets {
         if !self.enabled {
             return Ok(());
         }
-        let account = self.keys.key(Budget::PasswordChecksOverall, address, Scope::All);
+        let account = self.keys.key(OF_ACCOUNT, address, Scope::All);
         self.count(pool, Count::Pardon { account }, deadline).await.map(drop)
     }
 
@@ -142,18 +136,16 @@ impl Budgets {
 
     fn account_key(&self, address: &str, who: Guesser) -> String {
         match who {
-            Guesser::Source(_) => self.keys.key(Budget::PasswordChecksOverall, address, Scope::All),
+            Guesser::Source(_) => self.keys.key(OF_ACCOUNT, address, Scope::All),
             Guesser::Device(_) => self.source_key(address, who),
         }
     }
 
     fn source_key(&self, address: &str, who: Guesser) -> String {
         match who {
-            Guesser::Source(ip) => {
-                self.keys.key(Budget::PasswordChecks, address, Scope::Source(ip))
-            }
+            Guesser::Source(ip) => self.keys.key(OF_SOURCE, address, Scope::Source(ip)),
             Guesser::Device(device) => {
-                self.keys.key(Budget::PasswordChecksDevice, address, Scope::Device(&device.id()))
+                self.keys.key(OF_DEVICE, address, Scope::Device(&device.id()))
             }
         }
     }

@@ -136,7 +136,7 @@ impl crate::actor::Worker for Worker {
 #[derive(Debug)]
 pub struct Budgets {
     pub(super) keys: Keys,
-    pub(super) local: Arc<Local>,
+    local: Arc<Local>,
     pub(super) enabled: bool,
     metrics: Arc<Metrics>,
 }
@@ -161,13 +161,13 @@ impl Budgets {
         captcha: Option<crate::captcha::Verdict>,
         deadline: Instant,
     ) -> Spent {
-        let key = self.keys.key(budget, address, Scope::All);
+        let key = self.keys.key(budget.name(), address, Scope::All);
         let spent = self.spend(pool, Spend { budget, key, quota: budget.quota() }, deadline).await;
         let bought =
             budget.quota_of_captchas().filter(|_| captcha == Some(crate::captcha::Verdict::Solved));
         match (spent, bought) {
             (Spent::Exhausted { .. }, Some(quota)) => {
-                let key = self.keys.key(budget, address, Scope::Captchas);
+                let key = self.keys.key(budget.name(), address, Scope::Captchas);
                 self.spend(pool, Spend { budget, key, quota }, deadline).await
             }
             (spent, _) => spent,
@@ -186,13 +186,18 @@ impl Budgets {
             Err(_) => (self.local.spend(budget, &key), "local"),
         };
         let decision = if found == Spent::Within { "allowed" } else { "limited" };
-        self.decided(budget, decision, scope);
+        self.decided(budget.name(), decision, scope);
         found
     }
 
-    pub(super) fn decided(&self, budget: Budget, decision: &'static str, scope: &'static str) {
+    pub(super) fn decided(
+        &self,
+        policy: &'static str,
+        decision: &'static str,
+        scope: &'static str,
+    ) {
         let attributes = [
-            KeyValue::new("policy", budget.name()),
+            KeyValue::new("policy", policy),
             KeyValue::new("decision", decision),
             KeyValue::new("scope", scope),
         ];

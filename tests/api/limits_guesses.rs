@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use latchkey::limits::Guesser;
+use latchkey::limits::budgets::{Budget, Spent};
 use latchkey::limits::guesses::Try;
 use latchkey::store::Captcha;
 use serde_json::json;
@@ -54,6 +55,18 @@ pub async fn device(app: &TestApp, person: &Person, address: &str) -> String {
     answer.header(DEVICE).expect("a device").to_owned()
 }
 
+/// Of tries at once six are admitted. A 503 is one that a busy machine shed or lost the store's answer of: it counts.
+#[track_caller]
+fn six_are_looked_at(answers: &[Answer], verified: u64) {
+    let (looked_at, shed) = (count(answers, 401), count(answers, 503));
+    assert_eq!(looked_at + shed + count(answers, 429), answers.len(), "{answers:#?}");
+    assert!(verified <= 6 && looked_at <= 6, "{verified} looked at, {looked_at} told so");
+    assert!(
+        shed > 0 || (verified, looked_at) == (6, 6),
+        "{verified} looked at, {looked_at} told so"
+    );
+}
+
 /// A hundred wrong passwords, each from an address of its own.
 async fn close(app: &TestApp, email: &str) {
     for n in 0..100 {
@@ -75,7 +88,8 @@ both!(
             let who = Guesser::Source("203.0.113.7".parse().expect("an address"));
             let deadline = Instant::now() + Duration::from_secs(5);
             let pool = &inside.pools.limits;
-            inside.budgets.admit(pool, email, who, Captcha::NotAsked, deadline).await
+            let asked = inside.budgets.admit(pool, email, who, Captcha::NotAsked, deadline);
+            asked.await.expect("the store answers")
         };
         for email in [person.email.as_str(), "nobody@example.org"] {
             for _ in 0..6 {
@@ -125,8 +139,7 @@ both!(
                 guess(&at(app, &format!("2001:db8:{subnet}::{n:x}")), email).await
             })
             .await;
-            assert_eq!(verified(app).await - before, 6, "{email}");
-            assert_eq!((count(&answers, 401), count(&answers, 429)), (6, 58), "{email}");
+            six_are_looked_at(&answers, verified(app).await - before);
         }
     }
 );
@@ -303,8 +316,8 @@ async fn two_daemons_share_the_ladder() {
     let both = [at(&app, "203.0.113.7"), at(&replica, "203.0.113.7")];
     let before = verified(&app).await + verified(&replica).await;
     let answers = at_once(16, async |n| guess(&both[n % 2], &person.email).await).await;
-    assert_eq!((count(&answers, 401), count(&answers, 429)), (6, 10));
-    assert_eq!(verified(&app).await + verified(&replica).await - before, 6);
+    six_are_looked_at(&answers, verified(&app).await + verified(&replica).await - before);
+    while guess(&both[0], &person.email).await.status != 429 {}
     for client in &both {
         assert_eq!(retry_after(&guess(client, &person.email).await), 5);
     }
@@ -312,5 +325,31 @@ async fn two_daemons_share_the_ladder() {
     let there = both[1].header(DEVICE, &known);
     login(&there, &person.email, &person.password).await.expect(200);
     replica.finish().await;
+    app.finish().await;
+}
+
+/// A store that never answers: no password is looked at, and mailboxes have this daemon's share of their budgets.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_store_no_password_is_looked_at_and_mailboxes_keep_a_share() {
+    let app = TestApp::builder(Backend::Servers)
+        .set("rate_limit.enabled", "true")
+        .set("rate_limit.replicas", "2")
+        .set("redis.url", "redis://127.0.0.1:1")
+        .start()
+        .await;
+    let email = "ada@example.org";
+    guess(&app.anonymous(), email).await.expect_problem(503, "dependency-unavailable");
+    let (inside, deadline) = (app.inside(), Instant::now() + Duration::from_secs(20));
+    let (budgets, pool) = (&inside.budgets, &inside.pools.limits);
+    let who = Guesser::Source("203.0.113.7".parse().expect("an address"));
+    assert!(budgets.admit(pool, email, who, Captcha::NotAsked, deadline).await.is_err());
+    assert_eq!(verified(&app).await, 0);
+    let spend = async || budgets.mailbox(pool, Budget::Recoveries, email, None, deadline).await;
+    assert_eq!(spend().await, Spent::Within, "half of three an hour");
+    let Spent::Exhausted { retry_after_s } = spend().await else { panic!("a second one") };
+    app.clock.advance(Duration::from_secs(retry_after_s - 1));
+    assert_eq!(spend().await, Spent::Exhausted { retry_after_s: 1 });
+    app.clock.advance(Duration::from_secs(1));
+    assert_eq!(spend().await, Spent::Within);
     app.finish().await;
 }
