@@ -1,6 +1,6 @@
 //! Failures of an account's password: how many there were, from which source, and whether one more try may be made.
 //!
-//! The decision is here, pure. [`Embedded`](super::embedded::Embedded) runs it in a transaction, Redis has the same in
+//! The decision is here, pure. The embedded store runs it in a transaction, Redis has the same in
 //! `admit.lua`, `forgive.lua` and `pardon.lua`. The numbers are the caller's: [`Ladder`].
 
 use std::time::Duration;
