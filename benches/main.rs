@@ -4,6 +4,7 @@
 //! (`cargo bench -- token http`) runs those groups alone. Nothing is asserted: a machine's speed is no property of the
 //! code. Every figure is the median of several rounds, in which the limit and our part take turns.
 
+mod enumeration;
 mod http;
 mod json;
 mod measure;
@@ -17,13 +18,14 @@ use measure::Effort;
 /// A group's name and what measures it.
 type Group = (&'static str, fn(Effort));
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("token", token::run),
     ("pool", pool::run),
     ("route", route::run),
     ("password", password::run),
     ("json", json::run),
     ("http", http::run),
+    ("enumeration", enumeration::run),
 ];
 
 fn main() {

@@ -4,7 +4,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Block, Version};
-use latchkey::password::{Hasher, Params};
+use latchkey::config::PasswordEngine;
+use latchkey::password::{Hasher, Params, Setup};
 use latchkey::secret::Secret;
 
 use crate::measure::{Effort, Table, as_nanos, measured};
@@ -13,20 +14,26 @@ use crate::measure::{Effort, Table, as_nanos, measured};
 pub const PARAMS: Params = Params { memory_kib: 19_456, iterations: 2, parallelism: 1 };
 const PASSWORD: &str = "correct horse battery";
 
+/// What `password.engine` may be.
+const ENGINES: [(PasswordEngine, &str); 2] =
+    [(PasswordEngine::Argon2, "argon2"), (PasswordEngine::Simd, "simd")];
+
 /// Measures it.
 pub fn run(effort: Effort) {
     Table::new("password (time for one, per thread)", effort);
     for threads in [1, 2] {
-        let (mut hashes, mut verifications, mut bare) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..effort.rounds {
-            bare.push(on_threads(threads, effort, bare_hash));
-            hashes.push(on_threads(threads, effort, hash));
-            verifications.push(on_threads(threads, effort, verify));
+        for (engine, engine_name) in ENGINES {
+            let (mut hashes, mut verifications, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+            for _ in 0..effort.rounds {
+                bare.push(on_threads(threads, effort, bare_hash));
+                hashes.push(on_threads(threads, effort, || hash(engine)));
+                verifications.push(on_threads(threads, effort, || verify(engine)));
+            }
+            let name = |what: &str| format!("{what}, {engine_name}, {threads} at once");
+            let limit = "argon2 on memory of its own";
+            measured(&name("hash"), &mut hashes, limit, &mut bare);
+            measured(&name("verify"), &mut verifications, limit, &mut bare);
         }
-        let name = |what: &str| format!("{what}, {threads} at once");
-        let limit = "argon2 on memory of its own";
-        measured(&name("hash"), &mut hashes, limit, &mut bare);
-        measured(&name("verify"), &mut verifications, limit, &mut bare);
     }
 }
 
@@ -58,16 +65,20 @@ fn timed(round: Duration, mut call: impl FnMut()) -> f64 {
     as_nanos(started.elapsed()) / f64::from(count)
 }
 
-fn hash() -> impl FnMut() {
-    let mut hasher = Hasher::new(PARAMS).expect("parameters that argon2 allows");
+fn hasher(engine: PasswordEngine) -> Hasher {
+    Hasher::new(Setup { engine, ..Setup::plain(PARAMS) }).expect("parameters that argon2 allows")
+}
+
+fn hash(engine: PasswordEngine) -> impl FnMut() {
+    let mut hasher = hasher(engine);
     let password = Secret::new(PASSWORD.to_owned());
     move || {
         black_box(hasher.hash(black_box(&password)).expect("hashed"));
     }
 }
 
-fn verify() -> impl FnMut() {
-    let mut hasher = Hasher::new(PARAMS).expect("parameters that argon2 allows");
+fn verify(engine: PasswordEngine) -> impl FnMut() {
+    let mut hasher = hasher(engine);
     let password = Secret::new(PASSWORD.to_owned());
     let stored = hasher.hash(&password).expect("hashed");
     move || {

@@ -168,6 +168,7 @@ async fn fresh_ring(algorithm: VaultAlgorithm) -> (KeyRing, TempDir) {
             secret: None,
             user_ttl: Duration::from_mins(15),
             vault_ttl: Duration::from_mins(5),
+            rotate_every: Duration::from_hours(90 * 24),
         },
         absolute_ttl: Duration::from_hours(30 * 24),
         clock: Clock::System,

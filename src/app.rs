@@ -7,13 +7,14 @@ use tokio::sync::Semaphore;
 
 use crate::actor::Pool;
 use crate::audit::Chain;
-use crate::captcha::Altcha;
+use crate::captcha::Judge;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Db;
+use crate::limits::device::Devices;
 use crate::limits::{Budgets, Limiter};
 use crate::mail::Mailbox;
-use crate::password::Policy;
+use crate::password::{Breach, Policy};
 use crate::session::check::Check;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -39,10 +40,14 @@ pub struct App {
     pub limiter: Arc<Limiter>,
     /// Names of the shared budgets.
     pub budgets: Budgets,
+    /// Known devices.
+    pub devices: Devices,
     /// What a password has to be.
     pub policy: Policy,
-    /// The built-in captcha; none where another provider or none is configured.
-    pub altcha: Option<Arc<Altcha>>,
+    /// What judges captchas.
+    pub captcha: Arc<Judge>,
+    /// Knows breached passwords; none where no service is configured.
+    pub breach: Option<Arc<Breach>>,
     /// The built-in mailbox; none where there is SMTP.
     pub mailbox: Option<Arc<Mailbox>>,
     /// The present.
@@ -119,11 +124,12 @@ impl App {
         depth.map_or(u64::MAX, |depth| depth.waiting)
     }
 
-    /// The check of a userToken, with what it stands on.
+    /// The check of a token, with what it stands on.
     pub fn check(&self) -> Check<'_> {
         Check {
             keys: &self.keys,
             issuer: &self.config.tokens.issuer,
+            audience: &self.config.tokens.audience,
             store: &self.store,
             db: &self.db,
             clock: &self.clock,

@@ -78,6 +78,15 @@ impl Db {
         Ok(Self { reader, writer, statements })
     }
 
+    /// Connects to a database that is there: a SQLite file that is missing is not made.
+    pub async fn connect_existing(config: &config::Database) -> Result<Self, DbErr> {
+        let path = sqlite_path(config.url.expose());
+        if config.is_sqlite() && !Path::new(path).exists() {
+            return Err(DbErr::Custom(format!("there is no {path}")));
+        }
+        Self::connect(config).await
+    }
+
     /// For reading; may lag behind nothing: both are the primary.
     pub fn reader(&self) -> &DatabaseConnection {
         &self.reader
@@ -144,9 +153,9 @@ impl Db {
         tx.commit().await
     }
 
-    /// Names of migrations that are not applied yet, oldest first.
+    /// Names of migrations that are not applied yet, oldest first. Changes nothing.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, DbErr> {
-        let pending = Migrator::get_pending_migrations(&self.writer).await?;
+        let pending = Migrator::get_pending_migrations_read_only(&self.writer).await?;
         Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
     }
 

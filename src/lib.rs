@@ -17,13 +17,14 @@
 //! | [`tenancy`] | teams, memberships, roles |
 //! | [`audit`] | who did what, when, from where: a chain that shows tampering |
 //! | [`captcha`], [`limits`] | what slows strangers down |
+//! | [`egress`] | requests that we make of others, bounded |
 //! | [`mail`] | outbox, rendering, delivery |
 //! | [`store`] | everything with a time to live: Redis, or a table with the same semantics |
 //! | [`database`] | SQLite or PostgreSQL; schema in the crate `latchkey-migration`, tables in `latchkey-entity` |
 //! | [`config`], [`problem`], [`telemetry`], [`clock`], [`secret`] | what everybody stands on |
 //!
 //! Dependencies run one way: `main → cli → daemon → http → app, rooms → store, database, problem, clock, secret`. Rooms
-//! call each other's plain functions only where one transaction demands it. The walls (hyper in `http/`, ractor in
+//! call each other's plain functions only where one transaction demands it. The walls (hyper in `http/` and `egress/`, ractor in
 //! `actor/`, redis in `store/redis`, …) are held by `clippy.toml` and `tests/api/walls.rs`.
 //!
 //! # A request
@@ -49,6 +50,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod database;
+pub mod egress;
 pub mod http;
 pub mod limits;
 pub mod mail;

@@ -14,6 +14,7 @@ pub mod membership;
 pub mod outbox;
 pub mod project;
 pub mod project_key;
+pub mod revoked_token;
 pub mod signing_key;
 pub mod team;
 pub mod token_store;

@@ -21,6 +21,10 @@ pub struct Model {
     pub created_at: i64,
     /// When it stopped signing.
     pub retired_at: Option<i64>,
+    /// When it began to sign; null while it is `next`, and for keys of the first release, which signed when made.
+    pub signs_from: Option<i64>,
+    /// When it was called compromised; null unless it was. It verifies nothing from then on.
+    pub revoked_at: Option<i64>,
 }
 
 /// No relation is declared: queries join where they need to.

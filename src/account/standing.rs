@@ -38,6 +38,8 @@ pub struct Standing {
     pub membership: Option<Membership>,
     /// Whether the session that was asked about was ended alone.
     pub session: SessionRow,
+    /// Whether the vaultToken that was asked about was revoked.
+    pub token: TokenRow,
 }
 
 /// A membership with the names that go with it.
@@ -73,6 +75,15 @@ pub enum SessionRow {
     Ended,
 }
 
+/// What `revoked_tokens` says of a vaultToken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenRow {
+    /// Nothing.
+    Absent,
+    /// It was revoked.
+    Revoked,
+}
+
 #[derive(FromQueryResult)]
 struct Row {
     id: Uuid,
@@ -92,15 +103,18 @@ struct Row {
     project_id: Option<Uuid>,
     project_name: Option<String>,
     ended: i64,
+    revoked: i64,
 }
 
-/// `$1` the session, `$2` and `$3` the team and project it is in, `$4` the person. Where the membership is gone, the one
-/// that the person chose last takes its place, and else the oldest.
+/// `$1` the session, `$2` and `$3` the team and project it is in, `$4` the person, `$5` the vaultToken. Where the
+/// membership is gone, the one that the person chose last takes its place, and else the oldest.
 macro_rules! select {
     ($membership:literal, $filter:literal) => {
         concat!(
             "SELECT u.id, u.email, u.email_normal, u.name, u.password_hash, u.password_version, u.session_epoch, \
-             u.status, u.verified_at, u.created_at, ",
+             u.status, u.verified_at, u.created_at, \
+             (SELECT COUNT(*) FROM ended_sessions e WHERE e.sid = $1) AS ended, \
+             (SELECT COUNT(*) FROM revoked_tokens r WHERE r.jti = $5) AS revoked, ",
             $membership,
             " WHERE ",
             $filter
@@ -113,7 +127,7 @@ macro_rules! on_sqlite {
     ($filter:literal) => {
         select!(
             "m.team_id, t.name AS team_name, m.role, m.epoch AS membership_epoch, p.id AS project_id, \
-             p.name AS project_name, (SELECT COUNT(*) FROM ended_sessions e WHERE e.sid = $1) AS ended \
+             p.name AS project_name \
              FROM users u \
              LEFT JOIN memberships m ON m.id = (SELECT x.id FROM memberships x WHERE x.user_id = u.id \
                  ORDER BY CASE WHEN x.team_id = $2 THEN 0 ELSE 1 END, x.last_used_at DESC, x.created_at, x.id LIMIT 1) \
@@ -131,8 +145,7 @@ macro_rules! on_sqlite {
 macro_rules! on_postgres {
     ($filter:literal) => {
         select!(
-            "m.team_id, m.team_name, m.role, m.epoch AS membership_epoch, m.project_id, m.project_name, \
-             (SELECT COUNT(*) FROM ended_sessions e WHERE e.sid = $1) AS ended \
+            "m.team_id, m.team_name, m.role, m.epoch AS membership_epoch, m.project_id, m.project_name \
              FROM users u LEFT JOIN LATERAL latchkey_membership(u.id, $2, $3) m ON true",
             $filter
         )
@@ -148,6 +161,8 @@ pub struct Place<'a> {
     pub team: Option<Uuid>,
     /// Its project.
     pub project: Option<Uuid>,
+    /// The vaultToken's `jti`; empty where none is asked about.
+    pub jti: &'a str,
 }
 
 impl Standing {
@@ -176,7 +191,7 @@ async fn read(
     who: Value,
 ) -> Result<Option<Standing>, DbErr> {
     let sql = if db.is_postgres() { on_postgres } else { on_sqlite };
-    let values = [place.sid.into(), place.team.into(), place.project.into(), who];
+    let values = [place.sid.into(), place.team.into(), place.project.into(), who, place.jti.into()];
     let statement = Statement::from_sql_and_values(db.backend(), sql, values);
     Ok(Row::find_by_statement(statement).one(db.reader()).await?.map(Standing::from))
 }
@@ -207,6 +222,7 @@ impl From<Row> for Standing {
             created_at: row.created_at,
             membership,
             session: if row.ended == 0 { SessionRow::Absent } else { SessionRow::Ended },
+            token: if row.revoked == 0 { TokenRow::Absent } else { TokenRow::Revoked },
         }
     }
 }

@@ -4,20 +4,20 @@
 //! key breaks no chain. Without the master key nothing that was written can be checked any more; a new key is made, said
 //! at error level, and `latchkey audit verify` names the rows that are left unproven.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use latchkey_entity::{audit_event, audit_key, audit_stream};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey_entity::{audit_event, audit_key};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
 
+use super::keys::Keys;
 use super::seal::{self, End, Place};
 use crate::clock::UnixMillis;
 use crate::database::Db;
-use crate::secret::{MasterKey, Secret, equal, random_bytes, random_id};
+use crate::secret::{MasterKey, Secret, random_bytes, random_id};
 use crate::telemetry::Metrics;
 use crate::token::{KeyError, seal as sealing};
 
@@ -27,6 +27,7 @@ const CURRENT: &str = "current";
 #[derive(Clone)]
 pub struct Chain {
     key: Arc<Key>,
+    known: Arc<Keys>,
     metrics: Option<Arc<Metrics>>,
 }
 
@@ -83,7 +84,7 @@ pub struct Masters<'a> {
 }
 
 impl Masters<'_> {
-    fn open(self, row: &audit_key::Model) -> Option<Secret<[u8; 32]>> {
+    pub(super) fn open(self, row: &audit_key::Model) -> Option<Secret<[u8; 32]>> {
         let context = context(&row.id);
         [Some(self.current), self.previous]
             .into_iter()
@@ -112,13 +113,26 @@ impl Chain {
         if let Some(row) = current
             && let Some(bytes) = masters.open(&row)
         {
-            return Ok(Self::of(row.id, bytes));
+            return Self::of(db, masters, row.id, bytes).await;
         }
-        make(db, masters, now).await
+        let (id, bytes) = make(db, masters, now).await?;
+        Self::of(db, masters, id, bytes).await
     }
 
-    fn of(id: String, bytes: Secret<[u8; 32]>) -> Self {
-        Self { key: Arc::new(Key { id, bytes }), metrics: None }
+    async fn of(
+        db: &Db,
+        masters: Masters<'_>,
+        id: String,
+        bytes: Secret<[u8; 32]>,
+    ) -> Result<Self, ChainError> {
+        let mut known = Keys::read(db.writer(), masters).await?;
+        known.insert(id.clone(), bytes.clone());
+        Ok(Self { key: Arc::new(Key { id, bytes }), known: Arc::new(known), metrics: None })
+    }
+
+    /// Every key that opens, for checking.
+    pub fn keys(&self) -> &Keys {
+        &self.known
     }
 
     /// The same, counting what it writes.
@@ -126,6 +140,19 @@ impl Chain {
     pub fn counting(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = Some(metrics);
         self
+    }
+
+    /// A name for the token store that tells nothing of what it was made of, the same on every replica.
+    pub fn name(&self, parts: &[&[u8]]) -> String {
+        let name = seal::name_mac(self.key.bytes.expose(), parts);
+        format!("audit:{}", URL_SAFE_NO_PAD.encode(name))
+    }
+
+    /// Counts an event that was not written though it should have been.
+    pub fn count_failure(&self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.audit_write_failures.add(1, &[]);
+        }
     }
 
     pub(super) fn metrics(&self) -> Option<&Metrics> {
@@ -140,28 +167,9 @@ impl Chain {
         seal::event_mac(self.key.bytes.expose(), previous, row)
     }
 
-    /// Whether a stream's head is one that this key sealed.
-    pub(super) fn proves_head(&self, stream: &audit_stream::Model) -> bool {
-        let place = seal::place(stream, End::Head);
-        stream.head_key == self.key.id
-            && equal(&self.end_seal(End::Head, &place), &stream.head_seal)
-    }
-
     pub(super) fn end_seal(&self, end: End, place: &Place<'_>) -> [u8; 32] {
         seal::end_seal(self.key.bytes.expose(), end, place)
     }
-}
-
-/// Every audit key of a database, for checking: `None` for one that no master key of ours opens.
-pub async fn all_keys(
-    db: &Db,
-    masters: Masters<'_>,
-) -> Result<HashMap<String, Option<Secret<[u8; 32]>>>, DbErr> {
-    let rows = audit_key::Entity::find()
-        .order_by_asc(audit_key::Column::CreatedAt)
-        .all(db.reader())
-        .await?;
-    Ok(rows.into_iter().map(|row| (row.id.clone(), masters.open(&row))).collect())
 }
 
 fn context(id: &str) -> String {
@@ -194,7 +202,11 @@ fn sealed(masters: Masters<'_>, id: &str, bytes: &Secret<[u8; 32]>) -> Result<Ve
 }
 
 /// Makes today's key, and retires one that does not open. When another replica was faster, its key is the one.
-async fn make(db: &Db, masters: Masters<'_>, now: UnixMillis) -> Result<Chain, ChainError> {
+async fn make(
+    db: &Db,
+    masters: Masters<'_>,
+    now: UnixMillis,
+) -> Result<(String, Secret<[u8; 32]>), ChainError> {
     let (id, bytes) = (random_id(), Secret::new(random_bytes::<32>()));
     let sealed = sealed(masters, &id, &bytes)?;
     let tx = db.begin().await?;
@@ -202,7 +214,7 @@ async fn make(db: &Db, masters: Masters<'_>, now: UnixMillis) -> Result<Chain, C
         audit_key::Entity::find().filter(audit_key::Column::State.eq(CURRENT)).one(&tx).await?;
     if let Some(row) = current {
         if let Some(bytes) = masters.open(&row) {
-            return Ok(Chain::of(row.id, bytes));
+            return Ok((row.id, bytes));
         }
         tracing::error!(
             key = row.id,
@@ -227,7 +239,7 @@ async fn make(db: &Db, masters: Masters<'_>, now: UnixMillis) -> Result<Chain, C
     tx.commit().await?;
     if inserted == 1 {
         tracing::info!(key = id, "audit key made");
-        return Ok(Chain::of(id, bytes));
+        return Ok((id, bytes));
     }
     let winner = audit_key::Entity::find()
         .filter(audit_key::Column::State.eq(CURRENT))
@@ -235,5 +247,9 @@ async fn make(db: &Db, masters: Masters<'_>, now: UnixMillis) -> Result<Chain, C
         .await?
         .ok_or(KeyError)?;
     let bytes = masters.open(&winner).ok_or(KeyError)?;
-    Ok(Chain::of(winner.id, bytes))
+    Ok((winner.id, bytes))
 }
+
+#[cfg(test)]
+#[path = "chain_tests.rs"]
+mod tests;

@@ -10,10 +10,17 @@
 mod action;
 mod chain;
 mod event;
+pub mod export;
+pub mod heads;
+mod keys;
 mod record;
 pub mod seal;
+mod sweep;
+pub mod verify;
 
 pub use action::Action;
 pub use chain::{Chain, ChainError, Masters};
 pub use event::{Actor, Detail, Event, Origin, Outcome};
-pub use record::record;
+pub use keys::{Checked, Keys};
+pub use record::{UNPROVEN, decoy, record};
+pub use sweep::{Swept, sweep};

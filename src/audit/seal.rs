@@ -115,6 +115,12 @@ pub fn end_seal(key: &[u8; 32], end: End, place: &Place<'_>) -> [u8; 32] {
     hmac_sha256(key, &encode_end(end, place))
 }
 
+/// What a name in the token store is made of; see [`Chain::name`](super::Chain::name).
+pub fn name_mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    let start = Encoding::new("latchkey audit name 1");
+    hmac_sha256(key, &parts.iter().fold(start, |all, part| all.field(Some(part))).0)
+}
+
 /// What an event keeps of an identity: SHA-256 of the salt, which is 32 bytes, and the body.
 pub fn commitment(salt: &[u8], body: &str) -> [u8; 32] {
     sha256_of(&[salt, body.as_bytes()].concat())
@@ -141,3 +147,7 @@ pub fn place(stream: &audit_stream::Model, end: End) -> Place<'_> {
         key_id,
     }
 }
+
+#[cfg(test)]
+#[path = "seal_tests.rs"]
+mod tests;

@@ -58,6 +58,8 @@ pub struct Altcha {
     /// Signs the derived key, so that judging needs no PBKDF2.
     solution_key: Zeroizing<String>,
     work: Work,
+    /// What judges the challenges of the master key before, while that one is still set.
+    before: Option<Box<Altcha>>,
 }
 
 /// A good answer. It counts only if the caller spends `spent_key` in the store, and is the first to do so.
@@ -119,7 +121,19 @@ impl Altcha {
 
     fn with_work(key: &Secret<[u8; 32]>, work: Work) -> Self {
         let derive = |label: &[u8]| Zeroizing::new(hex(&secret::hmac_sha256(key.expose(), label)));
-        Self { signature_key: derive(b"challenge"), solution_key: derive(b"solution"), work }
+        Self {
+            signature_key: derive(b"challenge"),
+            solution_key: derive(b"solution"),
+            work,
+            before: None,
+        }
+    }
+
+    /// Judges challenges under the key before as well, so that a new master key loses nobody's work.
+    #[must_use]
+    pub fn and_before(self, key: Option<&Secret<[u8; 32]>>) -> Self {
+        let before = key.map(|key| Box::new(Self::with_work(key, self.work)));
+        Self { before, ..self }
     }
 
     /// A fresh challenge, `{parameters, signature}`, as ALTCHA's widget takes it; good for [`CHALLENGE_TTL`].
@@ -152,8 +166,16 @@ impl Altcha {
     ///
     /// Forged parameters are refused by the signature, before any work that they could ask for.
     pub fn check(&self, payload: &str, now: UnixMillis) -> Result<Solved, CaptchaRefusal> {
-        let Payload { challenge, solution } = read(payload)?;
-        self.check_signature(&challenge)?;
+        let read = read(payload)?;
+        match (self.judge(&read, now), &self.before) {
+            (Err(CaptchaRefusal::Forged), Some(before)) => before.judge(&read, now),
+            (judged, _) => judged,
+        }
+    }
+
+    fn judge(&self, payload: &Payload, now: UnixMillis) -> Result<Solved, CaptchaRefusal> {
+        let Payload { challenge, solution } = payload;
+        self.check_signature(challenge)?;
 
         // Signed by us from here on.
         let parameters = &challenge.parameters;

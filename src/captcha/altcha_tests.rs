@@ -31,6 +31,19 @@ fn a_solved_challenge_passes_whatever_the_systems_clock_says() {
 }
 
 #[test]
+fn a_challenge_of_the_key_before_passes_while_that_one_is_set() {
+    let payload = solve(&altcha().challenge(NOW)).unwrap();
+    let changed = || Altcha::with_work(&Secret::new([8; 32]), CHEAP);
+    assert_eq!(changed().check(&payload, NOW), Err(CaptchaRefusal::Forged));
+    let both = changed().and_before(Some(&Secret::new([7; 32])));
+    assert_eq!(both.check(&payload, NOW), altcha().check(&payload, NOW));
+    assert_eq!(
+        changed().and_before(Some(&Secret::new([9; 32]))).check(&payload, NOW),
+        Err(CaptchaRefusal::Forged)
+    );
+}
+
+#[test]
 fn a_challenge_has_the_form_that_the_widget_takes_and_the_real_work() {
     let challenge = Altcha::new(&Secret::new([7; 32])).challenge(NOW);
     let parameters = &challenge["parameters"];

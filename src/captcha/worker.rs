@@ -1,15 +1,30 @@
 //! The captcha pool's worker: judges an answer and spends it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 
-use super::Altcha;
+use super::Judge;
+use super::judge::Judged;
+use super::vendor::Doubt;
 use crate::actor::{Reply, WorkerError};
 use crate::clock::Clock;
+use crate::config::CaptchaPoint;
 use crate::problem::Unavailable;
 use crate::store::{Spend, Store};
 use crate::telemetry::Metrics;
+
+/// What a client sent, and where.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The captcha's value.
+    pub payload: String,
+    /// What it is asked for: vendors that know actions tie a token to one.
+    pub point: CaptchaPoint,
+    /// Who sent it; vendors are told.
+    pub client: IpAddr,
+}
 
 /// What the captcha pool does.
 #[derive(Debug)]
@@ -17,9 +32,14 @@ pub enum Message {
     /// Judges an answer; a good one is good once.
     Check {
         /// What the client sent.
-        payload: String,
+        answer: Answer,
         /// The verdict.
         reply: Reply<Result<Verdict, Unavailable>>,
+    },
+    /// Finds out whether the vendor is in doubt, asking it where that is not known.
+    Probe {
+        /// How it stands; [`Unavailable`] when it failed and is not given up yet.
+        reply: Reply<Result<Standing, Unavailable>>,
     },
 }
 
@@ -32,11 +52,20 @@ pub enum Verdict {
     Refused,
 }
 
+/// How the provider stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It answers, or is built in.
+    Good,
+    /// It failed several times and has not answered since.
+    InDoubt,
+}
+
 /// The worker's needs.
 #[derive(Clone)]
 pub struct Worker {
-    /// The built-in provider.
-    pub altcha: Arc<Altcha>,
+    /// The provider.
+    pub judge: Arc<Judge>,
     /// Remembers what was spent.
     pub store: Store,
     /// The present.
@@ -46,30 +75,54 @@ pub struct Worker {
 }
 
 impl Worker {
-    async fn check(&self, payload: &str) -> Result<Verdict, Unavailable> {
-        let now = self.clock.now();
-        let Ok(solved) = self.altcha.check(payload, now) else { return Ok(Verdict::Refused) };
-        Ok(match self.store.spend_once(&solved.spent_key, solved.expires_at, now).await? {
-            Spend::First => Verdict::Solved,
-            Spend::Again => Verdict::Refused,
-        })
+    async fn check(&self, answer: &Answer) -> Result<Verdict, Unavailable> {
+        let (provider, judged) = self.judge.judge(answer, self.clock.now()).await;
+        let (outcome, verdict) = match judged {
+            Ok(Judged::Refused) => ("refused", Ok(Verdict::Refused)),
+            Ok(Judged::Good(solved)) => {
+                match self
+                    .store
+                    .spend_once(&solved.spent_key, solved.expires_at, self.clock.now())
+                    .await
+                {
+                    Ok(Spend::First) => ("solved", Ok(Verdict::Solved)),
+                    Ok(Spend::Again) => ("refused", Ok(Verdict::Refused)),
+                    Err(error) => ("unavailable", Err(error)),
+                }
+            }
+            Err(doubt @ Doubt::Misconfigured(_)) => ("misconfigured", Err(unavailable(doubt))),
+            Err(doubt) => ("unavailable", Err(unavailable(doubt))),
+        };
+        let attributes = [KeyValue::new("provider", provider), KeyValue::new("outcome", outcome)];
+        self.metrics.captcha_verifications.add(1, &attributes);
+        verdict
     }
+
+    async fn probe(&self) -> Result<Standing, Unavailable> {
+        let Some(vendor) = self.judge.vendor() else { return Ok(Standing::Good) };
+        let is_in_doubt = vendor.probe().await.map_err(unavailable)?;
+        Ok(if is_in_doubt { Standing::InDoubt } else { Standing::Good })
+    }
+}
+
+fn unavailable(doubt: Doubt) -> Unavailable {
+    Unavailable::because("captcha", doubt)
 }
 
 impl crate::actor::Worker for Worker {
     type Message = Message;
 
     async fn handle(&mut self, message: Message) -> Result<(), WorkerError> {
-        let Message::Check { payload, reply } = message;
-        let verdict = self.check(&payload).await;
-        let outcome = match &verdict {
-            Ok(Verdict::Solved) => "solved",
-            Ok(Verdict::Refused) => "refused",
-            Err(_) => "unavailable",
-        };
-        let attributes = [KeyValue::new("provider", "altcha"), KeyValue::new("outcome", outcome)];
-        self.metrics.captcha_verifications.add(1, &attributes);
-        let _ = reply.send(verdict);
+        match message {
+            Message::Check { answer, reply } if !reply.is_closed() => {
+                let _ = reply.send(self.check(&answer).await);
+            }
+            Message::Probe { reply } if !reply.is_closed() => {
+                let _ = reply.send(self.probe().await);
+            }
+            // The client is gone: nobody's token is spent for nobody.
+            Message::Check { .. } | Message::Probe { .. } => {}
+        }
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
 //! `latchkey migrate …`: the schema's migrations.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -11,6 +10,7 @@ use serde_json::json;
 use super::output::{Talk, print, print_json, say_line};
 use super::{CHECK_SAYS_NO, UNREACHABLE};
 use crate::config::Config;
+use crate::daemon::files;
 use crate::database::{Db, sqlite_path};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
@@ -46,7 +46,7 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
             return tell(*command, &all, json, talk);
         }
         if file.starts_with(&config.data_dir)
-            && let Err(error) = make_private_folder(&config.data_dir)
+            && let Err(error) = files::make_data_dir(&config.data_dir)
         {
             return talk.fail(&format!("cannot make {}: {error}", config.data_dir.display()));
         }
@@ -123,9 +123,4 @@ fn tell(command: Command, migrations: &[Migration], json: bool, talk: Talk) -> E
 
 fn lines<'a>(all: impl Iterator<Item = &'a str>) -> String {
     all.flat_map(|line| [line, "\n"]).collect()
-}
-
-/// The folder of the embedded mode's files, for our eyes alone.
-fn make_private_folder(path: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

@@ -1,9 +1,13 @@
 //! The command line: data on stdout, talk on stderr, and exit codes that scripts can tell apart.
 
+mod audit;
 mod config;
 mod healthcheck;
+mod keys;
 mod migrate;
+mod open;
 mod output;
+mod users;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -59,6 +63,15 @@ enum Command {
     /// Bring the database's schema up to date, or see where it stands
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// Prove that nothing recorded was altered, or export it
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Look after accounts
+    #[command(subcommand)]
+    Users(users::Command),
+    /// Look at the signing keys, rotate them, call one compromised
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -110,6 +123,18 @@ pub fn run() -> ExitCode {
         }),
         Command::Migrate(command) => with_settings(talk, load(), |loaded| {
             block_on(talk, migrate::run(&command, &loaded.config, common.json, talk))
+                .unwrap_or(ExitCode::from(FAILED))
+        }),
+        Command::Audit(command) => with_settings(talk, load(), |loaded| {
+            block_on(talk, audit::run(command, &loaded.config, common.json, talk))
+                .unwrap_or(ExitCode::from(FAILED))
+        }),
+        Command::Users(command) => with_settings(talk, load(), |loaded| {
+            block_on(talk, users::run(&command, &loaded.config, common.json, talk))
+                .unwrap_or(ExitCode::from(FAILED))
+        }),
+        Command::Keys(command) => with_settings(talk, load(), |loaded| {
+            block_on(talk, keys::run(&command, &loaded.config, common.json, talk))
                 .unwrap_or(ExitCode::from(FAILED))
         }),
         Command::Config(command) => config::run(&command, load, common.json, talk),
@@ -198,7 +223,7 @@ mod tests {
     #[test]
     fn every_command_takes_json_and_config() {
         for command in
-            [&["config", "print"][..], &["migrate", "status"], &["version"], &["healthcheck"]]
+            [&["config", "print"][..], &["migrate", "status"], &["keys", "list"], &["version"]]
         {
             let line = ["latchkey"].iter().chain(command).chain(&["--json", "--config", "x.toml"]);
             let cli = Cli::try_parse_from(line).unwrap();

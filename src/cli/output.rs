@@ -3,6 +3,8 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use indicatif::{ProgressBar, ProgressStyle};
+
 use super::FAILED;
 use crate::config::{Problem, Problems, table};
 
@@ -83,4 +85,49 @@ pub fn say_line(text: &str) {
 fn say(text: &str) {
     // Nobody is left to tell when stderr is closed.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// How far long work has come: a bar on a terminal, nothing elsewhere.
+pub struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// Of a file's bytes; of an unknown number where there is no file.
+    pub fn bytes(total: Option<u64>) -> Self {
+        let shown = "{bar:30} {percent}%  {binary_bytes_per_sec}  {eta} left";
+        Self::new(total, shown, "{spinner} {binary_bytes}  {binary_bytes_per_sec}")
+    }
+
+    /// Of rows.
+    pub fn rows(total: u64) -> Self {
+        Self::new(Some(total), "{bar:30} {pos} of {len}  {eta} left", "")
+    }
+
+    fn new(total: Option<u64>, known: &str, unknown: &str) -> Self {
+        let bar = match total {
+            Some(total) => ProgressBar::new(total),
+            None => ProgressBar::new_spinner(),
+        };
+        let template = if total.is_some() { known } else { unknown };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+
+    /// So far.
+    pub fn at(&self, done: u64) {
+        self.bar.set_position(done);
+    }
+
+    /// Says a line above the bar.
+    pub fn say(&self, text: &str) {
+        self.bar.suspend(|| say_line(text));
+    }
+
+    /// Takes the bar away.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::kind::{Value, network};
 use super::layers::Values;
 use super::{
-    Captcha, CaptchaPoint, CaptchaProvider, Config, Database, ExposeExistence, Http, Log,
-    LogFormat, Mail, Password, PasswordEngine, Profile, Registration, RegistrationMode, Sessions,
-    Teams, TlsFiles, Tokens, VaultAlgorithm,
+    Captcha, CaptchaPoint, CaptchaProvider, Config, Database, ExposeExistence, Http,
+    IntrospectionClient, Log, LogFormat, Mail, Password, PasswordEngine, Pepper, Profile,
+    Registration, RegistrationMode, Sessions, Teams, TlsFiles, Tokens, VaultAlgorithm,
 };
 use crate::secret::{MasterKey, Secret};
 
@@ -107,6 +107,7 @@ pub fn assemble(values: &Values) -> Option<Config> {
             secret: values.secret("tokens.secret"),
             user_ttl: values.duration("tokens.user_ttl")?,
             vault_ttl: values.duration("tokens.vault_ttl")?,
+            rotate_every: values.duration("tokens.rotate_every")?,
         },
         master_key: values.key("secrets.master_key"),
         master_key_previous: values.key("secrets.master_key_previous"),
@@ -124,7 +125,9 @@ pub fn assemble(values: &Values) -> Option<Config> {
             expose_existence: exposure(values.word("registration.expose_existence")?),
         },
         password: password(values)?,
+        introspection_clients: clients(values.list("introspection.clients")),
         rate_limit_enabled: values.on("rate_limit.enabled")?,
+        rate_limit_replicas: values.integer("rate_limit.replicas")?,
         teams: teams(values)?,
         audit_retention: values.duration("audit.retention")?,
         log: Log {
@@ -165,6 +168,8 @@ fn captcha(values: &Values) -> Option<Captcha> {
         on: values.list("captcha.on")?.iter().map(|word| point(word)).collect(),
         secret: values.secret("captcha.secret"),
         site_key: values.text("captcha.site_key").map(str::to_owned),
+        hostnames: values.list("captcha.hostnames")?.to_vec(),
+        min_score: values.text("captcha.min_score").and_then(|score| score.parse().ok()),
         verify_url: values.text("captcha.verify_url").map(str::to_owned),
         fallback_altcha: values.word("captcha.fallback")? == "altcha",
     })
@@ -181,7 +186,10 @@ fn password(values: &Values) -> Option<Password> {
             "simd" => PasswordEngine::Simd,
             _ => PasswordEngine::Argon2,
         },
-        pepper: values.secret("password.pepper"),
+        pepper: values.text("password.pepper").and_then(pepper),
+        pepper_previous: (values.list("password.pepper_previous")?.iter())
+            .map(|text| pepper(text))
+            .collect::<Option<_>>()?,
         breach_url: values.text("password.breach_url").map(str::to_owned),
     })
 }
@@ -194,6 +202,11 @@ fn teams(values: &Values) -> Option<Teams> {
         keys_max: values.integer("teams.keys_max")?,
         invitations_per_day: values.integer("teams.invitations_per_day")?,
     })
+}
+
+fn pepper(text: &str) -> Option<Pepper> {
+    let (version, key) = super::text::pepper(text).ok()?;
+    Some(Pepper { version, key: Secret::new(key) })
 }
 
 // The words are the catalogue's; the last arm takes the one that is left.
@@ -239,4 +252,15 @@ fn exposure(word: &str) -> ExposeExistence {
         "captcha" => ExposeExistence::Captcha,
         _ => ExposeExistence::Off,
     }
+}
+
+/// `id:secret`, as the catalogue's kind made sure.
+fn clients(items: Option<&[String]>) -> Vec<IntrospectionClient> {
+    let pairs = items.unwrap_or_default().iter().filter_map(|item| item.split_once(':'));
+    pairs
+        .map(|(id, secret)| IntrospectionClient {
+            id: id.to_owned(),
+            secret: Secret::new(secret.to_owned()),
+        })
+        .collect()
 }

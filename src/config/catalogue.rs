@@ -3,10 +3,12 @@
 //! This table is the one source: files, variables, the JSON Schema, `config init`, `config print` and
 //! `docs/configuration.md` all come from it. A new setting is an entry here and a line in `assemble.rs`.
 
-use super::kind::Item::{Client, Domain, Network, Origin, Word as WordOf};
+use super::kind::Item::{
+    Client, Domain, Host, Network, Origin, Pepper as PepperOf, Word as WordOf,
+};
 use super::kind::Kind::{
-    self, Address, BaseUrl, Bool, Duration, Filter, Integer, Key, List, Mailbox, Path, Secret,
-    SecretUrl, Text, Url, Word,
+    self, Address, BaseUrl, Bool, Duration, Filter, Fraction, Integer, Key, List, Mailbox, Path,
+    Pepper, Secret, SecretUrl, Text, Url, Word,
 };
 use Fallback::{Derived, Is, Nothing};
 
@@ -168,26 +170,38 @@ pub const SETTINGS: &[Setting] = &[
         "captcha.provider",
         Word(&["altcha", "turnstile", "hcaptcha", "recaptcha", "none"]),
         Is("altcha"),
-        "`altcha` is built in, a proof of work; `none` asks nowhere. The others are not available in this version.",
+        "`altcha` is built in, a proof of work; `none` asks nowhere; the others are vendors: see `docs/captcha.md`.",
     ),
     new("captcha.on", List(WordOf(CAPTCHA_POINTS)), Is("resend"), "Where a captcha is needed."),
     new(
         "captcha.secret",
         Secret,
         Nothing("the-secret-of-your-site"),
-        "The vendor's secret of this site.",
+        "The vendor's secret of this site; required with a vendor.",
     ),
     new(
         "captcha.site_key",
         Text,
         Nothing("the-key-of-your-site"),
-        "The vendor's public key of this site.",
+        "The vendor's public key of this site; required where a page of ours shows the widget (`forgot`).",
+    ),
+    new(
+        "captcha.hostnames",
+        List(Host),
+        Derived("the host of `public_url`", "app.example.com"),
+        "Hosts of the pages that show the vendor's widget; an answer from another one is refused.",
+    ),
+    new(
+        "captcha.min_score",
+        Fraction,
+        Nothing("0.5"),
+        "The least score of reCAPTCHA v3; given, the keys are of v3, else of v2.",
     ),
     new(
         "captcha.verify_url",
         Url(&["http", "https"]),
         Nothing("https://captcha.example.com/siteverify"),
-        "Where the vendor's answers are checked, if not at its usual place.",
+        "Where the vendor's answers are checked, if not at its usual place; https, or this machine.",
     ),
     new(
         "captcha.fallback",
@@ -226,6 +240,12 @@ pub const SETTINGS: &[Setting] = &[
         Duration(S, H),
         Is("5m"),
         "How long a vaultToken lives: how late a revocation may arrive elsewhere.",
+    ),
+    new(
+        "tokens.rotate_every",
+        Duration(H, 4_000 * D),
+        Is("90d"),
+        "How long a key signs before another takes its place; both tokens' keys, without a restart.",
     ),
     new(
         "secrets.master_key",
@@ -307,19 +327,25 @@ pub const SETTINGS: &[Setting] = &[
         "password.engine",
         Word(&["argon2", "simd"]),
         Is("argon2"),
-        "Which code computes hashes. `simd` is not available in this version.",
+        "Which code computes hashes. `simd` is about three times faster, has not been audited, and is held to `argon2` at every start (docs/passwords.md).",
     ),
     new(
         "password.pepper",
-        Secret,
-        Nothing("an-example-pepper"),
-        "A key in front of every hash. Not available in this version.",
+        Pepper,
+        Nothing("2:YW4gZXhhbXBsZSBvZiAzMiBieXRlczogbm90IGtlcHQ="),
+        "A key in front of every hash: a version from 1 to 9999, a colon, and at least 32 bytes in base64. Whoever loses it loses every password.",
+    ),
+    new(
+        "password.pepper_previous",
+        List(PepperOf),
+        Is(""),
+        "Earlier peppers, each `version:key`, while hashes of theirs are left; a log-in rehashes.",
     ),
     new(
         "password.breach_url",
         Url(&["http", "https"]),
         Nothing("https://api.pwnedpasswords.com/range/"),
-        "A service that knows breached passwords by the start of their digest. Not available in this version.",
+        "A service that knows breached passwords by the first five digits of their SHA-1 (k-anonymity); without it none is asked, and while it does not answer, passwords pass.",
     ),
     new(
         "rate_limit.enabled",
@@ -328,10 +354,16 @@ pub const SETTINGS: &[Setting] = &[
         "`false` turns off every limit, those of mailboxes too: for tests and benchmarks.",
     ),
     new(
+        "rate_limit.replicas",
+        Integer(1, 1_000),
+        Is("1"),
+        "How many daemons share the stores: while the token store is down each grants its share of the budgets.",
+    ),
+    new(
         "introspection.clients",
         List(Client),
-        Nothing("gateway:an-example-secret"),
-        "Who may introspect userTokens, each `id:secret`. Not available in this version.",
+        Nothing("gateway:an-example-secret-of-32-characters"),
+        "Who may introspect every token, userTokens too: each `id:secret`, the secret of 22 characters or more (`openssl rand -base64 32`).",
     ),
     new(
         "teams.max_per_user",

@@ -10,63 +10,47 @@ use super::url::Url;
 const OWASP_FLOOR: [(u64, u64); 5] =
     [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
 
-/// Keys that captcha vendors publish for tests: every answer passes, or none.
-const VENDORS_TEST_KEYS: [&str; 14] = [
-    // Turnstile: secrets, then site keys.
-    "1x0000000000000000000000000000000AA",
-    "2x0000000000000000000000000000000AA",
-    "3x0000000000000000000000000000000AA",
-    "1x00000000000000000000AA",
-    "2x00000000000000000000AB",
-    "1x00000000000000000000BB",
-    "2x00000000000000000000BB",
-    "3x00000000000000000000FF",
-    // hCaptcha: secret, then site keys.
-    "0x0000000000000000000000000000000000000000",
-    "10000000-ffff-ffff-ffff-000000000001",
-    "20000000-ffff-ffff-ffff-000000000002",
-    "30000000-ffff-ffff-ffff-000000000003",
-    // reCAPTCHA: site key, then secret.
-    "6LeIxAcTAAAAAJcZVRqyHh71UMIEGNQ_MXjiZKhI",
-    "6LeIxAcTAAAAAGG-vFI1TnRWxMZNFuojJ4WifJWe",
-];
-
 /// Words that stand in published example secrets and in none that a machine made.
 const EXAMPLE_WORDS: [&str; 8] =
     ["example", "change", "secret-", "-secret", "insecure", "password", "your-", "please"];
 
+/// 128 bits in base64 without padding (RFC 6749 §10.10 asks for as many).
+const CLIENT_SECRET_CHARS_MIN: usize = 22;
+
 /// Checks what one value alone cannot tell.
 pub fn check(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
     let mut rules = Rules { values, problems, warnings };
-    rules.not_in_this_version();
     rules.listeners();
     rules.tokens();
     rules.keys();
+    rules.clients();
     rules.people();
     rules.password();
+    rules.captcha();
+    rules.egress();
     rules.without_effect();
     rules.production();
 }
 
-struct Rules<'a> {
-    values: &'a Values,
+pub(super) struct Rules<'a> {
+    pub(super) values: &'a Values,
     problems: &'a mut Vec<Problem>,
     warnings: &'a mut Vec<Problem>,
 }
 
 impl Rules<'_> {
-    fn problem(&mut self, key: &str, what: &str, fix: &str) {
+    pub(super) fn problem(&mut self, key: &str, what: &str, fix: &str) {
         let what = format!("{what}{}", place(&self.values.source(key)));
         self.problems.push(Problem::new(key, what, fix));
     }
 
-    fn warning(&mut self, key: &str, what: &str, fix: &str) {
+    pub(super) fn warning(&mut self, key: &str, what: &str, fix: &str) {
         let what = format!("{what}{}", place(&self.values.source(key)));
         self.warnings.push(Problem::new(key, what, fix));
     }
 
     /// An error in production, a warning elsewhere.
-    fn unfit(&mut self, key: &str, what: &str, fix: &str) {
+    pub(super) fn unfit(&mut self, key: &str, what: &str, fix: &str) {
         if self.values.word("profile") == Some("production") {
             self.problem(key, what, fix);
         } else {
@@ -74,32 +58,13 @@ impl Rules<'_> {
         }
     }
 
-    fn is(&self, key: &str, word: &str) -> bool {
+    pub(super) fn is(&self, key: &str, word: &str) -> bool {
         self.values.word(key) == Some(word)
     }
 
     /// Whether a setting is there in any form, so that nothing is said about its absence.
-    fn is_there(&self, key: &str) -> bool {
+    pub(super) fn is_there(&self, key: &str) -> bool {
         self.values.is_given(key)
-    }
-
-    /// What is read already and would silently do nothing.
-    fn not_in_this_version(&mut self) {
-        const WHAT: &str = "not available in this version";
-        for vendor in ["turnstile", "hcaptcha", "recaptcha"] {
-            if self.is("captcha.provider", vendor) {
-                self.problem("captcha.provider", WHAT, "use altcha or none");
-            }
-        }
-        if self.is("password.engine", "simd") {
-            self.problem("password.engine", WHAT, "use argon2");
-        }
-        for key in ["password.pepper", "password.breach_url", "introspection.clients"] {
-            let is_empty = self.values.list(key).is_some_and(<[String]>::is_empty);
-            if self.values.get(key).is_some() && !is_empty {
-                self.problem(key, WHAT, "remove it");
-            }
-        }
     }
 
     fn listeners(&mut self) {
@@ -167,16 +132,30 @@ impl Rules<'_> {
         if self.values.text("tokens.secret").is_some_and(is_example_secret) {
             self.unfit("tokens.secret", "looks like an example that everybody knows", fix);
         }
-        for key in ["captcha.secret", "captcha.site_key"] {
-            if self.values.text(key).is_some_and(|value| VENDORS_TEST_KEYS.contains(&value)) {
-                self.unfit(key, "is the vendor's published test key", "use the key of your site");
-            }
-        }
         let exposed = &self.values.exposed_files;
         if self.is("profile", "production") {
             self.problems.extend(exposed.iter().cloned());
         } else {
             self.warnings.extend(exposed.iter().cloned());
+        }
+    }
+
+    /// Resource servers of the operator: who they are has to be one question with one answer.
+    fn clients(&mut self) {
+        const KEY: &str = "introspection.clients";
+        let list = self.values.list(KEY).unwrap_or_default();
+        let clients: Vec<(&str, &str)> =
+            list.iter().filter_map(|client| client.split_once(':')).collect();
+        let ids: std::collections::BTreeSet<&str> = clients.iter().map(|(id, _)| *id).collect();
+        if ids.len() < clients.len() {
+            self.problem(KEY, "holds an id twice", "give each client an id of its own");
+        }
+        let fix = "make one: openssl rand -base64 32";
+        if clients.iter().any(|(_, secret)| secret.len() < CLIENT_SECRET_CHARS_MIN) {
+            self.problem(KEY, "holds a secret of fewer than 22 characters", fix);
+        }
+        if clients.iter().any(|(_, secret)| is_example_secret(secret)) {
+            self.unfit(KEY, "holds a secret that looks like an example everybody knows", fix);
         }
     }
 
@@ -211,7 +190,28 @@ impl Rules<'_> {
         }
     }
 
+    /// Peppers are told apart by their versions, and keep nothing where everybody knows them.
+    fn peppers(&mut self) {
+        let values = self.values;
+        let current = values.text("password.pepper").map(|text| ("password.pepper", text));
+        let previous = values.list("password.pepper_previous").unwrap_or_default();
+        let previous = previous.iter().map(|text| ("password.pepper_previous", text.as_str()));
+        let mut versions = std::collections::BTreeSet::new();
+        for (key, text) in current.into_iter().chain(previous) {
+            let Ok((version, bytes)) = super::text::pepper(text) else { continue };
+            if !versions.insert(version) {
+                let fix = "give every pepper a version of its own";
+                self.problem(key, "has a version that another pepper has", fix);
+            }
+            if bytes.first_chunk().is_some_and(is_example_key) {
+                let fix = "make one: openssl rand -base64 32";
+                self.unfit(key, "is an example that everybody knows", fix);
+            }
+        }
+    }
+
     fn password(&mut self) {
+        self.peppers();
         let number = |key: &str| self.values.integer::<u64>(&format!("password.{key}"));
         let (Some(memory), Some(passes), Some(lanes)) =
             (number("memory_kib"), number("iterations"), number("parallelism"))
@@ -244,16 +244,6 @@ impl Rules<'_> {
         {
             let fix = "set `registration.mode` to domains, or remove it";
             self.warning("registration.domains", "has no effect in this mode", fix);
-        }
-        if self.is("captcha.provider", "altcha") || self.is("captcha.provider", "none") {
-            for key in ["captcha.secret", "captcha.site_key", "captcha.verify_url"] {
-                if self.is_there(key) {
-                    self.warning(key, "has no effect without a vendor", "remove it");
-                }
-            }
-            if self.is("captcha.fallback", "altcha") {
-                self.warning("captcha.fallback", "has no effect without a vendor", "remove it");
-            }
         }
     }
 

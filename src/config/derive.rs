@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::kind::Value;
 use super::layers::Values;
 use super::load::Machine;
+use super::text::host;
 use super::url::Url;
 
 /// Fills in what nobody gave. A default is left out where what it derives from was refused.
@@ -16,6 +17,8 @@ pub fn derive(values: &mut Values, machine: Machine) {
     if let Some(public_url) = values.text("public_url").map(str::to_owned) {
         let from = format!("latchkey <no-reply@{}>", mail_host(&public_url));
         values.derive("mail.from", Value::Text(from));
+        let host = Url::parse(&public_url).and_then(|url| host(url.host).ok());
+        values.derive("captcha.hostnames", Value::List(host.into_iter().collect()));
         values.derive("tokens.issuer", Value::Text(public_url));
     }
     if let Some(data_dir) = values.text("data_dir") {

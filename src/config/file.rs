@@ -96,7 +96,7 @@ fn raw(value: &DeValue<'_>) -> Raw {
             Ok(number) => Raw::Integer(number.to_string()),
             Err(_) => Raw::Integer(number.as_str().to_owned()),
         },
-        DeValue::Float(_) => Raw::Other("a fraction"),
+        DeValue::Float(number) => Raw::Fraction(number.as_str().to_owned()),
         DeValue::Boolean(on) => Raw::Bool(*on),
         DeValue::Datetime(_) => Raw::Other("a date"),
         DeValue::Array(items) => Raw::List(items.iter().map(|item| raw(item.get_ref())).collect()),

@@ -87,7 +87,7 @@ fn raw(value: &Json) -> Raw {
         Json::Number(number) if number.is_i64() || number.is_u64() => {
             Raw::Integer(number.to_string())
         }
-        Json::Number(_) => Raw::Other("a fraction"),
+        Json::Number(number) => Raw::Fraction(number.to_string()),
         Json::String(text) => Raw::Text(text.clone()),
         Json::Array(items) => Raw::List(items.iter().map(raw).collect()),
         Json::Object(_) => Raw::Other("an object"),
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(keys, ["a.b", "a.c", "d", "f", "ab"]);
         assert_eq!(found[0].1, Raw::Text("}\",{".to_owned()));
         assert_eq!(found[2].1, Raw::Integer("-5".to_owned()));
-        assert_eq!(found[3].1, Raw::Other("a fraction"));
+        assert_eq!(found[3].1, Raw::Fraction("1.0".to_owned()));
         assert!(found.iter().all(|(_, _, at)| text[*at..].starts_with('"')));
     }
 

@@ -6,9 +6,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ipnet::IpNet;
 
 use super::text;
@@ -31,6 +28,8 @@ pub enum Kind {
     Bool,
     /// An integer from the first to the second, both included.
     Integer(u64, u64),
+    /// A number from 0 to 1, both included, with a point: `0.5`.
+    Fraction,
     /// One of these words.
     Word(&'static [&'static str]),
     /// Several things, separated by commas in a variable.
@@ -47,6 +46,8 @@ pub enum Kind {
     Secret,
     /// 32 bytes in base64, never shown.
     Key,
+    /// `version:key`, the key in base64, never shown.
+    Pepper,
 }
 
 /// What a list holds.
@@ -60,8 +61,12 @@ pub enum Item {
     Word(&'static [&'static str]),
     /// Domains of mail addresses.
     Domain,
+    /// Hosts of web pages: names or addresses, no port.
+    Host,
     /// `id:secret`, never shown.
     Client,
+    /// As [`Kind::Pepper`].
+    Pepper,
 }
 
 /// A value that was read.
@@ -104,7 +109,14 @@ impl Refusal {
 impl Kind {
     /// Whether the value must never be printed in full.
     pub fn is_secret(self) -> bool {
-        matches!(self, Self::Secret | Self::Key | Self::SecretUrl(_) | Self::List(Item::Client))
+        matches!(
+            self,
+            Self::Secret
+                | Self::Key
+                | Self::Pepper
+                | Self::SecretUrl(_)
+                | Self::List(Item::Client | Item::Pepper)
+        )
     }
 
     /// Reads a value that is no list.
@@ -138,6 +150,7 @@ impl Kind {
                 _ => Err(Refusal::new(format!("`{given}` is not a switch"), "write true or false")),
             },
             Self::Integer(min, max) => text::integer(given, min, max).map(Value::Integer),
+            Self::Fraction => text::fraction(given).map(Value::Text),
             Self::Word(words) => text::word(given, words).map(Value::Word),
             Self::List(_) => self.read_list(&split(given)),
             Self::Path | Self::Text => text::line(given).map(Value::Text),
@@ -152,6 +165,7 @@ impl Kind {
                 }),
             Self::Secret => Ok(Value::Text(given.to_owned())),
             Self::Key => key(given).map(Value::Key),
+            Self::Pepper => text::pepper(given).map(|_| Value::Text(given.to_owned())),
         }
     }
 
@@ -176,6 +190,8 @@ impl Item {
             Self::Origin => base_url(given),
             Self::Word(words) => text::word(given, words).map(str::to_owned),
             Self::Domain => text::domain(given),
+            Self::Pepper => text::pepper(given).map(|_| given.to_owned()),
+            Self::Host => text::host(given),
             Self::Client => match given.split_once(':') {
                 Some((id, secret)) if !id.is_empty() && !secret.is_empty() => Ok(given.to_owned()),
                 _ => Err(Refusal::new("holds what is no client", "write each as id:secret")),
@@ -218,15 +234,9 @@ fn naming(given: &str, refusal: Refusal) -> Refusal {
     Refusal::new(format!("`{given}` {}", refusal.reason), refusal.fix)
 }
 
-/// 32 bytes in base64: either alphabet, padding optional.
+/// 32 bytes in base64.
 fn key(given: &str) -> Result<[u8; 32], Refusal> {
-    let config =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    [alphabet::STANDARD, alphabet::URL_SAFE]
-        .iter()
-        .find_map(|alphabet| GeneralPurpose::new(alphabet, config).decode(given.trim()).ok())
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| {
-            Refusal::new("is not 32 bytes in base64", "make one: openssl rand -base64 32")
-        })
+    text::base64(given.trim()).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
+        Refusal::new("is not 32 bytes in base64", "make one: openssl rand -base64 32")
+    })
 }

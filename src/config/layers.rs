@@ -169,8 +169,10 @@ fn shaped(kind: Kind, raw: &Raw) -> Result<Value, Refusal> {
         }
         (Kind::List(_), _) => mismatch("a list: [\"…\"]"),
         (kind, Raw::Plain(text)) => kind.read(text),
-        (Kind::Integer(..), Raw::Integer(number)) => kind.read(number),
+        (Kind::Integer(..) | Kind::Fraction, Raw::Integer(number))
+        | (Kind::Fraction, Raw::Fraction(number)) => kind.read(number),
         (Kind::Integer(..), _) => mismatch("a number, without quotes"),
+        (Kind::Fraction, _) => mismatch("a number from 0 to 1, without quotes"),
         (Kind::Bool, Raw::Bool(on)) => Ok(Value::Bool(*on)),
         (Kind::Bool, _) => mismatch("true or false, without quotes"),
         (Kind::Duration(..), Raw::Integer(_)) => mismatch("a number and a unit: \"15m\""),

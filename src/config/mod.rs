@@ -6,6 +6,7 @@
 mod assemble;
 pub mod catalogue;
 mod check;
+mod check_egress;
 mod derive;
 mod environment;
 mod file;
@@ -78,8 +79,12 @@ pub struct Config {
     pub registration: Registration,
     /// `password.*`
     pub password: Password,
+    /// `introspection.clients`
+    pub introspection_clients: Vec<IntrospectionClient>,
     /// `rate_limit.enabled`
     pub rate_limit_enabled: bool,
+    /// `rate_limit.replicas`
+    pub rate_limit_replicas: u32,
     /// `teams.*`
     pub teams: Teams,
     /// `audit.retention`
@@ -156,6 +161,10 @@ pub struct Captcha {
     pub secret: Option<Secret<String>>,
     /// The vendor's public key of this site.
     pub site_key: Option<String>,
+    /// Hosts of the pages that show the vendor's widget, in lower case.
+    pub hostnames: Vec<String>,
+    /// The least score of reCAPTCHA v3, from 0 to 1; without it the keys are of v2.
+    pub min_score: Option<f64>,
     /// The vendor's siteverify, where it is not the usual one.
     pub verify_url: Option<String>,
     /// Fall back to the built-in proof of work when the vendor does not answer.
@@ -207,6 +216,8 @@ pub struct Tokens {
     pub user_ttl: Duration,
     /// How long a vaultToken lives.
     pub vault_ttl: Duration,
+    /// How long a key signs before another takes its place.
+    pub rotate_every: Duration,
 }
 
 /// `tokens.algorithm`
@@ -220,6 +231,15 @@ pub enum VaultAlgorithm {
     Rs256,
     /// HMAC with `tokens.secret` (RFC 7518 §3.2).
     Hs256,
+}
+
+/// One of `introspection.clients`: a resource server of the operator.
+#[derive(Clone, Debug)]
+pub struct IntrospectionClient {
+    /// `client_id`.
+    pub id: String,
+    /// `client_secret`.
+    pub secret: Secret<String>,
 }
 
 /// `sessions.*`
@@ -285,10 +305,21 @@ pub struct Password {
     pub workers: usize,
     /// Which code computes them.
     pub engine: PasswordEngine,
-    /// Key of an HMAC in front of the hash.
-    pub pepper: Option<Secret<String>>,
+    /// Key of an HMAC in front of new hashes.
+    pub pepper: Option<Pepper>,
+    /// Keys of older hashes; each version once, and not `pepper`'s.
+    pub pepper_previous: Vec<Pepper>,
     /// A range service for breached passwords (k-anonymity); none: not asked.
     pub breach_url: Option<String>,
+}
+
+/// One of `password.pepper` and `password.pepper_previous`
+#[derive(Clone, Debug)]
+pub struct Pepper {
+    /// What hashes under it are marked with, 1 to 9999.
+    pub version: u16,
+    /// At least 32 bytes.
+    pub key: Secret<Vec<u8>>,
 }
 
 /// `password.engine`

@@ -116,15 +116,16 @@ pub fn form(kind: Kind) -> String {
         }
         Kind::Bool => "`true` or `false`.".to_owned(),
         Kind::Integer(min, max) => format!("From {min} to {max}."),
+        Kind::Fraction => "From 0 to 1.".to_owned(),
         Kind::Word(known) => format!("One of {}.", words(known)),
         Kind::List(Item::Word(known)) => format!("Some of {}.", words(known)),
-        Kind::List(Item::Client) => "A list. Secret.".to_owned(),
+        Kind::List(Item::Client | Item::Pepper) => "A list. Secret.".to_owned(),
         Kind::List(_) => "A list.".to_owned(),
         Kind::Path => "A path.".to_owned(),
         Kind::Text => "A text.".to_owned(),
         Kind::Mailbox => "`Name <address>` or an address.".to_owned(),
         Kind::Filter => "Directives as `tracing` reads them.".to_owned(),
-        Kind::Secret | Kind::Key => "Secret.".to_owned(),
+        Kind::Secret | Kind::Key | Kind::Pepper => "Secret.".to_owned(),
     }
 }
 
@@ -134,6 +135,7 @@ pub fn in_file(setting: &Setting) -> Json {
     match setting.kind {
         Kind::List(_) => split(text).into(),
         Kind::Bool => (text == "true").into(),
+        Kind::Fraction => text.parse::<f64>().map_or(Json::Null, Json::from),
         Kind::Integer(..) => text.parse::<u64>().map_or(Json::Null, Json::from),
         _ => text.into(),
     }

@@ -10,6 +10,8 @@ use super::reference::{in_file, pretty};
 const DURATION: &str = "^[0-9]+(ms|s|m|h|d)$";
 /// 32 bytes in base64 of either alphabet.
 const KEY: &str = "^[A-Za-z0-9+/_-]{43}=?$";
+/// A version, and 32 bytes or more in base64 of either alphabet.
+const PEPPER: &str = "^[1-9][0-9]{0,3}:[A-Za-z0-9+/_-]{43,}=*$";
 
 /// The schema, as JSON for people.
 pub fn schema() -> String {
@@ -69,12 +71,17 @@ fn shape(kind: Kind) -> Map<String, Json> {
         Kind::Duration(..) => json!({ "type": "string", "pattern": DURATION }),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Fraction => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
         Kind::Word(words) => json!({ "type": "string", "enum": words }),
         Kind::List(Item::Word(words)) => {
             json!({ "type": "array", "items": { "type": "string", "enum": words } })
         }
+        Kind::List(Item::Pepper) => {
+            json!({ "type": "array", "items": { "type": "string", "pattern": PEPPER } })
+        }
         Kind::List(_) => json!({ "type": "array", "items": { "type": "string", "minLength": 1 } }),
         Kind::Key => json!({ "type": "string", "pattern": KEY }),
+        Kind::Pepper => json!({ "type": "string", "pattern": PEPPER }),
         Kind::Address | Kind::Path | Kind::Text | Kind::Mailbox | Kind::Filter | Kind::Secret => {
             json!({ "type": "string", "minLength": 1 })
         }

@@ -28,6 +28,7 @@ pub fn show(setting: &Setting, values: &Values) -> Shown {
             (Kind::SecretUrl(_), Value::Text(text)) => redacted(text).into(),
             (kind, Value::List(items)) if kind.is_secret() => vec![BLANK; items.len()].into(),
             (kind, _) if kind.is_secret() => BLANK.into(),
+            (Kind::Fraction, Value::Text(text)) => text.parse::<f64>().unwrap_or_default().into(),
             (_, value) => json(value),
         }
     });

@@ -36,11 +36,13 @@ pub enum Raw {
     Text(String),
     /// An integer in a file, in decimal digits, perhaps with a sign.
     Integer(String),
+    /// A number with a point in a file, as written.
+    Fraction(String),
     /// A switch in a file.
     Bool(bool),
     /// A list in a file.
     List(Vec<Raw>),
-    /// Something that no setting is, by its name: "a table", "a fraction".
+    /// Something that no setting is, by its name: "a table".
     Other(&'static str),
 }
 
@@ -50,6 +52,7 @@ impl Raw {
         match self {
             Self::Plain(_) | Self::Text(_) => "a text",
             Self::Integer(_) => "an integer",
+            Self::Fraction(_) => "a fraction",
             Self::Bool(_) => "a switch",
             Self::List(_) => "a list",
             Self::Other(name) => name,

@@ -1,6 +1,10 @@
-//! Readers of the smaller kinds: durations, integers, words, senders, domains.
+//! Readers of the smaller kinds: durations, integers, words, senders, domains, peppers.
 
 use std::time::Duration;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::kind::Refusal;
 
@@ -78,6 +82,34 @@ pub fn domain(given: &str) -> Result<String, Refusal> {
     )
 }
 
+/// Reads the host of a web page: a name in lower-case A-labels, with or without a dot, or an IP address.
+pub fn host(given: &str) -> Result<String, Refusal> {
+    let address = given.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    if let Ok(address) = address {
+        return Ok(address.to_string());
+    }
+    idna::domain_to_ascii_strict(given).ok().filter(|host| !host.is_empty()).ok_or_else(|| {
+        Refusal::new(
+            format!("`{given}` is not a host"),
+            "write it as app.example.com, without scheme and port",
+        )
+    })
+}
+
+/// Reads a number from 0 to 1: digits, and at most one point with at most three digits behind it.
+pub fn fraction(given: &str) -> Result<String, Refusal> {
+    let (whole, part) = given.split_once('.').unwrap_or((given, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_written = is_digits(whole) && is_digits(part) && part.len() <= 3;
+    match given.parse::<f64>() {
+        Ok(number) if is_written && (0.0..=1.0).contains(&number) => Ok(given.to_owned()),
+        _ => Err(Refusal::new(
+            format!("`{given}` is not a number from 0 to 1"),
+            "write it as 0.5, with three decimals at most",
+        )),
+    }
+}
+
 /// Reads a sender that RFC 5322 §3.4 takes as it stands: `address`, `Name <address>`, `"Name" <address>`.
 pub fn mailbox(given: &str) -> Result<String, Refusal> {
     let (name, address) = match given.strip_suffix('>').and_then(|rest| rest.rsplit_once('<')) {
@@ -116,9 +148,58 @@ fn is_atom(c: char) -> bool {
     c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
 }
 
+/// Bytes in base64: either alphabet, padding optional.
+pub fn base64(given: &str) -> Option<Vec<u8>> {
+    let config =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    [alphabet::STANDARD, alphabet::URL_SAFE]
+        .iter()
+        .find_map(|alphabet| GeneralPurpose::new(alphabet, config).decode(given).ok())
+}
+
+/// The least bytes of a pepper: HMAC-SHA-256's own strength (RFC 2104 §3).
+const PEPPER_BYTES_MIN: usize = 32;
+
+/// Reads a pepper: `1:` and a key in base64.
+pub fn pepper(given: &str) -> Result<(u16, Vec<u8>), Refusal> {
+    let refusal = |reason: &str| Refusal::new(reason, "write it as 1:$(openssl rand -base64 32)");
+    let (version, key) =
+        given.trim().split_once(':').ok_or_else(|| refusal("is no version with a key"))?;
+    let version = (version.parse::<u16>().ok())
+        .filter(|number| (1..=9_999).contains(number) && number.to_string() == version)
+        .ok_or_else(|| refusal("has a version that is no number from 1 to 9999"))?;
+    let key = base64(key).ok_or_else(|| refusal("has a key that is not base64"))?;
+    if key.len() < PEPPER_BYTES_MIN {
+        return Err(refusal("has a key of fewer than 32 bytes"));
+    }
+    Ok((version, key))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pepper_is_a_version_and_a_long_key() {
+        let key = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA";
+        assert_eq!(pepper(&format!("1:{key}=")).unwrap().0, 1);
+        assert_eq!(pepper(&format!("9999:{key}\n")).unwrap().1.len(), 32);
+        for wrong in [
+            key.to_owned(),
+            format!(":{key}"),
+            format!("0:{key}"),
+            format!("01:{key}"),
+            format!("+1:{key}"),
+            format!("10000:{key}"),
+            "1:".to_owned(),
+            "1:not base64!".to_owned(),
+            format!("1:{}", &key[..40]),
+        ] {
+            let refusal = pepper(&wrong).unwrap_err();
+            assert!(refusal.fix.contains("1:$(openssl"), "{wrong}");
+            assert!(!refusal.reason.contains(&key[..8]), "nothing of the secret is told");
+        }
+    }
 
     #[test]
     fn durations_have_a_number_and_a_unit() {
@@ -166,6 +247,26 @@ mod tests {
             "a@",
         ] {
             assert!(mailbox(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_nothing_more() {
+        assert_eq!(host("App.Example").as_deref(), Ok("app.example"));
+        assert_eq!(host("localhost").as_deref(), Ok("localhost"));
+        assert_eq!(host("[::1]").as_deref(), Ok("::1"));
+        for wrong in ["", "https://a.example", "a.example:443", "a/b", "a b"] {
+            assert!(host(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_fraction_is_from_0_to_1() {
+        for good in ["0", "1", "0.5", "1.0", "0.125"] {
+            assert_eq!(fraction(good).as_deref(), Ok(good));
+        }
+        for wrong in ["", ".5", "0.", "1.1", "-0.5", "1e-1", "NaN", "0.1234", "0,5"] {
+            assert!(fraction(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -6,28 +6,33 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use tokio_util::sync::CancellationToken;
 
 use super::files;
 use super::pools::Rooms;
 use crate::actor::{Root, every};
 use crate::app::{App, Gate};
-use crate::audit::{Chain, Masters};
-use crate::captcha::Altcha;
+use crate::audit::{Chain, Masters, heads};
+use crate::captcha::{self, Altcha, Judge};
 use crate::clock::{Clock, millis};
-use crate::config::{CaptchaProvider, Config};
+use crate::config::{Config, PasswordEngine};
 use crate::database::Db;
 use crate::http::tls::Tls;
 use crate::limits::budgets::Local;
+use crate::limits::device::Devices;
 use crate::limits::{self, Budgets, Limiter};
 use crate::mail::{self, Mailbox, Mailer, Transport};
-use crate::password::Policy;
+use crate::password::{self, Breach, Hasher, Policy, Setup};
 use crate::registration;
 use crate::secret::MasterKey;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tenancy::wall;
 use crate::token::{self, KeyRing};
+
+/// How often heads of the audit are logged and old rows swept.
+const AUDIT_EVERY: Duration = Duration::from_hours(1);
 
 /// The first pause before a database is asked again, and the last.
 const WAIT_FIRST: Duration = Duration::from_millis(250);
@@ -95,7 +100,9 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
         Some(master) => master.clone(),
         None => files::master_key(&config.data_dir)?,
     };
-    let (db, keys, audit) = database(&config, &master, &clock).await?;
+    let hashing = Setup::of(&config.password);
+    let ((db, keys, audit), hash_time) =
+        tokio::try_join!(database(&config, &master, &clock), prove_hashing(&hashing))?;
     let audit = audit.counting(metrics.clone());
     let store = match &config.redis_url {
         Some(url) => Store::connect_redis(url)
@@ -107,23 +114,26 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
     let (transport, mailbox) = transport(&config).await?;
     let mailer = Arc::new(mailer(&config, &db, &store, transport, &clock, &master)?);
     let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit_enabled));
-    let local = Arc::new(Local::new(clock.clone(), 1));
-    let altcha = Arc::new(Altcha::new(&master.derive("captcha")));
+    let local = Arc::new(Local::new(clock.clone(), config.rate_limit_replicas));
+    let captcha = judge(&config, &master, &clock, &metrics)?;
+    let breach = breach(&config, &clock, &metrics)?;
     let root = Root::spawn().await.map_err(|error| StartError::Broken(error.into()))?;
     let rooms = Rooms {
         config: &config,
         db: &db,
         store: &store,
+        audit: &audit,
         clock: &clock,
         metrics: &metrics,
         mailer: &mailer,
         limiter: &limiter,
         local: &local,
-        altcha: &altcha,
+        hashing: &hashing,
+        hash_time,
+        captcha: &captcha,
     };
     let pools = rooms.open(&root).await.map_err(|error| StartError::Broken(error.into()))?;
     let budgets = Budgets::new(&master, local, config.rate_limit_enabled, metrics.clone());
-    let built_in = config.captcha.provider == CaptchaProvider::Altcha;
     let app = Arc::new(App {
         policy: Policy::new(config.password.min_length),
         gate: Gate::new(config.http.max_in_flight),
@@ -134,13 +144,73 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
         pools,
         limiter,
         budgets,
-        altcha: built_in.then_some(altcha),
+        captcha,
+        breach,
+        devices: Devices::new(&master, config.master_key_previous.as_ref()),
         mailbox,
         clock,
         metrics,
         config,
     });
     Ok(Built { app, root, mailer })
+}
+
+/// Holds the fast engine to the reference before it may touch a password, and measures what a hash takes. Wrong tags
+/// refuse the start, like any setting that does not hold here.
+async fn prove_hashing(hashing: &Setup) -> Result<Duration, StartError> {
+    let hashing = hashing.clone();
+    let prove = move || {
+        if hashing.engine == PasswordEngine::Simd {
+            password::self_test(hashing.engine, hashing.params)
+                .map_err(|error| StartError::Settings(format!("password.engine: {error}")))?;
+        }
+        let timed = Hasher::new(hashing).and_then(|mut hasher| hasher.time_one());
+        timed.map_err(|error| StartError::Settings(format!("password.memory_kib: {error}")))
+    };
+    let proven = tokio::task::spawn_blocking(prove).await;
+    proven.map_err(|error| StartError::Broken(error.into()))?
+}
+
+/// What judges captchas.
+fn judge(
+    config: &Config,
+    master: &MasterKey,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<Judge>, StartError> {
+    let settings = &config.captcha;
+    let limits = captcha::vendor::LIMITS;
+    let vendor = captcha::Vendor::new(settings, limits, clock.clone(), metrics.clone())
+        .map_err(StartError::Broken)?;
+    let challenges = |master: &MasterKey| master.derive("captcha");
+    let before = config.master_key_previous.as_ref().map(challenges);
+    let altcha = Altcha::new(&challenges(master)).and_before(before.as_ref());
+    Ok(Judge::new(settings.provider, altcha, vendor, settings.fallback_altcha))
+}
+
+/// The service of breached passwords, where one is configured.
+fn breach(
+    config: &Config,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Arc<Breach>>, StartError> {
+    let Some(url) = &config.password.breach_url else { return Ok(None) };
+    let limits = password::breach::LIMITS;
+    let breach = Breach::new(url, limits, clock.clone(), metrics.clone());
+    Ok(Some(Arc::new(breach.map_err(StartError::Broken)?)))
+}
+
+/// The master key as a daemon has it, for a command that runs beside one; makes none.
+pub fn master_key(config: &Config) -> Result<MasterKey, StartError> {
+    if let Some(master) = &config.master_key {
+        return Ok(master.clone());
+    }
+    let file = config.data_dir.join(files::MASTER_KEY_FILE);
+    if !file.exists() {
+        let text = format!("there is neither `secrets.master_key` nor {}", file.display());
+        return Err(StartError::Settings(text));
+    }
+    Ok(files::master_key(&config.data_dir)?)
 }
 
 /// The database, migrated where that is ours to do, and the keys out of it. Waits as long as it takes: replicas and
@@ -238,6 +308,21 @@ fn mailer(
     .map_err(|error| StartError::Settings(format!("mail.from: {error}")))
 }
 
+/// The rotation's next step, and what other replicas did; and how old the keys are.
+pub async fn turn_keys(app: Arc<App>) {
+    if let Err(error) = app.keys.turn().await {
+        tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
+    }
+    let (keys, now) = (app.keys.current().clone(), app.clock.now());
+    for key in [&keys.user, &keys.vault] {
+        if let Some(since) = key.signs_from {
+            let age = Duration::from_millis(u64::try_from(now - since).unwrap_or(0));
+            let kind = [KeyValue::new("kind", key.kind.name())];
+            app.metrics.signing_key_age.record(age.as_secs_f64(), &kind);
+        }
+    }
+}
+
 /// Starts what happens at its own pace.
 pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
     let app = &built.app;
@@ -263,18 +348,55 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
         ready(())
     });
     let keyed = app.clone();
-    every(Duration::from_secs(30), stop.clone(), move || {
-        let app = keyed.clone();
+    every(token::keys::RELOAD_EVERY, stop.clone(), move || turn_keys(keyed.clone()));
+    let swept = app.clone();
+    every(Duration::from_mins(10), stop.clone(), move || {
+        let app = swept.clone();
         async move {
-            if let Err(error) = app.keys.reload().await {
-                tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
+            if let Err(error) = token::revocation::sweep(&app.db, app.clock.now()).await {
+                tracing::warn!(error = %error, "expired revocations not swept");
             }
         }
+    });
+    let audited = app.clone();
+    every(AUDIT_EVERY, stop.clone(), move || {
+        let app = audited.clone();
+        async move { keep_audit(&app).await }
     });
     if let Some(tls) = tls {
         every(Duration::from_secs(10), stop.clone(), move || {
             tls.reload();
             ready(())
         });
+    }
+}
+
+/// Writes the heads that moved to the log, for a copy outside of the database, and removes what is too old.
+async fn keep_audit(app: &App) {
+    let since = app.clock.now() - millis(AUDIT_EVERY) * 2;
+    if let Err(error) = log_heads(app, since).await {
+        tracing::warn!(error = %error, "heads of the audit not logged, the next hour will");
+    }
+    let before = app.clock.now() - millis(app.config.audit_retention);
+    match crate::audit::sweep(&app.db, &app.audit, before).await {
+        Ok(swept) if swept.events + swept.streams == 0 => {}
+        Ok(swept) => tracing::info!(events = swept.events, streams = swept.streams, "audit swept"),
+        Err(error) => tracing::warn!(error = %error, "audit not swept, the next hour will"),
+    }
+}
+
+async fn log_heads(
+    app: &App,
+    since: crate::clock::UnixMillis,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let mut after = uuid::Uuid::nil();
+    loop {
+        let page = heads::page(&app.db, since, after).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.stream;
+        let count = page.len();
+        let issuer = &app.config.tokens.issuer;
+        let signed = heads::sign(&app.keys.current(), issuer, app.clock.now_seconds(), page)?;
+        tracing::info!(count, heads = signed, "audit heads");
     }
 }

@@ -18,6 +18,18 @@ pub fn make_data_dir(dir: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
+/// The master key of the settings, or the one in `data_dir`; none is made.
+pub fn existing_master_key(config: &crate::config::Config) -> io::Result<MasterKey> {
+    match &config.master_key {
+        Some(master) => Ok(master.clone()),
+        None if config.data_dir.join(MASTER_KEY_FILE).exists() => master_key(&config.data_dir),
+        None => Err(io::Error::other(format!(
+            "neither `secrets.master_key` nor {}",
+            config.data_dir.join(MASTER_KEY_FILE).display()
+        ))),
+    }
+}
+
 /// The master key of embedded mode: read, or made on the first start. Two daemons that start at once agree on one, since
 /// the file appears whole or not at all and never replaces another.
 pub fn master_key(dir: &Path) -> io::Result<MasterKey> {

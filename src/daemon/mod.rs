@@ -5,7 +5,7 @@
 
 mod banner;
 mod build;
-mod files;
+pub mod files;
 mod listen;
 mod pools;
 
@@ -26,7 +26,8 @@ use crate::config::{Config, Loaded};
 use crate::http::admin::Admin;
 use crate::http::dispatch::Dispatcher;
 
-pub use build::StartError;
+pub use build::{StartError, master_key, turn_keys};
+pub use files::existing_master_key;
 
 /// Requests in work may go on for so long after the listener is closed: a body's 15 s and an answer's 5 s.
 const REQUESTS_END_WITHIN: Duration = Duration::from_secs(20);

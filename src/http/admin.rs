@@ -49,12 +49,22 @@ impl Admin {
         } else {
             None
         };
-        let status = unready.unwrap_or(if database && store { "ok" } else { "degraded" });
+        // Nobody outside is asked for a probe: what the last requests told.
+        let vendor = app.captcha.vendor().map(|vendor| !vendor.is_in_doubt());
+        let breach = app.breach.as_ref().map(|breach| !breach.is_in_doubt());
+        let outside = vendor != Some(false) && breach != Some(false);
+        let is_whole = database && store && outside;
+        let status = unready.unwrap_or(if is_whole { "ok" } else { "degraded" });
         let word = |up| if up { "up" } else { "down" };
-        let body = json!({
+        let mut body = json!({
             "status": status,
             "dependencies": { "database": word(database), "tokenStore": word(store) },
         });
+        for (name, up) in [("captcha", vendor), ("breachedPasswords", breach)] {
+            if let Some(up) = up {
+                body["dependencies"][name] = word(up).into();
+            }
+        }
         let code = if unready.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
         answer::status_json(code, &body)
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::cx::{Cx, Transport};
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, OauthError, Problem};
 
 /// What a handler gives back.
 pub type Answer = Response<Full<Bytes>>;
@@ -17,6 +17,10 @@ const API_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 /// Pages load from ourselves alone, and post to ourselves alone.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(super::pages::CSP);
+
+/// How a client may authenticate (RFC 6749 §5.2, RFC 7617).
+const BASIC_CHALLENGE: HeaderValue =
+    HeaderValue::from_static("Basic realm=\"latchkey\", charset=\"UTF-8\"");
 
 /// 200 with JSON.
 pub fn json(value: &impl Serialize) -> Answer {
@@ -27,6 +31,11 @@ pub fn json(value: &impl Serialize) -> Answer {
 pub fn status_json(status: StatusCode, value: &impl Serialize) -> Answer {
     let body = serde_json::to_vec(value).unwrap_or_default();
     with_type(status, HeaderValue::from_static("application/json"), body)
+}
+
+/// 200 without a body.
+pub fn empty() -> Answer {
+    Response::new(Full::default())
 }
 
 /// 204.
@@ -91,6 +100,9 @@ pub fn problem(problem: &Problem, cx: &Cx, public_url: &str, token_shown: TokenS
         "code": code.name(),
         "traceId": cx.trace_id,
     });
+    if let Some(error) = problem.oauth {
+        body["error"] = error.name().into();
+    }
     if code == Code::ValidationFailed {
         body["errors"] = problem
             .errors
@@ -106,7 +118,11 @@ pub fn problem(problem: &Problem, cx: &Cx, public_url: &str, token_shown: TokenS
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if code.status() == StatusCode::UNAUTHORIZED {
-        headers.insert(header::WWW_AUTHENTICATE, challenge(code, token_shown));
+        let challenge = match problem.oauth {
+            Some(OauthError::InvalidClient) => BASIC_CHALLENGE,
+            _ => challenge(code, token_shown),
+        };
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
     answer
 }

@@ -134,8 +134,9 @@ impl Dispatcher {
             Found::Nothing => return Err(Code::NotFound.into()),
         };
         let _permit = self.admit(route)?;
-        if let Decision::Limited { retry_after_s, headers } =
-            app.limiter.check(Action::Anything, cx.client)
+        if route.manner != Manner::Server
+            && let Decision::Limited { retry_after_s, headers } =
+                app.limiter.check(Action::Anything, cx.client)
         {
             cx.rate = Some(headers);
             return Err(limited(retry_after_s));

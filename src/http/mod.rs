@@ -9,6 +9,8 @@ pub mod api;
 pub mod cors;
 pub mod cx;
 pub mod dispatch;
+pub mod form;
+pub mod guess;
 pub mod json;
 pub mod member;
 pub mod openapi;

@@ -73,9 +73,9 @@ pub struct Operation {
     tag: Tag,
     summary: &'static str,
     description: Option<&'static str>,
-    bearer: bool,
+    security: Option<&'static str>,
     parameters: Vec<Value>,
-    body: Option<(Value, Schemas)>,
+    body: Option<(&'static str, Value, Schemas)>,
     answer: (u16, &'static str, Option<Value>),
     answer_schemas: Option<Schemas>,
     codes: Vec<Code>,
@@ -89,7 +89,7 @@ impl Operation {
             tag,
             summary,
             description: None,
-            bearer: false,
+            security: None,
             parameters: Vec::new(),
             body: None,
             answer: (204, "", None),
@@ -117,9 +117,21 @@ impl Operation {
 
     /// Needs a userToken.
     #[must_use]
-    pub fn bearer(mut self) -> Self {
-        self.bearer = true;
+    pub fn bearer(self) -> Self {
+        self.bearer_of("userToken")
+    }
+
+    /// Needs this token.
+    #[must_use]
+    pub fn bearer_of(mut self, token: &'static str) -> Self {
+        self.security = Some(token);
         self
+    }
+
+    /// Needs a client's id and secret.
+    #[must_use]
+    pub fn basic(self) -> Self {
+        self.bearer_of("client")
     }
 
     /// Has a path parameter.
@@ -149,7 +161,15 @@ impl Operation {
     /// Takes a JSON body.
     #[must_use]
     pub fn takes<T: ToSchema>(mut self) -> Self {
-        self.body = Some((reference::<T>(), collect::<T>));
+        self.body = Some(("application/json", reference::<T>(), collect::<T>));
+        self
+    }
+
+    /// Takes a form.
+    #[must_use]
+    pub fn takes_form<T: ToSchema>(mut self) -> Self {
+        let kind = "application/x-www-form-urlencoded";
+        self.body = Some((kind, reference::<T>(), collect::<T>));
         self
     }
 
@@ -165,6 +185,13 @@ impl Operation {
     #[must_use]
     pub fn gives_json(mut self, description: &'static str) -> Self {
         self.answer = (200, description, Some(json!({ "type": "object" })));
+        self
+    }
+
+    /// Answers 200 without a body.
+    #[must_use]
+    pub fn gives_empty(mut self, description: &'static str) -> Self {
+        self.answer = (200, description, None);
         self
     }
 
@@ -218,14 +245,15 @@ impl Operation {
         if let Some(description) = self.description {
             operation["description"] = description.into();
         }
-        if self.bearer {
-            operation["security"] = json!([{ "userToken": [] }]);
+        if let Some(scheme) = self.security {
+            operation["security"] = json!([{ scheme: [] }]);
         }
         if !self.parameters.is_empty() {
             operation["parameters"] = self.parameters.clone().into();
         }
-        if let Some((schema, _)) = &self.body {
-            operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        if let Some((kind, schema, _)) = &self.body {
+            operation["requestBody"] =
+                json!({ "required": true, "content": { *kind: { "schema": schema } } });
         }
         operation
     }
@@ -254,8 +282,11 @@ pub fn document(public_url: &str) -> Value {
         let Some(operation) = route.operation.map(|operation| operation()) else { continue };
         let entry = paths.entry(route.path).or_default();
         entry.insert(route.verb.name().to_lowercase(), operation.to_json(route.path));
-        for collect in
-            operation.body.map(|(_, collect)| collect).into_iter().chain(operation.answer_schemas)
+        for collect in operation
+            .body
+            .map(|(_, _, collect)| collect)
+            .into_iter()
+            .chain(operation.answer_schemas)
         {
             collect(&mut schemas);
         }
@@ -288,6 +319,8 @@ pub fn document(public_url: &str) -> Value {
             "schemas": components,
             "securitySchemes": {
                 "userToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "`userToken` of a log-in or refresh." },
+                "vaultToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "`vaultToken` of a log-in or refresh." },
+                "client": { "type": "http", "scheme": "basic", "description": "A client of `introspection.clients`; its id and secret may stand in the form instead." },
             },
         },
     })
@@ -311,6 +344,7 @@ fn problem_schema() -> Value {
             "detail": { "type": "string", "description": "This occurrence, in a sentence." },
             "code": { "type": "string", "enum": codes },
             "traceId": { "type": "string", "description": "Finds the request in the log." },
+            "error": { "type": "string", "description": "The OAuth RFCs' name of it, at their endpoints.", "enum": ["invalid_request", "invalid_client"] },
             "errors": {
                 "type": "array",
                 "description": "With `validation-failed`: each member that breaks a rule.",

@@ -52,10 +52,12 @@ impl Request {
 
     /// A query parameter, decoded as a form has it; the first one of that name.
     pub fn query(&self, name: &str) -> Result<Option<String>, Problem> {
-        Ok(pairs(self.uri.query().unwrap_or_default())?
-            .into_iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value))
+        Ok(self.query_pairs()?.into_iter().find(|(key, _)| key == name).map(|(_, value)| value))
+    }
+
+    /// Every query parameter, decoded likewise, in its order.
+    pub fn query_pairs(&self) -> Result<Vec<(String, String)>, Problem> {
+        pairs(self.uri.query().unwrap_or_default())
     }
 
     /// The body as JSON.

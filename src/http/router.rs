@@ -53,6 +53,8 @@ pub enum Manner {
     LongPoll,
     /// A refresh: has permits of its own.
     Refresh,
+    /// Asked by servers on behalf of many: not counted against their address; the endpoint says why it may.
+    Server,
 }
 
 /// One row of the table.
@@ -81,6 +83,8 @@ pub enum Verb {
     Patch,
     /// DELETE.
     Delete,
+    /// Whatever a proxy asks on behalf of: only where the method means nothing.
+    Any,
 }
 
 impl Verb {
@@ -91,6 +95,7 @@ impl Verb {
             Self::Post => "POST",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
+            Self::Any => "*",
         }
     }
 }
@@ -105,8 +110,8 @@ impl Route {
     fn takes(&self, method: &Method) -> bool {
         let head = *method == Method::HEAD
             && self.verb == Verb::Get
-            && matches!(self.manner, Manner::Plain | Manner::LongPoll);
-        head || method.as_str() == self.verb.name()
+            && matches!(self.manner, Manner::Plain | Manner::LongPoll | Manner::Server);
+        head || self.verb == Verb::Any || method.as_str() == self.verb.name()
     }
 }
 
@@ -180,10 +185,15 @@ pub const ROUTES: &[Route] = &[
     route!(Delete "/api/sessions" user api::session::revoke_others),
     route!(Delete "/api/sessions/{sid}" user api::session::revoke),
     route!(Get "/api/me" user api::account::show),
+    route!(Get "/api/me/events" user api::account::events),
     route!(Patch "/api/me" user api::account::rename),
     route!(Delete "/api/me" user api::account::delete),
     route!(Post "/api/change-password" user api::password::change),
     route!(Post "/api/change-email" user api::email::change),
+    route!(Post "/api/introspect" open api::oauth::introspect, Server),
+    route!(Post "/api/revoke" open api::oauth::revoke),
+    route!(Get "/api/forward-auth" open api::session::forward_auth, Server),
+    route!(Any "/api/forward-auth/{*path}" page api::session::forward_auth::handle_any, Server),
     route!(Get "/api/captcha" open api::meta::captcha),
     route!(Get "/api/teams" verified api::team::list),
     route!(Post "/api/teams" verified api::team::create),
@@ -307,7 +317,8 @@ mod tests {
     fn every_route_is_found_by_its_own_path() {
         for route in ROUTES {
             let path = route.path.replace(['{', '}'], "");
-            assert!(find(route.verb.name(), &path).starts_with(route.path), "{}", route.path);
+            let method = if route.verb == Verb::Any { "PROPFIND" } else { route.verb.name() };
+            assert!(find(method, &path).starts_with(route.path), "{}", route.path);
         }
     }
 

@@ -10,12 +10,11 @@ use crate::account::{AddressError, EmailAddress, NameError, PersonName, Standing
 use crate::app::App;
 use crate::captcha;
 use crate::config::{CaptchaPoint, CaptchaProvider};
-use crate::limits::budgets::Spent;
 use crate::limits::{Action, Decision};
-use crate::password::{self, PolicyViolation, Verdict};
+use crate::password::{self, Breached, Finding, PolicyViolation};
 use crate::problem::{Code, Problem, Unavailable};
 use crate::secret::Secret;
-use crate::session::{self, Caller, Tokens, issue};
+use crate::session::{self, Tokens, issue};
 use crate::store::Session;
 
 /// `amr` of a log-in by password (RFC 8176).
@@ -66,27 +65,32 @@ pub async fn captcha(
     point: CaptchaPoint,
     payload: Option<String>,
 ) -> Result<Option<captcha::Verdict>, Problem> {
-    demand_captcha(app, request, captcha_needed(app, point), payload).await
+    demand_captcha(app, request, point, captcha_needed(app, point), payload).await
 }
 
 /// The same, where the caller decides whether one is needed.
 pub async fn demand_captcha(
     app: &App,
     request: &Request,
+    point: CaptchaPoint,
     needed: bool,
     payload: Option<String>,
 ) -> Result<Option<captcha::Verdict>, Problem> {
     let payload = match payload.filter(|payload| !payload.is_empty()) {
-        Some(payload) if app.altcha.is_some() => payload,
+        Some(payload) if app.captcha.is_on() => payload,
         _ if needed => return Err(Code::CaptchaInvalid.into()),
         _ => return Ok(None),
     };
     let pool = &app.pools.captcha;
-    let check = |reply| captcha::Message::Check { payload, reply };
-    match pool.ask(request.cx.deadline, check).await?? {
-        captcha::Verdict::Solved => Ok(Some(captcha::Verdict::Solved)),
-        captcha::Verdict::Refused if needed => Err(Code::CaptchaInvalid.into()),
-        captcha::Verdict::Refused => Ok(None),
+    let answer = captcha::Answer { payload, point, client: request.client() };
+    let check = |reply| captcha::Message::Check { answer, reply };
+    let verdict = pool.ask(request.cx.deadline, check).await.and_then(|verdict| verdict);
+    match verdict {
+        Ok(captcha::Verdict::Solved) => Ok(Some(captcha::Verdict::Solved)),
+        Ok(captcha::Verdict::Refused) if needed => Err(Code::CaptchaInvalid.into()),
+        // In doubt it does not pass; where it only buys a larger budget, it buys none.
+        Err(unavailable) if needed => Err(unavailable.into()),
+        Ok(captcha::Verdict::Refused) | Err(_) => Ok(None),
     }
 }
 
@@ -127,6 +131,21 @@ pub fn policy(
     object.check(member, app.policy.check(password, &context));
 }
 
+/// Whether a new password that keeps the other rules is known from a breach: asked last, after limits and captcha, since
+/// it asks somebody else. Fails open ([`password::breach`]).
+pub async fn not_breached(
+    app: &App,
+    member: &'static str,
+    password: &Secret<String>,
+) -> Result<(), Problem> {
+    let Some(breach) = &app.breach else { return Ok(()) };
+    let mut told = Object::default();
+    if breach.check(password).await == Finding::Breached {
+        told.reject(member, Breached::CODE, Breached);
+    }
+    told.finish()
+}
+
 /// The PHC string of a new password.
 pub async fn hash(
     app: &App,
@@ -135,42 +154,6 @@ pub async fn hash(
 ) -> Result<String, Problem> {
     let ask = |reply| password::Message::Hash { password, reply };
     Ok(app.pools.password.ask(request.cx.deadline, ask).await??)
-}
-
-/// Checks a password, having spent from the account's budget first (security §1.8). Without a person a decoy is
-/// checked, so that the time tells nothing.
-pub async fn verify_password(
-    app: &App,
-    request: &Request,
-    address: &str,
-    standing: Option<&Standing>,
-    password: Secret<String>,
-) -> Result<Verdict, Problem> {
-    let (deadline, pools) = (request.cx.deadline, &app.pools);
-    let spent =
-        app.budgets.password_check(&pools.limits, address, request.client(), deadline).await;
-    if let Spent::Exhausted { retry_after_s } = spent {
-        return Err(limited(retry_after_s));
-    }
-    let stored = standing.map(|standing| standing.password_hash.clone());
-    let ask = |reply| password::Message::Verify { password, stored, reply };
-    Ok(pools.password.ask(deadline, ask).await??)
-}
-
-/// Checks the password of somebody who is logged in.
-pub async fn confirm_password(
-    app: &App,
-    request: &Request,
-    caller: &Caller,
-    password: Secret<String>,
-) -> Result<(), Problem> {
-    let standing = &caller.standing;
-    let verdict =
-        verify_password(app, request, &standing.email_normal, Some(standing), password).await?;
-    match verdict {
-        Verdict::Match | Verdict::MatchNeedsRehash => Ok(()),
-        Verdict::Mismatch => Err(Code::InvalidCredentials.into()),
-    }
 }
 
 /// Opens a session and gives its tokens.
@@ -188,8 +171,8 @@ pub async fn open_session(
         request.cx.user_agent.clone(),
         app.clock.now(),
     );
-    let opened = Box::new(session.clone());
-    let ask = |reply| session::Message::Open { session: opened, reply };
+    let (opened, origin) = (Box::new(session.clone()), request.origin());
+    let ask = |reply| session::Message::Open { session: opened, origin, reply };
     app.pools.session.ask(request.cx.deadline, ask).await??;
     tokens(app, &session, standing)
 }

@@ -1,4 +1,4 @@
-//! What replicas share through the store: budgets of accounts and of mailboxes, their sizes and the keys they go by.
+//! What replicas share through the store: budgets of mailboxes, their sizes and the keys they go by.
 //!
 //! The store spends them; here is only what is pure, and [`Local`], which stands in while the store is down. A key is
 //! a keyed digest: whoever reads the store learns no address.
@@ -23,11 +23,6 @@ use crate::secret::{MasterKey, Secret, hmac_sha256};
 use crate::store::Quota;
 
 const HOUR: Duration = Duration::from_hours(1);
-const DAY: Duration = Duration::from_hours(24);
-
-/// Consecutive failures over all sources after which only known devices sign in by password until a reset: NIST's cap
-/// (SP 800-63B-4 §3.2.2).
-pub const CONSECUTIVE_FAILURES_MAX: u32 = 100;
 
 /// Keys that [`Local`] holds at most, of all budgets together: 4 MB. It is needed for the length of an outage.
 const LOCAL_KEYS_MAX: usize = 100_000;
@@ -35,12 +30,6 @@ const LOCAL_KEYS_MAX: usize = 100_000;
 /// What is spent from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Budget {
-    /// Checks of an account's password from one source: spent before the check, so that parallel guesses count.
-    PasswordChecks,
-    /// Checks of an account's password from all unknown sources together.
-    PasswordChecksOverall,
-    /// Checks of an account's password from a known device, which no stranger can use up.
-    PasswordChecksDevice,
     /// Confirmation mails to a mailbox.
     Confirmations,
     /// Recovery mails to a mailbox.
@@ -51,25 +40,11 @@ pub enum Budget {
 
 impl Budget {
     /// Every budget, in the order of its discriminant.
-    pub const ALL: [Self; 6] = [
-        Self::PasswordChecks,
-        Self::PasswordChecksOverall,
-        Self::PasswordChecksDevice,
-        Self::Confirmations,
-        Self::Recoveries,
-        Self::Notices,
-    ];
+    pub const ALL: [Self; 3] = [Self::Confirmations, Self::Recoveries, Self::Notices];
 
     /// Its size: `burst` at once, one back each `period`.
     pub const fn quota(self) -> Quota {
         match self {
-            // What one address may try in an hour over all accounts, 20 of it at once: a person's own log-ins never meet
-            // it, and a guesser gets no more from many accounts' worth of addresses than from one.
-            Self::PasswordChecks | Self::PasswordChecksDevice => {
-                Quota { burst: 20, period: Duration::from_secs(36) }
-            }
-            // NIST's 100, spread over a day for a person who is under attack and knows the password.
-            Self::PasswordChecksOverall => per(CONSECUTIVE_FAILURES_MAX, DAY),
             Self::Confirmations | Self::Recoveries => per(3, HOUR),
             Self::Notices => per(20, HOUR),
         }
@@ -79,16 +54,13 @@ impl Budget {
     pub const fn quota_of_captchas(self) -> Option<Quota> {
         match self {
             Self::Confirmations | Self::Recoveries => Some(per(7, HOUR)),
-            _ => None,
+            Self::Notices => None,
         }
     }
 
     /// Its name in keys and metrics.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::PasswordChecks => "password-checks",
-            Self::PasswordChecksOverall => "password-checks-overall",
-            Self::PasswordChecksDevice => "password-checks-device",
             Self::Confirmations => "confirmations",
             Self::Recoveries => "recoveries",
             Self::Notices => "notices",
@@ -99,18 +71,6 @@ impl Budget {
 /// `burst` at once, and all of them back over `window`.
 const fn per(burst: u32, window: Duration) -> Quota {
     Quota { burst, period: Duration::from_secs(window.as_secs() / burst as u64) }
-}
-
-/// How long a source waits after its `failures`-th consecutive wrong password for one account: 1 to 5 are free, 6 to 9
-/// cost 5 s, the 10th 30 s, doubling to an hour.
-pub const fn failure_wait(failures: u32) -> Duration {
-    match failures {
-        0..=5 => Duration::ZERO,
-        6..=9 => Duration::from_secs(5),
-        // 30 s doubled 7 times is over an hour.
-        10..=16 => Duration::from_secs(30 << (failures - 10)),
-        _ => HOUR,
-    }
 }
 
 /// Whose share of a budget.
@@ -136,10 +96,10 @@ impl Keys {
         Self(master.derive("limits"))
     }
 
-    /// The key of a budget: HMAC-SHA-256 over budget, normal address and scope, 43 characters of base64url.
+    /// The key of a budget or a count by its name: HMAC-SHA-256 over name, normal address and scope, 43 characters of base64url.
     ///
     /// `address` is [`EmailAddress::normal`](crate::account::EmailAddress::normal), whether it has an account or not.
-    pub fn key(&self, budget: Budget, address: &str, scope: Scope<'_>) -> String {
+    pub fn key(&self, name: &str, address: &str, scope: Scope<'_>) -> String {
         let source;
         let (kind, scope) = match scope {
             Scope::All => (0_u8, &[][..]),
@@ -151,7 +111,7 @@ impl Keys {
             Scope::Captchas => (3, &[][..]),
         };
         // Neither a budget's name nor an address contains NUL, so no two inputs read alike.
-        let text = [budget.name().as_bytes(), b"\0", address.as_bytes(), b"\0", &[kind], scope];
+        let text = [name.as_bytes(), b"\0", address.as_bytes(), b"\0", &[kind], scope];
         URL_SAFE_NO_PAD.encode(hmac_sha256(self.0.expose(), &text.concat()))
     }
 }
@@ -163,7 +123,7 @@ impl fmt::Debug for Keys {
 }
 
 /// The four bytes of an IPv4 address (mapped into IPv6 or not), or the first eight of an IPv6 address: its /64.
-fn source_prefix(ip: IpAddr) -> Vec<u8> {
+pub fn source_prefix(ip: IpAddr) -> Vec<u8> {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.octets().to_vec(),
         IpAddr::V6(ip) => ip.octets()[..8].to_vec(),

@@ -24,6 +24,11 @@ use crate::clock::Clock;
 /// known already are not touched, and memory does not grow.
 pub const KEYS_MAX: usize = 1_000_000;
 
+/// Bytes that a key takes at most: the map's buckets are at least half of seven eighths full before it grows, each of 16
+/// bytes and one of control.
+#[cfg(test)]
+const BYTES_A_KEY_MAX: usize = 40;
+
 /// What a check found. `#[must_use]`: a check that nobody looks at limits nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -117,19 +122,29 @@ impl Limiter {
     /// that a refusal costs nothing (save where two requests race for the last one: then the later may have taken
     /// from one bucket and be refused by the next).
     pub fn check(&self, action: Action, ip: IpAddr) -> Decision {
+        self.ask(action, ip, Mode::Spend)
+    }
+
+    /// The same without taking anything: for what costs only where it fails.
+    pub fn look(&self, action: Action, ip: IpAddr) -> Decision {
+        self.ask(action, ip, Mode::Look)
+    }
+
+    fn ask(&self, action: Action, ip: IpAddr, mode: Mode) -> Decision {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let Buckets { narrow, wide } = &policies.actions[action as usize];
         match ip.to_canonical() {
             IpAddr::V4(ip) => {
                 let source = policies.hasher.hash_one((4, ip.to_bits()));
-                policies.decide(narrow.iter().map(|policy| (policy, source)))
+                policies.decide(narrow.iter().map(|policy| (policy, source)), mode)
             }
             IpAddr::V6(ip) => {
                 let prefix =
                     |bits: u32| policies.hasher.hash_one((bits, ip.to_bits() >> (128 - bits)));
                 let (narrow_source, wide_source) = (prefix(64), prefix(48));
                 let narrow = narrow.iter().map(|policy| (policy, narrow_source));
-                policies.decide(narrow.chain(wide.iter().map(|policy| (policy, wide_source))))
+                let wide = wide.iter().map(|policy| (policy, wide_source));
+                policies.decide(narrow.chain(wide), mode)
             }
         }
     }
@@ -138,7 +153,16 @@ impl Limiter {
     pub fn check_session(&self, sid: &str) -> Decision {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let source = policies.hasher.hash_one(("sid", sid));
-        policies.decide(policies.refresh.iter().map(|policy| (policy, source)))
+        policies.decide(policies.refresh.iter().map(|policy| (policy, source)), Mode::Spend)
+    }
+
+    /// The bytes of all maps; governor gives a table back at the end alone.
+    #[cfg(test)]
+    fn into_bytes(self) -> usize {
+        let Some(policies) = self.policies else { return 0 };
+        let buckets =
+            policies.actions.into_iter().flat_map(|it| it.narrow.into_iter().chain(it.wide));
+        buckets.chain(policies.refresh).map(|it| it.limiter.into_state_store().bytes()).sum()
     }
 
     /// Forgets the buckets that have been full for one interval and gives their memory back. Once a minute is enough; answers how many
@@ -174,9 +198,13 @@ impl Policies {
         Self { elapsed, census, hasher: RandomState::new(), actions, refresh }
     }
 
-    fn decide<'a>(&self, buckets: impl Iterator<Item = (&'a Policy, Source)> + Clone) -> Decision {
+    fn decide<'a>(
+        &self,
+        buckets: impl Iterator<Item = (&'a Policy, Source)> + Clone,
+        mode: Mode,
+    ) -> Decision {
         let look = self.ask(buckets.clone(), Mode::Look);
-        if matches!(look, Decision::Limited { .. }) {
+        if mode == Mode::Look || matches!(look, Decision::Limited { .. }) {
             return look;
         }
         self.ask(buckets, Mode::Spend)

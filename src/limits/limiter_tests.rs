@@ -1,6 +1,7 @@
 //! Tests of `limiter.rs`, `policies.rs` and `table.rs`.
 
 use std::collections::VecDeque;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
 
@@ -43,6 +44,7 @@ fn each_action_has_the_burst_that_was_decided() {
         (Action::Resend, 20),
         (Action::ExistEmail, 10),
         (Action::Captcha, 30),
+        (Action::ClientFailure, 20),
     ];
     assert_eq!(expected.map(|(action, _)| action), Action::ALL);
     assert!(Action::ALL.iter().enumerate().all(|(at, action)| *action as usize == at));
@@ -51,6 +53,17 @@ fn each_action_has_the_burst_that_was_decided() {
         assert_eq!(passed(&limiter, action, home(), 400), burst, "{action:?}");
         assert_eq!(passed(&limiter, action, ip("192.0.2.2"), 400), burst, "another address");
     }
+}
+
+#[test]
+fn looking_takes_nothing_and_sees_what_is_left() {
+    let (limiter, clock) = limiter();
+    let look = || matches!(limiter.look(Action::ClientFailure, home()), Decision::Allowed(_));
+    assert!((0..100).all(|_| look()));
+    assert_eq!(passed(&limiter, Action::ClientFailure, home(), 100), 20);
+    assert!(!look());
+    clock.advance(Duration::from_secs(3));
+    assert!(look() && look());
 }
 
 #[test]
@@ -66,6 +79,7 @@ fn each_action_fills_at_the_rate_that_was_decided() {
         (Action::Resend, 180_000),
         (Action::ExistEmail, 6_000),
         (Action::Captcha, 2_000),
+        (Action::ClientFailure, 3_000),
     ] {
         let (limiter, clock) = limiter();
         passed(&limiter, action, home(), 400);
@@ -297,4 +311,44 @@ proptest! {
             }
         }
     }
+}
+
+/// A million and a bit of each kind of key, at the real cap.
+#[test]
+fn a_million_strangers_fill_the_table_and_no_more_memory() {
+    let fill = |name: &str, check: &dyn Fn(&Limiter, u128) -> Decision| {
+        let (limiter, _) = limiter();
+        for at in 0..KEYS_MAX as u128 + 20_000 {
+            assert_ne!(check(&limiter, at), Decision::Unlimited);
+        }
+        assert_eq!(limiter.sweep(), KEYS_MAX, "{name}: nobody is full yet");
+        let (bytes, bound) = (limiter.into_bytes(), KEYS_MAX * BYTES_A_KEY_MAX);
+        assert!(bytes <= bound, "{name}: {bytes} bytes, {bound} at most");
+    };
+    fill("IPv4 /32", &|limiter, at| {
+        let address = Ipv4Addr::from_bits(0x0B00_0000 + u32::try_from(at).unwrap());
+        limiter.check(Action::Forgot, IpAddr::V4(address))
+    });
+    // Each its own /64 and, of sixteen together, a /48.
+    fill("IPv6 /64", &|limiter, at| {
+        let bits = (0x2001_0DB8_u128 << 96) | ((at / 16) << 80) | ((at % 16) << 64);
+        limiter.check(Action::Forgot, IpAddr::V6(Ipv6Addr::from_bits(bits)))
+    });
+    fill("IPv6 /48", &|limiter, at| {
+        let bits = (0x2001_0DB8_u128 << 96) | (at << 80);
+        limiter.check(Action::Forgot, IpAddr::V6(Ipv6Addr::from_bits(bits)))
+    });
+    fill("sessions", &|limiter, at| limiter.check_session(&at.to_string()));
+}
+
+#[test]
+fn what_is_forgotten_gives_its_memory_back() {
+    let (limiter, clock) = limiter();
+    for at in 0..100_000 {
+        passed(&limiter, Action::Forgot, IpAddr::V4(Ipv4Addr::from_bits(at)), 1);
+    }
+    clock.advance(Duration::from_hours(48));
+    assert_eq!(limiter.sweep(), 0);
+    let bytes = limiter.into_bytes();
+    assert!(bytes < 10_000, "{bytes}");
 }

@@ -2,14 +2,18 @@
 //!
 //! [`limiter`] judges by client address and by session, in this process, as a plain function ([`policies`] has its
 //! numbers, `table` its memory). [`budgets`] defines what replicas share through the store, and what stands in while
-//! the store is down.
+//! the store is down. [`ladder`] slows whoever guesses a password, [`device`] knows who is no stranger.
 
 pub mod budgets;
+pub mod device;
+pub mod guesses;
+pub mod ladder;
 pub mod limiter;
 pub mod policies;
 mod table;
 mod worker;
 
+pub use guesses::Guesser;
 pub use limiter::{Decision, Headers, Limiter};
 pub use policies::Action;
-pub use worker::{Budgets, Message, Spend, Worker};
+pub use worker::{Budgets, Count, Message, Spend, Worker};

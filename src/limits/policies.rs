@@ -30,6 +30,8 @@ pub enum Action {
     ExistEmail,
     /// Asking for a captcha's challenge.
     Captcha,
+    /// Failing to authenticate as a client of introspection or revocation.
+    ClientFailure,
 }
 
 /// One bucket of an action.
@@ -61,7 +63,7 @@ pub(super) const REFRESH: Window = window("refresh", "refresh", 60, MINUTE);
 
 impl Action {
     /// Every action, in the order of its discriminant.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Anything,
         Self::Login,
         Self::Register,
@@ -71,6 +73,7 @@ impl Action {
         Self::Resend,
         Self::ExistEmail,
         Self::Captcha,
+        Self::ClientFailure,
     ];
 
     /// The buckets that must all have room.
@@ -105,6 +108,10 @@ impl Action {
             }
             // A challenge costs us half a millisecond: 15 ms a minute and address. The widget asks once a form.
             Self::Captcha => const { &[window("captcha", "captcha-48", 30, MINUTE)] },
+            // Secrets of 128 bits are not guessed; this bounds the noise, and 20 leave room to mend a setting.
+            Self::ClientFailure => {
+                const { &[window("client-failure", "client-failure-48", 20, MINUTE)] }
+            }
         }
     }
 }

@@ -66,6 +66,13 @@ impl Table {
         Self { shards, hasher: RandomState::new(), census }
     }
 
+    /// Bytes that the maps have allocated: a bucket's 16 and one of control, for 8 where 7 may be in use.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        let of = |shard: &Mutex<Shard>| lock(shard).buckets.capacity() * 8 / 7 * 17;
+        self.shards.iter().map(of).sum()
+    }
+
     fn shard(&self, source: Source) -> MutexGuard<'_, Shard> {
         let at = usize::try_from(self.hasher.hash_one(source) % SHARDS as u64).unwrap_or(0);
         lock(&self.shards[at])

@@ -1,18 +1,18 @@
 //! The limits pool's worker: spends shared budgets, sweeps memory. And [`Budgets`]: how an endpoint asks it to.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 use tokio::time::Instant;
 
 use super::budgets::{Budget, Keys, Local, Scope, Spent};
+use super::ladder::LADDER;
 use super::limiter::{Limiter, seconds_up};
 use crate::actor::{Pool, Reply, WorkerError};
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixMillis};
 use crate::problem::Unavailable;
 use crate::secret::MasterKey;
-use crate::store::{self, Quota, Store};
+use crate::store::{self, Admission, Captcha, Guess, Quota, Store};
 use crate::telemetry::Metrics;
 
 /// What the limits pool does.
@@ -25,6 +25,13 @@ pub enum Message {
         /// What was found; [`Unavailable`] with the store down.
         reply: Reply<Result<Spent, Unavailable>>,
     },
+    /// Counts a try of a password, or forgets some.
+    Count {
+        /// What.
+        count: Count,
+        /// What was found: [`Admission::Admitted`] where something was forgotten; [`Unavailable`] with the store down.
+        reply: Reply<Result<Admission, Unavailable>>,
+    },
     /// Forgets what is full again, and what has expired in an embedded store.
     Sweep,
 }
@@ -35,6 +42,51 @@ pub struct Spend {
     budget: Budget,
     key: String,
     quota: Quota,
+}
+
+/// A step of the [ladder](super::ladder), by the keys of who is meant.
+#[derive(Clone, Debug)]
+pub enum Count {
+    /// Admits a try and counts it.
+    Admit {
+        /// Of the account.
+        account: String,
+        /// Of the source.
+        source: String,
+        /// What is known of a captcha.
+        captcha: Captcha,
+    },
+    /// The password was right.
+    Forgive {
+        /// Of the account.
+        account: String,
+        /// Of the source, where the account counted it.
+        source: Option<String>,
+    },
+    /// There is another password.
+    Pardon {
+        /// Of the account.
+        account: String,
+    },
+}
+
+impl Count {
+    async fn run(&self, store: &Store, now: UnixMillis) -> Result<Admission, Unavailable> {
+        match self {
+            Self::Admit { account, source, captcha } => {
+                let guess = Guess { account, source, captcha: *captcha };
+                store.admit(&LADDER, guess, now).await
+            }
+            Self::Forgive { account, source } => {
+                store.forgive(&LADDER, account, source.as_deref(), now).await?;
+                Ok(Admission::Admitted)
+            }
+            Self::Pardon { account } => {
+                store.pardon(&LADDER, account, now).await?;
+                Ok(Admission::Admitted)
+            }
+        }
+    }
 }
 
 /// The worker's needs.
@@ -65,6 +117,9 @@ impl crate::actor::Worker for Worker {
                     }
                 }));
             }
+            Message::Count { count, reply } => {
+                let _ = reply.send(count.run(&self.store, self.clock.now()).await);
+            }
             Message::Sweep => {
                 self.limiter.sweep();
                 self.local.sweep();
@@ -80,9 +135,9 @@ impl crate::actor::Worker for Worker {
 /// Budgets as endpoints spend them: shared through the store, or smaller ones of our own while it is down.
 #[derive(Debug)]
 pub struct Budgets {
-    keys: Keys,
+    pub(super) keys: Keys,
     local: Arc<Local>,
-    enabled: bool,
+    pub(super) enabled: bool,
     metrics: Arc<Metrics>,
 }
 
@@ -97,19 +152,6 @@ impl Budgets {
         Self { keys: Keys::new(master), local, enabled, metrics }
     }
 
-    /// Takes one check of an account's password, for this source. Before the check: parallel guesses count.
-    pub async fn password_check(
-        &self,
-        pool: &Pool<Message>,
-        address: &str,
-        source: IpAddr,
-        deadline: Instant,
-    ) -> Spent {
-        let budget = Budget::PasswordChecks;
-        let key = self.keys.key(budget, address, Scope::Source(source));
-        self.spend(pool, Spend { budget, key, quota: budget.quota() }, deadline).await
-    }
-
     /// Takes one mail to a mailbox; with a captcha solved also out of what captchas buy, once the rest is spent.
     pub async fn mailbox(
         &self,
@@ -119,13 +161,13 @@ impl Budgets {
         captcha: Option<crate::captcha::Verdict>,
         deadline: Instant,
     ) -> Spent {
-        let key = self.keys.key(budget, address, Scope::All);
+        let key = self.keys.key(budget.name(), address, Scope::All);
         let spent = self.spend(pool, Spend { budget, key, quota: budget.quota() }, deadline).await;
         let bought =
             budget.quota_of_captchas().filter(|_| captcha == Some(crate::captcha::Verdict::Solved));
         match (spent, bought) {
             (Spent::Exhausted { .. }, Some(quota)) => {
-                let key = self.keys.key(budget, address, Scope::Captchas);
+                let key = self.keys.key(budget.name(), address, Scope::Captchas);
                 self.spend(pool, Spend { budget, key, quota }, deadline).await
             }
             (spent, _) => spent,
@@ -144,12 +186,21 @@ impl Budgets {
             Err(_) => (self.local.spend(budget, &key), "local"),
         };
         let decision = if found == Spent::Within { "allowed" } else { "limited" };
+        self.decided(budget.name(), decision, scope);
+        found
+    }
+
+    pub(super) fn decided(
+        &self,
+        policy: &'static str,
+        decision: &'static str,
+        scope: &'static str,
+    ) {
         let attributes = [
-            KeyValue::new("policy", budget.name()),
+            KeyValue::new("policy", policy),
             KeyValue::new("decision", decision),
             KeyValue::new("scope", scope),
         ];
         self.metrics.rate_limit_decisions.add(1, &attributes);
-        found
     }
 }

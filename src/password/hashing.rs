@@ -1,4 +1,4 @@
-//! Hashing and verifying: argon2id (RFC 9106) into PHC strings.
+//! Hashing and verifying: argon2id (RFC 9106) into PHC strings, and whatever an import brought.
 //!
 //! A [`Hasher`] belongs to one worker and works on memory of its own, which it takes at its first use and keeps: page
 //! faults would cost a tenth of every hash. The memory is not wiped between hashes, since that costs as much again;
@@ -6,54 +6,137 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::{Duration, Instant};
 
-use argon2::password_hash::phc::{Output, ParamsString, Salt};
-use argon2::{Algorithm, Argon2, Block, PasswordHash, Version};
+use argon2::{Algorithm, Version};
 
+use super::argon::{Kind, Params, SALT_BYTES, Stored, TAG_BYTES, TAG_BYTES_MAX};
+use super::engine::Engine;
+use super::foreign::Foreign;
 use super::normalized;
+use super::pepper::Peppers;
+use crate::config::{self, PasswordEngine};
 use crate::secret::{self, Secret};
 
-/// Memory that a stored hash may ask for, in KiB, where our own parameters ask for less: 256 MiB.
-///
-/// The largest that a known importer's source writes by default is libsodium's MODERATE, 256 MiB in 3 passes;
-/// RFC 9106 §4's second choice is 64 MiB. Each worker may meet one such hash: workers × 256 MiB is the peak.
-pub const MEMORY_KIB_MAX: u32 = 256 * 1024;
+/// The longest stored string that is read, in bytes: five times the longest that any format makes of usual parts.
+pub const STORED_BYTES_MAX: usize = 1_024;
 
-/// Work that a stored hash may ask for, memory times passes, in KiB: 1 GiB.
-///
-/// We fill 3 KiB a microsecond (19 456 KiB twice in 12 ms): 0.35 s, and 1.4 s where a machine is four times slower,
-/// still within the 2 s of a request. libsodium's MODERATE asks for 0.75 GiB.
-pub const WORK_KIB_MAX: u64 = 1024 * 1024;
-
-/// Passes that a stored hash may ask for. Beyond it the small memory that [`WORK_KIB_MAX`] leaves makes no sense.
-pub const ITERATIONS_MAX: u32 = 1024;
-
-/// Lanes that a stored hash may ask for. We compute them one after the other, so they cost nothing of their own.
-pub const PARALLELISM_MAX: u32 = 64;
-
-/// Salt of our hashes, in bytes (RFC 9106 §3.1 recommends 16).
-const SALT_BYTES: usize = 16;
-
-/// Tag of our hashes, in bytes: 256 bits (RFC 9106 §4).
-const TAG_BYTES: usize = 32;
-
-/// What a hash costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Params {
-    /// argon2's m, in KiB.
-    pub memory_kib: u32,
-    /// argon2's t.
-    pub iterations: u32,
-    /// argon2's p.
-    pub parallelism: u32,
+/// How hashes are computed.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Today's costs.
+    pub params: Params,
+    /// Which code computes argon2.
+    pub engine: PasswordEngine,
+    /// Keys in front of it.
+    pub peppers: Peppers,
 }
+
+impl Setup {
+    /// The reference engine, without a pepper.
+    pub fn plain(params: Params) -> Self {
+        Self { params, engine: PasswordEngine::Argon2, peppers: Peppers::default() }
+    }
+
+    /// What the settings say.
+    pub fn of(settings: &config::Password) -> Self {
+        let params = Params {
+            memory_kib: settings.memory_kib,
+            iterations: settings.iterations,
+            parallelism: settings.parallelism,
+        };
+        let peppers = Peppers::new(settings.pepper.as_ref(), &settings.pepper_previous);
+        Self { params, engine: settings.engine, peppers }
+    }
+
+    /// Whether a stored string could be verified at a log-in, and of which format it is; computes nothing. What this
+    /// installation wrote itself is admitted whatever its parameters and pepper are, while they are configured.
+    pub fn admit(&self, stored: &str) -> Result<Format, Unsupported> {
+        Any::parse(stored)?.admitted(self)
+    }
+
+    fn today(&self) -> Kind {
+        Kind {
+            algorithm: Algorithm::Argon2id,
+            version: Version::V0x13,
+            params: self.params,
+            pepper: self.peppers.current(),
+        }
+    }
+}
+
+/// Whether a stored string of another system could be verified at a log-in, and of which format it is. Computes nothing:
+/// an import refuses a line by it, with the reason. Under a pepper it is refused: only [`Setup::admit`] knows those.
+pub fn admit(stored: &str) -> Result<Format, Unsupported> {
+    Setup::plain(Params { memory_kib: 0, iterations: 0, parallelism: 0 }).admit(stored)
+}
+
+/// The formats of stored hashes. `Display` names one for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// argon2id, argon2i or argon2d, version 16 or 19.
+    Argon2,
+    /// `$2a$`, `$2b$`, `$2y$`.
+    Bcrypt,
+    /// scrypt.
+    Scrypt,
+    /// PBKDF2 over HMAC-SHA-256.
+    Pbkdf2Sha256,
+    /// PBKDF2 over HMAC-SHA-512.
+    Pbkdf2Sha512,
+    /// Firebase's variant of scrypt.
+    FirebaseScrypt,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Argon2 => "argon2",
+            Self::Bcrypt => "bcrypt",
+            Self::Scrypt => "scrypt",
+            Self::Pbkdf2Sha256 => "PBKDF2-SHA256",
+            Self::Pbkdf2Sha512 => "PBKDF2-SHA512",
+            Self::FirebaseScrypt => "Firebase scrypt",
+        })
+    }
+}
+
+/// Why a stored string cannot be verified. `Display` is a clause for whoever imports it; it holds nothing of the string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsupported {
+    /// None of the formats.
+    Algorithm,
+    /// One of them by its beginning, and not by the rest.
+    Malformed(Format),
+    /// It costs more than the caps: a log-in would take too long, or too much memory.
+    TooCostly(Format),
+    /// It needs a pepper that is not configured.
+    Pepper,
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Algorithm => f.write_str(
+                "the password hash is of no known algorithm (argon2, bcrypt, scrypt, PBKDF2-SHA256, PBKDF2-SHA512, Firebase scrypt)",
+            ),
+            Self::Malformed(format) => write!(f, "the password hash is no well-formed {format} hash"),
+            Self::TooCostly(format) => {
+                write!(f, "the password hash asks for more work or memory than the caps of {format}")
+            }
+            Self::Pepper => f.write_str("the password hash needs a pepper that is not configured"),
+        }
+    }
+}
+
+impl Error for Unsupported {}
 
 /// What verifying found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The password is right, its hash is of today's parameters.
     Match,
-    /// The password is right; its hash is of other parameters or another kind: hash it anew.
+    /// The password is right; its hash is of other parameters, another pepper or another kind: hash it anew.
     MatchNeedsRehash,
     /// The password is wrong.
     Mismatch,
@@ -62,12 +145,20 @@ pub enum Verdict {
 /// Why there is no verdict, or no hash. None of these says anything of the password.
 #[derive(Debug)]
 pub enum HashError {
-    /// The stored string is no argon2 hash in PHC form.
+    /// The stored string is no hash that we know.
     Corrupt,
     /// The parameters (a stored hash's or our own) are beyond what we compute.
     ParametersRefused,
+    /// The stored hash is under a pepper that is not configured: put its version into `password.pepper_previous`.
+    PepperMissing,
     /// The engine failed: no memory, for one.
-    Engine(argon2::Error),
+    Engine(Box<dyn Error + Send + Sync>),
+}
+
+impl HashError {
+    pub(super) fn engine(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Engine(error.into())
+    }
 }
 
 impl fmt::Display for HashError {
@@ -77,36 +168,43 @@ impl fmt::Display for HashError {
             Self::ParametersRefused => {
                 f.write_str("the password hash asks for parameters beyond the caps")
             }
-            Self::Engine(error) => write!(f, "argon2 failed: {error}"),
+            Self::PepperMissing => f.write_str(
+                "the password hash needs a pepper that is neither password.pepper nor in password.pepper_previous",
+            ),
+            Self::Engine(error) => write!(f, "hashing failed: {error}"),
         }
     }
 }
 
 impl Error for HashError {}
 
-impl From<argon2::Error> for HashError {
-    fn from(error: argon2::Error) -> Self {
-        Self::Engine(error)
+impl From<Unsupported> for HashError {
+    fn from(unsupported: Unsupported) -> Self {
+        match unsupported {
+            Unsupported::Algorithm | Unsupported::Malformed(_) => Self::Corrupt,
+            Unsupported::TooCostly(_) => Self::ParametersRefused,
+            Unsupported::Pepper => Self::PepperMissing,
+        }
     }
 }
 
 /// Hashes and verifies, one at a time, on memory of its own. Blocks its thread for the whole hash.
 pub struct Hasher {
-    params: Params,
-    /// `params.memory_kib` blocks, or none before the first use.
-    blocks: Vec<Block>,
+    setup: Setup,
+    engine: Engine,
     decoy: String,
 }
 
 impl Hasher {
     /// A hasher of today's parameters. Computes nothing and takes no memory yet; refuses what argon2 does not allow
     /// with [`HashError::ParametersRefused`].
-    pub fn new(params: Params) -> Result<Self, HashError> {
+    pub fn new(setup: Setup) -> Result<Self, HashError> {
         let tag = secret::random_bytes::<TAG_BYTES>();
-        let kind = Kind { algorithm: Algorithm::Argon2id, version: Version::V0x13, params };
-        kind.engine(TAG_BYTES).map_err(|_| HashError::ParametersRefused)?;
-        let decoy = kind.phc(&secret::random_bytes::<SALT_BYTES>(), &tag)?;
-        Ok(Self { params, blocks: Vec::new(), decoy })
+        let decoy = setup
+            .today()
+            .phc(&secret::random_bytes::<SALT_BYTES>(), &tag)
+            .ok_or(HashError::ParametersRefused)?;
+        Ok(Self { engine: Engine::new(setup.engine), setup, decoy })
     }
 
     /// A PHC string of today's parameters that no password matches: a random salt with a random tag.
@@ -117,145 +215,117 @@ impl Hasher {
         &self.decoy
     }
 
-    /// The PHC string of a password under a fresh salt: argon2id, version 19, 16 bytes of salt, 32 of tag.
+    /// The PHC string of a password under a fresh salt: argon2id, version 19, 16 bytes of salt, 32 of tag, and the
+    /// pepper's version where there is one.
     pub fn hash(&mut self, password: &Secret<String>) -> Result<String, HashError> {
         let salt = secret::random_bytes::<SALT_BYTES>();
         let mut tag = [0; TAG_BYTES];
-        let kind = self.today();
-        self.compute(kind, password, &salt, &mut tag)?;
-        kind.phc(&salt, &tag)
+        let today = self.setup.today();
+        self.compute(today, &normalized(password), &salt, &mut tag)?;
+        today.phc(&salt, &tag).ok_or(HashError::Corrupt)
     }
 
-    /// Whether a password belongs to a stored PHC string of argon2id, argon2i or argon2d.
+    /// Whether a password belongs to a stored string, of any [`Format`].
     ///
     /// A string that cannot be read is [`HashError::Corrupt`], never a mismatch; one that asks for more than the caps
     /// (or our own parameters, where they are higher) is [`HashError::ParametersRefused`], before any work.
+    ///
+    /// What is not of today's form may come from a system that hashed the very bytes that were typed: where NFC
+    /// changed them, both are tried.
     pub fn verify(&mut self, password: &Secret<String>, phc: &str) -> Result<Verdict, HashError> {
-        let stored = Stored::parse(phc)?;
-        stored.kind.check_caps(self.params)?;
-        let mut tag = [0; Output::MAX_LENGTH];
-        let tag = &mut tag[..stored.tag.len()];
-        self.compute(stored.kind, password, &stored.salt, tag)?;
-        if !secret::equal(tag, stored.tag.as_bytes()) {
-            return Ok(Verdict::Mismatch);
+        let stored = Any::parse(phc)?;
+        stored.admitted(&self.setup)?;
+        let text = normalized(password);
+        if matches!(&stored, Any::Argon2(stored) if stored.is_of(self.setup.today())) {
+            let is_right = self.matches(&stored, &text)?;
+            return Ok(if is_right { Verdict::Match } else { Verdict::Mismatch });
         }
-        if stored.is_of(self.today()) { Ok(Verdict::Match) } else { Ok(Verdict::MatchNeedsRehash) }
+        let typed = password.expose();
+        let is_right =
+            self.matches(&stored, &text)? || (*typed != *text && self.matches(&stored, typed)?);
+        Ok(if is_right { Verdict::MatchNeedsRehash } else { Verdict::Mismatch })
     }
 
-    fn today(&self) -> Kind {
-        Kind { algorithm: Algorithm::Argon2id, version: Version::V0x13, params: self.params }
+    /// How long one hash of today's parameters takes on this thread: the better of two, so that the first touch of the
+    /// memory does not count.
+    pub fn time_one(&mut self) -> Result<Duration, HashError> {
+        let password = Secret::new("how long does it take".to_owned());
+        let mut best = Duration::MAX;
+        for _ in 0..2 {
+            let started = Instant::now();
+            self.hash(&password)?;
+            best = best.min(started.elapsed());
+        }
+        Ok(best)
+    }
+
+    fn matches(&mut self, stored: &Any, password: &str) -> Result<bool, HashError> {
+        match stored {
+            Any::Argon2(stored) => {
+                let mut tag = [0; TAG_BYTES_MAX];
+                let tag = &mut tag[..stored.tag.len()];
+                self.compute(stored.kind, password, &stored.salt, tag)?;
+                Ok(secret::equal(tag, stored.tag.as_bytes()))
+            }
+            Any::Foreign(foreign) => foreign.matches(password.as_bytes()),
+        }
     }
 
     fn compute(
         &mut self,
         kind: Kind,
-        password: &Secret<String>,
+        password: &str,
         salt: &[u8],
         tag: &mut [u8],
     ) -> Result<(), HashError> {
-        let engine = kind.engine(tag.len()).map_err(|_| HashError::Corrupt)?;
-        let needed = engine.params().block_count();
-        let own = self.today().engine(TAG_BYTES)?.params().block_count();
-        let text = normalized(password);
-        // Memory for a foreign hash above our own size is given back at once: it is met once, then rehashed.
-        let mut foreign = Vec::new();
-        let blocks = if needed <= own { &mut self.blocks } else { &mut foreign };
-        let size = needed.max(own);
-        if blocks.len() < size {
-            blocks.try_reserve_exact(size).map_err(|_| argon2::Error::OutOfMemory)?;
-            blocks.resize(size, Block::new());
-        }
-        engine.hash_password_into_with_memory(text.as_bytes(), salt, tag, &mut blocks[..])?;
-        Ok(())
+        let input = self.setup.peppers.input(password, kind.pepper)?;
+        self.engine.compute(kind, self.setup.today(), &input, salt, tag)
     }
 }
 
 impl fmt::Debug for Hasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hasher").field("params", &self.params).finish_non_exhaustive()
+        f.debug_struct("Hasher").field("setup", &self.setup).finish_non_exhaustive()
     }
 }
 
-/// What was computed: everything of a PHC string but salt and tag.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Kind {
-    algorithm: Algorithm,
-    version: Version,
-    params: Params,
+/// A stored string of any format, taken apart.
+enum Any {
+    Argon2(Stored),
+    Foreign(Foreign),
 }
 
-impl Kind {
-    fn engine(self, tag_bytes: usize) -> Result<Argon2<'static>, argon2::Error> {
-        let Params { memory_kib, iterations, parallelism } = self.params;
-        let params = argon2::Params::new(memory_kib, iterations, parallelism, Some(tag_bytes))?;
-        Ok(Argon2::new(self.algorithm, self.version, params))
-    }
-
-    /// Refuses costs above the caps, or above our own parameters where an operator chose higher ones.
-    fn check_caps(self, own: Params) -> Result<(), HashError> {
-        let work = |params: Params| u64::from(params.memory_kib) * u64::from(params.iterations);
-        let it = self.params;
-        let within = it.memory_kib <= MEMORY_KIB_MAX.max(own.memory_kib)
-            && it.iterations <= ITERATIONS_MAX.max(own.iterations)
-            && it.parallelism <= PARALLELISM_MAX.max(own.parallelism)
-            && work(it) <= WORK_KIB_MAX.max(work(own));
-        if within { Ok(()) } else { Err(HashError::ParametersRefused) }
-    }
-
-    fn phc(self, salt: &[u8], tag: &[u8]) -> Result<String, HashError> {
-        let engine = self.engine(tag.len())?;
-        let hash = PasswordHash {
-            algorithm: self.algorithm.ident(),
-            version: Some(self.version.into()),
-            params: ParamsString::try_from(engine.params()).map_err(|_| HashError::Corrupt)?,
-            salt: Some(Salt::new(salt).map_err(|_| HashError::Corrupt)?),
-            hash: Some(Output::new(tag).map_err(|_| HashError::Corrupt)?),
+impl Any {
+    fn parse(stored: &str) -> Result<Self, Unsupported> {
+        if stored.len() > STORED_BYTES_MAX {
+            return Err(Unsupported::Algorithm);
+        }
+        // Django writes its own name of the algorithm in front of the usual string.
+        let stored = match stored.strip_prefix("argon2") {
+            Some(rest) if rest.starts_with("$argon2") => rest,
+            _ => stored.strip_prefix("bcrypt$").unwrap_or(stored),
         };
-        Ok(hash.to_string())
+        if stored.starts_with("$argon2") {
+            return Stored::parse(stored).map(Self::Argon2);
+        }
+        Foreign::parse(stored).map(Self::Foreign)
     }
-}
 
-/// A stored hash, taken apart.
-struct Stored {
-    kind: Kind,
-    salt: Salt,
-    tag: Output,
-}
-
-impl Stored {
-    fn parse(phc: &str) -> Result<Self, HashError> {
-        let hash = PasswordHash::new(phc).map_err(|_| HashError::Corrupt)?;
-        let algorithm = Algorithm::new(hash.algorithm).map_err(|_| HashError::Corrupt)?;
-        // A string without a version is of the one before versions were written (the reference decoder's rule).
-        let version = hash.version.map_or(Ok(Version::V0x10), Version::try_from);
-        // Each of the three exactly once: the crate would fill in defaults for what is missing. `keyid` and `data`
-        // belong to hashes under a key that we do not have.
-        let (mut memory_kib, mut iterations, mut parallelism) = (None, None, None);
-        for (name, value) in hash.params.iter() {
-            let slot = match name.as_str() {
-                "m" => &mut memory_kib,
-                "t" => &mut iterations,
-                "p" => &mut parallelism,
-                _ => return Err(HashError::Corrupt),
-            };
-            let value = value.decimal().map_err(|_| HashError::Corrupt)?;
-            if slot.replace(value).is_some() {
-                return Err(HashError::Corrupt);
+    /// Its format, where it is within the caps and its pepper is there.
+    fn admitted(&self, setup: &Setup) -> Result<Format, Unsupported> {
+        match self {
+            Self::Argon2(stored) => {
+                if stored.kind.pepper.is_some_and(|version| !setup.peppers.has(version)) {
+                    return Err(Unsupported::Pepper);
+                }
+                stored.kind.check_caps(setup.params)?;
+                Ok(Format::Argon2)
+            }
+            Self::Foreign(foreign) => {
+                foreign.check_caps()?;
+                Ok(foreign.format())
             }
         }
-        let params = Params {
-            memory_kib: memory_kib.ok_or(HashError::Corrupt)?,
-            iterations: iterations.ok_or(HashError::Corrupt)?,
-            parallelism: parallelism.ok_or(HashError::Corrupt)?,
-        };
-        let kind = Kind { algorithm, version: version.map_err(|_| HashError::Corrupt)?, params };
-        let tag = hash.hash.ok_or(HashError::Corrupt)?;
-        kind.engine(tag.len()).map_err(|_| HashError::Corrupt)?;
-        Ok(Self { kind, salt: hash.salt.ok_or(HashError::Corrupt)?, tag })
-    }
-
-    fn is_of(&self, today: Kind) -> bool {
-        self.kind == today && self.salt.len() == SALT_BYTES && self.tag.len() == TAG_BYTES
     }
 }
 

@@ -2,13 +2,14 @@
 
 use proptest::prelude::*;
 
+use super::super::argon::{ITERATIONS_MAX, MEMORY_KIB_MAX, PARALLELISM_MAX};
 use super::*;
 
 /// The least that argon2 allows: tests of behaviour need no cost.
 const CHEAP: Params = Params { memory_kib: 8, iterations: 1, parallelism: 1 };
 
 fn hasher() -> Hasher {
-    Hasher::new(CHEAP).unwrap()
+    Hasher::new(Setup::plain(CHEAP)).unwrap()
 }
 
 fn secret(text: &str) -> Secret<String> {
@@ -30,9 +31,10 @@ fn the_engine_computes_the_test_vector_of_rfc_9106() {
         .build()
         .unwrap();
     let engine =
-        Argon2::new_with_secret(&[3; 8], Algorithm::Argon2id, Version::V0x13, params).unwrap();
+        argon2::Argon2::new_with_secret(&[3; 8], Algorithm::Argon2id, Version::V0x13, params)
+            .unwrap();
     let mut tag = [0; 32];
-    let mut blocks = vec![Block::new(); engine.params().block_count()];
+    let mut blocks = vec![argon2::Block::new(); engine.params().block_count()];
     engine.hash_password_into_with_memory(&[1; 32], &[2; 16], &mut tag, &mut blocks[..]).unwrap();
     let expected = [
         0x0d, 0x64, 0x0d, 0xf5, 0x8d, 0x78, 0x76, 0x6c, 0x08, 0xc0, 0x37, 0xa3, 0x4a, 0x8b, 0x53,
@@ -56,7 +58,7 @@ fn hashes_of_the_reference_implementation_verify_and_ask_for_a_rehash() {
 
 #[test]
 fn argon2d_and_other_parameters_ask_for_a_rehash() {
-    let today = Kind { algorithm: Algorithm::Argon2id, version: Version::V0x13, params: CHEAP };
+    let today = Setup::plain(CHEAP).today();
     let others = [
         Kind { algorithm: Algorithm::Argon2d, ..today },
         Kind { algorithm: Algorithm::Argon2i, ..today },
@@ -66,7 +68,7 @@ fn argon2d_and_other_parameters_ask_for_a_rehash() {
         Kind { params: Params { parallelism: 2, memory_kib: 16, ..CHEAP }, ..today },
     ];
     let stored = |kind: Kind, salt: &[u8], tag: &mut [u8]| {
-        hasher().compute(kind, &secret("a password"), salt, tag).unwrap();
+        hasher().compute(kind, "a password", salt, tag).unwrap();
         kind.phc(salt, tag).unwrap()
     };
     for kind in others {
@@ -81,7 +83,9 @@ fn argon2d_and_other_parameters_ask_for_a_rehash() {
 
 #[test]
 fn our_hashes_have_the_promised_form() {
-    let mut hasher = Hasher::new(Params { memory_kib: 64, iterations: 2, parallelism: 1 }).unwrap();
+    let mut hasher =
+        Hasher::new(Setup::plain(Params { memory_kib: 64, iterations: 2, parallelism: 1 }))
+            .unwrap();
     let phc = hasher.hash(&secret("a password")).unwrap();
     assert!(phc.starts_with("$argon2id$v=19$m=64,t=2,p=1$"), "{phc}");
     let parsed = Stored::parse(&phc).unwrap();
@@ -105,12 +109,13 @@ fn a_corrupt_stored_hash_is_an_error_and_never_a_mismatch() {
     // A tag cut at a character's border is a valid, shorter tag: another string, not a broken one.
     cut.retain(|phc| phc.matches('$').count() < 5);
     let foreign = [
-        "$2b$12$KIXQ4S7cZrnZb5oZ5v5b4uJ0m1yJ0y1yJ0y1yJ0y1yJ0y1yJ0y1yJ",
-        "$scrypt$ln=15,r=8,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        "$2b$12$KIXQ4S7cZrnZb5oZ5v5b4uJ0m1yJ0y1yJ0y1yJ0y1yJ0y1yJ0y1y",
+        "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/",
+        "5f4dcc3b5aa765d61d8327deb882cf99",
         "$argon2id$v=20$m=8,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=19$m=8,t=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=19$m=8,t=1,p=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
-        "$argon2id$v=19$m=8,t=1,p=1,keyid=Hj5$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        "$argon2id$v=19$m=8,t=1,p=1,data=Hj5$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=19$m=7,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=19$m=8,t=0,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
     ];
@@ -138,14 +143,14 @@ fn costs_above_the_caps_are_refused_before_any_work() {
         let mut hasher = hasher();
         let result = hasher.verify(&secret("a password"), &phc);
         assert!(matches!(result, Err(HashError::ParametersRefused)), "{phc}: {result:?}");
-        assert!(hasher.blocks.is_empty(), "no memory was taken");
+        assert_eq!(hasher.engine.kept_kib(), 0, "no memory was taken");
     }
 }
 
 #[test]
 fn an_operators_own_parameters_are_never_above_the_caps() {
     let own = Params { memory_kib: 2 * 1024 * 1024, iterations: 3, parallelism: 100 };
-    let kind = Kind { algorithm: Algorithm::Argon2id, version: Version::V0x13, params: own };
+    let kind = Setup::plain(own).today();
     assert!(kind.check_caps(own).is_ok());
     assert!(kind.check_caps(CHEAP).is_err());
 }
@@ -159,18 +164,19 @@ fn parameters_that_argon2_does_not_allow_are_refused_at_the_start() {
         Params { parallelism: 2, ..CHEAP },
         Params { parallelism: u32::MAX, ..CHEAP },
     ] {
-        assert!(matches!(Hasher::new(params), Err(HashError::ParametersRefused)), "{params:?}");
+        let refused = Hasher::new(Setup::plain(params));
+        assert!(matches!(refused, Err(HashError::ParametersRefused)), "{params:?}");
     }
 }
 
 #[test]
 fn the_decoy_matches_nothing_and_has_the_form_of_a_hash_of_today() {
     let mut hasher = hasher();
-    assert!(hasher.blocks.is_empty(), "nothing is computed and no memory taken at the start");
+    assert_eq!(hasher.engine.kept_kib(), 0, "nothing is computed at the start");
     let (decoy, real) = (hasher.decoy().to_owned(), hasher.hash(&secret("a password")).unwrap());
     assert_eq!(decoy.len(), real.len());
     let kind = Stored::parse(&decoy).unwrap().kind;
-    assert!(kind == hasher.today());
+    assert!(kind == hasher.setup.today());
     for password in ["", "a password", &decoy] {
         assert_eq!(hasher.verify(&secret(password), &decoy).unwrap(), Verdict::Mismatch);
     }
@@ -178,17 +184,50 @@ fn the_decoy_matches_nothing_and_has_the_form_of_a_hash_of_today() {
 
 #[test]
 fn memory_is_taken_once_and_kept_and_a_larger_foreign_hash_gives_its_own_back() {
-    let mut hasher = hasher();
-    hasher.hash(&secret("a password")).unwrap();
-    let (at, capacity) = (hasher.blocks.as_ptr(), hasher.blocks.capacity());
-    let foreign = Hasher::new(Params { memory_kib: 1024, ..CHEAP })
-        .unwrap()
-        .hash(&secret("a password"))
-        .unwrap();
-    let verdict = hasher.verify(&secret("a password"), &foreign).unwrap();
-    assert_eq!(verdict, Verdict::MatchNeedsRehash);
-    hasher.hash(&secret("a password")).unwrap();
-    assert_eq!((hasher.blocks.as_ptr(), hasher.blocks.capacity()), (at, capacity));
+    let large = Setup::plain(Params { memory_kib: 1024, ..CHEAP });
+    let foreign = Hasher::new(large).unwrap().hash(&secret("a password")).unwrap();
+    for engine in [PasswordEngine::Argon2, PasswordEngine::Simd] {
+        let mut hasher = Hasher::new(Setup { engine, ..Setup::plain(CHEAP) }).unwrap();
+        hasher.hash(&secret("a password")).unwrap();
+        assert_eq!(hasher.engine.kept_kib(), 8, "{engine:?}");
+        let verdict = hasher.verify(&secret("a password"), &foreign).unwrap();
+        assert_eq!(verdict, Verdict::MatchNeedsRehash);
+        hasher.hash(&secret("a password")).unwrap();
+        assert_eq!(hasher.engine.kept_kib(), 8, "{engine:?}");
+    }
+}
+
+#[test]
+fn what_one_engine_hashed_is_of_today_for_the_other() {
+    let with = |engine| Hasher::new(Setup { engine, ..Setup::plain(CHEAP) }).unwrap();
+    let (mut one, mut other) = (with(PasswordEngine::Argon2), with(PasswordEngine::Simd));
+    let phc = one.hash(&secret("a password")).unwrap();
+    assert_eq!(other.verify(&secret("a password"), &phc).unwrap(), Verdict::Match);
+    let phc = other.hash(&secret("a password")).unwrap();
+    assert_eq!(one.verify(&secret("a password"), &phc).unwrap(), Verdict::Match);
+    assert_eq!(one.verify(&secret("A password"), &phc).unwrap(), Verdict::Mismatch);
+}
+
+#[test]
+fn what_another_system_hashed_as_it_was_typed_matches_as_it_was_typed() {
+    let typed = "cafe\u{301} cre\u{300}me";
+    let older = Kind { version: Version::V0x10, ..Setup::plain(CHEAP).today() };
+    for (hashed, matching) in
+        [(typed, &[typed][..]), ("caf\u{e9} cr\u{e8}me", &[typed, "café crème"])]
+    {
+        let mut tag = [0; 32];
+        hasher().compute(older, hashed, &[7; 16], &mut tag).unwrap();
+        let phc = older.phc(&[7; 16], &tag).unwrap();
+        for password in matching {
+            assert_eq!(verdict(password, &phc), Verdict::MatchNeedsRehash, "{password:?}");
+        }
+        assert_eq!(verdict("cafe creme", &phc), Verdict::Mismatch);
+    }
+}
+
+#[test]
+fn measuring_gives_a_time() {
+    assert!(hasher().time_one().unwrap() > Duration::ZERO);
 }
 
 proptest! {

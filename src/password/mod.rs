@@ -1,5 +1,8 @@
 //! Passwords: what makes one acceptable ([`policy`]) and how one is kept ([`hashing`]).
 //!
+//! New hashes are argon2id ([`argon`]), computed by one of two engines ([`engine`]), under a key where one is configured
+//! ([`pepper`]). Hashes that an import brought are verified in their own format (`foreign/`) and replaced.
+//!
 //! Both see a password through `normalized`: NFC is the only thing that is ever done to it (NIST SP 800-63B-4
 //! §3.1.1.2). Hashing blocks a thread for milliseconds: the pool's worker ([`Worker`]) does it on a blocking one, and there
 //! are as many workers as hashes may run at once, which bounds CPU and memory.
@@ -9,12 +12,21 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
+pub mod argon;
+pub mod breach;
 mod common;
+pub mod engine;
+mod foreign;
 pub mod hashing;
+pub mod pepper;
 pub mod policy;
 mod worker;
 
-pub use hashing::{HashError, Hasher, Params, Verdict};
+pub use argon::Params;
+pub use breach::{Breach, Breached, Finding};
+pub use engine::self_test;
+pub use hashing::{Format, HashError, Hasher, Setup, Unsupported, Verdict, admit};
+pub use pepper::Peppers;
 pub use policy::{Policy, PolicyViolation};
 pub use worker::{Message, Worker};
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use opentelemetry::KeyValue;
 
-use super::{HashError, Hasher, Params, Verdict};
+use super::{HashError, Hasher, Setup, Verdict};
 use crate::actor::{Reply, WorkerError};
 use crate::problem::Unavailable;
 use crate::secret::Secret;
@@ -43,16 +43,16 @@ pub enum Message {
 
 /// The worker: its memory is touched at the first hash and kept.
 pub struct Worker {
-    params: Params,
+    setup: Setup,
     /// Away while a hash runs on another thread, and for good when it panicked there: the pool replaces the worker.
     hasher: Option<Hasher>,
     metrics: Arc<Metrics>,
 }
 
 impl Worker {
-    /// A worker of these parameters, which `config/` has checked.
-    pub fn new(params: Params, metrics: Arc<Metrics>) -> Self {
-        Self { params, hasher: None, metrics }
+    /// A worker of this setup, which `config/` has checked.
+    pub fn new(setup: Setup, metrics: Arc<Metrics>) -> Self {
+        Self { setup, hasher: None, metrics }
     }
 
     /// Runs `work` on a blocking thread, with the hasher.
@@ -63,7 +63,7 @@ impl Worker {
     ) -> Result<T, WorkerError> {
         let mut hasher = match self.hasher.take() {
             Some(hasher) => hasher,
-            None => Hasher::new(self.params)?,
+            None => Hasher::new(self.setup.clone())?,
         };
         let started = Instant::now();
         let (hasher, done) = tokio::task::spawn_blocking(move || {

@@ -33,6 +33,8 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// Seconds after which the same request will get through; for 429 and 503.
     pub retry_after: Option<u32>,
+    /// The `error` of the OAuth RFCs, where an endpoint of theirs answers.
+    pub oauth: Option<OauthError>,
     /// What went wrong inside; logged once, never sent.
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -40,13 +42,27 @@ pub struct Problem {
 impl Problem {
     /// A problem that says no more than its code.
     pub fn new(code: Code) -> Self {
-        Self { code, detail: None, errors: Vec::new(), retry_after: None, source: None }
+        Self {
+            code,
+            detail: None,
+            errors: Vec::new(),
+            retry_after: None,
+            oauth: None,
+            source: None,
+        }
     }
 
     /// Adds a sentence for the client.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds the member `error`, for clients that read it as the OAuth RFCs have it.
+    #[must_use]
+    pub fn oauth(mut self, error: OauthError) -> Self {
+        self.oauth = Some(error);
         self
     }
 
@@ -67,6 +83,25 @@ impl Problem {
     /// A 422 with the members at fault.
     pub fn validation(errors: Vec<FieldError>) -> Self {
         Self { errors, ..Self::new(Code::ValidationFailed) }
+    }
+}
+
+/// `error` of RFC 6749 §5.2 and RFC 7009 §2.2.1: a second name of a problem, for stock OAuth clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OauthError {
+    /// A parameter is missing, sent twice, or malformed; or the client authenticates in two ways.
+    InvalidRequest,
+    /// The client is unknown, or its secret wrong or missing.
+    InvalidClient,
+}
+
+impl OauthError {
+    /// As the RFCs spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+        }
     }
 }
 

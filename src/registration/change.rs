@@ -1,4 +1,4 @@
-//! Changing the address, the name, and leaving.
+//! Changing the address and the name.
 
 use latchkey_entity::{email_change, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -8,13 +8,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::desk::Desk;
 use super::flow::{self, Origin};
 use crate::account::EmailAddress;
+use crate::audit::{Action, Actor, Detail};
 use crate::clock::UnixMillis;
-use crate::database::Db;
 use crate::mail::{self, Kind, MailData, NewMail};
 use crate::secret::uuid_v7;
-use crate::tenancy::teams::{self, Leaving};
 
 /// A change of address that somebody asks for.
 #[derive(Clone, Debug)]
@@ -60,18 +60,10 @@ pub enum Undone {
     Gone,
 }
 
-/// What became of deleting a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Deleted {
-    /// Done.
-    Now,
-    /// These teams have others and no other owner.
-    OwnsTeams(Vec<String>),
-}
-
 /// Asks for another address: a link to the new one, a notice with an undo to the old one if it was proven.
-pub(super) async fn ask(db: &Db, change: &AddressChange, now: UnixMillis) -> Result<Asked, DbErr> {
-    let tx = db.begin().await?;
+pub(super) async fn ask(desk: Desk<'_>, change: &AddressChange) -> Result<Asked, DbErr> {
+    let now = desk.now;
+    let tx = desk.db.begin().await?;
     let Some(person) = flow::locked(&tx, change.user_id).await? else { return Ok(Asked::Gone) };
     let taken = user::Entity::find()
         .filter(user::Column::EmailNormal.eq(change.email.normal()))
@@ -113,12 +105,18 @@ pub(super) async fn ask(db: &Db, change: &AddressChange, now: UnixMillis) -> Res
         let name = Some(person.name.clone());
         mail::enqueue(&tx, due(Kind::EmailChangeNotice, &person.email, name), now).await?;
     }
+    let detail = Detail::none()
+        .id("change", change_id)
+        .personal("oldEmail", person.email.as_str())
+        .personal("newEmail", change.email.as_typed());
+    desk.own(&tx, Action::EmailChangeAsked, person.id, detail, &change.origin).await?;
     tx.commit().await?;
     Ok(Asked::Now)
 }
 
-pub(super) async fn confirm(db: &Db, id: Uuid, now: UnixMillis) -> Result<Confirmed, DbErr> {
-    let tx = db.begin().await?;
+pub(super) async fn confirm(desk: Desk<'_>, id: Uuid, origin: &Origin) -> Result<Confirmed, DbErr> {
+    let now = desk.now;
+    let tx = desk.db.begin().await?;
     let Some(change) = locked(&tx, id).await? else { return Ok(Confirmed::Gone) };
     match change.state.as_str() {
         "pending" => {}
@@ -135,8 +133,13 @@ pub(super) async fn confirm(db: &Db, id: Uuid, now: UnixMillis) -> Result<Confir
         }
         other => other?,
     }
+    let detail = Detail::none()
+        .id("change", id)
+        .personal("oldEmail", person.email.as_str())
+        .personal("newEmail", email.as_typed());
+    desk.own(&tx, Action::EmailChanged, person.id, detail, origin).await?;
     if person.verified_at.is_none() {
-        flow::prove(&tx, &person, now).await?;
+        flow::prove(desk, &tx, &person, origin).await?;
     }
     set_state(&tx, id, "done").await?;
     tx.commit().await?;
@@ -144,8 +147,9 @@ pub(super) async fn confirm(db: &Db, id: Uuid, now: UnixMillis) -> Result<Confir
 }
 
 /// Takes a change back. Whoever asked for it held the password: every session ends.
-pub(super) async fn undo(db: &Db, id: Uuid, now: UnixMillis) -> Result<Undone, DbErr> {
-    let tx = db.begin().await?;
+pub(super) async fn undo(desk: Desk<'_>, id: Uuid, origin: &Origin) -> Result<Undone, DbErr> {
+    let now = desk.now;
+    let tx = desk.db.begin().await?;
     let Some(change) = locked(&tx, id).await? else { return Ok(Undone::Gone) };
     let Some(person) = flow::locked(&tx, change.user_id).await? else { return Ok(Undone::Gone) };
     match change.state.as_str() {
@@ -171,49 +175,41 @@ pub(super) async fn undo(db: &Db, id: Uuid, now: UnixMillis) -> Result<Undone, D
         .exec(&tx)
         .await?;
     set_state(&tx, id, "undone").await?;
+    let detail = Detail::none().id("change", id);
+    desk.own(&tx, Action::EmailChangeUndone, person.id, detail, origin).await?;
     tx.commit().await?;
     Ok(Undone::Now)
 }
 
 /// Refuses a change that is pending: the new address was somebody else's.
-pub(super) async fn refuse(db: &Db, id: Uuid) -> Result<Undone, DbErr> {
-    let refused = email_change::Entity::update_many()
-        .col_expr(email_change::Column::State, Expr::value("undone"))
-        .filter(email_change::Column::Id.eq(id))
-        .filter(email_change::Column::State.eq("pending"))
-        .exec(db.writer())
-        .await?;
-    Ok(if refused.rows_affected == 1 { Undone::Now } else { Undone::Gone })
+pub(super) async fn refuse(desk: Desk<'_>, id: Uuid, origin: &Origin) -> Result<Undone, DbErr> {
+    let tx = desk.db.begin().await?;
+    let change = locked(&tx, id).await?.filter(|change| change.state == "pending");
+    let Some(change) = change else { return Ok(Undone::Gone) };
+    set_state(&tx, id, "undone").await?;
+    let refused = Action::EmailChangeRefused;
+    desk.on(&tx, refused, Actor::Nobody, change.user_id, origin).await?;
+    tx.commit().await?;
+    Ok(Undone::Now)
 }
 
 pub(super) async fn rename(
-    db: &Db,
+    desk: Desk<'_>,
     user_id: Uuid,
     name: String,
-    now: UnixMillis,
+    origin: &Origin,
 ) -> Result<(), DbErr> {
-    user::Entity::update_many()
+    let tx = desk.db.begin().await?;
+    let renamed = user::Entity::update_many()
         .col_expr(user::Column::Name, Expr::value(name))
-        .col_expr(user::Column::UpdatedAt, Expr::value(now))
+        .col_expr(user::Column::UpdatedAt, Expr::value(desk.now))
         .filter(user::Column::Id.eq(user_id))
-        .exec(db.writer())
+        .exec(&tx)
         .await?;
-    Ok(())
-}
-
-/// Deletes a person: rows that name them go with them (mail, memberships, endings, changes of address).
-pub(super) async fn delete(db: &Db, user_id: Uuid) -> Result<Deleted, DbErr> {
-    let tx = db.begin().await?;
-    if flow::locked(&tx, user_id).await?.is_none() {
-        return Ok(Deleted::Now);
+    if renamed.rows_affected == 1 {
+        desk.own(&tx, Action::Renamed, user_id, Detail::none(), origin).await?;
     }
-    match teams::leaving(&tx, user_id).await? {
-        Leaving::OwnedWithOthers(names) => return Ok(Deleted::OwnsTeams(names)),
-        Leaving::Alone(alone) => teams::delete(&tx, &alone).await?,
-    }
-    user::Entity::delete_by_id(user_id).exec(&tx).await?;
-    tx.commit().await?;
-    Ok(Deleted::Now)
+    tx.commit().await
 }
 
 async fn locked(tx: &DatabaseTransaction, id: Uuid) -> Result<Option<email_change::Model>, DbErr> {

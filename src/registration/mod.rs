@@ -1,22 +1,30 @@
 //! What changes a person: registering, proving the address, recovering, changing password or address, leaving.
 //!
-//! Each is one transaction in [`flow`] and [`change`], run by a worker so that it ends though the client has left. The
+//! Each is one transaction in [`flow`], [`change`] and [`leaving`], its audit event in it, run by a worker so that it ends though the client has left. The
 //! worker keeps the load on the database in bounds: on SQLite there is one, as there is one writer.
 
 pub mod change;
+mod desk;
 pub mod flow;
+pub mod leaving;
+mod recovery;
 
+use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::account::EmailAddress;
 use crate::actor::{Reply, Worker, WorkerError};
+use crate::audit::Chain;
 use crate::clock::Clock;
 use crate::database::Db;
 use crate::problem::Unavailable;
 use crate::store::{Store, TokenKind};
 
-pub use change::{AddressChange, Asked, Confirmed, Deleted, Undone};
+use desk::Desk;
+
+pub use change::{AddressChange, Asked, Confirmed, Undone};
 pub use flow::{NewPerson, Origin, Proof, Registered, Reset, Verified};
+pub use leaving::Deleted;
 
 type Done<T> = Reply<Result<T, Unavailable>>;
 
@@ -43,6 +51,8 @@ pub enum Message {
     Verify {
         /// Whose.
         user_id: Uuid,
+        /// Who asks, from where.
+        origin: Origin,
         /// What became of it.
         reply: Done<Verified>,
     },
@@ -50,6 +60,8 @@ pub enum Message {
     Reject {
         /// Which.
         user_id: Uuid,
+        /// Who asks, from where.
+        origin: Origin,
         /// What became of it.
         reply: Done<Verified>,
     },
@@ -88,6 +100,8 @@ pub enum Message {
     ConfirmChange {
         /// Which change.
         change_id: Uuid,
+        /// Who asks, from where.
+        origin: Origin,
         /// What became of it.
         reply: Done<Confirmed>,
     },
@@ -95,6 +109,8 @@ pub enum Message {
     UndoChange {
         /// Which change.
         change_id: Uuid,
+        /// Who asks, from where.
+        origin: Origin,
         /// What became of it.
         reply: Done<Undone>,
     },
@@ -102,6 +118,8 @@ pub enum Message {
     RefuseChange {
         /// Which change.
         change_id: Uuid,
+        /// Who asks, from where.
+        origin: Origin,
         /// What became of it.
         reply: Done<Undone>,
     },
@@ -111,6 +129,8 @@ pub enum Message {
         user_id: Uuid,
         /// The new name.
         name: String,
+        /// Who asks, from where.
+        origin: Origin,
         /// When it is done.
         reply: Done<()>,
     },
@@ -118,6 +138,8 @@ pub enum Message {
     Delete {
         /// Whom.
         user_id: Uuid,
+        /// Who asks, from where.
+        origin: Origin,
         /// What became of it.
         reply: Done<Deleted>,
     },
@@ -144,6 +166,8 @@ pub struct Registrar {
     pub db: Db,
     /// Where their mailed tokens live.
     pub store: Store,
+    /// Where what they do is recorded.
+    pub audit: Chain,
     /// The present.
     pub clock: Clock,
 }
@@ -152,26 +176,24 @@ impl Worker for Registrar {
     type Message = Message;
 
     async fn handle(&mut self, message: Message) -> Result<(), WorkerError> {
-        let now = self.clock.now();
-        let db = &self.db;
+        let desk = self.desk();
         match message {
             Message::Register { person, reply } if !reply.is_closed() => {
-                let _ = reply.send(flow::register(db, &person, now).await.map_err(Into::into));
+                answer(reply, flow::register(desk, &person).await);
             }
             // Nobody waits for the answer any more, and nothing was promised.
             Message::Register { .. } => {}
             Message::Resend { user_id, origin, reply } => {
                 let _ = reply.send(self.resend(user_id, &origin).await);
             }
-            Message::Verify { user_id, reply } => {
-                let _ = reply.send(flow::verify(db, user_id, now).await.map_err(Into::into));
+            Message::Verify { user_id, origin, reply } => {
+                answer(reply, flow::verify(desk, user_id, &origin).await);
             }
-            Message::Reject { user_id, reply } => {
-                let _ = reply.send(flow::reject(db, user_id).await.map_err(Into::into));
+            Message::Reject { user_id, origin, reply } => {
+                answer(reply, leaving::reject(desk, user_id, &origin).await);
             }
             Message::Recover { email, origin, reply } => {
-                let _ =
-                    reply.send(flow::recover(db, &email, &origin, now).await.map_err(Into::into));
+                answer(reply, recovery::recover(desk, &email, &origin).await);
             }
             Message::SetPassword {
                 user_id,
@@ -181,42 +203,40 @@ impl Worker for Registrar {
                 origin,
                 reply,
             } => {
-                let set = flow::set_password(
-                    db,
+                let set = recovery::set_password(
+                    desk,
                     user_id,
                     password_version,
                     password_hash,
                     proof,
                     &origin,
-                    now,
                 );
-                let _ = reply.send(set.await.map_err(Into::into));
+                answer(reply, set.await);
             }
             Message::ChangeEmail { change, reply } => {
-                let _ = reply.send(change::ask(db, &change, now).await.map_err(Into::into));
+                answer(reply, change::ask(desk, &change).await);
             }
-            Message::ConfirmChange { change_id, reply } => {
-                let _ = reply.send(change::confirm(db, change_id, now).await.map_err(Into::into));
+            Message::ConfirmChange { change_id, origin, reply } => {
+                answer(reply, change::confirm(desk, change_id, &origin).await);
             }
-            Message::UndoChange { change_id, reply } => {
-                let _ = reply.send(change::undo(db, change_id, now).await.map_err(Into::into));
+            Message::UndoChange { change_id, origin, reply } => {
+                answer(reply, change::undo(desk, change_id, &origin).await);
             }
-            Message::RefuseChange { change_id, reply } => {
-                let _ = reply.send(change::refuse(db, change_id).await.map_err(Into::into));
+            Message::RefuseChange { change_id, origin, reply } => {
+                answer(reply, change::refuse(desk, change_id, &origin).await);
             }
-            Message::Rename { user_id, name, reply } => {
-                let _ =
-                    reply.send(change::rename(db, user_id, name, now).await.map_err(Into::into));
+            Message::Rename { user_id, name, origin, reply } => {
+                answer(reply, change::rename(desk, user_id, name, &origin).await);
             }
-            Message::Delete { user_id, reply } => {
-                let _ = reply.send(change::delete(db, user_id).await.map_err(Into::into));
+            Message::Delete { user_id, origin, reply } => {
+                answer(reply, leaving::delete(desk, user_id, &origin).await);
             }
             Message::Rehash { user_id, old_hash, new_hash } => {
-                if let Err(error) = flow::rehash(db, user_id, &old_hash, new_hash).await {
+                if let Err(error) = recovery::rehash(&self.db, user_id, &old_hash, new_hash).await {
                     tracing::warn!(error = %error, "a hash was not brought up to date, the next log-in will");
                 }
             }
-            Message::Collect { before } => match flow::collect_unverified(db, before).await {
+            Message::Collect { before } => match leaving::collect_unverified(desk, before).await {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(count, "unverified accounts collected"),
                 Err(error) => tracing::warn!(error = %error, "unverified accounts not collected"),
@@ -226,10 +246,19 @@ impl Worker for Registrar {
     }
 }
 
+/// Whoever asked may be gone: the change stays.
+fn answer<T: Send + 'static>(reply: Done<T>, result: Result<T, DbErr>) {
+    let _ = reply.send(result.map_err(Into::into));
+}
+
 impl Registrar {
+    fn desk(&self) -> Desk<'_> {
+        Desk { db: &self.db, audit: &self.audit, now: self.clock.now() }
+    }
+
     /// A new confirmation: its row first, then the older link's token, unless the mailer was faster with the new one.
     async fn resend(&self, user_id: Uuid, origin: &Origin) -> Result<Verified, Unavailable> {
-        match flow::resend(&self.db, user_id, origin, self.clock.now()).await? {
+        match flow::resend(self.desk(), user_id, origin).await? {
             flow::Resent::Due(row) => {
                 self.store.drop_token(user_id, TokenKind::Verify, Some(row)).await?;
                 Ok(Verified::Now)

@@ -1,17 +1,18 @@
-//! The check of a userToken: signature and claims, then the session, then the person.
+//! The check of a token: signature and claims, then the session, then the person. Live: what a log-out, a removal or a
+//! revocation has ended is refused at once, of both kinds.
 //!
 //! Pure work first, the token store second, the database last: a forged token costs no I/O, an ended session no query.
 //! A dependency in doubt is [`Refused::Unavailable`], never a "no".
 
 use uuid::Uuid;
 
-use crate::account::standing::{Place, SessionRow, Standing, Status};
+use crate::account::standing::{Place, SessionRow, Standing, Status, TokenRow};
 use crate::clock::Clock;
 use crate::database::Db;
 use crate::problem::{Code, Problem, Unavailable};
 use crate::store::{Session, Store};
 use crate::token::jwt::{self, Expiry};
-use crate::token::{KeyRing, UserClaims};
+use crate::token::{KeyRing, KeysError, UserClaims, VaultClaims};
 
 /// Who asks, proven.
 #[derive(Clone, Debug)]
@@ -52,6 +53,12 @@ impl From<sea_orm::DbErr> for Refused {
     }
 }
 
+impl From<KeysError> for Refused {
+    fn from(error: KeysError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
 /// What the check stands on.
 #[derive(Clone, Copy, Debug)]
 pub struct Check<'a> {
@@ -59,6 +66,8 @@ pub struct Check<'a> {
     pub keys: &'a KeyRing,
     /// `iss` of our tokens.
     pub issuer: &'a str,
+    /// `aud` of our vaultTokens.
+    pub audience: &'a str,
     /// Where sessions live.
     pub store: &'a Store,
     /// Where people and endings live.
@@ -68,32 +77,80 @@ pub struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Reads the claims of a userToken: pure.
-    pub fn claims(&self, token: &str, expiry: Expiry) -> Result<(Uuid, UserClaims), Refused> {
+    /// Reads the claims of a userToken: without I/O, but for a key that this replica has not seen yet.
+    pub async fn claims(&self, token: &str, expiry: Expiry) -> Result<(Uuid, UserClaims), Refused> {
+        let keys = self.keys.for_token(token).await?;
         let now = self.clock.now_seconds();
-        let claims = jwt::verify_user(&self.keys.current(), token, self.issuer, now, expiry)
+        let claims = jwt::verify_user(&keys, token, self.issuer, now, expiry)
             .map_err(|_| Refused::Invalid)?;
         let user_id = claims.sub.parse().map_err(|_| Refused::Invalid)?;
         Ok((user_id, claims))
     }
 
+    /// Reads the claims of a vaultToken, likewise.
+    pub async fn vault_claims(&self, token: &str) -> Result<VaultClaims, Refused> {
+        let keys = self.keys.for_token(token).await?;
+        let now = self.clock.now_seconds();
+        jwt::verify_vault(&keys, token, self.issuer, self.audience, now)
+            .map_err(|_| Refused::Invalid)
+    }
+
+    /// What a vaultToken opens at this moment: one look at the token store, one SELECT. Refused without a team, in an
+    /// ended session, after a change of the membership, and when revoked.
+    pub async fn vault(&self, token: &str) -> Result<VaultClaims, Refused> {
+        let claims = self.vault_claims(token).await?;
+        self.vault_is_live(&claims).await?;
+        Ok(claims)
+    }
+
+    async fn vault_is_live(&self, claims: &VaultClaims) -> Result<(), Refused> {
+        let id = |text: &str| text.parse::<Uuid>().map_err(|_| Refused::Invalid);
+        let user_id = id(&claims.sub)?;
+        let team = id(claims.tid.as_deref().ok_or(Refused::Invalid)?)?;
+        let project = claims.pid.as_deref().map(id).transpose()?;
+        let session = self
+            .store
+            .session(user_id, &claims.sid, self.clock.now())
+            .await?
+            .ok_or(Refused::Invalid)?;
+        let place = Place { sid: &claims.sid, team: Some(team), project, jti: &claims.jti };
+        let standing = self.person(user_id, place).await?;
+        let same = standing.membership.as_ref().is_some_and(|membership| {
+            membership.team_id == team
+                && Some(membership.epoch) == claims.mep
+                && Some(membership.role.name()) == claims.role.as_deref()
+                && membership.project.as_ref().map(|(id, _)| *id) == project
+        });
+        let good = same
+            && standing.is_verified()
+            && standing.token == TokenRow::Absent
+            && session.epoch == standing.session_epoch;
+        if good { Ok(()) } else { Err(Refused::Invalid) }
+    }
+
     /// The caller that a userToken proves. Any unexpired token of a live session is good.
     pub async fn caller(&self, token: &str) -> Result<Caller, Refused> {
-        self.standing(self.session(token).await?).await
+        let (user_id, claims) = self.claims(token, Expiry::Enforced).await?;
+        self.caller_of(user_id, &claims).await
     }
 
     /// The same, with the membership of this team in place of the session's, where there is one.
     pub async fn caller_in(&self, token: &str, team: Uuid) -> Result<Caller, Refused> {
-        let session = self.session(token).await?;
+        let (user_id, claims) = self.claims(token, Expiry::Enforced).await?;
+        let session = self.session(user_id, &claims).await?;
         let project = session.project_id.filter(|_| session.team_id == Some(team));
-        let place = Place { sid: &session.sid, team: Some(team), project };
+        let place = Place { sid: &session.sid, team: Some(team), project, ..Place::default() };
         let standing = self.person(session.user_id, place).await?;
         Self::join(session, standing)
     }
 
-    /// The live session of an unexpired token.
-    async fn session(&self, token: &str) -> Result<Session, Refused> {
-        let (user_id, claims) = self.claims(token, Expiry::Enforced)?;
+    /// The caller of claims that were read.
+    pub async fn caller_of(&self, user_id: Uuid, claims: &UserClaims) -> Result<Caller, Refused> {
+        self.standing(self.session(user_id, claims).await?).await
+    }
+
+    /// The live session of claims that were read.
+    async fn session(&self, user_id: Uuid, claims: &UserClaims) -> Result<Session, Refused> {
         let session = self
             .store
             .session(user_id, &claims.sid, self.clock.now())
@@ -108,7 +165,12 @@ impl Check<'_> {
 
     /// The caller of a session that the store holds alive.
     pub async fn standing(&self, session: Session) -> Result<Caller, Refused> {
-        let place = Place { sid: &session.sid, team: session.team_id, project: session.project_id };
+        let place = Place {
+            sid: &session.sid,
+            team: session.team_id,
+            project: session.project_id,
+            ..Place::default()
+        };
         let standing = self.person(session.user_id, place).await?;
         Self::join(session, standing)
     }

@@ -6,17 +6,21 @@
 
 pub mod check;
 pub mod issue;
+mod refused;
 mod work;
 
+pub use refused::RefusedLogin;
 pub use work::sweep_endings;
 
 use uuid::Uuid;
 
 use crate::actor::{Reply, Worker, WorkerError};
+use crate::audit::Chain;
 use crate::clock::{Clock, UnixMillis};
 use crate::config::Sessions;
 use crate::database::Db;
 use crate::problem::Unavailable;
+use crate::registration::Origin;
 use crate::store::{Refresh, Session, Store};
 
 pub use check::{Caller, Refused};
@@ -29,6 +33,8 @@ pub enum Message {
     Open {
         /// The session.
         session: Box<Session>,
+        /// From where.
+        origin: Origin,
         /// When it is known.
         reply: Reply<Result<(), Unavailable>>,
     },
@@ -45,9 +51,13 @@ pub enum Message {
         user_id: Uuid,
         /// Which.
         which: Which,
+        /// Who asks, from where.
+        origin: Origin,
         /// When they are ended.
         reply: Reply<Result<(), Unavailable>>,
     },
+    /// Notes a log-in that was refused. Nobody waits: the answer's time tells nothing of the account.
+    Refused(Box<RefusedLogin>),
 }
 
 /// A refresh as an endpoint asks for it.
@@ -61,14 +71,8 @@ pub struct RefreshRequest {
     pub jti: String,
     /// Its generation.
     pub generation: u64,
-    /// From where, for people's list of their sessions.
-    pub ip: String,
-    /// With what.
-    pub user_agent: String,
-    /// The trace that a mail of this refresh carries.
-    pub traceparent: String,
-    /// The language of that mail.
-    pub accept_language: String,
+    /// Who asks, from where.
+    pub origin: Origin,
 }
 
 /// What became of a refresh.
@@ -108,6 +112,8 @@ pub struct Keeper {
     pub store: Store,
     /// Where endings are written.
     pub db: Db,
+    /// Where it is told.
+    pub audit: Chain,
     /// The present.
     pub clock: Clock,
     /// Lifetimes and grace.
@@ -119,15 +125,16 @@ impl Worker for Keeper {
 
     async fn handle(&mut self, message: Message) -> Result<(), WorkerError> {
         match message {
-            Message::Open { session, reply } if !reply.is_closed() => {
-                let _ = reply.send(self.store.open_session(&session, self.clock.now()).await);
+            Message::Open { session, origin, reply } if !reply.is_closed() => {
+                let _ = reply.send(self.open(&session, &origin).await);
             }
             Message::Refresh { refresh, reply } if !reply.is_closed() => {
                 let _ = reply.send(self.refresh(&refresh).await);
             }
-            Message::Revoke { user_id, which, reply } => {
-                let _ = reply.send(self.revoke(user_id, which).await);
+            Message::Revoke { user_id, which, origin, reply } => {
+                let _ = reply.send(self.revoke(user_id, which, &origin).await);
             }
+            Message::Refused(refused) => self.note_refused(&refused).await,
             // The client is gone: the cheapest work is the work not done.
             Message::Open { .. } | Message::Refresh { .. } => {}
         }
@@ -145,8 +152,8 @@ impl RefreshRequest {
             next_jti,
             idle_ttl: sessions.idle_ttl,
             grace: sessions.refresh_grace,
-            ip: &self.ip,
-            user_agent: &self.user_agent,
+            ip: &self.origin.ip,
+            user_agent: &self.origin.user_agent,
         }
     }
 }

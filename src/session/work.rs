@@ -3,14 +3,17 @@
 use latchkey_entity::{ended_session, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait as _, QueryFilter as _,
 };
 use uuid::Uuid;
 
-use super::{Keeper, Outcome, RefreshRequest, Which};
+use super::{Keeper, Outcome as Refreshing, RefreshRequest, Which};
+use crate::audit::{self, Action, Actor, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
 use crate::mail::{self, Kind, MailData, NewMail};
 use crate::problem::Unavailable;
+use crate::registration::Origin;
 use crate::secret::random_id;
 use crate::store::{Refreshed, Session};
 
@@ -22,18 +25,21 @@ enum Ending {
 }
 
 impl Keeper {
-    pub(super) async fn refresh(&self, refresh: &RefreshRequest) -> Result<Outcome, Unavailable> {
+    pub(super) async fn refresh(
+        &self,
+        refresh: &RefreshRequest,
+    ) -> Result<Refreshing, Unavailable> {
         let next_jti = random_id();
         let step = refresh.as_store(&next_jti, &self.sessions);
         Ok(match self.store.refresh(&step, self.clock.now()).await? {
             Refreshed::Rotated(session) | Refreshed::Current(session) => {
-                Outcome::Alive(Box::new(session))
+                Refreshing::Alive(Box::new(session))
             }
             Refreshed::Reused(session) => {
                 self.end_stolen(&session, refresh).await?;
-                Outcome::Reused
+                Refreshing::Reused
             }
-            Refreshed::Ahead | Refreshed::Gone => Outcome::Gone,
+            Refreshed::Ahead | Refreshed::Gone => Refreshing::Gone,
         })
     }
 
@@ -52,32 +58,81 @@ impl Keeper {
         if ending == Ending::New
             && let Some(person) = user::Entity::find_by_id(session.user_id).one(&tx).await?
         {
+            let origin = &refresh.origin;
             let data = MailData {
-                at: now,
-                ip: refresh.ip.clone(),
-                user_agent: refresh.user_agent.clone(),
                 name: person.verified_at.map(|_| person.name.clone()),
-                locale: refresh.accept_language.parse().unwrap_or_default(),
-                ..MailData::default()
+                ..origin.mail_data(now)
             };
             let notice = NewMail {
                 user_id: person.id,
                 kind: Kind::SessionReused,
                 recipient: &person.email,
                 data,
-                traceparent: &refresh.traceparent,
+                traceparent: &origin.traceparent,
             };
             mail::enqueue(&tx, notice, now).await?;
+            let reused = Action::ReuseDetected;
+            let (who, outcome) = (Actor::Nobody, Outcome::Refused);
+            self.tell(&tx, (reused, outcome), who, person.id, Detail::none(), origin).await?;
         }
         tx.commit().await?;
         self.store.end_session(session.user_id, &session.sid).await
     }
 
-    pub(super) async fn revoke(&self, user_id: Uuid, which: Which) -> Result<(), Unavailable> {
+    /// Opens a session and tells the audit: whoever gets tokens has been written down.
+    pub(super) async fn open(&self, session: &Session, origin: &Origin) -> Result<(), Unavailable> {
+        self.store.open_session(session, self.clock.now()).await?;
+        if let Err(error) = self.tell_opened(session, origin).await {
+            // Its tokens are given to nobody. Left in the store it would expire unused.
+            let _ = self.store.end_session(session.user_id, &session.sid).await;
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    async fn tell_opened(&self, session: &Session, origin: &Origin) -> Result<(), DbErr> {
+        let by_mail = session.amr.iter().any(|amr| amr == "email");
+        let detail = Detail::none().word("by", if by_mail { "mail" } else { "password" });
+        let (what, who) = ((Action::LoggedIn, Outcome::Success), session.user_id);
+        let tx = self.db.begin().await?;
+        self.tell(&tx, what, Actor::Person(who), who, detail, origin).await?;
+        tx.commit().await
+    }
+
+    /// Records an event of a person's account.
+    pub(super) async fn tell(
+        &self,
+        tx: &DatabaseTransaction,
+        (action, outcome): (Action, Outcome),
+        actor: Actor,
+        subject: Uuid,
+        detail: Detail,
+        origin: &Origin,
+    ) -> Result<(), DbErr> {
+        let (subject, origin) = (Some(subject), &origin.audit());
+        let event = Event { action, outcome, actor, subject, team: None, detail, origin };
+        audit::record(tx, &self.audit, &event, self.clock.now()).await
+    }
+
+    pub(super) async fn revoke(
+        &self,
+        user_id: Uuid,
+        which: Which,
+        origin: &Origin,
+    ) -> Result<(), Unavailable> {
         let now = self.clock.now();
+        let tx = self.db.begin().await?;
+        let done = |action| (action, Outcome::Success);
         match which {
             Which::One { sid, reason, absolute_end } => {
-                write_ending(self.db.writer(), user_id, &sid, reason, absolute_end, now).await?;
+                let ending = write_ending(&tx, user_id, &sid, reason, absolute_end, now).await?;
+                if ending == Ending::New {
+                    let left = reason == "logout";
+                    let what = done(if left { Action::LoggedOut } else { Action::SessionRevoked });
+                    let who = Actor::Person(user_id);
+                    self.tell(&tx, what, who, user_id, Detail::none(), origin).await?;
+                }
+                tx.commit().await?;
                 // From here on it is ended, whatever the store does: its row is refused by the check.
                 if let Err(error) = self.store.end_session(user_id, &sid).await {
                     tracing::warn!(error = %error, "an ended session stays in the token store until it expires");
@@ -85,7 +140,10 @@ impl Keeper {
                 Ok(())
             }
             Which::Others { keep } => {
-                let epoch = bump_epoch(&self.db, user_id, now).await?;
+                let epoch = bump_epoch(&tx, user_id, now).await?;
+                let (what, who) = (done(Action::OtherSessionsRevoked), Actor::Person(user_id));
+                self.tell(&tx, what, who, user_id, Detail::none(), origin).await?;
+                tx.commit().await?;
                 self.store.restamp_session(user_id, &keep, epoch, now).await?;
                 self.store.end_sessions(user_id, Some(&keep)).await.map(drop)
             }
@@ -95,19 +153,17 @@ impl Keeper {
 
 /// Raises a person's epoch: every session that is not stamped again is dead. Returns the new one.
 async fn bump_epoch(
-    db: &crate::database::Db,
+    tx: &DatabaseTransaction,
     user_id: Uuid,
     now: UnixMillis,
 ) -> Result<i32, DbErr> {
-    let tx = db.begin().await?;
     user::Entity::update_many()
         .col_expr(user::Column::SessionEpoch, Expr::col(user::Column::SessionEpoch).add(1))
         .col_expr(user::Column::UpdatedAt, Expr::value(now))
         .filter(user::Column::Id.eq(user_id))
-        .exec(&tx)
+        .exec(tx)
         .await?;
-    let person = user::Entity::find_by_id(user_id).one(&tx).await?;
-    tx.commit().await?;
+    let person = user::Entity::find_by_id(user_id).one(tx).await?;
     person.map(|person| person.session_epoch).ok_or(DbErr::RecordNotUpdated)
 }
 

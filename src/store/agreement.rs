@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use super::guesses_suite::LADDER;
 use super::suite::{HOUR_MS, NOW, ask, new_session};
-use super::{OneTimeToken, Quota, Session, Store, TokenKind, random_id, uuid_v7};
+use super::{Captcha, Guess, OneTimeToken, Quota, Session, Store, TokenKind, random_id, uuid_v7};
 
 /// Runs one random sequence of operations on both stores; each pair of answers has to be equal.
 ///
@@ -21,7 +22,7 @@ pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
         let row_id = rows[usize::try_from(pick(20, 2)).unwrap()];
         let mut answers = Vec::new();
         for store in [left, right] {
-            let answer = match pick(0, 9) {
+            let answer = match pick(0, 12) {
                 0 => {
                     let expires_at = now + HOUR_MS;
                     let absolute_end = now + 2 * HOUR_MS;
@@ -60,10 +61,23 @@ pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
                     let put = store.put_token(&token, now).await.unwrap();
                     format!("{put:?} {:?}", store.find_token(&token.digest, now).await.unwrap())
                 }
-                _ => {
+                8 => {
                     let cost = u32::try_from(pick(24, 7)).unwrap();
                     let quota = Quota { burst: 5, period: Duration::from_secs(7) };
                     format!("{:?}", store.spend_budget(&run, quota, cost, now).await.unwrap())
+                }
+                _ if pick(24, 9) == 0 => {
+                    let source = (pick(28, 2) == 0).then_some(sid.as_str());
+                    format!("{:?}", store.forgive(&LADDER, &run, source, now).await.unwrap())
+                }
+                _ if pick(24, 9) == 1 => {
+                    format!("{:?}", store.pardon(&LADDER, &run, now).await.unwrap())
+                }
+                _ => {
+                    let captchas = [Captcha::NotAsked, Captcha::Missing, Captcha::Solved];
+                    let captcha = captchas[usize::try_from(pick(28, 3)).unwrap()];
+                    let guess = Guess { account: &run, source: &sid, captcha };
+                    format!("{:?}", store.admit(&LADDER, guess, now).await.unwrap())
                 }
             };
             answers.push(answer);

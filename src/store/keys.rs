@@ -49,3 +49,13 @@ pub(super) fn once(key: &str) -> String {
 pub(super) fn budget(key: &str) -> String {
     format!("lk:budget:{key}")
 }
+
+/// What is known of an account's failures, whether there is an account or not.
+pub(super) fn guesses(account: &str) -> String {
+    format!("lk:{{{account}}}:guesses")
+}
+
+/// What is known of one source's failures at an account: on the same node of a cluster.
+pub(super) fn guesses_of(account: &str, source: &str) -> String {
+    format!("lk:{{{account}}}:guesses:{source}")
+}

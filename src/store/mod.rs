@@ -14,7 +14,7 @@
 //! Every operation answers or is [`Unavailable`] ("token store"), with Redis within 250 ms; a key of the wrong type and a
 //! value that cannot be read are outages too. Nothing is ever taken for absent in doubt. Connections are made on first
 //! use and again by themselves. An operation that was Unavailable may have happened: each may be repeated, and a
-//! repeated one finds its own work ([`spend_budget`](Store::spend_budget) alone may spend twice).
+//! repeated one finds its own work ([`spend_budget`](Store::spend_budget) and [`admit`](Store::admit) may count twice).
 //!
 //! # Keys
 //!
@@ -26,15 +26,19 @@
 //! | `lk:t:<digest>` | string | whose and of which kind that token is: an index, the user's key decides |
 //! | `lk:once:<key>` | hash | spent until when |
 //! | `lk:budget:<key>` | string | when the budget is full again |
+//! | `lk:{<account>}:guesses`, `lk:{<account>}:guesses:<source>` | hash | failures of an account's password, in all and of a source |
 //!
-//! A user's keys share a hash tag, so that they lie on one node of a cluster and one script reaches them all.
+//! A user's keys share a hash tag, and so do an account's guesses, so that they lie on one node of a cluster and one script reaches them all.
 //! `expires_at` is judged against the caller's `now`; collecting what has expired (`PEXPIRE`, [`Store::sweep`]) is
 //! housekeeping and comes an hour later, so that replicas' clocks may differ and jump.
 
 #[cfg(test)]
 mod agreement;
 mod embedded;
+#[cfg(test)]
+mod guesses_suite;
 mod keys;
+pub mod ladder;
 mod redis;
 mod rules;
 #[cfg(test)]
@@ -48,6 +52,7 @@ use std::error::Error;
 
 use uuid::Uuid;
 
+pub use self::ladder::{Admission, Captcha, Guess, Ladder};
 pub use self::types::{
     Budget, OneTimeToken, PutToken, Quota, Refresh, Refreshed, Session, Spend, TokenKind,
 };
@@ -243,6 +248,39 @@ impl Store {
     ) -> Result<Budget, Unavailable> {
         let gcra = rules::Gcra::new(quota, cost);
         on!(self, it => it.spend_budget(key, gcra, now).await)
+    }
+
+    /// Admits one more try of a password and counts it as a failure, in one atomic step: of N parallel calls no more are
+    /// admitted than of N in a row.
+    pub async fn admit(
+        &self,
+        ladder: &Ladder,
+        guess: Guess<'_>,
+        now: UnixMillis,
+    ) -> Result<Admission, Unavailable> {
+        on!(self, it => it.admit(ladder, guess, now).await)
+    }
+
+    /// After a success: forgets what failed at `source`, if it was one that the account counts, and the account's count
+    /// over all sources unless the account is closed.
+    pub async fn forgive(
+        &self,
+        ladder: &Ladder,
+        account: &str,
+        source: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<(), Unavailable> {
+        on!(self, it => it.forgive(ladder, account, source, now).await)
+    }
+
+    /// After another password: forgets every failure of every source at the account, and opens it.
+    pub async fn pardon(
+        &self,
+        ladder: &Ladder,
+        account: &str,
+        now: UnixMillis,
+    ) -> Result<(), Unavailable> {
+        on!(self, it => it.pardon(ladder, account, now).await)
     }
 
     /// Removes every session, tombstone and token of a user.

@@ -4,6 +4,7 @@
 //! `refresh.lua` compares the server's clock with a deadline, see [`Redis::deadline`].
 
 mod connection;
+mod guesses;
 mod scripts;
 
 use std::collections::HashMap;

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::rules::{self, Gcra, RefreshRule, Stored};
-use super::{Budget, COLLECT_SLACK_MS, Quota, Refresh, Spend, Store, agreement, suite};
+use super::{
+    Budget, COLLECT_SLACK_MS, Quota, Refresh, Spend, Store, agreement, guesses_suite, suite,
+};
 use crate::config;
 use crate::database::Db;
 use crate::secret::Secret;
@@ -29,6 +31,7 @@ async fn migrated(dir: &Path) -> Db {
 async fn the_embedded_store_holds_on_sqlite() {
     let (store, _dir) = sqlite().await;
     suite::holds(&store).await;
+    guesses_suite::holds(&store).await;
     assert_eq!(store.eviction_policy().await.unwrap(), None);
 }
 

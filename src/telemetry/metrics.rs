@@ -21,6 +21,8 @@ pub struct Metrics {
     provider: SdkMeterProvider,
     /// `http.server.request.duration` in seconds.
     pub request_duration: Histogram<f64>,
+    /// `http.client.request.duration` in seconds: what we ask of others.
+    pub client_request_duration: Histogram<f64>,
     /// `latchkey.requests.shed` {reason}.
     pub requests_shed: Counter<u64>,
     /// `latchkey.logins` {method, outcome}.
@@ -33,12 +35,22 @@ pub struct Metrics {
     pub password_resets: Counter<u64>,
     /// `latchkey.tokens.issued` {type}.
     pub tokens_issued: Counter<u64>,
+    /// `latchkey.refreshes` {outcome}.
+    pub refreshes: Counter<u64>,
     /// `latchkey.refresh.reuse_detected`.
     pub refresh_reuse_detected: Counter<u64>,
     /// `latchkey.sessions.revoked` {reason}.
     pub sessions_revoked: Counter<u64>,
     /// `latchkey.tenancy.changes` {change}.
     pub tenancy_changes: Counter<u64>,
+    /// `latchkey.introspections` {outcome}.
+    pub introspections: Counter<u64>,
+    /// `latchkey.revocations` {type}.
+    pub revocations: Counter<u64>,
+    /// `latchkey.forward_auths` {outcome}.
+    pub forward_auths: Counter<u64>,
+    /// `latchkey.signing_key.age` {kind} in seconds.
+    pub signing_key_age: Gauge<f64>,
     /// `latchkey.password.hash.duration` {operation} in seconds.
     pub password_hash_duration: Histogram<f64>,
     /// `latchkey.pool.queue.depth` {pool}.
@@ -55,6 +67,8 @@ pub struct Metrics {
     pub rate_limit_decisions: Counter<u64>,
     /// `latchkey.captcha.verifications` {provider, outcome}.
     pub captcha_verifications: Counter<u64>,
+    /// `latchkey.password.breach_checks` {outcome}.
+    pub breach_checks: Counter<u64>,
     /// `latchkey.mail.outbox.depth`.
     pub mail_outbox_depth: Gauge<u64>,
     /// `latchkey.mail.outbox.oldest.age` in seconds.
@@ -79,15 +93,25 @@ impl Metrics {
         let meter = provider.meter("latchkey");
         let metrics = Self {
             request_duration: seconds(&meter, "http.server.request.duration", &REQUEST_SECONDS),
+            client_request_duration: seconds(
+                &meter,
+                "http.client.request.duration",
+                &REQUEST_SECONDS,
+            ),
             requests_shed: count(&meter, "latchkey.requests.shed"),
             logins: count(&meter, "latchkey.logins"),
             registrations: count(&meter, "latchkey.registrations"),
             email_verifications: count(&meter, "latchkey.email_verifications"),
             password_resets: count(&meter, "latchkey.password_resets"),
             tokens_issued: count(&meter, "latchkey.tokens.issued"),
+            refreshes: count(&meter, "latchkey.refreshes"),
             refresh_reuse_detected: count(&meter, "latchkey.refresh.reuse_detected"),
             sessions_revoked: count(&meter, "latchkey.sessions.revoked"),
             tenancy_changes: count(&meter, "latchkey.tenancy.changes"),
+            introspections: count(&meter, "latchkey.introspections"),
+            revocations: count(&meter, "latchkey.revocations"),
+            forward_auths: count(&meter, "latchkey.forward_auths"),
+            signing_key_age: meter.f64_gauge("latchkey.signing_key.age").with_unit("s").build(),
             password_hash_duration: seconds(
                 &meter,
                 "latchkey.password.hash.duration",
@@ -100,6 +124,7 @@ impl Metrics {
             pool_worker_crashes: count(&meter, "latchkey.pool.worker.crashes"),
             rate_limit_decisions: count(&meter, "latchkey.rate_limit.decisions"),
             captcha_verifications: count(&meter, "latchkey.captcha.verifications"),
+            breach_checks: count(&meter, "latchkey.password.breach_checks"),
             mail_outbox_depth: meter.u64_gauge("latchkey.mail.outbox.depth").build(),
             mail_outbox_oldest_age: meter
                 .f64_gauge("latchkey.mail.outbox.oldest.age")

@@ -20,14 +20,14 @@ use crate::secret::uuid_v7;
 /// A team's name has 100 characters at most, like a person's.
 const NAME_CHARACTERS_MAX: usize = 100;
 
-/// Makes the default team of a person, who owns it, and in it the default project. Part of the caller's transaction,
-/// which stands inside the new team from then on.
+/// Makes the default team of a person, who owns it, and in it the default project; their ids. Part of the caller's
+/// transaction, which stands inside the new team from then on.
 pub async fn create_default<C: ConnectionTrait>(
     tx: &C,
     user_id: Uuid,
     person_name: &str,
     now: UnixMillis,
-) -> Result<(), DbErr> {
+) -> Result<(Uuid, Uuid), DbErr> {
     let suffix = "'s team";
     let kept: String = person_name.chars().take(NAME_CHARACTERS_MAX - suffix.len()).collect();
     let team = team::Model {
@@ -36,7 +36,10 @@ pub async fn create_default<C: ConnectionTrait>(
         slug: default_slug(person_name).as_str().to_owned(),
         created_at: now,
     };
-    insert(tx, &team, user_id).await.map(drop)
+    let Some(project_id) = insert(tx, &team, user_id).await? else {
+        return Err(DbErr::RecordNotInserted);
+    };
+    Ok((team.id, project_id))
 }
 
 /// The slug of a person's first team: their name's letters and digits in one, and what makes it unique.
@@ -46,12 +49,12 @@ fn default_slug(person_name: &str) -> Slug {
     Slug::of_name(&letters, "team").unique()
 }
 
-/// Writes a team with its owner and its first project; false, and nothing, where the slug is taken.
+/// Writes a team with its owner and its first project, whose id it gives; nothing where the slug is taken.
 async fn insert<C: ConnectionTrait>(
     tx: &C,
     made: &team::Model,
     owner: Uuid,
-) -> Result<bool, DbErr> {
+) -> Result<Option<Uuid>, DbErr> {
     wall::enter(tx, Scope::Team(made.id)).await?;
     let row = team::ActiveModel {
         id: Set(made.id),
@@ -61,10 +64,11 @@ async fn insert<C: ConnectionTrait>(
     };
     let taken = OnConflict::column(team::Column::Slug).do_nothing().to_owned();
     if team::Entity::insert(row).on_conflict(taken).exec_without_returning(tx).await? == 0 {
-        return Ok(false);
+        return Ok(None);
     }
+    let project_id = uuid_v7(made.created_at);
     let project = project::ActiveModel {
-        id: Set(uuid_v7(made.created_at)),
+        id: Set(project_id),
         team_id: Set(made.id),
         name: Set("Default".to_owned()),
         slug: Set("default".to_owned()),
@@ -82,7 +86,7 @@ async fn insert<C: ConnectionTrait>(
     };
     project::Entity::insert(project).exec_without_returning(tx).await?;
     membership::Entity::insert(membership).exec_without_returning(tx).await?;
-    Ok(true)
+    Ok(Some(project_id))
 }
 
 /// A team as its member sees it.
@@ -146,7 +150,7 @@ pub async fn create(
         slug: wanted.as_str().to_owned(),
         created_at: desk.now,
     };
-    if !insert(&tx, &team, user_id).await? {
+    if insert(&tx, &team, user_id).await?.is_none() {
         if slug.is_some() {
             return Err(slug_taken());
         }

@@ -1,13 +1,13 @@
 //! The signing keys: made once, sealed in the database, shared by replicas, parsed once.
 //!
-//! One key of each kind signs at a time (a partial unique index holds that, also between replicas that start at once).
-//! A retired key verifies for as long as a token that it signed can matter: a vaultToken's lifetime, or
-//! `sessions.absolute_ttl` for a userToken, since an expired userToken may still refresh (contract §1).
+//! One key of each kind signs at a time, and one at most is published to sign next (partial unique indexes hold both,
+//! also between replicas). A retired key verifies for as long as a token that it signed can matter: a vaultToken's
+//! lifetime, or `sessions.absolute_ttl` for a userToken, since an expired userToken may still refresh (contract §1).
 //!
-//! A lost or changed master key leaves sealed keys that cannot be opened: they are retired, and new ones are made.
+//! Here is what a replica has in memory; `stored.rs` reads and makes what the table holds, `rotation.rs` moves keys
+//! through their states.
 
 use std::collections::HashMap;
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,22 +16,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, Header};
-use latchkey_entity::signing_key;
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
-use super::material::{self, KeyError, Material};
-use super::seal;
-use crate::clock::{Clock, UnixMillis, millis};
-use crate::config::{Tokens, VaultAlgorithm};
-use crate::database::Db;
+use super::material::{KeyError, Material};
+use super::stored::Needs;
+use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
-use crate::secret::{MasterKey, Secret, random_id};
 
-/// How far replicas' clocks may differ: a retired key outlives its last token by this much.
-const SKEW: Duration = Duration::from_mins(2);
+/// How often a replica reads the keys again, and takes the rotation's next step where one is due.
+pub const RELOAD_EVERY: Duration = Duration::from_secs(30);
+/// An unknown `kid` makes a replica read the keys out of turn, at most once in this time: strangers can name any.
+const UNKNOWN_KID_EVERY: Duration = Duration::from_secs(10);
+/// The longest header that is looked at for its `kid`: ours have 92 characters at most.
+const HEADER_CHARS_MAX: usize = 128;
 
 /// What a key signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +42,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::User, Self::Vault];
+
+    /// The kind of a name in the table.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// As in the table.
     pub const fn name(self) -> &'static str {
         match self {
@@ -71,20 +78,23 @@ pub struct Key {
     pub header: String,
     /// The key.
     pub material: Material,
+    /// Since when it signs; none while it is published to sign next, and for `tokens.secret`.
+    pub signs_from: Option<UnixMillis>,
 }
 
 impl Key {
-    fn new(
+    pub(super) fn new(
         id: String,
         kind: Kind,
         algorithm: Algorithm,
         material: Material,
+        signs_from: Option<UnixMillis>,
     ) -> Result<Self, KeyError> {
         let mut header = Header::new(algorithm);
         header.typ = Some(kind.typ().to_owned());
         header.kid = Some(id.clone());
         let json = serde_json::to_vec(&header).map_err(|_| KeyError)?;
-        Ok(Self { id, kind, header: URL_SAFE_NO_PAD.encode(json), material })
+        Ok(Self { id, kind, header: URL_SAFE_NO_PAD.encode(json), material, signs_from })
     }
 }
 
@@ -100,9 +110,29 @@ pub struct KeySet {
 }
 
 impl KeySet {
+    /// The keys that sign, and every key that verifies: these, the next ones and those that retired.
+    pub(super) fn new(user: Arc<Key>, vault: Arc<Key>, verifying: Vec<Arc<Key>>) -> Self {
+        let jwks = verifying
+            .iter()
+            .filter(|key| key.kind == Kind::Vault)
+            .filter_map(|key| key.material.jwk(&key.id))
+            .collect();
+        let by_header = verifying.into_iter().map(|key| (key.header.clone(), key)).collect();
+        Self { user, vault, by_header, jwks }
+    }
+
     /// The key whose tokens have exactly this header; none for any other header, whatever it says.
     pub fn by_header(&self, header: &str) -> Option<&Key> {
         self.by_header.get(header).map(Arc::as_ref)
+    }
+
+    /// The `alg`s of vaultTokens that verify at this moment; more than one while a change of algorithm is under way.
+    pub fn algorithms(&self) -> Vec<&'static str> {
+        let vault = self.by_header.values().filter(|key| key.kind == Kind::Vault);
+        let mut names: Vec<&'static str> = vault.map(|key| key.material.algorithm()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The public keys that verify vaultTokens.
@@ -116,23 +146,9 @@ impl KeySet {
 pub struct KeyRing {
     current: ArcSwap<KeySet>,
     needs: Needs,
-}
-
-/// What the ring stands on.
-#[derive(Clone, Debug)]
-pub struct Needs {
-    /// Where sealed keys are kept.
-    pub db: Db,
-    /// What seals them.
-    pub master: MasterKey,
-    /// What also opens them while the master key changes.
-    pub previous: Option<MasterKey>,
-    /// Algorithm, shared secret and lifetimes.
-    pub tokens: Tokens,
-    /// How long a retired userToken key verifies.
-    pub absolute_ttl: Duration,
-    /// The present.
-    pub clock: Clock,
+    /// One reading at a time, so that an older one never replaces a newer; and when a stranger's `kid` last asked for
+    /// one.
+    reading: Mutex<Option<Instant>>,
 }
 
 /// Why there are no keys.
@@ -142,6 +158,8 @@ pub enum KeysError {
     Unavailable(Unavailable),
     /// A key could not be made.
     Key(KeyError),
+    /// No master key of ours opens the key that signs: another replica has another one.
+    Sealed(Kind),
 }
 
 impl std::fmt::Display for KeysError {
@@ -149,6 +167,9 @@ impl std::fmt::Display for KeysError {
         match self {
             Self::Unavailable(error) => error.fmt(f),
             Self::Key(error) => error.fmt(f),
+            Self::Sealed(kind) => {
+                write!(f, "no master key of ours opens the {} key that signs", kind.name())
+            }
         }
     }
 }
@@ -167,11 +188,24 @@ impl From<KeyError> for KeysError {
     }
 }
 
+impl From<KeysError> for Unavailable {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Unavailable(unavailable) => unavailable,
+            other => Self::because("signing keys", other),
+        }
+    }
+}
+
 impl KeyRing {
-    /// Reads the keys, and makes what is missing.
+    /// Reads the keys, seals anew what the previous master key sealed, and makes what is missing.
     pub async fn load(needs: Needs) -> Result<Self, KeysError> {
+        needs.reseal().await?;
+        for kind in needs.kinds() {
+            needs.ensure(*kind).await?;
+        }
         let set = needs.read().await?;
-        Ok(Self { current: ArcSwap::from_pointee(set), needs })
+        Ok(Self { current: ArcSwap::from_pointee(set), needs, reading: Mutex::default() })
     }
 
     /// The keys of this moment.
@@ -179,169 +213,62 @@ impl KeyRing {
         self.current.load()
     }
 
-    /// Reads the keys again: what other replicas made or retired. The old ones stay when the database does not answer.
+    /// Reads the keys again: what other replicas made or retired. The old ones stay when the database does not answer,
+    /// or when the key that signs is sealed with a master key that is not ours.
     pub async fn reload(&self) -> Result<(), KeysError> {
+        let _one_at_a_time = self.reading.lock().await;
         self.current.store(Arc::new(self.needs.read().await?));
         Ok(())
     }
-}
 
-impl Needs {
-    async fn read(&self) -> Result<KeySet, KeysError> {
-        let now = self.clock.now();
-        let rows = signing_key::Entity::find()
-            .order_by_asc(signing_key::Column::CreatedAt)
-            .all(self.db.writer())
-            .await?;
-        let mut keys: HashMap<&'static str, Arc<Key>> = HashMap::new();
-        let mut verifying = Vec::new();
-        for row in rows.iter().filter(|row| self.verifies(row, now)) {
-            let Some(key) = self.parse(row) else { continue };
-            if row.state == "signing" && self.algorithm(key.kind) == algorithm_of(row) {
-                keys.insert(key.kind.name(), key.clone());
-            }
-            verifying.push(key);
-        }
-        let mut signing = async |kind: Kind| {
-            if let Some(key) = keys.remove(kind.name()) {
-                Ok::<_, KeysError>(key)
-            } else {
-                let key = self.make(kind, now).await?;
-                verifying.push(key.clone());
-                Ok(key)
-            }
-        };
-        let user = signing(Kind::User).await?;
-        let vault = match (self.tokens.algorithm, &self.tokens.secret) {
-            (VaultAlgorithm::Hs256, Some(secret)) => {
-                let key = Arc::new(shared_secret_key(secret)?);
-                verifying.push(key.clone());
-                key
-            }
-            _ => signing(Kind::Vault).await?,
-        };
-        let jwks = verifying
-            .iter()
-            .filter(|key| key.kind == Kind::Vault)
-            .filter_map(|key| key.material.jwk(&key.id))
-            .collect();
-        let by_header = verifying.into_iter().map(|key| (key.header.clone(), key)).collect();
-        Ok(KeySet { user, vault, by_header, jwks })
+    /// Takes the step of the rotation that is due, if one is, and reads the keys again. Every replica does so every
+    /// [`RELOAD_EVERY`]; whichever is first wins, in SQL.
+    pub async fn turn(&self) -> Result<(), KeysError> {
+        let _one_at_a_time = self.reading.lock().await;
+        self.needs.step().await?;
+        self.current.store(Arc::new(self.needs.read().await?));
+        Ok(())
     }
 
-    /// Whether a token of this row's key can still matter.
-    fn verifies(&self, row: &signing_key::Model, now: UnixMillis) -> bool {
-        let ttl =
-            if row.kind == Kind::User.name() { self.absolute_ttl } else { self.tokens.vault_ttl };
-        row.retired_at.is_none_or(|at| now <= at + millis(ttl) + millis(SKEW))
-    }
-
-    fn algorithm(&self, kind: Kind) -> Algorithm {
-        match (kind, self.tokens.algorithm) {
-            (Kind::User, _) | (_, VaultAlgorithm::Hs256) => Algorithm::HS256,
-            (_, VaultAlgorithm::Es256) => Algorithm::ES256,
-            (_, VaultAlgorithm::EdDsa) => Algorithm::EdDSA,
-            (_, VaultAlgorithm::Rs256) => Algorithm::RS256,
+    /// The keys to verify this token with: those in memory, or, where the token names a key that is not among them, what
+    /// the database has. That is for keys that began to sign out of turn (`rotate --now`, a replica that could not read
+    /// for long); once in 10 s, whatever strangers send.
+    pub async fn for_token(&self, token: &str) -> Result<Arc<KeySet>, KeysError> {
+        let set = self.current.load_full();
+        let header = token.split('.').next().unwrap_or_default();
+        if set.by_header(header).is_some() || !may_be_ours(header) {
+            return Ok(set);
         }
-    }
-
-    /// The key of a row; none, said once in the log, when no master key of ours opens it.
-    fn parse(&self, row: &signing_key::Model) -> Option<Arc<Key>> {
-        let kind = if row.kind == Kind::User.name() { Kind::User } else { Kind::Vault };
-        let context = context(&row.id, kind, &row.algorithm);
-        let opened = [Some(&self.master), self.previous.as_ref()]
-            .into_iter()
-            .flatten()
-            .find_map(|master| seal::open(master, &context, &row.sealed).ok());
-        let key = opened.ok_or(KeyError).and_then(|bytes| {
-            let algorithm = algorithm_of(row);
-            Key::new(row.id.clone(), kind, algorithm, Material::parse(algorithm, bytes.expose())?)
-        });
-        if key.is_err() && row.state == "signing" {
-            tracing::error!(
-                kid = row.id,
-                kind = row.kind,
-                "the master key does not open this signing key: a new one takes its place, its tokens are void"
-            );
+        let mut asked = self.reading.lock().await;
+        let set = self.current.load_full();
+        let is_early = asked.is_some_and(|at| at.elapsed() < UNKNOWN_KID_EVERY);
+        if set.by_header(header).is_some() || is_early {
+            return Ok(set);
         }
-        key.ok().map(Arc::new)
-    }
-
-    /// Makes the signing key of a kind, and retires the one that cannot be used any more. When another replica was
-    /// faster, its key is the one.
-    async fn make(&self, kind: Kind, now: UnixMillis) -> Result<Arc<Key>, KeysError> {
-        let algorithm = self.algorithm(kind);
-        let name = format!("{algorithm:?}");
-        let id = random_id();
-        let bytes = material::generate(algorithm)?;
-        let sealed = seal::seal(&self.master, &context(&id, kind, &name), &bytes)?;
-        let tx = self.db.begin().await?;
-        let unusable = signing_key::Entity::find()
-            .filter(signing_key::Column::Kind.eq(kind.name()))
-            .filter(signing_key::Column::State.eq("signing"))
-            .one(&tx)
-            .await?;
-        if let Some(row) = unusable {
-            let usable = algorithm_of(&row) == algorithm;
-            if let (true, Some(key)) = (usable, self.parse(&row)) {
-                return Ok(key);
-            }
-            signing_key::Entity::update_many()
-                .set(signing_key::ActiveModel {
-                    state: Set("retired".to_owned()),
-                    retired_at: Set(Some(now)),
-                    ..Default::default()
-                })
-                .filter(signing_key::Column::Id.eq(row.id))
-                .exec(&tx)
-                .await?;
-        }
-        let row = signing_key::ActiveModel {
-            id: Set(id.clone()),
-            kind: Set(kind.name().to_owned()),
-            algorithm: Set(name),
-            sealed: Set(sealed),
-            state: Set("signing".to_owned()),
-            created_at: Set(now),
-            retired_at: Set(None),
-        };
-        let inserted = signing_key::Entity::insert(row)
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(&tx)
-            .await?;
-        tx.commit().await?;
-        if inserted == 1 {
-            tracing::info!(kid = id, kind = kind.name(), "signing key made");
-            return Ok(Arc::new(Key::new(
-                id,
-                kind,
-                algorithm,
-                Material::parse(algorithm, bytes.expose())?,
-            )?));
-        }
-        signing_key::Entity::find()
-            .filter(signing_key::Column::Kind.eq(kind.name()))
-            .filter(signing_key::Column::State.eq("signing"))
-            .one(self.db.writer())
-            .await?
-            .and_then(|row| self.parse(&row))
-            .ok_or(KeysError::Key(KeyError))
+        *asked = Some(Instant::now());
+        let set = Arc::new(self.needs.read().await?);
+        self.current.store(set.clone());
+        Ok(set)
     }
 }
 
-fn algorithm_of(row: &signing_key::Model) -> Algorithm {
-    Algorithm::from_str(&row.algorithm).unwrap_or_default()
-}
-
-fn context(id: &str, kind: Kind, algorithm: &str) -> String {
-    format!("{id} {} {algorithm}", kind.name())
-}
-
-/// The vaultToken key of `tokens.secret`: the same `kid` on every replica, and telling nothing of the secret.
-fn shared_secret_key(secret: &Secret<String>) -> Result<Key, KeyError> {
-    let bytes = secret.expose().as_bytes();
-    let id = URL_SAFE_NO_PAD.encode(&crate::secret::hmac_sha256(bytes, b"latchkey kid")[..16]);
-    Key::new(id, Kind::Vault, Algorithm::HS256, Material::parse(Algorithm::HS256, bytes)?)
+/// Whether a header has the shape of ours, so that a key we do not know yet may have signed it. It proves nothing.
+fn may_be_ours(header: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Shape {
+        typ: String,
+        kid: String,
+    }
+    if header.len() > HEADER_CHARS_MAX {
+        return false;
+    }
+    let shape = URL_SAFE_NO_PAD
+        .decode(header)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Shape>(&bytes).ok());
+    shape.is_some_and(|shape| {
+        Kind::ALL.iter().any(|kind| kind.typ() == shape.typ) && shape.kid.len() == 22
+    })
 }
 
 #[cfg(test)]

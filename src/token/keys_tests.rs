@@ -1,5 +1,10 @@
 use super::*;
-use crate::config;
+use crate::clock::Clock;
+use crate::config::{self, Tokens, VaultAlgorithm};
+use crate::database::Db;
+use crate::secret::{MasterKey, Secret};
+use crate::token::rotation::{PUBLISH_AHEAD, Retired, Rotated};
+use crate::token::stored::RETIRED_SLACK;
 
 pub(in super::super) struct Fixture {
     pub(in super::super) needs: Needs,
@@ -26,6 +31,7 @@ pub(in super::super) async fn fixture(algorithm: VaultAlgorithm) -> Fixture {
             secret: None,
             user_ttl: Duration::from_mins(15),
             vault_ttl: Duration::from_mins(5),
+            rotate_every: Duration::from_hours(90 * 24),
         },
         absolute_ttl: Duration::from_hours(30 * 24),
         clock: Clock::manual(1_000_000_000_000),
@@ -77,20 +83,207 @@ async fn the_previous_master_key_still_opens() {
 }
 
 #[tokio::test]
-async fn another_algorithm_retires_the_key_which_verifies_until_its_last_token_ends() {
+async fn another_algorithm_is_published_ahead_and_the_old_key_verifies_until_its_last_token_ends() {
     let fixture = fixture(VaultAlgorithm::Es256).await;
     let before = KeyRing::load(fixture.needs.clone()).await.unwrap();
     let mut needs = fixture.needs.clone();
     needs.tokens.algorithm = VaultAlgorithm::EdDsa;
     let after = KeyRing::load(needs.clone()).await.unwrap();
-    after.reload().await.unwrap();
     let old = before.current().vault.header.clone();
+    assert_eq!(after.current().vault.header, old);
+    assert_eq!(after.current().algorithms(), ["ES256", "EdDSA"]);
+    // A replica that still has the old setting follows, and makes no key of its own algorithm.
+    needs.clock.advance(PUBLISH_AHEAD);
+    before.turn().await.unwrap();
+    after.turn().await.unwrap();
     assert_ne!(after.current().vault.header, old);
+    assert_eq!(before.current().vault.id, after.current().vault.id);
     assert!(after.current().by_header(&old).is_some());
     assert_eq!(after.current().jwks().len(), 2);
-    needs.clock.advance(needs.tokens.vault_ttl + SKEW + Duration::from_secs(1));
-    after.reload().await.unwrap();
+    needs.clock.advance(needs.tokens.vault_ttl + RETIRED_SLACK + Duration::from_secs(1));
+    after.turn().await.unwrap();
     assert!(after.current().by_header(&old).is_none());
+    assert_eq!(after.current().algorithms(), ["EdDSA"]);
+    assert!(
+        needs.list().await.unwrap().iter().all(|key| key.state == "signing"),
+        "the row is gone"
+    );
+}
+
+#[tokio::test]
+async fn a_change_of_algorithm_that_is_taken_back_in_time_changes_nothing() {
+    let fixture = fixture(VaultAlgorithm::Es256).await;
+    let before = KeyRing::load(fixture.needs.clone()).await.unwrap();
+    let mut needs = fixture.needs.clone();
+    needs.tokens.algorithm = VaultAlgorithm::EdDsa;
+    KeyRing::load(needs.clone()).await.unwrap();
+    let back = KeyRing::load(fixture.needs.clone()).await.unwrap();
+    fixture.needs.clock.advance(PUBLISH_AHEAD);
+    back.turn().await.unwrap();
+    assert_eq!(back.current().vault.id, before.current().vault.id);
+    assert_eq!(back.current().jwks().len(), 1);
+}
+
+#[tokio::test]
+async fn both_kinds_are_published_ahead_sign_and_are_forgotten_in_their_time() {
+    let fixture = fixture(VaultAlgorithm::EdDsa).await;
+    let mut needs = fixture.needs.clone();
+    needs.tokens.rotate_every = Duration::from_hours(1);
+    let ring = KeyRing::load(needs.clone()).await.unwrap();
+    let (user, vault) = (ring.current().user.header.clone(), ring.current().vault.header.clone());
+    needs.clock.advance(Duration::from_mins(50) - Duration::from_millis(1));
+    ring.turn().await.unwrap();
+    assert_eq!(ring.current().jwks().len(), 1, "not yet");
+    needs.clock.advance(Duration::from_millis(1));
+    ring.turn().await.unwrap();
+    assert_eq!(ring.current().jwks().len(), 2, "published");
+    assert_eq!(ring.current().vault.header, vault, "and does not sign yet");
+    needs.clock.advance(PUBLISH_AHEAD);
+    ring.turn().await.unwrap();
+    assert_ne!(ring.current().vault.header, vault);
+    assert_ne!(ring.current().user.header, user);
+    let next = ring.current().vault.header.clone();
+    needs.clock.advance(needs.tokens.vault_ttl + RETIRED_SLACK + Duration::from_millis(1));
+    ring.turn().await.unwrap();
+    assert!(ring.current().by_header(&vault).is_none(), "its last token has expired");
+    assert!(ring.current().by_header(&user).is_some(), "an expired userToken still refreshes");
+    assert_eq!(ring.current().vault.header, next);
+    needs.clock.advance(needs.absolute_ttl);
+    ring.turn().await.unwrap();
+    assert!(ring.current().by_header(&user).is_none());
+    let rows = needs.list().await.unwrap();
+    assert!(rows.iter().all(|row| row.state != "retired" || row.verifies_until.is_some()));
+}
+
+#[tokio::test]
+async fn replicas_that_rotate_at_once_make_one_key_of_each_kind() {
+    let fixture = fixture(VaultAlgorithm::EdDsa).await;
+    let mut needs = fixture.needs.clone();
+    needs.tokens.rotate_every = Duration::from_hours(1);
+    let mut rings = Vec::new();
+    for _ in 0..6 {
+        rings.push(KeyRing::load(needs.clone()).await.unwrap());
+    }
+    for (advance, rows) in [(Duration::from_mins(50), 4), (PUBLISH_AHEAD, 4)] {
+        needs.clock.advance(advance);
+        let turns = futures_util::future::join_all(rings.iter().map(KeyRing::turn)).await;
+        assert!(turns.iter().all(Result::is_ok), "{turns:?}");
+        assert_eq!(needs.list().await.unwrap().len(), rows);
+    }
+    let ids: std::collections::HashSet<String> =
+        rings.iter().map(|ring| ring.current().vault.id.clone()).collect();
+    assert_eq!(ids.len(), 1);
+}
+
+#[tokio::test]
+async fn by_hand_a_key_is_published_once_and_signs_when_its_time_has_come() {
+    let fixture = fixture(VaultAlgorithm::EdDsa).await;
+    let needs = &fixture.needs;
+    let ring = KeyRing::load(needs.clone()).await.unwrap();
+    let before = ring.current().vault.id.clone();
+    let from = needs.clock.now() + 600_000;
+    assert_eq!(needs.rotate(Kind::Vault).await.unwrap(), Rotated::Published(from));
+    needs.clock.advance(Duration::from_secs(1));
+    assert_eq!(needs.rotate(Kind::Vault).await.unwrap(), Rotated::Waiting(from));
+    ring.turn().await.unwrap();
+    assert_eq!(ring.current().vault.id, before);
+    needs.clock.advance(PUBLISH_AHEAD);
+    ring.turn().await.unwrap();
+    assert_ne!(ring.current().vault.id, before);
+}
+
+#[tokio::test]
+async fn a_key_that_signs_out_of_turn_is_found_by_its_tokens_once_in_ten_seconds() {
+    let fixture = fixture(VaultAlgorithm::EdDsa).await;
+    let needs = &fixture.needs;
+    let ring = KeyRing::load(needs.clone()).await.unwrap();
+    let header = async || {
+        assert_eq!(needs.rotate_now(Kind::Vault).await.unwrap(), Rotated::Signs);
+        let rows = needs.rows().await.unwrap();
+        let signing = crate::token::stored::of(&rows, Kind::Vault, "signing").unwrap();
+        needs.parse(signing).unwrap().header
+    };
+    let (first, second) = (header().await, header().await);
+    let token = |header: &str| format!("{header}.e30.c2ln");
+    let set = ring.for_token(&token(&second)).await.unwrap();
+    assert!(set.by_header(&first).is_some() && set.by_header(&second).is_some());
+    let third = header().await;
+    let set = ring.for_token(&token(&third)).await.unwrap();
+    assert!(set.by_header(&third).is_none(), "strangers do not make us read at their pace");
+    ring.turn().await.unwrap();
+    assert!(ring.for_token(&token(&third)).await.unwrap().by_header(&third).is_some());
+}
+
+#[tokio::test]
+async fn only_a_header_of_our_shape_makes_a_replica_look() {
+    let encode = |json: &str| URL_SAFE_NO_PAD.encode(json);
+    assert!(may_be_ours(&encode(
+        r#"{"typ":"at+jwt","alg":"ES256","kid":"0123456789012345678901"}"#
+    )));
+    for other in [
+        String::new(),
+        "%%%".to_owned(),
+        encode(r#"{"typ":"JWT","kid":"0123456789012345678901"}"#),
+        encode(r#"{"typ":"at+jwt","kid":"short"}"#),
+        encode(r#"{"typ":"at+jwt"}"#),
+        encode(&format!(
+            r#"{{"typ":"at+jwt","kid":"0123456789012345678901","x":"{}"}}"#,
+            "x".repeat(200)
+        )),
+    ] {
+        assert!(!may_be_ours(&other), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_compromised_key_verifies_nothing_and_another_signs_at_once() {
+    let fixture = fixture(VaultAlgorithm::EdDsa).await;
+    let needs = &fixture.needs;
+    let ring = KeyRing::load(needs.clone()).await.unwrap();
+    for kind in Kind::ALL {
+        let key = |ring: &KeyRing| match kind {
+            Kind::User => ring.current().user.clone(),
+            Kind::Vault => ring.current().vault.clone(),
+        };
+        let stolen = key(&ring);
+        assert_eq!(needs.retire(&stolen.id).await.unwrap(), Retired::Replaced);
+        ring.turn().await.unwrap();
+        assert!(ring.current().by_header(&stolen.header).is_none());
+        assert_ne!(key(&ring).id, stolen.id);
+        assert_eq!(needs.retire(&stolen.id).await.unwrap(), Retired::Revoked, "once more");
+        let listed = needs.list().await.unwrap();
+        let listed = listed.iter().find(|key| key.id == stolen.id).unwrap();
+        assert_eq!((listed.state, listed.verifies_until), ("revoked", None));
+    }
+    assert_eq!(needs.retire("nobody's").await.unwrap(), Retired::Unknown);
+    // One that waits to sign never does.
+    needs.rotate(Kind::Vault).await.unwrap();
+    let rows = needs.rows().await.unwrap();
+    let next = crate::token::stored::of(&rows, Kind::Vault, "next").unwrap().id.clone();
+    assert_eq!(needs.retire(&next).await.unwrap(), Retired::Revoked);
+    needs.clock.advance(PUBLISH_AHEAD);
+    ring.turn().await.unwrap();
+    assert_ne!(ring.current().vault.id, next);
+}
+
+#[tokio::test]
+async fn the_new_master_key_alone_opens_what_was_sealed_before_once_both_were_set() {
+    let fixture = fixture(VaultAlgorithm::Es256).await;
+    let (a, b) = (MasterKey::new([1; 32]), MasterKey::new([2; 32]));
+    let first = KeyRing::load(fixture.needs.clone()).await.unwrap();
+    fixture.needs.rotate(Kind::Vault).await.unwrap();
+    let both = Needs { master: b.clone(), previous: Some(a), ..fixture.needs.clone() };
+    KeyRing::load(both.clone()).await.unwrap();
+    assert_eq!(both.reseal().await.unwrap(), 0, "nothing is left to seal");
+    let alone = Needs { master: b, previous: None, ..fixture.needs.clone() };
+    let last = KeyRing::load(alone.clone()).await.unwrap();
+    assert_eq!(last.current().user.id, first.current().user.id);
+    assert_eq!(last.current().vault.id, first.current().vault.id);
+    assert!(alone.list().await.unwrap().iter().all(|key| key.opens));
+    // A replica that still has the old one alone keeps the keys that it has, and makes none.
+    assert!(matches!(first.reload().await, Err(KeysError::Sealed(_))));
+    assert!(first.turn().await.is_err());
+    assert_eq!(alone.list().await.unwrap().len(), 3);
 }
 
 #[tokio::test]

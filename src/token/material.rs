@@ -1,12 +1,15 @@
 //! The key itself: made, parsed once, signing and verifying.
 //!
 //! jsonwebtoken builds a signer from DER on every call, which costs more than the signature of RSA and half of an
-//! Ed25519 one; so the parsed key pairs of aws-lc are kept, and jsonwebtoken names algorithms, headers and JWKs.
+//! Ed25519 one, and aws-lc parses a bare public key on every verification; so parsed pairs and parsed public keys are
+//! kept, and jsonwebtoken names algorithms, headers and JWKs.
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaKeyPair};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey, RsaKeyPair, VerificationAlgorithm,
+};
 use aws_lc_rs::{error, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,11 +28,11 @@ pub enum Material {
     /// HMAC-SHA-256.
     Hmac(Box<hmac::Key>),
     /// ECDSA on P-256 with SHA-256, signature as r ‖ s (RFC 7518 §3.4).
-    Ecdsa(EcdsaKeyPair),
+    Ecdsa(EcdsaKeyPair, ParsedPublicKey),
     /// Ed25519 (RFC 8037).
-    Ed25519(Ed25519KeyPair),
+    Ed25519(Ed25519KeyPair, ParsedPublicKey),
     /// RSA PKCS #1 v1.5 with SHA-256, 2048 bits.
-    Rsa(RsaKeyPair),
+    Rsa(RsaKeyPair, ParsedPublicKey),
 }
 
 /// A key that cannot be made, parsed or used.
@@ -84,14 +87,34 @@ impl Material {
             Algorithm::HS256 if bytes.len() >= 32 => {
                 Self::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
             }
-            Algorithm::ES256 => Self::Ecdsa(EcdsaKeyPair::from_pkcs8(
-                &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
-                bytes,
-            )?),
-            Algorithm::EdDSA => Self::Ed25519(Ed25519KeyPair::from_pkcs8(bytes)?),
-            Algorithm::RS256 => Self::Rsa(RsaKeyPair::from_pkcs8(bytes)?),
+            Algorithm::ES256 => {
+                let signing = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+                let pair = EcdsaKeyPair::from_pkcs8(signing, bytes)?;
+                let public = public(&signature::ECDSA_P256_SHA256_FIXED, &pair)?;
+                Self::Ecdsa(pair, public)
+            }
+            Algorithm::EdDSA => {
+                let pair = Ed25519KeyPair::from_pkcs8(bytes)?;
+                let public = public(&signature::ED25519, &pair)?;
+                Self::Ed25519(pair, public)
+            }
+            Algorithm::RS256 => {
+                let pair = RsaKeyPair::from_pkcs8(bytes)?;
+                let public = public(&signature::RSA_PKCS1_2048_8192_SHA256, &pair)?;
+                Self::Rsa(pair, public)
+            }
             _ => return Err(KeyError),
         })
+    }
+
+    /// `alg` (RFC 7518 §3.1, RFC 8037 §3.1).
+    pub const fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Hmac(_) => "HS256",
+            Self::Ecdsa(..) => "ES256",
+            Self::Ed25519(..) => "EdDSA",
+            Self::Rsa(..) => "RS256",
+        }
     }
 
     /// The signature over `message`.
@@ -99,9 +122,9 @@ impl Material {
         let random = SystemRandom::new();
         Ok(match self {
             Self::Hmac(key) => hmac::sign(key, message).as_ref().to_vec(),
-            Self::Ecdsa(pair) => pair.sign(&random, message)?.as_ref().to_vec(),
-            Self::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
-            Self::Rsa(pair) => {
+            Self::Ecdsa(pair, _) => pair.sign(&random, message)?.as_ref().to_vec(),
+            Self::Ed25519(pair, _) => pair.sign(message).as_ref().to_vec(),
+            Self::Rsa(pair, _) => {
                 let mut out = vec![0; pair.public_modulus_len()];
                 pair.sign(&signature::RSA_PKCS1_SHA256, &random, message, &mut out)?;
                 out
@@ -111,17 +134,10 @@ impl Material {
 
     /// Whether `signature` is this key's over `message`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), KeyError> {
-        let public = |algorithm, key: &[u8]| {
-            signature::UnparsedPublicKey::new(algorithm, key).verify(message, signature)
-        };
         match self {
             Self::Hmac(key) => hmac::verify(key, message, signature)?,
-            Self::Ecdsa(pair) => {
-                public(&signature::ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref())?;
-            }
-            Self::Ed25519(pair) => public(&signature::ED25519, pair.public_key().as_ref())?,
-            Self::Rsa(pair) => {
-                public(&signature::RSA_PKCS1_2048_8192_SHA256, pair.public_key().as_ref())?;
+            Self::Ecdsa(_, public) | Self::Ed25519(_, public) | Self::Rsa(_, public) => {
+                public.verify_sig(message, signature)?;
             }
         }
         Ok(())
@@ -131,7 +147,7 @@ impl Material {
     pub fn jwk(&self, kid: &str) -> Option<Jwk> {
         let (algorithm, parameters) = match self {
             Self::Hmac(_) => return None,
-            Self::Ecdsa(pair) => {
+            Self::Ecdsa(pair, _) => {
                 // SEC 1 §2.3.3: 0x04, then x and y of 32 bytes each.
                 let point = pair.public_key().as_ref();
                 let (x, y) = point.get(1..)?.split_at_checked(32)?;
@@ -143,7 +159,7 @@ impl Material {
                 };
                 (KeyAlgorithm::ES256, AlgorithmParameters::EllipticCurve(key))
             }
-            Self::Ed25519(pair) => {
+            Self::Ed25519(pair, _) => {
                 let key = OctetKeyPairParameters {
                     key_type: OctetKeyPairType::OctetKeyPair,
                     curve: EllipticCurve::Ed25519,
@@ -151,7 +167,7 @@ impl Material {
                 };
                 (KeyAlgorithm::EdDSA, AlgorithmParameters::OctetKeyPair(key))
             }
-            Self::Rsa(pair) => {
+            Self::Rsa(pair, _) => {
                 let public = pair.public_key();
                 let key = RSAKeyParameters {
                     key_type: RSAKeyType::RSA,
@@ -171,6 +187,13 @@ impl Material {
             algorithm: parameters,
         })
     }
+}
+
+fn public<P: KeyPair>(
+    algorithm: &'static dyn VerificationAlgorithm,
+    pair: &P,
+) -> Result<ParsedPublicKey, KeyError> {
+    Ok(ParsedPublicKey::new(algorithm, pair.public_key())?)
 }
 
 fn base64url(bytes: &[u8]) -> String {

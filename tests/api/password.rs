@@ -1,10 +1,14 @@
-//! `POST /api/change-password`.
+//! `POST /api/change-password`; what is stored of a password, and how it changes.
 
+use std::time::Duration;
+
+use latchkey::account::Standing;
 use serde_json::json;
 
-use crate::app::both;
-use crate::ask::{at_once, broken_rules, count};
+use crate::app::{TestApp, both};
+use crate::ask::{at_once, broken_rules, count, sql};
 use crate::client::claims;
+use crate::poll::eventually;
 
 const NEW: &str = "a quite new password";
 
@@ -69,4 +73,94 @@ both!(of_parallel_changes_one_succeeds, async |app| {
     }
     app.mail_to(&person.email).await;
     app.no_mail_to(&person.email).await;
+});
+
+/// What is stored of Ada's password.
+async fn stored(app: &TestApp) -> String {
+    let standing = Standing::by_email(&app.inside().db, "ada@example.org").await;
+    standing.expect("the database answers").expect("she is there").password_hash.expose().clone()
+}
+
+async fn import(app: &TestApp, hash: &str) {
+    let email = "ada@example.org";
+    sql(app, &format!("UPDATE users SET password_hash = '{hash}' WHERE email_normal = '{email}'"))
+        .await;
+}
+
+both!(
+    an_imported_hash_is_replaced_by_the_first_log_in,
+    [
+        "password.engine" = "simd",
+        "password.pepper" = "2:q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=",
+    ],
+    async |app| {
+        app.verified("ada@example.org").await;
+        for (hash, password) in [
+            (
+                "$2y$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui",
+                "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
+            ),
+            (
+                "pbkdf2:sha256:1$salt$55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc49ca9cccf179b645991664b39d77ef317c71b845b1e30bd509112041d3a19783",
+                "passwd",
+            ),
+            (
+                "$firescrypt$ln=14,r=8,p=1$42xEC+ixf3L2lw==$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==$Bw==$jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==",
+                "user1password",
+            ),
+        ] {
+            import(app, hash).await;
+            let anonymous = app.anonymous();
+            anonymous.login("ada@example.org", "not the password").await.expect(401);
+            assert_eq!(stored(app).await, hash, "a refused log-in changes nothing");
+            anonymous.login("ada@example.org", password).await.expect(200);
+            // "Mg" is version 2 in base64.
+            let ours = "$argon2id$v=19$m=64,t=1,p=1,keyid=Mg$";
+            let rehashed = async || stored(app).await.starts_with(ours).then_some(());
+            eventually("the rehash", Duration::from_secs(5), rehashed).await;
+            anonymous.login("ada@example.org", password).await.expect(200);
+            anonymous.login("ada@example.org", "not the password").await.expect(401);
+        }
+    }
+);
+
+both!(a_hash_that_cannot_be_verified_is_a_503_and_no_refusal, async |app| {
+    let mut person = app.verified("ada@example.org").await;
+    let good = stored(app).await;
+    for hash in [
+        "broken".to_owned(),
+        good.replace("p=1", "p=1,keyid=MQ"),
+        good.replace("m=64", "m=4000000"),
+        "$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW".to_owned(),
+    ] {
+        import(app, &hash).await;
+        for password in [person.password.as_str(), "not the password"] {
+            let answer = app.anonymous().login(&person.email, password).await;
+            answer.expect_problem(503, "dependency-unavailable");
+        }
+    }
+    import(app, &good).await;
+    person.login().await.expect(200);
+});
+
+both!(a_new_password_is_any_that_is_long_and_not_common, async |app| {
+    let mut person = app.verified("ada.lovelace@example.org").await;
+    for good in ["\u{1}\n\t     ", " password ", "🔑🔑🔑🔑🔑🔑🔑🔑", &"ab".repeat(128)]
+    {
+        person.change_password(good).await.expect(200);
+        person.login().await.expect(200);
+    }
+    let seven = "e\u{301}".repeat(7);
+    for (bad, code) in [
+        (seven.as_str(), "too-short"),
+        (&format!("{}a", "ab".repeat(128)), "too-long"),
+        // Far down the list.
+        ("zzzzzzzz", "too-common"),
+        ("ZXCVBNM123", "too-common"),
+        ("Ada.Lovelace@Example.org", "contextual"),
+        ("latchKEY", "contextual"),
+    ] {
+        let answer = person.change_password(bad).await;
+        assert_eq!(broken_rules(&answer), [("/newPassword".to_owned(), code.to_owned())], "{bad}");
+    }
 });

@@ -105,23 +105,59 @@ fn owasps_floor_is_a_choice_of_five() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_refused() {
-    for (text, key) in [
-        ("captcha.provider = 'turnstile'", "captcha.provider"),
-        ("captcha.provider = 'hcaptcha'", "captcha.provider"),
-        ("captcha.provider = 'recaptcha'", "captcha.provider"),
-        ("password.engine = 'simd'", "password.engine"),
-        ("password.pepper = 'x'", "password.pepper"),
-        ("password.breach_url = 'https://a.example/'", "password.breach_url"),
-        ("introspection.clients = ['a:b']", "introspection.clients"),
-    ] {
-        let problems = toml(text).problems();
-        assert_eq!(keys(&problems), [key]);
-        assert_eq!(problems[0].what, "not available in this version in latchkey.toml:1");
-    }
-    assert!(toml("introspection.clients = []").load().is_ok());
+fn every_mode_of_registration_is_read() {
     let invite = toml("registration.mode = 'invite'").loaded();
     assert_eq!(invite.config.registration.mode, RegistrationMode::Invite);
+}
+
+#[test]
+fn peppers_have_versions_of_their_own_and_keys_that_nobody_knows() {
+    let key = |version: u16| format!("{version}:{KEY}");
+    let pair = |current: &str, previous: &[String]| {
+        variable("LATCHKEY_PASSWORD__PEPPER", current)
+            .variable("LATCHKEY_PASSWORD__PEPPER_PREVIOUS", &previous.join(","))
+    };
+    let password = pair(&key(3), &[key(2), key(1)]).loaded().config.password;
+    assert_eq!(password.pepper.unwrap().version, 3);
+    let previous: Vec<_> = password.pepper_previous.iter().map(|pepper| pepper.version).collect();
+    assert_eq!(previous, [2, 1]);
+    assert_eq!(password.pepper_previous[0].key.expose().len(), 32);
+    for (current, previous) in [(key(1), vec![key(1)]), (key(3), vec![key(2), key(2)])] {
+        let problems = pair(&current, &previous).problems();
+        assert_eq!(keys(&problems), ["password.pepper_previous"]);
+        assert!(problems[0].what.contains("another pepper"), "{problems:?}");
+    }
+    assert_eq!(keys(&toml("password.pepper = '1:short'").problems()), ["password.pepper"]);
+    let example = format!("password.pepper = '1:{}'", catalogue::EXAMPLE_KEY);
+    assert_eq!(keys(&toml(&example).loaded().warnings), ["password.pepper"]);
+    assert_eq!(keys(&production(&example).problems()), ["password.pepper"]);
+    let shown = pair(&key(2), &[key(1)]).loaded().sources;
+    let shown: Vec<_> = shown.iter().filter(|shown| shown.key.contains("pepper")).collect();
+    assert!(shown.iter().all(|shown| !shown.value.to_string().contains(&KEY[..8])), "{shown:?}");
+}
+
+#[test]
+fn clients_of_introspection_have_ids_of_their_own_and_long_secrets() {
+    let given = |items: &str| toml(&format!("introspection.clients = [{items}]"));
+    assert!(given("").loaded().config.introspection_clients.is_empty());
+    let two = given(&format!("'gateway:{SECRET}', 'shop:x{SECRET}:y'")).loaded();
+    let clients = two.config.introspection_clients;
+    assert_eq!(
+        clients.iter().map(|client| client.id.as_str()).collect::<Vec<_>>(),
+        ["gateway", "shop"]
+    );
+    assert_eq!(clients[1].secret.expose(), &format!("x{SECRET}:y"));
+    assert!(!format!("{clients:?}").contains(SECRET));
+    for wrong in [
+        format!("'a:{SECRET}', 'a:x{SECRET}'"),
+        "'a:kJ8s0bQ2mZr7Tt4cXv9Lw'".to_owned(),
+        "'no secret'".to_owned(),
+    ] {
+        assert_eq!(keys(&given(&wrong).problems()), ["introspection.clients"], "{wrong}");
+    }
+    let example = "introspection.clients = ['a:an-example-secret-of-32-characters']";
+    assert_eq!(toml(example).loaded().warnings.len(), 1);
+    assert!(keys(&production(example).problems()).contains(&"introspection.clients"));
 }
 
 #[test]
@@ -140,6 +176,7 @@ fn settings_that_need_each_other_say_so() {
         ("tokens.user_ttl = '25h'", "tokens.user_ttl"),
         ("tokens.vault_ttl = '61m'", "tokens.vault_ttl"),
         ("tokens.vault_ttl = '999ms'", "tokens.vault_ttl"),
+        ("tokens.rotate_every = '59m'", "tokens.rotate_every"),
     ] {
         assert_eq!(keys(&toml(text).problems()), [key], "{text}");
     }
@@ -149,11 +186,59 @@ fn settings_that_need_each_other_say_so() {
 }
 
 #[test]
+fn a_captcha_vendor_needs_its_secret_and_a_page_its_key() {
+    let vendor = |name: &str, more: &str| {
+        toml(&format!("public_url = 'https://A.example:8443'\ncaptcha.provider = '{name}'\n{more}"))
+    };
+    for name in ["turnstile", "hcaptcha", "recaptcha"] {
+        assert_eq!(keys(&vendor(name, "").problems()), ["captcha.secret"]);
+        let captcha = vendor(name, "captcha.secret = 's'").loaded().config.captcha;
+        assert_eq!(captcha.hostnames, ["a.example"], "the host of public_url");
+        assert_eq!(captcha.min_score, None);
+        let page = "captcha.secret = 's'\ncaptcha.on = ['forgot']";
+        assert_eq!(keys(&vendor(name, page).problems()), ["captcha.site_key"]);
+    }
+    let score = "captcha.secret = 's'\ncaptcha.min_score = 0.7";
+    assert_eq!(vendor("recaptcha", score).loaded().config.captcha.min_score, Some(0.7));
+    for name in ["turnstile", "hcaptcha"] {
+        assert_eq!(keys(&vendor(name, score).problems()), ["captcha.min_score"]);
+    }
+    let whole = "captcha.secret = 's'\ncaptcha.min_score = 1";
+    assert_eq!(vendor("recaptcha", whole).loaded().config.captcha.min_score, Some(1.0));
+    for wrong in ["1.5", "-0.1", "'0.5'", "true"] {
+        let text = format!("captcha.secret = 's'\ncaptcha.min_score = {wrong}");
+        assert_eq!(keys(&vendor("recaptcha", &text).problems()), ["captcha.min_score"], "{wrong}");
+    }
+    let hosts = "captcha.secret = 's'\ncaptcha.hostnames = ['App.Example', 'localhost']";
+    let captcha = vendor("turnstile", hosts).loaded().config.captcha;
+    assert_eq!(captcha.hostnames, ["app.example", "localhost"]);
+    let none = "captcha.secret = 's'\ncaptcha.hostnames = []";
+    assert_eq!(keys(&vendor("turnstile", none).problems()), ["captcha.hostnames"]);
+}
+
+#[test]
+fn whom_we_ask_is_asked_over_https_but_on_this_machine() {
+    for key in ["captcha.verify_url", "password.breach_url"] {
+        let given = |url: &str| {
+            toml(&format!("captcha.provider = 'turnstile'\ncaptcha.secret = 's'\n{key} = '{url}'"))
+        };
+        for good in ["https://a.example/x", "http://127.0.0.1:1/x", "http://localhost:1"] {
+            assert!(given(good).load().is_ok(), "{key} {good}");
+        }
+        for wrong in ["http://a.example/x", "https://u:p@a.example/", "https://a.example/?k=v"] {
+            assert_eq!(keys(&given(wrong).problems()), [key], "{wrong}");
+        }
+    }
+}
+
+#[test]
 fn what_changes_nothing_is_a_warning() {
     for (text, key) in [
         ("registration.domains = ['a.example']", "registration.domains"),
         ("captcha.secret = 'x'", "captcha.secret"),
         ("captcha.fallback = 'altcha'", "captcha.fallback"),
+        ("captcha.hostnames = ['a.example']", "captcha.hostnames"),
+        ("captcha.min_score = 0.5", "captcha.min_score"),
         ("mail.smtp_url = 'smtp://mail.example.com'", "mail.smtp_url"),
         ("verification.ttl = '5d'", "registration.unverified_ttl"),
     ] {

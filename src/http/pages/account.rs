@@ -8,10 +8,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::clock::UnixMillis;
 
+use super::captcha::Captcha;
 use super::{html, words};
 
 /// What is left as it is in a query's value (RFC 3986 §2.3).
-const QUERY: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+pub(super) const QUERY: AsciiSet =
+    NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The states of `/verify-email`.
 ///
@@ -99,21 +101,12 @@ pub enum ResetPassword<'a> {
 /// The form that asks for a new mail.
 #[derive(Clone, Copy, Debug)]
 pub struct MailRequest<'a> {
-    /// Whether `forgot` needs a captcha of the built-in provider.
-    pub captcha: Captcha,
+    /// Whether `forgot` needs a captcha, and whose.
+    pub captcha: Captcha<'a>,
     /// What was typed before; empty at first.
     pub email: &'a str,
     /// What was wrong with it, a sentence.
     pub error: Option<&'a str>,
-}
-
-/// Whether a form carries a proof of work, solved by `/assets/captcha.js` from `GET /api/captcha`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Captcha {
-    /// The hidden member `captcha` is filled before the form is sent.
-    Needed,
-    /// The form is sent as it is.
-    NotNeeded,
 }
 
 /// The states of `/undo-email-change`. The form posts `token`.

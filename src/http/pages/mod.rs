@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod assets;
+pub mod captcha;
 pub mod dev_mailbox;
 pub mod docs;
 pub mod landing;
@@ -23,10 +24,11 @@ pub mod words;
 mod tests;
 
 pub use account::{
-    Captcha, MailRequest, ResetPassword, UndoEmailChange, VerifyEmail, reset_password,
-    undo_email_change, verify_email,
+    MailRequest, ResetPassword, UndoEmailChange, VerifyEmail, reset_password, undo_email_change,
+    verify_email,
 };
 pub use assets::ASSETS;
+pub use captcha::{Captcha, VendorCaptcha};
 pub use docs::docs;
 pub use landing::{Mailbox, landing};
 pub use mailbox::{Mail, mailbox, message};

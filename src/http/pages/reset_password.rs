@@ -1,9 +1,12 @@
 //! `/reset-password`: the page behind a recovery link. GET changes nothing; POST sets the password, or asks for a new mail.
 
-use super::{Captcha, MailRequest, ResetPassword};
+use hyper::header::{self, HeaderValue};
+
+use super::{Captcha, MailRequest, ResetPassword, VendorCaptcha};
 use crate::account::EmailAddress;
 use crate::account::standing::{Place, Standing};
 use crate::app::App;
+use crate::captcha::vendor::action;
 use crate::config::CaptchaPoint;
 use crate::http::answer::{self, Answer};
 use crate::http::api::{email, password};
@@ -34,7 +37,12 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
         found.map(|(_, value)| std::mem::take(value)).unwrap_or_default()
     };
     if field("action") == "request" {
-        let (typed, captcha) = (field("email"), field("captcha"));
+        let typed = field("email");
+        let vendors = app.captcha.vendor().map(|vendor| vendor.driver().widget.field);
+        let captcha = match (field("captcha"), vendors) {
+            (own, Some(vendors)) if own.is_empty() => field(vendors),
+            (own, _) => own,
+        };
         return request_mail(app, request, &typed, captcha).await;
     }
     let (token, new_password) = (Secret::new(field("token")), Secret::new(field("newPassword")));
@@ -68,7 +76,7 @@ async fn request_mail(
         Ok(()) => render(&ResetPassword::Requested, None),
         Err(problem) if problem.code == Code::CaptchaInvalid => {
             let error =
-                "The proof of work was not done. Turn on scripts for this page, or try again.";
+                "The check for robots was not passed. Turn on scripts for this page, or try again.";
             render(&ResetPassword::Ask(ask(app, typed, Some(error))), None)
         }
         Err(problem) => failed(&problem, ""),
@@ -95,10 +103,24 @@ fn ready<'a>(app: &App, token: &'a str, error: Option<&'a str>) -> ResetPassword
     ResetPassword::Ready { token, min_length: app.config.password.min_length, error }
 }
 
-fn ask<'a>(app: &App, email: &'a str, error: Option<&'a str>) -> MailRequest<'a> {
-    let needed = steps::captcha_needed(app, CaptchaPoint::Forgot);
-    let captcha = if needed { Captcha::Needed } else { Captcha::NotNeeded };
-    MailRequest { captcha, email, error }
+fn ask<'a>(app: &'a App, email: &'a str, error: Option<&'a str>) -> MailRequest<'a> {
+    MailRequest { captcha: captcha(app), email, error }
+}
+
+/// What the form asks for. While a vendor is known to be in doubt, the proof of work at once, where it may stand in.
+fn captcha(app: &App) -> Captcha<'_> {
+    let judge = &app.captcha;
+    let vendor = judge.vendor().filter(|_| !(judge.falls_back() && judge.is_in_doubt()));
+    match vendor {
+        _ if !steps::captcha_needed(app, CaptchaPoint::Forgot) => Captcha::NotNeeded,
+        None => Captcha::Needed,
+        Some(vendor) => Captcha::Vendor(VendorCaptcha {
+            widget: &vendor.driver().widget,
+            site_key: vendor.site_key().unwrap_or_default(),
+            action: action(CaptchaPoint::Forgot),
+            falls_back: judge.falls_back(),
+        }),
+    }
 }
 
 fn failed(problem: &Problem, token: &str) -> Result<Answer, Problem> {
@@ -112,5 +134,13 @@ fn failed(problem: &Problem, token: &str) -> Result<Answer, Problem> {
 }
 
 fn render(view: &ResetPassword<'_>, retry_after_s: Option<u32>) -> Result<Answer, Problem> {
-    answer::view(view.status(), super::reset_password(view), retry_after_s)
+    let mut answer = answer::view(view.status(), super::reset_password(view), retry_after_s)?;
+    if let ResetPassword::Ask(asks) | ResetPassword::Invalid(asks) = view
+        && let Captcha::Vendor(vendor) = asks.captcha
+    {
+        let policy = super::captcha::csp_with(&vendor.widget.sources);
+        let policy = HeaderValue::from_str(&policy).map_err(|_| Code::InternalError)?;
+        answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(answer)
 }

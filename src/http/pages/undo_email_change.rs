@@ -56,7 +56,8 @@ async fn look(app: &App, token: &str) -> Result<State, Problem> {
 
 async fn undo(app: &App, request: &Request, token: &str) -> Result<State, Problem> {
     let Some(change_id) = change_of(app, token).await? else { return Ok(State::Invalid) };
-    let ask = |reply| registration::Message::UndoChange { change_id, reply };
+    let origin = request.origin();
+    let ask = |reply| registration::Message::UndoChange { change_id, origin, reply };
     Ok(match app.pools.registration.ask(request.cx.deadline, ask).await?? {
         Undone::Now => State::Undone,
         Undone::Gone => State::Invalid,

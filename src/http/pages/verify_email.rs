@@ -86,9 +86,8 @@ async fn look(app: &App, token: &str) -> Result<State, Problem> {
 }
 
 async fn confirm(app: &App, request: &Request, token: &str) -> Result<State, Problem> {
-    let kind = verify::find(app, token).await?.map(|found| found.kind);
     match verify::prove(app, request, token).await {
-        Ok(_) if kind == Some(TokenKind::ChangeEmail) => Ok(State::Changed),
+        Ok((TokenKind::ChangeEmail, _)) => Ok(State::Changed),
         Ok(_) => Ok(State::Confirmed),
         Err(problem) if problem.code == Code::AlreadyVerified => Ok(State::Already),
         Err(problem) if matches!(problem.code, Code::TokenInvalid | Code::EmailTaken) => {
@@ -103,9 +102,10 @@ async fn reject(app: &App, request: &Request, token: &str) -> Result<State, Prob
         return Ok(State::Invalid);
     };
     let (pool, deadline) = (&app.pools.registration, request.cx.deadline);
+    let origin = request.origin();
     match (kind, subject) {
         (TokenKind::Verify, _) => {
-            let ask = |reply| registration::Message::Reject { user_id, reply };
+            let ask = |reply| registration::Message::Reject { user_id, origin, reply };
             Ok(match pool.ask(deadline, ask).await?? {
                 Verified::Now => {
                     app.store.forget_user(user_id).await?;
@@ -116,7 +116,7 @@ async fn reject(app: &App, request: &Request, token: &str) -> Result<State, Prob
             })
         }
         (TokenKind::ChangeEmail, Some(change_id)) => {
-            let ask = |reply| registration::Message::RefuseChange { change_id, reply };
+            let ask = |reply| registration::Message::RefuseChange { change_id, origin, reply };
             Ok(match pool.ask(deadline, ask).await?? {
                 Undone::Now => State::ChangeRejected,
                 Undone::Gone => State::Invalid,

@@ -16,6 +16,9 @@ pub(super) struct Scripts {
     pub(super) drop_token: Script,
     pub(super) spend_once: Script,
     pub(super) spend_budget: Script,
+    pub(super) admit: Script,
+    pub(super) forgive: Script,
+    pub(super) pardon: Script,
 }
 
 impl Default for Scripts {
@@ -32,6 +35,9 @@ impl Default for Scripts {
             drop_token: Script::new(include_str!("drop_token.lua")),
             spend_once: Script::new(include_str!("spend_once.lua")),
             spend_budget: Script::new(include_str!("spend_budget.lua")),
+            admit: Script::new(include_str!("admit.lua")),
+            forgive: Script::new(include_str!("forgive.lua")),
+            pardon: Script::new(include_str!("pardon.lua")),
         }
     }
 }

@@ -1,10 +1,14 @@
 //! The program itself: started, told, killed and asked as an operator does.
 
+mod audit;
 mod commands;
 mod crashes;
+mod egress;
+mod keys;
 mod log;
 mod start;
 mod stop;
+mod users;
 
 use std::fs::{self, File};
 use std::net::SocketAddr;

@@ -5,10 +5,9 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::guess;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
-use crate::limits::Action;
 use crate::problem::{Code, Problem};
 use crate::registration::{self, Deleted};
 use crate::session::Caller;
@@ -26,10 +25,9 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
     let mut body = request.json()?;
     let password = body.secret("password");
     body.finish()?;
-    steps::limit(app, request, Action::Login)?;
-    steps::confirm_password(app, request, &caller, password).await?;
-    let user_id = caller.standing.id;
-    let ask = |reply| registration::Message::Delete { user_id, reply };
+    guess::confirm(app, request, &caller, password).await?;
+    let (user_id, origin) = (caller.standing.id, request.origin());
+    let ask = |reply| registration::Message::Delete { user_id, origin, reply };
     match app.pools.registration.ask(request.cx.deadline, ask).await?? {
         Deleted::OwnsTeams(names) => Err(Problem::new(Code::Conflict).detail(format!(
             "You alone own teams that have other members: {}. Hand them over or delete them first.",

@@ -1,6 +1,6 @@
 //! `POST /api/register`: makes an account and mails the link that confirms its address.
 //!
-//! Order: rules, limits, captcha, then whether the token store answers (else nothing is made), and only then the hash.
+//! Order: rules, limits, captcha, breaches, then whether the token store answers (else nothing is made), and only then the hash.
 
 use opentelemetry::KeyValue;
 use utoipa::ToSchema;
@@ -13,7 +13,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps::{self, BY_PASSWORD};
 use crate::limits::Action;
-use crate::problem::{Code, Problem, Unavailable};
+use crate::problem::{Code, Problem};
 use crate::registration::{self, NewPerson, Registered};
 use crate::secret::Secret;
 use crate::session::Tokens;
@@ -24,7 +24,7 @@ use crate::session::Tokens;
 pub struct Register {
     /// The address; a confirmation is mailed to it.
     email: String,
-    /// 8 to 256 characters; not a common one, not the address or the name.
+    /// 8 to 256 characters; not a common or breached one, not the address or the name.
     password: String,
     /// 1 to 100 characters.
     name: String,
@@ -61,6 +61,7 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
     if Standing::by_email(&app.db, email.normal()).await?.is_some() {
         return Err(Code::EmailTaken.into());
     }
+    steps::not_breached(app, "password", &password).await?;
     app.store.ping().await?;
     let standing = make(app, request, email, &name, password).await?;
     steps::nudge_mailer(app);
@@ -75,7 +76,6 @@ async fn make(
     password: Secret<String>,
 ) -> Result<Standing, Problem> {
     let password_hash = steps::hash(app, request, password).await?;
-    let normal = email.normal().to_owned();
     let person = Box::new(NewPerson {
         email,
         name: name.as_str().to_owned(),
@@ -85,10 +85,7 @@ async fn make(
     let ask = |reply| registration::Message::Register { person, reply };
     match app.pools.registration.ask(request.cx.deadline, ask).await?? {
         Registered::EmailTaken => Err(Code::EmailTaken.into()),
-        Registered::Now(_) => {
-            let gone = || Unavailable::because("database", "a new account is not there");
-            Ok(Standing::by_email(&app.db, &normal).await?.ok_or_else(gone)?)
-        }
+        Registered::Now(standing) => Ok(*standing),
     }
 }
 

@@ -30,10 +30,10 @@ pub async fn handle(
     let name = steps::name(&mut body);
     body.finish()?;
     let Some(name) = name else { return Err(Code::ValidationFailed.into()) };
-    let user_id = caller.standing.id;
+    let (user_id, origin) = (caller.standing.id, request.origin());
     let new_name = name.as_str().to_owned();
     caller.standing.name.clone_from(&new_name);
-    let ask = |reply| registration::Message::Rename { user_id, name: new_name, reply };
+    let ask = |reply| registration::Message::Rename { user_id, name: new_name, origin, reply };
     app.pools.registration.ask(request.cx.deadline, ask).await??;
     Ok(answer::json(&Me::from(&caller.standing)))
 }

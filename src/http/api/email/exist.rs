@@ -27,7 +27,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let needed = exposure == ExposeExistence::Captcha
         || steps::captcha_needed(app, CaptchaPoint::ExistEmail);
     let payload = steps::captcha_of_query(request)?;
-    steps::demand_captcha(app, request, needed, payload).await?;
+    steps::demand_captcha(app, request, CaptchaPoint::ExistEmail, needed, payload).await?;
     let exists = Standing::by_email(&app.db, email.normal()).await?.is_some();
     Ok(answer::json(&exists))
 }

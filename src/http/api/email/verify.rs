@@ -25,7 +25,7 @@ use crate::store::{OneTimeToken, TokenKind};
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let token = request.param("token")?;
     steps::limit(app, request, Action::Verify)?;
-    let user_id = prove(app, request, &token).await?;
+    let (_, user_id) = prove(app, request, &token).await?;
     let standing = Standing::by_id(&app.db, user_id, Place::default()).await?;
     let standing = standing.ok_or(Code::TokenInvalid)?;
     if standing.status == Status::Disabled {
@@ -34,8 +34,13 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     Ok(answer::json(&steps::open_session(app, request, &standing, BY_MAIL).await?))
 }
 
-/// Proves the address that a token was mailed to; whose it is. For the page too, which opens no session.
-pub async fn prove(app: &App, request: &Request, token: &str) -> Result<Uuid, Problem> {
+/// Proves the address that a token was mailed to; what the token was for, and whose it is. For the page too, which opens
+/// no session.
+pub async fn prove(
+    app: &App,
+    request: &Request,
+    token: &str,
+) -> Result<(TokenKind, Uuid), Problem> {
     let result = spend(app, request, token).await;
     let outcome = match &result {
         Ok(_) => "success",
@@ -45,23 +50,24 @@ pub async fn prove(app: &App, request: &Request, token: &str) -> Result<Uuid, Pr
     result
 }
 
-async fn spend(app: &App, request: &Request, token: &str) -> Result<Uuid, Problem> {
+async fn spend(app: &App, request: &Request, token: &str) -> Result<(TokenKind, Uuid), Problem> {
     let found = find(app, token).await?.ok_or(Code::TokenInvalid)?;
     let (pool, deadline) = (&app.pools.registration, request.cx.deadline);
+    let origin = request.origin();
     match (found.kind, found.subject) {
         (TokenKind::Verify, _) => {
             let user_id = found.user_id;
-            let ask = |reply| registration::Message::Verify { user_id, reply };
+            let ask = |reply| registration::Message::Verify { user_id, origin, reply };
             match pool.ask(deadline, ask).await?? {
-                Verified::Now => Ok(user_id),
+                Verified::Now => Ok((found.kind, user_id)),
                 Verified::Already => Err(Code::AlreadyVerified.into()),
                 Verified::Gone => Err(Code::TokenInvalid.into()),
             }
         }
         (TokenKind::ChangeEmail, Some(change_id)) => {
-            let ask = |reply| registration::Message::ConfirmChange { change_id, reply };
+            let ask = |reply| registration::Message::ConfirmChange { change_id, origin, reply };
             match pool.ask(deadline, ask).await?? {
-                Confirmed::Now(user_id) => Ok(user_id),
+                Confirmed::Now(user_id) => Ok((found.kind, user_id)),
                 Confirmed::Already => Err(Code::AlreadyVerified.into()),
                 Confirmed::EmailTaken => Err(Code::EmailTaken.into()),
                 Confirmed::Gone => Err(Code::TokenInvalid.into()),

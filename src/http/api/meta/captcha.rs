@@ -1,6 +1,7 @@
-//! `GET /api/captcha`: a challenge of the built-in provider.
+//! `GET /api/captcha`: a challenge of the built-in provider; with `captcha.fallback`, while the vendor is in doubt.
 
 use crate::app::App;
+use crate::captcha::{self, Offer, Standing};
 use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -10,9 +11,19 @@ use crate::problem::{Code, Problem};
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
-    let altcha = app.altcha.as_ref().ok_or(Code::NotFound)?;
+    let offer = app.captcha.offer();
+    if offer == Offer::Never {
+        return Err(Code::NotFound.into());
+    }
     steps::limit(app, request, Action::Captcha)?;
-    Ok(answer::json(&altcha.challenge(app.clock.now())))
+    if offer == Offer::InDoubt {
+        let ask = |reply| captcha::Message::Probe { reply };
+        if app.pools.captcha.ask(request.cx.deadline, ask).await?? == Standing::Good {
+            let detail = "The captcha's provider answers: show its widget.";
+            return Err(Problem::new(Code::NotFound).detail(detail));
+        }
+    }
+    Ok(answer::json(&app.captcha.challenge(app.clock.now())))
 }
 
 /// What the endpoint says of itself.
@@ -20,7 +31,9 @@ pub fn operation() -> Operation {
     Operation::new("captcha", Tag::Meta, "Get a captcha's challenge")
         .describes(
             "A proof of work for ALTCHA's own widget (v2, PBKDF2/SHA-256). The captcha's value is the widget's payload: \
-             base64 of `{challenge, solution}`. It is good once, for 10 minutes.",
+             base64 of `{challenge, solution}`. It is good once, for 10 minutes. With a captcha vendor configured this \
+             is a 404; where the operator allows the fallback, it is one while the vendor answers: a page whose widget \
+             does not load, or whose answer was refused with a 503, asks here.",
         )
         .gives_json("`{parameters, signature}`, as ALTCHA's widget takes it.")
         .fails(&[Code::NotFound, Code::RateLimited])

@@ -4,7 +4,6 @@
 use serde_json::json;
 
 use crate::app::App;
-use crate::config::VaultAlgorithm;
 use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -13,16 +12,15 @@ use crate::problem::Problem;
 /// The handler.
 pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
     let url = &app.config.public_url;
-    let algorithm = match app.config.tokens.algorithm {
-        VaultAlgorithm::Es256 => "ES256",
-        VaultAlgorithm::EdDsa => "EdDSA",
-        VaultAlgorithm::Rs256 => "RS256",
-        VaultAlgorithm::Hs256 => "HS256",
-    };
+    let algorithms = app.keys.current().algorithms();
     let document = json!({
         "issuer": app.config.tokens.issuer,
         "jwks_uri": format!("{url}/.well-known/jwks.json"),
-        "id_token_signing_alg_values_supported": [algorithm],
+        "id_token_signing_alg_values_supported": algorithms,
+        "introspection_endpoint": format!("{url}/api/introspect"),
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "revocation_endpoint": format!("{url}/api/revoke"),
+        "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
         "response_types_supported": ["token"],
         "subject_types_supported": ["public"],
         "claims_supported": ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "sid", "tid", "role", "pid", "scope", "mep"],

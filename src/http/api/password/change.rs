@@ -6,10 +6,10 @@ use utoipa::ToSchema;
 use crate::account::EmailAddress;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::guess;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
-use crate::limits::Action;
 use crate::problem::{Code, Problem};
 use crate::registration::{self, Proof, Reset};
 use crate::session::{Caller, Tokens};
@@ -21,7 +21,7 @@ use crate::session::{Caller, Tokens};
 pub struct ChangePassword {
     /// The present password.
     password: String,
-    /// 8 to 256 characters; not a common one, not the address or the name.
+    /// 8 to 256 characters; not a common or breached one, not the address or the name.
     new_password: String,
 }
 
@@ -38,8 +38,8 @@ pub async fn handle(
     let name = Some(caller.standing.name.as_str());
     steps::policy(app, &mut body, "newPassword", &new_password, address.as_ref(), name);
     body.finish()?;
-    steps::limit(app, request, Action::Login)?;
-    steps::confirm_password(app, request, &caller, password).await?;
+    guess::confirm(app, request, &caller, password).await?;
+    steps::not_breached(app, "newPassword", &new_password).await?;
     let password_hash = steps::hash(app, request, new_password).await?;
     let (user_id, origin) = (caller.standing.id, request.origin());
     let password_version = caller.standing.password_version;
@@ -55,13 +55,19 @@ pub async fn handle(
         return Err(Problem::new(Code::Conflict).detail("The password was changed a moment ago."));
     };
     steps::nudge_mailer(app);
+    guess::pardon(app, request, &caller.standing.email_normal).await;
     // Under the new epoch every session is dead; this one is stamped again, the others are tidied away.
     let (sid, now) = (&caller.session.sid, app.clock.now());
     let session = app.store.restamp_session(user_id, sid, epoch, now).await?;
     caller.session = session.ok_or(Code::InvalidToken)?;
     app.store.end_sessions(user_id, Some(&caller.session.sid)).await?;
     app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "password_changed")]);
-    Ok(answer::json(&steps::tokens(app, &caller.session, &caller.standing)?))
+    caller.standing.password_version = password_version + 1;
+    let mut answer = answer::json(&steps::tokens(app, &caller.session, &caller.standing)?);
+    // The device's token went with the old password: who just proved that one is no stranger.
+    let address = caller.standing.email_normal.clone();
+    guess::make_known(app, &mut answer, &address, &caller.standing, None);
+    Ok(answer)
 }
 
 /// What the endpoint says of itself.

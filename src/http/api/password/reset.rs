@@ -11,6 +11,7 @@ use crate::account::{EmailAddress, Standing};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::email;
+use crate::http::guess;
 use crate::http::json::Object;
 use crate::http::openapi::{Done, Operation, Tag};
 use crate::http::request::Request;
@@ -28,7 +29,7 @@ use crate::store::TokenKind;
 pub struct Reset {
     /// The token out of the mail.
     token: String,
-    /// 8 to 256 characters; not a common one, not the address or the name.
+    /// 8 to 256 characters; not a common or breached one, not the address or the name.
     new_password: String,
 }
 
@@ -79,6 +80,7 @@ async fn spend(
     let name = Some(standing.name.as_str());
     steps::policy(app, &mut rules, "newPassword", &password, address.as_ref(), name);
     rules.finish()?;
+    steps::not_breached(app, "newPassword", &password).await?;
     let password_hash = steps::hash(app, request, password).await?;
     let (user_id, password_version, origin) = (standing.id, found.stamp, request.origin());
     let ask = |reply| registration::Message::SetPassword {
@@ -92,6 +94,7 @@ async fn spend(
     match app.pools.registration.ask(request.cx.deadline, ask).await?? {
         registration::Reset::Stale => Err(invalid()),
         registration::Reset::Now { .. } => {
+            guess::pardon(app, request, &standing.email_normal).await;
             after_reset(app, user_id).await;
             Ok(())
         }

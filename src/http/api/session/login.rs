@@ -4,20 +4,21 @@
 
 use opentelemetry::KeyValue;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::account::EmailAddress;
 use crate::account::standing::{Standing, Status};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::guess::{self, Guess};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps::{self, BY_PASSWORD};
-use crate::limits::Action;
 use crate::password::{self, Verdict};
 use crate::problem::{Code, Problem};
 use crate::registration;
 use crate::secret::Secret;
-use crate::session::Tokens;
+use crate::session::{self, RefusedLogin, Tokens};
 
 /// Address and password.
 #[derive(ToSchema)]
@@ -27,6 +28,8 @@ pub struct Login {
     email: String,
     /// The password, as it was chosen.
     password: String,
+    /// Where the operator asks for one after failures.
+    captcha: Option<String>,
 }
 
 /// The handler.
@@ -35,42 +38,72 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let email = body.text("email");
     let password = body.secret("password");
     let email = body.check("email", EmailAddress::parse(&email));
+    let captcha = body.optional_text("captcha");
     body.finish()?;
     let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
-    steps::limit(app, request, Action::Login)?;
-    let result = log_in(app, request, &email, password).await;
+    let guess = guess::begin(app, request, email.normal())?;
+    let result = log_in(app, request, guess, &email, (password, captcha)).await;
     let outcome = match &result {
         Ok(_) => "success",
         Err(problem) => problem.code.name(),
     };
     let attributes = [KeyValue::new("method", "password"), KeyValue::new("outcome", outcome)];
     app.metrics.logins.add(1, &attributes);
-    Ok(answer::json(&result?))
+    result
 }
 
 async fn log_in(
     app: &App,
-    request: &Request,
+    request: &mut Request,
+    mut guess: Guess,
     email: &EmailAddress,
-    password: Secret<String>,
-) -> Result<Tokens, Problem> {
+    (password, captcha): (Secret<String>, Option<String>),
+) -> Result<Answer, Problem> {
     // Without a token store nobody gets in: 503 before a hash is spent, and the same for a wrong password.
     app.store.ping().await?;
+    guess::admit(app, request, &guess, captcha).await?;
     let standing = Standing::by_email(&app.db, email.normal()).await?;
+    let account = standing.as_ref().map(|standing| standing.id);
     let again = password.clone();
-    let verdict =
-        steps::verify_password(app, request, email.normal(), standing.as_ref(), password).await?;
+    let verdict = guess::verify(app, request, &mut guess, standing.as_ref(), password).await?;
     let (Some(standing), Verdict::Match | Verdict::MatchNeedsRehash) = (standing, verdict) else {
+        refused(app, request, email, account, "password");
         return Err(Code::InvalidCredentials.into());
     };
     if standing.status == Status::Disabled {
+        refused(app, request, email, account, "disabled");
         return Err(Code::AccountDisabled.into());
     }
     let tokens = steps::open_session(app, request, &standing, BY_PASSWORD).await?;
     if verdict == Verdict::MatchNeedsRehash {
         rehash(app, &standing, again);
     }
-    Ok(tokens)
+    let mut answer = answer::json(&tokens);
+    guess::make_known(app, &mut answer, email.normal(), &standing, guess.device());
+    Ok(answer)
+}
+
+/// Logs a refusal, and leaves it to the audit. The log knows the account by a keyed digest of the address that was tried,
+/// the same whether there is one.
+fn refused(
+    app: &App,
+    request: &Request,
+    email: &EmailAddress,
+    account: Option<Uuid>,
+    reason: &'static str,
+) {
+    let digest = app.audit.name(&[b"log", email.normal().as_bytes()]);
+    tracing::info!(account = digest, reason, "log-in refused");
+    let refused = session::Message::Refused(Box::new(RefusedLogin {
+        address: email.normal().to_owned(),
+        account,
+        reason,
+        client: request.client(),
+        origin: request.origin(),
+    }));
+    if app.pools.session.nudge(refused).is_err() {
+        app.metrics.audit_write_failures.add(1, &[]);
+    }
 }
 
 /// Brings an old hash up to today's parameters, after the answer: nobody waits for it, and a refusal is made up for by the
@@ -87,10 +120,12 @@ fn rehash(app: &App, standing: &Standing, password: Secret<String>) {
 /// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("login", Tag::Session, "Log in with address and password")
+        .describes("The answer carries `X-Latchkey-Device`: keep it with the address and send it with the next log-in, so that strangers who guess cannot lock this device out.")
         .takes::<Login>()
         .gives::<Tokens>("Tokens of a new session.")
         .fails(&[
             Code::MalformedRequest,
+            Code::CaptchaInvalid,
             Code::InvalidCredentials,
             Code::AccountDisabled,
             Code::UnsupportedMediaType,

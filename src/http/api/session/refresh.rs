@@ -3,6 +3,8 @@
 //! The rules of rotation, grace and reuse are the token store's, in one atomic step (contract §2). The database is asked
 //! before that step: after it, an outage longer than the grace would make the client's honest retry look like theft.
 
+use opentelemetry::KeyValue;
+
 use crate::account::standing::Place;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
@@ -17,23 +19,26 @@ use crate::token::Expiry;
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
-    let (user_id, claims) = app.check().claims(token, Expiry::Ignored)?;
+    let (user_id, claims) = app.check().claims(token, Expiry::Ignored).await?;
     steps::limit_session(app, request, &claims.sid)?;
     let place = Place { sid: &claims.sid, ..Place::default() };
     let standing = app.check().person(user_id, place).await?;
-    let origin = request.origin();
     let refresh = Box::new(RefreshRequest {
         user_id,
         sid: claims.sid,
         jti: claims.jti,
         generation: claims.generation,
-        ip: origin.ip,
-        user_agent: origin.user_agent,
-        traceparent: origin.traceparent,
-        accept_language: origin.accept_language,
+        origin: request.origin(),
     });
     let ask = |reply| session::Message::Refresh { refresh, reply };
-    match app.pools.session.ask(request.cx.deadline, ask).await?? {
+    let outcome = app.pools.session.ask(request.cx.deadline, ask).await??;
+    let name = match &outcome {
+        Outcome::Alive(_) => "success",
+        Outcome::Reused => "reused",
+        Outcome::Gone => "gone",
+    };
+    app.metrics.refreshes.add(1, &[KeyValue::new("outcome", name)]);
+    match outcome {
         Outcome::Alive(session) => {
             let mut caller = Check::join(*session, standing)?;
             // The session is in another team than the person's oldest: read that one.

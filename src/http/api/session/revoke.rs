@@ -27,8 +27,8 @@ pub(super) async fn end(
     reason: &'static str,
 ) -> Result<(), Problem> {
     let which = Which::One { sid: session.sid.clone(), reason, absolute_end: session.absolute_end };
-    let user_id = session.user_id;
-    let ask = |reply| session::Message::Revoke { user_id, which, reply };
+    let (user_id, origin) = (session.user_id, request.origin());
+    let ask = |reply| session::Message::Revoke { user_id, which, origin, reply };
     app.pools.session.ask(request.cx.deadline, ask).await??;
     app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", reason)]);
     Ok(())

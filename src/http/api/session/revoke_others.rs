@@ -11,9 +11,9 @@ use crate::session::{self, Caller, Which};
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
-    let user_id = caller.standing.id;
+    let (user_id, origin) = (caller.standing.id, request.origin());
     let which = Which::Others { keep: caller.session.sid };
-    let ask = |reply| session::Message::Revoke { user_id, which, reply };
+    let ask = |reply| session::Message::Revoke { user_id, which, origin, reply };
     app.pools.session.ask(request.cx.deadline, ask).await??;
     app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "others")]);
     Ok(answer::no_content())

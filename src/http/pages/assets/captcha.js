@@ -89,5 +89,31 @@
     });
   }
 
+  // A vendor's token that is only asked for when the form is sent: it lives for two minutes.
+  function execute(form) {
+    const input = form.elements.namedItem("captcha");
+    const { captchaKey, captchaAction } = form.dataset;
+    form.addEventListener("submit", (event) => {
+      if (input.value) return;
+      event.preventDefault();
+      const vendor = globalThis[form.dataset.captchaVendor];
+      vendor.ready(() => vendor.execute(captchaKey, { action: captchaAction }).then((token) => {
+        input.value = token;
+        form.requestSubmit(event.submitter);
+      }));
+    });
+  }
+
   document.querySelectorAll("form[data-captcha]").forEach(wire);
+  document.querySelectorAll("form[data-captcha-vendor]").forEach((form) => {
+    // Deferred scripts run in their order: the vendor's has run before this one, or did not load.
+    if (globalThis[form.dataset.captchaVendor]) {
+      if (form.dataset.captchaKey) execute(form);
+    } else if ("captchaFallback" in form.dataset) {
+      wire(form);
+    } else {
+      const status = form.querySelector("[data-captcha-status]");
+      status.textContent = "The check for robots did not load. Allow its script, or try again later.";
+    }
+  });
 })();

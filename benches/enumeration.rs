@@ -1,0 +1,243 @@
+//! Whether the time of an answer tells who has an account: known and unknown addresses in random turns, against the whole
+//! daemon with its limits on, on the embedded stores and, where the tests' servers are given, on PostgreSQL and Redis.
+//!
+//! The last column is the AUC of the Mann-Whitney U test: the chance that an answer for a known address took longer than one
+//! for an unknown one. 0.5 tells nothing; p is the chance of a figure as far from it as this where nothing is to be told. Once
+//! with the hash of production, and once with one that costs nearly nothing, so that it hides nothing.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Instant;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::Request;
+use hyper::header::CONTENT_TYPE;
+use hyper_util::client::legacy::Client as Hyper;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use latchkey::clock::Clock;
+use latchkey::config::{self, Inputs, Machine};
+use latchkey::daemon::Daemon;
+use latchkey::secret::random_bytes;
+use serde_json::{Value, json};
+
+use crate::measure::{Effort, as_nanos, median, nanos};
+
+const PASSWORD: &str = "correct horse battery";
+
+/// What is compared.
+#[derive(Clone, Copy)]
+enum What {
+    /// `POST /api/login` with a wrong password.
+    Login,
+    /// The same, where the ladder refuses.
+    Refused,
+    /// `POST /api/forgot-password`.
+    Forgot,
+}
+
+impl What {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Login => "log-in",
+            Self::Refused => "log-in, refused",
+            Self::Forgot => "forgot",
+        }
+    }
+}
+
+/// Measures it.
+pub fn run(effort: Effort) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(measure(effort));
+}
+
+async fn measure(effort: Effort) {
+    println!(
+        "\n{:<44} {:>6} {:>11} {:>11} {:>11} {:>7} {:>6}",
+        "enumeration", "pairs", "known", "unknown", "difference", "AUC", "p"
+    );
+    let servers = ["LATCHKEY_TEST_POSTGRES_URL", "LATCHKEY_TEST_REDIS_URL"].map(variable);
+    let mut stores = vec![("embedded", Vec::new())];
+    if let [Some(postgres), Some(redis)] = servers {
+        let settings = [
+            ("database.url", postgres),
+            ("database.auto_migrate", "true".into()),
+            ("redis.url", redis),
+            ("secrets.master_key", STANDARD.encode([7; 32])),
+        ];
+        stores.push(("servers", settings.into()));
+    }
+    for (name, settings) in stores {
+        for (cost, memory_kib) in [("argon2id 19 MiB", "19456"), ("argon2id 64 KiB", "64")] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let daemon = start(directory.path(), &settings, memory_kib).await;
+            let bench = Bench::new(&daemon, effort).await;
+            for what in [What::Login, What::Refused, What::Forgot] {
+                bench.compare(what, &format!("{name}, {cost}"), effort).await;
+            }
+            daemon.stop().await;
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tests' servers are named in the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+struct Bench {
+    address: SocketAddr,
+    http: Hyper<HttpConnector, Full<Bytes>>,
+    run: String,
+    /// Of each class.
+    addresses: usize,
+}
+
+impl Bench {
+    async fn new(daemon: &Daemon, effort: Effort) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let http = Hyper::builder(TokioExecutor::new()).build(connector);
+        let run = u64::from_be_bytes(random_bytes()).to_string();
+        let addresses = effort.rounds * 4;
+        let bench = Self { address: daemon.public_addr(), http, run, addresses };
+        for at in 0..addresses {
+            let body =
+                json!({ "email": bench.email(true, at), "password": PASSWORD, "name": "Ada" });
+            assert_eq!(bench.post("/api/register", at, &body).await, 200, "registered");
+        }
+        bench
+    }
+
+    /// Known and unknown addresses are of one length.
+    fn email(&self, known: bool, at: usize) -> String {
+        format!("{}{at:03}@{}.example.com", if known { "k" } else { "u" }, self.run)
+    }
+
+    /// Pairs in random order: what drifts meanwhile drifts for both.
+    async fn compare(&self, what: What, stores: &str, effort: Effort) {
+        let turns = match what {
+            What::Login => effort.rounds * effort.rounds / 2,
+            What::Refused => effort.rounds / 2,
+            // What a mailbox gets in an hour.
+            What::Forgot => 3,
+        };
+        let mut times = [Vec::new(), Vec::new()];
+        for turn in 0..turns {
+            for at in 0..self.addresses {
+                let [coin] = random_bytes::<1>();
+                for unknown in [usize::from(coin % 2), usize::from(coin % 2 == 0)] {
+                    let email = self.email(unknown == 0, at);
+                    // An address of its own for each: no limit but the one that is meant is in the way.
+                    let source = ((what as usize * 100 + turn) * self.addresses + at) * 2 + unknown;
+                    self.time(what, &email, 1_000 + source, &mut times[unknown]).await;
+                }
+            }
+        }
+        let pairs = times[0].len().min(times[1].len());
+        let (auc, p) = mann_whitney(&times[0], &times[1]);
+        let [known, unknown] = times.each_mut().map(|times| median(times));
+        println!(
+            "{:<44} {pairs:>6} {:>11} {:>11} {:>11} {auc:>7.3} {p:>6.3}",
+            format!("{}: {stores}", what.name()),
+            nanos(known),
+            nanos(unknown),
+            nanos((known - unknown).abs()),
+        );
+    }
+
+    async fn time(&self, what: What, email: &str, source: usize, times: &mut Vec<f64>) {
+        let wrong = json!({ "email": email, "password": "not the password" });
+        let (path, body, expected, before, counted) = match what {
+            What::Login => ("/api/login", wrong, 401, 0, 1),
+            What::Refused => ("/api/login", wrong, 429, 6, 3),
+            What::Forgot => ("/api/forgot-password", json!({ "email": email }), 200, 0, 1),
+        };
+        for _ in 0..before {
+            self.post(path, source, &body).await;
+        }
+        for _ in 0..counted {
+            let started = Instant::now();
+            let status = self.post(path, source, &body).await;
+            // On a busy machine a ladder's wait may be over, or a store too slow: that is another answer's time.
+            if status == expected {
+                times.push(as_nanos(started.elapsed()));
+            }
+        }
+    }
+
+    async fn post(&self, path: &str, source: usize, body: &Value) -> u16 {
+        let bytes = source.to_be_bytes();
+        let request = Request::post(format!("http://{}{path}", self.address))
+            .header(CONTENT_TYPE, "application/json")
+            .header("x-forwarded-for", format!("10.{}.{}.{}", bytes[5], bytes[6], bytes[7]))
+            .body(Full::new(Bytes::from(body.to_string())))
+            .expect("a request");
+        let answer = self.http.request(request).await.expect("an answer");
+        let status = answer.status().as_u16();
+        answer.into_body().collect().await.expect("a body");
+        status
+    }
+}
+
+/// The chance that one of `left` is above one of `right`, ties halved, and the two-sided p of it by the normal approximation.
+fn mann_whitney(left: &[f64], right: &[f64]) -> (f64, f64) {
+    let mut wins = 0.0;
+    for one in left {
+        for other in right {
+            wins += match one.total_cmp(other) {
+                std::cmp::Ordering::Greater => 1.0,
+                std::cmp::Ordering::Equal => 0.5,
+                std::cmp::Ordering::Less => 0.0,
+            };
+        }
+    }
+    let count = |values: &[f64]| f64::from(u32::try_from(values.len()).unwrap_or(u32::MAX));
+    let (m, n) = (count(left), count(right));
+    let deviation = (m * n * (m + n + 1.0) / 12.0).sqrt();
+    let z = (wins - m * n / 2.0).abs() / deviation;
+    (wins / (m * n), tail(z))
+}
+
+/// What lies beyond `z` on both sides of a normal distribution (Abramowitz and Stegun 7.1.26; off by 1.5e-7 at most).
+fn tail(z: f64) -> f64 {
+    let x = z / std::f64::consts::SQRT_2;
+    let t = 1.0 / 0.327_591_1_f64.mul_add(x, 1.0);
+    let factors = [1.061_405_429, -1.453_152_027, 1.421_413_741, -0.284_496_736, 0.254_829_592];
+    let sum = factors.iter().fold(0.0_f64, |sum, factor| sum.mul_add(t, *factor));
+    sum * t * (-x * x).exp()
+}
+
+/// A daemon with its limits on, that believes the address a request names.
+async fn start(directory: &Path, settings: &[(&str, String)], memory_kib: &str) -> Daemon {
+    let data_dir = directory.join("data").display().to_string();
+    let mut environment: BTreeMap<String, String> = [
+        ("LATCHKEY_HTTP__LISTEN", "127.0.0.1:0"),
+        ("LATCHKEY_HTTP__DRAIN_DELAY", "0s"),
+        ("LATCHKEY_HTTP__TRUSTED_PROXIES", "127.0.0.0/8"),
+        ("LATCHKEY_ADMIN__LISTEN", "127.0.0.1:0"),
+        ("LATCHKEY_DATA_DIR", data_dir.as_str()),
+        ("LATCHKEY_PASSWORD__MEMORY_KIB", memory_kib),
+        ("LATCHKEY_LOG__FILTER", "error"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    for (key, value) in settings {
+        let name = format!("LATCHKEY_{}", key.replace('.', "__").to_uppercase());
+        environment.insert(name, value.clone());
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let inputs = Inputs {
+        files: Vec::new(),
+        environment: &environment,
+        flags: &[],
+        machine: Machine { cores, log_on_terminal: false },
+    };
+    let config = config::load(&inputs).expect("settings that hold").config;
+    Daemon::start(config, Clock::System).await.expect("a daemon")
+}

@@ -1,0 +1,326 @@
+//! What an operator does to accounts from the command line, beside running daemons.
+//!
+//! Each change is one transaction, like a person's own in `registration/`. Whoever may run the command holds the
+//! database already: there is no right to check here.
+
+use latchkey_entity::{ended_session, membership, outbox, user};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LikeExpr};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    SqlErr,
+};
+use uuid::Uuid;
+
+use super::EmailAddress;
+use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome};
+use crate::clock::UnixMillis;
+use crate::database::Db;
+use crate::mail::{self, Kind, MailData, NewMail};
+use crate::secret::uuid_v7;
+use crate::tenancy::teams;
+
+/// How an operator names an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// By its id.
+    Id(Uuid),
+    /// By its address.
+    Email(EmailAddress),
+}
+
+impl std::str::FromStr for Who {
+    type Err = String;
+
+    /// An id, or an address.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
+        }
+        EmailAddress::parse(text)
+            .map(Self::Email)
+            .map_err(|error| format!("neither an account's id nor an address: {error}"))
+    }
+}
+
+/// Which accounts are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Part of the address, in any case.
+    pub search: Option<String>,
+    /// `active` or `disabled`.
+    pub status: Option<&'static str>,
+    /// Only those whose address is not proven.
+    pub unverified: bool,
+}
+
+/// Accounts after `after` in the order of their ids (which is by time of making), `limit` at most.
+pub async fn list(
+    db: &Db,
+    filter: &Filter,
+    after: Uuid,
+    limit: u64,
+) -> Result<Vec<user::Model>, DbErr> {
+    let mut query = user::Entity::find().filter(user::Column::Id.gt(after));
+    if let Some(part) = &filter.search {
+        // What a LIKE reads as a wildcard is meant as itself.
+        let plain: String = part
+            .to_lowercase()
+            .chars()
+            .flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain(Some(c)))
+            .collect();
+        let pattern = LikeExpr::new(format!("%{plain}%")).escape('\\');
+        query = query.filter(Expr::col(user::Column::EmailNormal).like(pattern));
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(user::Column::Status.eq(status));
+    }
+    if filter.unverified {
+        query = query.filter(user::Column::VerifiedAt.is_null());
+    }
+    query.order_by_asc(user::Column::Id).limit(limit).all(db.reader()).await
+}
+
+/// The account with this id or address.
+pub async fn find(db: &Db, who: &Who) -> Result<Option<user::Model>, DbErr> {
+    by(who).one(db.reader()).await
+}
+
+fn by(who: &Who) -> sea_orm::Select<user::Entity> {
+    match who {
+        Who::Id(id) => user::Entity::find_by_id(*id),
+        Who::Email(email) => {
+            user::Entity::find().filter(user::Column::EmailNormal.eq(email.normal()))
+        }
+    }
+}
+
+/// Numbers that an operator asks for when they look at an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Mails that wait.
+    pub mails_pending: u64,
+    /// Sessions that were ended alone and would else still live.
+    pub sessions_ended: u64,
+    /// Teams.
+    pub teams: u64,
+}
+
+/// The numbers of an account.
+pub async fn counts(db: &Db, id: Uuid, now: UnixMillis) -> Result<Counts, DbErr> {
+    let pending = outbox::Column::UserId.eq(id).and(outbox::Column::State.eq("pending"));
+    let ended = ended_session::Column::UserId.eq(id).and(ended_session::Column::ExpiresAt.gt(now));
+    Ok(Counts {
+        mails_pending: outbox::Entity::find().filter(pending).count(db.reader()).await?,
+        sessions_ended: ended_session::Entity::find().filter(ended).count(db.reader()).await?,
+        teams: membership::Entity::find()
+            .filter(membership::Column::UserId.eq(id))
+            .count(db.reader())
+            .await?,
+    })
+}
+
+/// An account that an operator makes.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// The address.
+    pub email: EmailAddress,
+    /// What the person is called.
+    pub name: String,
+    /// A PHC string, of a password or of nothing that anybody could know.
+    pub password_hash: String,
+    /// What is taken for proven.
+    pub address: Address,
+    /// How the person comes to a password.
+    pub mail: FirstMail,
+}
+
+/// What an operator says of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// It is the person's: they get their team at once.
+    Verified,
+    /// The person has to prove it.
+    Unverified,
+}
+
+/// The mail that a new account's person gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstMail {
+    /// A link that sets a password, and proves the address.
+    SetPassword,
+    /// A link that proves the address.
+    Confirm,
+    /// None.
+    Nothing,
+}
+
+/// What became of making an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// Its id.
+    Now(Uuid),
+    /// The address has an account.
+    EmailTaken,
+}
+
+/// Makes an account, with its team where the address is taken for proven, and the mail that the person needs.
+pub async fn create(
+    db: &Db,
+    chain: &Chain,
+    account: &NewAccount,
+    now: UnixMillis,
+) -> Result<Created, DbErr> {
+    let tx = db.begin().await?;
+    let id = uuid_v7(now);
+    let verified = account.address == Address::Verified;
+    let row = user::ActiveModel {
+        id: Set(id),
+        email: Set(account.email.as_typed().to_owned()),
+        email_normal: Set(account.email.normal().to_owned()),
+        name: Set(account.name.clone()),
+        password_hash: Set(account.password_hash.clone()),
+        password_version: Set(0),
+        session_epoch: Set(0),
+        status: Set("active".to_owned()),
+        verified_at: Set(verified.then_some(now)),
+        created_ip: Set(String::new()),
+        created_at: Set(now),
+        updated_at: Set(now),
+    };
+    match user::Entity::insert(row).exec_without_returning(&tx).await {
+        Err(error) if is_taken(&error) => return Ok(Created::EmailTaken),
+        other => other?,
+    };
+    if verified {
+        teams::create_default(&tx, id, &account.name, now).await?;
+    }
+    let kind = match account.mail {
+        FirstMail::SetPassword => Some(Kind::Recover),
+        FirstMail::Confirm => Some(Kind::Confirm),
+        FirstMail::Nothing => None,
+    };
+    if let Some(kind) = kind {
+        let data = MailData { at: now, password_version: Some(0), ..MailData::default() };
+        let recipient = account.email.as_typed();
+        let due = NewMail { user_id: id, kind, recipient, data, traceparent: "" };
+        mail::enqueue(&tx, due, now).await?;
+    }
+    record(&tx, chain, Action::AccountCreated, id, now).await?;
+    tx.commit().await?;
+    Ok(Created::Now(id))
+}
+
+pub(super) fn is_taken(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}
+
+/// What an operator may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewStatus {
+    /// The account may be used.
+    Active,
+    /// It may not; its sessions end.
+    Disabled,
+}
+
+impl NewStatus {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// Done, to this account.
+    Now(Uuid),
+    /// It was so already.
+    Already(Uuid),
+    /// There is no such account.
+    Gone,
+}
+
+/// Disables or enables an account. Disabling raises the epoch: every session is dead on every node at its next check,
+/// whatever the token store says.
+pub async fn set_status(
+    db: &Db,
+    chain: &Chain,
+    who: &Who,
+    status: NewStatus,
+    now: UnixMillis,
+) -> Result<Changed, DbErr> {
+    let tx = db.begin().await?;
+    let Some(person) = by(who).lock_exclusive().one(&tx).await? else { return Ok(Changed::Gone) };
+    if person.status == status.name() {
+        return Ok(Changed::Already(person.id));
+    }
+    let raise = i32::from(status == NewStatus::Disabled);
+    user::Entity::update_many()
+        .col_expr(user::Column::Status, Expr::value(status.name()))
+        .col_expr(user::Column::SessionEpoch, Expr::col(user::Column::SessionEpoch).add(raise))
+        .col_expr(user::Column::UpdatedAt, Expr::value(now))
+        .filter(user::Column::Id.eq(person.id))
+        .exec(&tx)
+        .await?;
+    let action = match status {
+        NewStatus::Active => Action::AccountEnabled,
+        NewStatus::Disabled => Action::AccountDisabled,
+    };
+    record(&tx, chain, action, person.id, now).await?;
+    tx.commit().await?;
+    Ok(Changed::Now(person.id))
+}
+
+/// Ends every session of an account.
+pub async fn end_sessions(
+    db: &Db,
+    chain: &Chain,
+    who: &Who,
+    now: UnixMillis,
+) -> Result<Changed, DbErr> {
+    let tx = db.begin().await?;
+    let Some(person) = by(who).lock_exclusive().one(&tx).await? else { return Ok(Changed::Gone) };
+    raise_epoch(&tx, person.id, now).await?;
+    record(&tx, chain, Action::AllSessionsRevoked, person.id, now).await?;
+    tx.commit().await?;
+    Ok(Changed::Now(person.id))
+}
+
+async fn raise_epoch(tx: &DatabaseTransaction, id: Uuid, now: UnixMillis) -> Result<(), DbErr> {
+    user::Entity::update_many()
+        .col_expr(user::Column::SessionEpoch, Expr::col(user::Column::SessionEpoch).add(1))
+        .col_expr(user::Column::UpdatedAt, Expr::value(now))
+        .filter(user::Column::Id.eq(id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// The event of a change that an operator made.
+pub(super) async fn record(
+    tx: &DatabaseTransaction,
+    chain: &Chain,
+    action: Action,
+    subject: Uuid,
+    now: UnixMillis,
+) -> Result<(), DbErr> {
+    let event = Event {
+        action,
+        outcome: Outcome::Success,
+        actor: Actor::Operator,
+        subject: Some(subject),
+        team: None,
+        detail: Detail::none(),
+        origin: &audit::Origin::none(),
+    };
+    audit::record(tx, chain, &event, now).await
+}
+
+/// How many accounts there are, for a bar of progress.
+pub async fn count<C: ConnectionTrait>(connection: &C) -> Result<u64, DbErr> {
+    user::Entity::find().count(connection).await
+}

@@ -1,0 +1,140 @@
+//! Accounts into the database, a batch in a transaction.
+//!
+//! An import may be broken off at any point and run again: a batch is there or it is not, and accounts that are there are
+//! left as they are ([`Outcome::Exists`]).
+
+use std::collections::HashSet;
+
+use latchkey_entity::user;
+use sea_orm::sea_query::ExprTrait as _;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
+    QueryFilter as _, QuerySelect as _,
+};
+use uuid::Uuid;
+
+use super::Line;
+use crate::account::operator::{is_taken, record};
+use crate::audit::{Action, Chain};
+use crate::clock::UnixMillis;
+use crate::database::Db;
+use crate::secret::uuid_v7;
+use crate::tenancy::teams;
+
+/// Lines in a transaction: large enough that the commit's fsync is shared by many, small enough that a daemon beside it
+/// waits for SQLite's one writer less than a request may last.
+pub const BATCH_LINES: usize = 500;
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The account is there now.
+    Imported,
+    /// An account with this address was there, and is as it was.
+    Exists,
+    /// Another account has this id.
+    IdTaken,
+}
+
+/// Puts a batch in: all of it or, with an error, nothing. One outcome for each line, in order.
+///
+/// `no_password` is the hash of those who bring none: nobody knows a password for it.
+pub async fn write(
+    db: &Db,
+    chain: &Chain,
+    lines: &[Line],
+    no_password: &str,
+    now: UnixMillis,
+) -> Result<Vec<Outcome>, DbErr> {
+    match attempt(db, chain, lines, no_password, now).await {
+        // Somebody registered one of the addresses in between: now they are seen.
+        Err(error) if is_taken(&error) => attempt(db, chain, lines, no_password, now).await,
+        other => other,
+    }
+}
+
+async fn attempt(
+    db: &Db,
+    chain: &Chain,
+    lines: &[Line],
+    no_password: &str,
+    now: UnixMillis,
+) -> Result<Vec<Outcome>, DbErr> {
+    let tx = db.begin().await?;
+    let mut taken = Taken::read(&tx, lines).await?;
+    let mut outcomes = Vec::with_capacity(lines.len());
+    let (mut rows, mut verified, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+    for line in lines {
+        let created_at = line.created_at.unwrap_or(now);
+        let id = line.id.unwrap_or_else(|| uuid_v7(created_at));
+        let outcome = taken.take(line, id);
+        outcomes.push(outcome);
+        if outcome != Outcome::Imported {
+            continue;
+        }
+        ids.push(id);
+        if line.email_verified {
+            verified.push((id, line.name.as_str()));
+        }
+        rows.push(user::ActiveModel {
+            id: Set(id),
+            email: Set(line.email.as_typed().to_owned()),
+            email_normal: Set(line.email.normal().to_owned()),
+            name: Set(line.name.clone()),
+            password_hash: Set(line.password_hash.as_deref().unwrap_or(no_password).to_owned()),
+            password_version: Set(0),
+            session_epoch: Set(0),
+            status: Set(if line.disabled { "disabled" } else { "active" }.to_owned()),
+            verified_at: Set(line.email_verified.then_some(created_at)),
+            created_ip: Set(String::new()),
+            // An unverified account is collected by its age: its time to be verified begins now.
+            created_at: Set(if line.email_verified { created_at } else { now }),
+            updated_at: Set(now),
+        });
+    }
+    if !rows.is_empty() {
+        user::Entity::insert_many(rows).exec_without_returning(&tx).await?;
+    }
+    for (id, name) in verified {
+        teams::create_default(&tx, id, name, now).await?;
+    }
+    for id in ids {
+        record(&tx, chain, Action::AccountImported, id, now).await?;
+    }
+    tx.commit().await?;
+    Ok(outcomes)
+}
+
+/// Addresses and ids that have an account, those of earlier lines of the batch included.
+struct Taken {
+    emails: HashSet<String>,
+    ids: HashSet<Uuid>,
+}
+
+impl Taken {
+    async fn read(tx: &DatabaseTransaction, lines: &[Line]) -> Result<Self, DbErr> {
+        let emails = lines.iter().map(|line| line.email.normal());
+        let ids = lines.iter().filter_map(|line| line.id);
+        let known: Vec<(Uuid, String)> = user::Entity::find()
+            .select_only()
+            .column(user::Column::Id)
+            .column(user::Column::EmailNormal)
+            .filter(user::Column::EmailNormal.is_in(emails).or(user::Column::Id.is_in(ids)))
+            .into_tuple()
+            .all(tx)
+            .await?;
+        let (ids, emails) = known.into_iter().unzip();
+        Ok(Self { emails, ids })
+    }
+
+    fn take(&mut self, line: &Line, id: Uuid) -> Outcome {
+        if self.emails.contains(line.email.normal()) {
+            return Outcome::Exists;
+        }
+        if !self.ids.insert(id) {
+            return Outcome::IdTaken;
+        }
+        self.emails.insert(line.email.normal().to_owned());
+        Outcome::Imported
+    }
+}

@@ -1,0 +1,47 @@
+use std::path::Path;
+
+use super::*;
+use crate::audit::Keys;
+
+async fn database(dir: &Path) -> Db {
+    let config = crate::config::Database {
+        url: Secret::new(format!("sqlite://{}", dir.join("t.db").display())),
+        auto_migrate: true,
+        max_connections: 2,
+    };
+    let db = Db::connect(&config).await.unwrap();
+    db.migrate().await.unwrap();
+    db
+}
+
+fn only(current: &MasterKey) -> Masters<'_> {
+    Masters { current, previous: None }
+}
+
+#[tokio::test]
+async fn the_key_is_made_once_and_outlives_the_master_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = database(dir.path()).await;
+    let (old, new) = (MasterKey::new([1; 32]), MasterKey::new([2; 32]));
+    let first = Chain::load(&db, only(&old), 0).await.unwrap();
+    let again = Chain::load(&db, only(&old), 0).await.unwrap();
+    assert_eq!(first.key_id(), again.key_id());
+    let both = Masters { current: &new, previous: Some(&old) };
+    assert_eq!(Chain::load(&db, both, 0).await.unwrap().key_id(), first.key_id());
+    // Sealed again by then: the old master key is not needed any more.
+    let after = Chain::load(&db, only(&new), 0).await.unwrap();
+    assert_eq!(after.key_id(), first.key_id());
+    assert_eq!(after.name(&[b"x"]), first.name(&[b"x"]));
+}
+
+#[tokio::test]
+async fn a_lost_master_key_means_a_new_key_and_the_old_one_is_unknown() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = database(dir.path()).await;
+    let (lost, new) = (MasterKey::new([1; 32]), MasterKey::new([2; 32]));
+    let before = Chain::load(&db, only(&lost), 0).await.unwrap();
+    let after = Chain::load(&db, only(&new), 1).await.unwrap();
+    assert_ne!(before.key_id(), after.key_id());
+    let keys = format!("{:?}", Keys::read(db.reader(), only(&new)).await.unwrap());
+    assert!(keys.contains(after.key_id()) && !keys.contains(before.key_id()), "{keys}");
+}

@@ -1,0 +1,123 @@
+//! Exporting: rows as JSON lines, by stream and number, with who they are about for as long as that is known.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey_entity::{audit_event, audit_identity, audit_stream};
+use sea_orm::sea_query::Query;
+use sea_orm::{
+    ColumnTrait as _, Condition, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::clock::{UnixMillis, rfc3339};
+use crate::database::Db;
+
+/// Rows that are read at once.
+const PAGE: u64 = 200;
+
+/// A place in the export: stream and number.
+pub type Place = (Uuid, i64);
+
+/// Before the first row.
+pub const START: Place = (Uuid::nil(), 0);
+
+/// Which rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Filter {
+    /// From this moment on.
+    pub since: UnixMillis,
+    /// Of this team's stream.
+    pub team: Option<Uuid>,
+    /// In which this person took part.
+    pub user: Option<Uuid>,
+}
+
+/// The rows after a place as JSON lines, and the place of the last of them; none where there are no more.
+///
+/// # Errors
+/// The database's.
+pub async fn page(
+    db: &Db,
+    filter: &Filter,
+    (stream, seq): Place,
+) -> Result<(String, Option<Place>), DbErr> {
+    let column = audit_event::Column::StreamId;
+    let after = Condition::any()
+        .add(column.gt(stream))
+        .add(Condition::all().add(column.eq(stream)).add(audit_event::Column::Seq.gt(seq)));
+    let mut query =
+        audit_event::Entity::find().filter(after).filter(audit_event::Column::At.gte(filter.since));
+    if let Some(team) = filter.team {
+        let of_team = Query::select()
+            .column(audit_stream::Column::Id)
+            .from(audit_stream::Entity)
+            .and_where(audit_stream::Column::TeamId.eq(team))
+            .to_owned();
+        query = query.filter(column.in_subquery(of_team));
+    }
+    if let Some(user) = filter.user {
+        let theirs = Query::select()
+            .column(audit_identity::Column::EventId)
+            .from(audit_identity::Entity)
+            .and_where(audit_identity::Column::PersonId.eq(user))
+            .to_owned();
+        query = query.filter(audit_event::Column::Id.in_subquery(theirs));
+    }
+    let rows = query
+        .order_by_asc(column)
+        .order_by_asc(audit_event::Column::Seq)
+        .limit(PAGE)
+        .all(db.reader())
+        .await?;
+    let ids = rows.iter().map(|row| row.id);
+    let streams = audit_stream::Entity::find()
+        .filter(audit_stream::Column::Id.is_in(rows.iter().map(|row| row.stream_id)))
+        .all(db.reader())
+        .await?;
+    let identities = audit_identity::Entity::find()
+        .filter(audit_identity::Column::EventId.is_in(ids))
+        .all(db.reader())
+        .await?;
+    let mut lines = String::new();
+    for row in &rows {
+        let stream = streams.iter().find(|stream| stream.id == row.stream_id);
+        let party = |name: &str| {
+            let found = identities.iter().find(|it| it.event_id == row.id && it.party == name);
+            found.and_then(|it| serde_json::from_str::<Value>(&it.body).ok())
+        };
+        let _ = writeln!(
+            lines,
+            "{}",
+            line(row, stream, party("actor").as_ref(), party("subject").as_ref())
+        );
+    }
+    Ok((lines, rows.last().map(|row| (row.stream_id, row.seq))))
+}
+
+fn line(
+    row: &audit_event::Model,
+    stream: Option<&audit_stream::Model>,
+    actor: Option<&Value>,
+    subject: Option<&Value>,
+) -> Value {
+    let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
+    json!({
+        "id": row.id,
+        "stream": row.stream_id,
+        "team": stream.and_then(|stream| stream.team_id),
+        "seq": row.seq,
+        "at": rfc3339(row.at),
+        "action": row.action,
+        "outcome": row.outcome,
+        "actorKind": row.actor_kind,
+        "actor": actor,
+        "subject": subject,
+        "traceId": row.trace_id,
+        "detail": detail,
+        "mac": URL_SAFE_NO_PAD.encode(&row.mac),
+    })
+}

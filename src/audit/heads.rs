@@ -1,0 +1,143 @@
+//! Heads kept elsewhere: what shows a database that was put back as a whole.
+//!
+//! A head says that at a moment a stream's row of this number had this `mac`. Many of them are one JWS, signed with the
+//! key of vaultTokens and of a type of its own, so that it passes for no token and no token passes for it.
+
+use std::cmp::Ordering;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey_entity::{audit_event, audit_stream};
+use sea_orm::{
+    ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::seal::{self, End};
+use super::verify::{Finding, Kind, Sink};
+use crate::clock::UnixMillis;
+use crate::database::Db;
+use crate::token::{KeyError, KeySet, heads as signing};
+
+/// Heads of one JWS: with them it is about 10 KB, which every collector of logs takes as one line.
+pub const HEADS_PER_TOKEN: usize = 50;
+
+/// Where a stream stood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The stream.
+    pub stream: Uuid,
+    /// The number of its last row.
+    pub seq: i64,
+    /// When that row was written.
+    pub at: UnixMillis,
+    /// That row's `mac`, base64url.
+    pub mac: String,
+}
+
+/// What one JWS says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Claims {
+    /// `tokens.issuer`.
+    pub iss: String,
+    /// NumericDate.
+    pub iat: i64,
+    /// The heads.
+    pub heads: Vec<Head>,
+}
+
+impl From<&audit_stream::Model> for Head {
+    fn from(stream: &audit_stream::Model) -> Self {
+        let place = seal::place(stream, End::Head);
+        Self {
+            stream: stream.id,
+            seq: place.seq,
+            at: place.at,
+            mac: URL_SAFE_NO_PAD.encode(place.mac),
+        }
+    }
+}
+
+/// A page of heads that moved at `since` or later, by stream.
+///
+/// # Errors
+/// The database's.
+pub async fn page(db: &Db, since: UnixMillis, after: Uuid) -> Result<Vec<Head>, DbErr> {
+    let streams = audit_stream::Entity::find()
+        .filter(audit_stream::Column::HeadAt.gte(since))
+        .filter(audit_stream::Column::Id.gt(after))
+        .order_by_asc(audit_stream::Column::Id)
+        .limit(HEADS_PER_TOKEN as u64)
+        .all(db.reader())
+        .await?;
+    Ok(streams.iter().map(Head::from).collect())
+}
+
+/// Signs heads.
+///
+/// # Errors
+/// When the key cannot sign.
+pub fn sign(
+    keys: &KeySet,
+    issuer: &str,
+    now_seconds: i64,
+    heads: Vec<Head>,
+) -> Result<String, KeyError> {
+    signing::sign(&keys.vault, &Claims { iss: issuer.to_owned(), iat: now_seconds, heads })
+}
+
+/// Everything in a line that looks like a JWS: so a file may be an export, a log, or bare.
+pub fn tokens_in(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
+        .filter(|word| word.starts_with("eyJ") && word.matches('.').count() == 2)
+}
+
+/// Holds a head against the database. A stream that is gone is right once its last row is older than `kept_from`.
+///
+/// # Errors
+/// The database's.
+pub async fn compare(
+    db: &Db,
+    head: &Head,
+    kept_from: UnixMillis,
+    sink: &mut Sink<'_>,
+) -> Result<(), DbErr> {
+    let mut tell = |kind, what: String| {
+        sink(Finding { stream: head.stream, seq: Some(head.seq), kind, what });
+    };
+    let Some(stream) = audit_stream::Entity::find_by_id(head.stream).one(db.reader()).await? else {
+        if head.at >= kept_from {
+            tell(Kind::Missing, "the stream of an exported head is not there".to_owned());
+        }
+        return Ok(());
+    };
+    if head.seq > stream.head_seq {
+        let what = format!("the head was here, and is at {} now", stream.head_seq);
+        tell(Kind::Truncated, what);
+        return Ok(());
+    }
+    let mac = match head.seq.cmp(&stream.base_seq) {
+        Ordering::Equal => Some(stream.base_mac),
+        Ordering::Less => {
+            if head.at >= kept_from {
+                tell(Kind::Missing, "the row was removed before its time".to_owned());
+            }
+            return Ok(());
+        }
+        Ordering::Greater => audit_event::Entity::find()
+            .filter(audit_event::Column::StreamId.eq(head.stream))
+            .filter(audit_event::Column::Seq.eq(head.seq))
+            .one(db.reader())
+            .await?
+            .map(|row| row.mac),
+    };
+    match mac.map(|mac| URL_SAFE_NO_PAD.encode(mac)) {
+        None => tell(Kind::Missing, "the row of an exported head is not there".to_owned()),
+        Some(mac) if mac != head.mac => {
+            tell(Kind::Altered, "the row is another than an exported head says".to_owned());
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}

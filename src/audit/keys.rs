@@ -1,0 +1,66 @@
+//! [`Keys`]: every audit key that there ever was, for checking what they authenticated.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use latchkey_entity::{audit_event, audit_key, audit_stream};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait as _};
+
+use super::Masters;
+use super::seal::{self, End};
+use crate::secret::{Secret, equal};
+
+/// The audit keys of a database, by name.
+pub struct Keys(HashMap<String, Secret<[u8; 32]>>);
+
+/// What became of checking something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// It is what was written.
+    Good,
+    /// It is not.
+    Bad,
+    /// Its key is lost, or is none of ours: nobody can tell.
+    Unknown,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Keys {
+    /// Reads them; changes nothing. A key that no master key of ours opens is left out.
+    pub async fn read<C: ConnectionTrait>(db: &C, masters: Masters<'_>) -> Result<Self, DbErr> {
+        let rows = audit_key::Entity::find().all(db).await?;
+        let opened = |row: audit_key::Model| masters.open(&row).map(|bytes| (row.id, bytes));
+        Ok(Self(rows.into_iter().filter_map(opened).collect()))
+    }
+
+    pub(super) fn insert(&mut self, id: String, bytes: Secret<[u8; 32]>) {
+        self.0.insert(id, bytes);
+    }
+
+    /// Whether a row is what was written after the row with the `mac` `previous`.
+    pub fn event(&self, previous: &[u8], row: &audit_event::Model) -> Checked {
+        self.check(&row.key_id, &row.mac, |key| seal::event_mac(key, previous, row))
+    }
+
+    /// Whether an end of a stream is where we left it.
+    pub fn end(&self, stream: &audit_stream::Model, end: End) -> Checked {
+        let (key, found) = match end {
+            End::Head => (&stream.head_key, &stream.head_seal),
+            End::Base => (&stream.base_key, &stream.base_seal),
+        };
+        self.check(key, found, |key| seal::end_seal(key, end, &seal::place(stream, end)))
+    }
+
+    fn check(&self, key: &str, found: &[u8], make: impl FnOnce(&[u8; 32]) -> [u8; 32]) -> Checked {
+        match self.0.get(key) {
+            None => Checked::Unknown,
+            Some(key) if equal(&make(key.expose()), found) => Checked::Good,
+            Some(_) => Checked::Bad,
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Checking a database: every row in order, both ends of every stream, and every identity that is left.
+//!
+//! Memory is bounded by a page of rows. A stream is read in one snapshot, so that a daemon may go on writing. What this
+//! cannot see is a database put back as a whole: for that there are heads kept elsewhere ([`heads`](super::heads)).
+
+use std::collections::HashMap;
+
+use latchkey_entity::{audit_event, audit_identity, audit_stream};
+use sea_orm::{
+    AccessMode, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
+    IsolationLevel, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
+    TransactionTrait as _,
+};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::keys::{Checked, Keys};
+use super::record::UNPROVEN;
+use super::seal::{self, End};
+use crate::database::Db;
+
+/// Rows that are read at once, with their identities: a few hundred kilobytes.
+const PAGE: u64 = 200;
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A row, or the one before it, is not what was written.
+    Altered,
+    /// A row stands in another's place.
+    Reordered,
+    /// Rows are not there.
+    Missing,
+    /// Rows at the end are not there, or the head was moved back.
+    Truncated,
+    /// An end of a stream has not the seal that we gave it.
+    Unsealed,
+    /// An identity is not the one that was written.
+    IdentityAltered,
+    /// The key is lost: nobody can tell.
+    Unproven,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Where.
+    pub stream: Uuid,
+    /// Which row; none where it is about an end or the whole.
+    pub seq: Option<i64>,
+    /// What.
+    pub kind: Kind,
+    /// The same in words.
+    pub what: String,
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Streams.
+    pub streams: u64,
+    /// Rows.
+    pub events: u64,
+    /// Things that are wrong.
+    pub findings: u64,
+}
+
+/// Whoever hears of findings, one by one.
+pub type Sink<'a> = dyn FnMut(Finding) + Send + 'a;
+
+/// Checks everything.
+///
+/// # Errors
+/// The database's; what is wrong with the rows goes to `sink`.
+pub async fn verify(db: &Db, keys: &Keys, sink: &mut Sink<'_>) -> Result<Summary, DbErr> {
+    let mut summary = Summary::default();
+    let mut after = Uuid::nil();
+    loop {
+        let page: Vec<Uuid> = audit_stream::Entity::find()
+            .select_only()
+            .column(audit_stream::Column::Id)
+            .filter(audit_stream::Column::Id.gt(after))
+            .order_by_asc(audit_stream::Column::Id)
+            .limit(PAGE)
+            .into_tuple()
+            .all(db.reader())
+            .await?;
+        let Some(last) = page.last() else { break };
+        after = *last;
+        for id in page {
+            let mut findings = 0;
+            let mut counted = |finding: Finding| {
+                findings += 1;
+                sink(finding);
+            };
+            let events = check_stream(db, keys, id, &mut counted).await?;
+            summary.streams += 1;
+            summary.events += events;
+            summary.findings += findings;
+        }
+    }
+    for finding in orphans(db).await? {
+        summary.findings += 1;
+        sink(finding);
+    }
+    Ok(summary)
+}
+
+async fn check_stream(
+    db: &Db,
+    keys: &Keys,
+    id: Uuid,
+    sink: &mut (dyn FnMut(Finding) + Send),
+) -> Result<u64, DbErr> {
+    let isolation = db.is_postgres().then_some(IsolationLevel::RepeatableRead);
+    let access = db.is_postgres().then_some(AccessMode::ReadOnly);
+    let tx = db.reader().begin_with_config(isolation, access).await?;
+    let Some(stream) = audit_stream::Entity::find_by_id(id).one(&tx).await? else { return Ok(0) };
+    let mut walk = Walk {
+        keys,
+        stream: &stream,
+        mac: stream.base_mac.clone(),
+        seq: stream.base_seq,
+        last: None,
+        sink,
+    };
+    walk.ends();
+    let (mut events, mut after) = (0, i64::MIN);
+    loop {
+        let rows = audit_event::Entity::find()
+            .filter(audit_event::Column::StreamId.eq(id))
+            .filter(audit_event::Column::Seq.gt(after))
+            .order_by_asc(audit_event::Column::Seq)
+            .limit(PAGE)
+            .all(&tx)
+            .await?;
+        let Some(last) = rows.last() else { break };
+        after = last.seq;
+        let identities = identities(&tx, &rows).await?;
+        for row in &rows {
+            events += 1;
+            walk.row(row);
+            walk.identities(row, identities.get(&row.id).map_or(&[], Vec::as_slice));
+        }
+    }
+    walk.tail();
+    tx.commit().await?;
+    Ok(events)
+}
+
+async fn identities<C: ConnectionTrait>(
+    tx: &C,
+    rows: &[audit_event::Model],
+) -> Result<HashMap<Uuid, Vec<audit_identity::Model>>, DbErr> {
+    let found = audit_identity::Entity::find()
+        .filter(audit_identity::Column::EventId.is_in(rows.iter().map(|row| row.id)))
+        .all(tx)
+        .await?;
+    let mut by_event: HashMap<Uuid, Vec<_>> = HashMap::new();
+    for row in found {
+        by_event.entry(row.event_id).or_default().push(row);
+    }
+    Ok(by_event)
+}
+
+/// One stream, row by row.
+struct Walk<'a> {
+    keys: &'a Keys,
+    stream: &'a audit_stream::Model,
+    /// Of the row before.
+    mac: Vec<u8>,
+    seq: i64,
+    last: Option<Uuid>,
+    sink: &'a mut (dyn FnMut(Finding) + Send),
+}
+
+impl Walk<'_> {
+    fn tell(&mut self, kind: Kind, seq: Option<i64>, what: impl Into<String>) {
+        (self.sink)(Finding { stream: self.stream.id, seq, kind, what: what.into() });
+    }
+
+    fn ends(&mut self) {
+        for (end, name) in [(End::Base, "base"), (End::Head, "head")] {
+            match self.keys.end(self.stream, end) {
+                Checked::Good => {}
+                Checked::Bad => {
+                    self.tell(Kind::Unsealed, None, format!("the {name} is not where we left it"));
+                }
+                Checked::Unknown => {
+                    self.tell(Kind::Unproven, None, format!("the key of the {name} is lost"));
+                }
+            }
+        }
+    }
+
+    fn row(&mut self, row: &audit_event::Model) {
+        let seq = Some(row.seq);
+        let follows = row.seq == self.seq + 1;
+        if row.seq <= self.stream.base_seq {
+            self.tell(Kind::Altered, seq, "a row that retention had removed");
+        } else if !follows {
+            let (from, to) = (self.seq + 1, row.seq - 1);
+            self.tell(Kind::Missing, Some(from), format!("rows {from} to {to} are not there"));
+        }
+        // After a gap nobody knows what the row was chained to.
+        match self.keys.event(&self.mac, row) {
+            Checked::Bad if !follows => {}
+            Checked::Good => {}
+            Checked::Unknown => self.tell(Kind::Unproven, seq, "the key of the row is lost"),
+            // Ids are ordered by time and, within a millisecond, by number.
+            Checked::Bad if self.last.is_some_and(|last| row.id < last) => {
+                self.tell(Kind::Reordered, seq, "the row stands in another's place");
+            }
+            Checked::Bad => self.tell(Kind::Altered, seq, "the row is not what was written"),
+        }
+        if row.seq > self.stream.head_seq {
+            self.tell(Kind::Truncated, seq, "the row lies beyond the head");
+        }
+        let detail = serde_json::from_str::<serde_json::Value>(&row.detail).unwrap_or_default();
+        if detail.get(UNPROVEN).is_some() {
+            let what = "when the row was written the head was not the one that we had sealed";
+            self.tell(Kind::Unsealed, seq, what);
+        }
+        (self.seq, self.last) = (row.seq, Some(row.id));
+        self.mac.clone_from(&row.mac);
+    }
+
+    fn identities(&mut self, row: &audit_event::Model, found: &[audit_identity::Model]) {
+        for identity in found {
+            let promised = match identity.party.as_str() {
+                "actor" => &row.actor_commitment,
+                _ => &row.subject_commitment,
+            };
+            let kept = identity.salt.len() == 32
+                && promised.as_deref() == Some(seal::commitment_of(identity).as_slice());
+            if !kept || !names_its_person(identity) {
+                let what = format!("who the {} was is not what was written", identity.party);
+                self.tell(Kind::IdentityAltered, Some(row.seq), what);
+            }
+        }
+    }
+
+    fn tail(&mut self) {
+        let head = self.stream.head_seq;
+        if self.seq < head {
+            let what = format!("rows {} to {head} are not there", self.seq + 1);
+            self.tell(Kind::Truncated, Some(self.seq + 1), what);
+        } else if self.seq == head && self.mac != self.stream.head_mac {
+            self.tell(Kind::Altered, Some(head), "the last row is not the one that the head names");
+        }
+    }
+}
+
+/// The person that a row is filed under is the one that its body names.
+fn names_its_person(identity: &audit_identity::Model) -> bool {
+    let body: serde_json::Value = serde_json::from_str(&identity.body).unwrap_or_default();
+    let named = body.get("id").and_then(|id| id.as_str());
+    named == identity.person_id.map(|id| id.to_string()).as_deref()
+}
+
+#[derive(FromQueryResult)]
+struct Orphan {
+    stream_id: Uuid,
+    rows: i64,
+}
+
+/// Rows whose stream is not there any more.
+async fn orphans(db: &Db) -> Result<Vec<Finding>, DbErr> {
+    let statement = Statement::from_string(
+        db.backend(),
+        "SELECT e.stream_id, COUNT(*) AS rows FROM audit_events e \
+         WHERE NOT EXISTS (SELECT 1 FROM audit_streams s WHERE s.id = e.stream_id) \
+         GROUP BY e.stream_id LIMIT 100",
+    );
+    let orphans = Orphan::find_by_statement(statement).all(db.reader()).await?;
+    Ok(orphans
+        .into_iter()
+        .map(|orphan| Finding {
+            stream: orphan.stream_id,
+            seq: None,
+            kind: Kind::Missing,
+            what: format!("the stream of {} rows is not there", orphan.rows),
+        })
+        .collect())
+}

@@ -1,0 +1,155 @@
+//! [`Judge`]: which provider is in force, and the fallback.
+//!
+//! With `captcha.fallback = "altcha"` the built-in proof of work counts while the vendor is in doubt, and only then: a
+//! challenge is offered, and an answer to one taken, between the vendor's third failure in a row and its next answer.
+//! What a stranger could do with that is written in `docs/captcha.md`.
+
+use std::sync::Arc;
+
+use super::vendor::{Checked, Doubt};
+use super::{Altcha, CaptchaRefusal, Solved, Vendor};
+use crate::clock::UnixMillis;
+use crate::config::{CaptchaPoint, CaptchaProvider};
+use crate::secret;
+
+/// What judges captchas. Shared by the pool's workers and the endpoints.
+#[derive(Debug)]
+pub struct Judge {
+    altcha: Altcha,
+    force: Force,
+}
+
+#[derive(Debug)]
+enum Force {
+    None,
+    BuiltIn,
+    Vendor { vendor: Box<Vendor>, falls_back: bool },
+}
+
+/// Whether `GET /api/captcha` gives a challenge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// Always: the provider is built in.
+    Always,
+    /// While the vendor is in doubt: ask [`super::Message::Probe`].
+    InDoubt,
+    /// Never.
+    Never,
+}
+
+/// An answer that is good if it is spent first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// Good, once.
+    Good(Solved),
+    /// Not good.
+    Refused,
+}
+
+impl Judge {
+    /// The judge of these settings; `vendor` where they name one.
+    pub fn new(
+        provider: CaptchaProvider,
+        altcha: Altcha,
+        vendor: Option<Vendor>,
+        falls_back: bool,
+    ) -> Arc<Self> {
+        let force = match (provider, vendor) {
+            (CaptchaProvider::Altcha, _) => Force::BuiltIn,
+            (_, Some(vendor)) => Force::Vendor { vendor: Box::new(vendor), falls_back },
+            (_, None) => Force::None,
+        };
+        Arc::new(Self { altcha, force })
+    }
+
+    /// Whether anything is judged at all.
+    pub fn is_on(&self) -> bool {
+        !matches!(self.force, Force::None)
+    }
+
+    /// The vendor, where the provider is one.
+    pub fn vendor(&self) -> Option<&Vendor> {
+        match &self.force {
+            Force::Vendor { vendor, .. } => Some(vendor),
+            _ => None,
+        }
+    }
+
+    /// Whether the built-in proof of work counts while the vendor is in doubt.
+    pub fn falls_back(&self) -> bool {
+        matches!(self.force, Force::Vendor { falls_back: true, .. })
+    }
+
+    /// Whether a challenge is given.
+    pub fn offer(&self) -> Offer {
+        match self.force {
+            Force::BuiltIn => Offer::Always,
+            Force::Vendor { falls_back: true, .. } => Offer::InDoubt,
+            Force::Vendor { .. } | Force::None => Offer::Never,
+        }
+    }
+
+    /// A challenge of the built-in provider; ask [`Judge::offer`] first.
+    pub fn challenge(&self, now: UnixMillis) -> serde_json::Value {
+        self.altcha.challenge(now)
+    }
+
+    /// Whether the vendor does not answer, as far as is known without asking.
+    pub fn is_in_doubt(&self) -> bool {
+        self.vendor().is_some_and(Vendor::is_in_doubt)
+    }
+
+    /// Judges an answer, and tells whose it was, as in metrics.
+    pub(super) async fn judge(
+        &self,
+        answer: &super::Answer,
+        now: UnixMillis,
+    ) -> (&'static str, Result<Judged, Doubt>) {
+        let Force::Vendor { vendor, falls_back } = &self.force else {
+            return ("altcha", Ok(self.work(&answer.payload, now)));
+        };
+        if *falls_back && !is_foreign(&self.altcha.check(&answer.payload, now)) {
+            return ("altcha", self.fallback(vendor, &answer.payload, now).await);
+        }
+        let judged = token(vendor, &answer.payload, answer.point, answer.client).await;
+        (vendor.driver().name, judged)
+    }
+
+    fn work(&self, payload: &str, now: UnixMillis) -> Judged {
+        self.altcha.check(payload, now).map_or(Judged::Refused, Judged::Good)
+    }
+
+    /// A proof of work in the vendor's place. The work is checked first: an answer without it costs the vendor nothing.
+    async fn fallback(
+        &self,
+        vendor: &Vendor,
+        payload: &str,
+        now: UnixMillis,
+    ) -> Result<Judged, Doubt> {
+        let judged = self.work(payload, now);
+        if judged == Judged::Refused || vendor.probe().await? {
+            return Ok(judged);
+        }
+        Ok(Judged::Refused)
+    }
+}
+
+/// Whether the payload is not of the built-in provider's form: then it is the vendor's business.
+fn is_foreign(checked: &Result<Solved, CaptchaRefusal>) -> bool {
+    matches!(checked, Err(CaptchaRefusal::Malformed | CaptchaRefusal::TooLong))
+}
+
+async fn token(
+    vendor: &Vendor,
+    token: &str,
+    point: CaptchaPoint,
+    client: std::net::IpAddr,
+) -> Result<Judged, Doubt> {
+    Ok(match vendor.check(token, point, client).await? {
+        Checked::Refused => Judged::Refused,
+        Checked::Good { until } => {
+            let named = format!("{}:{token}", vendor.driver().name);
+            Judged::Good(Solved { spent_key: secret::sha256(named.as_bytes()), expires_at: until })
+        }
+    })
+}

@@ -1,0 +1,29 @@
+//! Cloudflare Turnstile: <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>.
+
+use std::time::Duration;
+
+use super::driver::{Driver, Score, Sources, Widget};
+
+const SOURCE: &str = "https://challenges.cloudflare.com";
+
+/// Tokens have 2 048 characters at most, live for 300 s from the solution and are good once; `action` comes back as the
+/// widget was given it.
+pub const TURNSTILE: Driver = Driver {
+    name: "turnstile",
+    verify_url: "https://challenges.cloudflare.com/turnstile/v0/siteverify",
+    token_bytes_max: 2_048,
+    age_max: Duration::from_mins(5),
+    has_action: true,
+    score: Score::Ignored,
+    takes_site_key: false,
+    operators_codes: &["missing-input-secret", "invalid-input-secret"],
+    vendors_codes: &["internal-error"],
+    widget: Widget {
+        script: "https://challenges.cloudflare.com/turnstile/v0/api.js",
+        class: "cf-turnstile",
+        field: "cf-turnstile-response",
+        global: "turnstile",
+        is_executed: false,
+        sources: Sources { script: SOURCE, frame: SOURCE, style: "", connect: "" },
+    },
+};

@@ -1,0 +1,264 @@
+//! [`Vendor`]: a vendor's siteverify, asked.
+
+use std::error::Error;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use super::driver::Driver;
+use super::siteverify::{self, Expected, Judgement};
+use super::{HCAPTCHA, RECAPTCHA_V2, RECAPTCHA_V3, TURNSTILE};
+use crate::clock::{Clock, UnixMillis};
+use crate::config::{self, CaptchaPoint, CaptchaProvider};
+use crate::egress::{Breaker, Egress, EgressError, Endpoint, EndpointError, Limits, Reply};
+use crate::secret::Secret;
+use crate::telemetry::Metrics;
+
+/// One second for the connection, two in all: with the store's half second within the pool's three (architecture §3).
+/// Answers have some 300 bytes; 64 KiB leave room for whatever a vendor adds.
+pub const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(1),
+    total: Duration::from_secs(2),
+    body_bytes_max: 64 * 1024,
+};
+/// A token that is none: whoever answers to it, whatever the answer, is there.
+const PROBE: &str = "latchkey-probe";
+/// Wrong settings are told of once in so many milliseconds, not once a request.
+const TELL_EVERY_MS: i64 = 60_000;
+
+/// A vendor as the settings name it.
+#[derive(Debug)]
+pub struct Vendor {
+    driver: &'static Driver,
+    endpoint: Endpoint,
+    secret: Secret<String>,
+    site_key: Option<String>,
+    hostnames: Vec<String>,
+    score_min: f64,
+    egress: Egress,
+    breaker: Breaker,
+    clock: Clock,
+    told_at: AtomicI64,
+}
+
+/// What a token is worth to the vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// Good; a second use has to be remembered until then.
+    Good {
+        /// A point in time after which its age refuses it.
+        until: UnixMillis,
+    },
+    /// Refused.
+    Refused,
+}
+
+/// Why nobody knows what a token is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// No answer.
+    Egress(EgressError),
+    /// Another status than 200.
+    Status(u16),
+    /// No JSON, or not of siteverify's form.
+    Malformed,
+    /// The vendor says that it is in trouble.
+    Trouble,
+    /// The breaker is open: it was not asked.
+    NotAsked,
+    /// The settings are wrong.
+    Misconfigured(&'static str),
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Egress(error) => error.fmt(f),
+            Self::Status(status) => write!(f, "the vendor answered {status}"),
+            Self::Malformed => f.write_str("the vendor's answer is none of siteverify"),
+            Self::Trouble => f.write_str("the vendor says that it is in trouble"),
+            Self::NotAsked => f.write_str("the vendor did not answer before and is not asked now"),
+            Self::Misconfigured(code) => write!(f, "the settings are wrong: {code}"),
+        }
+    }
+}
+
+impl Error for Doubt {}
+
+impl Doubt {
+    /// Whether it cannot depend on the token that was sent, so that a stranger cannot bring it about by one: only this
+    /// counts towards the breaker. Everything counts for a probe, whose token is ours.
+    fn is_the_vendors(&self) -> bool {
+        match self {
+            Self::Egress(error) => *error != EgressError::TooLarge,
+            Self::Status(status) => *status >= 500,
+            _ => false,
+        }
+    }
+}
+
+/// Why a vendor cannot be set up.
+pub type SetupError = Box<dyn Error + Send + Sync>;
+
+impl Vendor {
+    /// The vendor of these settings; none where the provider is built in, or none.
+    pub fn new(
+        settings: &config::Captcha,
+        limits: Limits,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Result<Option<Self>, SetupError> {
+        let driver = match (settings.provider, settings.min_score) {
+            (CaptchaProvider::Altcha | CaptchaProvider::None, _) => return Ok(None),
+            (CaptchaProvider::Turnstile, _) => &TURNSTILE,
+            (CaptchaProvider::Hcaptcha, _) => &HCAPTCHA,
+            (CaptchaProvider::Recaptcha, None) => &RECAPTCHA_V2,
+            (CaptchaProvider::Recaptcha, Some(_)) => &RECAPTCHA_V3,
+        };
+        let url = settings.verify_url.as_deref().unwrap_or(driver.verify_url);
+        let endpoint = Endpoint::parse(url)
+            .map_err(|error: EndpointError| format!("captcha.verify_url {error}"))?;
+        Ok(Some(Self {
+            driver,
+            endpoint,
+            secret: settings.secret.clone().ok_or("captcha.secret is missing")?,
+            site_key: settings.site_key.clone(),
+            hostnames: settings.hostnames.clone(),
+            score_min: settings.min_score.unwrap_or_default(),
+            egress: Egress::new(limits, metrics)?,
+            breaker: Breaker::new(clock.clone()),
+            clock,
+            told_at: AtomicI64::new(i64::MIN),
+        }))
+    }
+
+    /// What it documents.
+    pub fn driver(&self) -> &'static Driver {
+        self.driver
+    }
+
+    /// The site's public key.
+    pub fn site_key(&self) -> Option<&str> {
+        self.site_key.as_deref()
+    }
+
+    /// Whether it failed three times in a row and has not answered since.
+    pub fn is_in_doubt(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    /// Asks what a token is worth. One that cannot be one is refused unasked.
+    pub async fn check(
+        &self,
+        token: &str,
+        point: CaptchaPoint,
+        client: IpAddr,
+    ) -> Result<Checked, Doubt> {
+        // No vendor's token has other characters; and what is trimmed over there must not be a second token here.
+        let is_one = token.len() <= self.driver.token_bytes_max
+            && token.bytes().all(|byte| byte.is_ascii_graphic());
+        if token.is_empty() || !is_one {
+            return Ok(Checked::Refused);
+        }
+        let pass = self.breaker.pass().ok_or(Doubt::NotAsked)?;
+        let judged = self.ask(token, Some(client)).await.and_then(|body| {
+            let expected = Expected {
+                driver: self.driver,
+                hostnames: &self.hostnames,
+                action: action(point),
+                score_min: self.score_min,
+            };
+            match siteverify::judge(&body, &expected, self.clock.now()) {
+                Judgement::Good { until } => Ok(Checked::Good { until }),
+                Judgement::Refused(reason) => {
+                    tracing::debug!(provider = self.driver.name, ?reason, "captcha refused");
+                    Ok(Checked::Refused)
+                }
+                Judgement::Misconfigured(code) => Err(Doubt::Misconfigured(code)),
+                Judgement::Trouble => Err(Doubt::Trouble),
+                Judgement::Malformed => Err(Doubt::Malformed),
+            }
+        });
+        match &judged {
+            Ok(_) => pass.answered(),
+            Err(Doubt::Misconfigured(code)) => {
+                pass.answered();
+                self.tell(code);
+            }
+            Err(doubt) if doubt.is_the_vendors() => pass.failed(),
+            Err(_) => drop(pass),
+        }
+        judged
+    }
+
+    /// Whether it is in doubt now: asked, with a token that is none, unless it answered in the last ten seconds or is
+    /// known not to.
+    ///
+    /// # Errors
+    /// When it does not answer this time and is not in doubt yet.
+    pub async fn probe(&self) -> Result<bool, Doubt> {
+        if self.breaker.is_fresh() {
+            return Ok(false);
+        }
+        let Some(pass) = self.breaker.pass() else { return Ok(true) };
+        let answered = self.ask(PROBE, None).await.and_then(|body| {
+            if siteverify::is_answer(&body) { Ok(()) } else { Err(Doubt::Malformed) }
+        });
+        match answered {
+            Ok(()) => pass.answered(),
+            Err(doubt) => {
+                pass.failed();
+                if !self.breaker.is_open() {
+                    return Err(doubt);
+                }
+            }
+        }
+        Ok(self.breaker.is_open())
+    }
+
+    async fn ask(&self, token: &str, client: Option<IpAddr>) -> Result<bytes::Bytes, Doubt> {
+        let client = client.map(|client| client.to_string());
+        let mut form = vec![("secret", self.secret.expose().as_str()), ("response", token)];
+        form.extend(client.as_deref().map(|client| ("remoteip", client)));
+        let site_key = self.site_key.as_deref().filter(|_| self.driver.takes_site_key);
+        form.extend(site_key.map(|key| ("sitekey", key)));
+        match self.egress.post_form(&self.endpoint, &form).await {
+            Err(error) => Err(Doubt::Egress(error)),
+            Ok(Reply { status: 200, is_json: true, body }) => Ok(body),
+            Ok(Reply { status: 200, .. }) => Err(Doubt::Malformed),
+            // Some answer 4xx with the same JSON where the secret is wrong.
+            Ok(Reply { status: 400..500, is_json: true, body }) if siteverify::is_no(&body) => {
+                Ok(body)
+            }
+            Ok(Reply { status, .. }) => Err(Doubt::Status(status)),
+        }
+    }
+
+    /// Tells the operator, at most once a minute.
+    fn tell(&self, code: &'static str) {
+        let now = self.clock.now();
+        let told_at = self.told_at.swap(now, Ordering::Relaxed);
+        if now.saturating_sub(told_at) >= TELL_EVERY_MS {
+            tracing::error!(
+                provider = self.driver.name,
+                code,
+                "the captcha's vendor refuses our settings, so every captcha is refused: check captcha.*"
+            );
+        } else {
+            self.told_at.store(told_at, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a widget is made for: the point's name, with underscores, since reCAPTCHA knows no hyphens in actions.
+pub const fn action(point: CaptchaPoint) -> &'static str {
+    match point {
+        CaptchaPoint::Resend => "resend",
+        CaptchaPoint::Register => "register",
+        CaptchaPoint::Forgot => "forgot",
+        CaptchaPoint::ExistEmail => "exist_email",
+        CaptchaPoint::LoginAfterFailures => "login_after_failures",
+    }
+}

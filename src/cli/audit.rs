@@ -1,0 +1,202 @@
+//! `latchkey audit …`: proves that nothing was altered or removed, and exports what was recorded.
+
+use std::io::BufRead as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use super::output::{Talk, print, print_json, say_line};
+use super::{CHECK_SAYS_NO, UNREACHABLE};
+use crate::audit::heads::{self, Claims};
+use crate::audit::verify::{Finding, Kind};
+use crate::audit::{Keys, Masters, export, verify};
+use crate::clock::{Clock, UnixMillis, millis};
+use crate::config::Config;
+use crate::daemon;
+use crate::database::Db;
+use crate::token::{self, KeyRing, heads as signing};
+
+/// Findings that `--json` lists; the rest are counted. A lost key alone can make millions.
+const LISTED_MAX: usize = 1_000;
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Check every row: exit 0, or 3 where something was altered, removed or cannot be proven
+    Verify {
+        /// Compare with heads kept elsewhere: an export, or a log with its lines `audit heads`
+        #[arg(long, value_name = "FILE")]
+        heads: Option<PathBuf>,
+    },
+    /// Print what was recorded as JSON lines, with signed heads at the end
+    Export {
+        /// From this moment on (RFC 3339)
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        since: Option<UnixMillis>,
+        /// Of this team alone
+        #[arg(long, value_name = "ID")]
+        team: Option<Uuid>,
+        /// Of this person alone: what they did and what was done to them
+        #[arg(long, value_name = "ID")]
+        user: Option<Uuid>,
+    },
+}
+
+fn moment(text: &str) -> Result<UnixMillis, String> {
+    let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|error| error.to_string())?;
+    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).map_err(|error| error.to_string())
+}
+
+/// Does it.
+pub async fn run(command: Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
+    let db = match Db::connect_existing(&config.database).await {
+        Ok(db) => db,
+        Err(error) => {
+            talk.fail(&format!("cannot reach the database: {error}"));
+            return ExitCode::from(UNREACHABLE);
+        }
+    };
+    let master = match daemon::existing_master_key(config) {
+        Ok(master) => master,
+        Err(error) => return talk.fail(&format!("no master key: {error}")),
+    };
+    let needs = token::Needs {
+        db: db.clone(),
+        master,
+        previous: config.master_key_previous.clone(),
+        tokens: config.tokens.clone(),
+        absolute_ttl: config.sessions.absolute_ttl,
+        clock: Clock::System,
+    };
+    let done = match command {
+        Command::Verify { heads } => run_verify(&needs, heads.as_deref(), config, json, talk).await,
+        Command::Export { since, team, user } => {
+            let filter = export::Filter { since: since.unwrap_or(0), team, user };
+            run_export(needs, &filter, talk).await
+        }
+    };
+    done.unwrap_or_else(|error| talk.fail(&error.to_string()))
+}
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+async fn run_verify(
+    needs: &token::Needs,
+    file: Option<&Path>,
+    config: &Config,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, Failed> {
+    let masters = Masters { current: &needs.master, previous: needs.previous.as_ref() };
+    let keys = Keys::read(needs.db.reader(), masters).await?;
+    let (mut listed, mut found) = (Vec::new(), 0_u64);
+    let mut sink = |finding: Finding| {
+        found += 1;
+        if !json {
+            say_line(&line(&finding));
+        } else if listed.len() < LISTED_MAX {
+            listed.push(finding);
+        }
+    };
+    let summary = verify::verify(&needs.db, &keys, &mut sink).await?;
+    let mut compared = 0;
+    if let Some(file) = file {
+        let kept_from = needs.clock.now() - millis(config.audit_retention);
+        compared = compare(needs, file, kept_from, &mut sink).await?;
+    }
+    let printed = if json {
+        let data = json!({
+            "ok": found == 0, "streams": summary.streams, "events": summary.events,
+            "heads": compared, "found": found, "findings": listed,
+        });
+        print_json(talk, &data)
+    } else {
+        let (streams, events) = (summary.streams, summary.events);
+        let words = if found == 0 {
+            "nothing was altered or removed".to_owned()
+        } else {
+            format!("{found} found")
+        };
+        print(
+            talk,
+            &format!("{events} events in {streams} streams, {compared} heads compared: {words}\n"),
+        )
+    };
+    Ok(if found == 0 { printed } else { ExitCode::from(CHECK_SAYS_NO) })
+}
+
+fn line(finding: &Finding) -> String {
+    let kind = serde_json::to_value(finding.kind).unwrap_or_default();
+    let seq = finding.seq.map(|seq| format!(" seq {seq}")).unwrap_or_default();
+    format!(
+        "{} stream {}{seq}: {}",
+        kind.as_str().unwrap_or_default(),
+        finding.stream,
+        finding.what
+    )
+}
+
+/// Compares every head in a file; how many.
+async fn compare(
+    needs: &token::Needs,
+    file: &Path,
+    kept_from: UnixMillis,
+    sink: &mut (dyn FnMut(Finding) + Send),
+) -> Result<u64, Failed> {
+    let keys = signing::keys(needs).await?;
+    let lines = std::io::BufReader::new(std::fs::File::open(file)?).lines();
+    let mut compared = 0;
+    for line in lines {
+        let line = line?;
+        for token in heads::tokens_in(&line) {
+            let Some(claims) = signing::open::<Claims>(&keys, token) else {
+                sink(Finding {
+                    stream: Uuid::nil(),
+                    seq: None,
+                    kind: Kind::Unproven,
+                    what: "heads in the file are not signed by a key of ours".to_owned(),
+                });
+                continue;
+            };
+            for head in claims.heads {
+                heads::compare(&needs.db, &head, kept_from, sink).await?;
+                compared += 1;
+            }
+        }
+    }
+    Ok(compared)
+}
+
+async fn run_export(
+    needs: token::Needs,
+    filter: &export::Filter,
+    talk: Talk,
+) -> Result<ExitCode, Failed> {
+    let (db, issuer) = (needs.db.clone(), needs.tokens.issuer.clone());
+    let now_seconds = needs.clock.now_seconds();
+    let ring = KeyRing::load(needs).await?;
+    let mut after = export::START;
+    loop {
+        let (lines, last) = export::page(&db, filter, after).await?;
+        let Some(last) = last else { break };
+        after = last;
+        if print(talk, &lines) != ExitCode::SUCCESS {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    let mut after = Uuid::nil();
+    loop {
+        let page = heads::page(&db, i64::MIN, after).await?;
+        let Some(last) = page.last() else { break };
+        after = last.stream;
+        let signed = heads::sign(&ring.current(), &issuer, now_seconds, page)?;
+        if print(talk, &format!("{}\n", json!({ "heads": signed }))) != ExitCode::SUCCESS {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,255 @@
+//! `latchkey keys …`: the signing keys, on the database beside running daemons.
+//!
+//! A command changes the table alone; daemons follow with their next reading (30 s), and take the steps of the rotation
+//! that a command has begun.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::output::{Talk, print, print_json, say_line};
+use super::{BAD_CONFIGURATION, UNREACHABLE};
+use crate::clock::{Clock, UnixMillis, rfc3339};
+use crate::config::Config;
+use crate::daemon::{StartError, master_key};
+use crate::database::{Db, sqlite_path};
+use crate::token::rotation::{Listed, Retired, Rotated};
+use crate::token::{KeysError, Kind, Needs};
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List every signing key with its state
+    List,
+    /// Publish a new key now; it signs after 10 minutes, when every verifier has it, and the one before retires
+    Rotate {
+        /// Which tokens' key
+        #[arg(long, value_enum, default_value_t = Which::All)]
+        kind: Which,
+        /// Let the new key sign at once: verifiers that keep the JWKS refuse its tokens for up to 5 minutes
+        #[arg(long)]
+        now: bool,
+    },
+    /// Call a key compromised: all of its tokens are refused, within 30 seconds on every daemon
+    ///
+    /// A userToken key: everybody whose token it signed has to log in again. A vaultToken key: clients refresh, and
+    /// verifiers that keep the JWKS accept its tokens for up to 5 minutes more. Where it signs, a new key takes its
+    /// place at once.
+    Retire {
+        /// Its `kid`
+        kid: String,
+    },
+    /// Print the public keys that verify vaultTokens, as a JWK set
+    ExportJwks,
+}
+
+/// Whose keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Which {
+    /// Those that sign userTokens.
+    User,
+    /// Those that sign vaultTokens.
+    Vault,
+    /// Both.
+    All,
+}
+
+impl Which {
+    fn kinds(self) -> &'static [Kind] {
+        match self {
+            Self::User => &[Kind::User],
+            Self::Vault => &[Kind::Vault],
+            Self::All => &Kind::ALL,
+        }
+    }
+}
+
+/// Does it.
+pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
+    let keys = match needs(config, talk).await {
+        Ok(keys) => keys,
+        Err(exit) => return exit,
+    };
+    let done = match command {
+        Command::List => list(&keys, json, talk).await,
+        Command::Rotate { kind, now } => rotate(&keys, *kind, *now, json, talk).await,
+        Command::Retire { kid } => retire(&keys, kid, json, talk).await,
+        Command::ExportJwks => keys.jwks().await.map(|set| print_json(talk, &set)),
+    };
+    done.unwrap_or_else(|error| talk.fail(&error.to_string()))
+}
+
+/// What the keys stand on: the database as it is, nothing of it made here.
+async fn needs(config: &Config, talk: Talk) -> Result<Needs, ExitCode> {
+    if config.database.is_sqlite() {
+        let file = sqlite_path(config.database.url.expose());
+        if !Path::new(file).exists() {
+            return Err(talk.fail(&format!("there is no database at {file}: no daemon has run")));
+        }
+    }
+    let master = master_key(config).map_err(|error| match error {
+        StartError::Settings(text) => {
+            talk.fail(&text);
+            ExitCode::from(BAD_CONFIGURATION)
+        }
+        error => talk.fail(&error.to_string()),
+    })?;
+    let db = Db::connect(&config.database).await.map_err(|error| {
+        talk.fail(&format!("cannot reach the database: {error}"));
+        ExitCode::from(UNREACHABLE)
+    })?;
+    match db.pending_migrations().await {
+        Ok(pending) if pending.is_empty() => {}
+        Ok(_) => return Err(talk.fail("the schema is not up to date: latchkey migrate up")),
+        Err(error) => return Err(talk.fail(&format!("cannot read the migrations: {error}"))),
+    }
+    Ok(Needs {
+        db,
+        master,
+        previous: config.master_key_previous.clone(),
+        tokens: config.tokens.clone(),
+        absolute_ttl: config.sessions.absolute_ttl,
+        clock: Clock::System,
+    })
+}
+
+async fn list(keys: &Needs, json: bool, talk: Talk) -> Result<ExitCode, KeysError> {
+    let keys = keys.list().await?;
+    if json {
+        return Ok(print_json(talk, &keys.iter().map(as_json).collect()));
+    }
+    if let Some(sealed) = keys.iter().find(|key| !key.opens) {
+        say_line(&format!("{} is sealed with a master key that is not set here", sealed.id));
+    }
+    Ok(print(talk, &table(&keys)))
+}
+
+fn as_json(key: &Listed) -> Value {
+    json!({
+        "kid": key.id,
+        "kind": key.kind,
+        "algorithm": key.algorithm,
+        "state": key.state,
+        "createdAt": rfc3339(key.created_at),
+        "signsFrom": rfc3339(key.signs_from),
+        "retiredAt": key.retired_at.map(rfc3339),
+        "verifiesUntil": key.verifies_until.map(rfc3339),
+        "opens": key.opens,
+    })
+}
+
+fn table(keys: &[Listed]) -> String {
+    let time = |at: Option<UnixMillis>| at.map_or_else(|| "-".to_owned(), rfc3339);
+    let row = |out: &mut String, cells: [&str; 6]| {
+        let [id, kind, algorithm, state, from, until] = cells;
+        let _ = writeln!(out, "{id:22}  {kind:5}  {algorithm:5}  {state:7}  {from:24}  {until}");
+    };
+    let mut out = String::new();
+    row(&mut out, ["KID", "KIND", "ALG", "STATE", "SIGNS FROM", "VERIFIES UNTIL"]);
+    for key in keys {
+        let (from, until) = (rfc3339(key.signs_from), time(key.verifies_until));
+        row(&mut out, [&key.id, &key.kind, &key.algorithm, key.state, &from, &until]);
+    }
+    out
+}
+
+async fn rotate(
+    keys: &Needs,
+    which: Which,
+    now: bool,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, KeysError> {
+    let mut told = Vec::new();
+    for kind in which.kinds() {
+        let rotated = if now { keys.rotate_now(*kind).await? } else { keys.rotate(*kind).await? };
+        let (outcome, signs_from) = match rotated {
+            Rotated::Published(from) => ("published", Some(from)),
+            Rotated::Waiting(from) => ("waiting", Some(from)),
+            Rotated::Signs => ("signs", None),
+            Rotated::Shared => ("shared", None),
+        };
+        let name = kind.name();
+        told.push(json!({
+            "kind": name,
+            "outcome": outcome,
+            "signsFrom": signs_from.map(rfc3339),
+        }));
+        let from = signs_from.map(rfc3339).unwrap_or_default();
+        say_line(&match rotated {
+            Rotated::Published(_) => {
+                format!("{name}: a new key is published and signs from {from}")
+            }
+            Rotated::Waiting(_) => {
+                format!("{name}: a key is published already, it signs from {from}")
+            }
+            Rotated::Signs => format!(
+                "{name}: a new key signs; daemons follow within 30 s{}",
+                if *kind == Kind::Vault {
+                    ", verifiers that keep the JWKS may refuse its tokens for up to 5 min"
+                } else {
+                    ""
+                }
+            ),
+            Rotated::Shared => {
+                format!("{name}: signed with tokens.secret, change it there on every daemon")
+            }
+        });
+    }
+    if json {
+        return Ok(print_json(talk, &Value::Array(told)));
+    }
+    list(keys, false, talk).await
+}
+
+async fn retire(keys: &Needs, kid: &str, json: bool, talk: Talk) -> Result<ExitCode, KeysError> {
+    let outcome = match keys.retire(kid).await? {
+        Retired::Unknown => {
+            return Ok(talk.fail("there is no key of this kid: latchkey keys list"));
+        }
+        Retired::Revoked => "revoked",
+        Retired::Replaced => "replaced",
+    };
+    say_line(match outcome {
+        "replaced" => "its tokens are refused within 30 s on every daemon, and a new key signs",
+        _ => "its tokens are refused within 30 s on every daemon",
+    });
+    if json {
+        return Ok(print_json(talk, &json!({ "kid": kid, "outcome": outcome })));
+    }
+    list(keys, false, talk).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_a_row_a_key_and_no_cell_is_empty() {
+        let key = Listed {
+            id: "0123456789012345678901".to_owned(),
+            kind: "vault".to_owned(),
+            algorithm: "ES256".to_owned(),
+            state: "signing",
+            created_at: 0,
+            signs_from: 0,
+            retired_at: None,
+            verifies_until: None,
+            opens: true,
+        };
+        let table = table(&[key.clone(), key]);
+        let rows: Vec<Vec<&str>> =
+            table.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+        let expected = [
+            "0123456789012345678901",
+            "vault",
+            "ES256",
+            "signing",
+            "1970-01-01T00:00:00.000Z",
+            "-",
+        ];
+        assert_eq!(rows, [expected, expected]);
+    }
+}

@@ -1,0 +1,67 @@
+//! Locking accounts, letting them in again, ending their sessions.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::open::Opened;
+use super::super::output::{Talk, print_json, say_line};
+use crate::account::operator::{self, Changed, NewStatus, Who};
+
+pub(super) async fn status(
+    who: &Who,
+    status: NewStatus,
+    opened: &Opened,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let changed =
+        operator::set_status(&opened.db, &opened.audit, who, status, opened.clock.now()).await?;
+    let word = match status {
+        NewStatus::Active => "enabled",
+        NewStatus::Disabled => "disabled",
+    };
+    if let (Changed::Now(id), NewStatus::Disabled) = (changed, status) {
+        forget_sessions(opened, id).await;
+    }
+    Ok(tell(changed, word, json, talk))
+}
+
+pub(super) async fn revoke_sessions(
+    who: &Who,
+    opened: &Opened,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let changed =
+        operator::end_sessions(&opened.db, &opened.audit, who, opened.clock.now()).await?;
+    if let Changed::Now(id) = changed {
+        forget_sessions(opened, id).await;
+    }
+    Ok(tell(changed, "signed out everywhere", json, talk))
+}
+
+/// The sessions are dead by their epoch; that the store forgets them is tidiness.
+async fn forget_sessions(opened: &Opened, id: Uuid) {
+    if opened.store.end_sessions(id, None).await.is_err() {
+        say_line(
+            "the token store is down: it forgets the sessions when they expire, they are dead all the same",
+        );
+    }
+}
+
+fn tell(changed: Changed, word: &str, json: bool, talk: Talk) -> ExitCode {
+    let (id, now) = match changed {
+        Changed::Gone => return super::nobody(talk),
+        Changed::Now(id) => (id, true),
+        Changed::Already(id) => (id, false),
+    };
+    if json {
+        return print_json(talk, &json!({ "id": id, "changed": now }));
+    }
+    let was = if now { "" } else { " (as it was)" };
+    say_line(&format!("{id} {word}{was}"));
+    ExitCode::SUCCESS
+}

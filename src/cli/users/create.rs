@@ -1,0 +1,121 @@
+//! Making an account.
+
+use std::error::Error;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::super::open::Opened;
+use super::super::output::{Talk, print, print_json, say_line};
+use crate::account::operator::{self, Address, Created, FirstMail, NewAccount};
+use crate::account::{EmailAddress, PersonName};
+use crate::cli::{CHECK_SAYS_NO, USAGE};
+use crate::config::{self, Config};
+use crate::password::{HashError, Hasher, Policy, Setup};
+use crate::secret::Secret;
+
+/// A file's bytes at most: 256 characters of four bytes, and a line's end.
+const PASSWORD_BYTES_MAX: u64 = 4 * 256 + 2;
+
+#[derive(Args, Debug)]
+pub struct Create {
+    /// The address
+    #[arg(long)]
+    email: String,
+    /// What the person is called
+    #[arg(long)]
+    name: String,
+    /// Take the address for proven: the person gets a team at once
+    #[arg(long)]
+    verified: bool,
+    /// Read the password from this file, `-` for stdin; never from the command line, which others see
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Mail nothing
+    #[arg(long)]
+    no_mail: bool,
+}
+
+pub(super) async fn create(
+    create: &Create,
+    config: &Config,
+    opened: &Opened,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let wrong = |what: &str| {
+        talk.fail(what);
+        Ok(ExitCode::from(USAGE))
+    };
+    let email = match EmailAddress::parse(&create.email) {
+        Ok(email) => email,
+        Err(error) => return wrong(&format!("--email: {error}")),
+    };
+    let name = match PersonName::parse(&create.name) {
+        Ok(name) => name,
+        Err(error) => return wrong(&format!("--name: {error}")),
+    };
+    let given = create.password_file.as_deref().map(read_password).transpose()?;
+    if let Some(password) = &given {
+        let context = ["latchkey", email.as_typed(), email.normal(), email.local(), name.as_str()];
+        if let Err(violation) = Policy::new(config.password.min_length).check(password, &context) {
+            return wrong(&format!("the password: {violation}"));
+        }
+    }
+    let has_password = given.is_some();
+    let mail = match (create.no_mail, has_password, create.verified) {
+        (true, ..) | (_, true, true) => FirstMail::Nothing,
+        (_, true, false) => FirstMail::Confirm,
+        (_, false, _) => FirstMail::SetPassword,
+    };
+    let mut hasher = hasher(&config.password)?;
+    let password_hash = match &given {
+        Some(password) => hasher.hash(password)?,
+        None => hasher.decoy().to_owned(),
+    };
+    let account = NewAccount {
+        email,
+        name: name.as_str().to_owned(),
+        password_hash,
+        address: if create.verified { Address::Verified } else { Address::Unverified },
+        mail,
+    };
+    let Created::Now(id) =
+        operator::create(&opened.db, &opened.audit, &account, opened.clock.now()).await?
+    else {
+        talk.fail("the address has an account");
+        return Ok(ExitCode::from(CHECK_SAYS_NO));
+    };
+    match mail {
+        FirstMail::SetPassword => say_line("a link that sets the password will be mailed"),
+        FirstMail::Confirm => say_line("a link that confirms the address will be mailed"),
+        FirstMail::Nothing => {}
+    }
+    if json {
+        return Ok(print_json(talk, &json!({ "id": id })));
+    }
+    Ok(print(talk, &format!("{id}\n")))
+}
+
+/// A hasher of today's parameters; its decoy is the hash of those who have no password yet.
+pub(super) fn hasher(password: &config::Password) -> Result<Hasher, HashError> {
+    Hasher::new(Setup::of(password))
+}
+
+/// A password as it stands in a file; one line's end is the file's, not the password's.
+fn read_password(path: &Path) -> Result<Secret<String>, Box<dyn Error>> {
+    let mut text = zeroize::Zeroizing::new(String::new());
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(PASSWORD_BYTES_MAX).read_to_string(&mut text)
+    } else {
+        let file = std::fs::File::open(path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        file.take(PASSWORD_BYTES_MAX).read_to_string(&mut text)
+    };
+    read.map_err(|error| format!("cannot read the password: {error}"))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(Secret::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+}

@@ -1,0 +1,153 @@
+//! Looking at accounts.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use latchkey_entity::user;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::super::open::Opened;
+use super::super::output::{Talk, print, print_json};
+use crate::account::operator::{self, Filter, Who};
+use crate::clock::rfc3339;
+use crate::tenancy::teams;
+
+/// Teams that `show` lists: nobody reads more on a terminal.
+const TEAMS_MAX: u64 = 1_000;
+
+#[derive(Args, Debug)]
+pub struct List {
+    /// Only addresses that hold this text
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Only accounts of this status
+    #[arg(long)]
+    status: Option<Status>,
+    /// Only accounts whose address is not proven
+    #[arg(long)]
+    unverified: bool,
+    /// At most so many, 1 to 1000
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    limit: u64,
+    /// Go on after this account: `next` of the last list
+    #[arg(long, value_name = "ID", default_value_t = Uuid::nil(), hide_default_value = true)]
+    after: Uuid,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Status {
+    Active,
+    Disabled,
+}
+
+pub(super) async fn list(
+    list: &List,
+    opened: &Opened,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let filter = Filter {
+        search: list.search.clone(),
+        status: list.status.map(|status| match status {
+            Status::Active => "active",
+            Status::Disabled => "disabled",
+        }),
+        unverified: list.unverified,
+    };
+    let mut users = operator::list(&opened.db, &filter, list.after, list.limit + 1).await?;
+    let more = users.len() as u64 > list.limit;
+    if more {
+        users.pop();
+    }
+    let next = users.last().filter(|_| more).map(|user| user.id);
+    if json {
+        let items: Vec<Value> = users.iter().map(summary).collect();
+        return Ok(print_json(talk, &json!({ "items": items, "next": next })));
+    }
+    let mut text =
+        format!("{:36}  {:8}  {:8}  {:24}  EMAIL\n", "ID", "STATUS", "VERIFIED", "CREATED");
+    for user in &users {
+        let verified = if user.verified_at.is_some() { "yes" } else { "no" };
+        writeln!(
+            text,
+            "{}  {:8}  {verified:8}  {}  {}",
+            user.id,
+            user.status,
+            rfc3339(user.created_at),
+            user.email
+        )?;
+    }
+    if let Some(next) = next {
+        writeln!(text, "more: --after {next}")?;
+    }
+    Ok(print(talk, &text))
+}
+
+fn summary(user: &user::Model) -> Value {
+    json!({
+        "id": user.id,
+        "email": user.email,
+        "name": user.name,
+        "status": user.status,
+        "emailVerified": user.verified_at.is_some(),
+        "createdAt": rfc3339(user.created_at),
+    })
+}
+
+pub(super) async fn show(
+    who: &Who,
+    opened: &Opened,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let Some(user) = operator::find(&opened.db, who).await? else { return Ok(super::nobody(talk)) };
+    let now = opened.clock.now();
+    let counts = operator::counts(&opened.db, user.id, now).await?;
+    let teams = teams::of_user(&opened.db, user.id, Uuid::nil(), TEAMS_MAX).await?;
+    // The store may be down: what the database knows is shown all the same.
+    let sessions = opened.store.sessions(user.id, now).await.ok();
+    let live = sessions.map(|sessions| {
+        let current = |session: &&crate::store::Session| session.epoch == user.session_epoch;
+        sessions.iter().filter(current).count()
+    });
+    let mut shown = summary(&user);
+    shown["verifiedAt"] = user.verified_at.map(rfc3339).into();
+    shown["updatedAt"] = rfc3339(user.updated_at).into();
+    shown["passwordFormat"] = format_of(&user.password_hash).into();
+    shown["sessions"] = live.into();
+    shown["mailsPending"] = counts.mails_pending.into();
+    shown["teams"] = teams
+        .iter()
+        .map(|team| json!({ "id": team.id, "name": team.name, "slug": team.slug, "role": team.role }))
+        .collect();
+    if json {
+        return Ok(print_json(talk, &shown));
+    }
+    let mut text = String::new();
+    for (label, value) in [
+        ("id", user.id.to_string()),
+        ("email", user.email.clone()),
+        ("name", user.name.clone()),
+        ("status", user.status.clone()),
+        ("verified", user.verified_at.map_or("no".to_owned(), rfc3339)),
+        ("created", rfc3339(user.created_at)),
+        ("changed", rfc3339(user.updated_at)),
+        ("password", format_of(&user.password_hash).to_owned()),
+        ("sessions", live.map_or("unknown: the store is down".to_owned(), |n| n.to_string())),
+        ("mails", format!("{} waiting", counts.mails_pending)),
+    ] {
+        writeln!(text, "{label:10}{value}")?;
+    }
+    for team in &teams {
+        writeln!(text, "{:10}{}  {}  {}", "team", team.id, team.role, team.name)?;
+    }
+    Ok(print(talk, &text))
+}
+
+/// The name of a hash's format, never the hash.
+fn format_of(hash: &str) -> &str {
+    hash.trim_start_matches('$').split('$').next().unwrap_or_default()
+}

@@ -1,0 +1,267 @@
+//! Many accounts at once: in as a stream, out as a stream.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::open::Opened;
+use super::super::output::{Progress, Talk, print_json, say_line};
+use crate::account::operator;
+use crate::account::transfer::export::{self, Hashes};
+use crate::account::transfer::import::{self, BATCH_LINES, Outcome};
+use crate::account::transfer::line::LINE_BYTES_MAX;
+use crate::account::transfer::{Line, LineError};
+use crate::cli::FAILED;
+use crate::config::Config;
+use crate::password::Setup;
+
+/// Refusals that are told one by one on a terminal; the rest are counted, and in the report.
+const TOLD_MAX: u64 = 20;
+
+#[derive(Args, Debug)]
+pub struct Import {
+    /// JSON lines, one account each; `-` for stdin
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Write the lines that are refused here as JSON lines of `{line, member, detail}`
+    #[arg(long, value_name = "FILE")]
+    errors: Option<PathBuf>,
+    /// Read and check every line, write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Export {
+    /// Write here instead of to stdout; the file is for your eyes alone (mode 0600)
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Include the hashes of passwords, so that people keep theirs
+    #[arg(long)]
+    with_password_hashes: bool,
+}
+
+/// What became of the lines so far.
+struct Tally {
+    imported: u64,
+    exists: u64,
+    refused: u64,
+    report: Option<BufWriter<File>>,
+}
+
+impl Tally {
+    fn new(report: Option<&Path>) -> Result<Self, Box<dyn Error>> {
+        let report = report.map(private_file).transpose()?.map(BufWriter::new);
+        Ok(Self { imported: 0, exists: 0, refused: 0, report })
+    }
+
+    fn refuse(&mut self, error: &LineError, progress: &Progress) -> io::Result<()> {
+        self.refused += 1;
+        if self.refused <= TOLD_MAX {
+            progress.say(&error.to_string());
+        } else if self.refused == TOLD_MAX + 1 {
+            progress.say("more lines are refused; --errors FILE writes them all");
+        }
+        match &mut self.report {
+            Some(report) => writeln!(report, "{}", json!(error)),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(mut self, word: &str, json: bool, talk: Talk) -> Result<ExitCode, Box<dyn Error>> {
+        if let Some(report) = &mut self.report {
+            report.flush()?;
+        }
+        let Self { imported, exists, refused, .. } = self;
+        if json {
+            let counts = json!({ "imported": imported, "exists": exists, "refused": refused });
+            print_json(talk, &counts);
+        } else {
+            say_line(&format!("{imported} {word}, {exists} were there, {refused} refused"));
+        }
+        Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    }
+}
+
+/// The lines of a file or of stdin, with their place.
+struct Lines {
+    from: Box<dyn io::BufRead>,
+    number: u64,
+    bytes_read: u64,
+    bytes: Option<u64>,
+}
+
+impl Lines {
+    fn open(path: &Path) -> Result<Self, Box<dyn Error>> {
+        if path == Path::new("-") {
+            let from = Box::new(BufReader::new(io::stdin()));
+            return Ok(Self { from, number: 0, bytes_read: 0, bytes: None });
+        }
+        let file =
+            File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let bytes = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|it| it.len());
+        Ok(Self { from: Box::new(BufReader::new(file)), number: 0, bytes_read: 0, bytes })
+    }
+
+    /// The next line that is not blank; none at the end. What is too long is read past, not kept.
+    fn next(&mut self, hashing: &Setup) -> io::Result<Option<Result<Line, LineError>>> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let most = LINE_BYTES_MAX as u64 + 2;
+            let mut read = self.from.by_ref().take(most).read_until(b'\n', &mut line)? as u64;
+            if read == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+            if read == most && line.last() != Some(&b'\n') {
+                read += self.skip_line()?;
+            }
+            self.bytes_read += read;
+            let text = line.trim_ascii();
+            if !text.is_empty() {
+                return Ok(Some(Line::read(self.number, text, hashing)));
+            }
+        }
+    }
+
+    fn skip_line(&mut self) -> io::Result<u64> {
+        let mut skipped = 0;
+        loop {
+            let buffer = self.from.fill_buf()?;
+            if buffer.is_empty() {
+                return Ok(skipped);
+            }
+            let (used, ended) = match buffer.iter().position(|byte| *byte == b'\n') {
+                Some(at) => (at + 1, true),
+                None => (buffer.len(), false),
+            };
+            self.from.consume(used);
+            skipped += used as u64;
+            if ended {
+                return Ok(skipped);
+            }
+        }
+    }
+}
+
+/// Reads every line and writes nothing: what would be refused without looking at the database.
+pub(super) fn check(import: &Import, config: &Config, json: bool, talk: Talk) -> ExitCode {
+    let checked = || -> Result<ExitCode, Box<dyn Error>> {
+        let hashing = Setup::of(&config.password);
+        let mut lines = Lines::open(&import.file)?;
+        let progress = Progress::bytes(lines.bytes);
+        let mut tally = Tally::new(import.errors.as_deref())?;
+        while let Some(line) = lines.next(&hashing)? {
+            match line {
+                Ok(_) => tally.imported += 1,
+                Err(error) => tally.refuse(&error, &progress)?,
+            }
+            progress.at(lines.bytes_read);
+        }
+        progress.end();
+        tally.finish("would be imported", json, talk)
+    };
+    checked().unwrap_or_else(|error| talk.fail(&error.to_string()))
+}
+
+pub(super) async fn import(
+    import: &Import,
+    config: &Config,
+    opened: &Opened,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let hashing = Setup::of(&config.password);
+    let no_password = super::create::hasher(&config.password)?.decoy().to_owned();
+    let mut lines = Lines::open(&import.file)?;
+    let progress = Progress::bytes(lines.bytes);
+    let mut tally = Tally::new(import.errors.as_deref())?;
+    let mut batch = Vec::with_capacity(BATCH_LINES);
+    let mut at_end = false;
+    while !at_end {
+        match lines.next(&hashing)? {
+            Some(Ok(line)) => batch.push(line),
+            Some(Err(error)) => tally.refuse(&error, &progress)?,
+            None => at_end = true,
+        }
+        if batch.len() < BATCH_LINES && (!at_end || batch.is_empty()) {
+            continue;
+        }
+        let written =
+            import::write(&opened.db, &opened.audit, &batch, &no_password, opened.clock.now())
+                .await;
+        let outcomes = written.map_err(|error| {
+            let (first, imported) = (batch[0].number, tally.imported);
+            format!(
+                "stopped before line {first} with {imported} imported: {error}; run it again to go on"
+            )
+        })?;
+        for (line, outcome) in batch.drain(..).zip(outcomes) {
+            match outcome {
+                Outcome::Imported => tally.imported += 1,
+                Outcome::Exists => tally.exists += 1,
+                Outcome::IdTaken => {
+                    let detail = "another account has it".to_owned();
+                    let error = LineError { line: line.number, member: "id", detail };
+                    tally.refuse(&error, &progress)?;
+                }
+            }
+        }
+        progress.at(lines.bytes_read);
+    }
+    progress.end();
+    tally.finish("imported", json, talk)
+}
+
+pub(super) async fn export(
+    export: &Export,
+    opened: &Opened,
+    talk: Talk,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let hashes = if export.with_password_hashes { Hashes::Included } else { Hashes::LeftOut };
+    let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &export.out {
+        Some(path) => Box::new(private_file(path)?),
+        None => Box::new(io::stdout()),
+    });
+    let progress = Progress::rows(operator::count(opened.db.reader()).await?);
+    let (mut after, mut rows) = (Uuid::nil(), 0);
+    loop {
+        let page = export::page(&opened.db, after, hashes).await?;
+        let Some(last) = page.last().and_then(|record| record.id) else { break };
+        after = last;
+        for record in &page {
+            let line = serde_json::to_string(record)?;
+            match writeln!(out, "{line}") {
+                // The reader has seen enough (`| head`).
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    return Ok(ExitCode::SUCCESS);
+                }
+                other => other?,
+            }
+        }
+        rows += page.len() as u64;
+        progress.at(rows);
+    }
+    match out.flush() {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+        other => other?,
+    }
+    progress.end();
+    let _ = talk;
+    say_line(&format!("{rows} exported"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A new file for the caller's eyes alone: it names people. An old one is never overwritten.
+fn private_file(path: &Path) -> Result<File, Box<dyn Error>> {
+    let options = File::options().write(true).create_new(true).mode(0o600).open(path);
+    options.map_err(|error| format!("cannot write {}: {error}", path.display()).into())
+}

@@ -1,0 +1,250 @@
+//! [`Egress`]: one request at a time, bounded in time and size.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use opentelemetry::KeyValue;
+
+use super::Endpoint;
+use crate::telemetry::Metrics;
+
+/// Idle connections kept to one host: as many as a pool of ours has workers.
+const IDLE_CONNECTIONS_MAX: usize = 8;
+/// Shorter than any vendor's or balancer's own, so that a request seldom meets a connection that is closing; and names
+/// are looked up again.
+const IDLE_FOR: Duration = Duration::from_secs(30);
+/// An answer's head.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Of what a library says about a failure.
+const REASON_CHARS_MAX: usize = 200;
+/// Says who asks, not which version: services of breached passwords refuse requests without one.
+const AGENT: HeaderValue = HeaderValue::from_static("latchkey");
+
+/// What one request may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Until the TCP connection stands.
+    pub connect: Duration,
+    /// From the first look-up to the last byte of the answer.
+    pub total: Duration,
+    /// The answer's body.
+    pub body_bytes_max: usize,
+}
+
+/// What came back, whatever its status.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status; redirects are not followed.
+    pub status: u16,
+    /// Whether it says that it is JSON.
+    pub is_json: bool,
+    /// The body, at most [`Limits::body_bytes_max`].
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EgressError {
+    /// Over [`Limits::total`].
+    Timeout,
+    /// No connection, or no TLS on it; in the library's words.
+    Connect(String),
+    /// The connection ended, or what came is no HTTP; in the library's words.
+    Broken(String),
+    /// The body is over [`Limits::body_bytes_max`].
+    TooLarge,
+}
+
+impl EgressError {
+    /// For a metric's `error.type`.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Connect(_) => "connect",
+            Self::Broken(_) => "broken",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+impl fmt::Display for EgressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::Connect(reason) => write!(f, "no connection: {reason}"),
+            Self::Broken(reason) => write!(f, "the answer broke off: {reason}"),
+            Self::TooLarge => f.write_str("the answer is too long"),
+        }
+    }
+}
+
+impl Error for EgressError {}
+
+/// A client of the operator's endpoints. Clones share its connections.
+#[derive(Clone)]
+pub struct Egress {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    limits: Limits,
+    metrics: Arc<Metrics>,
+}
+
+impl Egress {
+    /// A client that connects to nobody yet.
+    ///
+    /// # Errors
+    /// When the crypto provider offers no TLS version: a broken build.
+    pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Result<Self, rustls::Error> {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(limits.connect));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls()?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_FOR)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .http1_max_buf_size(HEAD_BYTES_MAX)
+            .build(connector);
+        Ok(Self { client, limits, metrics })
+    }
+
+    /// POSTs a form (`application/x-www-form-urlencoded`) and asks for JSON.
+    pub async fn post_form(
+        &self,
+        to: &Endpoint,
+        form: &[(&str, &str)],
+    ) -> Result<Reply, EgressError> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let json = HeaderValue::from_static("application/json");
+        let headers = [(header::CONTENT_TYPE, form), (header::ACCEPT, json)];
+        self.send(Method::POST, to, headers, Bytes::from(body)).await
+    }
+
+    /// GETs text, with one header of the asking room's: its name in lower case, and its value.
+    pub async fn get(
+        &self,
+        to: &Endpoint,
+        header: (&'static str, &'static str),
+    ) -> Result<Reply, EgressError> {
+        let text = HeaderValue::from_static("text/plain");
+        let own = (HeaderName::from_static(header.0), HeaderValue::from_static(header.1));
+        self.send(Method::GET, to, [own, (header::ACCEPT, text)], Bytes::new()).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        to: &Endpoint,
+        headers: [(HeaderName, HeaderValue); 2],
+        body: Bytes,
+    ) -> Result<Reply, EgressError> {
+        let mut request = Request::new(Full::new(body));
+        *request.uri_mut() = to.uri().clone();
+        *request.method_mut() = method.clone();
+        request.headers_mut().insert(header::USER_AGENT, AGENT);
+        request.headers_mut().extend(headers);
+        let started = Instant::now();
+        let reply = tokio::time::timeout(self.limits.total, self.exchange(request)).await;
+        let reply = reply.unwrap_or(Err(EgressError::Timeout));
+        self.measure(&method, to, started.elapsed(), &reply);
+        reply
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Reply, EgressError> {
+        let answer = self.client.request(request).await.map_err(|error| {
+            let reason = reason(&error);
+            if error.is_connect() {
+                EgressError::Connect(reason)
+            } else {
+                EgressError::Broken(reason)
+            }
+        })?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, self.limits.body_bytes_max).collect().await;
+        let body = body.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                EgressError::TooLarge
+            } else {
+                EgressError::Broken(reason(&*error))
+            }
+        })?;
+        let is_json = head
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|kind| kind.to_str().ok())
+            .and_then(|kind| kind.split(';').next())
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+        Ok(Reply { status: head.status.as_u16(), is_json, body: body.to_bytes() })
+    }
+
+    /// `http.client.request.duration` of OpenTelemetry's conventions. Whom we ask is the operator's list; a status that
+    /// nobody registered is left out, so that no answer can make series.
+    fn measure(
+        &self,
+        method: &Method,
+        to: &Endpoint,
+        took: Duration,
+        reply: &Result<Reply, EgressError>,
+    ) {
+        let mut attributes = vec![
+            KeyValue::new("http.request.method", method.to_string()),
+            KeyValue::new("server.address", to.host().to_owned()),
+            KeyValue::new("server.port", i64::from(to.port())),
+        ];
+        match reply {
+            Ok(reply) => {
+                let status = StatusCode::from_u16(reply.status).ok();
+                if status.is_some_and(|status| status.canonical_reason().is_some()) {
+                    let status = i64::from(reply.status);
+                    attributes.push(KeyValue::new("http.response.status_code", status));
+                }
+            }
+            Err(error) => attributes.push(KeyValue::new("error.type", error.name())),
+        }
+        self.metrics.client_request_duration.record(took.as_secs_f64(), &attributes);
+    }
+}
+
+impl fmt::Debug for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Egress").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Mozilla's authorities, which are compiled in, and the machine's, where it has any.
+fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
+    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let machine = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(machine.certs);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+/// What an error and the errors behind it say. They speak of names, certificates and sockets, never of a request.
+fn reason(error: &(dyn Error + 'static)) -> String {
+    let mut words = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        words.push(error.to_string());
+        next = error.source();
+    }
+    words.join(": ").chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()
+}

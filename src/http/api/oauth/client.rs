@@ -1,0 +1,201 @@
+//! Who asks: authentication of a client by its secret (RFC 6749 §2.3.1).
+//!
+//! HTTP Basic, with id and secret form-encoded as the RFC has it (or as they are: many clients do not encode), or
+//! `client_id` and `client_secret` in the body; never both. Every refusal is the same `invalid_client`, after the same
+//! work: every client's secret is compared, by digest, whoever was named.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::header;
+use percent_encoding::percent_decode_str;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::config::IntrospectionClient;
+use crate::http::dispatch::limited;
+use crate::http::form::Form;
+use crate::http::request::Request;
+use crate::limits::{Action, Decision};
+use crate::problem::{Code, OauthError, Problem};
+use crate::secret::{self, Secret};
+
+/// A client that proved itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// A resource server of the operator, out of `introspection.clients`: sees every token.
+    Operator {
+        /// `client_id`.
+        id: String,
+    },
+    /// A project's key: sees its own team's vaultTokens.
+    ProjectKey {
+        /// The team that the project is of.
+        team: Uuid,
+    },
+}
+
+impl Client {
+    /// Whether it may learn of a userToken.
+    pub fn sees_users(&self) -> bool {
+        matches!(self, Self::Operator { .. })
+    }
+
+    /// Whether it may learn of a vaultToken of this team.
+    pub fn sees_team(&self, tid: Option<&str>) -> bool {
+        match self {
+            Self::Operator { .. } => true,
+            Self::ProjectKey { team } => tid.is_some_and(|tid| tid == team.to_string()),
+        }
+    }
+}
+
+/// An id and a secret as a client sent them; the second pair is the same, not decoded.
+struct Credentials {
+    candidates: Vec<(String, Secret<String>)>,
+}
+
+/// The client that a request proves. Failures are limited by address.
+///
+/// # Errors
+/// `invalid_client` (401), `invalid_request` (400) for two ways at once, [`Code::RateLimited`].
+pub fn authenticate(app: &App, request: &Request, form: &Form) -> Result<Client, Problem> {
+    if let Decision::Limited { retry_after_s, .. } =
+        app.limiter.look(Action::ClientFailure, request.client())
+    {
+        return Err(limited(retry_after_s));
+    }
+    let known = Credentials::of(request, form)?.and_then(|credentials| credentials.client(app));
+    known.ok_or_else(|| {
+        let _counted = app.limiter.check(Action::ClientFailure, request.client());
+        invalid_client()
+    })
+}
+
+/// Whether a request carries credentials of a client at all.
+pub fn is_shown(request: &Request, form: &Form) -> bool {
+    request.headers.contains_key(header::AUTHORIZATION) || form.get("client_secret").is_some()
+}
+
+fn invalid_client() -> Problem {
+    Problem::new(Code::InvalidCredentials)
+        .detail("The client is unknown, or its secret is wrong or missing.")
+        .oauth(OauthError::InvalidClient)
+}
+
+impl Credentials {
+    /// What a request carries; none where it carries nothing that can be read as credentials.
+    fn of(request: &Request, form: &Form) -> Result<Option<Self>, Problem> {
+        let two_ways = || {
+            Problem::new(Code::MalformedRequest)
+                .detail("Authenticate by HTTP Basic or in the body, not by both.")
+                .oauth(OauthError::InvalidRequest)
+        };
+        let (id, secret) = (form.get("client_id"), form.get("client_secret"));
+        let Some(header) = request.headers.get(header::AUTHORIZATION) else {
+            let pair = id.zip(secret);
+            return Ok(pair.map(|(id, secret)| Self {
+                candidates: vec![(id.expose().clone(), secret.clone())],
+            }));
+        };
+        if secret.is_some() {
+            return Err(two_ways());
+        }
+        let Some(basic) = header.to_str().ok().and_then(Self::basic) else { return Ok(None) };
+        // RFC 6749 §3.2.1: a client may name itself in the body too, as the same.
+        let is_same = |id: &Secret<String>| {
+            basic.candidates.iter().any(|(candidate, _)| candidate == id.expose())
+        };
+        if id.is_some_and(|id| !is_same(id)) {
+            return Err(two_ways());
+        }
+        Ok(Some(basic))
+    }
+
+    /// RFC 7617: the scheme, then base64 of `id:secret`.
+    fn basic(header: &str) -> Option<Self> {
+        let (scheme, encoded) = header.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let bytes = STANDARD.decode(encoded.trim_matches(' ')).ok()?;
+        let text = Secret::new(String::from_utf8(bytes).ok()?);
+        let (id, secret) = text.expose().split_once(':')?;
+        let decoded = |part: &str| {
+            let spaced = part.replace('+', " ");
+            percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+        };
+        let mut candidates = vec![(id.to_owned(), Secret::new(secret.to_owned()))];
+        if let (Some(id), Some(secret)) = (decoded(id), decoded(secret)) {
+            candidates.push((id, Secret::new(secret)));
+        }
+        Some(Self { candidates })
+    }
+
+    /// The client that these are of. The arm of project keys (`lk_<public id>_<secret>`) belongs here.
+    fn client(&self, app: &App) -> Option<Client> {
+        operator(&self.candidates, &app.config.introspection_clients)
+    }
+}
+
+/// One of the operator's clients. Every one is compared with every candidate, so that the work tells nothing.
+fn operator(
+    candidates: &[(String, Secret<String>)],
+    clients: &[IntrospectionClient],
+) -> Option<Client> {
+    let mut found = None;
+    for (id, secret) in candidates {
+        let shown = secret::sha256(secret.expose().as_bytes());
+        for client in clients {
+            let known = secret::sha256(client.secret.expose().as_bytes());
+            // The secret first: no id is told from another by the time.
+            if secret::equal(shown.as_bytes(), known.as_bytes()) && client.id == *id {
+                found = Some(Client::Operator { id: client.id.clone() });
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clients() -> Vec<IntrospectionClient> {
+        [("gateway", "s+e%63ret"), ("a:b c", "other")]
+            .map(|(id, secret)| IntrospectionClient {
+                id: id.to_owned(),
+                secret: Secret::new(secret.to_owned()),
+            })
+            .into()
+    }
+
+    fn by_basic(scheme: &str, text: &str) -> Option<Client> {
+        let credentials = Credentials::basic(&format!("{scheme} {}", STANDARD.encode(text)))?;
+        operator(&credentials.candidates, &clients())
+    }
+
+    #[test]
+    fn basic_takes_credentials_encoded_as_the_rfc_has_it_and_bare() {
+        let gateway = Some(Client::Operator { id: "gateway".to_owned() });
+        assert_eq!(by_basic("Basic", "gateway:s+e%63ret"), gateway);
+        assert_eq!(by_basic("bAsIc", "gateway:s%2Be%2563ret"), gateway);
+        let colon = Some(Client::Operator { id: "a:b c".to_owned() });
+        assert_eq!(by_basic("Basic", "a%3Ab+c:other"), colon);
+    }
+
+    #[test]
+    fn a_secret_is_good_for_its_own_client_alone() {
+        for wrong in ["gateway:other", "gateway:", "gateway", ":s+e%63ret", "Gateway:s+e%63ret"] {
+            assert_eq!(by_basic("Basic", wrong), None, "{wrong}");
+        }
+        assert_eq!(by_basic("Bearer", "gateway:s+e%63ret"), None);
+    }
+
+    #[test]
+    fn a_project_sees_its_own_team_and_no_user() {
+        let team = Uuid::from_u128(7);
+        let key = Client::ProjectKey { team };
+        assert!(!key.sees_users() && key.sees_team(Some(&team.to_string())));
+        assert!(!key.sees_team(None) && !key.sees_team(Some(&Uuid::from_u128(8).to_string())));
+    }
+}

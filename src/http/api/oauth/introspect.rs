@@ -1,0 +1,184 @@
+//! `POST /api/introspect`: what a token is worth at this moment (RFC 7662).
+//!
+//! Whatever is not live, and whatever the client may not see, is exactly `{"active":false}`: malformed, expired, forged,
+//! of an ended session, of a removed member, of another team. A dependency in doubt is a 503, never an answer.
+
+use opentelemetry::KeyValue;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::client::{self, Client};
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::form::Form;
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::session::Refused;
+use crate::token::{Expiry, Kind, UserClaims, VaultClaims};
+
+/// What a client asks; sent as a form.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the form; the handler reads it by name")]
+pub struct IntrospectRequest {
+    /// A vaultToken, or for a client of `introspection.clients` also a userToken.
+    token: String,
+    /// Accepted and not needed: a token says itself what it is.
+    token_type_hint: Option<String>,
+    /// The client, where it does not authenticate by HTTP Basic.
+    client_id: Option<String>,
+    /// Its secret, likewise.
+    client_secret: Option<String>,
+}
+
+/// What a token is worth. With `active` false nothing else is there.
+#[derive(Default, Serialize, ToSchema)]
+pub struct Introspection {
+    /// Whether it is live.
+    active: bool,
+    /// What it allows, space-separated; of a vaultToken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    /// For whom it was made: `latchkey` for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    /// The person's address; of a userToken alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    /// Whether that address is proven; of a userToken alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email_verified: Option<bool>,
+    /// `at+jwt` for a vaultToken, `user+jwt` for a userToken: the header's `typ`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    /// When it ends (NumericDate).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<i64>,
+    /// When it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<i64>,
+    /// From when on it is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
+    /// The person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<String>,
+    /// Who may accept it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<String>,
+    /// Who made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+    /// The token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    /// The session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
+    /// The team; of a vaultToken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tid: Option<String>,
+    /// The project, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<String>,
+    /// The role in the team.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    /// The membership's epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mep: Option<i32>,
+}
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let found = introspect(app, request).await;
+    let outcome = match &found {
+        Ok(Introspection { active: true, .. }) => "active",
+        Ok(_) => "inactive",
+        Err(problem) => problem.code.name(),
+    };
+    app.metrics.introspections.add(1, &[KeyValue::new("outcome", outcome)]);
+    found.map(|found| answer::json(&found))
+}
+
+async fn introspect(app: &App, request: &Request) -> Result<Introspection, Problem> {
+    let form = Form::read(request)?;
+    let client = client::authenticate(app, request, &form)?;
+    match live(app, &client, form.need("token")?.expose()).await {
+        Ok(live) => Ok(live),
+        Err(Refused::Invalid) => Ok(Introspection::default()),
+        Err(unavailable) => Err(unavailable.into()),
+    }
+}
+
+/// A live token that the client may see. A token is of one kind at most: keys, `typ` and `aud` tell them apart.
+async fn live(app: &App, client: &Client, token: &str) -> Result<Introspection, Refused> {
+    let check = app.check();
+    match check.vault(token).await {
+        Ok(claims) if client.sees_team(claims.tid.as_deref()) => return Ok(claims.into()),
+        Ok(_) => return Err(Refused::Invalid),
+        Err(Refused::Invalid) if client.sees_users() => {}
+        Err(refused) => return Err(refused),
+    }
+    let (user_id, claims) = check.claims(token, Expiry::Enforced).await?;
+    check.caller_of(user_id, &claims).await?;
+    Ok(claims.into())
+}
+
+impl From<VaultClaims> for Introspection {
+    fn from(claims: VaultClaims) -> Self {
+        Self {
+            active: true,
+            scope: Some(claims.scope),
+            client_id: Some(claims.client_id),
+            token_type: Some(Kind::Vault.typ()),
+            exp: Some(claims.exp),
+            iat: Some(claims.iat),
+            nbf: Some(claims.nbf),
+            sub: Some(claims.sub),
+            aud: Some(claims.aud),
+            iss: Some(claims.iss),
+            jti: Some(claims.jti),
+            sid: Some(claims.sid),
+            tid: claims.tid,
+            pid: claims.pid,
+            role: claims.role,
+            mep: claims.mep,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<UserClaims> for Introspection {
+    fn from(claims: UserClaims) -> Self {
+        Self {
+            active: true,
+            client_id: Some("latchkey".to_owned()),
+            username: Some(claims.email),
+            email_verified: Some(claims.email_verified),
+            token_type: Some(Kind::User.typ()),
+            exp: Some(claims.exp),
+            iat: Some(claims.iat),
+            nbf: Some(claims.nbf),
+            sub: Some(claims.sub),
+            aud: Some(claims.aud),
+            iss: Some(claims.iss),
+            jti: Some(claims.jti),
+            sid: Some(claims.sid),
+            ..Self::default()
+        }
+    }
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("introspect", Tag::Meta, "Ask what a token is worth now")
+        .describes(
+            "RFC 7662, for clients of `introspection.clients`. Anything that is not live is exactly `{\"active\":false}`: \
+             an ended session, a removed member, a revoked token are so at once. Errors carry the RFC's `error` besides.",
+        )
+        .basic()
+        .takes_form::<IntrospectRequest>()
+        .gives::<Introspection>("What the token says, as of now; or `active` false alone.")
+        .fails(&[Code::MalformedRequest, Code::InvalidCredentials, Code::UnsupportedMediaType])
+}

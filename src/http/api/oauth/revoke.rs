@@ -1,0 +1,101 @@
+//! `POST /api/revoke`: ends a token before its time (RFC 7009).
+//!
+//! Holding the token is proof enough (ASVS 10.4.9): whoever has it could do worse than end it, and public clients have no
+//! secret. A client that shows credentials all the same has to show good ones. Unknown tokens are a 200 like all others.
+
+use opentelemetry::KeyValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::client;
+use crate::account::standing::{Place, Standing};
+use crate::app::App;
+use crate::clock::millis;
+use crate::http::answer::{self, Answer};
+use crate::http::form::Form;
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::session::{self, Refused, Which};
+use crate::token::{Expiry, UserClaims, revocation};
+
+/// What a client asks; sent as a form.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the form; the handler reads it by name")]
+pub struct RevokeRequest {
+    /// A vaultToken, or a userToken, also an expired one.
+    token: String,
+    /// Accepted and not needed: a token says itself what it is.
+    token_type_hint: Option<String>,
+    /// Not needed; has to be right where it is sent.
+    client_id: Option<String>,
+    /// Likewise.
+    client_secret: Option<String>,
+}
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let form = Form::read(request)?;
+    if client::is_shown(request, &form) {
+        client::authenticate(app, request, &form)?;
+    }
+    let what = revoke(app, request, form.need("token")?.expose()).await?;
+    app.metrics.revocations.add(1, &[KeyValue::new("type", what)]);
+    Ok(answer::empty())
+}
+
+/// Revokes what it is, and answers what it was.
+async fn revoke(app: &App, request: &Request, token: &str) -> Result<&'static str, Problem> {
+    let check = app.check();
+    match check.vault_claims(token).await {
+        Ok(claims) => {
+            revocation::revoke(&app.db, &claims.jti, claims.exp, app.clock.now()).await?;
+            return Ok("vault");
+        }
+        Err(Refused::Invalid) => {}
+        Err(unavailable) => return Err(unavailable.into()),
+    }
+    match check.claims(token, Expiry::Ignored).await {
+        Ok((user_id, claims)) => {
+            end_session(app, request, user_id, &claims).await?;
+            Ok("user")
+        }
+        Err(Refused::Invalid) => Ok("unknown"),
+        Err(unavailable) => Err(unavailable.into()),
+    }
+}
+
+/// Ends the session of a userToken. The ending is written even where the token store has lost the session: one that is
+/// restored there must not come back.
+async fn end_session(
+    app: &App,
+    request: &Request,
+    user_id: Uuid,
+    claims: &UserClaims,
+) -> Result<(), Problem> {
+    let place = Place { sid: &claims.sid, ..Place::default() };
+    if Standing::by_id(&app.db, user_id, place).await?.is_none() {
+        return Ok(());
+    }
+    // `auth_time` is in whole seconds, rounded down.
+    let opened_before = claims.auth_time.saturating_add(1).saturating_mul(1000);
+    let absolute_end = opened_before.saturating_add(millis(app.config.sessions.absolute_ttl));
+    let which = Which::One { sid: claims.sid.clone(), reason: "revoked", absolute_end };
+    let origin = request.origin();
+    let ask = |reply| session::Message::Revoke { user_id, which, origin, reply };
+    app.pools.session.ask(request.cx.deadline, ask).await??;
+    app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "revoked")]);
+    Ok(())
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("revoke", Tag::Session, "Revoke a token")
+        .describes(
+            "RFC 7009. Holding the token is enough; client authentication is not needed. A userToken's session ends; a \
+             vaultToken is inactive from now to its end, at introspection and forward-auth. An unknown token is a 200 too.",
+        )
+        .takes_form::<RevokeRequest>()
+        .gives_empty("The token is good for nothing any more, if it ever was.")
+        .fails(&[Code::MalformedRequest, Code::InvalidCredentials, Code::UnsupportedMediaType])
+}

@@ -1,0 +1,161 @@
+//! `GET /api/forward-auth`: for a proxy that asks before it lets a request through (nginx `auth_request`, Traefik's
+//! ForwardAuth, Envoy's ext_authz).
+//!
+//! The check is live, as introspection's: a log-out, a removal and a revocation are refused at the next request. A
+//! dependency in doubt is a 503, which every proxy takes for a "no". It is not limited by address: a proxy asks for all of
+//! its clients, and a stranger's token costs one check of a signature.
+
+use hyper::header::{HeaderName, HeaderValue};
+use opentelemetry::KeyValue;
+
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::token::VaultClaims;
+
+/// What may narrow the answer; anything else in the query is refused, so that no misspelt condition opens a door.
+const CONDITIONS: [&str; 3] = ["team", "project", "scope"];
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let answered = answer_for(app, request).await;
+    let outcome = match &answered {
+        Ok(_) => "allowed",
+        Err(problem) => problem.code.name(),
+    };
+    app.metrics.forward_auths.add(1, &[KeyValue::new("outcome", outcome)]);
+    answered
+}
+
+/// The same for proxies that append the original path and query, and keep the method (Envoy): neither is looked at.
+pub async fn handle_any(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    request.uri = hyper::Uri::from_static("/api/forward-auth");
+    handle(app, request).await
+}
+
+async fn answer_for(app: &App, request: &Request) -> Result<Answer, Problem> {
+    let conditions = Conditions::of(request)?;
+    let token = request.bearer()?.ok_or(Code::InvalidToken)?;
+    let claims = app.check().vault(token).await?;
+    if !conditions.hold(&claims) {
+        return Err(Problem::new(Code::Forbidden)
+            .detail("The token is of another team or project, or lacks a scope."));
+    }
+    let mut answer = answer::empty();
+    // All five, always: a proxy that copies them overwrites what the client made up, also with nothing.
+    let said = [
+        ("x-latchkey-subject", Some(claims.sub)),
+        ("x-latchkey-team", claims.tid),
+        ("x-latchkey-project", claims.pid),
+        ("x-latchkey-role", claims.role),
+        ("x-latchkey-scope", Some(claims.scope)),
+    ];
+    for (name, value) in said {
+        let value = value.unwrap_or_default();
+        answer.headers_mut().insert(HeaderName::from_static(name), clean(&value)?);
+    }
+    Ok(answer)
+}
+
+/// A value of printable ASCII: ids, words and scopes of ours are, whatever a later release puts there.
+fn clean(value: &str) -> Result<HeaderValue, Problem> {
+    if value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return HeaderValue::from_str(value).map_err(|_| Code::InternalError.into());
+    }
+    Err(Problem::new(Code::InternalError).because("a claim is not printable ASCII"))
+}
+
+/// What the proxy's own configuration asks for beyond a live token.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Conditions {
+    team: Option<String>,
+    project: Option<String>,
+    scope: Vec<String>,
+}
+
+impl Conditions {
+    fn of(request: &Request) -> Result<Self, Problem> {
+        Self::from(request.query_pairs()?)
+    }
+
+    fn from(pairs: Vec<(String, String)>) -> Result<Self, Problem> {
+        let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        let is_twice = names.windows(2).any(|pair| pair[0] == pair[1]);
+        let is_known = names.iter().all(|name| CONDITIONS.contains(name));
+        let is_empty = pairs.iter().any(|(_, value)| value.trim().is_empty());
+        if is_twice || !is_known || is_empty {
+            return Err(Problem::new(Code::MalformedRequest).detail(
+                "The query takes `team`, `project` and `scope`, each once and with a value.",
+            ));
+        }
+        let mut conditions = Self::default();
+        for (name, value) in pairs {
+            match name.as_str() {
+                "team" => conditions.team = Some(value),
+                "project" => conditions.project = Some(value),
+                _ => conditions.scope = value.split_whitespace().map(str::to_owned).collect(),
+            }
+        }
+        Ok(conditions)
+    }
+
+    fn hold(&self, claims: &VaultClaims) -> bool {
+        let is =
+            |wanted: &Option<String>, said: &Option<String>| wanted.is_none() || wanted == said;
+        let has = |scope: &String| claims.scope.split(' ').any(|said| said == scope);
+        is(&self.team, &claims.tid) && is(&self.project, &claims.pid) && self.scope.iter().all(has)
+    }
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("forwardAuth", Tag::Meta, "Let a proxy ask before it forwards")
+        .describes(
+            "For nginx `auth_request`, Traefik and Envoy. A live vaultToken with a team is a 200 with \
+             `X-Latchkey-Subject`, `-Team`, `-Project`, `-Role` and `-Scope`, without a body. The query narrows what is \
+             let through.",
+        )
+        .bearer_of("vaultToken")
+        .query("team", "Only tokens of this team; others are a 403.")
+        .query("project", "Only tokens of this project.")
+        .query("scope", "Only tokens with all of these scopes, separated by spaces.")
+        .gives_empty("The request may pass.")
+        .fails(&[Code::InvalidToken, Code::Forbidden, Code::MalformedRequest])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(pairs: &[(&str, &str)]) -> Result<Conditions, Problem> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Conditions::from(pairs.iter().map(owned).collect())
+    }
+
+    #[test]
+    fn a_condition_that_is_misspelt_empty_or_doubled_is_refused() {
+        for wrong in [
+            &[("teams", "x")][..],
+            &[("team", "")],
+            &[("scope", " ")],
+            &[("team", "a"), ("team", "b")],
+            &[("", "x")],
+        ] {
+            assert!(conditions(wrong).is_err(), "{wrong:?}");
+        }
+        assert_eq!(conditions(&[]).unwrap(), Conditions::default());
+        let both = conditions(&[("scope", "a  b"), ("team", "t")]).unwrap();
+        assert_eq!(both.scope, ["a", "b"]);
+    }
+
+    #[test]
+    fn only_printable_ascii_becomes_a_header() {
+        assert_eq!(clean("vault:read vault:write").unwrap(), "vault:read vault:write");
+        for wrong in ["a\r\nX: y", "é", "\t", "\u{7f}"] {
+            assert!(clean(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Checking a password: the one way there is (security §1.8). Every endpoint that checks one goes through here, so that all
+//! spend from one count of the account, and spend before the password is looked at.
+//!
+//! The order is what keeps the answers alike: a stranger is refused by address and by the ladder before anybody looks
+//! whether the address has an account.
+
+use hyper::header::HeaderValue;
+
+use super::answer::Answer;
+use super::dispatch::limited;
+use super::request::Request;
+use super::steps;
+use crate::account::Standing;
+use crate::app::App;
+use crate::config::CaptchaPoint;
+use crate::limits::device::Device;
+use crate::limits::guesses::Try;
+use crate::limits::{Action, Guesser};
+use crate::password::{self, Verdict};
+use crate::problem::{Code, Problem};
+use crate::secret::Secret;
+use crate::session::Caller;
+use crate::store::Captcha;
+
+/// Where a known device shows itself, and where it is made known.
+pub const DEVICE: &str = "x-latchkey-device";
+
+/// A try of a password that may go on.
+#[derive(Debug)]
+pub struct Guess {
+    address: String,
+    who: Guesser,
+    /// What the token says; whether it still holds shows only with the person.
+    device: Option<Device>,
+}
+
+impl Guess {
+    /// The device that is known to the account, once the password was right.
+    pub fn device(&self) -> Option<Device> {
+        self.device
+    }
+}
+
+/// Begins a try: takes one from the address's limit, unless a device that is known to `address` shows itself. A token that
+/// is not ours, not of this address or run out is as good as none.
+pub fn begin(app: &App, request: &mut Request, address: &str) -> Result<Guess, Problem> {
+    let device = shown(app, request, address);
+    if device.is_none() {
+        steps::limit(app, request, Action::Login)?;
+    }
+    let who = Guesser::Source(request.client());
+    Ok(Guess { address: address.to_owned(), who, device })
+}
+
+fn shown(app: &App, request: &Request, address: &str) -> Option<Device> {
+    let mut tokens = request.headers.get_all(DEVICE).iter();
+    let (token, another) = (tokens.next()?, tokens.next());
+    app.devices.read(token.as_bytes(), address, app.clock.now()).filter(|_| another.is_none())
+}
+
+/// Lets a stranger climb the ladder; with `login-after-failures` in `captcha.on` a captcha takes the place of the short
+/// waits. A device is let through to [`verify`], which knows whose it is.
+pub async fn admit(
+    app: &App,
+    request: &Request,
+    guess: &Guess,
+    payload: Option<String>,
+) -> Result<(), Problem> {
+    if guess.device.is_some() {
+        return Ok(());
+    }
+    if !steps::captcha_needed(app, CaptchaPoint::LoginAfterFailures) {
+        return ask(app, request, guess, Captcha::NotAsked).await;
+    }
+    match climb(app, request, guess, Captcha::Missing).await? {
+        Try::CaptchaNeeded => {
+            let point = CaptchaPoint::LoginAfterFailures;
+            steps::demand_captcha(app, request, point, true, payload).await?;
+            ask(app, request, guess, Captcha::Solved).await
+        }
+        other => judged(other),
+    }
+}
+
+async fn ask(app: &App, request: &Request, guess: &Guess, captcha: Captcha) -> Result<(), Problem> {
+    judged(climb(app, request, guess, captcha).await?)
+}
+
+async fn climb(
+    app: &App,
+    request: &Request,
+    guess: &Guess,
+    captcha: Captcha,
+) -> Result<Try, Problem> {
+    let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
+    Ok(app.budgets.admit(pool, &guess.address, guess.who, captcha, deadline).await?)
+}
+
+fn judged(found: Try) -> Result<(), Problem> {
+    match found {
+        Try::Admitted => Ok(()),
+        Try::Wait { retry_after_s } => Err(limited(retry_after_s)),
+        Try::CaptchaNeeded => Err(Code::CaptchaInvalid.into()),
+    }
+}
+
+/// Checks the password of a try that was admitted. Without a person a decoy is checked, so that the time tells nothing.
+///
+/// A device is judged here: one that does not know this person's present password is a stranger after all, and spends as
+/// one.
+pub async fn verify(
+    app: &App,
+    request: &mut Request,
+    guess: &mut Guess,
+    standing: Option<&Standing>,
+    password: Secret<String>,
+) -> Result<Verdict, Problem> {
+    if let Some(device) = guess.device {
+        let knows = |person: &Standing| device.knows(person.id, person.password_version);
+        if standing.is_some_and(knows) {
+            guess.who = Guesser::Device(device);
+        } else {
+            guess.device = None;
+            steps::limit(app, request, Action::Login)?;
+        }
+        ask(app, request, guess, Captcha::NotAsked).await?;
+    }
+    let stored = standing.map(|standing| standing.password_hash.clone());
+    let ask = |reply| password::Message::Verify { password, stored, reply };
+    let deadline = request.cx.deadline;
+    let verdict = app.pools.password.ask(deadline, ask).await??;
+    if verdict != Verdict::Mismatch {
+        let forgiven = app.budgets.forgive(&app.pools.limits, &guess.address, guess.who, deadline);
+        if let Err(error) = forgiven.await {
+            tracing::warn!(error = %error, "a right password still counts as a failure");
+        }
+    }
+    Ok(verdict)
+}
+
+/// Checks the password of somebody who is logged in, limits and all.
+pub async fn confirm(
+    app: &App,
+    request: &mut Request,
+    caller: &Caller,
+    password: Secret<String>,
+) -> Result<(), Problem> {
+    let standing = &caller.standing;
+    let mut guess = begin(app, request, &standing.email_normal)?;
+    if guess.device.is_none() {
+        ask(app, request, &guess, Captcha::NotAsked).await?;
+    }
+    match verify(app, request, &mut guess, Some(standing), password).await? {
+        Verdict::Match | Verdict::MatchNeedsRehash => Ok(()),
+        Verdict::Mismatch => Err(Code::InvalidCredentials.into()),
+    }
+}
+
+/// After a reset or a change of the password: guesses at the one before count no more. Known devices are strangers now.
+pub async fn pardon(app: &App, request: &Request, address: &str) {
+    let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
+    if let Err(error) = app.budgets.pardon(pool, address, deadline).await {
+        tracing::warn!(error = %error, "guesses at a former password still count");
+    }
+}
+
+/// Makes the device known that has just proven the password, for 90 days from now.
+pub fn make_known(
+    app: &App,
+    answer: &mut Answer,
+    address: &str,
+    standing: &Standing,
+    known: Option<Device>,
+) {
+    let who = (standing.id, standing.password_version);
+    let token = app.devices.issue(address, who, known, app.clock.now());
+    if let Ok(token) = HeaderValue::from_str(&token) {
+        answer.headers_mut().insert(DEVICE, token);
+    }
+}

@@ -1,0 +1,219 @@
+//! [`Breach`]: whether a password is known from a breach, asked without telling it (k-anonymity).
+//!
+//! The service is sent the first five hexadecimal digits of the password's SHA-1 and answers with every ending it knows
+//! (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2.12). `Add-Padding` has it add made-up endings with the count 0, so that the
+//! answer's length tells a listener nothing. It is asked at most once for a new password, never at a log-in; it fails
+//! open, since nobody should be kept from an account by a service that is down: the embedded list stands in any case.
+//!
+//! The password is hashed as it is stored, in NFC, and its case kept. Neither it nor its digest is logged or kept.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use opentelemetry::KeyValue;
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use super::normalized;
+use crate::clock::Clock;
+use crate::egress::{Breaker, Egress, Endpoint, Limits};
+use crate::secret::{Secret, equal};
+use crate::telemetry::Metrics;
+
+/// A person waits for it: a second in all. An answer has some 1 000 to 2 000 lines of 40 bytes, padding included; 256 KiB
+/// are three times that.
+pub const LIMITS: Limits = Limits {
+    connect: Duration::from_millis(500),
+    total: Duration::from_secs(1),
+    body_bytes_max: 256 * 1024,
+};
+/// Questions at once; who comes when all are taken is not checked, rather than made to wait.
+const AT_ONCE_MAX: usize = 16;
+/// Of the digest's 40 digits, those that are told.
+const PREFIX_DIGITS: usize = 5;
+/// And those that are not.
+const SUFFIX_DIGITS: usize = 35;
+/// A count's digits.
+const COUNT_DIGITS_MAX: usize = 12;
+
+/// The service of breached passwords.
+pub struct Breach {
+    egress: Egress,
+    endpoint: Endpoint,
+    breaker: Breaker,
+    slots: Semaphore,
+    metrics: Arc<Metrics>,
+}
+
+/// What the service says of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Known from a breach.
+    Breached,
+    /// Not known, or nobody could say.
+    Unknown,
+}
+
+/// The rule of a password that a breach made known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breached;
+
+impl Breached {
+    /// The violation's name for machines, stable, as in `errors[].code` of a 422.
+    pub const CODE: &'static str = "breached";
+}
+
+impl fmt::Display for Breached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("The password is known from a breach elsewhere, and attackers try those first.")
+    }
+}
+
+impl Breach {
+    /// Asks the range service at `url`, the prefix appended as one segment of the path.
+    ///
+    /// # Errors
+    /// When the URL is none to ask ([`Endpoint::parse`]), or TLS cannot be set up.
+    pub fn new(
+        url: &str,
+        limits: Limits,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self {
+            egress: Egress::new(limits, metrics.clone())?,
+            endpoint: Endpoint::parse(url)?,
+            breaker: Breaker::new(clock),
+            slots: Semaphore::new(AT_ONCE_MAX),
+            metrics,
+        })
+    }
+
+    /// Whether the service did not answer three times in a row, and has not since.
+    pub fn is_in_doubt(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    /// Asks about a new password that keeps the other rules; counted in `latchkey.password.breach_checks`.
+    pub async fn check(&self, password: &Secret<String>) -> Finding {
+        let (outcome, finding) = self.ask(password).await;
+        self.metrics.breach_checks.add(1, &[KeyValue::new("outcome", outcome)]);
+        finding
+    }
+
+    async fn ask(&self, password: &Secret<String>) -> (&'static str, Finding) {
+        // Neither waits: an outage, or a flood, must not pile up behind this.
+        let (Ok(_slot), Some(pass)) = (self.slots.try_acquire(), self.breaker.pass()) else {
+            return ("skipped", Finding::Unknown);
+        };
+        let digits = sha1_digits(password);
+        let (prefix, suffix) = digits.split_at(PREFIX_DIGITS);
+        let Some(range) = self.endpoint.join(prefix) else {
+            return ("skipped", Finding::Unknown);
+        };
+        let found = match self.egress.get(&range, ("add-padding", "true")).await {
+            Ok(reply) if reply.status == 200 => search(&reply.body, suffix).ok_or("malformed"),
+            Ok(_) | Err(_) => Err("unavailable"),
+        };
+        match found {
+            Ok(finding) => {
+                pass.answered();
+                (if finding == Finding::Breached { "hit" } else { "miss" }, finding)
+            }
+            Err(outcome) => {
+                pass.failed();
+                (outcome, Finding::Unknown)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Breach").field("host", &self.endpoint.host()).finish_non_exhaustive()
+    }
+}
+
+/// SHA-1 in 40 upper-case digits: what the service's format is made of; it protects nothing here.
+fn sha1_digits(password: &Secret<String>) -> Zeroizing<String> {
+    use fmt::Write as _;
+    let text = normalized(password);
+    let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+    let mut digits = Zeroizing::new(String::with_capacity(PREFIX_DIGITS + SUFFIX_DIGITS));
+    for byte in sha1.as_ref() {
+        let _ = write!(digits, "{byte:02X}");
+    }
+    digits
+}
+
+/// Looks for an ending in `SUFFIX:COUNT` lines; none where one line is anything else, since then it is another service's
+/// answer, or a page.
+fn search(body: &[u8], suffix: &str) -> Option<Finding> {
+    let text = std::str::from_utf8(body).ok()?;
+    let mut finding = Finding::Unknown;
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let (ending, count) = line.split_once(':')?;
+        let is_ending =
+            ending.len() == SUFFIX_DIGITS && ending.bytes().all(|b| b.is_ascii_hexdigit());
+        let is_count = (1..=COUNT_DIGITS_MAX).contains(&count.len())
+            && count.bytes().all(|b| b.is_ascii_digit());
+        if !is_ending || !is_count {
+            return None;
+        }
+        let is_padding = count.bytes().all(|b| b == b'0');
+        if !is_padding && equal(ending.to_ascii_uppercase().as_bytes(), suffix.as_bytes()) {
+            finding = Finding::Breached;
+        }
+    }
+    Some(finding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUFFIX: &str = "61E4C9B93F3F0682250B6CF8331B7EE68FD";
+    const OTHER: &str = "0018A45C4D1DEF81644B54AB7F969B88D65";
+
+    #[test]
+    fn the_digest_is_of_the_password_in_nfc() {
+        let digits = |text: &str| sha1_digits(&Secret::new(text.to_owned())).to_string();
+        assert_eq!(digits("password"), format!("5BAA6{}", "1E4C9B93F3F0682250B6CF8331B7EE68FD8"));
+        assert_eq!(digits("e\u{301}"), digits("\u{e9}"));
+        assert_ne!(digits("Password"), digits("password"));
+        assert_ne!(digits("password "), digits("password"));
+    }
+
+    #[test]
+    fn an_ending_is_found_in_either_case_and_padding_is_nothing() {
+        let find = |text: &str| search(text.as_bytes(), SUFFIX);
+        assert_eq!(find(&format!("{OTHER}:1\r\n{SUFFIX}:52579\r\n")), Some(Finding::Breached));
+        assert_eq!(find(&format!("{}:1", SUFFIX.to_lowercase())), Some(Finding::Breached));
+        assert_eq!(find(&format!("{OTHER}:3")), Some(Finding::Unknown));
+        assert_eq!(find(&format!("{SUFFIX}:0\r\n{OTHER}:1")), Some(Finding::Unknown));
+        assert_eq!(find(&format!("{SUFFIX}:000")), Some(Finding::Unknown));
+        assert_eq!(find(""), Some(Finding::Unknown));
+    }
+
+    #[test]
+    fn what_is_no_range_is_no_answer() {
+        for text in [
+            "<html>",
+            "{}",
+            SUFFIX,
+            &format!("{SUFFIX}:"),
+            &format!("{SUFFIX}:x"),
+            &format!("{SUFFIX}:-1"),
+            &format!("{SUFFIX}:1234567890123"),
+            &format!("{SUFFIX}0:1"),
+            &format!("{}G:1", &SUFFIX[1..]),
+            &format!("{SUFFIX}:1\r\n<html>"),
+            &format!("{SUFFIX}:1:1"),
+        ] {
+            assert_eq!(search(text.as_bytes(), SUFFIX), None, "{text}");
+        }
+        assert_eq!(search(b"\xff", SUFFIX), None);
+    }
+}

@@ -1,0 +1,247 @@
+//! The code that computes argon2: RustCrypto's `argon2` on memory that is kept, or `argon2-rust`, which is measured
+//! three times faster, has much `unsafe` and no audit, and is used only where `password.engine` says so.
+//!
+//! The second is held to the first: by a property test, and by [`self_test`] at every start, on the machine and with the
+//! instructions that it will run with. Where they disagree the daemon does not start.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use argon2::{Algorithm, Block, Version};
+use argon2_rust as simd;
+
+use super::argon::{Kind, Params, TAG_BYTES, TAG_BYTES_MAX};
+use super::foreign::text::hex;
+use super::hashing::HashError;
+use crate::config::PasswordEngine;
+use crate::secret;
+
+/// An engine with memory of its own, for one hash at a time.
+pub(super) enum Engine {
+    /// RustCrypto's, and its blocks: none before the first use.
+    Reference(Vec<Block>),
+    /// `argon2-rust`, which keeps its memory itself: none before the first use. It is not `Sync`, a worker must be; the
+    /// lock is never taken, since whoever computes owns the engine.
+    Simd(Mutex<Option<simd::Hasher>>),
+}
+
+impl Engine {
+    pub fn new(which: PasswordEngine) -> Self {
+        match which {
+            PasswordEngine::Argon2 => Self::Reference(Vec::new()),
+            PasswordEngine::Simd => Self::Simd(Mutex::new(None)),
+        }
+    }
+
+    /// Computes a tag. `own` is the kind of our own hashes, whose memory is kept.
+    pub fn compute(
+        &mut self,
+        kind: Kind,
+        own: Kind,
+        secret: &[u8],
+        salt: &[u8],
+        tag: &mut [u8],
+    ) -> Result<(), HashError> {
+        match self {
+            Self::Reference(blocks) => by_reference(blocks, kind, own, secret, salt, tag),
+            Self::Simd(hasher) => {
+                let kept = hasher.get_mut().unwrap_or_else(PoisonError::into_inner);
+                by_simd(kept, kind, own, secret, salt, tag)
+            }
+        }
+    }
+
+    /// KiB of memory that is kept, nearly.
+    #[cfg(test)]
+    pub fn kept_kib(&self) -> usize {
+        match self {
+            Self::Reference(blocks) => blocks.capacity(),
+            Self::Simd(hasher) => {
+                hasher.lock().unwrap().as_ref().map_or(0, simd::Hasher::reserved_blocks)
+            }
+        }
+    }
+}
+
+fn by_reference(
+    kept: &mut Vec<Block>,
+    kind: Kind,
+    own: Kind,
+    secret: &[u8],
+    salt: &[u8],
+    tag: &mut [u8],
+) -> Result<(), HashError> {
+    let engine = kind.reference(tag.len()).map_err(|_| HashError::Corrupt)?;
+    let needed = engine.params().block_count();
+    let own = own.reference(TAG_BYTES).map_err(HashError::engine)?.params().block_count();
+    // Memory for a foreign hash above our own size is given back at once: it is met once, then rehashed.
+    let mut foreign = Vec::new();
+    let blocks = if needed <= own { kept } else { &mut foreign };
+    let size = needed.max(own);
+    if blocks.len() < size {
+        blocks.try_reserve_exact(size).map_err(HashError::engine)?;
+        blocks.resize(size, Block::new());
+    }
+    engine
+        .hash_password_into_with_memory(secret, salt, tag, &mut blocks[..])
+        .map_err(HashError::engine)
+}
+
+fn by_simd(
+    kept: &mut Option<simd::Hasher>,
+    kind: Kind,
+    own: Kind,
+    secret: &[u8],
+    salt: &[u8],
+    tag: &mut [u8],
+) -> Result<(), HashError> {
+    let wanted = simd_of(kind, tag.len())?;
+    if kind.params.memory_kib > own.params.memory_kib {
+        // Given back at once, as above.
+        return wanted.hash_into(secret, salt, tag).map_err(HashError::engine);
+    }
+    let own = simd_of(own, TAG_BYTES)?;
+    let hasher = kept.get_or_insert_with(|| own.hasher());
+    if hasher.reserved_blocks() == 0 {
+        hasher.set_argon2(own);
+        hasher.reserve().map_err(HashError::engine)?;
+    }
+    hasher.set_argon2(wanted);
+    hasher.hash_into(secret, salt, tag).map_err(HashError::engine)
+}
+
+fn simd_of(kind: Kind, tag_bytes: usize) -> Result<simd::Argon2, HashError> {
+    let Params { memory_kib, iterations, parallelism } = kind.params;
+    let params = simd::Params::builder()
+        .memory(simd::params::Memory::kib(memory_kib.into()))
+        .passes(iterations)
+        .lanes(parallelism)
+        // One thread a hash: what runs at once is for the pool to say.
+        .threads(1)
+        .tag_len(simd::params::TagLen::bytes(u64::try_from(tag_bytes).unwrap_or(u64::MAX)))
+        .build()
+        .map_err(|_| HashError::Corrupt)?;
+    let algorithm = match kind.algorithm {
+        Algorithm::Argon2d => simd::Algorithm::Argon2d,
+        Algorithm::Argon2i => simd::Algorithm::Argon2i,
+        Algorithm::Argon2id => simd::Algorithm::Argon2id,
+    };
+    let version = match kind.version {
+        Version::V0x10 => simd::Version::V0x10,
+        Version::V0x13 => simd::Version::V0x13,
+    };
+    Ok(simd::Argon2::new(algorithm, version, params))
+}
+
+/// An engine computed something wrong, or nothing.
+#[derive(Debug)]
+pub struct SelfTestFailed {
+    what: String,
+}
+
+impl fmt::Display for SelfTestFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the engine does not compute argon2 correctly on this machine ({}): use password.engine = \"argon2\", and report this",
+            self.what
+        )
+    }
+}
+
+impl Error for SelfTestFailed {}
+
+/// Tags of the reference implementation's own tests (phc-winner-argon2, `test.c`): password `password`, salt `somesalt`,
+/// 256 KiB, 2 passes, 32 bytes.
+const VECTORS: [(Algorithm, Version, u32, &str); 5] = [
+    (
+        Algorithm::Argon2id,
+        Version::V0x13,
+        1,
+        "9dfeb910e80bad0311fee20f9c0e2b12c17987b4cac90c2ef54d5b3021c68bfe",
+    ),
+    (
+        Algorithm::Argon2id,
+        Version::V0x13,
+        2,
+        "6d093c501fd5999645e0ea3bf620d7b8be7fd2db59c20d9fff9539da2bf57037",
+    ),
+    (
+        Algorithm::Argon2i,
+        Version::V0x13,
+        1,
+        "89e9029f4637b295beb027056a7336c414fadd43f6b208645281cb214a56452f",
+    ),
+    (
+        Algorithm::Argon2i,
+        Version::V0x13,
+        2,
+        "4ff5ce2769a1d7f4c8a491df09d41a9fbe90e5eb02155a13e4c01e20cd4eab61",
+    ),
+    (
+        Algorithm::Argon2i,
+        Version::V0x10,
+        1,
+        "fd4dd83d762c49bdeaf57c47bdcd0c2f1babf863fdeb490df63ede9975fccf06",
+    ),
+];
+
+/// Memory, passes and lanes at the corners: the least memory, sizes that are no power of two, several lanes and passes, and
+/// enough blocks to reach every reference rule.
+const CORNERS: [(u32, u32, u32); 6] =
+    [(8, 1, 1), (37, 3, 1), (64, 2, 4), (129, 1, 3), (1_024, 2, 1), (2_048, 1, 2)];
+
+/// Holds an engine to published vectors and, with random inputs, to the reference: all algorithms and versions at
+/// several sizes, and our own parameters. Takes some tens of milliseconds, and the memory of one hash twice; blocks.
+pub fn self_test(which: PasswordEngine, params: Params) -> Result<(), SelfTestFailed> {
+    let mut engine = Engine::new(which);
+    let own =
+        Kind { algorithm: Algorithm::Argon2id, version: Version::V0x13, params, pepper: None };
+    agrees(own, |kind, secret, salt, tag| engine.compute(kind, own, secret, salt, tag))
+}
+
+/// The same of whatever computes.
+fn agrees(
+    own: Kind,
+    mut compute: impl FnMut(Kind, &[u8], &[u8], &mut [u8]) -> Result<(), HashError>,
+) -> Result<(), SelfTestFailed> {
+    let failed = |kind: Kind, why: &dyn fmt::Display| SelfTestFailed {
+        what: format!("{} version {:?} {:?}: {why}", kind.algorithm, kind.version, kind.params),
+    };
+    for (algorithm, version, parallelism, expected) in VECTORS {
+        let params = Params { memory_kib: 256, iterations: 2, parallelism };
+        let kind = Kind { algorithm, version, params, pepper: None };
+        let mut tag = [0; 32];
+        compute(kind, b"password", b"somesalt", &mut tag).map_err(|error| failed(kind, &error))?;
+        if hex(expected).as_deref() != Some(&tag) {
+            return Err(failed(kind, &"not the published tag"));
+        }
+    }
+    let mut reference = Engine::new(PasswordEngine::Argon2);
+    let mut kinds = vec![own];
+    for (memory_kib, iterations, parallelism) in CORNERS {
+        let params = Params { memory_kib, iterations, parallelism };
+        for algorithm in [Algorithm::Argon2d, Algorithm::Argon2i, Algorithm::Argon2id] {
+            for version in [Version::V0x10, Version::V0x13] {
+                kinds.push(Kind { algorithm, version, params, pepper: None });
+            }
+        }
+    }
+    for kind in kinds {
+        let (secret, salt) = (secret::random_bytes::<40>(), secret::random_bytes::<16>());
+        let (mut one, mut other) = ([0; TAG_BYTES_MAX], [0; TAG_BYTES_MAX]);
+        reference
+            .compute(kind, own, &secret, &salt, &mut one)
+            .and_then(|()| compute(kind, &secret, &salt, &mut other))
+            .map_err(|error| failed(kind, &error))?;
+        if one != other {
+            return Err(failed(kind, &"not the reference's tag"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

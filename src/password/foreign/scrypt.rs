@@ -1,0 +1,103 @@
+//! scrypt (RFC 7914), in the forms that systems write:
+//!
+//! - `$scrypt$ln=15,r=8,p=1$salt$hash`: PHC, passlib, most others;
+//! - `$s0$e0801$salt$hash`: the older one of lambdaworks and its ports: log₂N, r and p in hexadecimal, two digits each
+//!   for r and p;
+//! - `scrypt$16384$salt$8$5$hash`: Django: N, the salt as text, r, p;
+//! - `scrypt:32768:8:1$salt$hash`: Werkzeug: the salt as text, the hash in hexadecimal.
+
+use zeroize::Zeroizing;
+
+use super::super::hashing::HashError;
+use super::text::{base64, fields, hex, number, salt, tag};
+use crate::secret;
+
+/// Memory that scrypt may ask for, 128·N·r bytes: 256 MiB, as for argon2. OWASP's parameters ask for 128 MiB.
+pub const MEMORY_MAX: u64 = 256 << 20;
+
+/// Memory times lanes: 256 MiB, 0.6 s. OWASP's take half of it; Django's 16 MiB in 5 lanes, 0.2 s.
+pub const WORK_MAX: u64 = 256 << 20;
+
+/// What a hash costs.
+#[derive(Clone, Copy)]
+pub struct Cost {
+    log_n: u32,
+    r: u32,
+    p: u32,
+}
+
+impl Cost {
+    /// None where scrypt does not allow it.
+    pub fn new(log_n: u32, r: u32, p: u32) -> Option<Self> {
+        ((1..=63).contains(&log_n) && r >= 1 && p >= 1).then_some(Self { log_n, r, p })
+    }
+
+    pub fn is_within_caps(self) -> bool {
+        // With N under 2^32 the products stay under 2^103.
+        let memory = |n: u32| (128 * u128::from(self.r)) << n;
+        self.log_n < 32
+            && memory(self.log_n) <= u128::from(MEMORY_MAX)
+            && memory(self.log_n) * u128::from(self.p) <= u128::from(WORK_MAX)
+    }
+
+    /// Derives `N` bytes.
+    pub fn derive<const N: usize>(
+        self,
+        password: &[u8],
+        salt: &[u8],
+        bytes: usize,
+    ) -> Result<Zeroizing<[u8; N]>, HashError> {
+        let log_n = u8::try_from(self.log_n).map_err(HashError::engine)?;
+        let params = scrypt::Params::new(log_n, self.r, self.p).map_err(HashError::engine)?;
+        let mut key = Zeroizing::new([0; N]);
+        scrypt::scrypt(password, salt, &params, &mut key[..bytes]).map_err(HashError::engine)?;
+        Ok(key)
+    }
+}
+
+pub struct Scrypt {
+    pub cost: Cost,
+    salt: Vec<u8>,
+    tag: Vec<u8>,
+}
+
+impl Scrypt {
+    pub fn parse(stored: &str) -> Option<Self> {
+        let parts: Vec<&str> = stored.split('$').collect();
+        let (cost, salt_bytes, tag_bytes) = match parts[..] {
+            ["", "scrypt", params, salt, tag] => {
+                let [ln, r, p] = fields(params, ["ln", "r", "p"])?;
+                (Cost::new(ln?, r?, p?)?, base64(salt)?, base64(tag)?)
+            }
+            ["", "s0", params, salt, tag] => {
+                let is_hex = params.bytes().all(|byte| byte.is_ascii_hexdigit());
+                let bits = is_hex.then(|| u32::from_str_radix(params, 16).ok()).flatten()?;
+                let cost = Cost::new(bits >> 16, bits >> 8 & 0xff, bits & 0xff)?;
+                (cost, base64(salt)?, base64(tag)?)
+            }
+            ["scrypt", n, salt, r, p, tag] => {
+                (Cost::new(log2(n)?, number(r)?, number(p)?)?, salt.into(), base64(tag)?)
+            }
+            [method, salt, tag] => {
+                let [n, r, p] = method.strip_prefix("scrypt:")?.split(':').collect::<Vec<_>>()[..]
+                else {
+                    return None;
+                };
+                (Cost::new(log2(n)?, number(r)?, number(p)?)?, salt.into(), hex(tag)?)
+            }
+            _ => return None,
+        };
+        Some(Self { cost, salt: salt(salt_bytes)?, tag: tag(tag_bytes)? })
+    }
+
+    pub fn matches(&self, password: &[u8]) -> Result<bool, HashError> {
+        let length = self.tag.len();
+        let derived = self.cost.derive::<64>(password, &self.salt, length)?;
+        Ok(secret::equal(&derived[..length], &self.tag))
+    }
+}
+
+/// log₂ of an N that is written out; N is a power of two.
+fn log2(n: &str) -> Option<u32> {
+    number(n).filter(|n| n.is_power_of_two()).map(u32::ilog2)
+}

@@ -1,0 +1,127 @@
+//! Removing people: by themselves, by the owner of the mailbox, and for want of proof.
+//!
+//! What identifies them in the audit goes with them (the schema's cascades see to it); the events stay.
+
+use latchkey_entity::{membership, user};
+use sea_orm::{
+    ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
+};
+use uuid::Uuid;
+
+use super::desk::Desk;
+use super::flow::{self, Origin, Verified};
+use crate::audit::{Action, Actor, Detail};
+use crate::clock::UnixMillis;
+use crate::tenancy::teams::{self, Leaving};
+
+/// Accounts that one transaction collects: half a dozen statements each, so a tenth of a second of the one writer.
+const COLLECT_BATCH: u64 = 50;
+/// Transactions of one collection: 2 s of work, within the pool's deadline. The next tick goes on.
+const COLLECT_BATCHES_MAX: u32 = 20;
+
+/// What became of deleting a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// Done.
+    Now,
+    /// These teams have others and no other owner.
+    OwnsTeams(Vec<String>),
+}
+
+/// Deletes a person: rows that name them go with them (mail, memberships, endings, changes of address, identities of the
+/// audit).
+pub(super) async fn delete(
+    desk: Desk<'_>,
+    user_id: Uuid,
+    origin: &Origin,
+) -> Result<Deleted, DbErr> {
+    let tx = desk.db.begin().await?;
+    if flow::locked(&tx, user_id).await?.is_none() {
+        return Ok(Deleted::Now);
+    }
+    let alone = match teams::leaving(&tx, user_id).await? {
+        Leaving::OwnedWithOthers(names) => return Ok(Deleted::OwnsTeams(names)),
+        Leaving::Alone(alone) => alone,
+    };
+    let who = Actor::Person(user_id);
+    desk.own(&tx, Action::AccountDeleted, user_id, Detail::none(), origin).await?;
+    for team in teams_of(&tx, user_id).await? {
+        let action = if alone.contains(&team) { Action::TeamDeleted } else { Action::MemberLeft };
+        let detail = Detail::none().word("reason", "account-deleted");
+        desk.in_team(&tx, action, who, team, detail, origin).await?;
+    }
+    teams::delete(&tx, &alone).await?;
+    user::Entity::delete_by_id(user_id).exec(&tx).await?;
+    tx.commit().await?;
+    Ok(Deleted::Now)
+}
+
+/// A person's teams, always in the same order: their streams are locked in it.
+async fn teams_of(tx: &DatabaseTransaction, user_id: Uuid) -> Result<Vec<Uuid>, DbErr> {
+    membership::Entity::find()
+        .select_only()
+        .column(membership::Column::TeamId)
+        .filter(membership::Column::UserId.eq(user_id))
+        .order_by_asc(membership::Column::TeamId)
+        .into_tuple()
+        .all(tx)
+        .await
+}
+
+/// Removes an account that was made with somebody else's address: by the owner of the mailbox.
+pub(super) async fn reject(
+    desk: Desk<'_>,
+    user_id: Uuid,
+    origin: &Origin,
+) -> Result<Verified, DbErr> {
+    let tx = desk.db.begin().await?;
+    let Some(person) = flow::locked(&tx, user_id).await? else { return Ok(Verified::Gone) };
+    if person.verified_at.is_some() {
+        return Ok(Verified::Already);
+    }
+    desk.on(&tx, Action::AccountRejected, Actor::Nobody, user_id, origin).await?;
+    user::Entity::delete_by_id(user_id).exec(&tx).await?;
+    tx.commit().await?;
+    Ok(Verified::Now)
+}
+
+/// Removes accounts that were never verified, made before a moment, the oldest first; how many.
+pub(super) async fn collect_unverified(desk: Desk<'_>, before: UnixMillis) -> Result<u64, DbErr> {
+    let mut collected = 0;
+    for _ in 0..COLLECT_BATCHES_MAX {
+        let batch = collect_batch(desk, before).await?;
+        collected += batch;
+        if batch < COLLECT_BATCH {
+            break;
+        }
+    }
+    Ok(collected)
+}
+
+async fn collect_batch(desk: Desk<'_>, before: UnixMillis) -> Result<u64, DbErr> {
+    let tx = desk.db.begin().await?;
+    let due: Vec<Uuid> = user::Entity::find()
+        .select_only()
+        .column(user::Column::Id)
+        .filter(user::Column::VerifiedAt.is_null())
+        .filter(user::Column::CreatedAt.lt(before))
+        .order_by_asc(user::Column::CreatedAt)
+        .limit(COLLECT_BATCH)
+        .lock_exclusive()
+        .into_tuple()
+        .all(&tx)
+        .await?;
+    for user_id in &due {
+        let collected = Action::AccountCollected;
+        desk.on(&tx, collected, Actor::System, *user_id, &Origin::default()).await?;
+    }
+    if !due.is_empty() {
+        user::Entity::delete_many()
+            .filter(user::Column::Id.is_in(due.iter().copied()))
+            .exec(&tx)
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(u64::try_from(due.len()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,293 @@
+//! Rotation: publish a key ahead, let it sign, retire the one before, forget it.
+//!
+//! | state | published, verifies | signs | until |
+//! |---|---|---|---|
+//! | `next` | yes | no | [`PUBLISH_AHEAD`] has passed |
+//! | `signing` | yes | yes | the next one takes its place |
+//! | `retired` | yes | no | its last token can matter no more; then the row goes |
+//!
+//! Any replica may take a step, and the first does: the steps are compare-and-set in SQL. A key that was called
+//! compromised (`revoked_at`) verifies nothing, from a replica's next reading on.
+
+use std::time::Duration;
+
+use jsonwebtoken::Algorithm;
+use latchkey_entity::signing_key::{Column, Entity, Model};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
+
+use super::keys::{KeysError, Kind};
+use super::stored::{Needs, State, algorithm_of, of};
+use crate::clock::{UnixMillis, millis};
+
+/// How long a key is published before it signs: verifiers keep the JWKS for 5 min, replicas' clocks differ by up to
+/// 2 min, and one that misses its readings publishes it up to 3 min late (six readings of 30 s).
+pub const PUBLISH_AHEAD: Duration = Duration::from_mins(10);
+
+/// A key as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// `kid`.
+    pub id: String,
+    /// `user` or `vault`.
+    pub kind: String,
+    /// `alg`.
+    pub algorithm: String,
+    /// `next`, `signing`, `retired` or `revoked`.
+    pub state: &'static str,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// Since when it signs, or from when on it will, once a daemon looks.
+    pub signs_from: UnixMillis,
+    /// When it stopped signing.
+    pub retired_at: Option<UnixMillis>,
+    /// Until when it verifies; none while that is open, and for a revoked one.
+    pub verifies_until: Option<UnixMillis>,
+    /// Whether a master key of ours opens it.
+    pub opens: bool,
+}
+
+/// What became of a rotation by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rotated {
+    /// A key was published; it signs from this moment on.
+    Published(UnixMillis),
+    /// One had been published before; it signs from this moment on.
+    Waiting(UnixMillis),
+    /// A new key signs.
+    Signs,
+    /// The kind has no key here: vaultTokens are signed with `tokens.secret`.
+    Shared,
+}
+
+/// What became of a key that was called compromised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retired {
+    /// It verifies nothing any more.
+    Revoked,
+    /// The same, and a new key signs in its place.
+    Replaced,
+    /// There is no such key.
+    Unknown,
+}
+
+impl Needs {
+    /// Takes the steps that are due.
+    pub(super) async fn step(&self) -> Result<(), KeysError> {
+        let (rows, now) = (self.rows().await?, self.clock.now());
+        for kind in self.kinds() {
+            let Some(signing) = of(&rows, *kind, "signing") else { continue };
+            let since = signing.signs_from.unwrap_or(signing.created_at);
+            let due = since + millis(self.tokens.rotate_every) - millis(PUBLISH_AHEAD);
+            match of(&rows, *kind, "next") {
+                // One that we cannot open is for a replica with the master key that can.
+                Some(next) if now >= signs_from(next) && self.parse(next).is_some() => {
+                    self.promote(*kind, next, signing, None).await?;
+                }
+                None if now >= due => self.publish(*kind, algorithm_of(signing)).await?,
+                _ => {}
+            }
+        }
+        let over = |row: &&Model| self.verifies_until(row).is_some_and(|until| now > until);
+        for row in rows.iter().filter(over) {
+            Entity::delete_by_id(&row.id).exec(self.db.writer()).await?;
+            tracing::info!(kid = row.id, kind = row.kind, "retired signing key forgotten");
+        }
+        Ok(())
+    }
+
+    /// Publishes a key that is to sign next, unless one is published already.
+    pub(super) async fn publish(&self, kind: Kind, algorithm: Algorithm) -> Result<(), KeysError> {
+        let fresh = self.fresh(kind, algorithm, State::Next).await?;
+        let id = fresh.id().to_owned();
+        if fresh.insert(self.db.writer()).await? {
+            tracing::info!(kid = id, kind = kind.name(), "signing key published, to sign next");
+        }
+        Ok(())
+    }
+
+    /// Lets the published key sign in place of the other. Nothing happens where another replica did so before.
+    async fn promote(
+        &self,
+        kind: Kind,
+        next: &Model,
+        signing: &Model,
+        revoked_at: Option<UnixMillis>,
+    ) -> Result<bool, KeysError> {
+        let tx = self.db.begin().await?;
+        let now = self.clock.now();
+        let promoted = stop(&tx, &signing.id, now, revoked_at).await?
+            && Entity::update_many()
+                .col_expr(Column::State, Expr::value("signing"))
+                .col_expr(Column::SignsFrom, Expr::value(now))
+                .filter(Column::Id.eq(&next.id))
+                .filter(Column::State.eq("next"))
+                .exec(&tx)
+                .await?
+                .rows_affected
+                == 1;
+        if promoted {
+            tx.commit().await?;
+            tracing::info!(kid = next.id, kind = kind.name(), "signing key signs from now on");
+        }
+        Ok(promoted)
+    }
+
+    /// Makes a key that signs at once, in place of `old`. Nothing happens where another replica did so before.
+    pub(super) async fn replace(
+        &self,
+        kind: Kind,
+        algorithm: Algorithm,
+        old: Option<&str>,
+        revoked_at: Option<UnixMillis>,
+    ) -> Result<bool, KeysError> {
+        let fresh = self.fresh(kind, algorithm, State::Signing).await?;
+        let id = fresh.id().to_owned();
+        let tx = self.db.begin().await?;
+        if let Some(old) = old
+            && !stop(&tx, old, self.clock.now(), revoked_at).await?
+        {
+            return Ok(false);
+        }
+        let made = fresh.insert(&tx).await?;
+        tx.commit().await?;
+        if made {
+            tracing::info!(kid = id, kind = kind.name(), "signing key made");
+        }
+        Ok(made)
+    }
+
+    /// Every key, the newest first.
+    pub async fn list(&self) -> Result<Vec<Listed>, KeysError> {
+        let rows = self.rows().await?;
+        Ok(rows.iter().rev().map(|row| self.listed(row)).collect())
+    }
+
+    /// The public keys that verify vaultTokens, as `/.well-known/jwks.json` has them; no key is made.
+    pub async fn jwks(&self) -> Result<serde_json::Value, KeysError> {
+        let (rows, now) = (self.rows().await?, self.clock.now());
+        let good = rows.iter().filter(|row| self.verifies(row, now));
+        let vault = good.filter_map(|row| self.parse(row)).filter(|key| key.kind == Kind::Vault);
+        let keys: Vec<_> = vault.filter_map(|key| key.material.jwk(&key.id)).collect();
+        Ok(serde_json::json!({ "keys": keys }))
+    }
+
+    fn listed(&self, row: &Model) -> Listed {
+        let state = match (row.revoked_at, row.state.as_str()) {
+            (Some(_), _) => "revoked",
+            (None, "next") => "next",
+            (None, "signing") => "signing",
+            (None, _) => "retired",
+        };
+        Listed {
+            id: row.id.clone(),
+            kind: row.kind.clone(),
+            algorithm: row.algorithm.clone(),
+            state,
+            created_at: row.created_at,
+            signs_from: if state == "next" {
+                signs_from(row)
+            } else {
+                row.signs_from.unwrap_or(row.created_at)
+            },
+            retired_at: row.retired_at,
+            verifies_until: self.verifies_until(row).filter(|_| row.revoked_at.is_none()),
+            opens: self.parse(row).is_some(),
+        }
+    }
+
+    /// The rotation by hand: publishes a key now instead of when the time has come.
+    pub async fn rotate(&self, kind: Kind) -> Result<Rotated, KeysError> {
+        if !self.kinds().contains(&kind) {
+            return Ok(Rotated::Shared);
+        }
+        if let Some(next) = of(&self.rows().await?, kind, "next") {
+            return Ok(Rotated::Waiting(signs_from(next)));
+        }
+        self.publish(kind, self.algorithm(kind)).await?;
+        let rows = self.rows().await?;
+        let from = of(&rows, kind, "next").map_or(self.clock.now(), signs_from);
+        Ok(Rotated::Published(from))
+    }
+
+    /// A new key signs at once: the published one, or one that no verifier has seen yet. The one before verifies on.
+    pub async fn rotate_now(&self, kind: Kind) -> Result<Rotated, KeysError> {
+        if !self.kinds().contains(&kind) {
+            return Ok(Rotated::Shared);
+        }
+        let rows = self.rows().await?;
+        self.succeed(&rows, kind, of(&rows, kind, "signing"), None).await?;
+        Ok(Rotated::Signs)
+    }
+
+    /// Calls a key compromised: no token of it is good any more. Where it signs, another takes its place at once.
+    pub async fn retire(&self, id: &str) -> Result<Retired, KeysError> {
+        let (rows, now) = (self.rows().await?, self.clock.now());
+        let found = rows.iter().find(|row| row.id == id);
+        let Some((row, kind)) = found.and_then(|row| Some((row, Kind::from_name(&row.kind)?)))
+        else {
+            return Ok(Retired::Unknown);
+        };
+        if row.state == "signing" && self.kinds().contains(&kind) {
+            self.succeed(&rows, kind, Some(row), Some(now)).await?;
+            return Ok(Retired::Replaced);
+        }
+        Entity::update_many()
+            .col_expr(Column::State, Expr::value("retired"))
+            .col_expr(Column::RetiredAt, Expr::value(row.retired_at.unwrap_or(now)))
+            .col_expr(Column::RevokedAt, Expr::value(row.revoked_at.unwrap_or(now)))
+            .filter(Column::Id.eq(id))
+            .exec(self.db.writer())
+            .await?;
+        Ok(Retired::Revoked)
+    }
+
+    /// Another key signs in place of `signing`, at once.
+    async fn succeed(
+        &self,
+        rows: &[Model],
+        kind: Kind,
+        signing: Option<&Model>,
+        revoked_at: Option<UnixMillis>,
+    ) -> Result<(), KeysError> {
+        let next = of(rows, kind, "next").filter(|row| self.parse(row).is_some());
+        let done = if let (Some(next), Some(signing)) = (next, signing) {
+            self.promote(kind, next, signing, revoked_at).await?
+        } else {
+            let old = signing.map(|row| row.id.as_str());
+            self.replace(kind, self.algorithm(kind), old, revoked_at).await?
+        };
+        if done {
+            return Ok(());
+        }
+        Err(DbErr::Custom("another process changed the keys at the same moment: try again".into())
+            .into())
+    }
+}
+
+/// Ends a key's signing, unless it has ended.
+async fn stop<C: ConnectionTrait>(
+    connection: &C,
+    id: &str,
+    now: UnixMillis,
+    revoked_at: Option<UnixMillis>,
+) -> Result<bool, DbErr> {
+    let stopped = Entity::update_many()
+        .col_expr(Column::State, Expr::value("retired"))
+        .col_expr(Column::RetiredAt, Expr::value(now))
+        .col_expr(Column::RevokedAt, Expr::value(revoked_at))
+        .filter(Column::Id.eq(id))
+        .filter(Column::State.eq("signing"))
+        .exec(connection)
+        .await?;
+    Ok(stopped.rows_affected == 1)
+}
+
+/// From when on a published key signs.
+fn signs_from(next: &Model) -> UnixMillis {
+    next.created_at + millis(PUBLISH_AHEAD)
+}
+
+#[cfg(test)]
+#[path = "rotation_tests.rs"]
+mod tests;

@@ -1,0 +1,306 @@
+//! What the table `signing_keys` holds: reading it, making a key, sealing anew.
+//!
+//! A lost master key leaves sealed keys that cannot be opened: at the start they are retired, and new ones are made. Later
+//! readings never make one for that reason: a replica whose master key is older than another's keeps what it has in
+//! memory, so that two of them never retire each other's keys in turn.
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
+use latchkey_entity::signing_key::{ActiveModel, Column, Entity, Model};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _,
+};
+
+use super::keys::{Key, KeySet, KeysError, Kind};
+use super::material::{self, KeyError, Material};
+use super::seal;
+use crate::clock::{Clock, UnixMillis, millis};
+use crate::config::{Tokens, VaultAlgorithm};
+use crate::database::Db;
+use crate::secret::{MasterKey, Secret, random_id};
+
+/// How much longer than its last token's life a retired key verifies: replicas' clocks differ by up to 2 min, and one
+/// that misses its readings signs with the old key up to 8 min after another has retired it.
+pub(super) const RETIRED_SLACK: Duration = Duration::from_mins(10);
+
+/// What the keys stand on.
+#[derive(Clone, Debug)]
+pub struct Needs {
+    /// Where sealed keys are kept.
+    pub db: Db,
+    /// What seals them.
+    pub master: MasterKey,
+    /// What also opens them while the master key changes.
+    pub previous: Option<MasterKey>,
+    /// Algorithm, shared secret, lifetimes and the rotation's period.
+    pub tokens: Tokens,
+    /// How long a retired userToken key verifies.
+    pub absolute_ttl: Duration,
+    /// The present.
+    pub clock: Clock,
+}
+
+/// A key that was made and is in no table yet.
+pub(super) struct Fresh {
+    row: Model,
+}
+
+impl Needs {
+    /// The kinds whose keys are in the table: with `tokens.secret`, vaultTokens have none there.
+    pub(super) fn kinds(&self) -> &'static [Kind] {
+        if self.shared_secret().is_some() { &[Kind::User] } else { &Kind::ALL }
+    }
+
+    fn shared_secret(&self) -> Option<&Secret<String>> {
+        let is_shared = self.tokens.algorithm == VaultAlgorithm::Hs256;
+        self.tokens.secret.as_ref().filter(|_| is_shared)
+    }
+
+    /// Every row, the oldest first.
+    pub(super) async fn rows(&self) -> Result<Vec<Model>, DbErr> {
+        Entity::find()
+            .order_by_asc(Column::CreatedAt)
+            .order_by_asc(Column::Id)
+            .all(self.db.writer())
+            .await
+    }
+
+    /// The keys, as the table has them; a kind without a key that signs gets one.
+    pub(super) async fn read(&self) -> Result<KeySet, KeysError> {
+        let mut rows = self.rows().await?;
+        for kind in self.kinds() {
+            if of(&rows, *kind, "signing").is_none() {
+                self.ensure(*kind).await?;
+                rows = self.rows().await?;
+            }
+        }
+        let now = self.clock.now();
+        let mut verifying: Vec<Arc<Key>> = Vec::new();
+        let mut signing = [None, None];
+        for row in rows.iter().filter(|row| self.verifies(row, now)) {
+            let Some(key) = self.parse(row).map(Arc::new) else { continue };
+            if row.state == "signing" {
+                signing[key.kind as usize] = Some(key.clone());
+            }
+            verifying.push(key);
+        }
+        let [user, vault] = signing;
+        let user = user.ok_or(KeysError::Sealed(Kind::User))?;
+        let vault = if let Some(secret) = self.shared_secret() {
+            let key = Arc::new(shared_secret_key(secret)?);
+            verifying.push(key.clone());
+            key
+        } else {
+            vault.ok_or(KeysError::Sealed(Kind::Vault))?
+        };
+        Ok(KeySet::new(user, vault, verifying))
+    }
+
+    /// Whether a token of this row's key can still matter.
+    pub(super) fn verifies(&self, row: &Model, now: UnixMillis) -> bool {
+        row.revoked_at.is_none() && self.verifies_until(row).is_none_or(|until| now <= until)
+    }
+
+    /// Until when a retired key verifies.
+    pub(super) fn verifies_until(&self, row: &Model) -> Option<UnixMillis> {
+        let ttl =
+            if row.kind == Kind::User.name() { self.absolute_ttl } else { self.tokens.vault_ttl };
+        row.retired_at.map(|at| at + millis(ttl) + millis(RETIRED_SLACK))
+    }
+
+    pub(super) fn algorithm(&self, kind: Kind) -> Algorithm {
+        match (kind, self.tokens.algorithm) {
+            (Kind::User, _) | (_, VaultAlgorithm::Hs256) => Algorithm::HS256,
+            (_, VaultAlgorithm::Es256) => Algorithm::ES256,
+            (_, VaultAlgorithm::EdDsa) => Algorithm::EdDSA,
+            (_, VaultAlgorithm::Rs256) => Algorithm::RS256,
+        }
+    }
+
+    /// The bytes of a sealed key, by whichever master key opens it.
+    fn open(&self, row: &Model) -> Option<(Secret<Vec<u8>>, Sealed)> {
+        let context = context(&row.id, &row.kind, &row.algorithm);
+        let open = |master: &MasterKey| seal::open(master, &context, &row.sealed).ok();
+        open(&self.master)
+            .map(|bytes| (bytes, Sealed::Now))
+            .or_else(|| self.previous.as_ref().and_then(open).map(|bytes| (bytes, Sealed::Before)))
+    }
+
+    /// The key of `tokens.secret`, where there is one.
+    pub(super) fn shared_secret_key(&self) -> Option<Key> {
+        self.tokens.secret.as_ref().and_then(|secret| shared_secret_key(secret).ok())
+    }
+
+    /// The key of a row; none where no master key of ours opens it.
+    pub(super) fn parse(&self, row: &Model) -> Option<Key> {
+        let kind = Kind::from_name(&row.kind)?;
+        let (bytes, _) = self.open(row)?;
+        let algorithm = algorithm_of(row);
+        let material = Material::parse(algorithm, bytes.expose()).ok()?;
+        let signs_from = row.signs_from.or((row.state != "next").then_some(row.created_at));
+        Key::new(row.id.clone(), kind, algorithm, material, signs_from).ok()
+    }
+
+    /// Seals with the master key what the one before it sealed, so that the latter may go. Replicas that do so at once
+    /// do each other no harm: whoever is second changes nothing.
+    pub(super) async fn reseal(&self) -> Result<u64, KeysError> {
+        if self.previous.is_none() {
+            return Ok(0);
+        }
+        let mut resealed = 0;
+        for row in self.rows().await? {
+            let Some((bytes, Sealed::Before)) = self.open(&row) else { continue };
+            let context = context(&row.id, &row.kind, &row.algorithm);
+            let sealed = seal::seal(&self.master, &context, &bytes)?;
+            let changed = Entity::update_many()
+                .col_expr(Column::Sealed, sealed.into())
+                .filter(Column::Id.eq(row.id))
+                .filter(Column::Sealed.eq(row.sealed))
+                .exec(self.db.writer())
+                .await?;
+            resealed += changed.rows_affected;
+        }
+        if resealed > 0 {
+            tracing::info!(keys = resealed, "signing keys sealed with the new master key");
+        }
+        Ok(resealed)
+    }
+
+    /// At the start: a key of this kind signs, or is made; one of another algorithm than the configured one is to be
+    /// replaced, published ahead like any other.
+    pub(super) async fn ensure(&self, kind: Kind) -> Result<(), KeysError> {
+        let (rows, algorithm) = (self.rows().await?, self.algorithm(kind));
+        let signing = of(&rows, kind, "signing");
+        let usable = signing.filter(|row| self.parse(row).is_some());
+        let Some(usable) = usable else {
+            if let Some(row) = signing {
+                tracing::error!(
+                    kid = row.id,
+                    kind = row.kind,
+                    "the master key does not open this signing key: a new one takes its place, its tokens are void"
+                );
+            }
+            let made = self.replace(kind, algorithm, signing.map(|row| row.id.as_str()), None);
+            return made.await.map(drop);
+        };
+        let next = of(&rows, kind, "next");
+        let is_next = next.is_some_and(|row| algorithm_of(row) == algorithm);
+        if is_next || (next.is_none() && algorithm_of(usable) == algorithm) {
+            return Ok(());
+        }
+        if let Some(row) = next {
+            Entity::delete_many()
+                .filter(Column::Id.eq(&row.id))
+                .filter(Column::State.eq("next"))
+                .exec(self.db.writer())
+                .await?;
+        }
+        if algorithm_of(usable) != algorithm {
+            self.publish(kind, algorithm).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a key that is in no table yet. RSA takes some hundred milliseconds, on a thread of its own.
+    pub(super) async fn fresh(
+        &self,
+        kind: Kind,
+        algorithm: Algorithm,
+        state: State,
+    ) -> Result<Fresh, KeysError> {
+        let making = tokio::task::spawn_blocking(move || material::generate(algorithm));
+        let bytes = making.await.map_err(|_| KeyError)??;
+        let (id, name, now) = (random_id(), format!("{algorithm:?}"), self.clock.now());
+        let sealed = seal::seal(&self.master, &context(&id, kind.name(), &name), &bytes)?;
+        let row = Model {
+            id,
+            kind: kind.name().to_owned(),
+            algorithm: name,
+            sealed,
+            state: state.name().to_owned(),
+            created_at: now,
+            retired_at: None,
+            signs_from: (state == State::Signing).then_some(now),
+            revoked_at: None,
+        };
+        Ok(Fresh { row })
+    }
+}
+
+/// The states in which a key is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Next,
+    Signing,
+}
+
+impl State {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Signing => "signing",
+        }
+    }
+}
+
+/// Which master key opened a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sealed {
+    Now,
+    Before,
+}
+
+impl Fresh {
+    /// Writes it, unless there is one in that state: then another replica was faster, and its key is the one.
+    pub(super) async fn insert<C: ConnectionTrait>(self, connection: &C) -> Result<bool, DbErr> {
+        let row = self.row;
+        let row = ActiveModel {
+            id: Set(row.id),
+            kind: Set(row.kind),
+            algorithm: Set(row.algorithm),
+            sealed: Set(row.sealed),
+            state: Set(row.state),
+            created_at: Set(row.created_at),
+            retired_at: Set(row.retired_at),
+            signs_from: Set(row.signs_from),
+            revoked_at: Set(row.revoked_at),
+        };
+        let inserted = Entity::insert(row)
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(connection)
+            .await?;
+        Ok(inserted == 1)
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.row.id
+    }
+}
+
+/// The row of a kind in a state that one row at most is in.
+pub(super) fn of<'a>(rows: &'a [Model], kind: Kind, state: &str) -> Option<&'a Model> {
+    rows.iter().find(|row| row.kind == kind.name() && row.state == state)
+}
+
+pub(super) fn algorithm_of(row: &Model) -> Algorithm {
+    Algorithm::from_str(&row.algorithm).unwrap_or_default()
+}
+
+fn context(id: &str, kind: &str, algorithm: &str) -> String {
+    format!("{id} {kind} {algorithm}")
+}
+
+/// The vaultToken key of `tokens.secret`: the same `kid` on every replica, and telling nothing of the secret.
+fn shared_secret_key(secret: &Secret<String>) -> Result<Key, KeyError> {
+    let bytes = secret.expose().as_bytes();
+    let id = URL_SAFE_NO_PAD.encode(&crate::secret::hmac_sha256(bytes, b"latchkey kid")[..16]);
+    let material = Material::parse(Algorithm::HS256, bytes)?;
+    Key::new(id, Kind::Vault, Algorithm::HS256, material, None)
+}

@@ -1,0 +1,83 @@
+//! What is recorded, that it verifies, and that nothing done to it stays unseen.
+
+mod flows;
+mod people;
+mod retention;
+mod tampering;
+
+use latchkey::audit::verify::{Finding, Kind, verify};
+use latchkey_entity::{audit_event, audit_stream};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+};
+use uuid::Uuid;
+
+use crate::app::TestApp;
+
+/// Everything that is wrong, as `latchkey audit verify` sees it.
+async fn findings(app: &TestApp) -> Vec<Finding> {
+    let inside = app.inside();
+    let mut found = Vec::new();
+    let mut sink = |finding| found.push(finding);
+    let summary = verify(&inside.db, inside.audit.keys(), &mut sink).await.expect("it is read");
+    assert_eq!(summary.findings, found.len() as u64);
+    found
+}
+
+async fn is_sound(app: &TestApp) {
+    assert_eq!(findings(app).await, []);
+}
+
+async fn kinds(app: &TestApp) -> Vec<Kind> {
+    findings(app).await.into_iter().map(|finding| finding.kind).collect()
+}
+
+/// Every row, by stream and number.
+async fn rows(app: &TestApp) -> Vec<audit_event::Model> {
+    audit_event::Entity::find()
+        .order_by_asc(audit_event::Column::StreamId)
+        .order_by_asc(audit_event::Column::Seq)
+        .all(app.inside().db.reader())
+        .await
+        .expect("rows")
+}
+
+/// A person's stream.
+async fn stream_of(app: &TestApp, user_id: Uuid) -> audit_stream::Model {
+    audit_stream::Entity::find()
+        .filter(audit_stream::Column::UserId.eq(user_id))
+        .one(app.inside().db.reader())
+        .await
+        .expect("it is read")
+        .expect("a stream")
+}
+
+/// The actions of a person's stream, in order.
+async fn actions(app: &TestApp, user_id: Uuid) -> Vec<String> {
+    let stream = stream_of(app, user_id).await;
+    let mine = rows(app).await.into_iter().filter(|row| row.stream_id == stream.id);
+    mine.map(|row| row.action).collect()
+}
+
+/// Takes the database's own guards away, as whoever tampers with it would.
+async fn without_guards(app: &TestApp) {
+    let db = &app.inside().db;
+    let statements: &[&str] = if db.is_postgres() {
+        &[
+            "ALTER TABLE audit_events DISABLE TRIGGER USER",
+            "ALTER TABLE audit_identities DISABLE TRIGGER USER",
+            "ALTER TABLE audit_streams DISABLE TRIGGER USER",
+        ]
+    } else {
+        &[
+            "DROP TRIGGER audit_events_fixed",
+            "DROP TRIGGER audit_events_kept",
+            "DROP TRIGGER audit_identities_fixed",
+            "DROP TRIGGER audit_streams_forward",
+            "DROP TRIGGER audit_streams_kept",
+        ]
+    };
+    for statement in statements {
+        db.writer().execute_unprepared(statement).await.expect("no guards");
+    }
+}

@@ -1,0 +1,100 @@
+//! Login, forgot and reset tell nobody who has an account: the same status, headers in the same order, the same bytes.
+//!
+//! That the time is the same, too, is shown by `cargo bench -- enumeration`: no test asserts a time.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::app::{TestApp, both};
+use crate::ask::sql;
+use crate::client::Answer;
+
+/// Status, headers in order, and bytes, with only what names the request blanked: its id, its trace and the date.
+fn bytes(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
+    let mask = |name: &str| ["date", "x-request-id"].contains(&name);
+    let headers = answer.headers.iter().map(|(name, value)| {
+        let value = value.to_str().expect("ASCII").to_owned();
+        (name.to_string(), if mask(name.as_str()) { String::new() } else { value })
+    });
+    let mut body = answer.text();
+    if let Ok(parsed) = serde_json::from_slice::<Value>(&answer.body)
+        && let Some(trace) = parsed["traceId"].as_str()
+    {
+        assert_eq!(trace.len(), 32);
+        body = body.replace(trace, "");
+    }
+    (answer.status, headers.collect(), body)
+}
+
+/// One address of each kind: known, unknown, unverified, disabled.
+async fn kinds(app: &TestApp) -> [String; 4] {
+    let kinds = ["known", "unknown", "unverified", "disabled"];
+    let emails = kinds.map(|kind| format!("{kind}@example.org"));
+    app.verified(&emails[0]).await;
+    app.register(&emails[2]).await;
+    app.mail_to(&emails[2]).await;
+    app.verified(&emails[3]).await;
+    sql(app, "UPDATE users SET status = 'disabled' WHERE email_normal = 'disabled@example.org'")
+        .await;
+    // Whoever was registered from here has spent of the limits; a day later everybody is even.
+    app.clock.advance(Duration::from_hours(24));
+    emails
+}
+
+/// Asks the same of each kind as often as said, from one address each; all answers of a turn are the same.
+async fn alike(
+    app: &TestApp,
+    turns: usize,
+    ask: impl AsyncFn(&crate::client::Client, &str) -> Answer,
+) {
+    let emails = kinds(app).await;
+    let clients: Vec<_> = (0..emails.len())
+        .map(|n| app.anonymous().header("x-forwarded-for", &format!("198.51.100.{n}")))
+        .collect();
+    for turn in 0..turns {
+        let first = bytes(&ask(&clients[0], &emails[0]).await);
+        for (client, email) in clients.iter().zip(&emails).skip(1) {
+            assert_eq!(bytes(&ask(client, email).await), first, "{email}, turn {turn}");
+        }
+    }
+}
+
+both!(
+    a_login_is_refused_alike,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        // Six that are looked at, four that the ladder refuses, two that the address's limit refuses.
+        alike(app, 12, async |client, email| {
+            let body = json!({ "email": email, "password": "not the password" });
+            client.post_json("/api/login", body).await
+        })
+        .await;
+    }
+);
+
+both!(
+    a_recovery_is_answered_alike,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        // Three that mail, two beyond the mailbox's budget, one beyond the address's.
+        alike(app, 6, async |client, email| {
+            client.post_json("/api/forgot-password", json!({ "email": email })).await
+        })
+        .await;
+    }
+);
+
+both!(
+    a_reset_is_refused_alike,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        // A reset names no address: what could tell is whether one was asked for before.
+        alike(app, 4, async |client, email| {
+            client.post_json("/api/forgot-password", json!({ "email": email })).await.expect(200);
+            let body = json!({ "token": "x".repeat(43), "newPassword": "a quite new password" });
+            client.post_json("/api/reset-password", body).await
+        })
+        .await;
+    }
+);

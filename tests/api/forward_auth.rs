@@ -1,0 +1,104 @@
+//! `GET /api/forward-auth`: what a proxy is told.
+
+use hyper::Method;
+
+use crate::app::both;
+use crate::client::{Answer, claims, encoded};
+
+const PATH: &str = "/api/forward-auth";
+const NAMES: [&str; 5] = ["Subject", "Team", "Project", "Role", "Scope"];
+
+fn said(answer: &Answer) -> Vec<String> {
+    let header = |name: &&str| answer.header(&format!("x-latchkey-{}", name.to_lowercase()));
+    NAMES
+        .iter()
+        .map(|name| header(name).unwrap_or_else(|| panic!("no {name}")).to_owned())
+        .collect()
+}
+
+both!(a_live_vault_token_passes_with_who_it_is, async |app| {
+    let person = app.verified("ada@example.org").await;
+    let answer = person.as_vault().get(PATH).await.expect(200);
+    assert!(answer.body.is_empty());
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let token = claims(&person.vault_token);
+    let expected =
+        ["sub", "tid", "pid", "role", "scope"].map(|name| token[name].as_str().expect("text"));
+    assert_eq!(said(&answer), expected);
+    let head = person.as_vault().bare(Method::HEAD, PATH).await.expect(200);
+    assert_eq!(said(&head), expected);
+});
+
+both!(everything_else_is_a_401_that_says_nothing, async |app| {
+    let unverified = app.register("eve@example.org").await;
+    let person = app.verified("ada@example.org").await;
+    let answers = [
+        app.anonymous().get(PATH).await,
+        unverified.as_vault().get(PATH).await,
+        person.as_user().get(PATH).await,
+        app.anonymous().bearer("x").get(PATH).await,
+        app.anonymous().header("authorization", "Basic eDp5").get(PATH).await,
+    ];
+    for answer in answers {
+        assert!(answer.header("www-authenticate").is_some_and(|text| text.starts_with("Bearer ")));
+        assert!(NAMES.iter().all(|name| answer.header(&format!("x-latchkey-{name}")).is_none()));
+        answer.expect_problem(401, "invalid-token");
+    }
+    person.as_vault().get(PATH).await.expect(200);
+    person.logout().await.expect(204);
+    person.as_vault().get(PATH).await.expect_problem(401, "invalid-token");
+    person.as_vault().bare(Method::POST, PATH).await.expect_problem(405, "method-not-allowed");
+});
+
+both!(a_proxy_may_ask_for_one_team_one_project_and_scopes, async |app| {
+    let person = app.verified("ada@example.org").await;
+    let other = app.verified("eve@example.org").await;
+    let token = claims(&person.vault_token);
+    let (team, project) =
+        (token["tid"].as_str().expect("text"), token["pid"].as_str().expect("text"));
+    let ask = async |query: &str| person.as_vault().get(&format!("{PATH}?{query}")).await;
+    let scope = encoded("vault:read team:own");
+    for good in [
+        format!("team={team}"),
+        format!("team={team}&project={project}&scope={scope}"),
+        "scope=vault%3Aread+vault%3Awrite".to_owned(),
+    ] {
+        ask(&good).await.expect(200);
+    }
+    for bad in [
+        "team=0199d2f0-3c5e-7a10-8f00-5d2f6a1b9c33".to_owned(),
+        format!("project={team}"),
+        format!("team={team}&scope=vault%3Aread+vault%3Aeverything"),
+        "scope=vault".to_owned(),
+    ] {
+        ask(&bad).await.expect_problem(403, "forbidden");
+    }
+    for wrong in ["teams=x", "team=", "scope=+", "team=a&team=b", "Team=x", "x"] {
+        ask(wrong).await.expect_problem(400, "malformed-request");
+    }
+    let narrowed = other.as_vault().get(&format!("{PATH}?team={team}")).await;
+    narrowed.expect_problem(403, "forbidden");
+    let nobody = app.anonymous().get(&format!("{PATH}?team={team}")).await;
+    nobody.expect_problem(401, "invalid-token");
+});
+
+both!(a_proxy_that_appends_path_and_keeps_the_method_is_answered_too, async |app| {
+    let person = app.verified("ada@example.org").await;
+    for method in
+        [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS]
+    {
+        let path = format!("{PATH}/v1/secrets/a%20b?team=of-the-client&x=1");
+        let answer = person.as_vault().bare(method.clone(), &path).await.expect(200);
+        assert_eq!(said(&answer)[0], claims(&person.vault_token)["sub"].as_str().expect("text"));
+        let nobody = app.anonymous().bare(method, &path).await;
+        nobody.expect_problem(401, "invalid-token");
+    }
+});
+
+both!(a_proxy_is_not_limited_by_its_address, ["rate_limit.enabled" = "true"], async |app| {
+    let person = app.verified("ada@example.org").await;
+    for _ in 0..320 {
+        person.as_vault().get(PATH).await.expect(200);
+    }
+    app.anonymous().bearer("x").get(PATH).await.expect_problem(401, "invalid-token");
+});

@@ -1,0 +1,122 @@
+//! Known devices: who has one is no stranger, and what is none is worth nothing.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::app::both;
+use crate::ask::alike;
+use crate::limits_guesses::{DEVICE, WAITS_S, at, device, guess, login, retry_after, stranger};
+
+both!(
+    a_known_device_that_guesses_waits_as_anybody,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let known = device(app, &person, "203.0.113.7").await;
+        let home = at(app, "203.0.113.7").header(DEVICE, &known);
+        for _ in 0..6 {
+            guess(&home, &person.email).await.expect_problem(401, "invalid-credentials");
+        }
+        for wait in WAITS_S {
+            assert_eq!(retry_after(&guess(&home, &person.email).await), wait);
+            app.clock.advance(Duration::from_secs(wait - 1));
+            assert_eq!(retry_after(&guess(&home, &person.email).await), 1);
+            app.clock.advance(Duration::from_secs(1));
+            guess(&home, &person.email).await.expect_problem(401, "invalid-credentials");
+        }
+    }
+);
+
+both!(
+    a_known_device_signs_in_from_an_address_that_strangers_have_used_up,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let known = device(app, &person, "203.0.113.7").await;
+        let nat = at(app, "198.51.100.1");
+        for _ in 0..20 {
+            let status = guess(&nat, &person.email).await.status;
+            assert!(status == 401 || status == 429);
+        }
+        let home = nat.header(DEVICE, &known);
+        login(&home, &person.email, &person.password).await.expect(200);
+        // It has a ladder of its own.
+        for _ in 0..6 {
+            guess(&home, &person.email).await.expect(401);
+        }
+        assert_eq!(retry_after(&login(&home, &person.email, &person.password).await), 5);
+        login(&at(app, "203.0.113.9"), &person.email, &person.password).await.expect(200);
+        app.clock.advance(Duration::from_secs(5));
+        let renewed = login(&home, &person.email, &person.password).await.expect(200);
+        assert_ne!(renewed.header(DEVICE), Some(known.as_str()));
+        // The rest of the account's own endpoints know it, too.
+        let body = json!({ "password": person.password, "newPassword": "a quite new password" });
+        let user = home.bearer(&person.user_token);
+        let changed = user.post_json("/api/change-password", body).await.expect(200);
+        app.mail_to(&person.email).await;
+        let fresh = changed.header(DEVICE).expect("the device stays known");
+        login(&nat.header(DEVICE, fresh), &person.email, "a quite new password").await.expect(200);
+        // What was known of the old password is a stranger.
+        retry_after(&login(&home, &person.email, "a quite new password").await);
+    }
+);
+
+both!(
+    a_token_of_no_device_is_none,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let other = app.verified("bob@example.org").await;
+        let own = device(app, &person, "203.0.113.7").await;
+        let foreign = device(app, &other, "203.0.113.8").await;
+        let mut tampered = own.clone().into_bytes();
+        tampered[50] = if tampered[50] == b'A' { b'B' } else { b'A' };
+        let tampered = String::from_utf8(tampered).expect("ASCII");
+        let expired = device(app, &person, "203.0.113.7").await;
+        let long = "A".repeat(4_000);
+        let forged = [foreign.as_str(), &tampered, "", "x", &own[1..], &long];
+        let compare = async |token: &str, address: usize| {
+            let (bare, with) = (at(app, &stranger(address)), at(app, &stranger(address + 1)));
+            let with = with.header(DEVICE, token);
+            // Six that are looked at, then the ladder's refusal.
+            for _ in 0..7 {
+                let (bare, with) =
+                    (guess(&bare, &person.email).await, guess(&with, &person.email).await);
+                assert_eq!(alike(&bare), alike(&with), "{token}");
+            }
+        };
+        for (turn, token) in forged.into_iter().enumerate() {
+            compare(token, 2 * turn).await;
+            login(&at(app, "203.0.113.7"), &person.email, &person.password).await.expect(200);
+        }
+        // Two at once are none, and the last moment of ninety days is past.
+        let twice = at(app, "203.0.113.30").header(DEVICE, &own).header(DEVICE, &own);
+        for _ in 0..6 {
+            guess(&twice, &person.email).await.expect(401);
+        }
+        retry_after(&login(&twice, &person.email, &person.password).await);
+        app.clock.advance(Duration::from_hours(90 * 24));
+        compare(&expired, 1_000).await;
+    }
+);
+
+both!(
+    after_a_reset_no_device_is_known,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let known = device(app, &person, "203.0.113.7").await;
+        app.anonymous().forgot(&person.email).await.expect(200);
+        let mail = app.mail_to(&person.email).await;
+        app.anonymous().reset(mail.token(), "a quite new password").await.expect(200);
+        app.mail_to(&person.email).await;
+        let (bare, with) =
+            (at(app, "198.51.100.1"), at(app, "198.51.100.2").header(DEVICE, &known));
+        for _ in 0..7 {
+            let (bare, with) =
+                (guess(&bare, &person.email).await, guess(&with, &person.email).await);
+            assert_eq!(alike(&bare), alike(&with));
+        }
+    }
+);

@@ -1,0 +1,355 @@
+//! Guessing passwords: the ladder of a source, the cap of an account, and who is no stranger.
+
+use std::time::Duration;
+
+use latchkey::limits::Guesser;
+use latchkey::limits::budgets::{Budget, Spent};
+use latchkey::limits::guesses::Try;
+use latchkey::store::Captcha;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::app::{Backend, TestApp, both};
+use crate::ask::{alike, at_once, count, solved_captcha};
+use crate::client::{Answer, Client, Person};
+
+pub const DEVICE: &str = "x-latchkey-device";
+const YEAR_S: u64 = 365 * 24 * 3_600;
+
+/// A client at another address, behind the proxy that is trusted.
+pub fn at(app: &TestApp, address: &str) -> Client {
+    app.anonymous().header("x-forwarded-for", address)
+}
+
+/// The n-th of sixteen million addresses.
+pub fn stranger(n: usize) -> String {
+    format!("10.{}.{}.{}", n / 65_536, n / 256 % 256, n % 256)
+}
+
+pub async fn login(client: &Client, email: &str, password: &str) -> Answer {
+    client.post_json("/api/login", json!({ "email": email, "password": password })).await
+}
+
+pub async fn guess(client: &Client, email: &str) -> Answer {
+    login(client, email, "not the password").await
+}
+
+pub fn retry_after(answer: &Answer) -> u64 {
+    answer.clone().expect_problem(429, "rate-limited");
+    answer.header("retry-after").and_then(|text| text.parse().ok()).expect("an integer")
+}
+
+/// How many passwords were looked at.
+async fn verified(app: &TestApp) -> u64 {
+    let text = app.admin().get("/metrics").await.text();
+    let line = text.lines().find(|line| {
+        line.starts_with("latchkey_password_hash_duration_seconds_count")
+            && line.contains("operation=\"verify\"")
+    });
+    line.and_then(|line| line.rsplit(' ').next()).map_or(0, |n| n.parse().expect("a number"))
+}
+
+/// Logs in from an address of its own and keeps what makes the device known.
+pub async fn device(app: &TestApp, person: &Person, address: &str) -> String {
+    let answer = login(&at(app, address), &person.email, &person.password).await.expect(200);
+    answer.header(DEVICE).expect("a device").to_owned()
+}
+
+/// Of tries at once six are admitted. A 503 is one that a busy machine shed or lost the store's answer of: it counts.
+#[track_caller]
+fn six_are_looked_at(answers: &[Answer], verified: u64) {
+    let (looked_at, shed) = (count(answers, 401), count(answers, 503));
+    assert_eq!(looked_at + shed + count(answers, 429), answers.len(), "{answers:#?}");
+    assert!(verified <= 6 && looked_at <= 6, "{verified} looked at, {looked_at} told so");
+    assert!(
+        shed > 0 || (verified, looked_at) == (6, 6),
+        "{verified} looked at, {looked_at} told so"
+    );
+}
+
+/// A hundred wrong passwords, each from an address of its own.
+async fn close(app: &TestApp, email: &str) {
+    for n in 0..100 {
+        guess(&at(app, &stranger(n)), email).await.expect_problem(401, "invalid-credentials");
+    }
+}
+
+/// The ladder's waits after the sixth failure and each beyond.
+pub const WAITS_S: [u64; 13] = [5, 5, 5, 5, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600];
+
+both!(
+    a_source_waits_as_the_ladder_says_and_each_wait_is_honest,
+    ["rate_limit.enabled" = "true"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        // Asked of the ladder itself: the limit by address would refuse some of these many tries first.
+        let inside = app.inside();
+        let admit = async |email: &str| {
+            let who = Guesser::Source("203.0.113.7".parse().expect("an address"));
+            let deadline = Instant::now() + Duration::from_secs(5);
+            let pool = &inside.pools.limits;
+            let asked = inside.budgets.admit(pool, email, who, Captcha::NotAsked, deadline);
+            asked.await.expect("the store answers")
+        };
+        for email in [person.email.as_str(), "nobody@example.org"] {
+            for _ in 0..6 {
+                assert_eq!(admit(email).await, Try::Admitted);
+            }
+            for wait in WAITS_S {
+                assert_eq!(admit(email).await, Try::Wait { retry_after_s: wait }, "{email}");
+                app.clock.advance(Duration::from_secs(wait - 1));
+                assert_eq!(admit(email).await, Try::Wait { retry_after_s: 1 }, "{email}");
+                app.clock.advance(Duration::from_secs(1));
+                assert_eq!(admit(email).await, Try::Admitted, "{email}");
+            }
+        }
+    }
+);
+
+both!(
+    a_stranger_who_waited_as_told_is_let_through,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        for email in [person.email.as_str(), "nobody@example.org"] {
+            let source = at(app, "203.0.113.7");
+            app.clock.advance(Duration::from_mins(10));
+            for _ in 0..6 {
+                guess(&source, email).await.expect_problem(401, "invalid-credentials");
+            }
+            app.clock.advance(Duration::from_secs(4));
+            assert_eq!(retry_after(&guess(&source, email).await), 1);
+            app.clock.advance(Duration::from_secs(1));
+            guess(&source, email).await.expect_problem(401, "invalid-credentials");
+            // The next address is another source.
+            guess(&at(app, "203.0.113.8"), email).await.expect(401);
+        }
+    }
+);
+
+both!(
+    of_parallel_guesses_from_one_source_six_are_looked_at,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        for (subnet, email) in [(1, person.email.as_str()), (2, "nobody@example.org")] {
+            let before = verified(app).await;
+            // Of one /64, in 64 subnets of no meaning: the limit by address is not what stops them.
+            let answers = at_once(64, async |n| {
+                guess(&at(app, &format!("2001:db8:{subnet}::{n:x}")), email).await
+            })
+            .await;
+            six_are_looked_at(&answers, verified(app).await - before);
+        }
+    }
+);
+
+both!(
+    a_success_clears_its_source_alone,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let (home, other) = (at(app, "203.0.113.1"), at(app, "203.0.113.2"));
+        for _ in 0..6 {
+            guess(&other, &person.email).await.expect(401);
+        }
+        for _ in 0..5 {
+            guess(&home, &person.email).await.expect(401);
+        }
+        login(&home, &person.email, &person.password).await.expect(200);
+        app.clock.advance(Duration::from_secs(1));
+        assert_eq!(retry_after(&guess(&other, &person.email).await), 4);
+        app.clock.advance(Duration::from_mins(2));
+        for _ in 0..6 {
+            guess(&home, &person.email).await.expect(401);
+        }
+        assert_eq!(retry_after(&guess(&home, &person.email).await), 5);
+    }
+);
+
+both!(
+    every_endpoint_that_checks_a_password_counts,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let source = at(app, "203.0.113.7");
+        let user = source.bearer(&person.user_token);
+        let wrong = json!({ "password": "not the password", "newPassword": "a quite new password", "email": "b@example.org" });
+        for _ in 0..2 {
+            user.post_json("/api/change-password", wrong.clone()).await.expect(401);
+            user.post_json("/api/change-email", wrong.clone()).await.expect(401);
+            user.json(hyper::Method::DELETE, "/api/me", wrong.clone()).await.expect(401);
+        }
+        let mut right = wrong;
+        right["password"] = json!(person.password);
+        retry_after(&login(&source, &person.email, &person.password).await);
+        retry_after(&user.post_json("/api/change-password", right.clone()).await);
+        retry_after(&user.post_json("/api/change-email", right.clone()).await);
+        retry_after(&user.json(hyper::Method::DELETE, "/api/me", right).await);
+    }
+);
+
+both!(
+    a_hundred_failures_close_an_account_to_strangers_until_a_reset,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let known = device(app, &person, "203.0.113.7").await;
+        close(app, &person.email).await;
+        close(app, "nobody@example.org").await;
+        let before = verified(app).await;
+        let stranger = at(app, "198.51.100.1");
+        let closed = login(&stranger, &person.email, &person.password).await;
+        assert_eq!(retry_after(&closed), YEAR_S);
+        let nobody = login(&stranger, "nobody@example.org", &person.password).await;
+        let address_limit = |it: &(String, String)| !it.0.starts_with("ratelimit");
+        let (mut one, mut other) = (alike(&closed), alike(&nobody));
+        one.1.retain(address_limit);
+        other.1.retain(address_limit);
+        assert_eq!(one, other);
+        assert_eq!(verified(app).await, before, "no password was looked at");
+        // A known device signs in, and opens nothing for the others.
+        let home = stranger.header(DEVICE, &known);
+        login(&home, &person.email, &person.password).await.expect(200);
+        assert_eq!(retry_after(&login(&stranger, &person.email, &person.password).await), YEAR_S);
+        app.anonymous().forgot(&person.email).await.expect(200);
+        let mail = app.mail_to(&person.email).await;
+        app.anonymous().reset(mail.token(), "a quite new password").await.expect(200);
+        login(&stranger, &person.email, "a quite new password").await.expect(200);
+        app.mail_to(&person.email).await;
+    }
+);
+
+both!(
+    a_closed_account_opens_when_retry_after_says,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        close(app, &person.email).await;
+        let stranger = at(app, "198.51.100.1");
+        app.clock.advance(Duration::from_secs(YEAR_S - 1));
+        assert_eq!(retry_after(&login(&stranger, &person.email, &person.password).await), 1);
+        app.clock.advance(Duration::from_secs(1));
+        login(&stranger, &person.email, &person.password).await.expect(200);
+    }
+);
+
+both!(
+    below_the_cap_a_success_begins_the_count_anew,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        for n in 0..99 {
+            guess(&at(app, &stranger(n)), &person.email).await.expect(401);
+        }
+        let home = at(app, "203.0.113.7");
+        login(&home, &person.email, &person.password).await.expect(200);
+        for n in 1_000..1_050 {
+            guess(&at(app, &stranger(n)), &person.email).await.expect(401);
+        }
+        login(&home, &person.email, &person.password).await.expect(200);
+    }
+);
+
+both!(
+    the_victim_logs_in_under_ten_thousand_guesses,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let known = device(app, &person, "203.0.113.7").await;
+        let before = verified(app).await;
+        for round in 0..40 {
+            let answers = at_once(250, async |n| {
+                guess(&at(app, &stranger(round * 250 + n)), &person.email).await
+            })
+            .await;
+            assert_eq!(count(&answers, 200), 0);
+            if round % 10 == 9 {
+                let home = at(app, "203.0.113.7").header(DEVICE, &known);
+                login(&home, &person.email, &person.password).await.expect(200);
+            }
+        }
+        // The cap, and the four log-ins of the victim.
+        assert!(verified(app).await - before <= 104);
+    }
+);
+
+both!(
+    after_failures_a_captcha_takes_the_place_of_the_wait,
+    [
+        "rate_limit.enabled" = "true",
+        "captcha.on" = "login-after-failures",
+        "http.trusted_proxies" = "127.0.0.0/8"
+    ],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let source = at(app, "203.0.113.7");
+        for _ in 0..6 {
+            guess(&source, &person.email).await.expect(401);
+        }
+        for email in [person.email.as_str(), "nobody@example.org"] {
+            let source = at(app, "203.0.113.8");
+            for _ in 0..6 {
+                guess(&source, email).await;
+                app.clock.advance(Duration::from_secs(6));
+            }
+            guess(&source, email).await.expect_problem(400, "captcha-invalid");
+        }
+        let body = json!({ "email": person.email, "password": person.password, "captcha": "x" });
+        source.post_json("/api/login", body.clone()).await.expect_problem(400, "captcha-invalid");
+        let mut solved = body;
+        solved["captcha"] = json!(solved_captcha(app).await);
+        source.post_json("/api/login", solved).await.expect(200);
+    }
+);
+
+/// Two daemons on one pair of stores count together.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_daemons_share_the_ladder() {
+    let app = TestApp::builder(Backend::Servers)
+        .set("rate_limit.enabled", "true")
+        .set("http.trusted_proxies", "127.0.0.0/8")
+        .start()
+        .await;
+    let person = app.verified("ada@example.org").await;
+    let replica = app.replica().await;
+    let both = [at(&app, "203.0.113.7"), at(&replica, "203.0.113.7")];
+    let before = verified(&app).await + verified(&replica).await;
+    let answers = at_once(16, async |n| guess(&both[n % 2], &person.email).await).await;
+    six_are_looked_at(&answers, verified(&app).await + verified(&replica).await - before);
+    while guess(&both[0], &person.email).await.status != 429 {}
+    for client in &both {
+        assert_eq!(retry_after(&guess(client, &person.email).await), 5);
+    }
+    let known = device(&app, &person, "203.0.113.8").await;
+    let there = both[1].header(DEVICE, &known);
+    login(&there, &person.email, &person.password).await.expect(200);
+    replica.finish().await;
+    app.finish().await;
+}
+
+/// A store that never answers: no password is looked at, and mailboxes have this daemon's share of their budgets.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_store_no_password_is_looked_at_and_mailboxes_keep_a_share() {
+    let app = TestApp::builder(Backend::Servers)
+        .set("rate_limit.enabled", "true")
+        .set("rate_limit.replicas", "2")
+        .set("redis.url", "redis://127.0.0.1:1")
+        .start()
+        .await;
+    let email = "ada@example.org";
+    guess(&app.anonymous(), email).await.expect_problem(503, "dependency-unavailable");
+    let (inside, deadline) = (app.inside(), Instant::now() + Duration::from_secs(20));
+    let (budgets, pool) = (&inside.budgets, &inside.pools.limits);
+    let who = Guesser::Source("203.0.113.7".parse().expect("an address"));
+    assert!(budgets.admit(pool, email, who, Captcha::NotAsked, deadline).await.is_err());
+    assert_eq!(verified(&app).await, 0);
+    let spend = async || budgets.mailbox(pool, Budget::Recoveries, email, None, deadline).await;
+    assert_eq!(spend().await, Spent::Within, "half of three an hour");
+    let Spent::Exhausted { retry_after_s } = spend().await else { panic!("a second one") };
+    app.clock.advance(Duration::from_secs(retry_after_s - 1));
+    assert_eq!(spend().await, Spent::Exhausted { retry_after_s: 1 });
+    app.clock.advance(Duration::from_secs(1));
+    assert_eq!(spend().await, Spent::Within);
+    app.finish().await;
+}
