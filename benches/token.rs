@@ -201,7 +201,7 @@ fn vault_claims() -> VaultClaims {
         aud: "vault".to_owned(),
         sub: ID.to_owned(),
         client_id: "latchkey".to_owned(),
-        sid: ID.to_owned(),
+        sid: Some(ID.to_owned()),
         jti: ID.to_owned(),
         iat: NOW,
         nbf: NOW,

@@ -66,6 +66,13 @@ pub fn rfc3339(at: UnixMillis) -> String {
         .unwrap_or_default()
 }
 
+/// A point in time out of RFC 3339, whatever its offset, cut to milliseconds; none for what is no such time.
+pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
+    let format = &time::format_description::well_known::Rfc3339;
+    let at = time::OffsetDateTime::parse(text, format).ok()?;
+    i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +90,15 @@ mod tests {
     fn times_are_shown_as_rfc_3339_in_utc() {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(rfc3339(1_795_467_791_042), "2026-11-23T21:03:11.042Z");
+    }
+
+    #[test]
+    fn times_are_read_as_rfc_3339_with_any_offset() {
+        assert_eq!(from_rfc3339("2026-11-23T21:03:11.042Z"), Some(1_795_467_791_042));
+        assert_eq!(from_rfc3339("2026-11-23T22:03:11.0425+01:00"), Some(1_795_467_791_042));
+        for no_time in ["", "2026-11-23", "2026-11-23 21:03", "2026-13-01T00:00:00Z", "1795467791"]
+        {
+            assert_eq!(from_rfc3339(no_time), None, "{no_time}");
+        }
     }
 }

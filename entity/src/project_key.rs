@@ -6,9 +6,9 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "project_keys")]
 pub struct Model {
-    /// Its public id: the middle of `lk_<id>_<secret>`, and `client_id` of its tokens.
+    /// The key: `client_id` and `sub` of its tokens; without hyphens the middle of `lk_<id>_<secret>`.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: String,
+    pub id: Uuid,
     /// The project's team.
     pub team_id: Uuid,
     /// The project.
@@ -17,7 +17,7 @@ pub struct Model {
     pub name: String,
     /// Space-separated.
     pub scopes: String,
-    /// SHA-256 of the secret in base64url.
+    /// SHA-256 of the whole `lk_<id>_<secret>` in base64url.
     pub digest: String,
     /// Who made it; null where they are gone.
     pub created_by: Option<Uuid>,
@@ -25,7 +25,7 @@ pub struct Model {
     pub created_at: i64,
     /// Void from this moment on; null: never.
     pub expires_at: Option<i64>,
-    /// When it last got a token; null: never.
+    /// When it last proved itself, to the minute; null: never.
     pub last_used_at: Option<i64>,
 }
 

@@ -15,6 +15,8 @@ pub struct Model {
     pub slug: String,
     /// When it was made.
     pub created_at: i64,
+    /// `active` or, by the operator's hand, `disabled`.
+    pub status: String,
 }
 
 /// No relation is declared: queries join where they need to.

@@ -16,6 +16,7 @@ pub struct Migration;
 const UP: &[&str] = &[
     "ALTER TABLE memberships ADD COLUMN last_used_at BIGINT NOT NULL DEFAULT 0",
     "ALTER TABLE memberships ADD COLUMN last_project_id {uuid}",
+    "ALTER TABLE teams ADD COLUMN status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'disabled'))",
     "CREATE INDEX memberships_team_idx ON memberships (team_id, id)",
     // What a key's foreign key needs, and a page of projects.
     "CREATE UNIQUE INDEX projects_team_id_key ON projects (team_id, id)",
@@ -35,7 +36,7 @@ const UP: &[&str] = &[
     "CREATE INDEX invitations_expires_idx ON invitations (expires_at)",
     "CREATE INDEX invitations_inviter_idx ON invitations (invited_by)",
     "CREATE TABLE project_keys (
-        id TEXT PRIMARY KEY,
+        id {uuid} PRIMARY KEY,
         team_id {uuid} NOT NULL REFERENCES teams (id) ON DELETE CASCADE,
         project_id {uuid} NOT NULL,
         name TEXT NOT NULL,
@@ -66,6 +67,8 @@ const FUNCTIONS: &[&str] = &[
         $$ SELECT nullif(current_setting('latchkey.team', true), '')::uuid $$",
     "CREATE FUNCTION latchkey_user() RETURNS uuid LANGUAGE sql STABLE AS
         $$ SELECT nullif(current_setting('latchkey.user', true), '')::uuid $$",
+    "CREATE FUNCTION latchkey_key() RETURNS uuid LANGUAGE sql STABLE AS
+        $$ SELECT nullif(current_setting('latchkey.key', true), '')::uuid $$",
 ];
 
 /// What a person is in, where they are not in a team's own transaction.
@@ -77,12 +80,14 @@ const BY_PERSON: &[&str] = &[
         (SELECT 1 FROM memberships m WHERE m.team_id = projects.team_id AND m.user_id = latchkey_user()))",
     "CREATE POLICY invitation_by_digest ON invitations FOR SELECT
         USING (digest = nullif(current_setting('latchkey.invitation', true), ''))",
-    "CREATE POLICY project_key_by_id ON project_keys FOR SELECT
-        USING (id = nullif(current_setting('latchkey.key', true), ''))",
+    "CREATE POLICY project_key_by_id ON project_keys FOR SELECT USING (id = latchkey_key())",
+    "CREATE POLICY team_of_key ON teams FOR SELECT USING (EXISTS
+        (SELECT 1 FROM project_keys k WHERE k.team_id = teams.id AND k.id = latchkey_key()))",
     // The session check's one look: it needs no transaction of its own, and leaves the setting as it found it. (`SET` at
     // the function would do that too, but only a superuser may say it of a setting that nobody has declared.)
     "CREATE FUNCTION latchkey_membership(person uuid, team uuid, project uuid)
-        RETURNS TABLE (team_id uuid, team_name text, role text, epoch integer, project_id uuid, project_name text)
+        RETURNS TABLE (team_id uuid, team_name text, team_status text, role text, epoch integer, project_id uuid,
+            project_name text)
         LANGUAGE plpgsql STABLE AS $$
         #variable_conflict use_column
         DECLARE
@@ -90,16 +95,32 @@ const BY_PERSON: &[&str] = &[
         BEGIN
             PERFORM set_config('latchkey.user', person::text, true);
             RETURN QUERY
-                SELECT m.team_id, t.name, m.role, m.epoch, p.id, p.name
-                FROM (SELECT x.* FROM memberships x WHERE x.user_id = person
-                    ORDER BY CASE WHEN x.team_id = team THEN 0 ELSE 1 END, x.last_used_at DESC, x.created_at, x.id
+                SELECT m.team_id, m.name, m.status, m.role, m.epoch, p.id, p.name
+                FROM (SELECT x.*, t.name, t.status FROM memberships x JOIN teams t ON t.id = x.team_id
+                    WHERE x.user_id = person
+                    ORDER BY CASE WHEN x.team_id = team THEN 0 WHEN t.status = 'active' THEN 1 ELSE 2 END,
+                        x.last_used_at DESC, x.created_at, x.id
                     LIMIT 1) m
-                JOIN teams t ON t.id = m.team_id
                 LEFT JOIN LATERAL (SELECT y.id, y.name FROM projects y WHERE y.team_id = m.team_id
                     ORDER BY CASE WHEN y.id = project THEN 0 WHEN y.id = m.last_project_id THEN 1 ELSE 2 END,
                         y.created_at, y.id
                     LIMIT 1) p ON true;
             PERFORM set_config('latchkey.user', before, true);
+        END $$",
+    // The same for a project's key, which is in no session and no team's transaction yet.
+    "CREATE FUNCTION latchkey_project_key(wanted uuid)
+        RETURNS TABLE (team_id uuid, project_id uuid, scopes text, digest text, expires_at bigint, last_used_at bigint,
+            team_status text)
+        LANGUAGE plpgsql STABLE AS $$
+        #variable_conflict use_column
+        DECLARE
+            before text := coalesce(current_setting('latchkey.key', true), '');
+        BEGIN
+            PERFORM set_config('latchkey.key', wanted::text, true);
+            RETURN QUERY
+                SELECT k.team_id, k.project_id, k.scopes, k.digest, k.expires_at, k.last_used_at, t.status
+                FROM project_keys k JOIN teams t ON t.id = k.team_id WHERE k.id = wanted;
+            PERFORM set_config('latchkey.key', before, true);
         END $$",
 ];
 
@@ -137,11 +158,16 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
+        let is_postgres = manager.get_database_backend() == DatabaseBackend::Postgres;
+        if is_postgres {
+            connection.execute_unprepared("DROP POLICY team_of_key ON teams").await?;
+        }
         for table in ["project_keys", "invitations"] {
             manager.drop_table(Table::drop().table(Alias::new(table)).to_owned()).await?;
         }
-        if manager.get_database_backend() == DatabaseBackend::Postgres {
+        if is_postgres {
             let named = [
+                "DROP FUNCTION latchkey_project_key",
                 "DROP FUNCTION latchkey_membership",
                 "DROP POLICY projects_of_person ON projects",
                 "DROP POLICY teams_of_person ON teams",
@@ -158,13 +184,14 @@ impl MigrationTrait for Migration {
                 );
                 connection.execute_unprepared(&fall).await?;
             }
-            for function in ["latchkey_user", "latchkey_team"] {
+            for function in ["latchkey_key", "latchkey_user", "latchkey_team"] {
                 connection.execute_unprepared(&format!("DROP FUNCTION {function}")).await?;
             }
         }
         for statement in [
             "DROP INDEX projects_team_id_key",
             "DROP INDEX memberships_team_idx",
+            "ALTER TABLE teams DROP COLUMN status",
             "ALTER TABLE memberships DROP COLUMN last_project_id",
             "ALTER TABLE memberships DROP COLUMN last_used_at",
         ] {

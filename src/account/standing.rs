@@ -10,6 +10,7 @@ use crate::clock::UnixMillis;
 use crate::database::Db;
 use crate::secret::Secret;
 use crate::tenancy::Role;
+use crate::tenancy::teams::TeamStatus;
 
 /// A person, and the team and project their session is in.
 #[derive(Clone, Debug)]
@@ -49,12 +50,21 @@ pub struct Membership {
     pub team_id: Uuid,
     /// Its name.
     pub team_name: String,
+    /// Whether it may be used.
+    pub team_status: TeamStatus,
     /// What the person is in it.
     pub role: Role,
     /// The membership's epoch.
     pub epoch: i32,
     /// The project; none where the team has none.
     pub project: Option<(Uuid, String)>,
+}
+
+impl Membership {
+    /// Whether its tokens open anything: not while the operator has the team disabled.
+    pub fn is_active(&self) -> bool {
+        self.team_status == TeamStatus::Active
+    }
 }
 
 /// Whether an account may be used.
@@ -98,6 +108,7 @@ struct Row {
     created_at: i64,
     team_id: Option<Uuid>,
     team_name: Option<String>,
+    team_status: Option<String>,
     role: Option<String>,
     membership_epoch: Option<i32>,
     project_id: Option<Uuid>,
@@ -107,7 +118,7 @@ struct Row {
 }
 
 /// `$1` the session, `$2` and `$3` the team and project it is in, `$4` the person, `$5` the vaultToken. Where the
-/// membership is gone, the one that the person chose last takes its place, and else the oldest.
+/// membership is gone, the one that the person chose last takes its place, and else the oldest; disabled teams come last.
 macro_rules! select {
     ($membership:literal, $filter:literal) => {
         concat!(
@@ -126,11 +137,12 @@ macro_rules! select {
 macro_rules! on_sqlite {
     ($filter:literal) => {
         select!(
-            "m.team_id, t.name AS team_name, m.role, m.epoch AS membership_epoch, p.id AS project_id, \
+            "m.team_id, t.name AS team_name, t.status AS team_status, m.role, m.epoch AS membership_epoch, p.id AS project_id, \
              p.name AS project_name \
              FROM users u \
-             LEFT JOIN memberships m ON m.id = (SELECT x.id FROM memberships x WHERE x.user_id = u.id \
-                 ORDER BY CASE WHEN x.team_id = $2 THEN 0 ELSE 1 END, x.last_used_at DESC, x.created_at, x.id LIMIT 1) \
+             LEFT JOIN memberships m ON m.id = (SELECT x.id FROM memberships x JOIN teams w ON w.id = x.team_id \
+                 WHERE x.user_id = u.id ORDER BY CASE WHEN x.team_id = $2 THEN 0 WHEN w.status = 'active' THEN 1 ELSE 2 END, \
+                 x.last_used_at DESC, x.created_at, x.id LIMIT 1) \
              LEFT JOIN teams t ON t.id = m.team_id \
              LEFT JOIN projects p ON p.id = (SELECT y.id FROM projects y JOIN memberships z ON z.team_id = y.team_id \
                  WHERE z.id = m.id ORDER BY CASE WHEN y.id = $3 THEN 0 WHEN y.id = z.last_project_id THEN 1 ELSE 2 END, \
@@ -145,7 +157,7 @@ macro_rules! on_sqlite {
 macro_rules! on_postgres {
     ($filter:literal) => {
         select!(
-            "m.team_id, m.team_name, m.role, m.epoch AS membership_epoch, m.project_id, m.project_name \
+            "m.team_id, m.team_name, m.team_status, m.role, m.epoch AS membership_epoch, m.project_id, m.project_name \
              FROM users u LEFT JOIN LATERAL latchkey_membership(u.id, $2, $3) m ON true",
             $filter
         )
@@ -202,6 +214,7 @@ impl From<Row> for Standing {
             (Some(team_id), Some(role)) => Some(Membership {
                 team_id,
                 team_name: row.team_name.unwrap_or_default(),
+                team_status: TeamStatus::of(row.team_status.as_deref().unwrap_or_default()),
                 role,
                 epoch: row.membership_epoch.unwrap_or_default(),
                 project: row.project_id.zip(row.project_name),

@@ -18,6 +18,8 @@ use crate::secret::Secret;
 #[derive(Debug)]
 enum Value {
     Text(String),
+    /// A list of strings alone; an empty one too.
+    Texts(Vec<String>),
     Null,
     Other,
 }
@@ -55,7 +57,7 @@ impl Object {
     pub fn text(&mut self, name: &'static str) -> String {
         match self.members.remove(name) {
             Some(Value::Text(text)) => text,
-            Some(Value::Null | Value::Other) => {
+            Some(Value::Null | Value::Texts(_) | Value::Other) => {
                 self.reject(name, "type", format_args!("`{name}` has to be a string."));
                 String::new()
             }
@@ -70,6 +72,18 @@ impl Object {
     pub fn optional_text(&mut self, name: &'static str) -> Option<String> {
         let told = self.members.get(name).is_some_and(|value| !matches!(value, Value::Null));
         told.then(|| self.text(name))
+    }
+
+    /// A required list of strings; an empty one, with the error noted, when it is missing or of another type.
+    pub fn texts(&mut self, name: &'static str) -> Vec<String> {
+        match self.members.remove(name) {
+            Some(Value::Texts(texts)) => return texts,
+            Some(_) => {
+                self.reject(name, "type", format_args!("`{name}` has to be a list of strings."));
+            }
+            None => self.reject(name, "required", format_args!("`{name}` is required.")),
+        }
+        Vec::new()
     }
 
     /// A required secret.
@@ -105,8 +119,10 @@ impl Object {
 impl Drop for Object {
     fn drop(&mut self) {
         for value in self.members.values_mut() {
-            if let Value::Text(text) = value {
-                text.zeroize();
+            match value {
+                Value::Text(text) => text.zeroize(),
+                Value::Texts(texts) => texts.zeroize(),
+                Value::Null | Value::Other => {}
             }
         }
     }
@@ -174,8 +190,14 @@ impl<'de> Deserialize<'de> for Value {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-                while seq.next_element::<Value>()?.is_some() {}
-                Ok(Value::Other)
+                let (mut texts, mut others) = (Vec::new(), false);
+                while let Some(element) = seq.next_element::<Value>()? {
+                    match element {
+                        Value::Text(text) => texts.push(text),
+                        Value::Texts(_) | Value::Null | Value::Other => others = true,
+                    }
+                }
+                Ok(if others { Value::Other } else { Value::Texts(texts) })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
@@ -262,6 +284,20 @@ mod tests {
         object.finish().unwrap();
         assert_eq!(object.optional_text("c").as_deref(), Some(""));
         assert_eq!(object.finish().unwrap_err().code, Code::ValidationFailed);
+    }
+
+    #[test]
+    fn a_list_is_of_strings_alone() {
+        let mut object = Object::parse(br#"{"a":["x","y"],"b":[],"c":["x",1],"d":"x"}"#).unwrap();
+        assert_eq!(object.texts("a"), ["x", "y"]);
+        assert!(object.texts("b").is_empty());
+        object.finish().unwrap();
+        for name in ["c", "d", "e"] {
+            assert!(object.texts(name).is_empty());
+        }
+        let told = object.finish().unwrap_err().errors;
+        let codes: Vec<_> = told.iter().map(|error| error.code).collect();
+        assert_eq!(codes, ["type", "type", "required"]);
     }
 
     #[test]

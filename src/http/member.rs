@@ -25,19 +25,22 @@ impl Member {
     ///
     /// # Errors
     /// [`Code::EmailUnverified`] before the address is proven, whatever the path says; [`Code::NotFound`] for a team that
-    /// is not there, that they are no member of, or whose id is none, all alike; [`Code::Forbidden`] without the right.
+    /// is not there, that they are no member of, or whose id is none, all alike; [`Code::Forbidden`] without the right, or
+    /// in a team that the operator has disabled.
     pub async fn of(app: &App, request: &Request, permission: Permission) -> Result<Self, Problem> {
         let token = request.bearer()?.ok_or(Code::InvalidToken)?;
         let team_id = request.id("tid").unwrap_or_default();
         let caller = app.check().caller_in(token, team_id).await?;
         let caller = verified(caller)?;
         let membership = caller.standing.membership.as_ref();
-        let role = membership
-            .filter(|membership| membership.team_id == team_id)
-            .map(|membership| membership.role)
-            .ok_or(Code::NotFound)?;
+        let membership =
+            membership.filter(|membership| membership.team_id == team_id).ok_or(Code::NotFound)?;
+        let role = membership.role;
         if !role.may(permission) {
             return Err(Code::Forbidden.into());
+        }
+        if !membership.is_active() && !permission.holds_while_disabled() {
+            return Err(Refusal::TeamDisabled.into());
         }
         let actor = Actor { team_id, user_id: caller.standing.id };
         Ok(Self { caller, actor, role })
@@ -65,6 +68,9 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::NotFound => Code::NotFound.into(),
             Refusal::Forbidden => Code::Forbidden.into(),
+            Refusal::TeamDisabled => Self::new(Code::Forbidden).detail(
+                "The operator has disabled this team: its members can look at it and leave.",
+            ),
             Refusal::Conflict(detail) => Self::new(Code::Conflict).detail(detail),
             Refusal::OtherName => Self::validation(vec![FieldError {
                 pointer: "/name".to_owned(),

@@ -45,12 +45,14 @@ pub enum Tag {
     Project,
     /// Members of a team.
     Member,
+    /// Project keys.
+    Key,
     /// Keys and descriptions.
     Meta,
 }
 
 impl Tag {
-    const ALL: [(Self, &'static str, &'static str); 8] = [
+    const ALL: [(Self, &'static str, &'static str); 9] = [
         (Self::Session, "Sessions", "Logging in, refreshing, logging out."),
         (Self::Account, "Account", "A person's own account."),
         (Self::Email, "Email", "Proving and changing addresses."),
@@ -58,6 +60,7 @@ impl Tag {
         (Self::Team, "Teams", "The teams that one is in."),
         (Self::Project, "Projects", "What a team owns."),
         (Self::Member, "Members", "Who is in a team, as what."),
+        (Self::Key, "Keys", "Service accounts of a project."),
         (Self::Meta, "Verification", "What verifies tokens, and what describes the API."),
     ];
 
@@ -320,7 +323,7 @@ pub fn document(public_url: &str) -> Value {
             "securitySchemes": {
                 "userToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "`userToken` of a log-in or refresh." },
                 "vaultToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "`vaultToken` of a log-in or refresh." },
-                "client": { "type": "http", "scheme": "basic", "description": "A client of `introspection.clients`; its id and secret may stand in the form instead." },
+                "client": { "type": "http", "scheme": "basic", "description": "A project's key (its id and the whole `lk_…`), or a client of `introspection.clients`; both may stand in the form instead." },
             },
         },
     })
@@ -344,7 +347,7 @@ fn problem_schema() -> Value {
             "detail": { "type": "string", "description": "This occurrence, in a sentence." },
             "code": { "type": "string", "enum": codes },
             "traceId": { "type": "string", "description": "Finds the request in the log." },
-            "error": { "type": "string", "description": "The OAuth RFCs' name of it, at their endpoints.", "enum": ["invalid_request", "invalid_client"] },
+            "error": { "type": "string", "description": "The OAuth RFCs' name of it, at their endpoints.", "enum": ["invalid_request", "invalid_client", "invalid_scope", "unauthorized_client", "unsupported_grant_type"] },
             "errors": {
                 "type": "array",
                 "description": "With `validation-failed`: each member that breaks a rule.",

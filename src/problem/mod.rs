@@ -93,6 +93,12 @@ pub enum OauthError {
     InvalidRequest,
     /// The client is unknown, or its secret wrong or missing.
     InvalidClient,
+    /// A scope that the client has not, or no scope at all.
+    InvalidScope,
+    /// The client is known, and not one that gets tokens.
+    UnauthorizedClient,
+    /// Another grant than ours.
+    UnsupportedGrantType,
 }
 
 impl OauthError {
@@ -101,6 +107,9 @@ impl OauthError {
         match self {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidClient => "invalid_client",
+            Self::InvalidScope => "invalid_scope",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::database::Db;
 use crate::problem::{Code, Problem, Unavailable};
 use crate::store::{Session, Store};
+use crate::tenancy::keys::KnownKey;
 use crate::token::jwt::{self, Expiry};
 use crate::token::{KeyRing, KeysError, UserClaims, VaultClaims};
 
@@ -95,8 +96,9 @@ impl Check<'_> {
             .map_err(|_| Refused::Invalid)
     }
 
-    /// What a vaultToken opens at this moment: one look at the token store, one SELECT. Refused without a team, in an
-    /// ended session, after a change of the membership, and when revoked.
+    /// What a vaultToken opens at this moment: one look at the token store, one SELECT (a project key's: the SELECT alone).
+    /// Refused without a team, in a disabled one, in an ended session, after a change of the membership, of a key that is
+    /// revoked or expired, and when itself revoked.
     pub async fn vault(&self, token: &str) -> Result<VaultClaims, Refused> {
         let claims = self.vault_claims(token).await?;
         self.vault_is_live(&claims).await?;
@@ -105,18 +107,47 @@ impl Check<'_> {
 
     async fn vault_is_live(&self, claims: &VaultClaims) -> Result<(), Refused> {
         let id = |text: &str| text.parse::<Uuid>().map_err(|_| Refused::Invalid);
-        let user_id = id(&claims.sub)?;
+        let subject = id(&claims.sub)?;
         let team = id(claims.tid.as_deref().ok_or(Refused::Invalid)?)?;
         let project = claims.pid.as_deref().map(id).transpose()?;
-        let session = self
-            .store
-            .session(user_id, &claims.sid, self.clock.now())
-            .await?
-            .ok_or(Refused::Invalid)?;
-        let place = Place { sid: &claims.sid, team: Some(team), project, jti: &claims.jti };
+        match &claims.sid {
+            Some(sid) => self.member_is_live(claims, (subject, sid), team, project).await,
+            None => self.key_is_live(claims, subject, team, project).await,
+        }
+    }
+
+    /// The token of a project's key: good while the key is, for what the key may.
+    async fn key_is_live(
+        &self,
+        claims: &VaultClaims,
+        key_id: Uuid,
+        team: Uuid,
+        project: Option<Uuid>,
+    ) -> Result<(), Refused> {
+        let now = self.clock.now();
+        let key = KnownKey::behind(self.db, key_id, &claims.jti, now).await?;
+        let key = key.ok_or(Refused::Invalid)?;
+        let may = |scope: &str| key.scopes.contains(&scope);
+        let good = key.team_id == team
+            && Some(key.project_id) == project
+            && claims.scope.split(' ').all(may);
+        if good { Ok(()) } else { Err(Refused::Invalid) }
+    }
+
+    async fn member_is_live(
+        &self,
+        claims: &VaultClaims,
+        (user_id, sid): (Uuid, &str),
+        team: Uuid,
+        project: Option<Uuid>,
+    ) -> Result<(), Refused> {
+        let session =
+            self.store.session(user_id, sid, self.clock.now()).await?.ok_or(Refused::Invalid)?;
+        let place = Place { sid, team: Some(team), project, jti: &claims.jti };
         let standing = self.person(user_id, place).await?;
         let same = standing.membership.as_ref().is_some_and(|membership| {
             membership.team_id == team
+                && membership.is_active()
                 && Some(membership.epoch) == claims.mep
                 && Some(membership.role.name()) == claims.role.as_deref()
                 && membership.project.as_ref().map(|(id, _)| *id) == project

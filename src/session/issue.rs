@@ -1,4 +1,4 @@
-//! The tokens of a session: pure.
+//! The tokens of a session, and that of a project's key: pure.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,7 +9,8 @@ use crate::clock::{UnixMillis, millis};
 use crate::config;
 use crate::secret::random_id;
 use crate::store::Session;
-use crate::token::jwt::mint;
+use crate::tenancy::keys::KnownKey;
+use crate::token::jwt::{PEOPLE, mint};
 use crate::token::{KeyError, KeySet, UserClaims, VaultClaims};
 
 /// Both tokens: what most endpoints answer with.
@@ -79,15 +80,16 @@ pub fn tokens(
         amr: session.amr.clone(),
         auth_time: session.created_at.div_euclid(1000),
     };
-    // Before the address is proven a person is in no team, whatever rows there are.
-    let membership = standing.membership.as_ref().filter(|_| standing.is_verified());
+    // Before the address is proven a person is in no team, whatever rows there are; and nobody is in a disabled one.
+    let membership = standing.membership.as_ref();
+    let membership = membership.filter(|team| standing.is_verified() && team.is_active());
     let project = membership.and_then(|membership| membership.project.as_ref());
     let vault = VaultClaims {
         iss: config.issuer.clone(),
         aud: config.audience.clone(),
         sub: standing.id.to_string(),
-        client_id: "latchkey".to_owned(),
-        sid: session.sid.clone(),
+        client_id: PEOPLE.to_owned(),
+        sid: Some(session.sid.clone()),
         jti: random_id(),
         iat,
         nbf: iat,
@@ -99,4 +101,36 @@ pub fn tokens(
         mep: membership.map(|membership| membership.epoch),
     };
     Ok(Tokens { user_token: mint(&keys.user, &user)?, vault_token: mint(&keys.vault, &vault)? })
+}
+
+/// The vaultToken of a project's key, with these of its scopes, and its `exp`: in no session and of no member, so without
+/// `sid`, `role` and `mep`. It ends with the key where that is sooner.
+pub fn key_token(
+    keys: &KeySet,
+    config: &config::Tokens,
+    key: &KnownKey,
+    scope: String,
+    now: UnixMillis,
+) -> Result<(String, i64), KeyError> {
+    let iat = now.div_euclid(1000);
+    let ttl = i64::try_from(config.vault_ttl.as_secs()).unwrap_or(i64::MAX);
+    let end = key.expires_at.map_or(i64::MAX, |at| at.div_euclid(1000));
+    let exp = (iat + ttl).min(end);
+    let claims = VaultClaims {
+        iss: config.issuer.clone(),
+        aud: config.audience.clone(),
+        sub: key.id.to_string(),
+        client_id: key.id.to_string(),
+        sid: None,
+        jti: random_id(),
+        iat,
+        nbf: iat,
+        exp,
+        tid: Some(key.team_id.to_string()),
+        role: None,
+        pid: Some(key.project_id.to_string()),
+        scope,
+        mep: None,
+    };
+    Ok((mint(&keys.vault, &claims)?, exp))
 }

@@ -43,6 +43,8 @@ pub struct Metrics {
     pub sessions_revoked: Counter<u64>,
     /// `latchkey.tenancy.changes` {change}.
     pub tenancy_changes: Counter<u64>,
+    /// `latchkey.token_grants` {outcome}.
+    pub token_grants: Counter<u64>,
     /// `latchkey.introspections` {outcome}.
     pub introspections: Counter<u64>,
     /// `latchkey.revocations` {type}.
@@ -108,6 +110,7 @@ impl Metrics {
             refresh_reuse_detected: count(&meter, "latchkey.refresh.reuse_detected"),
             sessions_revoked: count(&meter, "latchkey.sessions.revoked"),
             tenancy_changes: count(&meter, "latchkey.tenancy.changes"),
+            token_grants: count(&meter, "latchkey.token_grants"),
             introspections: count(&meter, "latchkey.introspections"),
             revocations: count(&meter, "latchkey.revocations"),
             forward_auths: count(&meter, "latchkey.forward_auths"),

@@ -4,6 +4,8 @@
 //! inside that team ([`wall`]): PostgreSQL shows it no other rows, whatever a query forgets. Each change locks the team
 //! and reads the caller's role again, so that what was checked still holds when it is done.
 
+pub mod key_text;
+pub mod keys;
 pub mod members;
 pub mod projects;
 pub mod roles;
@@ -50,6 +52,8 @@ pub enum Refusal {
     NotFound,
     /// The person is a member, and may not.
     Forbidden,
+    /// The operator has disabled the team: it can be looked at and left, nothing else.
+    TeamDisabled,
     /// The state of things forbids it; the sentence is for the client.
     Conflict(String),
     /// What is to be deleted has another name than the one that was sent.

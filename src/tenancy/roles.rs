@@ -55,6 +55,13 @@ permissions! {
     DeleteTeam Owner "delete the team";
 }
 
+impl Permission {
+    /// Whether it holds in a team that the operator has disabled: members look at it, and leave.
+    pub const fn holds_while_disabled(self) -> bool {
+        matches!(self, Self::ReadTeam | Self::LeaveTeam)
+    }
+}
+
 /// What the vaultToken's `scope` says to the team's own APIs: name, meaning, lowest role.
 pub const SCOPES: &[(&str, &str, Role)] = &[
     ("vault:read", "read what the team keeps", Role::Viewer),

@@ -20,6 +20,30 @@ use crate::secret::uuid_v7;
 /// A team's name has 100 characters at most, like a person's.
 const NAME_CHARACTERS_MAX: usize = 100;
 
+/// Whether a team may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TeamStatus {
+    /// It may.
+    Active,
+    /// The operator says no: its tokens open nothing, its members can look at it and leave.
+    Disabled,
+}
+
+impl TeamStatus {
+    /// Of the column. Anything but `active` is closed: a status that a newer release writes is no open door here.
+    pub fn of(text: &str) -> Self {
+        if text == Self::Active.name() { Self::Active } else { Self::Disabled }
+    }
+
+    /// As in the column, and in answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 /// Makes the default team of a person, who owns it, and in it the default project; their ids. Part of the caller's
 /// transaction, which stands inside the new team from then on.
 pub async fn create_default<C: ConnectionTrait>(
@@ -35,6 +59,7 @@ pub async fn create_default<C: ConnectionTrait>(
         name: format!("{kept}{suffix}"),
         slug: default_slug(person_name).as_str().to_owned(),
         created_at: now,
+        status: TeamStatus::Active.name().to_owned(),
     };
     let Some(project_id) = insert(tx, &team, user_id).await? else {
         return Err(DbErr::RecordNotInserted);
@@ -61,6 +86,7 @@ async fn insert<C: ConnectionTrait>(
         name: Set(made.name.clone()),
         slug: Set(made.slug.clone()),
         created_at: Set(made.created_at),
+        status: Set(made.status.clone()),
     };
     let taken = OnConflict::column(team::Column::Slug).do_nothing().to_owned();
     if team::Entity::insert(row).on_conflict(taken).exec_without_returning(tx).await? == 0 {
@@ -102,12 +128,14 @@ pub struct MyTeam {
     pub role: String,
     /// When the team was made.
     pub created_at: i64,
+    /// `active` or `disabled`.
+    pub status: String,
 }
 
 impl MyTeam {
     fn of(team: team::Model, role: Role) -> Self {
-        let team::Model { id, name, slug, created_at } = team;
-        Self { id, name, slug, role: role.name().to_owned(), created_at }
+        let team::Model { id, name, slug, created_at, status } = team;
+        Self { id, name, slug, role: role.name().to_owned(), created_at, status }
     }
 }
 
@@ -121,7 +149,7 @@ pub async fn of_user(
     let tx = wall::read(db, Scope::Person(user_id)).await?;
     let statement = Statement::from_sql_and_values(
         db.backend(),
-        "SELECT t.id, t.name, t.slug, m.role, t.created_at FROM memberships m JOIN teams t ON t.id = m.team_id \
+        "SELECT t.id, t.name, t.slug, m.role, t.created_at, t.status FROM memberships m JOIN teams t ON t.id = m.team_id \
          WHERE m.user_id = $1 AND t.id > $2 ORDER BY t.id LIMIT $3",
         [user_id.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
     );
@@ -149,6 +177,7 @@ pub async fn create(
         name: name.to_owned(),
         slug: wanted.as_str().to_owned(),
         created_at: desk.now,
+        status: TeamStatus::Active.name().to_owned(),
     };
     if insert(&tx, &team, user_id).await?.is_none() {
         if slug.is_some() {

@@ -13,6 +13,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::teams::TeamStatus;
 use super::{Actor, Desk, Permission, Refusal, Role};
 use crate::audit::{self, Action, Detail, Event, Outcome};
 use crate::database::Db;
@@ -26,29 +27,26 @@ pub enum Scope<'a> {
     Person(Uuid),
     /// The invitation whose token has this digest; to read.
     Invitation(&'a str),
-    /// The project key with this public id; to read.
-    Key(&'a str),
     /// Everything: for the operator's commands and for sweeps, never for a request.
     Operator,
 }
 
-/// The settings, one a scope; leaving one scope is entering another.
+/// The settings, one a scope; leaving one scope is entering another. (`latchkey.key` is set by the one function that looks
+/// a project's key up.)
 const ENTER: &str = "SELECT set_config('latchkey.team', $1, true), set_config('latchkey.user', $2, true), \
-     set_config('latchkey.invitation', $3, true), set_config('latchkey.key', $4, true), \
-     set_config('latchkey.operator', $5, true)";
+     set_config('latchkey.invitation', $3, true), set_config('latchkey.operator', $4, true)";
 
 /// Lets a transaction stand in this scope, and in no other, until it ends or enters the next.
 pub async fn enter<C: ConnectionTrait>(tx: &C, scope: Scope<'_>) -> Result<(), DbErr> {
     if tx.get_database_backend() != DatabaseBackend::Postgres {
         return Ok(());
     }
-    let mut settings = [const { String::new() }; 5];
+    let mut settings = [const { String::new() }; 4];
     match scope {
         Scope::Team(team) => settings[0] = team.to_string(),
         Scope::Person(user) => settings[1] = user.to_string(),
         Scope::Invitation(digest) => digest.clone_into(&mut settings[2]),
-        Scope::Key(id) => id.clone_into(&mut settings[3]),
-        Scope::Operator => "on".clone_into(&mut settings[4]),
+        Scope::Operator => "on".clone_into(&mut settings[3]),
     }
     let settings = settings.map(Into::into);
     tx.execute_raw(Statement::from_sql_and_values(DatabaseBackend::Postgres, ENTER, settings))
@@ -91,9 +89,12 @@ pub async fn act<'a>(
 ) -> Result<Act<'a>, Refusal> {
     let tx = begin(desk.db, Scope::Team(actor.team_id)).await?;
     hold(&tx, subject.into_iter().chain([actor.user_id])).await?;
-    let role = lock_role(&tx, actor).await?.ok_or(Refusal::NotFound)?;
+    let (role, status) = lock_role(&tx, actor).await?.ok_or(Refusal::NotFound)?;
     if !role.may(permission) {
         return Err(Refusal::Forbidden);
+    }
+    if status == TeamStatus::Disabled && !permission.holds_while_disabled() {
+        return Err(Refusal::TeamDisabled);
     }
     Ok(Act { tx, role, actor, desk })
 }
@@ -134,23 +135,29 @@ async fn hold<C: ConnectionTrait>(tx: &C, people: impl Iterator<Item = Uuid>) ->
         .map(drop)
 }
 
-/// Locks a team until the transaction ends (on SQLite the whole file is), and says what a person is in it.
+/// Locks a team until the transaction ends (on SQLite the whole file is), and says what a person is in it, and whether it
+/// may be used.
 ///
 /// The membership is locked with it: PostgreSQL then answers its newest version, not the one of before the wait.
-pub async fn lock_role<C: ConnectionTrait>(tx: &C, actor: Actor) -> Result<Option<Role>, DbErr> {
+pub async fn lock_role<C: ConnectionTrait>(
+    tx: &C,
+    actor: Actor,
+) -> Result<Option<(Role, TeamStatus)>, DbErr> {
     #[derive(FromQueryResult)]
     struct Row {
         role: String,
+        status: String,
     }
     let backend = tx.get_database_backend();
     let lock = if backend == DatabaseBackend::Postgres { " FOR UPDATE" } else { "" };
     let sql = format!(
-        "SELECT m.role FROM teams t JOIN memberships m ON m.team_id = t.id \
+        "SELECT m.role, t.status FROM teams t JOIN memberships m ON m.team_id = t.id \
          WHERE t.id = $1 AND m.user_id = $2{lock}"
     );
     let values = [actor.team_id.into(), actor.user_id.into()];
     let row = Row::find_by_statement(Statement::from_sql_and_values(backend, &sql, values));
-    Ok(row.one(tx).await?.and_then(|row| Role::from_name(&row.role)))
+    let found = row.one(tx).await?;
+    Ok(found.and_then(|row| Some((Role::from_name(&row.role)?, TeamStatus::of(&row.status)))))
 }
 
 /// The database's role goes round the wall: a superuser, or one with BYPASSRLS. Never on SQLite.

@@ -17,6 +17,8 @@ use super::material::KeyError;
 
 /// How far another replica's clock may be ahead of ours: `iat` and `nbf` up to this much in the future pass.
 const AHEAD_SECONDS_MAX: i64 = 120;
+/// `client_id` in the vaultTokens of people; in a project key's it is the key's id.
+pub const PEOPLE: &str = "latchkey";
 /// A userToken's longest life: 24 h (contract §1).
 pub const USER_TTL_MAX: Duration = Duration::from_hours(24);
 /// A vaultToken's longest life: 1 h (contract §1).
@@ -67,8 +69,9 @@ pub struct VaultClaims {
     pub sub: String,
     /// `latchkey` for people.
     pub client_id: String,
-    /// The session.
-    pub sid: String,
+    /// The session; absent for a project's key, which is in none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sid: Option<String>,
     /// This token.
     pub jti: String,
     /// NumericDate.
@@ -147,7 +150,13 @@ pub fn verify_vault(
     let claims: VaultClaims = open(keys, Kind::Vault, token)?;
     let times = Times { iat: claims.iat, nbf: claims.nbf, exp: claims.exp };
     times.check(now_seconds, VAULT_TTL_MAX, Expiry::Enforced)?;
-    if claims.iss != issuer || claims.aud != audience || claims.sub.is_empty() {
+    // A person's token is of a session, a key's says itself twice and is of none.
+    let is_whole = if claims.client_id == PEOPLE {
+        claims.sid.is_some()
+    } else {
+        claims.sid.is_none() && claims.client_id == claims.sub
+    };
+    if claims.iss != issuer || claims.aud != audience || claims.sub.is_empty() || !is_whole {
         return Err(Invalid);
     }
     Ok(claims)

@@ -34,7 +34,7 @@ fn vault_claims() -> VaultClaims {
         aud: "vault".to_owned(),
         sub: "018f".to_owned(),
         client_id: "latchkey".to_owned(),
-        sid: "sid".to_owned(),
+        sid: Some("sid".to_owned()),
         jti: "jti".to_owned(),
         iat: NOW,
         nbf: NOW,

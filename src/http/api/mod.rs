@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod email;
+pub mod key;
 pub mod member;
 pub mod meta;
 pub mod oauth;

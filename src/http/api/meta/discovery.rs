@@ -8,6 +8,7 @@ use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::Problem;
+use crate::tenancy::roles::SCOPES;
 
 /// The handler.
 pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
@@ -17,6 +18,10 @@ pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
         "issuer": app.config.tokens.issuer,
         "jwks_uri": format!("{url}/.well-known/jwks.json"),
         "id_token_signing_alg_values_supported": algorithms,
+        "token_endpoint": format!("{url}/api/token"),
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "grant_types_supported": ["client_credentials"],
+        "scopes_supported": SCOPES.iter().map(|(name, _, _)| *name).collect::<Vec<_>>(),
         "introspection_endpoint": format!("{url}/api/introspect"),
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "revocation_endpoint": format!("{url}/api/revoke"),

@@ -1,14 +1,14 @@
 //! Who asks: authentication of a client by its secret (RFC 6749 §2.3.1).
 //!
 //! HTTP Basic, with id and secret form-encoded as the RFC has it (or as they are: many clients do not encode), or
-//! `client_id` and `client_secret` in the body; never both. Every refusal is the same `invalid_client`, after the same
-//! work: every client's secret is compared, by digest, whoever was named.
+//! `client_id` and `client_secret` in the body; never both. Every refusal is the same `invalid_client`. Every operator's
+//! client is compared, by digest, whoever was named; a project's key is looked up by its id, which is no secret, and only
+//! where its checksum holds.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header;
 use percent_encoding::percent_decode_str;
-use uuid::Uuid;
 
 use crate::app::App;
 use crate::config::IntrospectionClient;
@@ -18,6 +18,8 @@ use crate::http::request::Request;
 use crate::limits::{Action, Decision};
 use crate::problem::{Code, OauthError, Problem};
 use crate::secret::{self, Secret};
+use crate::tenancy::key_text::KeyText;
+use crate::tenancy::keys::KnownKey;
 
 /// A client that proved itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +30,7 @@ pub enum Client {
         id: String,
     },
     /// A project's key: sees its own team's vaultTokens.
-    ProjectKey {
-        /// The team that the project is of.
-        team: Uuid,
-    },
+    ProjectKey(KnownKey),
 }
 
 impl Client {
@@ -44,7 +43,7 @@ impl Client {
     pub fn sees_team(&self, tid: Option<&str>) -> bool {
         match self {
             Self::Operator { .. } => true,
-            Self::ProjectKey { team } => tid.is_some_and(|tid| tid == team.to_string()),
+            Self::ProjectKey(key) => tid.is_some_and(|tid| tid == key.team_id.to_string()),
         }
     }
 }
@@ -57,14 +56,17 @@ struct Credentials {
 /// The client that a request proves. Failures are limited by address.
 ///
 /// # Errors
-/// `invalid_client` (401), `invalid_request` (400) for two ways at once, [`Code::RateLimited`].
-pub fn authenticate(app: &App, request: &Request, form: &Form) -> Result<Client, Problem> {
+/// `invalid_client` (401), `invalid_request` (400) for two ways at once, [`Code::RateLimited`]; a database that is down.
+pub async fn authenticate(app: &App, request: &Request, form: &Form) -> Result<Client, Problem> {
     if let Decision::Limited { retry_after_s, .. } =
         app.limiter.look(Action::ClientFailure, request.client())
     {
         return Err(limited(retry_after_s));
     }
-    let known = Credentials::of(request, form)?.and_then(|credentials| credentials.client(app));
+    let known = match Credentials::of(request, form)? {
+        Some(credentials) => credentials.client(app).await?,
+        None => None,
+    };
     known.ok_or_else(|| {
         let _counted = app.limiter.check(Action::ClientFailure, request.client());
         invalid_client()
@@ -131,10 +133,26 @@ impl Credentials {
         Some(Self { candidates })
     }
 
-    /// The client that these are of. The arm of project keys (`lk_<public id>_<secret>`) belongs here.
-    fn client(&self, app: &App) -> Option<Client> {
-        operator(&self.candidates, &app.config.introspection_clients)
+    /// The client that these are of.
+    async fn client(&self, app: &App) -> Result<Option<Client>, Problem> {
+        if let Some(client) = operator(&self.candidates, &app.config.introspection_clients) {
+            return Ok(Some(client));
+        }
+        let Some(text) = key_text(&self.candidates) else { return Ok(None) };
+        let now = app.clock.now();
+        let Some(key) = KnownKey::shown(&app.db, &text, now).await? else { return Ok(None) };
+        if let Err(error) = key.used(&app.db, now).await {
+            tracing::warn!(error = %error, "the use of a key is not written down");
+        }
+        Ok(Some(Client::ProjectKey(key)))
     }
+}
+
+/// A project's key, where one of the candidates can be one, and names itself by its own id.
+fn key_text(candidates: &[(String, Secret<String>)]) -> Option<KeyText> {
+    candidates.iter().find_map(|(id, secret)| {
+        KeyText::parse(secret.expose()).filter(|text| text.id.to_string() == *id)
+    })
 }
 
 /// One of the operator's clients. Every one is compared with every candidate, so that the work tells nothing.
@@ -192,10 +210,14 @@ mod tests {
     }
 
     #[test]
-    fn a_project_sees_its_own_team_and_no_user() {
-        let team = Uuid::from_u128(7);
-        let key = Client::ProjectKey { team };
-        assert!(!key.sees_users() && key.sees_team(Some(&team.to_string())));
-        assert!(!key.sees_team(None) && !key.sees_team(Some(&Uuid::from_u128(8).to_string())));
+    fn a_key_names_itself_by_its_own_id() {
+        let id = uuid::Uuid::from_u128(7);
+        let text = crate::tenancy::key_text::make(id);
+        let named = |name: String| key_text(&[(name, text.clone())]);
+        assert_eq!(named(id.to_string()).map(|text| text.id), Some(id));
+        for other in [id.simple().to_string(), uuid::Uuid::from_u128(8).to_string(), String::new()]
+        {
+            assert_eq!(named(other), None);
+        }
     }
 }

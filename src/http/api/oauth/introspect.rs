@@ -21,7 +21,8 @@ use crate::token::{Expiry, Kind, UserClaims, VaultClaims};
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the form; the handler reads it by name")]
 pub struct IntrospectRequest {
-    /// A vaultToken, or for a client of `introspection.clients` also a userToken.
+    /// A vaultToken (a project's key asks about its own team's alone), or for a client of `introspection.clients` also a
+    /// userToken.
     token: String,
     /// Accepted and not needed: a token says itself what it is.
     token_type_hint: Option<String>,
@@ -39,7 +40,7 @@ pub struct Introspection {
     /// What it allows, space-separated; of a vaultToken.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
-    /// For whom it was made: `latchkey` for people.
+    /// For whom it was made: `latchkey` for people, a project's key by its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
     /// The person's address; of a userToken alone.
@@ -72,7 +73,7 @@ pub struct Introspection {
     /// The token.
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
-    /// The session.
+    /// The session; absent for a project's key.
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
     /// The team; of a vaultToken.
@@ -103,7 +104,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 
 async fn introspect(app: &App, request: &Request) -> Result<Introspection, Problem> {
     let form = Form::read(request)?;
-    let client = client::authenticate(app, request, &form)?;
+    let client = client::authenticate(app, request, &form).await?;
     match live(app, &client, form.need("token")?.expose()).await {
         Ok(live) => Ok(live),
         Err(Refused::Invalid) => Ok(Introspection::default()),
@@ -139,7 +140,7 @@ impl From<VaultClaims> for Introspection {
             aud: Some(claims.aud),
             iss: Some(claims.iss),
             jti: Some(claims.jti),
-            sid: Some(claims.sid),
+            sid: claims.sid,
             tid: claims.tid,
             pid: claims.pid,
             role: claims.role,
@@ -174,8 +175,8 @@ impl From<UserClaims> for Introspection {
 pub fn operation() -> Operation {
     Operation::new("introspect", Tag::Meta, "Ask what a token is worth now")
         .describes(
-            "RFC 7662, for clients of `introspection.clients`. Anything that is not live is exactly `{\"active\":false}`: \
-             an ended session, a removed member, a revoked token are so at once. Errors carry the RFC's `error` besides.",
+            "RFC 7662, for clients of `introspection.clients`, and for a project's key about its own team's vaultTokens. Anything that is not live is exactly `{\"active\":false}`: \
+             an ended session, a removed member, a revoked key or token are so at once. Errors carry the RFC's `error` besides.",
         )
         .basic()
         .takes_form::<IntrospectRequest>()

@@ -37,7 +37,7 @@ pub struct RevokeRequest {
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let form = Form::read(request)?;
     if client::is_shown(request, &form) {
-        client::authenticate(app, request, &form)?;
+        client::authenticate(app, request, &form).await?;
     }
     let what = revoke(app, request, form.need("token")?.expose()).await?;
     app.metrics.revocations.add(1, &[KeyValue::new("type", what)]);

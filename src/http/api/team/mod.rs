@@ -34,12 +34,14 @@ pub struct TeamView {
     role: String,
     /// RFC 3339.
     created_at: String,
+    /// `active`; or `disabled` by the operator: then its tokens open nothing, and you can look at it and leave.
+    status: String,
 }
 
 impl From<MyTeam> for TeamView {
     fn from(team: MyTeam) -> Self {
-        let MyTeam { id, name, slug, role, created_at } = team;
-        Self { id: id.to_string(), name, slug, role, created_at: rfc3339(created_at) }
+        let MyTeam { id, name, slug, role, created_at, status } = team;
+        Self { id: id.to_string(), name, slug, role, created_at: rfc3339(created_at), status }
     }
 }
 

@@ -1,0 +1,45 @@
+//! `GET /api/teams/{tid}/projects/{pid}/keys`: a project's keys.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::KeyView;
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::Member;
+use crate::http::openapi::{Operation, Tag};
+use crate::http::paging::Page;
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::tenancy::keys;
+
+/// A page of keys.
+#[derive(Serialize, ToSchema)]
+pub struct Keys {
+    /// In the order of their making.
+    items: Vec<KeyView>,
+    /// `cursor` of the next page; null on the last one.
+    next: Option<String>,
+}
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let (page, project) = (Page::of(request)?, request.id("pid")?);
+    let found = keys::list(&app.db, member.team_id(), project, page.after, page.rows()).await?;
+    let mut found = found.ok_or(Code::NotFound)?;
+    let next = page.cut(&mut found, |key| key.id);
+    let items = found.into_iter().map(KeyView::from).collect();
+    Ok(answer::json(&Keys { items, next }))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("listKeys", Tag::Key, "List a project's keys")
+        .describes(
+            "Expired keys stay in the list until they are revoked. Secrets are never shown again.",
+        )
+        .path("pid", "The project.")
+        .paged()
+        .gives::<Keys>("A page of keys.")
+        .fails(&[Code::ValidationFailed])
+}

@@ -1,0 +1,29 @@
+//! `DELETE /api/teams/{tid}/projects/{pid}/keys/{kid}`: ends a key and its tokens.
+
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::{Member, desk};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::Problem;
+use crate::tenancy::keys;
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let (project, key) = (request.id("pid")?, request.id("kid")?);
+    keys::revoke(&desk(app, request), member.actor, project, key).await?;
+    app.metrics.changed("key_revoked");
+    Ok(answer::no_content())
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("revokeKey", Tag::Key, "Revoke a project's key")
+        .describes(
+            "It gets no more tokens. Those it has are inactive at introspection and forward-auth at once, and elsewhere \
+             run out within `tokens.vault_ttl`.",
+        )
+        .path("pid", "The project.")
+        .path("kid", "The key.")
+        .gives_nothing("The key is gone.")
+}

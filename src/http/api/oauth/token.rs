@@ -1,0 +1,114 @@
+//! `POST /api/token`: a project's key becomes a vaultToken (RFC 6749 §4.4, client credentials).
+//!
+//! Issuing is counted, not audited, as refreshes are: a program asks every few minutes.
+
+use hyper::header::{HeaderValue, PRAGMA};
+use opentelemetry::KeyValue;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::client::{self, Client};
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::form::Form;
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, OauthError, Problem, Unavailable};
+use crate::session::issue;
+use crate::tenancy::keys::{self, KnownKey};
+
+/// The one grant there is.
+const GRANT: &str = "client_credentials";
+
+/// What a program asks; sent as a form.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the form; the handler reads it by name")]
+pub struct TokenRequest {
+    /// `client_credentials`.
+    grant_type: String,
+    /// Some of the key's scopes, separated by spaces; all of them where it is missing.
+    scope: Option<String>,
+    /// The key's id, where the program does not authenticate by HTTP Basic.
+    client_id: Option<String>,
+    /// The key (`lk_…`), likewise.
+    client_secret: Option<String>,
+}
+
+/// A vaultToken of the key's team and project (RFC 6749 §5.1).
+#[derive(Serialize, ToSchema)]
+pub struct TokenAnswer {
+    /// The vaultToken.
+    access_token: String,
+    /// Always `Bearer`.
+    token_type: &'static str,
+    /// In as many seconds it ends; there is no refresh token: ask again.
+    expires_in: i64,
+    /// What it allows, separated by spaces.
+    scope: String,
+}
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let given = grant(app, request).await;
+    let outcome = match &given {
+        Ok(_) => "success",
+        Err(problem) => problem.oauth.map_or(problem.code.name(), OauthError::name),
+    };
+    app.metrics.token_grants.add(1, &[KeyValue::new("outcome", outcome)]);
+    let mut answer = answer::json(&given?);
+    // RFC 6749 §5.1 asks for it beside `Cache-Control: no-store`, which every answer of ours has.
+    answer.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    Ok(answer)
+}
+
+async fn grant(app: &App, request: &Request) -> Result<TokenAnswer, Problem> {
+    let form = Form::read(request)?;
+    let client = client::authenticate(app, request, &form).await?;
+    if form.need("grant_type")?.expose() != GRANT {
+        return Err(refused(
+            OauthError::UnsupportedGrantType,
+            "`grant_type` is `client_credentials`.",
+        ));
+    }
+    let Client::ProjectKey(key) = client else {
+        let detail = "This client may introspect; only a project's key gets tokens.";
+        return Err(refused(OauthError::UnauthorizedClient, detail));
+    };
+    let scope = narrowed(&key, form.get("scope").map(|scope| scope.expose().as_str()))?;
+    let now = app.clock.now();
+    let (keys, config) = (app.keys.current(), &app.config.tokens);
+    let (token, exp) = issue::key_token(&keys, config, &key, scope.clone(), now)
+        .map_err(|error| Unavailable::because("signing keys", error))?;
+    app.metrics.tokens_issued.add(1, &[KeyValue::new("type", "vault")]);
+    let expires_in = exp - now.div_euclid(1000);
+    Ok(TokenAnswer { access_token: token, token_type: "Bearer", expires_in, scope })
+}
+
+/// The key's scopes, or those of them that are asked for; one that it has not is refused, not left out.
+fn narrowed(key: &KnownKey, asked: Option<&str>) -> Result<String, Problem> {
+    let Some(asked) = asked else { return Ok(key.scopes.join(" ")) };
+    if !asked.split(' ').all(|scope| key.scopes.contains(&scope)) {
+        let detail =
+            "The key has not all of these scopes, or they are not separated by single spaces.";
+        return Err(refused(OauthError::InvalidScope, detail));
+    }
+    Ok(keys::scopes(asked).join(" "))
+}
+
+fn refused(error: OauthError, detail: &str) -> Problem {
+    Problem::new(Code::MalformedRequest).detail(detail).oauth(error)
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("token", Tag::Key, "Get a vaultToken for a project's key")
+        .describes(
+            "RFC 6749 §4.4. The client is the key: `client_id` is its id, `client_secret` the whole `lk_…`, by HTTP Basic \
+             or in the form. Errors carry the RFC's `error` besides: `invalid_client`, `invalid_request`, `invalid_scope`, \
+             `unauthorized_client`, `unsupported_grant_type`.",
+        )
+        .basic()
+        .takes_form::<TokenRequest>()
+        .gives::<TokenAnswer>("A vaultToken of the key's team and project.")
+        .fails(&[Code::MalformedRequest, Code::InvalidCredentials, Code::UnsupportedMediaType])
+}

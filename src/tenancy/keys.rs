@@ -1,0 +1,256 @@
+//! Project keys: service accounts. Members make and revoke them here; programs show them (see [`KnownKey`]).
+//!
+//! A key is its project's, not its maker's: it stays when they go. Its scopes are fixed when it is made, none above its
+//! maker's own role. Revoking it deletes the row, and with it every right of its tokens.
+
+use latchkey_entity::project_key::{ActiveModel, Column, Entity};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, FromQueryResult,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
+};
+use uuid::Uuid;
+
+use super::key_text::{self, KeyText};
+use super::roles::SCOPES;
+use super::teams::TeamStatus;
+use super::wall::{self, Scope};
+use super::{Actor, Desk, Permission, Refusal, projects};
+use crate::audit::{Action, Detail};
+use crate::clock::UnixMillis;
+use crate::database::Db;
+use crate::secret::{self, Secret, uuid_v7};
+
+pub use latchkey_entity::project_key::Model as ProjectKey;
+
+/// A use is written down once in this time: a key that asks a thousand times a second costs no thousand writes.
+const USE_EVERY_MS: i64 = 60_000;
+
+/// A key to be.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// What people call it.
+    pub name: String,
+    /// What it may do: of the table's names, in its order.
+    pub scopes: Vec<&'static str>,
+    /// Void from this moment on; none: never.
+    pub expires_at: Option<UnixMillis>,
+}
+
+/// A project's keys after `after`, by id (which is by time of making), `limit` at most; none where the team has no such
+/// project.
+pub async fn list(
+    db: &Db,
+    team: Uuid,
+    project: Uuid,
+    after: Uuid,
+    limit: u64,
+) -> Result<Option<Vec<ProjectKey>>, DbErr> {
+    let tx = wall::read(db, Scope::Team(team)).await?;
+    if projects::find(&tx, team, project).await?.is_none() {
+        return Ok(None);
+    }
+    let found = Entity::find()
+        .filter(of(team, project))
+        .filter(Column::Id.gt(after))
+        .order_by_asc(Column::Id)
+        .limit(limit)
+        .all(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(Some(found))
+}
+
+/// Makes a key, and its text: the only time that anybody sees it.
+pub async fn create(
+    desk: &Desk<'_>,
+    actor: Actor,
+    project: Uuid,
+    key: NewKey,
+    keys_max: u64,
+) -> Result<(ProjectKey, Secret<String>), Refusal> {
+    let act = wall::act(desk, actor, None, Permission::ManageKeys).await?;
+    if projects::find(&act.tx, actor.team_id, project).await?.is_none() {
+        return Err(Refusal::NotFound);
+    }
+    let may =
+        |scope: &&str| SCOPES.iter().any(|(name, _, least)| name == scope && act.role >= *least);
+    if !key.scopes.iter().all(may) {
+        return Err(Refusal::Forbidden);
+    }
+    if Entity::find().filter(Column::TeamId.eq(actor.team_id)).count(&act.tx).await? >= keys_max {
+        let detail =
+            format!("The team has {keys_max} keys, the most there may be: revoke one first.");
+        return Err(Refusal::Conflict(detail));
+    }
+    let id = uuid_v7(desk.now);
+    let text = key_text::make(id);
+    let made = ProjectKey {
+        id,
+        team_id: actor.team_id,
+        project_id: project,
+        name: key.name,
+        scopes: key.scopes.join(" "),
+        digest: secret::sha256(text.expose().as_bytes()),
+        created_by: Some(actor.user_id),
+        created_at: desk.now,
+        expires_at: key.expires_at,
+        last_used_at: None,
+    };
+    let row = ActiveModel {
+        id: Set(made.id),
+        team_id: Set(made.team_id),
+        project_id: Set(made.project_id),
+        name: Set(made.name.clone()),
+        scopes: Set(made.scopes.clone()),
+        digest: Set(made.digest.clone()),
+        created_by: Set(made.created_by),
+        created_at: Set(made.created_at),
+        expires_at: Set(made.expires_at),
+        last_used_at: Set(None),
+    };
+    Entity::insert(row).exec_without_returning(&act.tx).await?;
+    let detail = Detail::none().id("key", id).id("project", project);
+    act.commit(Action::ProjectKeyCreated, None, detail).await?;
+    Ok((made, text))
+}
+
+/// Revokes a key: it and its tokens are good for nothing from now on.
+pub async fn revoke(desk: &Desk<'_>, actor: Actor, project: Uuid, id: Uuid) -> Result<(), Refusal> {
+    let act = wall::act(desk, actor, None, Permission::ManageKeys).await?;
+    let revoked = Entity::delete_many()
+        .filter(of(actor.team_id, project))
+        .filter(Column::Id.eq(id))
+        .exec(&act.tx)
+        .await?;
+    if revoked.rows_affected == 0 {
+        return Err(Refusal::NotFound);
+    }
+    let detail = Detail::none().id("key", id).id("project", project);
+    Ok(act.commit(Action::ProjectKeyRevoked, None, detail).await?)
+}
+
+fn of(team: Uuid, project: Uuid) -> sea_orm::sea_query::SimpleExpr {
+    Column::TeamId.eq(team).and(Column::ProjectId.eq(project))
+}
+
+/// A key that is good at this moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownKey {
+    /// The key.
+    pub id: Uuid,
+    /// Its project's team.
+    pub team_id: Uuid,
+    /// Its project.
+    pub project_id: Uuid,
+    /// What it may do.
+    pub scopes: Vec<&'static str>,
+    /// Void from this moment on; none: never.
+    pub expires_at: Option<UnixMillis>,
+    last_used_at: Option<UnixMillis>,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    team_id: Uuid,
+    project_id: Uuid,
+    scopes: String,
+    digest: String,
+    expires_at: Option<i64>,
+    last_used_at: Option<i64>,
+    team_status: String,
+    revoked: i64,
+}
+
+/// `$1` the key, `$2` a token of it. On PostgreSQL the same look is a function that opens the wall for this key alone
+/// (migration `000004_tenancy`).
+macro_rules! select {
+    ($from:literal) => {
+        concat!(
+            "SELECT k.team_id, k.project_id, k.scopes, k.digest, k.expires_at, k.last_used_at, team_status, \
+             (SELECT COUNT(*) FROM revoked_tokens r WHERE r.jti = $2) AS revoked FROM ",
+            $from
+        )
+    };
+}
+const ON_SQLITE: &str = select!(
+    "(SELECT x.*, t.status AS team_status FROM project_keys x JOIN teams t ON t.id = x.team_id WHERE x.id = $1) k"
+);
+const ON_POSTGRES: &str = select!("latchkey_project_key($1) k");
+
+impl KnownKey {
+    /// The key of a text that a program shows; none where there is no such key, the secret is another, it has expired, or
+    /// its team is disabled. The secret is compared by digest, in constant time.
+    pub async fn shown(db: &Db, text: &KeyText, now: UnixMillis) -> Result<Option<Self>, DbErr> {
+        let row = look(db, text.id, "").await?;
+        let is_it = |row: &Row| secret::equal(row.digest.as_bytes(), text.digest.as_bytes());
+        Ok(row.filter(is_it).and_then(|row| Self::live(text.id, &row, now)))
+    }
+
+    /// The key behind a token of it; none where the key is good no more, or the token was revoked.
+    pub async fn behind(
+        db: &Db,
+        id: Uuid,
+        jti: &str,
+        now: UnixMillis,
+    ) -> Result<Option<Self>, DbErr> {
+        let row = look(db, id, jti).await?.filter(|row| row.revoked == 0);
+        Ok(row.and_then(|row| Self::live(id, &row, now)))
+    }
+
+    fn live(id: Uuid, row: &Row, now: UnixMillis) -> Option<Self> {
+        let expired = row.expires_at.is_some_and(|at| at <= now);
+        let active = TeamStatus::of(&row.team_status) == TeamStatus::Active;
+        (active && !expired).then(|| Self {
+            id,
+            team_id: row.team_id,
+            project_id: row.project_id,
+            scopes: scopes(&row.scopes),
+            expires_at: row.expires_at,
+            last_used_at: row.last_used_at,
+        })
+    }
+
+    /// Writes down that it was used, once a minute.
+    pub async fn used(&self, db: &Db, now: UnixMillis) -> Result<(), DbErr> {
+        let before = now - USE_EVERY_MS;
+        if self.last_used_at.is_some_and(|at| at > before) {
+            return Ok(());
+        }
+        let tx = wall::begin(db, Scope::Team(self.team_id)).await?;
+        // Of two daemons that see it due at once, one writes.
+        Entity::update_many()
+            .col_expr(Column::LastUsedAt, Expr::value(now))
+            .filter(of(self.team_id, self.project_id))
+            .filter(Column::Id.eq(self.id))
+            .filter(Column::LastUsedAt.is_null().or(Column::LastUsedAt.lte(before)))
+            .exec(&tx)
+            .await?;
+        tx.commit().await
+    }
+}
+
+async fn look(db: &Db, id: Uuid, jti: &str) -> Result<Option<Row>, DbErr> {
+    let sql = if db.is_postgres() { ON_POSTGRES } else { ON_SQLITE };
+    let statement = Statement::from_sql_and_values(db.backend(), sql, [id.into(), jti.into()]);
+    Row::find_by_statement(statement).one(db.reader()).await
+}
+
+/// The scopes of a list, as far as the table knows them, in its order and each once.
+pub fn scopes(list: &str) -> Vec<&'static str> {
+    let named = |name: &str| list.split(' ').any(|word| word == name);
+    SCOPES.iter().map(|(name, _, _)| *name).filter(|name| named(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenancy::Role;
+
+    #[test]
+    fn scopes_are_read_in_the_order_of_the_table_and_unknown_ones_are_none() {
+        assert_eq!(scopes("team:own vault:read vault:read root"), ["vault:read", "team:own"]);
+        assert!(scopes("").is_empty() && scopes("vault").is_empty());
+        assert_eq!(scopes(&Role::Member.scope()), ["vault:read", "vault:write"]);
+    }
+}
