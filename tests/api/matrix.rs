@@ -96,7 +96,10 @@ fn row(route: &Route) -> Option<Row> {
             _ => 401,
         }),
         ("GET", "/api/resend-email-verification") => Row::Person(None, 400),
-        ("GET", "/api/sessions" | "/api/me") => Row::Person(None, 200),
+        (_, "/api/forward-auth" | "/api/forward-auth/{*path}") => {
+            Row::Each(|who| if who == Who::VaultToken { 200 } else { 401 })
+        }
+        ("GET", "/api/sessions" | "/api/me" | "/api/me/events") => Row::Person(None, 200),
         ("DELETE", "/api/sessions/{sid}") => Row::Person(None, 404),
         ("DELETE", "/api/sessions") | ("POST", "/api/logout") => Row::Person(None, 204),
         ("PATCH" | "DELETE", "/api/me")
@@ -137,7 +140,9 @@ fn row(route: &Route) -> Option<Row> {
             | "/api/reset-password"
             | "/verify-email"
             | "/reset-password"
-            | "/undo-email-change",
+            | "/undo-email-change"
+            | "/api/introspect"
+            | "/api/revoke",
         )
         | (
             "GET",
