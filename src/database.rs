@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use latchkey_migration::{Migrator, MigratorTrait};
+use sea_orm::sea_query::LikeExpr;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
@@ -211,4 +212,11 @@ fn create_private(path: &Path) -> Result<(), DbErr> {
         .open(path)
         .map(drop)
         .map_err(|error| DbErr::Custom(format!("cannot create {}: {error}", path.display())))
+}
+/// What a LIKE over lower-case text has to say to find this part of it, in any case: a wildcard in it is meant as itself.
+pub fn containing(part: &str) -> LikeExpr {
+    let escaped =
+        |c: char| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain(Some(c));
+    let plain: String = part.to_lowercase().chars().flat_map(escaped).collect();
+    LikeExpr::new(format!("%{plain}%")).escape('\\')
 }

@@ -4,7 +4,7 @@
 //! database already: there is no right to check here.
 
 use latchkey_entity::{ended_session, membership, outbox, user};
-use sea_orm::sea_query::{Expr, ExprTrait as _, LikeExpr};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
     EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::EmailAddress;
 use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
-use crate::database::Db;
+use crate::database::{Db, containing};
 use crate::mail::{self, Kind, MailData, NewMail};
 use crate::secret::uuid_v7;
 use crate::tenancy::teams;
@@ -64,14 +64,7 @@ pub async fn list(
 ) -> Result<Vec<user::Model>, DbErr> {
     let mut query = user::Entity::find().filter(user::Column::Id.gt(after));
     if let Some(part) = &filter.search {
-        // What a LIKE reads as a wildcard is meant as itself.
-        let plain: String = part
-            .to_lowercase()
-            .chars()
-            .flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain(Some(c)))
-            .collect();
-        let pattern = LikeExpr::new(format!("%{plain}%")).escape('\\');
-        query = query.filter(Expr::col(user::Column::EmailNormal).like(pattern));
+        query = query.filter(Expr::col(user::Column::EmailNormal).like(containing(part)));
     }
     if let Some(status) = filter.status {
         query = query.filter(user::Column::Status.eq(status));

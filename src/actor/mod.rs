@@ -1,12 +1,16 @@
-//! Supervision: bounded pools of workers under one root.
+//! Supervision: bounded pools of workers under one root; and whose turn it is, where many wait.
 //!
 //! Knows ractor and the metrics, nothing of what the workers do.
 
 mod pool;
+mod queue;
 mod root;
 mod ticker;
+mod turns;
+mod turnstile;
 
 pub use pool::{Limits, Pool, Reply, Worker, WorkerError};
 pub use ractor::SpawnErr as SpawnError;
 pub use root::Root;
 pub use ticker::every;
+pub use turnstile::{Pass, Turnstile};

@@ -4,28 +4,31 @@
 //! that refuses in microseconds when the queue is full, a deadline that a job carries with it, and one error,
 //! [`Unavailable`], for everything that is not an answer.
 //!
-//! A job is admitted by a permit that it keeps until it is done or dropped; there are `workers + queue` of them. So a
+//! A job is admitted by a place that it keeps until it is done or dropped; there are `workers + queue` of them. So a
 //! full pool is known before anything is sent, and nothing here can grow without bound, although ractor's mailboxes
-//! have no limit of their own.
+//! have no limit of their own. Jobs that are asked for on somebody's behalf ([`Pool::ask_for`]) wait in turn with those of
+//! others ([`super::turns`]).
 
 use std::fmt;
+use std::hash::{Hash, RandomState};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use ractor::factory::queues::DefaultQueue;
 use ractor::factory::routing::QueuerRouting;
 use ractor::factory::{
     self, DiscardHandler, DiscardReason, Factory, FactoryArguments, FactoryMessage, Job,
     JobOptions, WorkerId,
 };
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use super::queue::{Admitted, InTurn, Places};
+use super::turns::Share;
 use crate::problem::Unavailable;
 use crate::telemetry::Metrics;
 
@@ -33,8 +36,8 @@ use crate::telemetry::Metrics;
 pub type Reply<T> = RpcReplyPort<T>;
 /// Why a worker gives up: a broken invariant. It crashes the worker, which is replaced. A "no" is a value in the reply.
 pub type WorkerError = ActorProcessingErr;
-/// Routing has no affinity: the key that ractor logs says nothing.
-type Key = ();
+/// Routing has no affinity: the key says whose turn a job waits for, and nothing to who reads ractor's log.
+type Key = Share;
 type FactoryRef<M> = ActorRef<FactoryMessage<Key, Envelope<M>>>;
 
 /// What a room puts into a pool: its needs as fields, its work in `handle`.
@@ -68,7 +71,8 @@ pub struct Pool<M: Send + 'static> {
     name: &'static str,
     limits: Limits,
     factory: FactoryRef<M>,
-    admission: Arc<Semaphore>,
+    places: Places,
+    hasher: RandomState,
     counts: Arc<Counts>,
     metrics: Arc<Metrics>,
     stopped: Arc<Mutex<Option<tokio::task::JoinHandle<()>>>>,
@@ -88,7 +92,7 @@ struct Envelope<M> {
     deadline: Instant,
     queued_at: Instant,
     span: tracing::Span,
-    _admitted: OwnedSemaphorePermit,
+    _admitted: Admitted,
 }
 
 impl<M: Send + 'static> Pool<M> {
@@ -115,7 +119,7 @@ impl<M: Send + 'static> Pool<M> {
             .worker_builder(Box::new(builder))
             .num_initial_workers(limits.workers)
             .router(QueuerRouting::<Key, Envelope<M>>::default())
-            .queue(DefaultQueue::<Key, Envelope<M>>::default())
+            .queue(InTurn::<Envelope<M>>::default())
             .discard_handler(discards as Arc<dyn DiscardHandler<Key, Envelope<M>>>)
             .build();
         let (factory, stopped) =
@@ -124,7 +128,8 @@ impl<M: Send + 'static> Pool<M> {
             name,
             limits,
             factory,
-            admission: Arc::new(Semaphore::new(limits.workers + limits.queue)),
+            places: Places::new(limits.workers + limits.queue),
+            hasher: RandomState::new(),
             counts,
             metrics,
             stopped: Arc::new(Mutex::new(Some(stopped))),
@@ -141,9 +146,32 @@ impl<M: Send + 'static> Pool<M> {
         deadline: Instant,
         message: impl FnOnce(Reply<R>) -> M,
     ) -> Result<R, Unavailable> {
+        self.ask_as(Share::NOBODYS, deadline, message).await
+    }
+
+    /// The same on behalf of `whom` (a source, say): their jobs wait in turn with those of others, and they are refused
+    /// where they hold as many places as are free, so that nobody fills the queue for all.
+    ///
+    /// # Errors
+    /// As [`Pool::ask`].
+    pub async fn ask_for<R: Send + 'static>(
+        &self,
+        whom: impl Hash,
+        deadline: Instant,
+        message: impl FnOnce(Reply<R>) -> M,
+    ) -> Result<R, Unavailable> {
+        self.ask_as(Share::of(&self.hasher, whom), deadline, message).await
+    }
+
+    async fn ask_as<R: Send + 'static>(
+        &self,
+        share: Share,
+        deadline: Instant,
+        message: impl FnOnce(Reply<R>) -> M,
+    ) -> Result<R, Unavailable> {
         let deadline = deadline.min(Instant::now() + self.limits.deadline);
         let (sender, receiver) = oneshot::channel();
-        self.send(message(sender.into()), deadline)?;
+        self.send(share, message(sender.into()), deadline)?;
         match tokio::time::timeout_at(deadline, receiver).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(Unavailable::because(self.name, "the worker dropped the job")),
@@ -153,12 +181,12 @@ impl<M: Send + 'static> Pool<M> {
 
     /// Leaves a message without waiting; whether it was taken. For what a worker would find by itself a little later.
     pub fn nudge(&self, message: M) -> Result<(), Unavailable> {
-        self.send(message, Instant::now() + self.limits.deadline)
+        self.send(Share::NOBODYS, message, Instant::now() + self.limits.deadline)
     }
 
-    fn send(&self, message: M, deadline: Instant) -> Result<(), Unavailable> {
+    fn send(&self, share: Share, message: M, deadline: Instant) -> Result<(), Unavailable> {
         let attribute = [KeyValue::new("pool", self.name)];
-        let Ok(admitted) = Arc::clone(&self.admission).try_acquire_owned() else {
+        let Some(admitted) = self.places.take(share) else {
             self.counts.shed.fetch_add(1, Ordering::Relaxed);
             self.metrics
                 .pool_shed
@@ -176,15 +204,13 @@ impl<M: Send + 'static> Pool<M> {
         };
         let options = JobOptions::new(Some(deadline.saturating_duration_since(now)));
         self.factory
-            .dispatch_with_options((), envelope, options)
+            .dispatch_with_options(share, envelope, options)
             .map_err(|_| Unavailable::because(self.name, "the pool is stopped"))
     }
 
     /// Jobs admitted and not finished, less those that a worker can be at.
     fn waiting(&self) -> u64 {
-        let all = self.limits.workers + self.limits.queue;
-        let taken = all.saturating_sub(self.admission.available_permits());
-        taken.saturating_sub(self.limits.workers) as u64
+        self.places.taken().saturating_sub(self.limits.workers) as u64
     }
 
     /// Finishes what is queued and stops, or gives up after `patience`.
@@ -229,7 +255,8 @@ impl<M: Send + 'static> Clone for Pool<M> {
             name: self.name,
             limits: self.limits,
             factory: self.factory.clone(),
-            admission: self.admission.clone(),
+            places: self.places.clone(),
+            hasher: self.hasher.clone(),
             counts: self.counts.clone(),
             metrics: self.metrics.clone(),
             stopped: self.stopped.clone(),
@@ -253,7 +280,7 @@ type Machine<W> = Factory<
     W,
     Seat<W>,
     QueuerRouting<Key, Envelope<<W as Worker>::Message>>,
-    DefaultQueue<Key, Envelope<<W as Worker>::Message>>,
+    InTurn<Envelope<<W as Worker>::Message>>,
 >;
 
 /// Where a worker sits: ractor's side of it, which measures, checks the deadline and counts crashes.
@@ -284,11 +311,11 @@ impl<W: Worker> factory::Worker for Seat<W> {
         job: Job<Key, Self::Message>,
         worker: &mut W,
     ) -> Result<Key, WorkerError> {
-        let envelope = job.msg;
+        let (key, envelope) = (job.key, job.msg);
         let started = Instant::now();
         if started >= envelope.deadline {
             self.observer.expired();
-            return Ok(());
+            return Ok(key);
         }
         let attribute = [KeyValue::new("pool", self.observer.name)];
         self.observer
@@ -310,7 +337,7 @@ impl<W: Worker> factory::Worker for Seat<W> {
             .metrics
             .pool_work_duration
             .record(started.elapsed().as_secs_f64(), &attribute);
-        result
+        result.map(|()| key)
     }
 }
 

@@ -80,6 +80,10 @@ actions! {
     TeamUpdated = "team.updated",
     /// A team was deleted with everything in it.
     TeamDeleted = "team.deleted",
+    /// The operator disabled a team: its tokens open nothing.
+    TeamDisabled = "team.disabled",
+    /// The operator enabled a team again.
+    TeamEnabled = "team.enabled",
     /// A project was made.
     ProjectCreated = "project.created",
     /// A project's name or slug changed.

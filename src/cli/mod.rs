@@ -7,6 +7,7 @@ mod keys;
 mod migrate;
 mod open;
 mod output;
+mod teams;
 mod users;
 
 use std::io::IsTerminal as _;
@@ -69,6 +70,9 @@ enum Command {
     /// Look after accounts
     #[command(subcommand)]
     Users(users::Command),
+    /// Look after teams
+    #[command(subcommand)]
+    Teams(teams::Command),
     /// Look at the signing keys, rotate them, call one compromised
     #[command(subcommand)]
     Keys(keys::Command),
@@ -131,6 +135,10 @@ pub fn run() -> ExitCode {
         }),
         Command::Users(command) => with_settings(talk, load(), |loaded| {
             block_on(talk, users::run(&command, &loaded.config, common.json, talk))
+                .unwrap_or(ExitCode::from(FAILED))
+        }),
+        Command::Teams(command) => with_settings(talk, load(), |loaded| {
+            block_on(talk, teams::run(&command, &loaded.config, common.json, talk))
                 .unwrap_or(ExitCode::from(FAILED))
         }),
         Command::Keys(command) => with_settings(talk, load(), |loaded| {

@@ -127,7 +127,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
     let budgets = Budgets::new(&master, local, config.rate_limit_enabled, metrics.clone());
     let app = Arc::new(App {
         policy: Policy::new(config.password.min_length),
-        gate: Gate::new(config.http.max_in_flight),
+        gate: Gate::new(config.http.max_in_flight, config.database.max_connections),
         db,
         store,
         keys,

@@ -103,6 +103,24 @@ impl Cx {
     }
 }
 
+impl Cx {
+    /// Whose turn it is where many wait: the client's IPv4 address, or its IPv6 /48. Whoever has a /48 has 65 536 /64s and
+    /// could else come as so many; who shares one waits with the others of it, and only where there is a queue.
+    pub fn source(&self) -> [u8; 6] {
+        match self.client.to_canonical() {
+            IpAddr::V4(ip) => {
+                let [a, b, c, d] = ip.octets();
+                // No /48 of IPv6 that is routed begins with zeros.
+                [0, 0, a, b, c, d]
+            }
+            IpAddr::V6(ip) => {
+                let [a, b, c, d, e, f, ..] = ip.octets();
+                [a, b, c, d, e, f]
+            }
+        }
+    }
+}
+
 fn trusts(trusted: &[IpNet], address: IpAddr) -> bool {
     trusted.iter().any(|net| net.contains(&address))
 }
@@ -178,6 +196,15 @@ mod tests {
     fn client_of(peer: &str, trusted: &[&str], forwarded: &[&str]) -> String {
         let headers: Vec<_> = forwarded.iter().map(|value| ("x-forwarded-for", *value)).collect();
         cx(peer, trusted, &headers).0.client.to_string()
+    }
+
+    #[test]
+    fn a_source_is_an_address_or_a_48() {
+        let source = |peer: &str| cx(peer, &[], &[]).0.source();
+        assert_eq!(source("192.0.2.1"), source("::ffff:192.0.2.1"));
+        assert_ne!(source("192.0.2.1"), source("192.0.2.2"));
+        assert_eq!(source("2001:db8:1:2::3"), source("2001:db8:1:ffff::4"));
+        assert_ne!(source("2001:db8:1::1"), source("2001:db8:2::1"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ use super::cx::{Cx, Forwarded, Peer};
 use super::member::{self, Member};
 use super::request::Request;
 use super::router::{ANSWER_WITHIN, Found, Handler, Manner, Route, Router};
+use super::steps;
 use crate::app::App;
 use crate::limits::{Action, Decision};
 use crate::problem::{Code, Problem, Unavailable};
@@ -181,6 +182,7 @@ impl Dispatcher {
             }
             Handler::Team(permission, handle) => {
                 let member = Member::of(&self.app, request, permission).await?;
+                let _pass = steps::turn(&self.app, request, member.team_id()).await?;
                 handle(&self.app, request, member).await
             }
         }

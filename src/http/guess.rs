@@ -128,7 +128,8 @@ pub async fn verify(
     let stored = standing.map(|standing| standing.password_hash.clone());
     let ask = |reply| password::Message::Verify { password, stored, reply };
     let deadline = request.cx.deadline;
-    let verdict = app.pools.password.ask(deadline, ask).await??;
+    let source = request.cx.source();
+    let verdict = app.pools.password.ask_for(source, deadline, ask).await??;
     if verdict != Verdict::Mismatch {
         let forgiven = app.budgets.forgive(&app.pools.limits, &guess.address, guess.who, deadline);
         if let Err(error) = forgiven.await {

@@ -2,11 +2,13 @@
 //! its problem; none knows the endpoint it serves.
 
 use opentelemetry::KeyValue;
+use uuid::Uuid;
 
 use super::dispatch::limited;
 use super::json::{Object, Rule};
 use super::request::Request;
 use crate::account::{AddressError, EmailAddress, NameError, PersonName, Standing};
+use crate::actor::Pass;
 use crate::app::App;
 use crate::captcha;
 use crate::config::{CaptchaPoint, CaptchaProvider};
@@ -16,6 +18,7 @@ use crate::problem::{Code, Problem, Unavailable};
 use crate::secret::Secret;
 use crate::session::{self, Tokens, issue};
 use crate::store::Session;
+use crate::token::VaultClaims;
 
 /// `amr` of a log-in by password (RFC 8176).
 pub const BY_PASSWORD: &str = "pwd";
@@ -26,6 +29,28 @@ pub const BY_MAIL: &str = "email";
 pub fn limit(app: &App, request: &mut Request, action: Action) -> Result<(), Problem> {
     let decision = app.limiter.check(action, request.client());
     decide(app, request, &decision)
+}
+
+/// Waits for the turn of a team: whoever sends more than its share waits behind itself. The team has to be proven, or
+/// strangers could come in its name.
+pub async fn turn(app: &App, request: &Request, team: Uuid) -> Result<Pass, Problem> {
+    let entered = app.gate.teams.enter(team, request.cx.deadline).await;
+    entered.map_err(|unavailable| {
+        app.metrics.requests_shed.add(1, &[KeyValue::new("reason", "team")]);
+        unavailable.into()
+    })
+}
+
+/// The same for the team that a vaultToken of ours names, before any store is asked.
+pub async fn turn_of(
+    app: &App,
+    request: &Request,
+    claims: &VaultClaims,
+) -> Result<Option<Pass>, Problem> {
+    match claims.tid.as_deref().map(str::parse) {
+        Some(Ok(team)) => turn(app, request, team).await.map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Takes one from the session's limit of refreshes.
@@ -153,7 +178,8 @@ pub async fn hash(
     password: Secret<String>,
 ) -> Result<String, Problem> {
     let ask = |reply| password::Message::Hash { password, reply };
-    Ok(app.pools.password.ask(request.cx.deadline, ask).await??)
+    let (source, deadline) = (request.cx.source(), request.cx.deadline);
+    Ok(app.pools.password.ask_for(source, deadline, ask).await??)
 }
 
 /// Opens a session and gives its tokens.

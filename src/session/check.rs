@@ -96,16 +96,10 @@ impl Check<'_> {
             .map_err(|_| Refused::Invalid)
     }
 
-    /// What a vaultToken opens at this moment: one look at the token store, one SELECT (a project key's: the SELECT alone).
-    /// Refused without a team, in a disabled one, in an ended session, after a change of the membership, of a key that is
-    /// revoked or expired, and when itself revoked.
-    pub async fn vault(&self, token: &str) -> Result<VaultClaims, Refused> {
-        let claims = self.vault_claims(token).await?;
-        self.vault_is_live(&claims).await?;
-        Ok(claims)
-    }
-
-    async fn vault_is_live(&self, claims: &VaultClaims) -> Result<(), Refused> {
+    /// Whether a vaultToken whose claims were read opens anything at this moment: one look at the token store, one SELECT
+    /// (a project key's: the SELECT alone). Refused without a team, in a disabled one, in an ended session, after a change
+    /// of the membership, of a key that is revoked or expired, and when itself revoked.
+    pub async fn vault_is_live(&self, claims: &VaultClaims) -> Result<(), Refused> {
         let id = |text: &str| text.parse::<Uuid>().map_err(|_| Refused::Invalid);
         let subject = id(&claims.sub)?;
         let team = id(claims.tid.as_deref().ok_or(Refused::Invalid)?)?;

@@ -7,6 +7,7 @@
 pub mod key_text;
 pub mod keys;
 pub mod members;
+pub mod operator;
 pub mod projects;
 pub mod roles;
 pub mod slug;

@@ -34,6 +34,7 @@ mod password;
 mod people;
 mod poll;
 mod process;
+mod project_keys;
 mod projects;
 mod proxy;
 mod recovery;

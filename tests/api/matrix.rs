@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::app::{TestApp, both};
 use crate::ask::{alike, sql};
-use crate::client::{Answer, Client};
-use crate::people::{claim, id_of, join, people};
+use crate::client::{Answer, Client, Person};
+use crate::people::{ProjectKey, claim, id_of, join, people};
 
 /// A kind of caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,7 @@ enum Who {
     Anonymous,
     Expired,
     VaultToken,
+    KeyToken,
     Disabled,
     Unverified,
     Stranger,
@@ -97,7 +98,7 @@ fn row(route: &Route) -> Option<Row> {
         }),
         ("GET", "/api/resend-email-verification") => Row::Person(None, 400),
         (_, "/api/forward-auth" | "/api/forward-auth/{*path}") => {
-            Row::Each(|who| if who == Who::VaultToken { 200 } else { 401 })
+            Row::Each(|who| if matches!(who, Who::VaultToken | Who::KeyToken) { 200 } else { 401 })
         }
         ("GET", "/api/sessions" | "/api/me" | "/api/me/events") => Row::Person(None, 200),
         ("DELETE", "/api/sessions/{sid}") => Row::Person(None, 404),
@@ -123,6 +124,10 @@ fn row(route: &Route) -> Option<Row> {
             Row::Team(Some(json!({ "projectId": 1 })), [422; 4], 404)
         }
         ("POST", "/api/teams/{tid}/projects") => Row::Team(empty(), [422; 4], 404),
+        ("GET", "/api/teams/{tid}/projects/{pid}/keys") => Row::Team(None, [200; 4], 404),
+        ("POST", "/api/teams/{tid}/projects/{pid}/keys") => Row::Team(empty(), [422; 4], 422),
+        // The key that the path names is of the same team's other project: there is none by that name here.
+        ("DELETE", "/api/teams/{tid}/projects/{pid}/keys/{kid}") => Row::Team(None, [404; 4], 404),
         // The member whom the path names is the owner: nobody is above, and nobody else owns the team.
         ("PATCH", "/api/teams/{tid}/members/{userId}") => {
             Row::Team(Some(json!({ "role": "owner" })), [403, 403, 403, 200], 404)
@@ -142,6 +147,7 @@ fn row(route: &Route) -> Option<Row> {
             | "/reset-password"
             | "/undo-email-change"
             | "/api/introspect"
+            | "/api/token"
             | "/api/revoke",
         )
         | (
@@ -178,6 +184,8 @@ struct World {
     /// What is the other team's own.
     others: BTreeMap<&'static str, String>,
     strange: Vec<String>,
+    /// Keys that no cell may revoke.
+    keys: [ProjectKey; 2],
 }
 
 const RANDOM: &str = "0190a0a0-0000-7000-8000-000000000000";
@@ -202,9 +210,14 @@ async fn world(app: &TestApp) -> World {
     let delete = json!({ "name": "Gone" });
     let path = format!("/api/teams/{gone}");
     owner.as_user().json(Method::DELETE, &path, delete).await.expect(204);
-    let own = BTreeMap::from([("pid", claim(&owner, "pid")), ("userId", id_of(&owner))]);
-    let others = BTreeMap::from([("pid", claim(&other, "pid")), ("userId", id_of(&other))]);
-    let strange = vec![claim(&other, "pid"), id_of(&other), RANDOM.to_owned(), "x%27--".to_owned()];
+    let keys = [key_elsewhere(&owner).await, key_elsewhere(&other).await];
+    let ids = |person: &Person, key: &ProjectKey| {
+        let pid = claim(person, "pid");
+        BTreeMap::from([("pid", pid), ("userId", id_of(person)), ("kid", key.id.clone())])
+    };
+    let (own, others) = (ids(&owner, &keys[0]), ids(&other, &keys[1]));
+    let mut strange: Vec<String> = others.values().cloned().collect();
+    strange.extend([RANDOM.to_owned(), "x%27--".to_owned()]);
     let teams = [
         (Team::Own, team),
         (Team::Other, claim(&other, "tid")),
@@ -216,6 +229,7 @@ async fn world(app: &TestApp) -> World {
         (Who::Anonymous, app.anonymous().0),
         (Who::Expired, expired.as_user()),
         (Who::VaultToken, owner.as_vault()),
+        (Who::KeyToken, app.anonymous().bearer(&keys[0].token(app).await)),
         (Who::Disabled, disabled.as_user()),
         (Who::Unverified, unverified.as_user()),
         (Who::Stranger, stranger.as_user()),
@@ -226,28 +240,47 @@ async fn world(app: &TestApp) -> World {
         (Who::Owner, owner.as_user()),
         (Who::OtherOwner, other.as_user()),
     ]);
-    World { callers, teams, own, others, strange }
+    World { callers, teams, own, others, strange, keys }
+}
+
+/// A key in another project of a person's team than the one in use.
+async fn key_elsewhere(person: &Person) -> ProjectKey {
+    let path = format!("/api/teams/{}/projects", claim(person, "tid"));
+    let made = person.as_user().post_json(&path, json!({ "name": "Elsewhere" })).await;
+    let project = made.expect(200).json()["id"].as_str().expect("an id").to_owned();
+    person.make_key_in(&project, &["vault:read"]).await
 }
 
 impl World {
     /// Every object that a path can name.
     fn objects(&self, path: &str) -> Vec<Object> {
-        let inner = ["pid", "userId"].into_iter().find(|it| path.contains(&format!("{{{it}}}")));
+        let names = ["pid", "userId", "kid"].into_iter();
+        let inner: Vec<&str> = names.filter(|it| path.contains(&format!("{{{it}}}"))).collect();
         let mut objects = Vec::new();
         for (team, id) in &self.teams {
             let path = path.replace("{tid}", id);
-            let Some(inner) = inner else {
+            let with = |path: &str, name: &str, id: &str| path.replace(&format!("{{{name}}}"), id);
+            let whole = |ids: &BTreeMap<&'static str, String>| {
+                inner.iter().fold(path.clone(), |path, name| with(&path, name, &ids[name]))
+            };
+            if inner.is_empty() {
                 let is_there = true;
                 // A path without a team names one object.
                 objects.push(Object { team: *team, path: fill(&path), is_there });
                 continue;
-            };
-            let mine = path.replace(&format!("{{{inner}}}"), &self.own[inner]);
-            objects.push(Object { team: *team, path: mine, is_there: *team == Team::Own });
-            for id in &self.strange {
-                let path = path.replace(&format!("{{{inner}}}"), id);
-                let is_there = *team == Team::Other && *id == self.others[inner];
-                objects.push(Object { team: *team, path, is_there });
+            }
+            for (whose, ids) in [(Team::Own, &self.own), (Team::Other, &self.others)] {
+                objects.push(Object { team: *team, path: whole(ids), is_there: *team == whose });
+            }
+            // One part of it is strange, the others are one's own.
+            for name in &inner {
+                for id in &self.strange {
+                    let rest = inner.iter().filter(|it| *it != name);
+                    let path = with(&path, name, id);
+                    let path = rest.fold(path, |path, it| with(&path, it, &self.own[it]));
+                    let is_there = *team == Team::Other && path == whole(&self.others);
+                    objects.push(Object { team: *team, path, is_there });
+                }
             }
         }
         if !path.contains("{tid}") {
@@ -352,6 +385,9 @@ both!(every_route_answers_every_caller_about_every_object_as_the_table_says, asy
                 wrong.push(format!("{name} {who:?} {object:?}: {wanted}, not {}", answer.text()));
             }
         }
+    }
+    for key in &world.keys {
+        key.token(app).await;
     }
     println!("the matrix: {} routes, {} callers, {cells} cells", routes.len(), world.callers.len());
     assert!(wrong.is_empty(), "{} of {cells} cells:\n{}", wrong.len(), wrong.join("\n"));

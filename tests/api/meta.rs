@@ -48,6 +48,8 @@ both!(discovery_leads_to_the_keys, async |app| {
     assert_eq!(document["issuer"], PUBLIC_URL);
     assert_eq!(document["jwks_uri"], format!("{PUBLIC_URL}/.well-known/jwks.json"));
     assert_eq!(document["id_token_signing_alg_values_supported"], json!(["ES256"]));
+    assert_eq!(document["token_endpoint"], format!("{PUBLIC_URL}/api/token"));
+    assert_eq!(document["grant_types_supported"], json!(["client_credentials"]));
 });
 
 both!(the_api_describes_every_route, async |app| {

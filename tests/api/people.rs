@@ -1,5 +1,7 @@
 //! People in teams: what the tests of tenancy share.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 use latchkey::secret::uuid_v7;
 use latchkey::tenancy::wall::{self, Scope};
@@ -9,7 +11,7 @@ use sea_orm::EntityTrait as _;
 use serde_json::{Value, json};
 
 use crate::app::TestApp;
-use crate::client::{Answer, Person, claims};
+use crate::client::{Answer, Client, Person, claims};
 
 /// A claim of the vaultToken, as text.
 #[track_caller]
@@ -48,7 +50,48 @@ pub async fn join(app: &TestApp, team: &str, person: &Person, role: &str) {
     tx.commit().await.expect("committed");
 }
 
+/// A project's key, as whoever made it keeps it.
+#[derive(Clone, Debug)]
+pub struct ProjectKey {
+    pub id: String,
+    pub secret: String,
+}
+
+impl ProjectKey {
+    /// Sends it by HTTP Basic.
+    pub fn client(&self, app: &TestApp) -> Client {
+        let basic = STANDARD.encode(format!("{}:{}", self.id, self.secret));
+        app.anonymous().header("authorization", &format!("Basic {basic}"))
+    }
+
+    /// `POST /api/token` with these fields besides the grant.
+    pub async fn ask(&self, app: &TestApp, fields: &[(&str, &str)]) -> Answer {
+        let fields = [&[("grant_type", "client_credentials")], fields].concat();
+        self.client(app).post_form("/api/token", &fields).await
+    }
+
+    /// A vaultToken with everything that the key may.
+    pub async fn token(&self, app: &TestApp) -> String {
+        let answer = self.ask(app, &[]).await.expect(200).json();
+        answer["access_token"].as_str().expect("a token").to_owned()
+    }
+}
+
 impl Person {
+    /// Makes a key of the team and project in use.
+    pub async fn make_key(&self, scopes: &[&str]) -> ProjectKey {
+        self.make_key_in(&claim(self, "pid"), scopes).await
+    }
+
+    /// The same, in another project of the team.
+    pub async fn make_key_in(&self, project: &str, scopes: &[&str]) -> ProjectKey {
+        let path = format!("/api/teams/{}/projects/{project}/keys", claim(self, "tid"));
+        let body = json!({ "name": "a program", "scopes": scopes });
+        let made = self.as_user().post_json(&path, body).await.expect(200).json();
+        let text = |name: &str| made[name].as_str().expect("text").to_owned();
+        ProjectKey { id: text("id"), secret: text("secret") }
+    }
+
     /// `POST /api/teams`.
     pub async fn make_team(&self, name: &str) -> Value {
         self.as_user().post_json("/api/teams", json!({ "name": name })).await.expect(200).json()

@@ -33,7 +33,7 @@ async fn kinds(app: &TestApp) -> Vec<Kind> {
 }
 
 /// Every row, by stream and number.
-async fn rows(app: &TestApp) -> Vec<audit_event::Model> {
+pub async fn rows(app: &TestApp) -> Vec<audit_event::Model> {
     audit_event::Entity::find()
         .order_by_asc(audit_event::Column::StreamId)
         .order_by_asc(audit_event::Column::Seq)

@@ -8,6 +8,7 @@ mod keys;
 mod log;
 mod start;
 mod stop;
+mod teams;
 mod users;
 
 use std::fs::{self, File};

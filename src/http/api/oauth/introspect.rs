@@ -7,12 +7,13 @@ use opentelemetry::KeyValue;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::client::{self, Client};
+use super::client;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::form::Form;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
+use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::session::Refused;
 use crate::token::{Expiry, Kind, UserClaims, VaultClaims};
@@ -105,22 +106,26 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 async fn introspect(app: &App, request: &Request) -> Result<Introspection, Problem> {
     let form = Form::read(request)?;
     let client = client::authenticate(app, request, &form).await?;
-    match live(app, &client, form.need("token")?.expose()).await {
+    let token = form.need("token")?.expose();
+    let found = match app.check().vault_claims(token).await {
+        Ok(claims) if client.sees_team(claims.tid.as_deref()) => {
+            let _pass = steps::turn_of(app, request, &claims).await?;
+            app.check().vault_is_live(&claims).await.map(|()| claims.into())
+        }
+        Err(Refused::Invalid) if client.sees_users() => user(app, token).await,
+        Ok(_) => Err(Refused::Invalid),
+        Err(refused) => Err(refused),
+    };
+    match found {
         Ok(live) => Ok(live),
         Err(Refused::Invalid) => Ok(Introspection::default()),
         Err(unavailable) => Err(unavailable.into()),
     }
 }
 
-/// A live token that the client may see. A token is of one kind at most: keys, `typ` and `aud` tell them apart.
-async fn live(app: &App, client: &Client, token: &str) -> Result<Introspection, Refused> {
+/// A live userToken. A token is of one kind at most: keys, `typ` and `aud` tell them apart.
+async fn user(app: &App, token: &str) -> Result<Introspection, Refused> {
     let check = app.check();
-    match check.vault(token).await {
-        Ok(claims) if client.sees_team(claims.tid.as_deref()) => return Ok(claims.into()),
-        Ok(_) => return Err(Refused::Invalid),
-        Err(Refused::Invalid) if client.sees_users() => {}
-        Err(refused) => return Err(refused),
-    }
     let (user_id, claims) = check.claims(token, Expiry::Enforced).await?;
     check.caller_of(user_id, &claims).await?;
     Ok(claims.into())

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
+use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::token::VaultClaims;
 
@@ -38,7 +39,9 @@ pub async fn handle_any(app: &App, request: &mut Request) -> Result<Answer, Prob
 async fn answer_for(app: &App, request: &Request) -> Result<Answer, Problem> {
     let conditions = Conditions::of(request)?;
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
-    let claims = app.check().vault(token).await?;
+    let claims = app.check().vault_claims(token).await?;
+    let _pass = steps::turn_of(app, request, &claims).await?;
+    app.check().vault_is_live(&claims).await?;
     if !conditions.hold(&claims) {
         return Err(Problem::new(Code::Forbidden)
             .detail("The token is of another team or project, or lacks a scope."));

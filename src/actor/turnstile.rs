@@ -1,0 +1,204 @@
+//! [`Turnstile`]: so many at once, the others in turn.
+
+use std::hash::{Hash, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::turns::{Share, Shares, Turns};
+use crate::problem::Unavailable;
+
+/// Lets `width` through at once; whoever else comes waits in the turn of whom they come for, while there is room.
+#[derive(Debug)]
+pub struct Turnstile {
+    name: &'static str,
+    width: usize,
+    hasher: RandomState,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Of those who are through and those who wait.
+    shares: Shares,
+    through: usize,
+    waiting: Turns<oneshot::Sender<Pass>>,
+}
+
+/// Somebody is through, until this is dropped.
+#[derive(Debug)]
+pub struct Pass {
+    turnstile: Arc<Turnstile>,
+    share: Share,
+}
+
+impl Turnstile {
+    /// A turnstile for `width` at once, and `places` together with those who wait.
+    pub fn new(name: &'static str, width: usize, places: usize) -> Arc<Self> {
+        let width = width.max(1);
+        let shares = Shares::new(places.max(width));
+        let state = State { shares, through: 0, waiting: Turns::default() };
+        Arc::new(Self { name, width, hasher: RandomState::new(), state: Mutex::new(state) })
+    }
+
+    /// Goes through on behalf of `whom`, at once or when it is their turn.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: shed at once where `whom` holds as many places as are free; or no turn came until `deadline`.
+    pub async fn enter(
+        self: &Arc<Self>,
+        whom: impl Hash,
+        deadline: Instant,
+    ) -> Result<Pass, Unavailable> {
+        let share = Share::of(&self.hasher, whom);
+        let turn = {
+            let mut state = self.lock();
+            if !state.shares.take(share) {
+                return Err(Unavailable::shed(self.name));
+            }
+            if state.through < self.width {
+                state.through += 1;
+                return Ok(Pass { turnstile: self.clone(), share });
+            }
+            let (sender, turn) = oneshot::channel();
+            state.waiting.push(share, sender);
+            turn
+        };
+        let given = tokio::time::timeout_at(deadline, turn).await;
+        given
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| Unavailable::because(self.name, "no turn came before the deadline"))
+    }
+
+    /// Those who are through, and those who wait.
+    pub fn busy(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.through, state.waiting.len())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who gave up waiting is passed over; their place is free from then on.
+    fn next(&self) -> Option<(Share, oneshot::Sender<Pass>)> {
+        let mut state = self.lock();
+        while let Some((share, sender)) = state.waiting.pop() {
+            if !sender.is_closed() {
+                return Some((share, sender));
+            }
+            state.shares.give_back(share);
+        }
+        state.through -= 1;
+        None
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.turnstile.lock().shares.give_back(self.share);
+        if let Some((share, sender)) = self.turnstile.next() {
+            // Who gives up at this very moment drops the pass, which goes to the next.
+            let _gave_up = sender.send(Self { turnstile: self.turnstile.clone(), share });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::problem::Cause;
+
+    fn far() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    #[tokio::test]
+    async fn as_many_as_the_width_are_through_and_the_next_waits() {
+        let turnstile = Turnstile::new("test", 2, 10);
+        let first = turnstile.enter("a", far()).await.unwrap();
+        let _second = turnstile.enter("b", far()).await.unwrap();
+        let mut third = Box::pin(turnstile.enter("a", far()));
+        assert!((&mut third).now_or_never().is_none());
+        assert_eq!(turnstile.busy(), (2, 1));
+        drop(first);
+        let _third = third.await.unwrap();
+        assert_eq!(turnstile.busy(), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn a_crowd_waits_behind_itself() {
+        let turnstile = Turnstile::new("test", 1, 100);
+        let mut through = turnstile.enter("crowd", far()).await.unwrap();
+        let mut crowd: Vec<_> =
+            (0..30).map(|_| Box::pin(turnstile.enter("crowd", far()))).collect();
+        for waiting in &mut crowd {
+            assert!(waiting.now_or_never().is_none());
+        }
+        let mut one = Box::pin(turnstile.enter("one", far()));
+        assert!((&mut one).now_or_never().is_none());
+        // One of the crowd was before; then it is the other's turn, not the crowd's 29 others.
+        drop(std::mem::replace(&mut through, crowd.remove(0).await.unwrap()));
+        drop(through);
+        let pass = one.now_or_never().expect("it is their turn").unwrap();
+        drop(pass);
+        for waiting in crowd {
+            drop(waiting.await.unwrap());
+        }
+        assert_eq!(turnstile.busy(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_crowd_is_shed_while_there_is_room_for_others() {
+        let turnstile = Turnstile::new("test", 1, 10);
+        let mut waiting = Vec::new();
+        let mut shed = 0;
+        for _ in 0..20 {
+            let mut entering = Box::pin(turnstile.enter("crowd", far()));
+            match (&mut entering).now_or_never() {
+                Some(Err(refused)) => {
+                    assert_eq!(refused.cause, Cause::Shed);
+                    shed += 1;
+                }
+                Some(Ok(pass)) => waiting.push((Some(pass), None)),
+                None => waiting.push((None, Some(entering))),
+            }
+        }
+        assert_eq!((waiting.len(), shed), (5, 15));
+        assert!(Box::pin(turnstile.enter("one", far())).now_or_never().is_none(), "it waits");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_is_passed_over_and_their_place_comes_back() {
+        let turnstile = Turnstile::new("test", 1, 4);
+        let first = turnstile.enter("a", far()).await.unwrap();
+        let soon = Instant::now() + Duration::from_millis(10);
+        let late = turnstile.enter("b", soon).await.unwrap_err();
+        assert_eq!(late.cause, Cause::Dependency);
+        let mut next = Box::pin(turnstile.enter("c", far()));
+        assert!((&mut next).now_or_never().is_none());
+        drop(first);
+        drop(next.await.unwrap());
+        assert_eq!((turnstile.busy(), turnstile.lock().shares.taken()), ((0, 0), 0));
+    }
+
+    #[tokio::test]
+    async fn a_pass_that_nobody_takes_goes_to_the_next() {
+        let turnstile = Turnstile::new("test", 1, 8);
+        let first = turnstile.enter("a", far()).await.unwrap();
+        let mut given = Box::pin(turnstile.enter("b", far()));
+        let mut next = Box::pin(turnstile.enter("c", far()));
+        assert!((&mut given).now_or_never().is_none() && (&mut next).now_or_never().is_none());
+        drop(first);
+        // It was given, and is dropped unread.
+        drop(given);
+        drop(next.now_or_never().expect("it came on").unwrap());
+        assert_eq!(turnstile.busy(), (0, 0));
+    }
+}

@@ -1,0 +1,85 @@
+//! `latchkey teams …`: teams, beside running daemons.
+
+mod list;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::CHECK_SAYS_NO;
+use super::open::{Opened, open};
+use super::output::{Talk, print_json, say_line};
+use crate::config::Config;
+use crate::tenancy::operator::{self, Changed, Which};
+use crate::tenancy::teams::TeamStatus;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List teams, the oldest first
+    List(list::List),
+    /// Show a team with its owners and numbers
+    Show {
+        /// Its id or slug
+        #[arg(value_name = "ID|SLUG")]
+        which: Which,
+    },
+    /// Close a team: its tokens and keys are good for nothing at once, nothing is deleted
+    Disable {
+        /// Its id or slug
+        #[arg(value_name = "ID|SLUG")]
+        which: Which,
+    },
+    /// Open a disabled team again, as it was
+    Enable {
+        /// Its id or slug
+        #[arg(value_name = "ID|SLUG")]
+        which: Which,
+    },
+}
+
+/// Does it.
+pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
+    let opened = match open(config, talk).await {
+        Ok(opened) => opened,
+        Err(code) => return code,
+    };
+    let done = match command {
+        Command::List(filter) => list::list(filter, &opened, json, talk).await,
+        Command::Show { which } => list::show(which, &opened, json, talk).await,
+        Command::Disable { which } => {
+            status(which, TeamStatus::Disabled, &opened, json, talk).await
+        }
+        Command::Enable { which } => status(which, TeamStatus::Active, &opened, json, talk).await,
+    };
+    done.unwrap_or_else(|error| talk.fail(&error.to_string()))
+}
+
+async fn status(
+    which: &Which,
+    status: TeamStatus,
+    opened: &Opened,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let now = opened.clock.now();
+    let changed = operator::set_status(&opened.db, &opened.audit, which, status, now).await?;
+    let (id, is_new) = match changed {
+        Changed::Gone => return Ok(nothing(talk)),
+        Changed::Now(id) => (id, true),
+        Changed::Already(id) => (id, false),
+    };
+    if json {
+        return Ok(print_json(talk, &json!({ "id": id, "changed": is_new })));
+    }
+    let word = if status == TeamStatus::Active { "enabled" } else { "disabled" };
+    say_line(&format!("{id} {word}{}", if is_new { "" } else { " (as it was)" }));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// There is nothing of that name.
+fn nothing(talk: Talk) -> ExitCode {
+    talk.fail("there is no such team");
+    ExitCode::from(CHECK_SAYS_NO)
+}

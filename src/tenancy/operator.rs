@@ -1,0 +1,164 @@
+//! What an operator does to teams from the command line, beside running daemons.
+//!
+//! Whoever may run the command holds the database already: there is no right to check here.
+
+use latchkey_entity::{membership, project, project_key, team, user};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
+use sea_orm::{
+    ColumnTrait as _, DbErr, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
+};
+use uuid::Uuid;
+
+use super::teams::TeamStatus;
+use super::wall::{self, Scope};
+use super::{Role, Slug};
+use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome};
+use crate::clock::UnixMillis;
+use crate::database::{Db, containing};
+
+pub use team::Model as Team;
+
+/// How an operator names a team.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// By its id.
+    Id(Uuid),
+    /// By its slug.
+    Slug(Slug),
+}
+
+impl std::str::FromStr for Which {
+    type Err = String;
+
+    /// An id, or a slug.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
+        }
+        let slug = Slug::parse(text).map(Self::Slug);
+        slug.map_err(|error| format!("neither a team's id nor a slug: {error}"))
+    }
+}
+
+/// Which teams are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Part of the slug or the name, in any case.
+    pub search: Option<String>,
+    /// Only those.
+    pub status: Option<TeamStatus>,
+}
+
+/// Teams after `after` in the order of their ids (which is by time of making), `limit` at most.
+pub async fn list(db: &Db, filter: &Filter, after: Uuid, limit: u64) -> Result<Vec<Team>, DbErr> {
+    let tx = wall::read(db, Scope::Operator).await?;
+    let mut query = team::Entity::find().filter(team::Column::Id.gt(after));
+    if let Some(part) = &filter.search {
+        let name = Expr::expr(Func::lower(Expr::col(team::Column::Name))).like(containing(part));
+        query = query.filter(Expr::col(team::Column::Slug).like(containing(part)).or(name));
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(team::Column::Status.eq(status.name()));
+    }
+    let found = query.order_by_asc(team::Column::Id).limit(limit).all(&tx).await?;
+    tx.commit().await?;
+    Ok(found)
+}
+
+/// What an operator asks for when they look at a team.
+#[derive(Clone, Debug)]
+pub struct Census {
+    /// The team.
+    pub team: Team,
+    /// How many are in it.
+    pub members: u64,
+    /// How many projects it has.
+    pub projects: u64,
+    /// How many keys, over all of them.
+    pub keys: u64,
+    /// Its owners, by id and address.
+    pub owners: Vec<(Uuid, String)>,
+}
+
+/// A team with its numbers.
+pub async fn show(db: &Db, which: &Which) -> Result<Option<Census>, DbErr> {
+    let tx = wall::read(db, Scope::Operator).await?;
+    let Some(team) = by(which).one(&tx).await? else { return Ok(None) };
+    let members = membership::Entity::find().filter(membership::Column::TeamId.eq(team.id));
+    let owners: Vec<Uuid> = members
+        .clone()
+        .filter(membership::Column::Role.eq(Role::Owner.name()))
+        .order_by_asc(membership::Column::Id)
+        .select_only()
+        .column(membership::Column::UserId)
+        .into_tuple()
+        .all(&tx)
+        .await?;
+    let owners = user::Entity::find().filter(user::Column::Id.is_in(owners));
+    let projects = project::Entity::find().filter(project::Column::TeamId.eq(team.id));
+    let keys = project_key::Entity::find().filter(project_key::Column::TeamId.eq(team.id));
+    let census = Census {
+        members: members.count(&tx).await?,
+        projects: projects.count(&tx).await?,
+        keys: keys.count(&tx).await?,
+        owners: owners.all(&tx).await?.into_iter().map(|owner| (owner.id, owner.email)).collect(),
+        team,
+    };
+    tx.commit().await?;
+    Ok(Some(census))
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// Done, to this team.
+    Now(Uuid),
+    /// It was so already.
+    Already(Uuid),
+    /// There is no such team.
+    Gone,
+}
+
+/// Disables or enables a team: every check of its tokens reads the status, so it holds at once, on every node.
+pub async fn set_status(
+    db: &Db,
+    chain: &Chain,
+    which: &Which,
+    status: TeamStatus,
+    now: UnixMillis,
+) -> Result<Changed, DbErr> {
+    let tx = wall::begin(db, Scope::Operator).await?;
+    let Some(team) = by(which).lock_exclusive().one(&tx).await? else { return Ok(Changed::Gone) };
+    if team.status == status.name() {
+        return Ok(Changed::Already(team.id));
+    }
+    team::Entity::update_many()
+        .col_expr(team::Column::Status, Expr::value(status.name()))
+        .filter(team::Column::Id.eq(team.id))
+        .exec(&tx)
+        .await?;
+    let action = match status {
+        TeamStatus::Active => Action::TeamEnabled,
+        TeamStatus::Disabled => Action::TeamDisabled,
+    };
+    let event = Event {
+        action,
+        outcome: Outcome::Success,
+        actor: Actor::Operator,
+        subject: None,
+        team: Some(team.id),
+        detail: Detail::none(),
+        origin: &audit::Origin::none(),
+    };
+    audit::record(&tx, chain, &event, now).await?;
+    tx.commit().await?;
+    Ok(Changed::Now(team.id))
+}
+
+fn by(which: &Which) -> sea_orm::Select<team::Entity> {
+    match which {
+        Which::Id(id) => team::Entity::find_by_id(*id),
+        Which::Slug(slug) => team::Entity::find().filter(team::Column::Slug.eq(slug.as_str())),
+    }
+}

@@ -1,0 +1,153 @@
+//! `latchkey teams …` beside a running daemon: a team that the operator closes is closed at once, and opens as it was.
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::{Place, Running};
+use crate::client::{Client, Person, claims};
+use crate::servers::{TestDatabase, redis_space};
+
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {text}"))
+}
+
+/// Somebody with a proven address and a team.
+async fn somebody(running: &Running, email: &str) -> Person {
+    let mut person = Person::register(&running.client, email).await;
+    let mail = running.mail_to(email, 0).await;
+    person.verify(mail.token()).await.expect(200);
+    person
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("text").to_owned()
+}
+
+/// The programs of a team: a key's credentials, and its token.
+async fn program(running: &Running, person: &Person) -> (Vec<(&'static str, String)>, String) {
+    let said = claims(&person.vault_token);
+    let path = format!("/api/teams/{}/projects/{}/keys", text(&said["tid"]), text(&said["pid"]));
+    let body = json!({ "name": "x", "scopes": ["vault:read"] });
+    let made = person.as_user().post_json(&path, body).await.expect(200).json();
+    let fields = vec![
+        ("grant_type", "client_credentials".to_owned()),
+        ("client_id", text(&made["id"])),
+        ("client_secret", text(&made["secret"])),
+    ];
+    let given = grant(running, &fields).await.expect(200).json();
+    (fields, text(&given["access_token"]))
+}
+
+async fn grant(running: &Running, fields: &[(&str, String)]) -> crate::client::Answer {
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, it)| (*name, it.as_str())).collect();
+    running.client.post_form("/api/token", &fields).await
+}
+
+async fn passes(client: &Client, token: &str) -> bool {
+    client.bearer(token).get("/api/forward-auth").await.status == 200
+}
+
+async fn an_operator_closes_a_team_and_opens_it(mut place: Place) {
+    let running = place.start().await;
+    let mut ada = somebody(&running, "ada@work.example").await;
+    let bob = somebody(&running, "bob@work.example").await;
+    let (team, client) = (text(&claims(&ada.vault_token)["tid"]), &running.client);
+    let (fields, token) = program(&running, &ada).await;
+    let second = json!({ "name": "Second" });
+    let second = ada.as_user().post_json("/api/teams", second).await.expect(200).json();
+
+    let listed = value(&place.run(&["teams", "list", "--json"]).expect(0).stdout());
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(3));
+    let page = value(&place.run(&["teams", "list", "--json", "--limit", "2"]).expect(0).stdout());
+    let next = text(&page["next"]);
+    let rest = place.run(&["teams", "list", "--json", "--after", &next]).expect(0).stdout();
+    assert_eq!(value(&rest)["items"].as_array().map(Vec::len), Some(1));
+    let found = place.run(&["teams", "list", "--search", "SECOND"]).expect(0).stdout();
+    assert!(found.contains("second") && !found.contains(&team), "{found}");
+    let shown = value(&place.run(&["teams", "show", &team, "--json"]).expect(0).stdout());
+    assert_eq!(
+        (&shown["members"], &shown["projects"], &shown["keys"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+    assert_eq!(shown["owners"][0]["email"], "ada@work.example");
+    let slug = text(&shown["slug"]);
+    let shown = place.run(&["teams", "show", &slug]).expect(0).stdout();
+    assert!(shown.contains(&team) && shown.contains("ada@work.example"), "{shown}");
+
+    assert!(passes(client, &ada.vault_token).await && passes(client, &token).await);
+    place.run(&["teams", "disable", &slug]).expect(0);
+    let again = value(&place.run(&["teams", "disable", &team, "--json"]).expect(0).stdout());
+    assert_eq!((&again["id"], &again["changed"]), (&json!(team), &json!(false)));
+    // At once: of the person and of the program; nobody else notices.
+    assert!(!passes(client, &ada.vault_token).await && !passes(client, &token).await);
+    assert!(passes(client, &bob.vault_token).await);
+    assert_eq!(grant(&running, &fields).await.expect(401).json()["error"], "invalid_client");
+    // The session lives; its vaultToken opens nothing.
+    ada.refresh().await.expect(200);
+    assert!(claims(&ada.vault_token).get("tid").is_none());
+    assert_eq!(claims(&ada.vault_token)["scope"], "");
+    // Members see it, and can do nothing more but leave.
+    let teams = ada.as_user().get("/api/teams").await.expect(200).json();
+    let status = |id: &str| {
+        let items = teams["items"].as_array().expect("a list");
+        text(&items.iter().find(|it| it["id"] == id).expect("listed")["status"])
+    };
+    assert_eq!(
+        (status(&team).as_str(), status(&text(&second["id"])).as_str()),
+        ("disabled", "active")
+    );
+    let path = format!("/api/teams/{team}");
+    assert_eq!(ada.as_user().get(&path).await.expect(200).json()["status"], "disabled");
+    ada.as_user().get(&format!("{path}/members")).await.expect(200);
+    for (method, path) in [
+        (Method::POST, format!("{path}/switch")),
+        (Method::PATCH, path.clone()),
+        (Method::DELETE, path.clone()),
+        (Method::POST, format!("{path}/projects")),
+    ] {
+        let body = json!({ "name": "x" });
+        let refused =
+            ada.as_user().json(method, &path, body).await.expect_problem(403, "forbidden");
+        assert!(text(&refused.json()["detail"]).contains("disabled"), "{path}");
+    }
+    // Another team is there for the asking, and is where the next log-in goes.
+    ada.switch(&text(&second["id"]), json!({})).await.expect(200);
+    assert!(passes(client, &ada.vault_token).await);
+    let mut elsewhere = ada.clone();
+    elsewhere.login().await.expect(200);
+    assert_eq!(claims(&elsewhere.vault_token)["tid"], second["id"]);
+
+    let disabled =
+        place.run(&["teams", "list", "--status", "disabled", "--json"]).expect(0).stdout();
+    assert_eq!(value(&disabled)["items"].as_array().map(Vec::len), Some(1));
+    place.run(&["teams", "enable", &team]).expect(0);
+    assert!(passes(client, &token).await);
+    ada.switch(&team, json!({})).await.expect(200);
+    assert!(passes(client, &ada.vault_token).await);
+    grant(&running, &fields).await.expect(200);
+    for command in ["show", "disable", "enable"] {
+        place.run(&["teams", command, "no-such-team"]).expect(3);
+        place.run(&["teams", command, "No Slug"]).expect(2);
+    }
+    let export = place.run(&["audit", "export"]).expect(0).stdout();
+    for action in ["team.disabled", "team.enabled"] {
+        assert_eq!(export.matches(&format!("\"{action}\"")).count(), 1, "{action}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_operator_closes_a_team_and_opens_it_embedded() {
+    an_operator_closes_a_team_and_opens_it(Place::new()).await;
+}
+
+#[tokio::test]
+async fn an_operator_closes_a_team_and_opens_it_on_servers() {
+    let database = TestDatabase::create().await;
+    let place = Place::new()
+        .set("database.url", &database.url())
+        .set("redis.url", &redis_space().await)
+        .set("secrets.master_key", &"A".repeat(43));
+    place.run(&["migrate", "up"]).expect(0);
+    an_operator_closes_a_team_and_opens_it(place).await;
+}
