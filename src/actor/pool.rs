@@ -209,7 +209,7 @@ impl<M: Send + 'static> Pool<M> {
     }
 
     /// Jobs admitted and not finished, less those that a worker can be at.
-    fn waiting(&self) -> u64 {
+    pub fn waiting(&self) -> u64 {
         self.places.taken().saturating_sub(self.limits.workers) as u64
     }
 

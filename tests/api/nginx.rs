@@ -160,6 +160,19 @@ async fn nginx_lets_live_tokens_through_and_no_header_of_the_clients_own_on_serv
     nginx.caller(&eve).get("/").await.expect(200);
     nginx.caller(&eve).get("/reports/1").await.expect(403);
 
+    // A program of the team passes like a member; one of another team does not; a revoked key's token is refused at once.
+    let (key, other) = (ada.make_key(&["vault:read"]).await, eve.make_key(&["vault:read"]).await);
+    let caller = |token: &str| Client::new(nginx.address).bearer(token);
+    let (program, stranger) = (key.token(&app).await, other.token(&app).await);
+    let head = caller(&program).get("/reports/1").await.expect(200).text().to_lowercase();
+    assert!(head.contains(&format!("\r\nx-latchkey-subject: {}\r\n", key.id)), "{head}");
+    assert!(!head.contains("x-latchkey-role:"), "a key has no role: {head}");
+    caller(&stranger).get("/reports/1").await.expect(403);
+    caller(&stranger).get("/").await.expect(200);
+    let keys = format!("/api/teams/{}/projects/{}/keys", claim("tid"), claim("pid"));
+    ada.as_user().delete(&format!("{keys}/{}", key.id)).await.expect(204);
+    caller(&program).get("/reports/1").await.expect(401);
+
     ada.logout().await.expect(204);
     nginx.caller(&ada).get("/").await.expect(401);
     nginx.caller(&ada).get("/reports/1").await.expect(401);

@@ -60,6 +60,7 @@ both!(a_key_is_shown_once_and_listed_without_its_secret, async |app| {
     let secret = made["secret"].as_str().expect("text");
     let text = KeyText::parse(secret).expect("a key");
     assert_eq!(made["id"], text.id.to_string());
+    app.clock.advance(Duration::from_millis(1));
     let second = ada.make_key(&["vault:read"]).await;
 
     let page = ada.as_user().get(&format!("{}?limit=1", path(&ada))).await.expect(200);

@@ -26,7 +26,7 @@ fn told(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-fn must_be_told(name: &str) -> String {
+pub fn must_be_told(name: &str) -> String {
     told(name)
         .unwrap_or_else(|| panic!("{name} is not set: run scripts/test, which starts the servers"))
 }

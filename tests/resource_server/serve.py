@@ -1,0 +1,93 @@
+"""A resource server of one team: answers `GET /reports` to vaultTokens of that team that may read.
+
+    serve.py ISSUER TEAM [PORT]
+
+With a project's key of the team in the variable LATCHKEY_KEY it asks latchkey about each token besides, so that a log-out, a
+removed member or a revoked key are refused at once; without it they are within the vaultToken's life, five minutes.
+"""
+
+import json
+import os
+import sys
+import urllib.parse
+import urllib.request
+import uuid
+from wsgiref.simple_server import make_server
+
+import jwt  # PyJWT[crypto]
+
+
+class Refused(Exception):
+    """An answer of RFC 6750 §3: a status, and what WWW-Authenticate says."""
+
+
+class Guard:
+    """Lets tokens of one team in. It knows the issuer's address, and for live answers a key of that team."""
+
+    def __init__(self, issuer: str, team: str, key: str | None):
+        self.issuer, self.team, self.key = issuer, team, key
+        self.keys = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json", timeout=5)  # keeps what it fetched
+
+    def claims(self, authorization: str, scope: str) -> dict:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Refused("401 Unauthorized", "Bearer")
+        try:
+            claims = self.verify(token)
+        except jwt.PyJWKClientConnectionError:
+            raise  # latchkey is down and we have no keys yet: a 500, never a 401
+        except jwt.PyJWTError:
+            raise Refused("401 Unauthorized", 'Bearer error="invalid_token"') from None
+        # Every team's tokens have the same `aud` and signature: the team is ours to check.
+        if claims.get("tid") != self.team:
+            raise Refused("403 Forbidden", 'Bearer error="insufficient_scope"')
+        if scope not in claims["scope"].split():
+            raise Refused("403 Forbidden", f'Bearer error="insufficient_scope", scope="{scope}"')
+        if self.key and not self.is_live(token):
+            raise Refused("401 Unauthorized", 'Bearer error="invalid_token"')
+        return claims
+
+    def verify(self, token: str) -> dict:
+        key = self.keys.get_signing_key_from_jwt(token).key
+        whole = jwt.decode_complete(
+            token,
+            key,
+            algorithms=["ES256"],  # ours, never the token's word (RFC 8725 §3.1)
+            audience="vault",
+            issuer=self.issuer,
+            options={"require": ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope"]},
+        )
+        if whole["header"].get("typ") != "at+jwt":
+            raise jwt.InvalidTokenError("not a vaultToken")
+        return whole["payload"]
+
+    def is_live(self, token: str) -> bool:
+        """What latchkey says of it now (RFC 7662). The key names itself: the middle of `lk_<id>_<secret>` is its id."""
+        client = {"client_id": str(uuid.UUID(self.key.split("_")[1])), "client_secret": self.key}
+        form = urllib.parse.urlencode({"token": token, **client}).encode()
+        with urllib.request.urlopen(f"{self.issuer}/api/introspect", form, timeout=5) as answer:
+            return json.load(answer)["active"]
+
+
+def application(guard: Guard):
+    def answer(environ, start_response):
+        try:
+            if environ["PATH_INFO"] != "/reports":
+                start_response("404 Not Found", [])
+                return []
+            claims = guard.claims(environ.get("HTTP_AUTHORIZATION", ""), "vault:read")
+        except Refused as refused:
+            status, challenge = refused.args
+            start_response(status, [("WWW-Authenticate", challenge)])
+            return []
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps({"subject": claims["sub"], "project": claims["pid"]}).encode()]
+
+    return answer
+
+
+if __name__ == "__main__":
+    issuer, team, port = (sys.argv[1:] + ["8000"])[:3]
+    guard = Guard(issuer, team, os.environ.get("LATCHKEY_KEY"))
+    with make_server("127.0.0.1", int(port), application(guard)) as server:
+        server.serve_forever()
