@@ -135,7 +135,7 @@ mod tests {
     #[tokio::test]
     async fn a_crowd_waits_behind_itself() {
         let turnstile = Turnstile::new("test", 1, 100);
-        let mut through = turnstile.enter("crowd", far()).await.unwrap();
+        let through = turnstile.enter("crowd", far()).await.unwrap();
         let mut crowd: Vec<_> =
             (0..30).map(|_| Box::pin(turnstile.enter("crowd", far()))).collect();
         for waiting in &mut crowd {
@@ -144,8 +144,8 @@ mod tests {
         let mut one = Box::pin(turnstile.enter("one", far()));
         assert!((&mut one).now_or_never().is_none());
         // One of the crowd was before; then it is the other's turn, not the crowd's 29 others.
-        drop(std::mem::replace(&mut through, crowd.remove(0).await.unwrap()));
         drop(through);
+        drop(crowd.remove(0).await.unwrap());
         let pass = one.now_or_never().expect("it is their turn").unwrap();
         drop(pass);
         for waiting in crowd {

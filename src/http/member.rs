@@ -69,7 +69,7 @@ impl From<Refusal> for Problem {
             Refusal::NotFound => Code::NotFound.into(),
             Refusal::Forbidden => Code::Forbidden.into(),
             Refusal::TeamDisabled => Self::new(Code::Forbidden).detail(
-                "The operator has disabled this team: its members can look at it and leave.",
+                "The operator has disabled this team: its members can look at it and leave, its owners delete it.",
             ),
             Refusal::Conflict(detail) => Self::new(Code::Conflict).detail(detail),
             Refusal::OtherName => Self::validation(vec![FieldError {

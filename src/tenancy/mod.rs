@@ -53,7 +53,7 @@ pub enum Refusal {
     NotFound,
     /// The person is a member, and may not.
     Forbidden,
-    /// The operator has disabled the team: it can be looked at and left, nothing else.
+    /// The operator has disabled the team: it can be looked at, left and deleted.
     TeamDisabled,
     /// The state of things forbids it; the sentence is for the client.
     Conflict(String),

@@ -56,9 +56,10 @@ permissions! {
 }
 
 impl Permission {
-    /// Whether it holds in a team that the operator has disabled: members look at it, and leave.
+    /// Whether it holds in a team that the operator has disabled: members look at it and leave, and owners delete it, or
+    /// they could not delete their account either.
     pub const fn holds_while_disabled(self) -> bool {
-        matches!(self, Self::ReadTeam | Self::LeaveTeam)
+        matches!(self, Self::ReadTeam | Self::LeaveTeam | Self::DeleteTeam)
     }
 }
 

@@ -25,7 +25,7 @@ const NAME_CHARACTERS_MAX: usize = 100;
 pub enum TeamStatus {
     /// It may.
     Active,
-    /// The operator says no: its tokens open nothing, its members can look at it and leave.
+    /// The operator says no: its tokens open nothing; it can be looked at, left and deleted.
     Disabled,
 }
 

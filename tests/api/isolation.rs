@@ -33,6 +33,7 @@ async fn another_teams_rows_are_not_there_on_servers() {
     let [ada, eve] = people(&app, ["ada", "eve"]).await;
     let (mine, hers) = (claim(&ada, "tid"), claim(&eve, "tid"));
     join(&app, &mine, &eve, "viewer").await;
+    let (key, _) = (ada.make_key(&["vault:read"]).await, eve.make_key(&["vault:read"]).await);
 
     let db = plain(&url).await;
     for table in WALLED {
@@ -83,6 +84,23 @@ async fn another_teams_rows_are_not_there_on_servers() {
     );
     assert_eq!(number(&db, &look).await, 0);
     assert_eq!(number(&db, "SELECT count(*) FROM memberships").await, 0);
+    let look = format!("SELECT count(*) FROM latchkey_project_key('{}') k, teams t", key.id);
+    assert_eq!(number(&db, &look).await, 0);
+    let look = format!("SELECT count(*) FROM latchkey_project_key('{}')", key.id);
+    assert_eq!(number(&db, &look).await, 1);
+    assert_eq!(number(&db, "SELECT count(*) FROM project_keys").await, 0);
+
+    // By key: the one row and its team, to read alone.
+    let tx = db.begin().await.expect("begun");
+    tx.execute_unprepared(&format!("SELECT set_config('latchkey.key', '{}', true)", key.id))
+        .await
+        .expect("set");
+    assert_eq!(number(&tx, "SELECT count(*) FROM project_keys").await, 1);
+    assert_eq!(number(&tx, "SELECT count(*) FROM teams").await, 1);
+    assert_eq!(number(&tx, "SELECT count(*) FROM projects").await, 0);
+    let changed = tx.execute_unprepared("UPDATE project_keys SET scopes = 'team:own'").await;
+    assert_eq!(changed.expect("a valid statement").rows_affected(), 0);
+    tx.rollback().await.expect("rolled back");
     db.close().await.expect("closed");
     app.finish().await;
 }

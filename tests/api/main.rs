@@ -19,6 +19,7 @@ mod forward_auth;
 mod http;
 mod introspection;
 mod isolation;
+mod key_tokens;
 mod keys;
 mod limits;
 mod limits_devices;

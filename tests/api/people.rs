@@ -78,6 +78,11 @@ impl ProjectKey {
 }
 
 impl Person {
+    /// Where the keys of the team and project in use are.
+    pub fn keys(&self) -> String {
+        format!("/api/teams/{}/projects/{}/keys", claim(self, "tid"), claim(self, "pid"))
+    }
+
     /// Makes a key of the team and project in use.
     pub async fn make_key(&self, scopes: &[&str]) -> ProjectKey {
         self.make_key_in(&claim(self, "pid"), scopes).await

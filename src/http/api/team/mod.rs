@@ -34,7 +34,8 @@ pub struct TeamView {
     role: String,
     /// RFC 3339.
     created_at: String,
-    /// `active`; or `disabled` by the operator: then its tokens open nothing, and you can look at it and leave.
+    /// `active`; or `disabled` by the operator: then its tokens open nothing, and it can be looked at, left and
+    /// deleted.
     status: String,
 }
 
