@@ -54,7 +54,7 @@ both!(
         // One hash was under way and one more of the crowd's had its turn; what else was done, was done while the request
         // came. In one queue for all, everything that waited would have come before.
         println!("{meanwhile} of {waiting} that waited came before");
-        assert!(meanwhile < waiting / 4 * 3, "{meanwhile} of {waiting} that waited came before");
+        assert!(meanwhile + 2 <= waiting, "{meanwhile} of {waiting} that waited came before");
         assert!(crowd.iter().all(|status| [401, 503].contains(status)), "{crowd:?}");
     }
 );

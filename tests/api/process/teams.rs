@@ -88,16 +88,13 @@ async fn an_operator_closes_a_team_and_opens_it(mut place: Place) {
     assert_eq!(claims(&ada.vault_token)["scope"], "");
     // Members see it, and can do nothing more but leave, or delete it.
     let teams = ada.as_user().get("/api/teams").await.expect(200).json();
-    let status = |id: &str| {
+    let disabled = |id: &str| {
         let items = teams["items"].as_array().expect("a list");
-        text(&items.iter().find(|it| it["id"] == id).expect("listed")["status"])
+        items.iter().find(|it| it["id"] == id).expect("listed").get("disabled").cloned()
     };
-    assert_eq!(
-        (status(&team).as_str(), status(&text(&second["id"])).as_str()),
-        ("disabled", "active")
-    );
+    assert_eq!((disabled(&team), disabled(&text(&second["id"]))), (Some(json!(true)), None));
     let path = format!("/api/teams/{team}");
-    assert_eq!(ada.as_user().get(&path).await.expect(200).json()["status"], "disabled");
+    assert_eq!(ada.as_user().get(&path).await.expect(200).json()["disabled"], true);
     ada.as_user().get(&format!("{path}/members")).await.expect(200);
     for (method, path) in [
         (Method::POST, format!("{path}/switch")),

@@ -18,7 +18,7 @@ use crate::http::steps;
 use crate::problem::Problem;
 use crate::tenancy::Slug;
 use crate::tenancy::slug::SlugError;
-use crate::tenancy::teams::MyTeam;
+use crate::tenancy::teams::{MyTeam, TeamStatus};
 
 /// A team, as its members see it.
 #[derive(Serialize, ToSchema)]
@@ -34,15 +34,18 @@ pub struct TeamView {
     role: String,
     /// RFC 3339.
     created_at: String,
-    /// `active`; or `disabled` by the operator: then its tokens open nothing, and it can be looked at, left and
-    /// deleted.
-    status: String,
+    /// There and true where the operator has disabled the team: then its tokens open nothing, and it can be looked at, left
+    /// and deleted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    disabled: bool,
 }
 
 impl From<MyTeam> for TeamView {
     fn from(team: MyTeam) -> Self {
         let MyTeam { id, name, slug, role, created_at, status } = team;
-        Self { id: id.to_string(), name, slug, role, created_at: rfc3339(created_at), status }
+        let disabled = TeamStatus::of(&status) == TeamStatus::Disabled;
+        Self { id: id.to_string(), name, slug, role, created_at: rfc3339(created_at), disabled }
     }
 }
 
