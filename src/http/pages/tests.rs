@@ -132,6 +132,24 @@ fn every_page_in_every_state_has_a_language_a_title_one_heading_and_nothing_for_
     }
 }
 
+/// What `tests/browser` draws in a real browser: each page in each state, under the policy that it is sent with.
+#[test]
+fn the_gallery_can_be_drawn_by_a_browser() {
+    let mut pages = gallery("words");
+    // Long words are what breaks a narrow page.
+    let long = "unbreakable".repeat(12);
+    pages.extend(gallery(&long).into_iter().filter_map(|(name, page)| {
+        (!name.starts_with("problem") && !name.starts_with("our "))
+            .then(|| (format!("long: {name}"), page))
+    }));
+    let drawn = json!({ "policy": CSP, "pages": pages });
+    if let Some(path) = std::env::var_os("LATCHKEY_TEST_GALLERY") {
+        std::fs::write(path, drawn.to_string()).unwrap();
+    }
+    let names: std::collections::HashSet<&String> = pages.iter().map(|(name, _)| name).collect();
+    assert!(names.len() > Code::ALL.len() + 40, "{}", names.len());
+}
+
 #[test]
 fn headings_never_skip_a_level() {
     for (name, page) in gallery("words") {
