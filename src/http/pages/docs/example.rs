@@ -48,7 +48,7 @@ pub(super) fn of_parameter(document: &Value, parameter: &Value, name: &str) -> S
     match parameter.get("example").or_else(|| given(schema)) {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
-        None => word(name, schema),
+        None => word(name, &Value::Null),
     }
 }
 
