@@ -134,6 +134,7 @@ fn every_page_in_every_state_has_a_language_a_title_one_heading_and_nothing_for_
 
 /// What `tests/browser` draws in a real browser: each page in each state, under the policy that it is sent with.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "where a script of the tests wants it is no setting")]
 fn the_gallery_can_be_drawn_by_a_browser() {
     let mut pages = gallery("words");
     // Long words are what breaks a narrow page.
