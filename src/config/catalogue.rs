@@ -35,7 +35,7 @@ const fn new(key: &'static str, kind: Kind, fallback: Fallback, doc: &'static st
     Setting { key, kind, fallback, doc }
 }
 
-/// Every setting, in the order of [`super::setting::SECTIONS`].
+/// Every setting, in the order of the sections.
 pub const SETTINGS: &[Setting] = &[
     new(
         "profile",
@@ -85,6 +85,13 @@ pub const SETTINGS: &[Setting] = &[
         Integer(1, 1_000_000),
         Is("20000"),
         "Connections open at once; beyond it new ones wait to be accepted.",
+    ),
+    // A twentieth of all: an office or a carrier behind one address has hundreds, and one source never most.
+    new(
+        "http.max_connections_per_source",
+        Integer(1, 1_000_000),
+        Is("1000"),
+        "Connections that one address (IPv6: /64) may hold; more are closed. Trusted proxies may hold any number.",
     ),
     new(
         "http.max_in_flight",
