@@ -14,6 +14,7 @@ use crate::captcha::{self, Altcha, Judge};
 use crate::clock::Clock;
 use crate::config::{Config, PasswordEngine};
 use crate::database::Db;
+use crate::http::pages::site;
 use crate::limits::budgets::Local;
 use crate::limits::device::Devices;
 use crate::limits::{Budgets, Limiter};
@@ -128,6 +129,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
     let app = Arc::new(App {
         policy: Policy::new(config.password.min_length),
         gate: Gate::new(config.http.max_in_flight),
+        described: site::describe(&config),
         db,
         store,
         keys,
