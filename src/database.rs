@@ -4,8 +4,10 @@
 //! nobody ever waits by polling a lock; reads have connections of their own. On PostgreSQL both are one pool.
 //! A read-modify-write always runs in a transaction from [`Db::begin`], a single statement on [`Db::writer`].
 
+mod measure;
+
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use latchkey_migration::{Migrator, MigratorTrait};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -15,6 +17,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 
+use self::measure::Measure;
 use crate::config;
 
 /// How long a statement may take on PostgreSQL before the server ends it: below every pool's deadline.
@@ -37,6 +40,7 @@ const MIGRATION_LOCK: i64 = 0x6c61_7463_686b_6579;
 pub struct Db {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
+    measure: Option<Measure>,
 }
 
 impl Db {
@@ -55,7 +59,7 @@ impl Db {
                 },
             );
             let pool = Database::connect(options).await?;
-            return Ok(Self { reader: pool.clone(), writer: pool });
+            return Ok(Self { reader: pool.clone(), writer: pool, measure: None });
         }
         create_private(Path::new(sqlite_path(url)))?;
         let connect = |connections: u32| {
@@ -69,7 +73,8 @@ impl Db {
             });
             Database::connect(options)
         };
-        Ok(Self { writer: connect(1).await?, reader: connect(config.max_connections).await? })
+        let (writer, reader) = (connect(1).await?, connect(config.max_connections).await?);
+        Ok(Self { reader, writer, measure: None })
     }
 
     /// Connects to a database that is there: a SQLite file that is missing is not made.
@@ -100,7 +105,12 @@ impl Db {
         } else {
             options.sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
         }
-        self.writer.begin_with_options(options).await
+        let started = Instant::now();
+        let begun = self.writer.begin_with_options(options).await;
+        if let Some(measure) = &self.measure {
+            measure.record("BEGIN", started.elapsed(), begun.is_err());
+        }
+        begun
     }
 
     /// The dialect, for a statement of our own.

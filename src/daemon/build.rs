@@ -89,8 +89,11 @@ pub struct Built {
 }
 
 /// Builds everything, waiting for what is not there yet.
-pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
-    let metrics = Arc::new(Metrics::new().map_err(StartError::Broken)?);
+pub async fn build(
+    config: Config,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+) -> Result<Built, StartError> {
     if config.database.is_sqlite() || config.mail.smtp_url.is_none() || config.master_key.is_none()
     {
         files::make_data_dir(&config.data_dir)?;
@@ -101,13 +104,14 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
     };
     let hashing = Setup::of(&config.password);
     let ((db, keys, audit), hash_time) =
-        tokio::try_join!(database(&config, &master, &clock), prove_hashing(&hashing))?;
+        tokio::try_join!(database(&config, &master, &clock, &metrics), prove_hashing(&hashing))?;
     let audit = audit.counting(metrics.clone());
     let store = match &config.redis_url {
         Some(url) => Store::connect_redis(url)
             .map_err(|error| StartError::Settings(format!("redis.url: {error}")))?,
         None => Store::embedded(db.clone()),
     };
+    store.watch(&metrics);
     warn_of_eviction(&store).await;
     let (transport, mailbox) = transport(&config).await?;
     let mailer = Arc::new(mailer(&config, &db, &store, transport, &clock, &master)?);
@@ -217,10 +221,11 @@ async fn database(
     config: &Config,
     master: &MasterKey,
     clock: &Clock,
+    metrics: &Arc<Metrics>,
 ) -> Result<(Db, KeyRing, Chain), StartError> {
     let mut wait = WAIT_FIRST;
     loop {
-        match try_database(config, master, clock).await {
+        match try_database(config, master, clock, metrics).await {
             Ok(ready) => return Ok(ready),
             Err(error) if config.database.is_sqlite() => return Err(StartError::Broken(error)),
             Err(error) => tracing::warn!(
@@ -237,11 +242,14 @@ async fn try_database(
     config: &Config,
     master: &MasterKey,
     clock: &Clock,
+    metrics: &Arc<Metrics>,
 ) -> Result<(Db, KeyRing, Chain), Box<dyn std::error::Error + Send + Sync>> {
-    let db = Db::connect(&config.database).await?;
+    let mut db = Db::connect(&config.database).await?;
     if config.database.auto_migrate {
         db.migrate().await?;
     }
+    count_migrations(&db, metrics).await;
+    db.watch(metrics);
     let keys = KeyRing::load(token::Needs {
         db: db.clone(),
         master: master.clone(),
@@ -254,6 +262,13 @@ async fn try_database(
     let masters = Masters { current: master, previous: config.master_key_previous.as_ref() };
     let audit = Chain::load(&db, masters, clock.now()).await?;
     Ok((db, keys, audit))
+}
+
+/// How many migrations the database lacks; unchanged where it does not answer.
+async fn count_migrations(db: &Db, metrics: &Metrics) {
+    if let Ok(pending) = db.pending_migrations().await {
+        metrics.migrations_pending.record(pending.len() as u64, &[]);
+    }
 }
 
 /// A Redis that evicts would sign people out at random, and forget spent captchas.
@@ -302,6 +317,10 @@ pub async fn turn_keys(app: Arc<App>) {
     if let Err(error) = app.keys.turn().await {
         tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
     }
+    measure_keys(&app);
+}
+
+fn measure_keys(app: &App) {
     let (keys, now) = (app.keys.current().clone(), app.clock.now());
     for key in [&keys.user, &keys.vault] {
         if let Some(since) = key.signs_from {
@@ -315,6 +334,7 @@ pub async fn turn_keys(app: Arc<App>) {
 /// Starts what happens at its own pace.
 pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
     let app = &built.app;
+    measure_keys(app);
     let pools = app.pools.clone();
     let mailer = pools.mailer.clone();
     let sweep = move || {
@@ -338,6 +358,11 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
     });
     let keyed = app.clone();
     every(token::keys::RELOAD_EVERY, stop.clone(), move || turn_keys(keyed.clone()));
+    let counted = app.clone();
+    every(Duration::from_mins(1), stop.clone(), move || {
+        let app = counted.clone();
+        async move { count_migrations(&app.db, &app.metrics).await }
+    });
     let swept = app.clone();
     every(Duration::from_mins(10), stop.clone(), move || {
         let app = swept.clone();

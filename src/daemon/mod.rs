@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::http::admin::Admin;
 use crate::http::dispatch::Dispatcher;
+use crate::telemetry::Metrics;
 
 pub use build::{StartError, master_key, turn_keys};
 pub use files::existing_master_key;
@@ -65,10 +66,11 @@ impl Daemon {
         let admin = admin_server.local_addr()?;
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
         let started = Arc::new(OnceLock::new());
-        let admin_service = Arc::new(Admin::new(started.clone()));
+        let metrics = Arc::new(Metrics::new().map_err(StartError::Broken)?);
+        let admin_service = Arc::new(Admin::new(started.clone(), metrics.clone()));
         let admin_server =
             admin_server.spawn(admin_service, stop_admin.clone(), Duration::from_secs(1));
-        let built = build::build(config, clock).await?;
+        let built = build::build(config, clock, metrics).await?;
         let _ = started.set(built.app.clone());
         let ticking = CancellationToken::new();
         build::tick(&built, tls, &ticking);

@@ -3,7 +3,14 @@
 //! A log line is one JSON object (or a line for people on a terminal); what is in it is an allowlist of fields. The
 //! metrics' names stand in [`metrics`]. Nothing leaves the process unless an endpoint is configured.
 
+pub mod attributes;
+mod document;
+pub mod instrument;
 pub mod metrics;
+pub mod observed;
+mod process;
+pub mod registry;
+mod runtime;
 
 use std::io::IsTerminal as _;
 
@@ -11,6 +18,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
+pub use document::document;
 pub use metrics::Metrics;
 
 use crate::config::{Log, LogFormat};

@@ -42,6 +42,7 @@ mod siteverify;
 mod smtp;
 mod store_suite;
 mod teams;
+mod telemetry;
 mod tokens;
 mod verification;
 mod walls;
