@@ -12,6 +12,7 @@ use super::kind::Kind::{
 };
 use Fallback::{Derived, Is, Nothing};
 
+pub use super::sections::SECTIONS;
 pub use super::setting::{Fallback, PREFIX, Setting};
 
 /// The setting of this name.
@@ -34,28 +35,6 @@ const CAPTCHA_POINTS: &[&str] =
 const fn new(key: &'static str, kind: Kind, fallback: Fallback, doc: &'static str) -> Setting {
     Setting { key, kind, fallback, doc }
 }
-
-/// What each section is about; the settings without one come first.
-pub const SECTIONS: &[(&str, &str)] = &[
-    ("", "The daemon as a whole"),
-    ("http", "The public listener"),
-    ("admin", "The listener of probes and metrics; never expose it"),
-    ("database", "Users, teams and everything else that must not be lost"),
-    ("redis", "The token store: sessions, mailed tokens, budgets"),
-    ("mail", "Sending mail"),
-    ("captcha", "Proof that a person or a patient machine asks"),
-    ("tokens", "The two tokens"),
-    ("secrets", "Keys of the daemon's own"),
-    ("sessions", "How long a sign-in lasts"),
-    ("verification", "The link that confirms an address"),
-    ("recovery", "The link that sets a new password"),
-    ("registration", "Who may have an account"),
-    ("password", "Rules for passwords, and what a hash costs"),
-    ("rate_limit", "Limits per address, account and mailbox"),
-    ("introspection", "Resource servers of the operator"),
-    ("audit", "The record of who did what"),
-    ("log", "The log"),
-];
 
 /// Every setting, in the order of [`SECTIONS`].
 pub const SETTINGS: &[Setting] = &[
@@ -377,4 +356,24 @@ pub const SETTINGS: &[Setting] = &[
         Is("info"),
         "A level, or directives by module: `info,latchkey::mail=debug`.",
     ),
+    new(
+        "telemetry.endpoint",
+        Url(&["http", "https"]),
+        Nothing("http://collector.example.com:4318"),
+        "A collector's base URL; without it nothing is exported, and `/metrics` is there all the same.",
+    ),
+    new(
+        "telemetry.protocol",
+        Word(&["http/protobuf", "grpc"]),
+        Is("http/protobuf"),
+        "OTLP over HTTP (usually port 4318) or gRPC (4317).",
+    ),
+    new(
+        "telemetry.headers",
+        Secret,
+        Nothing("authorization=Bearer%20token"),
+        "Sent with every export: `key=value,key=value`, values percent-encoded.",
+    ),
+    new("telemetry.logs", Bool, Is("false"), "Export log records too, beside stderr."),
+    new("telemetry.sample_ratio", Fraction, Is("1"), "Traces kept, of those that begin here."),
 ];

@@ -358,6 +358,13 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
     });
     let keyed = app.clone();
     every(token::keys::RELOAD_EVERY, stop.clone(), move || turn_keys(keyed.clone()));
+    if app.metrics.is_pushed() {
+        let metrics = app.metrics.clone();
+        every(app.config.telemetry.interval, stop.clone(), move || {
+            let metrics = metrics.clone();
+            async move { metrics.push().await }
+        });
+    }
     let counted = app.clone();
     every(Duration::from_mins(1), stop.clone(), move || {
         let app = counted.clone();

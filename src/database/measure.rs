@@ -10,6 +10,7 @@ use super::Db;
 use crate::telemetry::Metrics;
 use crate::telemetry::attributes::SQL_OPERATIONS;
 use crate::telemetry::observed::ConnectionsReading;
+use crate::telemetry::trace::{self, Said};
 
 /// The word for every statement that is not in [`SQL_OPERATIONS`].
 const OTHER: &str = "_OTHER";
@@ -25,7 +26,13 @@ impl Measure {
     /// Records one statement, or the beginning of a transaction.
     pub(super) fn record(&self, operation: &'static str, took: Duration, failed: bool) {
         let system = KeyValue::new("db.system.name", self.system);
+        let name = operation;
         let operation = KeyValue::new("db.operation.name", operation);
+        trace::client(|| {
+            let mut attributes = vec![system.clone(), operation.clone()];
+            attributes.extend(failed.then(|| KeyValue::new("error.type", OTHER)));
+            Said { name: name.into(), took, attributes, failed }
+        });
         let duration = &self.metrics.db_operation_duration;
         if failed {
             let error = KeyValue::new("error.type", OTHER);

@@ -2,13 +2,15 @@
 //! whichever way.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use hyper::StatusCode;
+use hyper::{StatusCode, Version};
 use opentelemetry::KeyValue;
 use tokio::time::Instant;
 
 use super::cx::{Cx, Transport};
 use crate::app::App;
+use crate::telemetry::trace::{self, Place, Said};
 
 /// What logs and metrics say of a request whose client left before the answer was there: nginx's, and nobody's status.
 const CLIENT_CLOSED: u16 = 499;
@@ -23,6 +25,9 @@ pub(super) struct Access<'a> {
     client: IpAddr,
     started: Instant,
     span: tracing::Span,
+    /// Where its span belongs; none where the trace is not kept.
+    place: Option<Place>,
+    version: &'static str,
     ended: bool,
 }
 
@@ -31,13 +36,24 @@ impl<'a> Access<'a> {
     pub(super) fn begin(
         app: &'a App,
         cx: &Cx,
-        (method, route): (&'static str, Option<&'static str>),
+        (method, route, version): (&'static str, Option<&'static str>, Version),
         started: Instant,
         span: tracing::Span,
     ) -> Self {
+        let version = if version == Version::HTTP_2 { "2" } else { "1.1" };
         let scheme = if cx.transport == Transport::Tls { "https" } else { "http" };
-        let this =
-            Self { app, method, route, scheme, client: cx.client, started, span, ended: false };
+        let this = Self {
+            app,
+            method,
+            route,
+            scheme,
+            client: cx.client,
+            started,
+            span,
+            place: cx.sampled.then(|| cx.place()),
+            version,
+            ended: false,
+        };
         app.metrics.active_requests.add(1, &this.active());
         this
     }
@@ -71,14 +87,35 @@ impl<'a> Access<'a> {
             attributes.push(KeyValue::new("error.type", error));
         }
         self.app.metrics.request_duration.record(took.as_secs_f64(), &attributes);
+        if let Some(place) = &self.place {
+            trace::server(place, || self.said(attributes, status, took));
+        }
         let _entered = self.span.enter();
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
             "http.response.status_code" = status,
             "client.address" = %self.client,
-            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            duration_ms,
             outcome,
-            "request ended"
+            "{}",
+            if status == CLIENT_CLOSED { "the client left" } else { "request answered" }
         );
+    }
+}
+
+impl Access<'_> {
+    /// What the span says beside what the metric does.
+    fn said(&self, mut attributes: Vec<KeyValue>, status: u16, took: Duration) -> Said {
+        attributes.push(KeyValue::new("network.protocol.version", self.version));
+        // A path may hold a token or an address: what is told is the template.
+        attributes.extend(self.route.map(|route| KeyValue::new("url.path", route)));
+        let request_id = self.place.as_ref().map(|place| place.ids.request_id.clone());
+        attributes.extend(request_id.map(|id| KeyValue::new("latchkey.request_id", id)));
+        let name = match self.route {
+            Some(route) => format!("{} {route}", self.method).into(),
+            None => self.method.into(),
+        };
+        Said { name, took, attributes, failed: status >= 500 }
     }
 }
 

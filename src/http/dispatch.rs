@@ -85,10 +85,13 @@ impl Dispatcher {
             "request",
             request_id = cx.request_id,
             trace_id = cx.trace_id,
+            span_id = cx.span_id,
+            sampled = cx.sampled,
             "http.request.method" = method,
             "http.route" = route,
         );
-        let access = Access::begin(&self.app, &cx, (method, route), started, span.clone());
+        let access =
+            Access::begin(&self.app, &cx, (method, route, parts.version), started, span.clone());
         let result = self.run(&mut cx, parts, body, found).instrument(span.clone()).await;
         let _entered = span.enter();
         let mut answer = result.unwrap_or_else(|problem| {

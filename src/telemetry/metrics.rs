@@ -13,7 +13,11 @@ use prometheus::{Registry, TextEncoder};
 
 use super::instrument::{Instrument, Kind};
 use super::observed::Observed;
+use super::otlp::{Numbers, Refused};
+use super::push::{Push, Reader};
+use super::start::resource;
 use super::{process, registry, runtime};
+use crate::config::Telemetry;
 
 /// The name of the instruments' scope.
 pub const SCOPE: &str = "latchkey";
@@ -26,6 +30,8 @@ macro_rules! metrics {
             registry: Registry,
             /// Keeps the instruments alive, and shut down with us.
             provider: SdkMeterProvider,
+            /// Sends them, where somebody wants them.
+            push: Option<Push>,
             /// What is read when it is asked for.
             pub observed: Arc<Observed>,
             $(
@@ -35,12 +41,14 @@ macro_rules! metrics {
         }
 
         impl Metrics {
-            fn of(registry: Registry, provider: SdkMeterProvider, observed: Arc<Observed>) -> Self {
+            fn of(
+(registry, provider): (Registry, SdkMeterProvider), push: Option<Push>, observed: Arc<Observed>) -> Self {
                 let meter = provider.meter(SCOPE);
                 Self {
                     $($field: $make(&meter, &registry::$id),)+
                     registry,
                     provider,
+                    push,
                     observed,
                 }
             }
@@ -81,7 +89,6 @@ metrics! {
     audit_events: count Counter<u64> = AUDIT_EVENTS;
     audit_write_failures: count Counter<u64> = AUDIT_WRITE_FAILURES;
     migrations_pending: number Gauge<u64> = MIGRATIONS_PENDING;
-    telemetry_dropped: count Counter<u64> = TELEMETRY_DROPPED;
     build_info: number Gauge<u64> = BUILD_INFO;
 }
 
@@ -90,23 +97,42 @@ impl Metrics {
     ///
     /// # Errors
     /// When the registry refuses the reader: a broken build.
-    pub fn new() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    pub fn new() -> Result<Self, Refused> {
+        Self::read_by(Resource::builder_empty().with_service_name(SCOPE).build(), None)
+    }
+
+    /// The same, also pushed where the settings say; [`Metrics::push`] does it.
+    ///
+    /// # Errors
+    /// Also when an endpoint or a header is malformed.
+    pub fn exported(telemetry: &Telemetry) -> Result<Self, Refused> {
+        let exporter = telemetry.metrics.as_ref().map(Numbers::new).transpose()?;
+        Self::read_by(resource(telemetry), exporter)
+    }
+
+    fn read_by(resource: Resource, exporter: Option<Numbers>) -> Result<Self, Refused> {
         let registry = Registry::new();
         let prometheus = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
             .scope_info_enabled(false)
             .build()?;
-        let provider = SdkMeterProvider::builder()
-            .with_resource(Resource::builder_empty().with_service_name(SCOPE).build())
+        let mut provider = SdkMeterProvider::builder()
+            .with_resource(resource)
             .with_reader(prometheus)
-            .with_view(bounded)
-            .build();
+            .with_view(bounded);
+        let mut push = None;
+        if let Some(exporter) = exporter {
+            let reader = Reader::new();
+            provider = provider.with_reader(reader.clone());
+            push = Some(Push::new(reader, exporter));
+        }
+        let provider = provider.build();
         let observed = Arc::new(Observed::default());
         let meter = provider.meter(SCOPE);
         observed.register(&meter);
         process::register(&meter);
         runtime::register(&meter);
-        let metrics = Self::of(registry, provider, observed);
+        let metrics = Self::of((registry, provider), push, observed);
         metrics.build_info.record(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
         Ok(metrics)
     }
@@ -114,6 +140,18 @@ impl Metrics {
     /// Every series in Prometheus' text format, for `/metrics`.
     pub fn render(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+
+    /// Whether there is somebody to push to.
+    pub fn is_pushed(&self) -> bool {
+        self.push.is_some()
+    }
+
+    /// Pushes every series as it is now; nothing where nobody wants them.
+    pub async fn push(&self) {
+        if let Some(push) = &self.push {
+            push.send().await;
+        }
     }
 
     /// Ends the provider; what it holds is read no more.

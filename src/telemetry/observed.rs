@@ -20,6 +20,43 @@ pub fn connection_timed_out() {
     CONNECTION_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
 }
 
+/// What was not exported. The process has one queue of spans and one of log records.
+static DROPPED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// A kind of telemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Collections of metrics.
+    Metrics,
+    /// Log records.
+    Logs,
+}
+
+impl Signal {
+    const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// As in metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+}
+
+/// Counts what was not exported.
+pub fn dropped(signal: Signal, count: u64) {
+    DROPPED[signal as usize].fetch_add(count, Ordering::Relaxed);
+}
+
+/// How much was not exported since the start.
+pub fn dropped_so_far(signal: Signal) -> u64 {
+    DROPPED[signal as usize].load(Ordering::Relaxed)
+}
+
 /// A pool of workers, at this moment.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolReading {
@@ -116,6 +153,17 @@ impl Observed {
             .with_unit(row.unit)
             .with_description(row.description)
             .with_callback(|it| it.observe(CONNECTION_TIMEOUTS.load(Ordering::Relaxed), &[]))
+            .build();
+        let row = &registry::TELEMETRY_DROPPED;
+        meter
+            .u64_observable_counter(row.name)
+            .with_unit(row.unit)
+            .with_description(row.description)
+            .with_callback(|it| {
+                for signal in Signal::ALL {
+                    it.observe(dropped_so_far(signal), &[KeyValue::new("signal", signal.name())]);
+                }
+            })
             .build();
     }
 

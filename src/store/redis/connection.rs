@@ -17,6 +17,7 @@ use redis::{
 
 use crate::telemetry::Metrics;
 use crate::telemetry::attributes::REDIS_OPERATIONS;
+use crate::telemetry::trace::{self, Said};
 
 /// The word for every command that is not in [`REDIS_OPERATIONS`].
 const OTHER: &str = "_OTHER";
@@ -225,6 +226,7 @@ fn record(metrics: &Metrics, operation: &'static str, took: Duration, error: Opt
     ];
     attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
     metrics.db_operation_duration.record(took.as_secs_f64(), &attributes);
+    trace::client(|| Said { name: operation.into(), took, attributes, failed: error.is_some() });
 }
 
 /// Whether the server at the other end is not, or no longer, the one that we want: a demoted primary (its name leads
