@@ -16,7 +16,7 @@ const BAD_TOKEN: &str = "planted-bad-token-Qx";
 const NAME: &str = "Planted Name Qx";
 
 /// Does what a person does, and what goes wrong; returns every secret that came up.
-async fn live(running: &Running) -> Vec<String> {
+pub(super) async fn live(running: &Running) -> Vec<String> {
     let nobody = running.anonymous();
     let client = &running.client;
     let mut secrets: Vec<String> =
