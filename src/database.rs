@@ -7,6 +7,8 @@
 mod measure;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use latchkey_migration::{Migrator, MigratorTrait};
@@ -40,6 +42,7 @@ const MIGRATION_LOCK: i64 = 0x6c61_7463_686b_6579;
 pub struct Db {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
+    statements: Arc<AtomicU64>,
     measure: Option<Measure>,
 }
 
@@ -58,8 +61,9 @@ impl Db {
                     ])
                 },
             );
-            let pool = Database::connect(options).await?;
-            return Ok(Self { reader: pool.clone(), writer: pool, measure: None });
+            let mut pool = Database::connect(options).await?;
+            let statements = counted([&mut pool]);
+            return Ok(Self { reader: pool.clone(), writer: pool, statements, measure: None });
         }
         create_private(Path::new(sqlite_path(url)))?;
         let connect = |connections: u32| {
@@ -73,8 +77,9 @@ impl Db {
             });
             Database::connect(options)
         };
-        let (writer, reader) = (connect(1).await?, connect(config.max_connections).await?);
-        Ok(Self { reader, writer, measure: None })
+        let (mut writer, mut reader) = (connect(1).await?, connect(config.max_connections).await?);
+        let statements = counted([&mut writer, &mut reader]);
+        Ok(Self { reader, writer, statements, measure: None })
     }
 
     /// Connects to a database that is there: a SQLite file that is missing is not made.
@@ -96,6 +101,11 @@ impl Db {
         &self.writer
     }
 
+    /// Statements sent so far; the `BEGIN` and `COMMIT` around them apart. For tests of what a request costs.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
     /// A transaction that may write. It rolls back when dropped.
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let mut options = TransactionOptions::default();
@@ -111,6 +121,16 @@ impl Db {
             measure.record("BEGIN", started.elapsed(), begun.is_err());
         }
         begun
+    }
+
+    /// A transaction that reads: one moment of the database, and on PostgreSQL a place for settings of its own.
+    pub async fn begin_reading(&self) -> Result<DatabaseTransaction, DbErr> {
+        let mut options = TransactionOptions::default();
+        if self.is_postgres() {
+            options.isolation_level = Some(IsolationLevel::ReadCommitted);
+            options.access_mode = Some(AccessMode::ReadOnly);
+        }
+        self.reader.begin_with_options(options).await
     }
 
     /// The dialect, for a statement of our own.
@@ -155,6 +175,18 @@ impl Db {
             .await
             .map(drop)
     }
+}
+
+/// Counts the statements of these connections.
+fn counted<const N: usize>(connections: [&mut DatabaseConnection; N]) -> Arc<AtomicU64> {
+    let statements = Arc::new(AtomicU64::new(0));
+    for connection in connections {
+        let statements = statements.clone();
+        connection.set_metric_callback(move |_| {
+            statements.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+    statements
 }
 
 /// What both databases share: a ping only before a connection that was idle (each query would pay a round trip for it),

@@ -19,6 +19,10 @@ pub struct Model {
     pub epoch: i32,
     /// Since when.
     pub created_at: i64,
+    /// When the person last chose this team; 0: never.
+    pub last_used_at: i64,
+    /// The project that the person last chose in it; it may be gone.
+    pub last_project_id: Option<Uuid>,
 }
 
 /// No relation is declared: queries join where they need to.

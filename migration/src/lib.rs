@@ -7,6 +7,7 @@ use sea_orm_migration::prelude::*;
 mod m20261123_000001_foundation;
 mod m20261123_000002_audit;
 mod m20261123_000003_revocations;
+mod m20261123_000004_tenancy;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000001_foundation::Migration),
             Box::new(m20261123_000002_audit::Migration),
             Box::new(m20261123_000003_revocations::Migration),
+            Box::new(m20261123_000004_tenancy::Migration),
         ]
     }
 }

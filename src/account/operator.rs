@@ -19,6 +19,7 @@ use crate::database::Db;
 use crate::mail::{self, Kind, MailData, NewMail};
 use crate::secret::uuid_v7;
 use crate::tenancy::teams;
+use crate::tenancy::wall::{self, Scope};
 
 /// How an operator names an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,13 +111,14 @@ pub struct Counts {
 pub async fn counts(db: &Db, id: Uuid, now: UnixMillis) -> Result<Counts, DbErr> {
     let pending = outbox::Column::UserId.eq(id).and(outbox::Column::State.eq("pending"));
     let ended = ended_session::Column::UserId.eq(id).and(ended_session::Column::ExpiresAt.gt(now));
+    let tx = wall::read(db, Scope::Person(id)).await?;
+    let teams =
+        membership::Entity::find().filter(membership::Column::UserId.eq(id)).count(&tx).await?;
+    tx.commit().await?;
     Ok(Counts {
         mails_pending: outbox::Entity::find().filter(pending).count(db.reader()).await?,
         sessions_ended: ended_session::Entity::find().filter(ended).count(db.reader()).await?,
-        teams: membership::Entity::find()
-            .filter(membership::Column::UserId.eq(id))
-            .count(db.reader())
-            .await?,
+        teams,
     })
 }
 

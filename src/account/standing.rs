@@ -106,23 +106,47 @@ struct Row {
     revoked: i64,
 }
 
-/// `$1` the session, `$2` and `$3` the team and project it is in, `$4` the person, `$5` the vaultToken. Where the membership is gone, the
-/// person's oldest takes its place.
+/// `$1` the session, `$2` and `$3` the team and project it is in, `$4` the person, `$5` the vaultToken. Where the
+/// membership is gone, the one that the person chose last takes its place, and else the oldest.
 macro_rules! select {
-    ($filter:literal) => {
+    ($membership:literal, $filter:literal) => {
         concat!(
             "SELECT u.id, u.email, u.email_normal, u.name, u.password_hash, u.password_version, u.session_epoch, \
-             u.status, u.verified_at, u.created_at, m.team_id, t.name AS team_name, m.role, \
-             m.epoch AS membership_epoch, p.id AS project_id, p.name AS project_name, \
+             u.status, u.verified_at, u.created_at, \
              (SELECT COUNT(*) FROM ended_sessions e WHERE e.sid = $1) AS ended, \
-             (SELECT COUNT(*) FROM revoked_tokens r WHERE r.jti = $5) AS revoked \
+             (SELECT COUNT(*) FROM revoked_tokens r WHERE r.jti = $5) AS revoked, ",
+            $membership,
+            " WHERE ",
+            $filter
+        )
+    };
+}
+
+/// On SQLite, where every query is its own wall.
+macro_rules! on_sqlite {
+    ($filter:literal) => {
+        select!(
+            "m.team_id, t.name AS team_name, m.role, m.epoch AS membership_epoch, p.id AS project_id, \
+             p.name AS project_name \
              FROM users u \
              LEFT JOIN memberships m ON m.id = (SELECT x.id FROM memberships x WHERE x.user_id = u.id \
-                 ORDER BY CASE WHEN x.team_id = $2 THEN 0 ELSE 1 END, x.created_at, x.id LIMIT 1) \
+                 ORDER BY CASE WHEN x.team_id = $2 THEN 0 ELSE 1 END, x.last_used_at DESC, x.created_at, x.id LIMIT 1) \
              LEFT JOIN teams t ON t.id = m.team_id \
-             LEFT JOIN projects p ON p.id = (SELECT y.id FROM projects y WHERE y.team_id = m.team_id \
-                 ORDER BY CASE WHEN y.id = $3 THEN 0 ELSE 1 END, y.created_at, y.id LIMIT 1) \
-             WHERE ",
+             LEFT JOIN projects p ON p.id = (SELECT y.id FROM projects y JOIN memberships z ON z.team_id = y.team_id \
+                 WHERE z.id = m.id ORDER BY CASE WHEN y.id = $3 THEN 0 WHEN y.id = z.last_project_id THEN 1 ELSE 2 END, \
+                 y.created_at, y.id LIMIT 1)",
+            $filter
+        )
+    };
+}
+
+/// On PostgreSQL, where the same look is a function that opens the wall for this person, and for itself alone
+/// (migration `000004_tenancy`).
+macro_rules! on_postgres {
+    ($filter:literal) => {
+        select!(
+            "m.team_id, m.team_name, m.role, m.epoch AS membership_epoch, m.project_id, m.project_name \
+             FROM users u LEFT JOIN LATERAL latchkey_membership(u.id, $2, $3) m ON true",
             $filter
         )
     };
@@ -144,12 +168,14 @@ pub struct Place<'a> {
 impl Standing {
     /// The person with this id.
     pub async fn by_id(db: &Db, id: Uuid, place: Place<'_>) -> Result<Option<Self>, DbErr> {
-        read(db, select!("u.id = $4"), place, id.into()).await
+        let sql = (on_sqlite!("u.id = $4"), on_postgres!("u.id = $4"));
+        read(db, sql, place, id.into()).await
     }
 
     /// The person with this address, in its normal form.
     pub async fn by_email(db: &Db, normal: &str) -> Result<Option<Self>, DbErr> {
-        read(db, select!("u.email_normal = $4"), Place::default(), normal.into()).await
+        let sql = (on_sqlite!("u.email_normal = $4"), on_postgres!("u.email_normal = $4"));
+        read(db, sql, Place::default(), normal.into()).await
     }
 
     /// Whether the address is proven.
@@ -160,10 +186,11 @@ impl Standing {
 
 async fn read(
     db: &Db,
-    sql: &'static str,
+    (on_sqlite, on_postgres): (&'static str, &'static str),
     place: Place<'_>,
     who: Value,
 ) -> Result<Option<Standing>, DbErr> {
+    let sql = if db.is_postgres() { on_postgres } else { on_sqlite };
     let values = [place.sid.into(), place.team.into(), place.project.into(), who, place.jti.into()];
     let statement = Statement::from_sql_and_values(db.backend(), sql, values);
     Ok(Row::find_by_statement(statement).one(db.reader()).await?.map(Standing::from))

@@ -8,7 +8,7 @@ use super::layers::Values;
 use super::{
     Captcha, CaptchaPoint, CaptchaProvider, Config, Database, ExposeExistence, Http,
     IntrospectionClient, Log, LogFormat, Mail, Password, PasswordEngine, Pepper, Profile,
-    Registration, RegistrationMode, Sessions, Telemetry, TlsFiles, Tokens, VaultAlgorithm,
+    Registration, RegistrationMode, Sessions, Teams, Telemetry, TlsFiles, Tokens, VaultAlgorithm,
 };
 use crate::secret::{MasterKey, Secret};
 
@@ -128,6 +128,7 @@ pub fn assemble(values: &Values, telemetry: Telemetry) -> Option<Config> {
         introspection_clients: clients(values.list("introspection.clients")),
         rate_limit_enabled: values.on("rate_limit.enabled")?,
         rate_limit_replicas: values.integer("rate_limit.replicas")?,
+        teams: teams(values)?,
         audit_retention: values.duration("audit.retention")?,
         log: Log {
             format: match values.word("log.format")? {
@@ -191,6 +192,16 @@ fn password(values: &Values) -> Option<Password> {
             .map(|text| pepper(text))
             .collect::<Option<_>>()?,
         breach_url: values.text("password.breach_url").map(str::to_owned),
+    })
+}
+
+fn teams(values: &Values) -> Option<Teams> {
+    Some(Teams {
+        max_per_user: values.integer("teams.max_per_user")?,
+        projects_max: values.integer("teams.projects_max")?,
+        members_max: values.integer("teams.members_max")?,
+        keys_max: values.integer("teams.keys_max")?,
+        invitations_per_day: values.integer("teams.invitations_per_day")?,
     })
 }
 

@@ -12,7 +12,6 @@ use super::kind::Kind::{
 };
 use Fallback::{Derived, Is, Nothing};
 
-pub use super::sections::SECTIONS;
 pub use super::setting::{Fallback, PREFIX, Setting};
 
 /// The setting of this name.
@@ -36,7 +35,7 @@ const fn new(key: &'static str, kind: Kind, fallback: Fallback, doc: &'static st
     Setting { key, kind, fallback, doc }
 }
 
-/// Every setting, in the order of [`SECTIONS`].
+/// Every setting, in the order of [`super::setting::SECTIONS`].
 pub const SETTINGS: &[Setting] = &[
     new(
         "profile",
@@ -342,6 +341,31 @@ pub const SETTINGS: &[Setting] = &[
         List(Client),
         Nothing("gateway:an-example-secret-of-32-characters"),
         "Who may introspect every token, userTokens too: each `id:secret`, the secret of 22 characters or more (`openssl rand -base64 32`).",
+    ),
+    new(
+        "teams.max_per_user",
+        Integer(1, 1_000),
+        Is("50"),
+        "Teams that one person may be in; making or joining one more is refused.",
+    ),
+    new("teams.projects_max", Integer(1, 100_000), Is("100"), "Projects of one team."),
+    new(
+        "teams.members_max",
+        Integer(1, 100_000),
+        Is("500"),
+        "Members of one team, open invitations counted with them.",
+    ),
+    new(
+        "teams.keys_max",
+        Integer(1, 100_000),
+        Is("200"),
+        "Keys of one team, over all its projects.",
+    ),
+    new(
+        "teams.invitations_per_day",
+        Integer(1, 100_000),
+        Is("100"),
+        "Invitations that one team may mail in a day, those sent again included.",
     ),
     new("audit.retention", Duration(D, 4_000 * D), Is("400d"), "How long a record is kept."),
     new(

@@ -17,7 +17,6 @@ mod load;
 mod problems;
 pub mod reference;
 mod schema;
-mod sections;
 mod setting;
 mod show;
 mod source;
@@ -88,6 +87,8 @@ pub struct Config {
     pub rate_limit_enabled: bool,
     /// `rate_limit.replicas`
     pub rate_limit_replicas: u32,
+    /// `teams.*`
+    pub teams: Teams,
     /// `audit.retention`
     pub audit_retention: Duration,
     /// `log.*`
@@ -332,6 +333,21 @@ pub enum PasswordEngine {
     Argon2,
     /// `argon2-rust`.
     Simd,
+}
+
+/// `teams.*`
+#[derive(Clone, Copy, Debug)]
+pub struct Teams {
+    /// Teams that one person may be in: deleting an account looks at each, one statement after another.
+    pub max_per_user: u64,
+    /// Projects of one team.
+    pub projects_max: u64,
+    /// Members of one team, with open invitations.
+    pub members_max: u64,
+    /// Keys of one team.
+    pub keys_max: u64,
+    /// Invitations that one team mails in a day: what a stranger's own team can send in our name.
+    pub invitations_per_day: u32,
 }
 
 /// `log.*`

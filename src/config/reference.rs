@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json};
 
-use super::catalogue::{Fallback, SECTIONS, SETTINGS, Setting};
+use super::catalogue::{Fallback, SETTINGS, Setting};
 use super::kind::{Item, Kind, split};
+use super::setting::SECTIONS;
 use super::text::show_duration;
 
 /// A TOML file with every setting commented out at its default or an example.

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::catalogue::{Fallback, SECTIONS, SETTINGS, Setting};
+use super::catalogue::{Fallback, SETTINGS, Setting};
 use super::kind::{Item, Kind};
 use super::reference::{in_file, pretty};
+use super::setting::SECTIONS;
 
 /// What [`super::kind::Kind::Duration`] looks like.
 const DURATION: &str = "^[0-9]+(ms|s|m|h|d)$";

@@ -195,7 +195,7 @@ impl<'a> Reader<'a> {
                     found.extend(pairs.into_iter().map(|(key, value)| (key.to_lowercase(), value)));
                 }
                 None => {
-                    self.refuse(name, "is no list of headers", "write it as key=value,key=value")
+                    self.refuse(name, "is no list of headers", "write it as key=value,key=value");
                 }
             }
         }
@@ -208,17 +208,12 @@ impl<'a> Reader<'a> {
     }
 
     fn milliseconds(&mut self, name: &str) -> Option<Duration> {
-        match self.variable(name)?.parse() {
-            Ok(ms @ 1..=86_400_000) => Some(Duration::from_millis(ms)),
-            _ => {
-                self.refuse(
-                    name,
-                    "is no number of milliseconds",
-                    "write a number from 1 to 86400000",
-                );
-                None
-            }
+        let text = self.variable(name)?;
+        let ms = text.parse().ok().filter(|ms| (1..=86_400_000).contains(ms));
+        if ms.is_none() {
+            self.refuse(name, "is no number of milliseconds", "write a number from 1 to 86400000");
         }
+        ms.map(Duration::from_millis)
     }
 
     fn sampler(&mut self, ratio: &str) -> Sampler {

@@ -1,6 +1,6 @@
 //! The composition root: connects, migrates, starts the pools, listens, and drains in order.
 //!
-//! `build` makes the [`App`], `listen` binds (and says who is there already), `banner` greets. Nothing else knows how the
+//! `build` makes the [`App`], `listen` binds (and says who is there already), `banner` greets, `tick` does what comes due. Nothing else knows how the
 //! house is put together.
 
 mod banner;
@@ -8,6 +8,7 @@ mod build;
 pub mod files;
 mod listen;
 mod pools;
+mod tick;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -27,8 +28,9 @@ use crate::http::admin::Admin;
 use crate::http::dispatch::Dispatcher;
 use crate::telemetry::Metrics;
 
-pub use build::{StartError, master_key, turn_keys};
+pub use build::{StartError, master_key};
 pub use files::existing_master_key;
+pub use tick::turn_keys;
 
 /// Requests in work may go on for so long after the listener is closed: a body's 15 s and an answer's 5 s.
 const REQUESTS_END_WITHIN: Duration = Duration::from_secs(20);
@@ -79,7 +81,7 @@ impl Daemon {
         let built = build::build(config, clock, metrics).await?;
         let _ = started.set(built.app.clone());
         let ticking = CancellationToken::new();
-        build::tick(&built, tls, &ticking);
+        tick::tick(&built, tls, &ticking);
         let dispatcher = Arc::new(Dispatcher::new(built.app.clone()));
         let server = public_server.spawn(dispatcher, stop.clone(), REQUESTS_END_WITHIN);
         Ok(Self {
@@ -162,7 +164,7 @@ pub async fn run(loaded: Loaded) -> ExitCode {
             return crate::cli::BAD_CONFIGURATION.into();
         }
     };
-    let code = serve(loaded).await;
+    let code = Box::pin(serve(loaded)).await;
     exports.finish().await;
     code
 }

@@ -1,6 +1,7 @@
 //! What the database costs, as `db.client.*` has it. A statement's text is never told: its first word is.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -52,12 +53,12 @@ impl Db {
         if system == "postgresql" {
             // Both are the one pool, and each handle has its own callback.
             for (connection, _) in &mut connections {
-                call_back(connection, &measure);
+                call_back(connection, &measure, &self.statements);
             }
             observe(&self.writer, metrics, "database");
         } else {
             for (connection, name) in connections {
-                call_back(connection, &measure);
+                call_back(connection, &measure, &self.statements);
                 observe(connection, metrics, name);
             }
         }
@@ -65,10 +66,11 @@ impl Db {
     }
 }
 
-/// SeaORM calls back after each statement, in a transaction or not.
-fn call_back(connection: &mut DatabaseConnection, measure: &Measure) {
-    let measure = measure.clone();
+/// SeaORM calls back after each statement, in a transaction or not; there is one callback, so it also counts.
+fn call_back(connection: &mut DatabaseConnection, measure: &Measure, statements: &Arc<AtomicU64>) {
+    let (measure, statements) = (measure.clone(), statements.clone());
     connection.set_metric_callback(move |info| {
+        statements.fetch_add(1, Ordering::Relaxed);
         measure.record(operation(&info.statement.sql), info.elapsed, info.failed);
     });
 }

@@ -24,6 +24,7 @@ use super::access::Access;
 use super::answer::{self, Answer, TokenShown};
 use super::cors;
 use super::cx::{Cx, Forwarded, Peer};
+use super::member::{self, Member};
 use super::request::Request;
 use super::router::{ANSWER_WITHIN, Found, Handler, Manner, Route, Router};
 use crate::app::App;
@@ -177,6 +178,15 @@ impl Dispatcher {
                 let token = request.bearer()?.ok_or(Code::InvalidToken)?;
                 let caller = self.app.check().caller(token).await?;
                 handle(&self.app, request, caller).await
+            }
+            Handler::Verified(handle) => {
+                let token = request.bearer()?.ok_or(Code::InvalidToken)?;
+                let caller = member::verified(self.app.check().caller(token).await?)?;
+                handle(&self.app, request, caller).await
+            }
+            Handler::Team(permission, handle) => {
+                let member = Member::of(&self.app, request, permission).await?;
+                handle(&self.app, request, member).await
             }
         }
     }

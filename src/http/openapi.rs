@@ -41,17 +41,23 @@ pub enum Tag {
     Password,
     /// Teams.
     Team,
+    /// Projects.
+    Project,
+    /// Members of a team.
+    Member,
     /// Keys and descriptions.
     Meta,
 }
 
 impl Tag {
-    const ALL: [(Self, &'static str, &'static str); 6] = [
+    const ALL: [(Self, &'static str, &'static str); 8] = [
         (Self::Session, "Sessions", "Logging in, refreshing, logging out."),
         (Self::Account, "Account", "A person's own account."),
         (Self::Email, "Email", "Proving and changing addresses."),
         (Self::Password, "Password", "Recovering and changing passwords."),
         (Self::Team, "Teams", "The teams that one is in."),
+        (Self::Project, "Projects", "What a team owns."),
+        (Self::Member, "Members", "Who is in a team, as what."),
         (Self::Meta, "Verification", "What verifies tokens, and what describes the API."),
     ];
 
@@ -92,6 +98,16 @@ impl Operation {
         }
     }
 
+    /// An operation on one team, whose id is in the path: for its members alone.
+    pub fn of_team(id: &'static str, tag: Tag, summary: &'static str) -> Self {
+        Self::new(id, tag, summary).bearer().path("tid", "The team.").fails(&[
+            Code::InvalidToken,
+            Code::EmailUnverified,
+            Code::Forbidden,
+            Code::NotFound,
+        ])
+    }
+
     /// Says more.
     #[must_use]
     pub fn describes(mut self, text: &'static str) -> Self {
@@ -128,6 +144,13 @@ impl Operation {
     #[must_use]
     pub fn query(self, name: &'static str, description: &'static str) -> Self {
         self.parameter(json!({ "name": name, "in": "query", "required": false, "description": description, "schema": { "type": "string" } }))
+    }
+
+    /// Gives a list page by page.
+    #[must_use]
+    pub fn paged(self) -> Self {
+        self.query("cursor", "`next` of the page before.")
+            .query("limit", "1 to 100; 50 where nothing is said.")
     }
 
     fn parameter(mut self, parameter: Value) -> Self {

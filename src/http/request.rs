@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Uri};
 use percent_encoding::percent_decode_str;
+use uuid::Uuid;
 
 use super::cx::Cx;
 use super::json::Object;
@@ -37,6 +38,16 @@ impl Request {
     pub fn param(&self, name: &str) -> Result<String, Problem> {
         let raw = self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
         decode(raw)
+    }
+
+    /// An id in the path, spelled as we spell it.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] for what is no id: there is nothing by that name.
+    pub fn id(&self, name: &str) -> Result<Uuid, Problem> {
+        let text = self.param(name).unwrap_or_default();
+        let id = Uuid::try_parse(&text).ok().filter(|id| id.to_string() == text);
+        id.ok_or_else(|| Code::NotFound.into())
     }
 
     /// A query parameter, decoded as a form has it; the first one of that name.

@@ -10,12 +10,14 @@ use hyper::Method;
 use matchit::Router as Matcher;
 
 use super::answer::Answer;
+use super::member::Member;
 use super::openapi::Operation;
 use super::request::Request;
 use super::{api, pages};
 use crate::app::App;
 use crate::problem::Problem;
 use crate::session::Caller;
+use crate::tenancy::Permission;
 
 /// How long an answer may take once the request is there (security §3).
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -32,6 +34,10 @@ pub enum Handler {
     Open(for<'a> fn(&'a App, &'a mut Request) -> Handling<'a>),
     /// Whoever holds a good userToken.
     User(for<'a> fn(&'a App, &'a mut Request, Caller) -> Handling<'a>),
+    /// The same, and has proven their address.
+    Verified(for<'a> fn(&'a App, &'a mut Request, Caller) -> Handling<'a>),
+    /// A member of the team that `{tid}` names, with this permission.
+    Team(Permission, for<'a> fn(&'a App, &'a mut Request, Member) -> Handling<'a>),
 }
 
 /// What sets a route apart from plain reading or posting.
@@ -136,6 +142,27 @@ macro_rules! route {
             operation: Some($($module)::+::operation),
         }
     };
+    ($verb:ident $path:literal verified $($module:ident)::+ $(, $manner:ident)?) => {
+        Route {
+            verb: Verb::$verb,
+            path: $path,
+            handler: Handler::Verified(|app, request, caller| Box::pin($($module)::+::handle(app, request, caller))),
+            manner: route!(@manner $($manner)?),
+            operation: Some($($module)::+::operation),
+        }
+    };
+    ($verb:ident $path:literal team $permission:ident $($module:ident)::+ $(, $manner:ident)?) => {
+        Route {
+            verb: Verb::$verb,
+            path: $path,
+            handler: Handler::Team(
+                Permission::$permission,
+                |app, request, member| Box::pin($($module)::+::handle(app, request, member)),
+            ),
+            manner: route!(@manner $($manner)?),
+            operation: Some($($module)::+::operation),
+        }
+    };
     ($verb:ident $path:literal page $handle:path $(, $manner:ident)?) => {
         Route {
             verb: Verb::$verb,
@@ -176,7 +203,20 @@ pub const ROUTES: &[Route] = &[
     route!(Get "/api/forward-auth" open api::session::forward_auth, Server),
     route!(Any "/api/forward-auth/{*path}" page api::session::forward_auth::handle_any, Server),
     route!(Get "/api/captcha" open api::meta::captcha),
-    route!(Get "/api/teams" user api::team::list),
+    route!(Get "/api/teams" verified api::team::list),
+    route!(Post "/api/teams" verified api::team::create),
+    route!(Get "/api/teams/{tid}" team ReadTeam api::team::show),
+    route!(Patch "/api/teams/{tid}" team ManageTeam api::team::update),
+    route!(Delete "/api/teams/{tid}" team DeleteTeam api::team::delete),
+    route!(Post "/api/teams/{tid}/switch" team UseTeam api::team::switch),
+    route!(Get "/api/teams/{tid}/projects" team ReadTeam api::project::list),
+    route!(Post "/api/teams/{tid}/projects" team ManageProjects api::project::create),
+    route!(Get "/api/teams/{tid}/projects/{pid}" team ReadTeam api::project::show),
+    route!(Patch "/api/teams/{tid}/projects/{pid}" team ManageProjects api::project::update),
+    route!(Delete "/api/teams/{tid}/projects/{pid}" team ManageProjects api::project::delete),
+    route!(Get "/api/teams/{tid}/members" team ReadTeam api::member::list),
+    route!(Patch "/api/teams/{tid}/members/{userId}" team ManageMembers api::member::change),
+    route!(Delete "/api/teams/{tid}/members/{userId}" team LeaveTeam api::member::remove),
     route!(Get "/.well-known/jwks.json" open api::meta::jwks),
     route!(Get "/.well-known/openid-configuration" open api::meta::discovery),
     route!(Get "/openapi.json" open api::meta::document),

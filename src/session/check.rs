@@ -134,8 +134,23 @@ impl Check<'_> {
         self.caller_of(user_id, &claims).await
     }
 
+    /// The same, with the membership of this team in place of the session's, where there is one.
+    pub async fn caller_in(&self, token: &str, team: Uuid) -> Result<Caller, Refused> {
+        let (user_id, claims) = self.claims(token, Expiry::Enforced).await?;
+        let session = self.session(user_id, &claims).await?;
+        let project = session.project_id.filter(|_| session.team_id == Some(team));
+        let place = Place { sid: &session.sid, team: Some(team), project, ..Place::default() };
+        let standing = self.person(session.user_id, place).await?;
+        Self::join(session, standing)
+    }
+
     /// The caller of claims that were read.
     pub async fn caller_of(&self, user_id: Uuid, claims: &UserClaims) -> Result<Caller, Refused> {
+        self.standing(self.session(user_id, claims).await?).await
+    }
+
+    /// The live session of claims that were read.
+    async fn session(&self, user_id: Uuid, claims: &UserClaims) -> Result<Session, Refused> {
         let session = self
             .store
             .session(user_id, &claims.sid, self.clock.now())
@@ -145,7 +160,7 @@ impl Check<'_> {
         if claims.generation > session.generation {
             return Err(Refused::Invalid);
         }
-        self.standing(session).await
+        Ok(session)
     }
 
     /// The caller of a session that the store holds alive.

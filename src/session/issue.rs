@@ -95,7 +95,7 @@ pub fn tokens(
         tid: membership.map(|membership| membership.team_id.to_string()),
         role: membership.map(|membership| membership.role.name().to_owned()),
         pid: project.map(|(id, _): &(Uuid, String)| id.to_string()),
-        scope: membership.map_or("", |membership| membership.role.scope()).to_owned(),
+        scope: membership.map(|membership| membership.role.scope()).unwrap_or_default(),
         mep: membership.map(|membership| membership.epoch),
     };
     Ok(Tokens { user_token: mint(&keys.user, &user)?, vault_token: mint(&keys.vault, &vault)? })

@@ -164,6 +164,21 @@ pub(super) const END_REASON: Attribute = needed(
         "deleted",
     ]),
 );
+pub(super) const TEAM_CHANGE: Attribute = needed(
+    "change",
+    Values::Of(&[
+        "team_created",
+        "team_updated",
+        "team_deleted",
+        "team_switched",
+        "project_created",
+        "project_updated",
+        "project_deleted",
+        "member_role_changed",
+        "member_removed",
+        "member_left",
+    ]),
+);
 pub(super) const INTROSPECTION: Attribute = outcome(&["active", "inactive"]);
 pub(super) const FORWARD_AUTH: Attribute = outcome(&["allowed"]);
 pub(super) const KEY_KIND: Attribute = needed("kind", Values::Of(&["user", "vault"]));

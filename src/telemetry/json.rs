@@ -50,7 +50,8 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut all = Fields::default();
-        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+        let scope = context.event_scope(event).into_iter();
+        for span in scope.flat_map(tracing_subscriber::registry::Scope::from_root) {
             if let Some(fields) = span.extensions().get::<Fields>() {
                 all.0.extend(fields.0.clone());
             }

@@ -70,6 +70,7 @@ metrics! {
     refreshes: count Counter<u64> = REFRESHES;
     refresh_reuse_detected: count Counter<u64> = REFRESH_REUSE;
     sessions_revoked: count Counter<u64> = SESSIONS_REVOKED;
+    tenancy_changes: count Counter<u64> = TENANCY_CHANGES;
     introspections: count Counter<u64> = INTROSPECTIONS;
     revocations: count Counter<u64> = REVOCATIONS;
     forward_auths: count Counter<u64> = FORWARD_AUTHS;
@@ -135,6 +136,11 @@ impl Metrics {
         let metrics = Self::of((registry, provider), push, observed);
         metrics.build_info.record(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
         Ok(metrics)
+    }
+
+    /// Counts a change of a team; `change` is one of the registry's words.
+    pub fn changed(&self, change: &'static str) {
+        self.tenancy_changes.add(1, &[KeyValue::new("change", change)]);
     }
 
     /// Every series in Prometheus' text format, for `/metrics`.

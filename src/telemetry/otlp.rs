@@ -30,10 +30,10 @@ pub type Record = (SdkLogRecord, InstrumentationScope);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 macro_rules! exporter {
-    ($exporter:ident, $exported:expr) => {
-        match $exported.protocol {
-            Protocol::Grpc => over_grpc($exporter::builder().with_tonic(), $exported)?.build()?,
-            Protocol::Http => over_http($exporter::builder().with_http(), $exported)?.build()?,
+    ($exporter:ident, $to:expr) => {
+        match $to.protocol {
+            Protocol::Grpc => over_grpc($exporter::builder().with_tonic(), $to)?.build()?,
+            Protocol::Http => over_http($exporter::builder().with_http(), $to)?.build()?,
         }
     };
 }
@@ -61,10 +61,10 @@ pub struct Numbers {
 
 impl Spans {
     /// An exporter that connects to nobody yet.
-    pub fn new(exported: &Exported, resource: &Resource) -> Result<Self, Refused> {
-        let mut exporter = exporter!(SpanExporter, exported);
+    pub fn new(to: &Exported, resource: &Resource) -> Result<Self, Refused> {
+        let mut exporter = exporter!(SpanExporter, to);
         exporter.set_resource(resource);
-        Ok(Self { exporter: Arc::new(exporter), within: exported.timeout + PATIENCE })
+        Ok(Self { exporter: Arc::new(exporter), within: to.timeout + PATIENCE })
     }
 
     /// Sends a batch.
@@ -75,10 +75,10 @@ impl Spans {
 
 impl Logs {
     /// An exporter that connects to nobody yet.
-    pub fn new(exported: &Exported, resource: &Resource) -> Result<Self, Refused> {
-        let mut exporter = exporter!(LogExporter, exported);
+    pub fn new(to: &Exported, resource: &Resource) -> Result<Self, Refused> {
+        let mut exporter = exporter!(LogExporter, to);
         exporter.set_resource(resource);
-        Ok(Self { exporter: Arc::new(exporter), within: exported.timeout + PATIENCE })
+        Ok(Self { exporter: Arc::new(exporter), within: to.timeout + PATIENCE })
     }
 
     /// Sends a batch.
@@ -90,9 +90,9 @@ impl Logs {
 
 impl Numbers {
     /// An exporter that connects to nobody yet.
-    pub fn new(exported: &Exported) -> Result<Self, Refused> {
-        let exporter = exporter!(MetricExporter, exported);
-        Ok(Self { exporter, within: exported.timeout + PATIENCE })
+    pub fn new(to: &Exported) -> Result<Self, Refused> {
+        let exporter = exporter!(MetricExporter, to);
+        Ok(Self { exporter, within: to.timeout + PATIENCE })
     }
 
     /// Sends what was collected.

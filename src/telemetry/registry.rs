@@ -106,6 +106,8 @@ instruments! {
         "A token that had been replaced came back: stolen, or a broken client.";
     SESSIONS_REVOKED = Counter, "latchkey.sessions.revoked", "{revocation}", &[&[of::END_REASON]],
         "Sessions ended before their time; those that end together count once.";
+    TENANCY_CHANGES = Counter, "latchkey.tenancy.changes", "{change}", &[&[of::TEAM_CHANGE]],
+        "Changes of teams, projects and members.";
     INTROSPECTIONS = Counter, "latchkey.introspections", "{request}", &[&[of::INTROSPECTION]],
         "Tokens introspected.";
     REVOCATIONS = Counter, "latchkey.revocations", "{token}", &[&[of::REVOKED_TYPE]],

@@ -115,7 +115,7 @@ impl Exports {
             }
         };
         let both = async { tokio::join!(traces, logs) };
-        let _ = tokio::time::timeout(ENDS_WITHIN, both).await;
+        let _ = tokio::time::timeout(ENDS_WITHIN, Box::pin(both)).await;
     }
 }
 

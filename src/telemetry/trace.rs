@@ -135,7 +135,7 @@ pub fn server(place: &Place, said: impl FnOnce() -> Said) {
     let Some(context) = place.ids.context() else { return };
     let parent = place.parent.as_ref().and_then(Traceparent::context);
     let links = place.link.as_ref().and_then(Traceparent::context);
-    traces.queue.put(span(SpanKind::Server, context, parent, links, said()));
+    traces.queue.put(span(SpanKind::Server, context, parent.as_ref(), links, said()));
 }
 
 /// The span of something that was asked of another, as part of the request at hand; none outside of one.
@@ -146,7 +146,7 @@ pub fn client(said: impl FnOnce() -> Said) {
         return;
     };
     let context = kept(parent.trace_id());
-    traces.queue.put(span(SpanKind::Client, context, Some(parent), None, said()));
+    traces.queue.put(span(SpanKind::Client, context, Some(&parent), None, said()));
 }
 
 /// The span of what follows from a request, long after it: a trace of its own that points to the request's.
@@ -168,16 +168,16 @@ fn kept(trace_id: TraceId) -> SpanContext {
 fn span(
     span_kind: SpanKind,
     span_context: SpanContext,
-    parent: Option<SpanContext>,
+    parent: Option<&SpanContext>,
     link: Option<SpanContext>,
     said: Said,
 ) -> SpanData {
     let end_time = Clock::system_time();
     let mut links = SpanLinks::default();
-    links.links.extend(link.map(|context| Link::with_context(context)));
+    links.links.extend(link.map(Link::with_context));
     SpanData {
-        parent_span_id: parent.as_ref().map_or(SpanId::INVALID, SpanContext::span_id),
-        parent_span_is_remote: parent.as_ref().is_some_and(SpanContext::is_remote),
+        parent_span_id: parent.map_or(SpanId::INVALID, SpanContext::span_id),
+        parent_span_is_remote: parent.is_some_and(SpanContext::is_remote),
         span_context,
         span_kind,
         name: said.name,

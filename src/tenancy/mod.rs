@@ -1,6 +1,65 @@
 //! Teams, memberships and projects: who may do what, where.
+//!
+//! What a role may do is one table ([`roles`]). Everything of a team is read and changed in a transaction that stands
+//! inside that team ([`wall`]): PostgreSQL shows it no other rows, whatever a query forgets. Each change locks the team
+//! and reads the caller's role again, so that what was checked still holds when it is done.
 
+pub mod members;
+pub mod projects;
 pub mod roles;
+pub mod slug;
 pub mod teams;
+pub mod wall;
 
-pub use roles::Role;
+use sea_orm::DbErr;
+use uuid::Uuid;
+
+use crate::audit::{Chain, Origin};
+use crate::clock::UnixMillis;
+use crate::database::Db;
+
+pub use roles::{Permission, Role};
+pub use slug::Slug;
+
+/// Somebody who acts in a team: a member, as the session's check has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The team.
+    pub team_id: Uuid,
+    /// The person.
+    pub user_id: Uuid,
+}
+
+/// What a change of a team stands on: where it is written and recorded, from where it is asked, and when.
+#[derive(Clone, Debug)]
+pub struct Desk<'a> {
+    /// Where teams live.
+    pub db: &'a Db,
+    /// What authenticates the record.
+    pub chain: &'a Chain,
+    /// Whence the request.
+    pub origin: Origin,
+    /// The present.
+    pub now: UnixMillis,
+}
+
+/// Why a change of a team was not made.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is not there, or not for this person: nobody can tell which.
+    NotFound,
+    /// The person is a member, and may not.
+    Forbidden,
+    /// The state of things forbids it; the sentence is for the client.
+    Conflict(String),
+    /// What is to be deleted has another name than the one that was sent.
+    OtherName,
+    /// The database does not answer.
+    Unavailable(DbErr),
+}
+
+impl From<DbErr> for Refusal {
+    fn from(error: DbErr) -> Self {
+        Self::Unavailable(error)
+    }
+}

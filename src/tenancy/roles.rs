@@ -1,6 +1,6 @@
-//! [`Role`]: what a member of a team may do.
+//! [`Role`]: what a member of a team may do. The one table of it; `docs/tenancy.md` prints it, a test holds them equal.
 
-/// A member's role. Each may do what the next one may, and more.
+/// A member's role. Each may do what the one before may, and more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Reads.
@@ -13,12 +13,63 @@ pub enum Role {
     Owner,
 }
 
+/// Makes the enum and the rows of one table.
+macro_rules! permissions {
+    ($($permission:ident $least:ident $what:literal;)+) => {
+        /// What a route of a team lets a member do; named in the route table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Permission {
+            $(#[doc = $what] $permission,)+
+        }
+
+        impl Permission {
+            /// Every permission, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$permission,)+];
+
+            /// The lowest role that has it.
+            pub const fn least(self) -> Role {
+                match self {
+                    $(Self::$permission => Role::$least,)+
+                }
+            }
+
+            /// In words, for the documentation.
+            pub const fn what(self) -> &'static str {
+                match self {
+                    $(Self::$permission => $what,)+
+                }
+            }
+        }
+    };
+}
+
+permissions! {
+    ReadTeam Viewer "see the team, its projects and its members";
+    UseTeam Viewer "switch a session to the team";
+    LeaveTeam Viewer "leave the team";
+    ManageTeam Admin "change the team's name and slug";
+    ManageProjects Admin "make, change and delete projects";
+    ManageMembers Admin "change roles and remove members: not of those above, none above one's own";
+    ManageInvitations Admin "invite, list, resend and revoke invitations: with no role above one's own";
+    ManageKeys Admin "make, list and revoke the projects' keys";
+    DeleteTeam Owner "delete the team";
+}
+
+/// What the vaultToken's `scope` says to the team's own APIs: name, meaning, lowest role.
+pub const SCOPES: &[(&str, &str, Role)] = &[
+    ("vault:read", "read what the team keeps", Role::Viewer),
+    ("vault:write", "change what the team keeps", Role::Member),
+    ("vault:manage", "manage what the team keeps", Role::Admin),
+    ("team:own", "what only an owner may", Role::Owner),
+];
+
 impl Role {
+    /// Every role, the lowest first.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Member, Self::Admin, Self::Owner];
+
     /// The role of a name in the table.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Viewer, Self::Member, Self::Admin, Self::Owner]
-            .into_iter()
-            .find(|role| role.name() == name)
+        Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
     /// As in the table, and as `role` in the vaultToken.
@@ -31,13 +82,48 @@ impl Role {
         }
     }
 
+    /// Whether it has a permission.
+    pub fn may(self, permission: Permission) -> bool {
+        self >= permission.least()
+    }
+
     /// `scope` of the vaultToken: space-separated (RFC 6749 §3.3).
-    pub const fn scope(self) -> &'static str {
-        match self {
-            Self::Viewer => "vault:read",
-            Self::Member => "vault:read vault:write",
-            Self::Admin => "vault:read vault:write vault:manage",
-            Self::Owner => "vault:read vault:write vault:manage team:own",
+    pub fn scope(self) -> String {
+        let mine = SCOPES.iter().filter(|(_, _, least)| self >= *least);
+        mine.map(|(name, _, _)| *name).collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, least: Role) -> String {
+        let marks = Role::ALL.map(|role| if role >= least { " yes |" } else { " |" });
+        format!("| {name} |{}\n", marks.concat())
+    }
+
+    #[test]
+    fn the_table_in_the_documentation_is_this_one() {
+        let head = "| | viewer | member | admin | owner |\n|---|---|---|---|---|\n";
+        let may: String = Permission::ALL.iter().map(|it| row(it.what(), it.least())).collect();
+        let scopes: String = SCOPES
+            .iter()
+            .map(|(name, what, least)| row(&format!("`{name}` in `scope`: {what}"), *least))
+            .collect();
+        let table = format!("{head}{may}{scopes}");
+        let page = include_str!("../../docs/tenancy.md");
+        assert!(page.contains(&table), "docs/tenancy.md has to hold\n{table}");
+    }
+
+    #[test]
+    fn a_higher_role_may_more_and_its_scope_says_so() {
+        for pair in Role::ALL.windows(2) {
+            assert!(pair[0] < pair[1]);
+            assert!(pair[1].scope().starts_with(&pair[0].scope()));
+            assert!(Permission::ALL.iter().all(|it| !pair[0].may(*it) || pair[1].may(*it)));
         }
+        assert_eq!(Role::Owner.scope(), "vault:read vault:write vault:manage team:own");
+        assert_eq!(Role::Viewer.scope(), "vault:read");
     }
 }

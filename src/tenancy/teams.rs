@@ -1,75 +1,96 @@
-//! Teams: the one that a person gets with the proof of their address, and the list of theirs.
+//! Teams: the one that a person gets with the proof of their address, and those that they make, change and delete.
 
-use latchkey_entity::{membership, project, team};
+use latchkey_entity::{membership, project, team, user};
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
-    QueryFilter as _, Statement,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait as _, FromQueryResult, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
+    Statement,
 };
 use uuid::Uuid;
 
-use super::Role;
+use super::projects::{conflicts, slug_taken};
+use super::wall::{self, Scope};
+use super::{Actor, Desk, Permission, Refusal, Role, Slug};
+use crate::audit::{self, Action, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::Db;
-use crate::secret::{random_bytes, uuid_v7};
+use crate::secret::uuid_v7;
 
 /// A team's name has 100 characters at most, like a person's.
 const NAME_CHARACTERS_MAX: usize = 100;
 
 /// Makes the default team of a person, who owns it, and in it the default project; their ids. Part of the caller's
-/// transaction.
+/// transaction, which stands inside the new team from then on.
 pub async fn create_default<C: ConnectionTrait>(
     tx: &C,
     user_id: Uuid,
     person_name: &str,
     now: UnixMillis,
 ) -> Result<(Uuid, Uuid), DbErr> {
-    let (team_id, project_id) = (uuid_v7(now), uuid_v7(now));
     let suffix = "'s team";
     let kept: String = person_name.chars().take(NAME_CHARACTERS_MAX - suffix.len()).collect();
-    let team = team::ActiveModel {
-        id: Set(team_id),
-        name: Set(format!("{kept}{suffix}")),
-        slug: Set(slug(person_name)),
-        created_at: Set(now),
+    let team = team::Model {
+        id: uuid_v7(now),
+        name: format!("{kept}{suffix}"),
+        slug: default_slug(person_name).as_str().to_owned(),
+        created_at: now,
     };
-    let project = project::ActiveModel {
-        id: Set(project_id),
-        team_id: Set(team_id),
-        name: Set("Default".to_owned()),
-        slug: Set("default".to_owned()),
-        created_at: Set(now),
+    let Some(project_id) = insert(tx, &team, user_id).await? else {
+        return Err(DbErr::RecordNotInserted);
     };
-    let membership = membership::ActiveModel {
-        id: Set(uuid_v7(now)),
-        team_id: Set(team_id),
-        user_id: Set(user_id),
-        role: Set(Role::Owner.name().to_owned()),
-        epoch: Set(0),
-        created_at: Set(now),
-    };
-    team::Entity::insert(team).exec_without_returning(tx).await?;
-    project::Entity::insert(project).exec_without_returning(tx).await?;
-    membership::Entity::insert(membership).exec_without_returning(tx).await?;
-    Ok((team_id, project_id))
+    Ok((team.id, project_id))
 }
 
-/// A slug for URLs: the name's ASCII letters and digits, 24 at most, and 40 random bits that make it unique.
-fn slug(name: &str) -> String {
-    let mut slug: String = name
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|c| c.to_ascii_lowercase())
-        .take(24)
-        .collect();
-    if slug.is_empty() {
-        slug.push_str("team");
+/// The slug of a person's first team: their name's letters and digits in one, and what makes it unique.
+fn default_slug(person_name: &str) -> Slug {
+    let letters: String =
+        person_name.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
+    Slug::of_name(&letters, "team").unique()
+}
+
+/// Writes a team with its owner and its first project, whose id it gives; nothing where the slug is taken.
+async fn insert<C: ConnectionTrait>(
+    tx: &C,
+    made: &team::Model,
+    owner: Uuid,
+) -> Result<Option<Uuid>, DbErr> {
+    wall::enter(tx, Scope::Team(made.id)).await?;
+    let row = team::ActiveModel {
+        id: Set(made.id),
+        name: Set(made.name.clone()),
+        slug: Set(made.slug.clone()),
+        created_at: Set(made.created_at),
+    };
+    let taken = OnConflict::column(team::Column::Slug).do_nothing().to_owned();
+    if team::Entity::insert(row).on_conflict(taken).exec_without_returning(tx).await? == 0 {
+        return Ok(None);
     }
-    let random = random_bytes::<5>().iter().fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
-    format!("{slug}-{random:010x}")
+    let project_id = uuid_v7(made.created_at);
+    let project = project::ActiveModel {
+        id: Set(project_id),
+        team_id: Set(made.id),
+        name: Set("Default".to_owned()),
+        slug: Set("default".to_owned()),
+        created_at: Set(made.created_at),
+    };
+    let membership = membership::ActiveModel {
+        id: Set(uuid_v7(made.created_at)),
+        team_id: Set(made.id),
+        user_id: Set(owner),
+        role: Set(Role::Owner.name().to_owned()),
+        epoch: Set(0),
+        created_at: Set(made.created_at),
+        last_used_at: Set(0),
+        last_project_id: Set(None),
+    };
+    project::Entity::insert(project).exec_without_returning(tx).await?;
+    membership::Entity::insert(membership).exec_without_returning(tx).await?;
+    Ok(Some(project_id))
 }
 
 /// A team as its member sees it.
-#[derive(Debug, FromQueryResult)]
+#[derive(Clone, Debug, FromQueryResult)]
 pub struct MyTeam {
     /// The team.
     pub id: Uuid,
@@ -83,6 +104,13 @@ pub struct MyTeam {
     pub created_at: i64,
 }
 
+impl MyTeam {
+    fn of(team: team::Model, role: Role) -> Self {
+        let team::Model { id, name, slug, created_at } = team;
+        Self { id, name, slug, role: role.name().to_owned(), created_at }
+    }
+}
+
 /// The teams of a person after `after`, by id (which is by time of making), `limit` at most.
 pub async fn of_user(
     db: &Db,
@@ -90,13 +118,121 @@ pub async fn of_user(
     after: Uuid,
     limit: u64,
 ) -> Result<Vec<MyTeam>, DbErr> {
+    let tx = wall::read(db, Scope::Person(user_id)).await?;
     let statement = Statement::from_sql_and_values(
         db.backend(),
         "SELECT t.id, t.name, t.slug, m.role, t.created_at FROM memberships m JOIN teams t ON t.id = m.team_id \
          WHERE m.user_id = $1 AND t.id > $2 ORDER BY t.id LIMIT $3",
         [user_id.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
     );
-    MyTeam::find_by_statement(statement).all(db.reader()).await
+    let found = MyTeam::find_by_statement(statement).all(&tx).await?;
+    tx.commit().await?;
+    Ok(found)
+}
+
+/// Makes a team, whose owner is the person, with a first project. Without a slug it gets one out of its name.
+pub async fn create(
+    desk: &Desk<'_>,
+    user_id: Uuid,
+    (name, slug): (&str, Option<Slug>),
+    teams_max: u64,
+) -> Result<MyTeam, Refusal> {
+    let tx = wall::begin(desk.db, Scope::Person(user_id)).await?;
+    // The person is locked: of two teams that would be one too many, one is made.
+    if user::Entity::find_by_id(user_id).lock_exclusive().one(&tx).await?.is_none() {
+        return Err(Refusal::NotFound);
+    }
+    room_for_one_more(&tx, user_id, teams_max).await?;
+    let wanted = slug.clone().unwrap_or_else(|| Slug::of_name(name, "team"));
+    let mut team = team::Model {
+        id: uuid_v7(desk.now),
+        name: name.to_owned(),
+        slug: wanted.as_str().to_owned(),
+        created_at: desk.now,
+    };
+    if insert(&tx, &team, user_id).await?.is_none() {
+        if slug.is_some() {
+            return Err(slug_taken());
+        }
+        wanted.unique().as_str().clone_into(&mut team.slug);
+        insert(&tx, &team, user_id).await?;
+    }
+    let event = Event {
+        action: Action::TeamCreated,
+        outcome: Outcome::Success,
+        actor: audit::Actor::Person(user_id),
+        subject: None,
+        team: Some(team.id),
+        detail: Detail::none(),
+        origin: &desk.origin,
+    };
+    audit::record(&tx, desk.chain, &event, desk.now).await?;
+    tx.commit().await?;
+    Ok(MyTeam::of(team, Role::Owner))
+}
+
+/// Refuses where a person is in as many teams as they may. The person is locked, and the transaction stands with them.
+pub(super) async fn room_for_one_more(
+    tx: &DatabaseTransaction,
+    user_id: Uuid,
+    teams_max: u64,
+) -> Result<(), Refusal> {
+    let mine = membership::Entity::find().filter(membership::Column::UserId.eq(user_id));
+    if mine.count(tx).await? < teams_max {
+        return Ok(());
+    }
+    Err(Refusal::Conflict(format!("You are in {teams_max} teams, the most there may be.")))
+}
+
+/// A team as this member sees it.
+pub async fn show(db: &Db, team_id: Uuid, role: Role) -> Result<Option<MyTeam>, DbErr> {
+    let tx = wall::read(db, Scope::Team(team_id)).await?;
+    let found = team::Entity::find_by_id(team_id).one(&tx).await?;
+    tx.commit().await?;
+    Ok(found.map(|team| MyTeam::of(team, role)))
+}
+
+/// Changes a team's name and slug.
+pub async fn update(
+    desk: &Desk<'_>,
+    actor: Actor,
+    (name, slug): (Option<&str>, Option<Slug>),
+) -> Result<MyTeam, Refusal> {
+    let act = wall::act(desk, actor, None, Permission::ManageTeam).await?;
+    let mut team = find(&act.tx, actor.team_id).await?;
+    if let Some(name) = name {
+        name.clone_into(&mut team.name);
+    }
+    if let Some(slug) = slug {
+        slug.as_str().clone_into(&mut team.slug);
+    }
+    let changed = team::Entity::update_many()
+        .set(team::ActiveModel {
+            name: Set(team.name.clone()),
+            slug: Set(team.slug.clone()),
+            ..Default::default()
+        })
+        .filter(team::Column::Id.eq(actor.team_id))
+        .exec(&act.tx)
+        .await;
+    conflicts(changed)?;
+    let role = act.role;
+    act.commit(Action::TeamUpdated, None, Detail::none()).await?;
+    Ok(MyTeam::of(team, role))
+}
+
+/// Deletes a team with everything in it, confirmed by its name. Sessions in it fall to another team of their person.
+pub async fn dissolve(desk: &Desk<'_>, actor: Actor, name: &str) -> Result<(), Refusal> {
+    let act = wall::act(desk, actor, None, Permission::DeleteTeam).await?;
+    if find(&act.tx, actor.team_id).await?.name != name {
+        return Err(Refusal::OtherName);
+    }
+    delete(&act.tx, &[actor.team_id]).await?;
+    Ok(act.commit(Action::TeamDeleted, None, Detail::none()).await?)
+}
+
+async fn find(tx: &DatabaseTransaction, team_id: Uuid) -> Result<team::Model, Refusal> {
+    team::Entity::find_by_id(team_id).one(tx).await?.ok_or(Refusal::NotFound)
 }
 
 /// What deleting a person means for the teams they are in.
@@ -112,38 +248,61 @@ pub enum Leaving {
 struct Company {
     id: Uuid,
     name: String,
+    is_owner: i64,
     others: i64,
     other_owners: i64,
 }
 
-/// Which teams end with a person, or which forbid that the person leaves.
+/// Which teams end with a person, or which forbid that the person leaves. Every team of theirs is locked, in the order
+/// of ids, so that none loses its other owner meanwhile; the person's row is locked by the caller, so that none is new.
 pub async fn leaving<C: ConnectionTrait>(tx: &C, user_id: Uuid) -> Result<Leaving, DbErr> {
+    wall::enter(tx, Scope::Person(user_id)).await?;
+    let mine: Vec<Uuid> = membership::Entity::find()
+        .select_only()
+        .column(membership::Column::TeamId)
+        .filter(membership::Column::UserId.eq(user_id))
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let mut mine = mine;
+    mine.sort_unstable();
+    let (mut alone, mut held) = (Vec::new(), Vec::new());
+    for team_id in mine {
+        wall::enter(tx, Scope::Team(team_id)).await?;
+        wall::lock_role(tx, Actor { team_id, user_id }).await?;
+        let Some(team) = company(tx, team_id, user_id).await? else { continue };
+        if team.others == 0 {
+            alone.push(team.id);
+        } else if team.is_owner > 0 && team.other_owners == 0 {
+            held.push(team.name);
+        }
+    }
+    Ok(if held.is_empty() { Leaving::Alone(alone) } else { Leaving::OwnedWithOthers(held) })
+}
+
+async fn company<C: ConnectionTrait>(
+    tx: &C,
+    team_id: Uuid,
+    user_id: Uuid,
+) -> Result<Option<Company>, DbErr> {
     let statement = Statement::from_sql_and_values(
         tx.get_database_backend(),
         "SELECT t.id, t.name, \
-         (SELECT COUNT(*) FROM memberships o WHERE o.team_id = t.id AND o.user_id <> $1) AS others, \
-         (SELECT COUNT(*) FROM memberships o WHERE o.team_id = t.id AND o.user_id <> $1 AND o.role = 'owner') \
-         AS other_owners FROM memberships m JOIN teams t ON t.id = m.team_id WHERE m.user_id = $1 AND m.role = 'owner'",
-        [user_id.into()],
+         (SELECT COUNT(*) FROM memberships o WHERE o.team_id = t.id AND o.user_id = $2 AND o.role = 'owner') AS is_owner, \
+         (SELECT COUNT(*) FROM memberships o WHERE o.team_id = t.id AND o.user_id <> $2) AS others, \
+         (SELECT COUNT(*) FROM memberships o WHERE o.team_id = t.id AND o.user_id <> $2 AND o.role = 'owner') \
+         AS other_owners FROM teams t WHERE t.id = $1",
+        [team_id.into(), user_id.into()],
     );
-    let teams = Company::find_by_statement(statement).all(tx).await?;
-    let held: Vec<String> = teams
-        .iter()
-        .filter(|team| team.others > 0 && team.other_owners == 0)
-        .map(|team| team.name.clone())
-        .collect();
-    if !held.is_empty() {
-        return Ok(Leaving::OwnedWithOthers(held));
-    }
-    Ok(Leaving::Alone(teams.iter().filter(|team| team.others == 0).map(|team| team.id).collect()))
+    Company::find_by_statement(statement).one(tx).await
 }
 
-/// Deletes teams with everything in them.
+/// Deletes teams with everything in them, in the caller's transaction.
 pub async fn delete<C: ConnectionTrait>(tx: &C, teams: &[Uuid]) -> Result<(), DbErr> {
-    team::Entity::delete_many()
-        .filter(team::Column::Id.is_in(teams.iter().copied()))
-        .exec(tx)
-        .await?;
+    for id in teams.iter().copied() {
+        wall::enter(tx, Scope::Team(id)).await?;
+        team::Entity::delete_by_id(id).exec(tx).await?;
+    }
     Ok(())
 }
 
@@ -153,6 +312,7 @@ mod tests {
 
     #[test]
     fn slugs_are_plain_and_never_twice_the_same() {
+        let slug = |name: &str| default_slug(name).as_str().to_owned();
         assert!(slug("Ada Löve-lace").starts_with("adalvelace-"));
         assert!(slug("张伟").starts_with("team-"));
         assert_ne!(slug("Ada"), slug("Ada"));

@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use latchkey::captcha::altcha;
+use latchkey::tenancy::wall::{self, Scope};
 use sea_orm::ConnectionTrait as _;
 use serde_json::Value;
 
@@ -73,5 +74,7 @@ pub async fn solved_captcha(app: &TestApp) -> String {
 
 /// A statement on the daemon's own database: for what no endpoint does yet.
 pub async fn sql(app: &TestApp, statement: &str) {
-    app.inside().db.writer().execute_unprepared(statement).await.expect("a valid statement");
+    let tx = wall::begin(&app.inside().db, Scope::Operator).await.expect("a transaction");
+    tx.execute_unprepared(statement).await.expect("a valid statement");
+    tx.commit().await.expect("committed");
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value as Json};
 
 use super::{Given, toml};
-use crate::config::catalogue::{Fallback, SECTIONS, SETTINGS, Setting, find};
+use crate::config::catalogue::{Fallback, SETTINGS, Setting, find};
+use crate::config::setting::SECTIONS;
 use crate::config::{reference, schema};
 
 /// The reference with every setting uncommented.

@@ -2,8 +2,10 @@
 
 pub mod account;
 pub mod email;
+pub mod member;
 pub mod meta;
 pub mod oauth;
 pub mod password;
+pub mod project;
 pub mod session;
 pub mod team;

@@ -1,0 +1,49 @@
+//! `PATCH /api/teams/{tid}/members/{userId}`: another role.
+
+use utoipa::ToSchema;
+
+use super::MemberView;
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::{Member, desk};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::tenancy::{Role, members};
+
+/// What changes.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read member by member; this is its schema")]
+pub struct Change {
+    /// `owner`, `admin`, `member` or `viewer`; none above your own.
+    role: String,
+}
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let user_id = request.id("userId")?;
+    let mut body = request.json()?;
+    let name = body.text("role");
+    let role = Role::from_name(&name);
+    if role.is_none() {
+        body.reject("role", "unknown", "`role` is owner, admin, member or viewer.");
+    }
+    body.finish()?;
+    let role = role.ok_or(Code::ValidationFailed)?;
+    let changed = members::change_role(&desk(app, request), member.actor, user_id, role).await?;
+    app.metrics.changed("member_role_changed");
+    Ok(answer::json(&MemberView::from(changed)))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("changeMember", Tag::Member, "Change a member's role")
+        .describes(
+            "Nobody gives a role above their own, or touches a member above. A team keeps at least one owner. Tokens \
+             say the new role from their next refresh on; `mep` tells older ones apart.",
+        )
+        .path("userId", "The member.")
+        .takes::<Change>()
+        .gives::<MemberView>("The member as they are now.")
+        .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
+}

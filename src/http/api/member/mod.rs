@@ -1,0 +1,34 @@
+//! Members of a team.
+
+pub mod change;
+pub mod list;
+pub mod remove;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::clock::rfc3339;
+use crate::tenancy::members::Member as Row;
+
+/// A member, as the others see them.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberView {
+    /// `sub` of their tokens.
+    user_id: String,
+    /// What they are called.
+    name: String,
+    /// As typed.
+    email: String,
+    /// `owner`, `admin`, `member` or `viewer`.
+    role: String,
+    /// RFC 3339.
+    joined_at: String,
+}
+
+impl From<Row> for MemberView {
+    fn from(row: Row) -> Self {
+        let Row { id: _, user_id, name, email, role, created_at } = row;
+        Self { user_id: user_id.to_string(), name, email, role, joined_at: rfc3339(created_at) }
+    }
+}

@@ -1,0 +1,38 @@
+//! `DELETE /api/teams/{tid}/members/{userId}`: removes a member; with one's own id, leaves.
+
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::{Member, desk};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::tenancy::Permission;
+use crate::tenancy::members::{self, Ended};
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let user_id = request.id("userId");
+    // The route lets everybody leave; whoever may do no more learns nothing about others, not even that they are none.
+    let is_self = user_id.as_ref().is_ok_and(|id| *id == member.actor.user_id);
+    if !is_self && !member.role.may(Permission::ManageMembers) {
+        return Err(Code::Forbidden.into());
+    }
+    let change = match members::remove(&desk(app, request), member.actor, user_id?).await? {
+        Ended::Left => "member_left",
+        Ended::Removed => "member_removed",
+    };
+    app.metrics.changed(change);
+    Ok(answer::no_content())
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("removeMember", Tag::Member, "Remove a member, or leave")
+        .describes(
+            "With your own id you leave. The membership ends at once; the person's sessions go on in another team of \
+             theirs, or in none. The last owner cannot go.",
+        )
+        .path("userId", "The member.")
+        .gives_nothing("The membership is over.")
+        .fails(&[Code::Conflict])
+}

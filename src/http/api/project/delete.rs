@@ -1,0 +1,29 @@
+//! `DELETE /api/teams/{tid}/projects/{pid}`: ends a project with its keys.
+
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::api::team::{Confirmation, confirmation};
+use crate::http::member::{Member, desk};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::tenancy::projects;
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let id = request.id("pid")?;
+    let name = confirmation(request)?;
+    projects::delete(&desk(app, request), member.actor, id, &name).await?;
+    app.metrics.changed("project_deleted");
+    Ok(answer::no_content())
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("deleteProject", Tag::Project, "Delete a project")
+        .describes("Confirmed by the project's name. Its keys end with it; sessions in it go on in another project of the team.")
+        .path("pid", "The project.")
+        .takes::<Confirmation>()
+        .gives_nothing("The project is gone.")
+        .fails(&[Code::MalformedRequest, Code::ValidationFailed])
+}

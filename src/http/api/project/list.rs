@@ -1,0 +1,40 @@
+//! `GET /api/teams/{tid}/projects`: what a team owns.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::ProjectView;
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::Member;
+use crate::http::openapi::{Operation, Tag};
+use crate::http::paging::Page;
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::tenancy::projects;
+
+/// A page of projects.
+#[derive(Serialize, ToSchema)]
+pub struct Projects {
+    /// In the order of their making.
+    items: Vec<ProjectView>,
+    /// `cursor` of the next page; null on the last one.
+    next: Option<String>,
+}
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let page = Page::of(request)?;
+    let mut found = projects::list(&app.db, member.team_id(), page.after, page.rows()).await?;
+    let next = page.cut(&mut found, |project| project.id);
+    let items = found.into_iter().map(ProjectView::from).collect();
+    Ok(answer::json(&Projects { items, next }))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("listProjects", Tag::Project, "List a team's projects")
+        .paged()
+        .gives::<Projects>("A page of projects.")
+        .fails(&[Code::ValidationFailed])
+}

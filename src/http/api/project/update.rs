@@ -1,0 +1,31 @@
+//! `PATCH /api/teams/{tid}/projects/{pid}`: another name or slug.
+
+use super::ProjectView;
+use crate::account::PersonName;
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::api::team::{Renamed, renamed};
+use crate::http::member::{Member, desk};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::tenancy::projects;
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let id = request.id("pid")?;
+    let (name, slug) = renamed(request)?;
+    let said = (name.as_ref().map(PersonName::as_str), slug);
+    let project = projects::update(&desk(app, request), member.actor, id, said).await?;
+    app.metrics.changed("project_updated");
+    Ok(answer::json(&ProjectView::from(project)))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("updateProject", Tag::Project, "Change a project's name or slug")
+        .path("pid", "The project.")
+        .takes::<Renamed>()
+        .gives::<ProjectView>("The project as it is now.")
+        .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
+}

@@ -1,0 +1,37 @@
+//! `POST /api/teams`: a team of one's own.
+
+use super::{Named, TeamView, named};
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::desk;
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::session::Caller;
+use crate::tenancy::teams;
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+    let (name, slug) = named(request)?;
+    let (user_id, teams_max) = (caller.standing.id, app.config.teams.max_per_user);
+    let made =
+        teams::create(&desk(app, request), user_id, (name.as_str(), slug), teams_max).await?;
+    app.metrics.changed("team_created");
+    Ok(answer::json(&TeamView::from(made)))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("createTeam", Tag::Team, "Make a team")
+        .describes("You own it, and it has a first project. Your session stays where it is: switch to the new team.")
+        .bearer()
+        .takes::<Named>()
+        .gives::<TeamView>("The team.")
+        .fails(&[
+            Code::MalformedRequest,
+            Code::InvalidToken,
+            Code::EmailUnverified,
+            Code::Conflict,
+            Code::ValidationFailed,
+        ])
+}

@@ -1,0 +1,30 @@
+//! `DELETE /api/teams/{tid}`: ends a team with everything in it.
+
+use super::{Confirmation, confirmation};
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::{Member, desk};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::tenancy::teams;
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let name = confirmation(request)?;
+    teams::dissolve(&desk(app, request), member.actor, &name).await?;
+    app.metrics.changed("team_deleted");
+    Ok(answer::no_content())
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("deleteTeam", Tag::Team, "Delete a team")
+        .describes(
+            "Confirmed by the team's name. Its projects, keys and invitations go with it; its members' sessions go on \
+             in another team of theirs, or in none. A vaultToken for it is inactive at introspection at once.",
+        )
+        .takes::<Confirmation>()
+        .gives_nothing("The team is gone.")
+        .fails(&[Code::MalformedRequest, Code::ValidationFailed])
+}

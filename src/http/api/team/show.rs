@@ -1,0 +1,21 @@
+//! `GET /api/teams/{tid}`: one team.
+
+use super::TeamView;
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::Member;
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::tenancy::teams;
+
+/// The handler.
+pub async fn handle(app: &App, _: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let found = teams::show(&app.db, member.team_id(), member.role).await?;
+    Ok(answer::json(&TeamView::from(found.ok_or(Code::NotFound)?)))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("showTeam", Tag::Team, "Show a team").gives::<TeamView>("The team.")
+}

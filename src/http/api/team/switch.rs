@@ -1,0 +1,63 @@
+//! `POST /api/teams/{tid}/switch`: the same session, in another team.
+
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::json::Object;
+use crate::http::member::Member;
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::http::steps;
+use crate::problem::{Code, Problem};
+use crate::session::Tokens;
+use crate::tenancy::members;
+
+/// Where to.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read member by member; this is its schema")]
+pub struct Switch {
+    /// A project of the team; where it is missing, the one that was chosen last.
+    #[schema(rename = "projectId")]
+    project_id: Option<String>,
+}
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    // Everything in the body may be missing, and so may the body.
+    let mut body = if request.body.is_empty() { Object::default() } else { request.json()? };
+    let wanted = body.optional_text("projectId");
+    body.finish()?;
+    // What is no id is no project either.
+    let wanted = wanted.map(|text| text.parse().map_err(|_| Code::NotFound)).transpose()?;
+    let now = app.clock.now();
+    members::choose(&app.db, member.actor, wanted, now).await?;
+    let Member { caller, actor, .. } = member;
+    let in_use =
+        caller.standing.membership.as_ref().and_then(|membership| membership.project.as_ref());
+    let in_use = in_use.map(|(id, _)| *id);
+    let project = wanted.or(in_use);
+    let session = app
+        .store
+        .set_session_team(actor.user_id, &caller.session.sid, Some(actor.team_id), project, now)
+        .await?
+        .ok_or(Code::InvalidToken)?;
+    app.metrics.changed("team_switched");
+    if project == in_use {
+        return Ok(answer::json(&steps::tokens(app, &session, &caller.standing)?));
+    }
+    let caller = app.check().standing(session).await?;
+    Ok(answer::json(&steps::tokens(app, &caller.session, &caller.standing)?))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("switchTeam", Tag::Team, "Use another team or project")
+        .describes(
+            "Gives tokens of the same session for this team; nothing is rotated. What was chosen last is what the next \
+             log-in gives.",
+        )
+        .takes::<Switch>()
+        .gives::<Tokens>("Tokens of the same session, for this team and project.")
+        .fails(&[Code::MalformedRequest, Code::ValidationFailed])
+}

@@ -1,0 +1,27 @@
+//! `PATCH /api/teams/{tid}`: another name or slug.
+
+use super::{Renamed, TeamView, renamed};
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::{Member, desk};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::tenancy::teams;
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let (name, slug) = renamed(request)?;
+    let name = name.as_ref().map(crate::account::PersonName::as_str);
+    let team = teams::update(&desk(app, request), member.actor, (name, slug)).await?;
+    app.metrics.changed("team_updated");
+    Ok(answer::json(&TeamView::from(team)))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("updateTeam", Tag::Team, "Change a team's name or slug")
+        .takes::<Renamed>()
+        .gives::<TeamView>("The team as it is now.")
+        .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
+}

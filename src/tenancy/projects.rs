@@ -1,0 +1,157 @@
+//! Projects: what a team owns.
+
+use latchkey_entity::project;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    SqlErr,
+};
+use uuid::Uuid;
+
+use super::wall::{self, Scope};
+use super::{Actor, Desk, Permission, Refusal, Slug};
+use crate::audit::{Action, Detail};
+use crate::database::Db;
+use crate::secret::uuid_v7;
+
+pub use project::Model as Project;
+
+/// A team's projects after `after`, by id (which is by time of making), `limit` at most.
+pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Project>, DbErr> {
+    let tx = wall::read(db, Scope::Team(team)).await?;
+    let found = project::Entity::find()
+        .filter(project::Column::TeamId.eq(team))
+        .filter(project::Column::Id.gt(after))
+        .order_by_asc(project::Column::Id)
+        .limit(limit)
+        .all(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(found)
+}
+
+/// One project of a team.
+pub async fn show(db: &Db, team: Uuid, id: Uuid) -> Result<Option<Project>, DbErr> {
+    let tx = wall::read(db, Scope::Team(team)).await?;
+    let found = find(&tx, team, id).await?;
+    tx.commit().await?;
+    Ok(found)
+}
+
+/// One project, in the caller's transaction inside the team.
+pub(super) async fn find<C: ConnectionTrait>(
+    tx: &C,
+    team: Uuid,
+    id: Uuid,
+) -> Result<Option<Project>, DbErr> {
+    project::Entity::find_by_id(id).filter(project::Column::TeamId.eq(team)).one(tx).await
+}
+
+/// Makes a project. Without a slug it gets one out of its name.
+pub async fn create(
+    desk: &Desk<'_>,
+    actor: Actor,
+    (name, slug): (&str, Option<Slug>),
+    projects_max: u64,
+) -> Result<Project, Refusal> {
+    let act = wall::act(desk, actor, None, Permission::ManageProjects).await?;
+    let of_team = project::Column::TeamId.eq(actor.team_id);
+    if project::Entity::find().filter(of_team).count(&act.tx).await? >= projects_max {
+        return Err(Refusal::Conflict(format!(
+            "The team has {projects_max} projects, the most there may be."
+        )));
+    }
+    let mut made = Project {
+        id: uuid_v7(desk.now),
+        team_id: actor.team_id,
+        name: name.to_owned(),
+        slug: String::new(),
+        created_at: desk.now,
+    };
+    let wanted = slug.clone().unwrap_or_else(|| Slug::of_name(name, "project"));
+    wanted.as_str().clone_into(&mut made.slug);
+    if !insert(&act.tx, &made).await? {
+        if slug.is_some() {
+            return Err(slug_taken());
+        }
+        wanted.unique().as_str().clone_into(&mut made.slug);
+        insert(&act.tx, &made).await?;
+    }
+    act.commit(Action::ProjectCreated, None, Detail::none().id("project", made.id)).await?;
+    Ok(made)
+}
+
+/// False when the team has a project of that slug.
+async fn insert(tx: &DatabaseTransaction, project: &Project) -> Result<bool, DbErr> {
+    let row = project::ActiveModel {
+        id: Set(project.id),
+        team_id: Set(project.team_id),
+        name: Set(project.name.clone()),
+        slug: Set(project.slug.clone()),
+        created_at: Set(project.created_at),
+    };
+    let slug = OnConflict::columns([project::Column::TeamId, project::Column::Slug]);
+    let inserted = project::Entity::insert(row)
+        .on_conflict(slug.clone().do_nothing().to_owned())
+        .exec_without_returning(tx)
+        .await?;
+    Ok(inserted == 1)
+}
+
+/// Changes what is told of a project.
+pub async fn update(
+    desk: &Desk<'_>,
+    actor: Actor,
+    id: Uuid,
+    (name, slug): (Option<&str>, Option<Slug>),
+) -> Result<Project, Refusal> {
+    let act = wall::act(desk, actor, None, Permission::ManageProjects).await?;
+    let mut project = find(&act.tx, actor.team_id, id).await?.ok_or(Refusal::NotFound)?;
+    if let Some(name) = name {
+        name.clone_into(&mut project.name);
+    }
+    if let Some(slug) = slug {
+        slug.as_str().clone_into(&mut project.slug);
+    }
+    let changed = project::Entity::update_many()
+        .set(project::ActiveModel {
+            name: Set(project.name.clone()),
+            slug: Set(project.slug.clone()),
+            ..Default::default()
+        })
+        .filter(project::Column::Id.eq(id))
+        .filter(project::Column::TeamId.eq(actor.team_id))
+        .exec(&act.tx)
+        .await;
+    conflicts(changed)?;
+    act.commit(Action::ProjectUpdated, None, Detail::none().id("project", id)).await?;
+    Ok(project)
+}
+
+/// Deletes a project with its keys, confirmed by its name. Sessions in it fall to another one of the team.
+pub async fn delete(desk: &Desk<'_>, actor: Actor, id: Uuid, name: &str) -> Result<(), Refusal> {
+    let act = wall::act(desk, actor, None, Permission::ManageProjects).await?;
+    let project = find(&act.tx, actor.team_id, id).await?.ok_or(Refusal::NotFound)?;
+    if project.name != name {
+        return Err(Refusal::OtherName);
+    }
+    project::Entity::delete_many()
+        .filter(project::Column::Id.eq(id))
+        .filter(project::Column::TeamId.eq(actor.team_id))
+        .exec(&act.tx)
+        .await?;
+    Ok(act.commit(Action::ProjectDeleted, None, Detail::none().id("project", id)).await?)
+}
+
+pub(super) fn slug_taken() -> Refusal {
+    Refusal::Conflict("The slug is taken.".to_owned())
+}
+
+/// A breach of a unique slug as what it is.
+pub(super) fn conflicts<T>(changed: Result<T, DbErr>) -> Result<T, Refusal> {
+    changed.map_err(|error| match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(_)) => slug_taken(),
+        _ => error.into(),
+    })
+}

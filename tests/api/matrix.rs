@@ -1,0 +1,359 @@
+//! Every route, every kind of caller, every object: generated from the route table, so that a route without a row here,
+//! or with one of another kind than its handler, fails.
+//!
+//! Requests are chosen so that whoever is let through changes nothing (a wrong name, the role somebody has already, a
+//! body that breaks a rule): the same people and teams serve every cell.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use hyper::Method;
+use latchkey::http::router::{Handler, ROUTES, Route};
+use latchkey::tenancy::{Permission, Role};
+use serde_json::{Value, json};
+
+use crate::app::{TestApp, both};
+use crate::ask::{alike, sql};
+use crate::client::{Answer, Client};
+use crate::people::{claim, id_of, join, people};
+
+/// A kind of caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Anonymous,
+    Expired,
+    VaultToken,
+    Disabled,
+    Unverified,
+    Stranger,
+    Removed,
+    Viewer,
+    Member,
+    Admin,
+    Owner,
+    OtherOwner,
+}
+
+impl Who {
+    /// Whether the token is good for latchkey.
+    fn is_known(self) -> bool {
+        self > Self::Disabled
+    }
+
+    /// What the caller is in the team that the first object names.
+    fn role_in(self, object: &Object) -> Option<Role> {
+        match (self, object.team) {
+            (Self::Viewer, Team::Own) => Some(Role::Viewer),
+            (Self::Member, Team::Own) => Some(Role::Member),
+            (Self::Admin, Team::Own) => Some(Role::Admin),
+            (Self::Owner, Team::Own) | (Self::OtherOwner, Team::Other) => Some(Role::Owner),
+            _ => None,
+        }
+    }
+}
+
+/// Which team a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Team {
+    Own,
+    Other,
+    Random,
+    Malformed,
+    Deleted,
+}
+
+/// What a path names: a team, and something in it that is there or not.
+#[derive(Clone, Debug)]
+struct Object {
+    team: Team,
+    path: String,
+    is_there: bool,
+}
+
+/// What a route is asked, and what it answers to whom.
+enum Row {
+    /// The same to everybody, whatever token comes along.
+    Public,
+    /// This to whom it knows.
+    Person(Option<Value>, u16),
+    /// This to whose address is proven.
+    Verified(Option<Value>, u16),
+    /// This to a viewer, member, admin and owner who may (the table of roles decides); and to those who may, this where
+    /// what the path names in the team is not there.
+    Team(Option<Value>, [u16; 4], u16),
+    /// By caller.
+    Each(fn(Who) -> u16),
+}
+
+fn row(route: &Route) -> Option<Row> {
+    let empty = || Some(json!({}));
+    Some(match (route.verb.name(), route.path) {
+        ("GET", "/api/refresh") => Row::Each(|who| match who {
+            // An expired token refreshes while its session lives.
+            Who::Expired => 200,
+            who if who.is_known() => 200,
+            _ => 401,
+        }),
+        ("GET", "/api/resend-email-verification") => Row::Person(None, 400),
+        (_, "/api/forward-auth" | "/api/forward-auth/{*path}") => {
+            Row::Each(|who| if who == Who::VaultToken { 200 } else { 401 })
+        }
+        ("GET", "/api/sessions" | "/api/me" | "/api/me/events") => Row::Person(None, 200),
+        ("DELETE", "/api/sessions/{sid}") => Row::Person(None, 404),
+        ("DELETE", "/api/sessions") | ("POST", "/api/logout") => Row::Person(None, 204),
+        ("PATCH" | "DELETE", "/api/me")
+        | ("POST", "/api/change-password" | "/api/change-email") => Row::Person(empty(), 422),
+        ("GET", "/api/teams") => Row::Verified(None, 200),
+        ("POST", "/api/teams") => Row::Verified(empty(), 422),
+        (
+            "GET",
+            "/api/teams/{tid}"
+            | "/api/teams/{tid}/projects"
+            | "/api/teams/{tid}/members"
+            | "/api/teams/{tid}/projects/{pid}",
+        ) => Row::Team(None, [200; 4], 404),
+        ("PATCH", "/api/teams/{tid}" | "/api/teams/{tid}/projects/{pid}") => {
+            Row::Team(empty(), [200; 4], 404)
+        }
+        ("DELETE", "/api/teams/{tid}" | "/api/teams/{tid}/projects/{pid}") => {
+            Row::Team(Some(json!({ "name": "-" })), [422; 4], 404)
+        }
+        ("POST", "/api/teams/{tid}/switch") => {
+            Row::Team(Some(json!({ "projectId": 1 })), [422; 4], 404)
+        }
+        ("POST", "/api/teams/{tid}/projects") => Row::Team(empty(), [422; 4], 404),
+        // The member whom the path names is the owner: nobody is above, and nobody else owns the team.
+        ("PATCH", "/api/teams/{tid}/members/{userId}") => {
+            Row::Team(Some(json!({ "role": "owner" })), [403, 403, 403, 200], 404)
+        }
+        ("DELETE", "/api/teams/{tid}/members/{userId}") => {
+            Row::Team(None, [403, 403, 403, 409], 404)
+        }
+        (
+            "POST",
+            "/api/login"
+            | "/api/register"
+            | "/api/forgot-passsword"
+            | "/api/forgot-password"
+            | "/api/reset-passsword"
+            | "/api/reset-password"
+            | "/verify-email"
+            | "/reset-password"
+            | "/undo-email-change"
+            | "/api/introspect"
+            | "/api/revoke",
+        )
+        | (
+            "GET",
+            "/api/verify-email/{token}"
+            | "/api/exist-email/{email}"
+            | "/api/captcha"
+            | "/.well-known/jwks.json"
+            | "/.well-known/openid-configuration"
+            | "/openapi.json"
+            | "/"
+            | "/docs"
+            | "/problems"
+            | "/problems/{code}"
+            | "/assets/{name}"
+            | "/verify-email"
+            | "/reset-password"
+            | "/undo-email-change"
+            | "/dev/mailbox"
+            | "/dev/mailbox/messages"
+            | "/dev/mailbox/{id}"
+            | "/dev/mailbox/{id}/html",
+        )
+        | ("DELETE", "/dev/mailbox/messages") => Row::Public,
+        _ => return None,
+    })
+}
+
+/// What stands in the paths.
+struct World {
+    callers: BTreeMap<Who, Client>,
+    teams: [(Team, String); 5],
+    own: BTreeMap<&'static str, String>,
+    /// What is the other team's own.
+    others: BTreeMap<&'static str, String>,
+    strange: Vec<String>,
+}
+
+const RANDOM: &str = "0190a0a0-0000-7000-8000-000000000000";
+
+async fn world(app: &TestApp) -> World {
+    let [expired] = people(app, ["expired"]).await;
+    app.clock.advance(Duration::from_mins(16));
+    let [owner, admin, member, viewer] = people(app, ["owner", "admin", "member", "viewer"]).await;
+    let [other, stranger, removed, disabled] =
+        people(app, ["other", "stranger", "removed", "disabled"]).await;
+    let unverified = app.register("unverified@example.org").await;
+    app.mail_to("unverified@example.org").await;
+    let team = claim(&owner, "tid");
+    for (person, role) in
+        [(&admin, "admin"), (&member, "member"), (&viewer, "viewer"), (&removed, "admin")]
+    {
+        join(app, &team, person, role).await;
+    }
+    owner.remove_member(&team, &removed).await.expect(204);
+    sql(app, "UPDATE users SET status = 'disabled' WHERE email = 'disabled@example.org'").await;
+    let gone = owner.make_team("Gone").await["id"].as_str().expect("an id").to_owned();
+    let delete = json!({ "name": "Gone" });
+    let path = format!("/api/teams/{gone}");
+    owner.as_user().json(Method::DELETE, &path, delete).await.expect(204);
+    let own = BTreeMap::from([("pid", claim(&owner, "pid")), ("userId", id_of(&owner))]);
+    let others = BTreeMap::from([("pid", claim(&other, "pid")), ("userId", id_of(&other))]);
+    let strange = vec![claim(&other, "pid"), id_of(&other), RANDOM.to_owned(), "x%27--".to_owned()];
+    let teams = [
+        (Team::Own, team),
+        (Team::Other, claim(&other, "tid")),
+        (Team::Random, RANDOM.to_owned()),
+        (Team::Malformed, "..%2F".to_owned()),
+        (Team::Deleted, gone),
+    ];
+    let callers = BTreeMap::from([
+        (Who::Anonymous, app.anonymous().0),
+        (Who::Expired, expired.as_user()),
+        (Who::VaultToken, owner.as_vault()),
+        (Who::Disabled, disabled.as_user()),
+        (Who::Unverified, unverified.as_user()),
+        (Who::Stranger, stranger.as_user()),
+        (Who::Removed, removed.as_user()),
+        (Who::Viewer, viewer.as_user()),
+        (Who::Member, member.as_user()),
+        (Who::Admin, admin.as_user()),
+        (Who::Owner, owner.as_user()),
+        (Who::OtherOwner, other.as_user()),
+    ]);
+    World { callers, teams, own, others, strange }
+}
+
+impl World {
+    /// Every object that a path can name.
+    fn objects(&self, path: &str) -> Vec<Object> {
+        let inner = ["pid", "userId"].into_iter().find(|it| path.contains(&format!("{{{it}}}")));
+        let mut objects = Vec::new();
+        for (team, id) in &self.teams {
+            let path = path.replace("{tid}", id);
+            let Some(inner) = inner else {
+                let is_there = true;
+                // A path without a team names one object.
+                objects.push(Object { team: *team, path: fill(&path), is_there });
+                continue;
+            };
+            let mine = path.replace(&format!("{{{inner}}}"), &self.own[inner]);
+            objects.push(Object { team: *team, path: mine, is_there: *team == Team::Own });
+            for id in &self.strange {
+                let path = path.replace(&format!("{{{inner}}}"), id);
+                let is_there = *team == Team::Other && *id == self.others[inner];
+                objects.push(Object { team: *team, path, is_there });
+            }
+        }
+        if !path.contains("{tid}") {
+            objects.truncate(1);
+        }
+        objects
+    }
+}
+
+/// The other parts of paths: things that are not there.
+fn fill(path: &str) -> String {
+    path.replace("{email}", "nobody%40example.org").replace(['{', '}'], "")
+}
+
+/// What the table says: a status, and whether the answer has to be the 404 of a random id.
+fn expected(route: &Route, row: &Row, who: Who, object: &Object) -> Option<u16> {
+    let known = |status| if who.is_known() { status } else { 401 };
+    Some(match row {
+        Row::Public => return None,
+        Row::Each(status) => status(who),
+        Row::Person(_, status) => known(match (route.path, who) {
+            ("/api/resend-email-verification", who) if who != Who::Unverified => 409,
+            _ => *status,
+        }),
+        Row::Verified(..) | Row::Team(..) if who == Who::Unverified => 403,
+        Row::Verified(_, status) => known(*status),
+        Row::Team(_, allowed, missing) => {
+            let Handler::Team(permission, _) = route.handler else { return Some(0) };
+            // Everybody may leave; to remove somebody else takes more.
+            let permission = match permission {
+                Permission::LeaveTeam => Permission::ManageMembers,
+                other => other,
+            };
+            known(match who.role_in(object) {
+                None => 404,
+                Some(role) if !role.may(permission) => 403,
+                Some(_) if !object.is_there && route.path.matches('{').count() > 1 => *missing,
+                Some(role) => allowed[role as usize],
+            })
+        }
+    })
+}
+
+fn is_of_its_kind(route: &Route, row: &Row) -> bool {
+    matches!(
+        (route.handler, row),
+        (Handler::Open(_), Row::Public | Row::Each(_))
+            | (Handler::User(_), Row::Person(..))
+            | (Handler::Verified(_), Row::Verified(..))
+            | (Handler::Team(..), Row::Team(..))
+    )
+}
+
+async fn ask(client: &Client, route: &Route, row: &Row, object: &Object) -> Answer {
+    let method: Method = route.verb.name().parse().expect("a method");
+    let body = match row {
+        Row::Person(body, _) | Row::Verified(body, _) | Row::Team(body, ..) => body.clone(),
+        Row::Public | Row::Each(_) => (method == Method::POST).then(|| json!({})),
+    };
+    match body {
+        Some(body) => client.json(method, &object.path, body).await,
+        None => client.bare(method, &object.path).await,
+    }
+}
+
+both!(every_route_answers_every_caller_about_every_object_as_the_table_says, async |app| {
+    let world = world(app).await;
+    let mut routes: Vec<&Route> = ROUTES.iter().collect();
+    // What ends sessions comes last: first the others of each, then each.
+    let ends = |route: &&Route| match (route.verb.name(), route.path) {
+        ("DELETE", "/api/sessions") => 1,
+        ("POST", "/api/logout") => 2,
+        _ => 0,
+    };
+    routes.sort_by_key(ends);
+    let (mut cells, mut wrong) = (0, Vec::new());
+    for route in &routes {
+        let name = format!("{} {}", route.verb.name(), route.path);
+        let Some(row) = row(route) else { panic!("{name} has no row in the matrix") };
+        assert!(is_of_its_kind(route, &row), "{name}: the row is of another kind");
+        let objects = world.objects(route.path);
+        let asked = world.callers.iter().map(|(who, client)| {
+            let (objects, row) = (&objects, &row);
+            async move {
+                let mut answers = Vec::new();
+                for object in objects {
+                    answers.push((*who, object, ask(client, route, row, object).await));
+                }
+                answers
+            }
+        });
+        let answers: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
+        let open = answers[0].2.status;
+        let nothing = answers.iter().find(|it| it.2.status == 404).map(|it| alike(&it.2));
+        for (who, object, answer) in &answers {
+            cells += 1;
+            let wanted = expected(route, &row, *who, object).unwrap_or(open);
+            let is_like_nothing = answer.status != 404
+                || matches!(row, Row::Public)
+                || Some(alike(answer)) == nothing;
+            if answer.status != wanted || !is_like_nothing {
+                wrong.push(format!("{name} {who:?} {object:?}: {wanted}, not {}", answer.text()));
+            }
+        }
+    }
+    println!("the matrix: {} routes, {} callers, {cells} cells", routes.len(), world.callers.len());
+    assert!(wrong.is_empty(), "{} of {cells} cells:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(cells > 2_000, "{cells}");
+});
