@@ -395,8 +395,8 @@ pub const SETTINGS: &[Setting] = &[
     new(
         "telemetry.headers",
         Secret,
-        Nothing("authorization=Bearer%20token"),
-        "Sent with every export: `key=value,key=value`, values percent-encoded.",
+        Nothing("api-key=a%20b"),
+        "Sent along: `key=value,key=value`.",
     ),
     new("telemetry.logs", Bool, Is("false"), "Export log records too, beside stderr."),
     new("telemetry.sample_ratio", Fraction, Is("1"), "Traces kept, of those that begin here."),
