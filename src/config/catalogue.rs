@@ -12,18 +12,13 @@ use super::kind::Kind::{
 };
 use Fallback::{Derived, Is, Nothing};
 
+use super::setting::{D, H, M, S};
 pub use super::setting::{Fallback, PREFIX, Setting};
 
 /// The setting of this name.
 pub fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
-
-/// Milliseconds.
-const S: u64 = 1_000;
-const M: u64 = 60 * S;
-const H: u64 = 60 * M;
-const D: u64 = 24 * H;
 
 /// 32 bytes that everybody knows; refused in production.
 pub const EXAMPLE_KEY: &str = "YW4gZXhhbXBsZSBvZiAzMiBieXRlczogbm90IGtlcHQ=";

@@ -68,3 +68,9 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("log", "The log"),
     ("telemetry", "Export over OTLP; the standard `OTEL_*` variables win, see `docs/telemetry.md`"),
 ];
+
+/// A second in milliseconds; a minute, an hour, a day.
+pub(super) const S: u64 = 1_000;
+pub(super) const M: u64 = 60 * S;
+pub(super) const H: u64 = 60 * M;
+pub(super) const D: u64 = 24 * H;
