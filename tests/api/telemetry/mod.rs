@@ -1,6 +1,7 @@
 //! What the daemon says of itself, held to the registry: names, types, units, attributes, and what is never among them.
 
 pub mod collector;
+mod prometheus;
 pub mod pushed;
 pub mod registry;
 mod scraped;
