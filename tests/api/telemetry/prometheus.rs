@@ -16,7 +16,7 @@ use crate::poll::eventually;
 use crate::servers::free_port;
 
 /// Starting it, and two scrapes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A Prometheus of our own; ended when dropped.
 struct Prometheus {
@@ -66,7 +66,7 @@ impl Drop for Prometheus {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_prometheus_has_every_instrument_of_a_driven_daemon() {
-    let (app, _stub) = driven(Backend::Embedded).await;
+    let (app, _stub) = Box::pin(driven(Backend::Embedded)).await;
     let prometheus = Prometheus::start(app.admin().address());
     eventually("its listener", PATIENCE, async || {
         tokio::net::TcpStream::connect(prometheus.client.address()).await.ok()

@@ -35,7 +35,7 @@ pub async fn driven(backend: Backend) -> (TestApp, Stub) {
 }
 
 async fn every_instrument_is_scraped(backend: Backend) {
-    let (app, _stub) = driven(backend).await;
+    let (app, _stub) = Box::pin(driven(backend)).await;
     let text = eventually("a series of every instrument", PATIENCE, async || {
         let text = scrape(&app).await;
         let missing = missing(&text);
