@@ -152,6 +152,7 @@ fn http(values: &Values) -> Option<Http> {
         trusted_proxies: networks.iter().map(|text| network(text)).collect::<Option<_>>()?,
         cors_origins: values.list("http.cors_origins")?.to_vec(),
         max_connections: values.integer("http.max_connections")?,
+        max_connections_per_source: values.integer("http.max_connections_per_source")?,
         max_in_flight: values.integer("http.max_in_flight")?,
         drain_delay: values.duration("http.drain_delay")?,
     })

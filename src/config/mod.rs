@@ -119,6 +119,8 @@ pub struct Http {
     pub cors_origins: Vec<String>,
     /// Connections open at once.
     pub max_connections: usize,
+    /// Connections that one address (IPv6: /64) may hold; trusted proxies any number.
+    pub max_connections_per_source: usize,
     /// Requests in work at once.
     pub max_in_flight: usize,
     /// How long a stopping daemon keeps serving after it reports unready.

@@ -66,6 +66,7 @@ impl Daemon {
         let connections_max = config.http.max_connections;
         let public_server =
             listen::bind("http.listen", listen_public, tls.clone(), connections_max).await?;
+        let public_server = public_server.sharing(listen::sources(&config));
         let admin_server = listen::bind("admin.listen", listen_admin, None, 64).await?;
         let public = public_server.local_addr()?;
         let admin = admin_server.local_addr()?;

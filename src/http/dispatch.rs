@@ -241,7 +241,21 @@ fn check_head(parts: &Parts) -> Result<(), Problem> {
             Problem::new(Code::MalformedRequest).detail("There are two `Authorization` headers.")
         );
     }
+    if host_is_in_doubt(parts) {
+        return Err(
+            Problem::new(Code::MalformedRequest).detail("There has to be one `Host` header.")
+        );
+    }
     Ok(())
+}
+
+/// HTTP/1.1 asks for one `Host`, and none of 1.x has two (RFC 9112 §3.2): proxies that choose differently would see two
+/// requests in one.
+fn host_is_in_doubt(parts: &Parts) -> bool {
+    match (parts.version, parts.headers.get_all(header::HOST).iter().count()) {
+        (Version::HTTP_11, hosts) => hosts != 1,
+        (_, hosts) => hosts > 1,
+    }
 }
 
 /// Requests after which the connection is not trusted to be framed as we read it (RFC 9112 §6.1, security §3).
@@ -250,7 +264,7 @@ fn closes_after(parts: &Parts) -> bool {
     let both = headers.contains_key(header::TRANSFER_ENCODING)
         && headers.contains_key(header::CONTENT_LENGTH);
     let twice = headers.get_all(header::AUTHORIZATION).iter().count() > 1;
-    (both || twice) && parts.version < Version::HTTP_2
+    (both || twice || host_is_in_doubt(parts)) && parts.version < Version::HTTP_2
 }
 
 /// The rules of the GETs that change state (security §1.1).

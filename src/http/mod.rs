@@ -20,6 +20,7 @@ pub mod paging;
 pub mod request;
 pub mod router;
 pub mod server;
+pub mod sources;
 pub mod steps;
 pub mod tls;
 mod watch;
