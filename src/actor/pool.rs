@@ -28,6 +28,7 @@ use tracing::Instrument as _;
 
 use crate::problem::Unavailable;
 use crate::telemetry::Metrics;
+use crate::telemetry::observed::PoolReading;
 
 /// Where a worker's answer goes; always the last field of a message. `is_closed()` tells that nobody waits any more.
 pub type Reply<T> = RpcReplyPort<T>;
@@ -120,11 +121,14 @@ impl<M: Send + 'static> Pool<M> {
             .build();
         let (factory, stopped) =
             Actor::spawn_linked(None, Machine::<W>::default(), arguments, root).await?;
+        let admission = Arc::new(Semaphore::new(limits.workers + limits.queue));
+        let admitted = admission.clone();
+        metrics.observed.pool(move || reading(name, limits, &admitted));
         Ok(Self {
             name,
             limits,
             factory,
-            admission: Arc::new(Semaphore::new(limits.workers + limits.queue)),
+            admission,
             counts,
             metrics,
             stopped: Arc::new(Mutex::new(Some(stopped))),
@@ -157,7 +161,6 @@ impl<M: Send + 'static> Pool<M> {
     }
 
     fn send(&self, message: M, deadline: Instant) -> Result<(), Unavailable> {
-        let attribute = [KeyValue::new("pool", self.name)];
         let Ok(admitted) = Arc::clone(&self.admission).try_acquire_owned() else {
             self.counts.shed.fetch_add(1, Ordering::Relaxed);
             self.metrics
@@ -165,7 +168,6 @@ impl<M: Send + 'static> Pool<M> {
                 .add(1, &[KeyValue::new("pool", self.name), KeyValue::new("reason", "queue_full")]);
             return Err(Unavailable::shed(self.name));
         };
-        self.metrics.pool_queue_depth.record(self.waiting(), &attribute);
         let now = Instant::now();
         let envelope = Envelope {
             message,
@@ -178,13 +180,6 @@ impl<M: Send + 'static> Pool<M> {
         self.factory
             .dispatch_with_options((), envelope, options)
             .map_err(|_| Unavailable::because(self.name, "the pool is stopped"))
-    }
-
-    /// Jobs admitted and not finished, less those that a worker can be at.
-    fn waiting(&self) -> u64 {
-        let all = self.limits.workers + self.limits.queue;
-        let taken = all.saturating_sub(self.admission.available_permits());
-        taken.saturating_sub(self.limits.workers) as u64
     }
 
     /// Finishes what is queued and stops, or gives up after `patience`.
@@ -221,6 +216,14 @@ impl<M: Send + 'static> Pool<M> {
     pub fn cell(&self) -> ActorCell {
         self.factory.get_cell()
     }
+}
+
+/// How full a pool is. Jobs are admitted until they are finished: the workers are at as many of them as they can be.
+fn reading(pool: &'static str, limits: Limits, admission: &Semaphore) -> PoolReading {
+    let Limits { workers, queue, .. } = limits;
+    let admitted = (workers + queue).saturating_sub(admission.available_permits());
+    let waiting = admitted.saturating_sub(workers);
+    PoolReading { pool, workers, busy: admitted.min(workers), waiting, queue }
 }
 
 impl<M: Send + 'static> Clone for Pool<M> {

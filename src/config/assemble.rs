@@ -8,7 +8,7 @@ use super::layers::Values;
 use super::{
     Captcha, CaptchaPoint, CaptchaProvider, Config, Database, ExposeExistence, Http,
     IntrospectionClient, Log, LogFormat, Mail, Password, PasswordEngine, Pepper, Profile,
-    Registration, RegistrationMode, Sessions, Teams, TlsFiles, Tokens, VaultAlgorithm,
+    Registration, RegistrationMode, Sessions, Teams, Telemetry, TlsFiles, Tokens, VaultAlgorithm,
 };
 use crate::secret::{MasterKey, Secret};
 
@@ -82,7 +82,7 @@ impl Values {
 }
 
 /// The configuration; `None` where a value that must be there was refused.
-pub fn assemble(values: &Values) -> Option<Config> {
+pub fn assemble(values: &Values, telemetry: Telemetry) -> Option<Config> {
     Some(Config {
         profile: profile(values.word("profile")?),
         public_url: values.text("public_url")?.to_owned(),
@@ -137,6 +137,7 @@ pub fn assemble(values: &Values) -> Option<Config> {
             },
             filter: values.text("log.filter")?.to_owned(),
         },
+        telemetry,
     })
 }
 

@@ -14,12 +14,13 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, StatusCode, Version};
+use hyper::{Method, Version};
 use opentelemetry::KeyValue;
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use super::access::Access;
 use super::answer::{self, Answer, TokenShown};
 use super::cors;
 use super::cx::{Cx, Forwarded, Peer};
@@ -72,7 +73,7 @@ impl Dispatcher {
             self.warn_of_forwarded(&cx);
         }
         let found = self.router.find(&parts.method, parts.uri.path());
-        let route = if let Found::Route(route, _) = &found { route.path } else { "" };
+        let route = if let Found::Route(route, _) = &found { Some(route.path) } else { None };
         let token_shown = if parts.headers.contains_key(header::AUTHORIZATION) {
             TokenShown::Yes
         } else {
@@ -85,9 +86,13 @@ impl Dispatcher {
             "request",
             request_id = cx.request_id,
             trace_id = cx.trace_id,
+            span_id = cx.span_id,
+            sampled = cx.sampled,
             "http.request.method" = method,
             "http.route" = route,
         );
+        let access =
+            Access::begin(&self.app, &cx, (method, route, parts.version), started, span.clone());
         let result = self.run(&mut cx, parts, body, found).instrument(span.clone()).await;
         let _entered = span.enter();
         let mut answer = result.unwrap_or_else(|problem| {
@@ -99,7 +104,7 @@ impl Dispatcher {
         if close {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        self.account(&cx, method, route, answer.status(), started.elapsed());
+        access.answered(answer.status());
         answer
     }
 
@@ -213,29 +218,6 @@ impl Dispatcher {
                  behind a proxy every client counts as one address until it is listed"
             );
         }
-    }
-
-    /// One access line and one measurement a request.
-    fn account(
-        &self,
-        cx: &Cx,
-        method: &'static str,
-        route: &str,
-        status: StatusCode,
-        took: Duration,
-    ) {
-        let attributes = [
-            KeyValue::new("http.request.method", method),
-            KeyValue::new("http.route", route.to_owned()),
-            KeyValue::new("http.response.status_code", i64::from(status.as_u16())),
-        ];
-        self.app.metrics.request_duration.record(took.as_secs_f64(), &attributes);
-        tracing::info!(
-            "http.response.status_code" = status.as_u16(),
-            "client.address" = %cx.client,
-            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            "request answered"
-        );
     }
 }
 

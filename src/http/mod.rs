@@ -3,6 +3,7 @@
 //! A request walks `server` → `dispatch` → `router` → one file of `api/` or `pages/`, and back through `dispatch`, which is
 //! the one place that turns a problem into an answer. hyper is known here and nowhere else.
 
+mod access;
 pub mod admin;
 pub mod answer;
 pub mod api;

@@ -49,6 +49,7 @@ mod siteverify;
 mod smtp;
 mod store_suite;
 mod teams;
+mod telemetry;
 mod threats;
 mod tokens;
 mod verification;

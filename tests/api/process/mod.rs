@@ -8,6 +8,7 @@ mod keys;
 mod log;
 mod start;
 mod stop;
+mod telemetry;
 mod users;
 
 use std::fs::{self, File};
@@ -55,6 +56,12 @@ impl Place {
         let variable = format!("LATCHKEY_{}", key.replace('.', "__").to_uppercase());
         self.settings.retain(|(known, _)| *known != variable);
         self.settings.push((variable, value.to_owned()));
+        self
+    }
+
+    /// One variable by its whole name.
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
         self
     }
 
