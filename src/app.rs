@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64};
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::actor::{Pool, Turnstile};
@@ -56,6 +57,26 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Who is being served, and whether more may come.
     pub gate: Gate,
+    /// What describes the API.
+    pub described: Described,
+}
+
+/// The API, described: written once, at the start, since it changes with the binary and the settings alone.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// `/openapi.json`.
+    pub document: Text,
+    /// `/docs`.
+    pub reference: Text,
+}
+
+/// A text that stays the same while we run.
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// The bytes of the answer.
+    pub body: Bytes,
+    /// Its `ETag`, with the quotes.
+    pub etag: String,
 }
 
 /// The pools, one a room.

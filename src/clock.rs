@@ -37,6 +37,12 @@ impl Clock {
         }
     }
 
+    /// The system's present as it is, for the times of spans alone: a test's clock stands still in the middle of them.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
+    pub fn system_time() -> SystemTime {
+        SystemTime::now()
+    }
+
     /// The present in whole seconds since the Unix epoch, as JWT's NumericDate has it (RFC 7519 §2).
     pub fn now_seconds(&self) -> i64 {
         self.now().div_euclid(1000)

@@ -4,10 +4,12 @@
 //! nobody ever waits by polling a lock; reads have connections of their own. On PostgreSQL both are one pool.
 //! A read-modify-write always runs in a transaction from [`Db::begin`], a single statement on [`Db::writer`].
 
+mod measure;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use latchkey_migration::{Migrator, MigratorTrait};
 use sea_orm::sea_query::LikeExpr;
@@ -18,6 +20,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 
+use self::measure::Measure;
 use crate::config;
 
 /// How long a statement may take on PostgreSQL before the server ends it: below every pool's deadline.
@@ -41,6 +44,7 @@ pub struct Db {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
     statements: Arc<AtomicU64>,
+    measure: Option<Measure>,
 }
 
 impl Db {
@@ -60,7 +64,7 @@ impl Db {
             );
             let mut pool = Database::connect(options).await?;
             let statements = counted([&mut pool]);
-            return Ok(Self { reader: pool.clone(), writer: pool, statements });
+            return Ok(Self { reader: pool.clone(), writer: pool, statements, measure: None });
         }
         create_private(Path::new(sqlite_path(url)))?;
         let connect = |connections: u32| {
@@ -76,7 +80,7 @@ impl Db {
         };
         let (mut writer, mut reader) = (connect(1).await?, connect(config.max_connections).await?);
         let statements = counted([&mut writer, &mut reader]);
-        Ok(Self { reader, writer, statements })
+        Ok(Self { reader, writer, statements, measure: None })
     }
 
     /// Connects to a database that is there: a SQLite file that is missing is not made.
@@ -112,7 +116,12 @@ impl Db {
         } else {
             options.sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
         }
-        self.writer.begin_with_options(options).await
+        let started = Instant::now();
+        let begun = self.writer.begin_with_options(options).await;
+        if let Some(measure) = &self.measure {
+            measure.record("BEGIN", started.elapsed(), begun.is_err());
+        }
+        begun
     }
 
     /// A transaction that reads: one moment of the database, and on PostgreSQL a place for settings of its own.

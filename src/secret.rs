@@ -62,6 +62,12 @@ pub fn random_id() -> String {
     URL_SAFE_NO_PAD.encode(random_bytes::<16>())
 }
 
+/// Whether a text may be a [`random_id`]: base64url and nothing else. Asked before a stranger's text becomes a key of a
+/// store: not each takes any text (PostgreSQL knows no NUL), and an odd key is no outage.
+pub fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
 /// A UUID version 7 (RFC 9562 §5.7) of this moment: every row's id, ordered by time of making.
 pub fn uuid_v7(now: UnixMillis) -> Uuid {
     let millis = u64::try_from(now).unwrap_or(0);
@@ -114,6 +120,14 @@ impl MasterKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_base64url_and_nothing_else() {
+        assert!(is_id(&random_id()));
+        for other in ["", "a b", "a\0b", "../x", "a%00", "ä", "a=", "a+b", "{a}:*"] {
+            assert!(!is_id(other), "{other:?}");
+        }
+    }
 
     #[test]
     fn a_secret_is_blind_in_debug() {

@@ -33,8 +33,10 @@ missing_packages() {
     pg_bin >/dev/null || echo postgresql-15
     command -v redis-server >/dev/null && command -v redis-cli >/dev/null || echo redis-server
     [[ -x /usr/sbin/nginx ]] || command -v nginx >/dev/null || echo nginx-light
+    command -v prometheus >/dev/null || echo prometheus
     command -v curl >/dev/null || echo curl
     command -v node >/dev/null || echo nodejs
+    command -v chromium >/dev/null || echo chromium
     command -v shellcheck >/dev/null || echo shellcheck
     python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
 }
@@ -65,10 +67,11 @@ ensure_cargo_tools() {
     fi
 }
 
-# python_with_pyjwt: prints a Python that has PyJWT, in an environment of its own that is kept.
-python_with_pyjwt() {
-    local requirements=$ROOT/tests/resource_server/requirements.txt
-    local home=$CACHE/latchkey-python
+# python_with FOLDER: prints a Python that has what tests/FOLDER/requirements.txt names, in an environment of its own
+# that is kept.
+python_with() {
+    local requirements=$ROOT/tests/$1/requirements.txt
+    local home=$CACHE/latchkey-python-$1
     if ! cmp -s "$requirements" "$home/requirements.txt"; then
         rm -rf "$home"
         python3 -m venv "$home" >&2

@@ -313,3 +313,7 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "address_properties.rs"]
+mod properties;

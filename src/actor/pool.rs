@@ -31,6 +31,7 @@ use super::queue::{Admitted, InTurn, Places};
 use super::turns::Share;
 use crate::problem::Unavailable;
 use crate::telemetry::Metrics;
+use crate::telemetry::observed::PoolReading;
 
 /// Where a worker's answer goes; always the last field of a message. `is_closed()` tells that nobody waits any more.
 pub type Reply<T> = RpcReplyPort<T>;
@@ -124,11 +125,14 @@ impl<M: Send + 'static> Pool<M> {
             .build();
         let (factory, stopped) =
             Actor::spawn_linked(None, Machine::<W>::default(), arguments, root).await?;
+        let places = Places::new(limits.workers + limits.queue);
+        let read = places.clone();
+        metrics.observed.pool(move || reading(name, limits, &read));
         Ok(Self {
             name,
             limits,
             factory,
-            places: Places::new(limits.workers + limits.queue),
+            places,
             hasher: RandomState::new(),
             counts,
             metrics,
@@ -185,7 +189,6 @@ impl<M: Send + 'static> Pool<M> {
     }
 
     fn send(&self, share: Share, message: M, deadline: Instant) -> Result<(), Unavailable> {
-        let attribute = [KeyValue::new("pool", self.name)];
         let Some(admitted) = self.places.take(share) else {
             self.counts.shed.fetch_add(1, Ordering::Relaxed);
             self.metrics
@@ -193,7 +196,6 @@ impl<M: Send + 'static> Pool<M> {
                 .add(1, &[KeyValue::new("pool", self.name), KeyValue::new("reason", "queue_full")]);
             return Err(Unavailable::shed(self.name));
         };
-        self.metrics.pool_queue_depth.record(self.waiting(), &attribute);
         let now = Instant::now();
         let envelope = Envelope {
             message,
@@ -209,8 +211,8 @@ impl<M: Send + 'static> Pool<M> {
     }
 
     /// Jobs admitted and not finished, less those that a worker can be at.
-    pub fn waiting(&self) -> u64 {
-        self.places.taken().saturating_sub(self.limits.workers) as u64
+    pub fn waiting(&self) -> usize {
+        reading(self.name, self.limits, &self.places).waiting
     }
 
     /// Finishes what is queued and stops, or gives up after `patience`.
@@ -247,6 +249,14 @@ impl<M: Send + 'static> Pool<M> {
     pub fn cell(&self) -> ActorCell {
         self.factory.get_cell()
     }
+}
+
+/// How full a pool is. Jobs are admitted until they are finished: the workers are at as many of them as they can be.
+fn reading(pool: &'static str, limits: Limits, places: &Places) -> PoolReading {
+    let Limits { workers, queue, .. } = limits;
+    let admitted = places.taken();
+    let waiting = admitted.saturating_sub(workers);
+    PoolReading { pool, workers, busy: admitted.min(workers), waiting, queue }
 }
 
 impl<M: Send + 'static> Clone for Pool<M> {

@@ -8,7 +8,7 @@ use super::layers::Values;
 use super::{
     Captcha, CaptchaPoint, CaptchaProvider, Config, Database, ExposeExistence, Http,
     IntrospectionClient, Log, LogFormat, Mail, Password, PasswordEngine, Pepper, Profile,
-    Registration, RegistrationMode, Sessions, Teams, TlsFiles, Tokens, VaultAlgorithm,
+    Registration, RegistrationMode, Sessions, Teams, Telemetry, TlsFiles, Tokens, VaultAlgorithm,
 };
 use crate::secret::{MasterKey, Secret};
 
@@ -82,7 +82,7 @@ impl Values {
 }
 
 /// The configuration; `None` where a value that must be there was refused.
-pub fn assemble(values: &Values) -> Option<Config> {
+pub fn assemble(values: &Values, telemetry: Telemetry) -> Option<Config> {
     Some(Config {
         profile: profile(values.word("profile")?),
         public_url: values.text("public_url")?.to_owned(),
@@ -137,6 +137,7 @@ pub fn assemble(values: &Values) -> Option<Config> {
             },
             filter: values.text("log.filter")?.to_owned(),
         },
+        telemetry,
     })
 }
 
@@ -151,6 +152,7 @@ fn http(values: &Values) -> Option<Http> {
         trusted_proxies: networks.iter().map(|text| network(text)).collect::<Option<_>>()?,
         cors_origins: values.list("http.cors_origins")?.to_vec(),
         max_connections: values.integer("http.max_connections")?,
+        max_connections_per_source: values.integer("http.max_connections_per_source")?,
         max_in_flight: values.integer("http.max_in_flight")?,
         drain_delay: values.duration("http.drain_delay")?,
     })

@@ -7,35 +7,20 @@ use super::kind::Item::{
     Client, Domain, Host, Network, Origin, Pepper as PepperOf, Word as WordOf,
 };
 use super::kind::Kind::{
-    self, Address, BaseUrl, Bool, Duration, Filter, Fraction, Integer, Key, List, Mailbox, Path,
-    Pepper, Secret, SecretUrl, Text, Url, Word,
+    Address, BaseUrl, Bool, Duration, Filter, Fraction, Integer, Key, List, Mailbox, Path, Pepper,
+    Secret, SecretUrl, Text, Url, Word,
 };
 use Fallback::{Derived, Is, Nothing};
 
-pub use super::setting::{Fallback, PREFIX, Setting};
+use super::setting::{CAPTCHA_POINTS, D, H, M, S, new};
+pub use super::setting::{EXAMPLE_KEY, Fallback, PREFIX, Setting};
 
 /// The setting of this name.
 pub fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
 
-/// Milliseconds.
-const S: u64 = 1_000;
-const M: u64 = 60 * S;
-const H: u64 = 60 * M;
-const D: u64 = 24 * H;
-
-/// 32 bytes that everybody knows; refused in production.
-pub const EXAMPLE_KEY: &str = "YW4gZXhhbXBsZSBvZiAzMiBieXRlczogbm90IGtlcHQ=";
-
-const CAPTCHA_POINTS: &[&str] =
-    &["resend", "register", "forgot", "exist-email", "login-after-failures"];
-
-const fn new(key: &'static str, kind: Kind, fallback: Fallback, doc: &'static str) -> Setting {
-    Setting { key, kind, fallback, doc }
-}
-
-/// Every setting, in the order of [`super::setting::SECTIONS`].
+/// Every setting, in the order of the sections.
 pub const SETTINGS: &[Setting] = &[
     new(
         "profile",
@@ -85,6 +70,13 @@ pub const SETTINGS: &[Setting] = &[
         Integer(1, 1_000_000),
         Is("20000"),
         "Connections open at once; beyond it new ones wait to be accepted.",
+    ),
+    // A twentieth of all: an office or a carrier behind one address has hundreds, and one source never most.
+    new(
+        "http.max_connections_per_source",
+        Integer(1, 1_000_000),
+        Is("1000"),
+        "Connections that one address (IPv6: /64) may hold; more are closed. Trusted proxies may hold any number.",
     ),
     new(
         "http.max_in_flight",
@@ -380,4 +372,24 @@ pub const SETTINGS: &[Setting] = &[
         Is("info"),
         "A level, or directives by module: `info,latchkey::mail=debug`.",
     ),
+    new(
+        "telemetry.endpoint",
+        Url(&["http", "https"]),
+        Nothing("http://collector.example.com:4318"),
+        "A collector's base URL; without it nothing is exported, and `/metrics` is there all the same.",
+    ),
+    new(
+        "telemetry.protocol",
+        Word(&["http/protobuf", "grpc"]),
+        Is("http/protobuf"),
+        "OTLP over HTTP (usually port 4318) or gRPC (4317).",
+    ),
+    new(
+        "telemetry.headers",
+        Secret,
+        Nothing("api-key=a%20b"),
+        "Sent along: `key=value,key=value`.",
+    ),
+    new("telemetry.logs", Bool, Is("false"), "Export log records too, beside stderr."),
+    new("telemetry.sample_ratio", Fraction, Is("1"), "Traces kept, of those that begin here."),
 ];

@@ -263,8 +263,35 @@ impl Rules<'_> {
             let fix = "append ?tls=required, or use smtps://";
             self.warning("mail.smtp_url", "sends mail and password in the clear", fix);
         }
+        self.stores_in_the_clear();
         if self.values.on("rate_limit.enabled") == Some(false) && self.is("profile", "production") {
             self.warning("rate_limit.enabled", "nothing slows a guesser", "set it to true");
+        }
+    }
+}
+
+impl Rules<'_> {
+    /// Stores on other machines that are asked in the clear, or without a look at who answers (ASVS 12.3.1, 12.3.2). A
+    /// warning: the network between may be the operator's own.
+    fn stores_in_the_clear(&mut self) {
+        let away = |key: &str, schemes: &[&str]| {
+            let url = self.values.text(key).and_then(Url::parse)?;
+            (schemes.contains(&url.scheme) && !url.is_loopback()).then_some(url.query)
+        };
+        let database = away("database.url", &["postgres", "postgresql"]);
+        let verified =
+            |query: &str| query.split('&').any(|pair| pair.starts_with("sslmode=verify-"));
+        if database.is_some_and(|query| !query.is_some_and(verified)) {
+            let fix = "append ?sslmode=verify-full";
+            self.warning(
+                "database.url",
+                "does not verify who answers, and may be in the clear",
+                fix,
+            );
+        }
+        if away("redis.url", &["redis", "redis+cluster"]).is_some() {
+            let fix = "use rediss:// or rediss+cluster://";
+            self.warning("redis.url", "sends its password and sessions in the clear", fix);
         }
     }
 }

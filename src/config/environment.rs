@@ -8,7 +8,7 @@ use super::source::{Given, Raw, Source};
 /// Variables that Kubernetes makes for a service named latchkey.
 const OF_KUBERNETES: [&str; 2] = ["LATCHKEY_SERVICE_", "LATCHKEY_PORT"];
 
-/// The process's environment as far as it concerns us: `LATCHKEY_…` and `NO_COLOR`.
+/// The process's environment as far as it concerns us: `LATCHKEY_…`, `OTEL_…` and `NO_COLOR`.
 ///
 /// What is not UTF-8 holds U+FFFD and is refused as a value.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
@@ -17,7 +17,9 @@ pub fn process_environment() -> BTreeMap<String, String> {
         .map(|(name, value)| {
             (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
         })
-        .filter(|(name, _)| name.starts_with(PREFIX) || name == "NO_COLOR")
+        .filter(|(name, _)| {
+            name.starts_with(PREFIX) || name.starts_with("OTEL_") || name == "NO_COLOR"
+        })
         .collect()
 }
 

@@ -14,6 +14,7 @@ use super::layers::lay;
 use super::problems::{Problem, Problems};
 use super::show::{Shown, show};
 use super::source::{Given, Raw, Source};
+use super::telemetry::telemetry;
 
 /// The file that is read where `--config` names none and it exists.
 pub const DEFAULT_FILE: &str = "latchkey.toml";
@@ -32,7 +33,7 @@ pub struct Machine {
 pub struct Inputs<'a> {
     /// Files, the later ones on top.
     pub files: Vec<ConfigFile>,
-    /// Variables; only `LATCHKEY_…` is looked at.
+    /// Variables; only `LATCHKEY_…` and `OTEL_…` are looked at.
     pub environment: &'a BTreeMap<String, String>,
     /// `key=value` from the command line.
     pub flags: &'a [String],
@@ -73,7 +74,8 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
     derive(&mut values, inputs.machine);
     let mut warnings = Vec::new();
     check(&values, &mut problems, &mut warnings);
-    match assemble(&values) {
+    let telemetry = telemetry(&values, inputs.environment, &mut problems);
+    match telemetry.and_then(|telemetry| assemble(&values, telemetry)) {
         Some(config) if problems.is_empty() => {
             let sources = SETTINGS.iter().map(|setting| show(setting, &values)).collect();
             Ok(Loaded { config, warnings, sources })

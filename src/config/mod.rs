@@ -20,6 +20,7 @@ mod schema;
 mod setting;
 mod show;
 mod source;
+pub mod telemetry;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -33,6 +34,7 @@ pub use problems::{Problem, Problems, table};
 pub use schema::schema;
 pub use show::Shown;
 pub use source::Source;
+pub use telemetry::Telemetry;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -91,6 +93,8 @@ pub struct Config {
     pub audit_retention: Duration,
     /// `log.*`
     pub log: Log,
+    /// `telemetry.*`, and the standard `OTEL_*` over it.
+    pub telemetry: Telemetry,
 }
 
 /// `profile`: what is refused.
@@ -115,6 +119,8 @@ pub struct Http {
     pub cors_origins: Vec<String>,
     /// Connections open at once.
     pub max_connections: usize,
+    /// Connections that one address (IPv6: /64) may hold; trusted proxies any number.
+    pub max_connections_per_source: usize,
     /// Requests in work at once.
     pub max_in_flight: usize,
     /// How long a stopping daemon keeps serving after it reports unready.

@@ -66,4 +66,27 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ("teams", "How much one person or one team may have"),
     ("audit", "The record of who did what"),
     ("log", "The log"),
+    ("telemetry", "Export over OTLP; the standard `OTEL_*` variables win, see `docs/telemetry.md`"),
 ];
+
+/// A second in milliseconds; a minute, an hour, a day.
+pub(super) const S: u64 = 1_000;
+pub(super) const M: u64 = 60 * S;
+pub(super) const H: u64 = 60 * M;
+pub(super) const D: u64 = 24 * H;
+
+/// 32 bytes that everybody knows; refused in production.
+pub const EXAMPLE_KEY: &str = "YW4gZXhhbXBsZSBvZiAzMiBieXRlczogbm90IGtlcHQ=";
+
+pub(super) const CAPTCHA_POINTS: &[&str] =
+    &["resend", "register", "forgot", "exist-email", "login-after-failures"];
+
+/// A row of the catalogue.
+pub(super) const fn new(
+    key: &'static str,
+    kind: Kind,
+    fallback: Fallback,
+    doc: &'static str,
+) -> Setting {
+    Setting { key, kind, fallback, doc }
+}

@@ -14,6 +14,7 @@ use crate::captcha::{self, Altcha, Judge};
 use crate::clock::Clock;
 use crate::config::{Config, PasswordEngine};
 use crate::database::Db;
+use crate::http::pages::site;
 use crate::limits::budgets::Local;
 use crate::limits::device::Devices;
 use crate::limits::{Budgets, Limiter};
@@ -81,8 +82,11 @@ pub struct Built {
 }
 
 /// Builds everything, waiting for what is not there yet.
-pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
-    let metrics = Arc::new(Metrics::new().map_err(StartError::Broken)?);
+pub async fn build(
+    config: Config,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+) -> Result<Built, StartError> {
     if config.database.is_sqlite() || config.mail.smtp_url.is_none() || config.master_key.is_none()
     {
         files::make_data_dir(&config.data_dir)?;
@@ -93,13 +97,14 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
     };
     let hashing = Setup::of(&config.password);
     let ((db, keys, audit), hash_time) =
-        tokio::try_join!(database(&config, &master, &clock), prove_hashing(&hashing))?;
+        tokio::try_join!(database(&config, &master, &clock, &metrics), prove_hashing(&hashing))?;
     let audit = audit.counting(metrics.clone());
     let store = match &config.redis_url {
         Some(url) => Store::connect_redis(url)
             .map_err(|error| StartError::Settings(format!("redis.url: {error}")))?,
         None => Store::embedded(db.clone()),
     };
+    store.watch(&metrics);
     warn_of_eviction(&store).await;
     warn_of_bypass(&db).await;
     let (transport, mailbox) = transport(&config).await?;
@@ -128,6 +133,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Built, StartError> {
     let app = Arc::new(App {
         policy: Policy::new(config.password.min_length),
         gate: Gate::new(config.http.max_in_flight, config.database.max_connections),
+        described: site::describe(&config),
         db,
         store,
         keys,
@@ -210,10 +216,11 @@ async fn database(
     config: &Config,
     master: &MasterKey,
     clock: &Clock,
+    metrics: &Arc<Metrics>,
 ) -> Result<(Db, KeyRing, Chain), StartError> {
     let mut wait = WAIT_FIRST;
     loop {
-        match try_database(config, master, clock).await {
+        match try_database(config, master, clock, metrics).await {
             Ok(ready) => return Ok(ready),
             Err(error) if config.database.is_sqlite() => return Err(StartError::Broken(error)),
             Err(error) => tracing::warn!(
@@ -230,11 +237,14 @@ async fn try_database(
     config: &Config,
     master: &MasterKey,
     clock: &Clock,
+    metrics: &Arc<Metrics>,
 ) -> Result<(Db, KeyRing, Chain), Box<dyn std::error::Error + Send + Sync>> {
-    let db = Db::connect(&config.database).await?;
+    let mut db = Db::connect(&config.database).await?;
     if config.database.auto_migrate {
         db.migrate().await?;
     }
+    count_migrations(&db, metrics).await;
+    db.watch(metrics);
     let keys = KeyRing::load(token::Needs {
         db: db.clone(),
         master: master.clone(),
@@ -247,6 +257,13 @@ async fn try_database(
     let masters = Masters { current: master, previous: config.master_key_previous.as_ref() };
     let audit = Chain::load(&db, masters, clock.now()).await?;
     Ok((db, keys, audit))
+}
+
+/// How many migrations the database lacks; unchanged where it does not answer.
+pub async fn count_migrations(db: &Db, metrics: &Metrics) {
+    if let Ok(pending) = db.pending_migrations().await {
+        metrics.migrations_pending.record(pending.len() as u64, &[]);
+    }
 }
 
 /// A Redis that evicts would sign people out at random, and forget spent captchas.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::StartError;
 use crate::config::Config;
 use crate::http::server::Server;
+use crate::http::sources::Sources;
 use crate::http::tls::Tls;
 
 /// The certificate of the public listener.
@@ -16,6 +17,12 @@ pub fn tls(config: &Config) -> Result<Option<Arc<Tls>>, StartError> {
     let tls =
         Tls::load(files).map_err(|error| StartError::Settings(format!("http.tls: {error}")))?;
     Ok(Some(Arc::new(tls)))
+}
+
+/// How the connections of the public listener are shared out.
+pub fn sources(config: &Config) -> Arc<Sources> {
+    let max = config.http.max_connections_per_source;
+    Sources::new(max, config.http.trusted_proxies.clone())
 }
 
 /// Binds `address`, the value of `setting`.

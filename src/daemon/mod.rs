@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::http::admin::Admin;
 use crate::http::dispatch::Dispatcher;
+use crate::telemetry::Metrics;
 
 pub use build::{StartError, master_key};
 pub use files::existing_master_key;
@@ -37,6 +38,9 @@ const REQUESTS_END_WITHIN: Duration = Duration::from_secs(20);
 const POOL_DRAINS_WITHIN: Duration = Duration::from_secs(5);
 /// Whatever hangs, the process ends so long after it stopped accepting.
 const HARD_STOP: Duration = Duration::from_secs(25);
+
+/// Pushing the last metrics may take so long.
+const LAST_PUSH_WITHIN: Duration = Duration::from_secs(2);
 
 /// A running daemon.
 #[derive(Debug)]
@@ -62,15 +66,20 @@ impl Daemon {
         let connections_max = config.http.max_connections;
         let public_server =
             listen::bind("http.listen", listen_public, tls.clone(), connections_max).await?;
+        let public_server = public_server.sharing(listen::sources(&config));
         let admin_server = listen::bind("admin.listen", listen_admin, None, 64).await?;
         let public = public_server.local_addr()?;
         let admin = admin_server.local_addr()?;
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
         let started = Arc::new(OnceLock::new());
-        let admin_service = Arc::new(Admin::new(started.clone()));
+        let metrics = Arc::new(
+            Metrics::exported(&config.telemetry)
+                .map_err(|error| StartError::Settings(format!("telemetry: {error}")))?,
+        );
+        let admin_service = Arc::new(Admin::new(started.clone(), metrics.clone()));
         let admin_server =
             admin_server.spawn(admin_service, stop_admin.clone(), Duration::from_secs(1));
-        let built = build::build(config, clock).await?;
+        let built = build::build(config, clock, metrics).await?;
         let _ = started.set(built.app.clone());
         let ticking = CancellationToken::new();
         tick::tick(&built, tls, &ticking);
@@ -141,16 +150,28 @@ impl Daemon {
         self.root.stop();
         self.stop_admin.cancel();
         let _ = self.admin_server.await;
+        // The last numbers; a collector that is away costs nobody more than this.
+        let _ = tokio::time::timeout(LAST_PUSH_WITHIN, self.app.metrics.push()).await;
         self.app.metrics.shutdown();
     }
 }
 
 /// Runs the daemon until a signal, or until a pool dies.
 pub async fn run(loaded: Loaded) -> ExitCode {
-    if let Err(error) = crate::telemetry::start_log(&loaded.config.log) {
-        eprintln!("error: log.filter: {error}");
-        return crate::cli::BAD_CONFIGURATION.into();
-    }
+    let exports = match crate::telemetry::start(&loaded.config) {
+        Ok(exports) => exports,
+        Err(error) => {
+            eprintln!("error: log or telemetry: {error}");
+            return crate::cli::BAD_CONFIGURATION.into();
+        }
+    };
+    let code = Box::pin(serve(loaded)).await;
+    exports.finish().await;
+    code
+}
+
+/// The daemon from its start to its end.
+async fn serve(loaded: Loaded) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!(setting = warning.key, fix = warning.fix, "{}", warning.what);
     }

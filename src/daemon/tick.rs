@@ -7,7 +7,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use tokio_util::sync::CancellationToken;
 
-use super::build::Built;
+use super::build::{Built, count_migrations};
 use crate::actor::every;
 use crate::app::App;
 use crate::audit::heads;
@@ -23,6 +23,10 @@ pub async fn turn_keys(app: Arc<App>) {
     if let Err(error) = app.keys.turn().await {
         tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
     }
+    measure_keys(&app);
+}
+
+fn measure_keys(app: &App) {
     let (keys, now) = (app.keys.current().clone(), app.clock.now());
     for key in [&keys.user, &keys.vault] {
         if let Some(since) = key.signs_from {
@@ -36,6 +40,8 @@ pub async fn turn_keys(app: Arc<App>) {
 /// Starts what happens at its own pace.
 pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
     let app = &built.app;
+    measure_keys(app);
+    tell(app, stop);
     let pools = app.pools.clone();
     let mailer = pools.mailer.clone();
     let sweep = move || {
@@ -79,6 +85,22 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
             ready(())
         });
     }
+}
+
+/// What is measured or pushed by itself.
+fn tell(app: &Arc<App>, stop: &CancellationToken) {
+    if app.metrics.is_pushed() {
+        let metrics = app.metrics.clone();
+        every(app.config.telemetry.interval, stop.clone(), move || {
+            let metrics = metrics.clone();
+            async move { metrics.push().await }
+        });
+    }
+    let counted = app.clone();
+    every(Duration::from_mins(1), stop.clone(), move || {
+        let app = counted.clone();
+        async move { count_migrations(&app.db, &app.metrics).await }
+    });
 }
 
 /// Writes the heads that moved to the log, for a copy outside of the database, and removes what is too old.

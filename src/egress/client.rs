@@ -17,6 +17,7 @@ use opentelemetry::KeyValue;
 
 use super::Endpoint;
 use crate::telemetry::Metrics;
+use crate::telemetry::trace::{self, Said};
 
 /// Idle connections kept to one host: as many as a pool of ours has workers.
 const IDLE_CONNECTIONS_MAX: usize = 8;
@@ -217,6 +218,9 @@ impl Egress {
             Err(error) => attributes.push(KeyValue::new("error.type", error.name())),
         }
         self.metrics.client_request_duration.record(took.as_secs_f64(), &attributes);
+        // What the vendor was asked for is in the URL, and nobody's business.
+        let failed = !matches!(reply, Ok(reply) if reply.status < 400);
+        trace::client(|| Said { name: method.to_string().into(), took, attributes, failed });
     }
 }
 
@@ -227,7 +231,7 @@ impl fmt::Debug for Egress {
 }
 
 /// Mozilla's authorities, which are compiled in, and the machine's, where it has any.
-fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
+pub(super) fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
     let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let machine = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(machine.certs);

@@ -15,8 +15,10 @@
 
 mod breaker;
 mod client;
+mod collector;
 mod endpoint;
 
 pub use breaker::{Breaker, Pass};
 pub use client::{Egress, EgressError, Limits, Reply};
+pub use collector::Collector;
 pub use endpoint::{Endpoint, EndpointError};

@@ -13,6 +13,7 @@ use super::answer::{self, Answer};
 use super::cx::Peer;
 use super::server::Service;
 use crate::app::App;
+use crate::telemetry::Metrics;
 
 /// A dependency that does not answer a probe within this time counts as down.
 const PROBE_WITHIN: Duration = Duration::from_millis(500);
@@ -22,12 +23,14 @@ const PROBE_WITHIN: Duration = Duration::from_millis(500);
 pub struct Admin {
     /// Empty until the daemon is started.
     app: Arc<OnceLock<Arc<App>>>,
+    /// There from the start: why it does not start is a metric too.
+    metrics: Arc<Metrics>,
 }
 
 impl Admin {
     /// The listener's service.
-    pub fn new(app: Arc<OnceLock<Arc<App>>>) -> Self {
-        Self { app }
+    pub fn new(app: Arc<OnceLock<Arc<App>>>, metrics: Arc<Metrics>) -> Self {
+        Self { app, metrics }
     }
 
     /// Ready is who is started, migrated and not stopping. A shared store's outage is `degraded` with 200, never unready:
@@ -84,7 +87,7 @@ impl Service for Admin {
             (&Method::GET | &Method::HEAD, "/metrics") => answer::with_type(
                 StatusCode::OK,
                 HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
-                self.app.get().map(|app| app.metrics.render()).unwrap_or_default(),
+                self.metrics.render(),
             ),
             (_, "/livez" | "/readyz" | "/metrics") => {
                 let body = json!({ "status": "method not allowed" });

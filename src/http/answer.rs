@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::cx::{Cx, Transport};
+use super::request::Request;
+use crate::app::Text;
 use crate::problem::{Code, OauthError, Problem};
 
 /// What a handler gives back.
@@ -49,7 +51,34 @@ pub fn no_content() -> Answer {
 pub fn page(status: StatusCode, html: String) -> Answer {
     let mut answer =
         with_type(status, HeaderValue::from_static("text/html; charset=utf-8"), html.into_bytes());
+    as_page(&mut answer);
+    answer
+}
+
+/// Gives an answer the policy of the pages.
+pub fn as_page(answer: &mut Answer) {
     answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+}
+
+/// 200 with a text that does not change, or 304 to who has it already (RFC 9110 §13.1.2).
+pub fn kept(request: &Request, text: &Text, content_type: HeaderValue) -> Answer {
+    let shown = request.headers.get_all(header::IF_NONE_MATCH).iter();
+    let mut tags = shown.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    // The comparison is weak: a proxy that compresses may have made our strong tag a weak one.
+    let is_known = tags.any(|tag| {
+        let tag = tag.trim();
+        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == text.etag
+    });
+    let mut answer = if is_known {
+        let mut answer = empty();
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        answer
+    } else {
+        with_type(StatusCode::OK, content_type, text.body.clone())
+    };
+    if let Ok(etag) = HeaderValue::from_str(&text.etag) {
+        answer.headers_mut().insert(header::ETAG, etag);
+    }
     answer
 }
 

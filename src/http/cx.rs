@@ -9,6 +9,8 @@ use tokio::time::Instant;
 
 use crate::limits::Headers as RateHeaders;
 use crate::secret::{random_bytes, random_id};
+use crate::telemetry::ids::Ids;
+use crate::telemetry::trace::{self, Place, Traceparent};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -25,6 +27,12 @@ pub struct Cx {
     pub request_id: String,
     /// 32 hexadecimal digits (W3C Trace Context §3.2.2.3): a trusted proxy's, or new.
     pub trace_id: String,
+    /// 16 hexadecimal digits: of this request's own span.
+    pub span_id: String,
+    /// Whether the trace is kept.
+    pub sampled: bool,
+    /// The caller's span: what this request's is part of, or only follows from.
+    pub caller: Caller,
     /// `traceparent` as what follows from this request carries it.
     pub traceparent: String,
     /// Who asks: the peer, or what a trusted proxy says.
@@ -39,6 +47,18 @@ pub struct Cx {
     pub deadline: Instant,
     /// What the address limits said, for the `RateLimit` headers.
     pub rate: Option<RateHeaders>,
+}
+
+/// The span that a request came out of, as its `traceparent` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Caller {
+    /// None was told of.
+    #[default]
+    None,
+    /// A trusted proxy's: ours is part of its trace.
+    Parent(Traceparent),
+    /// Somebody else's: ours has a trace of its own and points to it.
+    Linked(Traceparent),
 }
 
 /// How the client reached us.
@@ -81,16 +101,29 @@ impl Cx {
         let forwarded = headers.contains_key(FORWARDED_FOR);
         let tls_at_proxy = is_trusted
             && headers.get(FORWARDED_PROTO).is_some_and(|value| value.as_bytes() == b"https");
-        let parent = headers
-            .get(TRACEPARENT)
-            .filter(|_| is_trusted)
-            .and_then(|value| value.to_str().ok())
-            .and_then(trace_id);
-        let trace_id = parent.unwrap_or_else(|| hex(&random_bytes::<16>()));
+        let told = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+        let caller = match told.and_then(Traceparent::parse) {
+            None => Caller::None,
+            Some(told) if is_trusted && trace::propagates() => Caller::Parent(told),
+            Some(told) => Caller::Linked(told),
+        };
+        let trace_id = match &caller {
+            Caller::Parent(parent) => parent.trace_id.clone(),
+            _ => hex(&random_bytes::<16>()),
+        };
+        let parent_sampled = match &caller {
+            Caller::Parent(parent) => Some(parent.sampled),
+            _ => None,
+        };
+        let (span_id, sampled) =
+            (hex(&random_bytes::<8>()), trace::samples(&trace_id, parent_sampled));
         let cx = Self {
             request_id: random_id(),
-            traceparent: format!("00-{trace_id}-{}-01", hex(&random_bytes::<8>())),
+            traceparent: format!("00-{trace_id}-{span_id}-{:02x}", u8::from(sampled)),
             trace_id,
+            span_id,
+            sampled,
+            caller,
             client: if is_trusted { client(headers, trusted, address) } else { address },
             transport: if tls_at_proxy { Transport::Tls } else { peer.transport },
             user_agent: text(headers, &USER_AGENT, USER_AGENT_BYTES_MAX),
@@ -106,18 +139,27 @@ impl Cx {
 impl Cx {
     /// Whose turn it is where many wait: the client's IPv4 address, or its IPv6 /48. Whoever has a /48 has 65 536 /64s and
     /// could else come as so many; who shares one waits with the others of it, and only where there is a queue.
-    pub fn source(&self) -> [u8; 6] {
+    pub fn source(&self) -> IpAddr {
         match self.client.to_canonical() {
-            IpAddr::V4(ip) => {
-                let [a, b, c, d] = ip.octets();
-                // No /48 of IPv6 that is routed begins with zeros.
-                [0, 0, a, b, c, d]
-            }
-            IpAddr::V6(ip) => {
-                let [a, b, c, d, e, f, ..] = ip.octets();
-                [a, b, c, d, e, f]
-            }
+            IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 80 << 80).into()),
+            v4 @ IpAddr::V4(_) => v4,
         }
+    }
+
+    /// Where the request's own span belongs.
+    pub fn place(&self) -> Place {
+        let (parent, link) = match &self.caller {
+            Caller::None => (None, None),
+            Caller::Parent(parent) => (Some(parent.clone()), None),
+            Caller::Linked(link) => (None, Some(link.clone())),
+        };
+        let ids = Ids {
+            request_id: self.request_id.clone(),
+            trace_id: self.trace_id.clone(),
+            span_id: self.span_id.clone(),
+            sampled: self.sampled,
+        };
+        Place { ids, parent, link }
     }
 }
 
@@ -143,24 +185,6 @@ fn client(headers: &HeaderMap, trusted: &[IpNet], peer: IpAddr) -> IpAddr {
         }
     }
     client
-}
-
-/// The trace id of a `traceparent` of version 00; none for anything else.
-fn trace_id(value: &str) -> Option<String> {
-    let mut parts = value.split('-');
-    let (version, trace, parent, flags) =
-        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let hexadecimal = |text: &str, length: usize| {
-        text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let sound = version == "00"
-        && parts.next().is_none()
-        && hexadecimal(trace, 32)
-        && hexadecimal(parent, 16)
-        && hexadecimal(flags, 2)
-        && trace.bytes().any(|b| b != b'0')
-        && parent.bytes().any(|b| b != b'0');
-    sound.then(|| trace.to_owned())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -244,7 +268,11 @@ mod tests {
         let trusted = cx("10.0.0.1", &["10.0.0.0/8"], &headers).0;
         assert_eq!(trusted.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
         assert!(trusted.traceparent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
-        assert_ne!(cx("192.0.2.1", &[], &headers).0.trace_id, trusted.trace_id);
+        let told = Traceparent::parse(parent).unwrap();
+        assert_eq!(trusted.caller, Caller::Parent(told.clone()));
+        let stranger = cx("192.0.2.1", &[], &headers).0;
+        assert_ne!(stranger.trace_id, trusted.trace_id);
+        assert_eq!(stranger.caller, Caller::Linked(told));
         for bad in [
             "",
             "00-0-0-0",
@@ -252,7 +280,7 @@ mod tests {
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
         ] {
-            assert_eq!(trace_id(bad), None, "{bad}");
+            assert_eq!(Traceparent::parse(bad), None, "{bad}");
         }
     }
 }

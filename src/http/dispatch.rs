@@ -14,12 +14,13 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, StatusCode, Version};
+use hyper::{Method, Version};
 use opentelemetry::KeyValue;
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use super::access::Access;
 use super::answer::{self, Answer, TokenShown};
 use super::cors;
 use super::cx::{Cx, Forwarded, Peer};
@@ -73,7 +74,7 @@ impl Dispatcher {
             self.warn_of_forwarded(&cx);
         }
         let found = self.router.find(&parts.method, parts.uri.path());
-        let route = if let Found::Route(route, _) = &found { route.path } else { "" };
+        let route = if let Found::Route(route, _) = &found { Some(route.path) } else { None };
         let token_shown = if parts.headers.contains_key(header::AUTHORIZATION) {
             TokenShown::Yes
         } else {
@@ -86,9 +87,13 @@ impl Dispatcher {
             "request",
             request_id = cx.request_id,
             trace_id = cx.trace_id,
+            span_id = cx.span_id,
+            sampled = cx.sampled,
             "http.request.method" = method,
             "http.route" = route,
         );
+        let access =
+            Access::begin(&self.app, &cx, (method, route, parts.version), started, span.clone());
         let result = self.run(&mut cx, parts, body, found).instrument(span.clone()).await;
         let _entered = span.enter();
         let mut answer = result.unwrap_or_else(|problem| {
@@ -100,7 +105,7 @@ impl Dispatcher {
         if close {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        self.account(&cx, method, route, answer.status(), started.elapsed());
+        access.answered(answer.status());
         answer
     }
 
@@ -216,29 +221,6 @@ impl Dispatcher {
             );
         }
     }
-
-    /// One access line and one measurement a request.
-    fn account(
-        &self,
-        cx: &Cx,
-        method: &'static str,
-        route: &str,
-        status: StatusCode,
-        took: Duration,
-    ) {
-        let attributes = [
-            KeyValue::new("http.request.method", method),
-            KeyValue::new("http.route", route.to_owned()),
-            KeyValue::new("http.response.status_code", i64::from(status.as_u16())),
-        ];
-        self.app.metrics.request_duration.record(took.as_secs_f64(), &attributes);
-        tracing::info!(
-            "http.response.status_code" = status.as_u16(),
-            "client.address" = %cx.client,
-            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            "request answered"
-        );
-    }
 }
 
 /// The answer to a request that is over a limit.
@@ -261,7 +243,21 @@ fn check_head(parts: &Parts) -> Result<(), Problem> {
             Problem::new(Code::MalformedRequest).detail("There are two `Authorization` headers.")
         );
     }
+    if host_is_in_doubt(parts) {
+        return Err(
+            Problem::new(Code::MalformedRequest).detail("There has to be one `Host` header.")
+        );
+    }
     Ok(())
+}
+
+/// HTTP/1.1 asks for one `Host`, and none of 1.x has two (RFC 9112 §3.2): proxies that choose differently would see two
+/// requests in one.
+fn host_is_in_doubt(parts: &Parts) -> bool {
+    match (parts.version, parts.headers.get_all(header::HOST).iter().count()) {
+        (Version::HTTP_11, hosts) => hosts != 1,
+        (_, hosts) => hosts > 1,
+    }
 }
 
 /// Requests after which the connection is not trusted to be framed as we read it (RFC 9112 §6.1, security §3).
@@ -270,7 +266,7 @@ fn closes_after(parts: &Parts) -> bool {
     let both = headers.contains_key(header::TRANSFER_ENCODING)
         && headers.contains_key(header::CONTENT_LENGTH);
     let twice = headers.get_all(header::AUTHORIZATION).iter().count() > 1;
-    (both || twice) && parts.version < Version::HTTP_2
+    (both || twice || host_is_in_doubt(parts)) && parts.version < Version::HTTP_2
 }
 
 /// The rules of the GETs that change state (security §1.1).

@@ -3,6 +3,7 @@
 //! A request walks `server` → `dispatch` → `router` → one file of `api/` or `pages/`, and back through `dispatch`, which is
 //! the one place that turns a problem into an answer. hyper is known here and nowhere else.
 
+mod access;
 pub mod admin;
 pub mod answer;
 pub mod api;
@@ -19,6 +20,7 @@ pub mod paging;
 pub mod request;
 pub mod router;
 pub mod server;
+pub mod sources;
 pub mod steps;
 pub mod tls;
 mod watch;

@@ -100,6 +100,14 @@ impl Verb {
     }
 }
 
+/// The path of every route, as `http.route` has it.
+pub fn paths() -> Vec<&'static str> {
+    let mut paths: Vec<_> = ROUTES.iter().map(|route| route.path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths
+}
+
 impl Route {
     /// How long its answer may take.
     pub fn answer_within(&self) -> Duration {

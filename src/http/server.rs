@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
 use super::cx::{Peer, Transport};
+use super::sources::Sources;
 use super::tls::Tls;
 use super::watch::{LOOK_EVERY, Watch, Watched};
 
@@ -57,6 +58,7 @@ pub struct Server {
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
     connections_max: usize,
+    sources: Arc<Sources>,
 }
 
 impl Server {
@@ -67,7 +69,15 @@ impl Server {
         connections_max: usize,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, tls, connections_max })
+        let sources = Sources::new(usize::MAX, Vec::new());
+        Ok(Self { listener, tls, connections_max, sources })
+    }
+
+    /// Closes what a source opens beyond its share, instead of letting it have all of `connections_max`.
+    #[must_use]
+    pub fn sharing(mut self, sources: Arc<Sources>) -> Self {
+        self.sources = sources;
+        self
     }
 
     /// Where it listens; tells the port when 0 was asked for.
@@ -104,9 +114,10 @@ impl Server {
                 accepted = self.accept(&permits) => accepted,
             };
             let Some((permit, stream, address)) = accepted else { continue };
+            let Some(share) = self.sources.admit(address.ip()) else { continue };
             let (service, tls, watcher) = (service.clone(), self.tls.clone(), graceful.watcher());
             let connection = async move {
-                let _permit = permit;
+                let _place = (permit, share);
                 connect(stream, address, tls, service, watcher).await;
             };
             #[expect(

@@ -15,5 +15,5 @@ mod worker;
 
 pub use guesses::Guesser;
 pub use limiter::{Decision, Headers, Limiter};
-pub use policies::Action;
+pub use policies::{Action, policy_names};
 pub use worker::{Budgets, Count, Message, Spend, Worker};

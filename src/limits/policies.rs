@@ -61,6 +61,12 @@ pub(super) const WIDE_FACTOR: u32 = 10;
 /// Refreshes of one session: a client needs one every 15 minutes; 60 leave room for many tabs.
 pub(super) const REFRESH: Window = window("refresh", "refresh", 60, MINUTE);
 
+/// The names of every limit by address, as in headers and metrics.
+pub fn policy_names() -> Vec<&'static str> {
+    let windows = Action::ALL.iter().flat_map(|action| action.windows());
+    windows.flat_map(|it| [it.name, it.wide_name]).chain([REFRESH.name]).collect()
+}
+
 impl Action {
     /// Every action, in the order of its discriminant.
     pub const ALL: [Self; 10] = [

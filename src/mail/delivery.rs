@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use sea_orm::DbErr;
 use tokio::time::Instant;
 
@@ -20,6 +21,7 @@ use crate::mail::transport::{Failure, Transport};
 use crate::problem::Unavailable;
 use crate::secret::{self, Secret};
 use crate::store::{PutToken, Store};
+use crate::telemetry::trace::{self, Said};
 
 /// How long the queue rests between probes of a server that takes nothing.
 const PROBE: Duration = Duration::from_secs(5);
@@ -182,6 +184,7 @@ impl Mailer {
                 match self.deliver(&claim).await? {
                     Ok(outcome) => {
                         let took = started.elapsed();
+                        trace_delivery(&claim, outcome, took);
                         swept.deliveries.push(Delivery { kind: claim.kind, outcome, took });
                     }
                     Err(down) => {
@@ -342,6 +345,18 @@ pub(super) fn back_off(tries_before: i32) -> Duration {
     let rest = BACK_OFF.saturating_mul(doubled).min(BACK_OFF_MAX);
     let jitter_percent = 80 + u32::from(u16::from_le_bytes(secret::random_bytes())) % 41;
     rest * jitter_percent / 100
+}
+
+/// A trace of its own, which points to the request that the mail comes from.
+fn trace_delivery(claim: &Claim, outcome: Outcome, took: Duration) {
+    trace::linked(&claim.row.traceparent, || {
+        let attributes = vec![
+            KeyValue::new("latchkey.mail.template", claim.kind.name()),
+            KeyValue::new("latchkey.mail.outcome", outcome.name()),
+        ];
+        let failed = matches!(outcome, Outcome::Retry | Outcome::Dead);
+        Said { name: "deliver mail".into(), took, attributes, failed }
+    });
 }
 
 /// The one log line of an outcome.

@@ -116,3 +116,32 @@ fn address(recipient: &str) -> Result<Address, Unrenderable> {
     let domain = idna::domain_to_ascii(domain).map_err(|_| bad)?;
     Address::new(local, domain).map_err(|_| bad)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::account::EmailAddress;
+
+    proptest! {
+        /// ASVS 1.3.11: no CR, LF or NUL of a stranger's reaches SMTP, and what we take can be mailed.
+        #[test]
+        fn a_recipient_is_one_word_on_the_wire(
+            local in "[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,20}",
+            domain in "[a-zäßжあＡ\u{212a}。.-]{1,20}",
+            evil in "[\r\n\0 <>\"]{0,2}",
+        ) {
+            let text = format!("{local}{evil}@{domain}.example");
+            let sent = address(&text).map(|address| address.to_string());
+            if let Ok(taken) = EmailAddress::parse(&text) {
+                let sent = sent.clone().expect("what is taken can be mailed");
+                prop_assert_eq!(sent.to_ascii_lowercase(), taken.normal());
+            }
+            if let Ok(sent) = sent {
+                prop_assert!(sent.bytes().all(|byte| byte.is_ascii_graphic()), "{:?}", sent);
+                prop_assert!(!sent.contains(['<', '>']), "{:?}", sent);
+            }
+        }
+    }
+}

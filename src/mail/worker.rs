@@ -45,6 +45,8 @@ impl Worker {
                         KeyValue::new("outcome", delivery.outcome.name()),
                     ];
                     self.metrics.mail_deliveries.add(1, &attributes);
+                    let took = delivery.took.as_secs_f64();
+                    self.metrics.mail_delivery_duration.record(took, &attributes);
                 }
             }
             Err(error) => {

@@ -49,6 +49,7 @@ mod types;
 
 use std::cmp::Reverse;
 use std::error::Error;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -62,6 +63,7 @@ use crate::problem::Unavailable;
 use crate::secret::Secret;
 #[cfg(test)]
 use crate::secret::{random_id, uuid_v7};
+use crate::telemetry::Metrics;
 
 /// Sessions of one user at once. A person has a handful of devices; a hundred bounds what one account can fill.
 pub const SESSIONS_PER_USER_MAX: usize = 100;
@@ -101,6 +103,13 @@ impl Store {
     /// The table of a database that is migrated.
     pub fn embedded(db: Db) -> Self {
         Self::Embedded(embedded::Embedded::new(db))
+    }
+
+    /// Measures what is asked of Redis from now on; the table is measured with its database.
+    pub fn watch(&self, metrics: &Arc<Metrics>) {
+        if let Self::Redis(it) = self {
+            it.watch(metrics);
+        }
     }
 
     /// Opens a session. Where the user has [`SESSIONS_PER_USER_MAX`], the one least recently seen ends in the same step.

@@ -22,6 +22,7 @@ use super::{COLLECT_SLACK_MS, SESSIONS_PER_USER_MAX, keys, lost};
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
 use crate::secret::{Secret, random_id};
+use crate::telemetry::Metrics;
 
 /// A hash as Redis answers it.
 type Fields = HashMap<String, String>;
@@ -56,6 +57,10 @@ impl Redis {
             started: Instant::now(),
             server_ahead_ms: Arc::new(AtomicI64::new(UNKNOWN)),
         })
+    }
+
+    pub(super) fn watch(&self, metrics: &Arc<Metrics>) {
+        self.link.watch(metrics);
     }
 
     pub(super) async fn open_session(

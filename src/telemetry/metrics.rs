@@ -1,159 +1,164 @@
-//! Every metric there is: one list of names, one struct of instruments.
+//! [`Metrics`]: the instruments of the [registry], made once and shared by reference.
 //!
-//! Attributes are closed enumerations: never a person, an address, a key id, a session, a raw path or an error's text.
-//! The names follow OpenTelemetry's semantic conventions where they have one, and start with `latchkey.` elsewhere.
+//! There is one meter, OpenTelemetry's: `/metrics` reads it, and so does the exporter where an endpoint is configured. A
+//! second set of counters for Prometheus would cost each request twice and could disagree with the first.
 
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider as _};
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use std::sync::Arc;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider as _, UpDownCounter};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::{self as sdk, SdkMeterProvider, Stream};
 use prometheus::{Registry, TextEncoder};
 
-/// The conventions' buckets for a server's request duration, in seconds.
-const REQUEST_SECONDS: [f64; 14] =
-    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-/// Waiting and working in a pool, in seconds: from a function call to a deadline.
-const POOL_SECONDS: [f64; 10] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+use super::instrument::{Instrument, Kind};
+use super::observed::Observed;
+use super::otlp::{Numbers, Refused};
+use super::push::{Push, Reader};
+use super::start::resource;
+use super::{process, registry, runtime};
+use crate::config::Telemetry;
 
-/// The instruments. Made once, shared by reference.
-#[derive(Debug)]
-pub struct Metrics {
-    registry: Registry,
-    /// Keeps the instruments alive, and shut down with us.
-    provider: SdkMeterProvider,
-    /// `http.server.request.duration` in seconds.
-    pub request_duration: Histogram<f64>,
-    /// `http.client.request.duration` in seconds: what we ask of others.
-    pub client_request_duration: Histogram<f64>,
-    /// `latchkey.requests.shed` {reason}.
-    pub requests_shed: Counter<u64>,
-    /// `latchkey.logins` {method, outcome}.
-    pub logins: Counter<u64>,
-    /// `latchkey.registrations` {outcome}.
-    pub registrations: Counter<u64>,
-    /// `latchkey.email_verifications` {outcome}.
-    pub email_verifications: Counter<u64>,
-    /// `latchkey.password_resets` {stage, outcome}.
-    pub password_resets: Counter<u64>,
-    /// `latchkey.tokens.issued` {type}.
-    pub tokens_issued: Counter<u64>,
-    /// `latchkey.refreshes` {outcome}.
-    pub refreshes: Counter<u64>,
-    /// `latchkey.refresh.reuse_detected`.
-    pub refresh_reuse_detected: Counter<u64>,
-    /// `latchkey.sessions.revoked` {reason}.
-    pub sessions_revoked: Counter<u64>,
-    /// `latchkey.tenancy.changes` {change}.
-    pub tenancy_changes: Counter<u64>,
-    /// `latchkey.token_grants` {outcome}.
-    pub token_grants: Counter<u64>,
-    /// `latchkey.introspections` {outcome}.
-    pub introspections: Counter<u64>,
-    /// `latchkey.revocations` {type}.
-    pub revocations: Counter<u64>,
-    /// `latchkey.forward_auths` {outcome}.
-    pub forward_auths: Counter<u64>,
-    /// `latchkey.signing_key.age` {kind} in seconds.
-    pub signing_key_age: Gauge<f64>,
-    /// `latchkey.password.hash.duration` {operation} in seconds.
-    pub password_hash_duration: Histogram<f64>,
-    /// `latchkey.pool.queue.depth` {pool}.
-    pub pool_queue_depth: Gauge<u64>,
-    /// `latchkey.pool.shed` {pool, reason}.
-    pub pool_shed: Counter<u64>,
-    /// `latchkey.pool.wait.duration` {pool} in seconds.
-    pub pool_wait_duration: Histogram<f64>,
-    /// `latchkey.pool.work.duration` {pool} in seconds.
-    pub pool_work_duration: Histogram<f64>,
-    /// `latchkey.pool.worker.crashes` {pool}.
-    pub pool_worker_crashes: Counter<u64>,
-    /// `latchkey.rate_limit.decisions` {policy, decision, scope}.
-    pub rate_limit_decisions: Counter<u64>,
-    /// `latchkey.captcha.verifications` {provider, outcome}.
-    pub captcha_verifications: Counter<u64>,
-    /// `latchkey.password.breach_checks` {outcome}.
-    pub breach_checks: Counter<u64>,
-    /// `latchkey.mail.outbox.depth`.
-    pub mail_outbox_depth: Gauge<u64>,
-    /// `latchkey.mail.outbox.oldest.age` in seconds.
-    pub mail_outbox_oldest_age: Gauge<f64>,
-    /// `latchkey.mail.deliveries` {template, outcome}.
-    pub mail_deliveries: Counter<u64>,
-    /// `latchkey.audit.events` {action, outcome}.
-    pub audit_events: Counter<u64>,
-    /// `latchkey.audit.write.failures`.
-    pub audit_write_failures: Counter<u64>,
-    /// `latchkey.build.info` {version}.
-    pub build_info: Gauge<u64>,
+/// The name of the instruments' scope.
+pub const SCOPE: &str = "latchkey";
+
+macro_rules! metrics {
+    ($($field:ident: $make:ident $kind:ty = $id:ident;)+) => {
+        /// The instruments. What a field means stands in its row of the [registry].
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            /// Keeps the instruments alive, and shut down with us.
+            provider: SdkMeterProvider,
+            /// Sends them, where somebody wants them.
+            push: Option<Push>,
+            /// What is read when it is asked for.
+            pub observed: Arc<Observed>,
+            $(
+                #[doc = concat!("[`registry::", stringify!($id), "`].")]
+                pub $field: $kind,
+            )+
+        }
+
+        impl Metrics {
+            fn of(
+(registry, provider): (Registry, SdkMeterProvider), push: Option<Push>, observed: Arc<Observed>) -> Self {
+                let meter = provider.meter(SCOPE);
+                Self {
+                    $($field: $make(&meter, &registry::$id),)+
+                    registry,
+                    provider,
+                    push,
+                    observed,
+                }
+            }
+        }
+    };
+}
+
+metrics! {
+    request_duration: seconds Histogram<f64> = REQUEST_DURATION;
+    active_requests: up_down UpDownCounter<i64> = ACTIVE_REQUESTS;
+    client_request_duration: seconds Histogram<f64> = CLIENT_REQUEST_DURATION;
+    db_operation_duration: seconds Histogram<f64> = DB_OPERATION_DURATION;
+    requests_shed: count Counter<u64> = REQUESTS_SHED;
+    logins: count Counter<u64> = LOGINS;
+    registrations: count Counter<u64> = REGISTRATIONS;
+    email_verifications: count Counter<u64> = EMAIL_VERIFICATIONS;
+    password_resets: count Counter<u64> = PASSWORD_RESETS;
+    tokens_issued: count Counter<u64> = TOKENS_ISSUED;
+    refreshes: count Counter<u64> = REFRESHES;
+    refresh_reuse_detected: count Counter<u64> = REFRESH_REUSE;
+    sessions_revoked: count Counter<u64> = SESSIONS_REVOKED;
+    tenancy_changes: count Counter<u64> = TENANCY_CHANGES;
+    token_grants: count Counter<u64> = TOKEN_GRANTS;
+    introspections: count Counter<u64> = INTROSPECTIONS;
+    revocations: count Counter<u64> = REVOCATIONS;
+    forward_auths: count Counter<u64> = FORWARD_AUTHS;
+    signing_key_age: value Gauge<f64> = SIGNING_KEY_AGE;
+    password_hash_duration: seconds Histogram<f64> = PASSWORD_HASH_DURATION;
+    breach_checks: count Counter<u64> = BREACH_CHECKS;
+    pool_shed: count Counter<u64> = POOL_SHED;
+    pool_wait_duration: seconds Histogram<f64> = POOL_WAIT_DURATION;
+    pool_work_duration: seconds Histogram<f64> = POOL_WORK_DURATION;
+    pool_worker_crashes: count Counter<u64> = POOL_WORKER_CRASHES;
+    rate_limit_decisions: count Counter<u64> = RATE_LIMIT_DECISIONS;
+    captcha_verifications: count Counter<u64> = CAPTCHA_VERIFICATIONS;
+    mail_outbox_depth: number Gauge<u64> = MAIL_OUTBOX_DEPTH;
+    mail_outbox_oldest_age: value Gauge<f64> = MAIL_OUTBOX_AGE;
+    mail_deliveries: count Counter<u64> = MAIL_DELIVERIES;
+    mail_delivery_duration: seconds Histogram<f64> = MAIL_DELIVERY_DURATION;
+    audit_events: count Counter<u64> = AUDIT_EVENTS;
+    audit_write_failures: count Counter<u64> = AUDIT_WRITE_FAILURES;
+    migrations_pending: number Gauge<u64> = MIGRATIONS_PENDING;
+    build_info: number Gauge<u64> = BUILD_INFO;
 }
 
 impl Metrics {
     /// Makes the instruments and the registry that `/metrics` reads.
-    pub fn new() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    ///
+    /// # Errors
+    /// When the registry refuses the reader: a broken build.
+    pub fn new() -> Result<Self, Refused> {
+        Self::read_by(Resource::builder_empty().with_service_name(SCOPE).build(), None)
+    }
+
+    /// The same, also pushed where the settings say; [`Metrics::push`] does it.
+    ///
+    /// # Errors
+    /// Also when an endpoint or a header is malformed.
+    pub fn exported(telemetry: &Telemetry) -> Result<Self, Refused> {
+        let exporter = telemetry.metrics.as_ref().map(Numbers::new).transpose()?;
+        Self::read_by(resource(telemetry), exporter)
+    }
+
+    fn read_by(resource: Resource, exporter: Option<Numbers>) -> Result<Self, Refused> {
         let registry = Registry::new();
-        let exporter =
-            opentelemetry_prometheus::exporter().with_registry(registry.clone()).build()?;
-        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
-        let meter = provider.meter("latchkey");
-        let metrics = Self {
-            request_duration: seconds(&meter, "http.server.request.duration", &REQUEST_SECONDS),
-            client_request_duration: seconds(
-                &meter,
-                "http.client.request.duration",
-                &REQUEST_SECONDS,
-            ),
-            requests_shed: count(&meter, "latchkey.requests.shed"),
-            logins: count(&meter, "latchkey.logins"),
-            registrations: count(&meter, "latchkey.registrations"),
-            email_verifications: count(&meter, "latchkey.email_verifications"),
-            password_resets: count(&meter, "latchkey.password_resets"),
-            tokens_issued: count(&meter, "latchkey.tokens.issued"),
-            refreshes: count(&meter, "latchkey.refreshes"),
-            refresh_reuse_detected: count(&meter, "latchkey.refresh.reuse_detected"),
-            sessions_revoked: count(&meter, "latchkey.sessions.revoked"),
-            tenancy_changes: count(&meter, "latchkey.tenancy.changes"),
-            token_grants: count(&meter, "latchkey.token_grants"),
-            introspections: count(&meter, "latchkey.introspections"),
-            revocations: count(&meter, "latchkey.revocations"),
-            forward_auths: count(&meter, "latchkey.forward_auths"),
-            signing_key_age: meter.f64_gauge("latchkey.signing_key.age").with_unit("s").build(),
-            password_hash_duration: seconds(
-                &meter,
-                "latchkey.password.hash.duration",
-                &REQUEST_SECONDS,
-            ),
-            pool_queue_depth: meter.u64_gauge("latchkey.pool.queue.depth").build(),
-            pool_shed: count(&meter, "latchkey.pool.shed"),
-            pool_wait_duration: seconds(&meter, "latchkey.pool.wait.duration", &POOL_SECONDS),
-            pool_work_duration: seconds(&meter, "latchkey.pool.work.duration", &POOL_SECONDS),
-            pool_worker_crashes: count(&meter, "latchkey.pool.worker.crashes"),
-            rate_limit_decisions: count(&meter, "latchkey.rate_limit.decisions"),
-            captcha_verifications: count(&meter, "latchkey.captcha.verifications"),
-            breach_checks: count(&meter, "latchkey.password.breach_checks"),
-            mail_outbox_depth: meter.u64_gauge("latchkey.mail.outbox.depth").build(),
-            mail_outbox_oldest_age: meter
-                .f64_gauge("latchkey.mail.outbox.oldest.age")
-                .with_unit("s")
-                .build(),
-            mail_deliveries: count(&meter, "latchkey.mail.deliveries"),
-            audit_events: count(&meter, "latchkey.audit.events"),
-            audit_write_failures: count(&meter, "latchkey.audit.write.failures"),
-            build_info: meter.u64_gauge("latchkey.build.info").build(),
-            registry,
-            provider,
-        };
-        metrics
-            .build_info
-            .record(1, &[opentelemetry::KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
+        let prometheus = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .scope_info_enabled(false)
+            .build()?;
+        let mut provider = SdkMeterProvider::builder()
+            .with_resource(resource)
+            .with_reader(prometheus)
+            .with_view(bounded);
+        let mut push = None;
+        if let Some(exporter) = exporter {
+            let reader = Reader::new();
+            provider = provider.with_reader(reader.clone());
+            push = Some(Push::new(reader, exporter));
+        }
+        let provider = provider.build();
+        let observed = Arc::new(Observed::default());
+        let meter = provider.meter(SCOPE);
+        observed.register(&meter);
+        process::register(&meter);
+        runtime::register(&meter);
+        let metrics = Self::of((registry, provider), push, observed);
+        metrics.build_info.record(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
         Ok(metrics)
     }
 
-    /// Counts a change of a team; `change` is one of the words of docs/tenancy.md.
+    /// Counts a change of a team; `change` is one of the registry's words.
     pub fn changed(&self, change: &'static str) {
-        self.tenancy_changes.add(1, &[opentelemetry::KeyValue::new("change", change)]);
+        self.tenancy_changes.add(1, &[KeyValue::new("change", change)]);
     }
 
     /// Every series in Prometheus' text format, for `/metrics`.
     pub fn render(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+
+    /// Whether there is somebody to push to.
+    pub fn is_pushed(&self) -> bool {
+        self.push.is_some()
+    }
+
+    /// Pushes every series as it is now; nothing where nobody wants them.
+    pub async fn push(&self) {
+        if let Some(push) = &self.push {
+            push.send().await;
+        }
     }
 
     /// Ends the provider; what it holds is read no more.
@@ -162,12 +167,47 @@ impl Metrics {
     }
 }
 
-fn count(meter: &Meter, name: &'static str) -> Counter<u64> {
-    meter.u64_counter(name).build()
+/// Holds every instrument to the number of series of its row, whatever the code gives it.
+fn bounded(instrument: &sdk::Instrument) -> Option<Stream> {
+    let row = registry::ALL.iter().find(|row| row.name == instrument.name())?;
+    Stream::builder().with_cardinality_limit(row.series_max()).build().ok()
 }
 
-fn seconds(meter: &Meter, name: &'static str, buckets: &[f64]) -> Histogram<f64> {
-    meter.f64_histogram(name).with_unit("s").with_boundaries(buckets.to_vec()).build()
+fn count(meter: &Meter, row: &Instrument) -> Counter<u64> {
+    let counter =
+        meter.u64_counter(row.name).with_unit(row.unit).with_description(row.description).build();
+    for series in row.zeroes() {
+        let attributes: Vec<KeyValue> =
+            series.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
+        counter.add(0, &attributes);
+    }
+    counter
+}
+
+fn up_down(meter: &Meter, row: &Instrument) -> UpDownCounter<i64> {
+    meter
+        .i64_up_down_counter(row.name)
+        .with_unit(row.unit)
+        .with_description(row.description)
+        .build()
+}
+
+fn number(meter: &Meter, row: &Instrument) -> Gauge<u64> {
+    meter.u64_gauge(row.name).with_unit(row.unit).with_description(row.description).build()
+}
+
+fn value(meter: &Meter, row: &Instrument) -> Gauge<f64> {
+    meter.f64_gauge(row.name).with_unit(row.unit).with_description(row.description).build()
+}
+
+fn seconds(meter: &Meter, row: &Instrument) -> Histogram<f64> {
+    let Kind::Histogram(buckets) = row.kind else { unreachable!("{} is no histogram", row.name) };
+    meter
+        .f64_histogram(row.name)
+        .with_unit(row.unit)
+        .with_description(row.description)
+        .with_boundaries(buckets.to_vec())
+        .build()
 }
 
 #[cfg(test)]
@@ -177,10 +217,31 @@ mod tests {
     #[test]
     fn what_is_counted_is_scraped() {
         let metrics = Metrics::new().unwrap();
-        metrics.logins.add(2, &[opentelemetry::KeyValue::new("outcome", "success")]);
+        let attributes = [KeyValue::new("method", "password"), KeyValue::new("outcome", "success")];
+        metrics.logins.add(2, &attributes);
         let text = metrics.render();
-        assert!(text.contains("latchkey_logins_total{"), "{text}");
-        assert!(text.contains("outcome=\"success\""), "{text}");
-        assert!(text.contains("latchkey_build_info"), "{text}");
+        let line = "latchkey_logins_total{method=\"password\",outcome=\"success\"} 2";
+        assert!(text.contains(line), "{text}");
+        assert!(text.contains("latchkey_build_info{version="), "{text}");
+    }
+
+    #[test]
+    fn a_rare_counter_starts_at_zero_so_that_the_first_event_is_an_increase() {
+        let text = Metrics::new().unwrap().render();
+        assert!(text.contains("latchkey_pool_worker_crashes_total{pool=\"password\"} 0"), "{text}");
+        assert!(text.contains("latchkey_audit_write_failures_total 0"), "{text}");
+        assert!(text.contains("latchkey_refresh_reuse_detected_total 0"), "{text}");
+    }
+
+    #[test]
+    fn no_code_can_make_more_series_than_a_row_allows() {
+        let metrics = Metrics::new().unwrap();
+        for number in 0..500 {
+            metrics.logins.add(1, &[KeyValue::new("outcome", number.to_string())]);
+        }
+        let text = metrics.render();
+        let lines = text.lines().filter(|it| it.starts_with("latchkey_logins_total{")).count();
+        assert!(lines <= 201, "{lines}");
+        assert!(text.contains("otel_metric_overflow=\"true\""), "{text}");
     }
 }

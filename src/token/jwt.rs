@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::{Key, KeySet, Kind};
 use super::material::KeyError;
+use crate::secret::is_id;
 
 /// How far another replica's clock may be ahead of ours: `iat` and `nbf` up to this much in the future pass.
 const AHEAD_SECONDS_MAX: i64 = 120;
@@ -136,6 +137,9 @@ pub fn verify_user(
     if claims.iss != issuer || claims.aud != issuer || claims.sub.is_empty() {
         return Err(Invalid);
     }
+    if !is_id(&claims.sid) || !is_id(&claims.jti) {
+        return Err(Invalid);
+    }
     Ok(claims)
 }
 
@@ -171,7 +175,13 @@ fn open<C: DeserializeOwned>(keys: &KeySet, kind: Kind, token: &str) -> Result<C
     let key = key.ok_or(Invalid)?;
     key.material.verify(signed.as_bytes(), &signature).map_err(|_| Invalid)?;
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Invalid)?;
-    serde_json::from_slice(&payload).map_err(|_| Invalid)
+    // Text first: serde_json does not look at the bytes of members that are ignored (RFC 7519 §7.2: UTF-8).
+    let claims = std::str::from_utf8(&payload).map_err(|_| Invalid)?;
+    // serde would also read the claims by their order, out of an array (RFC 7519 §7.2: an object).
+    if !claims.starts_with('{') {
+        return Err(Invalid);
+    }
+    serde_json::from_str(claims).map_err(|_| Invalid)
 }
 
 struct Times {

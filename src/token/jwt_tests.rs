@@ -56,6 +56,41 @@ fn read(ring: &KeyRing, token: &str) -> Result<UserClaims, Invalid> {
 }
 
 #[tokio::test]
+async fn claims_are_an_object_never_a_list_of_values() {
+    let ring = ring(VaultAlgorithm::Es256).await;
+    let keys = ring.current();
+    let claims = user_claims();
+    let list = (
+        (&claims.iss, &claims.aud, &claims.sub, &claims.sid, &claims.jti, claims.generation),
+        (claims.iat, claims.nbf, claims.exp),
+        (&claims.email, claims.email_verified, &claims.name, &claims.amr, claims.iat),
+    );
+    let mut values = Vec::new();
+    for part in [serde_json::json!(list.0), serde_json::json!(list.1), serde_json::json!(list.2)] {
+        values.extend(part.as_array().unwrap().clone());
+    }
+    assert!(serde_json::from_value::<UserClaims>(values.clone().into()).is_ok(), "serde reads it");
+    assert_eq!(read(&ring, &mint(&keys.user, &values).unwrap()), Err(Invalid));
+    assert_eq!(read(&ring, &mint(&keys.user, &claims).unwrap()), Ok(claims));
+}
+
+#[tokio::test]
+async fn claims_are_utf_8_those_that_nobody_asks_for_included() {
+    let ring = ring(VaultAlgorithm::Es256).await;
+    let key = ring.current().user.clone();
+    let signed = |claims: &[u8]| {
+        let message = format!("{}.{}", key.header, URL_SAFE_NO_PAD.encode(claims));
+        let signature = key.material.sign(message.as_bytes()).unwrap();
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+    };
+    let mut claims = serde_json::to_vec(&user_claims()).unwrap();
+    claims.pop();
+    let with = |more: &[u8]| [claims.as_slice(), b",\"more\":\"", more, b"\"}"].concat();
+    assert!(read(&ring, &signed(&with("ä".as_bytes()))).is_ok());
+    assert_eq!(read(&ring, &signed(&with(b"\xe4"))), Err(Invalid));
+}
+
+#[tokio::test]
 async fn a_user_token_is_read_back_as_it_was_minted() {
     let ring = ring(VaultAlgorithm::Es256).await;
     let token = mint(&ring.current().user, &user_claims()).unwrap();

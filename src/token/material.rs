@@ -35,6 +35,13 @@ pub enum Material {
     Rsa(RsaKeyPair, ParsedPublicKey),
 }
 
+/// How public keys are parsed, and signatures judged.
+type Verifying = &'static dyn VerificationAlgorithm;
+
+const ES256: Verifying = &signature::ECDSA_P256_SHA256_FIXED;
+const EDDSA: Verifying = &signature::ED25519;
+const RS256: Verifying = &signature::RSA_PKCS1_2048_8192_SHA256;
+
 /// A key that cannot be made, parsed or used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyError;
@@ -90,17 +97,17 @@ impl Material {
             Algorithm::ES256 => {
                 let signing = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
                 let pair = EcdsaKeyPair::from_pkcs8(signing, bytes)?;
-                let public = public(&signature::ECDSA_P256_SHA256_FIXED, &pair)?;
+                let public = ParsedPublicKey::new(ES256, pair.public_key())?;
                 Self::Ecdsa(pair, public)
             }
             Algorithm::EdDSA => {
                 let pair = Ed25519KeyPair::from_pkcs8(bytes)?;
-                let public = public(&signature::ED25519, &pair)?;
+                let public = ParsedPublicKey::new(EDDSA, pair.public_key())?;
                 Self::Ed25519(pair, public)
             }
             Algorithm::RS256 => {
                 let pair = RsaKeyPair::from_pkcs8(bytes)?;
-                let public = public(&signature::RSA_PKCS1_2048_8192_SHA256, &pair)?;
+                let public = ParsedPublicKey::new(RS256, pair.public_key())?;
                 Self::Rsa(pair, public)
             }
             _ => return Err(KeyError),
@@ -189,13 +196,10 @@ impl Material {
     }
 }
 
-fn public<P: KeyPair>(
-    algorithm: &'static dyn VerificationAlgorithm,
-    pair: &P,
-) -> Result<ParsedPublicKey, KeyError> {
-    Ok(ParsedPublicKey::new(algorithm, pair.public_key())?)
-}
-
 fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
+
+#[cfg(test)]
+#[path = "wycheproof_tests.rs"]
+mod tests;

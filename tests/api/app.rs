@@ -370,12 +370,14 @@ impl TestApp {
         }
     }
 
-    /// Stops the daemon; fails the test when a worker crashed or a mail was left, unless the test said so.
+    /// Stops the daemon; fails the test when a worker crashed or a mail was left, unless the test said so, and when it
+    /// measured what the registry does not allow.
     pub async fn finish(mut self) {
         if !self.mail_left_expected.load(Ordering::SeqCst) {
             self.outbox_is_empty().await;
         }
         let crashes = self.inside().worker_crashes();
+        crate::telemetry::registry::hold(&self.inside().metrics.render());
         if let Some(daemon) = self.daemon.take() {
             daemon.stop().await;
         }

@@ -38,6 +38,11 @@ impl Client {
         Self { address, http, headers: Vec::new() }
     }
 
+    /// Whom it asks.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The same, sending one header more with each request.
     #[must_use]
     pub fn header(&self, name: &str, value: &str) -> Self {

@@ -1,6 +1,6 @@
 //! Who sends ten times their share waits behind themselves: sources at the password pool, teams at the stores.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -35,11 +35,11 @@ both!(
     async |app| {
         let from = |address: &str| app.anonymous().header("x-forwarded-for", address);
         let pool = &app.inside().pools.password;
-        let hashed = AtomicU64::new(0);
+        let hashed = AtomicUsize::new(0);
         // One /48 is one source, however many addresses of it there are.
         let crowd = at_once(200, async |turn| {
             let answer = knock(&from(&format!("2001:db8:1:{turn:x}::1")), turn).await;
-            hashed.fetch_add(u64::from(answer.status == 401), Ordering::SeqCst);
+            hashed.fetch_add(usize::from(answer.status == 401), Ordering::SeqCst);
             answer.status
         });
         let other = async {

@@ -112,7 +112,8 @@ fn row(route: &Route) -> Option<Row> {
             "/api/teams/{tid}"
             | "/api/teams/{tid}/projects"
             | "/api/teams/{tid}/members"
-            | "/api/teams/{tid}/projects/{pid}",
+            | "/api/teams/{tid}/projects/{pid}"
+            | "/api/teams/{tid}/projects/{pid}/keys",
         ) => Row::Team(None, [200; 4], 404),
         ("PATCH", "/api/teams/{tid}" | "/api/teams/{tid}/projects/{pid}") => {
             Row::Team(empty(), [200; 4], 404)
@@ -124,7 +125,6 @@ fn row(route: &Route) -> Option<Row> {
             Row::Team(Some(json!({ "projectId": 1 })), [422; 4], 404)
         }
         ("POST", "/api/teams/{tid}/projects") => Row::Team(empty(), [422; 4], 404),
-        ("GET", "/api/teams/{tid}/projects/{pid}/keys") => Row::Team(None, [200; 4], 404),
         ("POST", "/api/teams/{tid}/projects/{pid}/keys") => Row::Team(empty(), [422; 4], 422),
         // The key that the path names is of the same team's other project: there is none by that name here.
         ("DELETE", "/api/teams/{tid}/projects/{pid}/keys/{kid}") => Row::Team(None, [404; 4], 404),

@@ -85,6 +85,23 @@ both!(every_problem_has_its_page, async |app| {
     app.anonymous().get("/").await.expect(200);
 });
 
+both!(the_description_is_sent_once_to_who_keeps_it, async |app| {
+    for path in ["/docs", "/openapi.json"] {
+        let first = app.anonymous().get(path).await.expect(200);
+        let etag = first.header("etag").expect("an etag").to_owned();
+        assert!(etag.starts_with('"') && etag.ends_with('"'), "{etag}");
+        for known in
+            [etag.clone(), format!("W/{etag}"), format!("\"other\", {etag}"), "*".to_owned()]
+        {
+            let again = app.anonymous().header("if-none-match", &known).get(path).await.expect(304);
+            assert_eq!(again.text(), "", "{path}");
+            assert_eq!(again.header("etag"), Some(etag.as_str()), "{path}");
+        }
+        let changed = app.anonymous().header("if-none-match", "\"other\"").get(path).await;
+        assert_eq!(changed.expect(200).text(), first.text(), "{path}");
+    }
+});
+
 both!(what_is_not_there_and_what_is_not_allowed, async |app| {
     let anonymous = app.anonymous();
     for path in

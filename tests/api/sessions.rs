@@ -161,3 +161,22 @@ async fn what_one_replica_ends_is_dead_on_the_other() {
     replica.finish().await;
     app.finish().await;
 }
+
+/// On PostgreSQL with the embedded token store: a NUL is no text there, and no outage.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_of_an_impossible_name_is_not_there_servers() {
+    use crate::servers::TestDatabase;
+    let database = TestDatabase::create().await;
+    let app = TestApp::builder(Backend::Embedded)
+        .set("database.url", &database.url())
+        .set("database.auto_migrate", "true")
+        .set("secrets.master_key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8")
+        .start()
+        .await;
+    let person = app.verified("ada@impossible.example").await;
+    for sid in ["%00", "a%00b", "..%2Fx", "%2A", "%7F", "a%0Ab", "%C3%A4"] {
+        let answer = person.as_user().delete(&format!("/api/sessions/{sid}")).await;
+        answer.expect_problem(404, "not-found");
+    }
+    app.finish().await;
+}

@@ -3,6 +3,7 @@
 mod reference;
 mod rules;
 mod sources;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ pub const KEY: &str = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
 pub const SECRET: &str = "kJ8s0bQ2mZr7Tt4cXv9LwYp1Ne6Ua3Gh5Df8Rk0Bo2M=";
 
 /// What a test loads from; variables as pairs.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Given {
     files: Vec<ConfigFile>,
     environment: BTreeMap<String, String>,

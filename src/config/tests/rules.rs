@@ -247,6 +247,32 @@ fn what_changes_nothing_is_a_warning() {
 }
 
 #[test]
+fn a_store_elsewhere_that_is_asked_in_the_clear_is_a_warning() {
+    let key = format!("secrets.master_key = '{KEY}'");
+    for (url, warned) in [
+        ("postgres://a@db.example/x", true),
+        ("postgres://a@db.example/x?sslmode=prefer", true),
+        ("postgres://a@db.example/x?sslmode=require", true),
+        ("postgres://a@db.example/x?application_name=b&sslmode=verify-full", false),
+        ("postgresql://a@db.example/x?sslmode=verify-ca", false),
+        ("postgres://a@127.0.0.1/x", false),
+    ] {
+        let warnings = toml(&format!("database.url = '{url}'\n{key}")).loaded().warnings;
+        assert_eq!(keys(&warnings).contains(&"database.url"), warned, "{url}");
+    }
+    for (url, warned) in [
+        ("redis://redis.example:6379", true),
+        ("redis+cluster://a.example:1,b.example:2", true),
+        ("rediss://redis.example:6379", false),
+        ("rediss+cluster://a.example:1,b.example:2", false),
+        ("redis://localhost:6379", false),
+    ] {
+        let warnings = toml(&format!("redis.url = '{url}'")).loaded().warnings;
+        assert_eq!(keys(&warnings).contains(&"redis.url"), warned, "{url}");
+    }
+}
+
+#[test]
 fn a_public_url_is_scheme_and_host() {
     for good in ["https://a.example", "http://localhost:8080/", "https://[2001:db8::1]:8443"] {
         assert!(toml(&format!("public_url = '{good}'")).load().is_ok(), "{good}");

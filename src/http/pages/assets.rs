@@ -6,6 +6,7 @@
 pub const ASSETS: &[(&str, &str, &str)] = &[
     ("/assets/latchkey.css", "text/css; charset=utf-8", STYLE),
     ("/assets/latchkey.js", "text/javascript; charset=utf-8", SCRIPT),
+    ("/assets/docs.js", "text/javascript; charset=utf-8", DOCS),
     ("/assets/captcha.js", "text/javascript; charset=utf-8", CAPTCHA),
     ("/assets/latchkey.svg", "image/svg+xml", ICON),
 ];
@@ -13,6 +14,7 @@ pub const ASSETS: &[(&str, &str, &str)] = &[
 const STYLE: &str = include_str!("assets/latchkey.css");
 const SCRIPT: &str = include_str!("assets/latchkey.js");
 const CAPTCHA: &str = include_str!("assets/captcha.js");
+const DOCS: &str = include_str!("assets/docs.js");
 const ICON: &str = include_str!("assets/latchkey.svg");
 
 /// A digest of all assets, 16 hexadecimal digits: changes when any of them does. Good as an `ETag` too.
@@ -21,7 +23,13 @@ pub const VERSION: &str = match std::str::from_utf8(&VERSION_DIGITS) {
     Err(_) => "0",
 };
 
-static VERSION_DIGITS: [u8; 16] = hex(fnv(ICON, fnv(CAPTCHA, fnv(SCRIPT, fnv(STYLE, FNV_BASIS)))));
+static VERSION_DIGITS: [u8; 16] =
+    hex(fnv(ICON, fnv(DOCS, fnv(CAPTCHA, fnv(SCRIPT, fnv(STYLE, FNV_BASIS))))));
+
+/// The digest of a text, quoted as an `ETag` is (RFC 9110 §8.8.3).
+pub(super) fn etag(text: &str) -> String {
+    format!("\"{:016x}\"", fnv(text, FNV_BASIS))
+}
 
 const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;

@@ -1,6 +1,6 @@
 //! Pages for people: small, readable, no build chain. Everything here renders to a `String`; handlers live beside it.
 //!
-//! One template layout, one style sheet, two small scripts, all compiled in. A view is a plain function of its input:
+//! One template layout, one style sheet, three small scripts, all compiled in. A view is a plain function of its input:
 //! no clock, no store, no request. Pages that can be in several states take an enum, which also knows its HTTP status.
 //!
 //! Every page is made for [`CSP`]: no inline script or style, nothing from elsewhere. Text is escaped by askama; the one
@@ -29,7 +29,7 @@ pub use account::{
 };
 pub use assets::ASSETS;
 pub use captcha::{Captcha, VendorCaptcha};
-pub use docs::docs;
+pub use docs::{Trials, docs};
 pub use landing::{Mailbox, landing};
 pub use mailbox::{Mail, mailbox, message};
 pub use problems::{problem, problems};

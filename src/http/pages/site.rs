@@ -3,9 +3,10 @@
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
 
-use super::assets::VERSION;
-use super::{ASSETS, Mailbox};
-use crate::app::App;
+use super::assets::{VERSION, etag};
+use super::{ASSETS, Mailbox, Trials};
+use crate::app::{App, Described, Text};
+use crate::config::{Config, Profile};
 use crate::http::answer::{self, Answer};
 use crate::http::openapi;
 use crate::http::request::Request;
@@ -21,10 +22,27 @@ pub async fn index(app: &App, request: &mut Request) -> Result<Answer, Problem> 
     Ok(answer::page(StatusCode::OK, super::landing(&app.config.public_url, mailbox)))
 }
 
+/// Writes what describes the API, once. Requests can be sent from the page in development alone.
+pub fn describe(config: &Config) -> Described {
+    let document = openapi::document(&config.public_url);
+    let trials = match config.profile {
+        Profile::Development => Trials::Offered,
+        Profile::Production => Trials::Absent,
+    };
+    let text = |text: String| Text { etag: etag(&text), body: text.into() };
+    Described {
+        reference: text(super::docs(&document, trials)),
+        document: text(document.to_string()),
+    }
+}
+
 /// `GET /docs`
-pub async fn docs(app: &App, _: &mut Request) -> Result<Answer, Problem> {
-    let document = openapi::document(&app.config.public_url);
-    Ok(answer::page(StatusCode::OK, super::docs(&document)))
+pub async fn docs(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    let mut answer = answer::kept(request, &app.described.reference, kind);
+    answer::as_page(&mut answer);
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(answer)
 }
 
 /// `GET /problems`

@@ -104,8 +104,11 @@ fn gallery(words: &str) -> Vec<(String, String)> {
     pages.push(("mailbox, empty".to_owned(), mailbox(&[])));
     pages.push(("mailbox".to_owned(), mailbox(&[mail(words), mail(words)])));
     pages.push(("message".to_owned(), message(&mail(words))));
-    pages.push(("docs".to_owned(), docs(&document(words))));
-    pages.push(("docs of nothing".to_owned(), docs(&Value::Null)));
+    pages.push(("docs".to_owned(), docs(&document(words), Trials::Offered)));
+    pages.push(("docs of nothing".to_owned(), docs(&Value::Null, Trials::Absent)));
+    let ours = crate::http::openapi::document("http://127.0.0.1:8080");
+    pages.push(("our docs".to_owned(), docs(&ours, Trials::Offered)));
+    pages.push(("our docs, production".to_owned(), docs(&ours, Trials::Absent)));
     pages.push(("landing".to_owned(), landing(words, Mailbox::Served)));
     pages.push(("landing, production".to_owned(), landing(words, Mailbox::Absent)));
     pages
@@ -127,6 +130,25 @@ fn every_page_in_every_state_has_a_language_a_title_one_heading_and_nothing_for_
             assert!(page.contains(&format!("<meta name=\"{meta}\"")), "{name}: {meta}");
         }
     }
+}
+
+/// What `tests/browser` draws in a real browser: each page in each state, under the policy that it is sent with.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "where a script of the tests wants it is no setting")]
+fn the_gallery_can_be_drawn_by_a_browser() {
+    let mut pages = gallery("words");
+    // Long words are what breaks a narrow page.
+    let long = "unbreakable".repeat(12);
+    pages.extend(gallery(&long).into_iter().filter_map(|(name, page)| {
+        (!name.starts_with("problem") && !name.starts_with("our "))
+            .then(|| (format!("long: {name}"), page))
+    }));
+    let drawn = json!({ "policy": CSP, "pages": pages });
+    if let Some(path) = std::env::var_os("LATCHKEY_TEST_GALLERY") {
+        std::fs::write(path, drawn.to_string()).unwrap();
+    }
+    let names: std::collections::HashSet<&String> = pages.iter().map(|(name, _)| name).collect();
+    assert!(names.len() > Code::ALL.len() + 40, "{}", names.len());
 }
 
 #[test]
@@ -260,31 +282,36 @@ fn a_framed_mail_opens_its_links_in_a_tab() {
 
 #[test]
 fn the_reference_resolves_what_the_document_refers_to() {
-    let page = docs(&json!({
-        "info": { "title": "T", "version": "1" },
-        "servers": [{ "url": "https://auth.example.com/" }],
-        "paths": { "/api/teams/{id}": { "post": {
-            "tags": ["Teams"],
-            "security": [{ "userToken": [] }],
-            "parameters": [{ "$ref": "#/components/parameters/Id" }],
-            "requestBody": { "required": true, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Node" } } } },
-            "responses": { "200": { "description": "Done.", "content": { "application/json": { "schema": { "type": "array", "items": { "$ref": "#/components/schemas/Node" } } } } },
-                "404": { "description": "See `not-found`." } },
-        } } },
-        "components": {
-            "securitySchemes": { "userToken": { "type": "http", "scheme": "bearer" } },
-            "parameters": { "Id": { "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } } },
-            "schemas": { "Node": { "type": "object", "required": ["name"], "properties": {
-                "name": { "type": "string", "minLength": 1, "example": "it's" },
-                "next": { "oneOf": [{ "type": "null" }, { "$ref": "#/components/schemas/Node" }] },
+    let page = docs(
+        &json!({
+            "info": { "title": "T", "version": "1" },
+            "servers": [{ "url": "https://auth.example.com/" }],
+            "paths": { "/api/teams/{id}": { "post": {
+                "tags": ["Teams"],
+                "security": [{ "userToken": [] }],
+                "parameters": [{ "$ref": "#/components/parameters/Id" }],
+                "requestBody": { "required": true, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Node" } } } },
+                "responses": { "200": { "description": "Done.", "content": { "application/json": { "schema": { "type": "array", "items": { "$ref": "#/components/schemas/Node" } } } } },
+                    "404": { "description": "See `not-found`." } },
             } } },
-        },
-    }));
+            "components": {
+                "securitySchemes": { "userToken": { "type": "http", "scheme": "bearer" } },
+                "parameters": { "Id": { "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } } },
+                "schemas": { "Node": { "type": "object", "required": ["name"], "properties": {
+                    "name": { "type": "string", "minLength": 1, "example": "it's" },
+                    "next": { "oneOf": [{ "type": "null" }, { "$ref": "#/components/schemas/Node" }] },
+                } } },
+            },
+        }),
+        Trials::Absent,
+    );
     assert!(page.contains("<code>next.name</code>") && page.contains("object or null"));
     assert!(page.contains("<code>[].name</code>") && page.contains("array of object"));
     assert!(page.contains("string (uuid), in path, required"));
     assert!(page.contains("at least this many characters: 1"));
     assert!(page.contains("href=\"/problems/not-found\""));
+    assert!(page.contains("id=\"schema-node\"") && page.contains("<a href=\"#schema-node\">Node"));
+    assert!(page.contains("[\n  {\n    &#34;name&#34;: &#34;it&#39;s&#34;\n  }\n]"), "{page}");
     let command = between(&page, "<code id=\"post-api-teams-id-curl\">", "</code>").next();
     let command = command.map(|text| text.replace("&#39;", "'").replace("&#34;", "\""));
     assert_eq!(
@@ -293,6 +320,23 @@ fn the_reference_resolves_what_the_document_refers_to() {
             r#"curl -s -X POST 'https://auth.example.com/api/teams/ID' -H "authorization: Bearer $USER_TOKEN" -H 'content-type: application/json' -d '{"name":"it'\''s"}'"#
         )
     );
+}
+
+#[test]
+fn requests_are_sent_from_the_reference_in_development_alone() {
+    let document = crate::http::openapi::document("https://auth.example.com");
+    let (offered, absent) = (docs(&document, Trials::Offered), docs(&document, Trials::Absent));
+    let operations = absent.matches("-curl\">").count();
+    assert!(operations > 30, "{operations}");
+    // Without script none of the forms is there: nothing else could send what they hold.
+    assert_eq!(offered.matches("<details class=\"try\" data-try ").count(), operations);
+    assert_eq!(
+        between(&offered, "<details", ">").filter(|tag| tag.ends_with(" hidden")).count(),
+        operations
+    );
+    for word in ["data-try", "docs.js", "<form", "<input", "Try it"] {
+        assert!(offered.contains(word) && !absent.contains(word), "{word}");
+    }
 }
 
 /// The solver runs wherever WebCrypto is; here in node (browsers are tried by hand).

@@ -1,6 +1,7 @@
 //! `/undo-email-change`: the page behind the undo link in the notice of a change of address.
 
 use latchkey_entity::email_change;
+use opentelemetry::KeyValue;
 use sea_orm::EntityTrait as _;
 
 use super::{UndoEmailChange, words};
@@ -59,7 +60,11 @@ async fn undo(app: &App, request: &Request, token: &str) -> Result<State, Proble
     let origin = request.origin();
     let ask = |reply| registration::Message::UndoChange { change_id, origin, reply };
     Ok(match app.pools.registration.ask(request.cx.deadline, ask).await?? {
-        Undone::Now => State::Undone,
+        Undone::Now => {
+            let reason = KeyValue::new("reason", "email_change_undone");
+            app.metrics.sessions_revoked.add(1, &[reason]);
+            State::Undone
+        }
         Undone::Gone => State::Invalid,
     })
 }

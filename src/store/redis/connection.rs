@@ -1,18 +1,26 @@
 //! One connection to a server, or one to each node of a cluster; time limits, and the way back after an outage.
 
 use std::io;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use opentelemetry::KeyValue;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
-    Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError, RedisFuture,
-    RedisResult, ScriptInvocation, ServerErrorKind, Value,
+    Arg, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
+    RedisFuture, RedisResult, ScriptInvocation, ServerErrorKind, Value,
 };
+
+use crate::telemetry::Metrics;
+use crate::telemetry::attributes::REDIS_OPERATIONS;
+use crate::telemetry::trace::{self, Said};
+
+/// The word for every command that is not in [`REDIS_OPERATIONS`].
+const OTHER: &str = "_OTHER";
 
 /// How long an operation may wait for Redis, retry and reconnection included: it answers in under a millisecond, and
 /// some twenty waits have to fit into a request's five seconds.
@@ -25,8 +33,14 @@ const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(3);
 /// Calls queued on the connection before callers wait: as many as are in work at the busiest (`http.max_in_flight`).
 const QUEUE_CALLS_MAX: usize = 512;
 
-/// The way to the server.
-pub(super) enum Link {
+/// The way to the server, measured where somebody wants to know.
+pub(super) struct Link {
+    way: Way,
+    metrics: OnceLock<Arc<Metrics>>,
+}
+
+/// One server or a cluster.
+enum Way {
     /// One server. The manager connects again when the connection breaks; it is replaced where the connection stands
     /// and what is at its other end is no longer the primary, or no longer knows us.
     Single { client: Box<Client>, manager: ArcSwap<ConnectionManager> },
@@ -49,6 +63,16 @@ enum Call<'a> {
 }
 
 impl Call<'_> {
+    /// The command's name; of the known ones, and never an argument.
+    fn name(self) -> &'static str {
+        let first = match self {
+            Self::Script(_) => return "EVALSHA",
+            Self::Command(cmd) => cmd.args_iter().next(),
+        };
+        let Some(Arg::Simple(name)) = first else { return OTHER };
+        REDIS_OPERATIONS.iter().copied().find(|it| it.as_bytes() == name).unwrap_or(OTHER)
+    }
+
     async fn run<T: FromRedisValue>(self, connection: &mut Connection) -> RedisResult<T> {
         match self {
             Self::Script(call) => call.invoke_async(connection).await,
@@ -60,29 +84,12 @@ impl Call<'_> {
 impl Link {
     /// Reads the URL. Connects to nothing yet.
     pub(super) fn open(url: &str) -> RedisResult<Self> {
-        let tcp = TcpSettings::default()
-            .set_nodelay(true)
-            .set_keepalive(
-                TcpKeepalive::new()
-                    .with_time(UNACKNOWLEDGED_TIMEOUT)
-                    .with_interval(Duration::from_secs(1)),
-            )
-            .set_user_timeout(UNACKNOWLEDGED_TIMEOUT);
-        if let Some(nodes) = cluster_nodes(url) {
-            let client = ClusterClient::builder(nodes)
-                .tcp_settings(tcp)
-                .connection_timeout(CALL_TIMEOUT)
-                .response_timeout(CALL_TIMEOUT)
-                .overall_response_timeout(Some(CALL_TIMEOUT))
-                .retries(1)
-                .build()?;
-            let connection = client
-                .get_pending_async_connection_with_config(redis::cluster::ClusterConfig::default());
-            return Ok(Self::Cluster(connection));
-        }
-        let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
-        let manager = ArcSwap::from_pointee(manage(&client)?);
-        Ok(Self::Single { client: Box::new(client), manager })
+        Ok(Self { way: Way::open(url)?, metrics: OnceLock::new() })
+    }
+
+    /// Measures every call from now on.
+    pub(super) fn watch(&self, metrics: &Arc<Metrics>) {
+        let _ = self.metrics.set(metrics.clone());
     }
 
     /// Runs a script.
@@ -119,6 +126,44 @@ impl Link {
                 _ => Err(error),
             },
         }
+    }
+
+    async fn within<T: FromRedisValue>(&self, call: Call<'_>) -> RedisResult<T> {
+        let started = Instant::now();
+        let answer = self.way.within(call).await;
+        if let Some(metrics) = self.metrics.get() {
+            let error = answer.as_ref().err().map(error_type);
+            record(metrics, call.name(), started.elapsed(), error);
+        }
+        answer
+    }
+}
+
+impl Way {
+    fn open(url: &str) -> RedisResult<Self> {
+        let tcp = TcpSettings::default()
+            .set_nodelay(true)
+            .set_keepalive(
+                TcpKeepalive::new()
+                    .with_time(UNACKNOWLEDGED_TIMEOUT)
+                    .with_interval(Duration::from_secs(1)),
+            )
+            .set_user_timeout(UNACKNOWLEDGED_TIMEOUT);
+        if let Some(nodes) = cluster_nodes(url) {
+            let client = ClusterClient::builder(nodes)
+                .tcp_settings(tcp)
+                .connection_timeout(CALL_TIMEOUT)
+                .response_timeout(CALL_TIMEOUT)
+                .overall_response_timeout(Some(CALL_TIMEOUT))
+                .retries(1)
+                .build()?;
+            let connection = client
+                .get_pending_async_connection_with_config(redis::cluster::ClusterConfig::default());
+            return Ok(Self::Cluster(connection));
+        }
+        let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
+        let manager = ArcSwap::from_pointee(manage(&client)?);
+        Ok(Self::Single { client: Box::new(client), manager })
     }
 
     async fn within<T: FromRedisValue>(&self, call: Call<'_>) -> RedisResult<T> {
@@ -161,6 +206,27 @@ impl Link {
             manager.compare_and_swap(held, Arc::new(fresh));
         }
     }
+}
+
+/// `error.type` of a call.
+fn error_type(error: &RedisError) -> &'static str {
+    if error.is_timeout() {
+        "timeout"
+    } else if error.is_io_error() {
+        "connection"
+    } else {
+        OTHER
+    }
+}
+
+fn record(metrics: &Metrics, operation: &'static str, took: Duration, error: Option<&'static str>) {
+    let mut attributes = vec![
+        KeyValue::new("db.system.name", "redis"),
+        KeyValue::new("db.operation.name", operation),
+    ];
+    attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
+    metrics.db_operation_duration.record(took.as_secs_f64(), &attributes);
+    trace::client(|| Said { name: operation.into(), took, attributes, failed: error.is_some() });
 }
 
 /// Whether the server at the other end is not, or no longer, the one that we want: a demoted primary (its name leads

@@ -151,7 +151,8 @@ async fn a_body_that_does_not_come_is_a_408_embedded() {
     let dispatcher = Dispatcher::new(app.inside().clone());
     let never = futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>();
     let body = StreamBody::new(never);
-    let request = hyper::Request::post("/api/login").body(body).expect("a request");
+    let request =
+        hyper::Request::post("/api/login").header("host", "x").body(body).expect("a request");
     let peer = Peer { address: [127, 0, 0, 1].into(), transport: Transport::Plain };
     tokio::time::pause();
     let began = tokio::time::Instant::now();
@@ -159,5 +160,14 @@ async fn a_body_that_does_not_come_is_a_408_embedded() {
     assert_eq!(began.elapsed().as_secs(), 15);
     tokio::time::resume();
     assert_eq!(answer.status(), 408);
+    for (name, value) in [
+        ("content-type", "application/problem+json"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("cache-control", "no-store"),
+    ] {
+        assert_eq!(answer.headers()[name], value);
+    }
     app.finish().await;
 }

@@ -37,6 +37,18 @@ async fn answers(app: &TestApp) -> Vec<(&'static str, Answer)> {
         ("discovery", nobody.get("/.well-known/openid-configuration").await.expect(200)),
         ("OpenAPI", nobody.get("/openapi.json").await.expect(200)),
     ];
+    let long = "a".repeat(20_000);
+    let twice = nobody.header("Authorization", "Bearer a").header("Authorization", "Bearer b");
+    let endless = nobody.header("Authorization", &format!("Bearer {}", &long[..9_000]));
+    answers.extend([
+        ("400 in the head", twice.get("/api/me").await.expect(400)),
+        ("400 of JSON", nobody.post_json("/api/login", json!([])).await.expect(400)),
+        ("404 of a page", nobody.get("/problems/nowhere").await.expect(404)),
+        ("405 OPTIONS", nobody.bare(Method::PUT, "/api/me").await.expect(405)),
+        ("413", nobody.post_json("/api/login", json!({ "email": long })).await.expect(413)),
+        ("414", nobody.get(&format!("/{}", &long[..5_000])).await.expect(414)),
+        ("431", endless.get("/api/me").await.expect(431)),
+    ]);
     app.mail_to(&person.email).await;
     let _all = all_permits(app);
     answers.push(("503", nobody.get("/api/me").await.expect(503)));
@@ -79,6 +91,24 @@ both!(every_answer_is_hardened, async |app| {
     assert_eq!(keys.header("cache-control"), Some("public, max-age=300"));
 });
 
+both!(a_429_is_hardened_as_any_other_answer, ["rate_limit.enabled" = "true"], async |app| {
+    let nobody = app.anonymous();
+    let mut told = nobody.exists("ada@headers.example").await;
+    for _ in 0..20 {
+        if told.status == 429 {
+            break;
+        }
+        told = nobody.exists("ada@headers.example").await;
+    }
+    assert_eq!(told.status, 429);
+    assert_eq!(told.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(told.header("referrer-policy"), Some("no-referrer"));
+    assert_eq!(told.header("content-security-policy"), Some(API_POLICY));
+    assert_eq!(told.header("cross-origin-resource-policy"), Some("same-origin"));
+    assert_eq!(told.header("cache-control"), Some("no-store"));
+    assert!(told.header("retry-after").is_some_and(|wait| wait.parse::<u32>().is_ok()));
+});
+
 both!(a_401_says_how_to_come_in, async |app| {
     let without = app.anonymous().get("/api/me").await;
     assert_eq!(without.header("www-authenticate"), Some("Bearer realm=\"latchkey\""));
@@ -112,6 +142,25 @@ both!(
             ("https://app.example.evil.example", false),
             ("http://app.example", false),
             ("https://app.example:8443", false),
+            ("https://app.example:443", false),
+            ("https://app.example/", false),
+            ("https://app.example.", false),
+            ("https://APP.example", false),
+            ("HTTPS://app.example", false),
+            ("https://evil-app.example", false),
+            ("https://evil.app.example", false),
+            ("https://app.exampleevil", false),
+            ("https://app.example@evil.example", false),
+            ("https://evil.example#https://app.example", false),
+            ("https://app.example https://evil.example", false),
+            ("https://app.example,http://localhost:3000", false),
+            ("http://localhost", false),
+            ("http://localhost:30000", false),
+            ("http://127.0.0.1:3000", false),
+            ("file://", false),
+            ("*", false),
+            ("", false),
+            ("NULL", false),
             ("null", false),
         ] {
             let browser = app.anonymous().header("Origin", origin);

@@ -1,11 +1,17 @@
 //! HTTP as bytes on a socket: what is refused, what every answer carries, and who is believed.
 
+mod floods;
+mod frames;
 mod framing;
 mod guards;
+mod h2;
 mod headers;
 mod input;
+mod metacharacters;
 mod proxies;
+mod routes;
 mod secure;
+mod smuggling;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -55,7 +55,7 @@ async fn a_mail_that_could_not_leave_before_a_kill_leaves_after_it_embedded() {
     let mut place =
         Place::new().set("mail.smtp_url", &sink.url()).set("mail.from", "auth@latchkey.test");
     sink.down().await;
-    the_mail_comes_exactly_once(&sink, &mut place, "ada@down.example").await;
+    Box::pin(the_mail_comes_exactly_once(&sink, &mut place, "ada@down.example")).await;
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn a_mail_that_was_on_its_way_at_a_kill_is_sent_again_embedded() {
     eventually("a delivery", PATIENCE, async || (sink.connections() > 0).then_some(())).await;
     running.daemon.kill();
     sink.down().await;
-    the_mail_comes_exactly_once(&sink, &mut place, "eve@way.example").await;
+    Box::pin(the_mail_comes_exactly_once(&sink, &mut place, "eve@way.example")).await;
     // What was claimed when the first daemon died came the same way.
     let to = sink.mails().iter().filter(|mail| mail.to == "ada@way.example").count();
     assert_eq!(to, 1);

@@ -9,6 +9,7 @@ mod log;
 mod start;
 mod stop;
 mod teams;
+mod telemetry;
 mod users;
 
 use std::fs::{self, File};
@@ -56,6 +57,12 @@ impl Place {
         let variable = format!("LATCHKEY_{}", key.replace('.', "__").to_uppercase());
         self.settings.retain(|(known, _)| *known != variable);
         self.settings.push((variable, value.to_owned()));
+        self
+    }
+
+    /// One variable by its whole name.
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
         self
     }
 

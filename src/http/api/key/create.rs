@@ -56,7 +56,7 @@ fn read(request: &Request, now: UnixMillis) -> Result<NewKey, Problem> {
     let end = body.optional_text("expiresAt").map(|text| from_rfc3339(&text));
     match end {
         Some(None) => {
-            body.reject("expiresAt", "format", "`expiresAt` is a time as RFC 3339 has it.")
+            body.reject("expiresAt", "format", "`expiresAt` is a time as RFC 3339 has it.");
         }
         Some(Some(at)) if at <= now => {
             body.reject("expiresAt", "range", "`expiresAt` is in the future.");

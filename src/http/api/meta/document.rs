@@ -1,11 +1,10 @@
 //! `GET /openapi.json`: this API, described.
 
-use hyper::StatusCode;
 use hyper::header::HeaderValue;
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::openapi::{self, Operation, Tag};
+use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::Problem;
 
@@ -13,10 +12,9 @@ use crate::problem::Problem;
 const KEPT_FOR_SECONDS: u32 = 300;
 
 /// The handler.
-pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
-    let document = openapi::document(&app.config.public_url).to_string();
+pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let kind = HeaderValue::from_static("application/json");
-    let answer = answer::with_type(StatusCode::OK, kind, document);
+    let answer = answer::kept(request, &app.described.document, kind);
     Ok(answer::cacheable(answer, KEPT_FOR_SECONDS))
 }
 

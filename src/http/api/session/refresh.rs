@@ -50,6 +50,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
         }
         Outcome::Reused => {
             app.metrics.refresh_reuse_detected.add(1, &[]);
+            app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", name)]);
             tracing::warn!("a refresh token was shown again, its session is ended");
             steps::nudge_mailer(app);
             Err(Code::RefreshReused.into())

@@ -7,12 +7,16 @@ use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
+use crate::secret::is_id;
 use crate::session::{self, Caller, Which};
 use crate::store::Session;
 
 /// The handler. Another person's session and one that never was are the same 404.
 pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
     let sid = request.param("sid")?;
+    if !is_id(&sid) {
+        return Err(Code::NotFound.into());
+    }
     let user_id = caller.standing.id;
     let session = app.store.session(user_id, &sid, app.clock.now()).await?.ok_or(Code::NotFound)?;
     end(app, request, &session, "revoked").await?;

@@ -1,21 +1,28 @@
-//! `/docs`: an OpenAPI 3.1 document as one page to read. Rendered on the server; the script only copies commands.
+//! `/docs`: an OpenAPI 3.1 document as one page to read. Rendered once, at the start; without script it is a page to read,
+//! with script commands can be copied and, in development, requests sent.
 //!
 //! Knows nothing of our endpoints: any document will do, references into `#/components` are resolved, and what is
 //! missing or of the wrong type is left out rather than refused.
 
+mod curl;
+mod example;
 mod operation;
 mod schema;
+mod trial;
 
 use askama::Template;
 use serde_json::Value;
 
 use self::operation::Operation;
+use self::schema::{Field, Named};
+pub use self::trial::Trials;
 use super::{html, words};
 
 #[derive(Template)]
 #[template(path = "docs.html")]
 struct Docs {
     page: Page,
+    trials: Trials,
 }
 
 /// The whole page; `description`s are markup.
@@ -25,6 +32,7 @@ struct Page {
     description: String,
     schemes: Vec<Scheme>,
     groups: Vec<Group>,
+    schemas: Vec<Component>,
 }
 
 /// One way to authenticate.
@@ -32,6 +40,15 @@ struct Scheme {
     name: String,
     kind: String,
     description: String,
+}
+
+/// A schema that others refer to by its name.
+struct Component {
+    named: Named,
+    kind: String,
+    description: String,
+    fields: Vec<Field>,
+    notes: Vec<String>,
 }
 
 /// The operations of one tag.
@@ -49,7 +66,7 @@ const METHODS: [&str; 8] = ["get", "post", "put", "patch", "delete", "head", "op
 const UNTAGGED: &str = "Other";
 
 /// Renders an OpenAPI 3.1 document. Commands use the first of its `servers`, else `http://127.0.0.1:8080`.
-pub fn docs(document: &Value) -> String {
+pub fn docs(document: &Value, trials: Trials) -> String {
     let info = &document["info"];
     let page = Page {
         title: text(info, "title").to_owned(),
@@ -57,8 +74,21 @@ pub fn docs(document: &Value) -> String {
         description: words::prose(text(info, "description")),
         schemes: schemes(document),
         groups: groups(document),
+        schemas: components(document),
     };
-    html(&Docs { page })
+    html(&Docs { page, trials })
+}
+
+fn components(document: &Value) -> Vec<Component> {
+    members(&document["components"]["schemas"])
+        .map(|(name, schema)| Component {
+            named: Named::new(name),
+            kind: schema::kind(document, schema),
+            description: words::prose(text(schema, "description")),
+            fields: schema::fields(document, schema),
+            notes: schema::notes(document, schema),
+        })
+        .collect()
 }
 
 fn schemes(document: &Value) -> Vec<Scheme> {

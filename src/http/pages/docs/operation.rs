@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use super::schema::{self, Field};
-use super::{items, members, slug, text};
+use super::curl::curl;
+use super::schema::{self, Field, Named};
+use super::trial::{self, Trial};
+use super::{example, items, members, slug, text};
 use crate::http::pages::words;
 
 /// An operation as the template shows it; `description` is markup.
@@ -19,12 +21,14 @@ pub(super) struct Operation {
     pub(super) body: Option<Body>,
     pub(super) responses: Vec<Response>,
     pub(super) curl: String,
+    pub(super) trial: Trial,
 }
 
 /// A request's body.
 pub(super) struct Body {
     pub(super) media: String,
     pub(super) kind: String,
+    pub(super) schema: Option<Named>,
     pub(super) required: bool,
     pub(super) description: String,
     pub(super) fields: Vec<Field>,
@@ -44,7 +48,10 @@ pub(super) struct Response {
 pub(super) struct Content {
     pub(super) media: String,
     pub(super) kind: String,
+    pub(super) schema: Option<Named>,
     pub(super) fields: Vec<Field>,
+    /// Empty for a problem.
+    pub(super) example: String,
 }
 
 /// Errors all look alike: their members are not repeated under each operation.
@@ -59,8 +66,10 @@ pub(super) fn read(
 ) -> Operation {
     let parameters = parameters(document, item, operation);
     let body = schema::resolve(document, &operation["requestBody"]);
+    let id = slug(&[method, path]);
     Operation {
-        id: slug(&[method, path]),
+        trial: trial::read(document, &id, operation, &parameters, body),
+        id,
         method: method.to_ascii_uppercase(),
         path: path.to_owned(),
         summary: text(operation, "summary").to_owned(),
@@ -72,6 +81,7 @@ pub(super) fn read(
         body: members(&body["content"]).next().map(|(media, content)| Body {
             media: media.clone(),
             kind: schema::kind(document, &content["schema"]),
+            schema: schema::named_component(&content["schema"]),
             required: body["required"] == true,
             description: words::prose(text(body, "description")),
             fields: schema::fields(document, &content["schema"]),
@@ -120,21 +130,34 @@ fn answer(document: &Value, status: &str, response: &Value) -> Response {
         description: words::prose(text(response, "description")),
         headers: members(&response["headers"]).map(|(name, _)| name.clone()).collect(),
         contents: members(&response["content"])
-            .map(|(media, content)| Content {
-                media: media.clone(),
-                kind: schema::kind(document, &content["schema"]),
-                fields: if media == PROBLEM {
-                    Vec::new()
-                } else {
-                    schema::fields(document, &content["schema"])
-                },
-            })
+            .map(|(media, content)| self::content(document, media, content))
             .collect(),
     }
 }
 
+fn content(document: &Value, media: &str, content: &Value) -> Content {
+    let schema = &content["schema"];
+    let shown = |fields: Vec<Field>, example: String| Content {
+        media: media.to_owned(),
+        kind: schema::kind(document, schema),
+        schema: schema::named_component(schema),
+        fields,
+        example,
+    };
+    if media == PROBLEM {
+        return shown(Vec::new(), String::new());
+    }
+    let fields = schema::fields(document, schema);
+    let example = if fields.is_empty() {
+        String::new()
+    } else {
+        example::pretty(&example::of_content(document, content))
+    };
+    shown(fields, example)
+}
+
 /// The security requirements that apply: the operation's own, else the document's.
-fn requirements<'a>(document: &'a Value, operation: &'a Value) -> &'a Value {
+pub(super) fn requirements<'a>(document: &'a Value, operation: &'a Value) -> &'a Value {
     operation.get("security").unwrap_or(&document["security"])
 }
 
@@ -152,98 +175,4 @@ fn auth(document: &Value, operation: &Value) -> String {
     }
     let ways = ways.join(" or ");
     if optional && !ways.is_empty() { format!("{ways}, optional") } else { ways }
-}
-
-/// A command that sends the request. Values are examples of the document's, or capitals to replace.
-fn curl(
-    document: &Value,
-    path: &str,
-    method: &str,
-    operation: &Value,
-    parameters: &[&Value],
-    body: &Value,
-) -> String {
-    let server = document["servers"][0]["url"].as_str().unwrap_or("http://127.0.0.1:8080");
-    let mut url = format!("{}{path}", server.trim_end_matches('/'));
-    let mut query = Vec::new();
-    for parameter in parameters {
-        let name = text(parameter, "name");
-        let value = example(document, parameter, name);
-        match text(parameter, "in") {
-            "path" => url = url.replace(&format!("{{{name}}}"), &value),
-            "query" if parameter["required"] == true => query.push(format!("{name}={value}")),
-            _ => {}
-        }
-    }
-    if !query.is_empty() {
-        url = format!("{url}?{}", query.join("&"));
-    }
-    let mut words = vec!["curl -s".to_owned()];
-    if method != "get" {
-        words.push(format!("-X {}", method.to_ascii_uppercase()));
-    }
-    words.push(quoted(&url));
-    words.extend(credentials(document, operation));
-    if let Some((media, content)) = members(&body["content"]).next() {
-        let example = schema::example(document, content);
-        let data = match media.as_str() {
-            "application/x-www-form-urlencoded" => form(&example),
-            _ => example.to_string(),
-        };
-        words.push(format!("-H {}", quoted(&format!("content-type: {media}"))));
-        words.push(format!("-d {}", quoted(&data)));
-    }
-    words.join(" ")
-}
-
-/// The option that carries the first required way to authenticate.
-fn credentials(document: &Value, operation: &Value) -> Option<String> {
-    let (name, _) = items(requirements(document, operation)).find_map(|way| members(way).next())?;
-    let scheme = schema::resolve(document, &document["components"]["securitySchemes"][name]);
-    let credential = capitals(name);
-    Some(match (text(scheme, "type"), text(scheme, "scheme"), text(scheme, "in")) {
-        ("http", "basic", _) => "-u \"ID:SECRET\"".to_owned(),
-        ("apiKey", _, "header") => {
-            format!("-H {}", quoted(&format!("{}: {credential}", text(scheme, "name"))))
-        }
-        _ => format!("-H \"authorization: Bearer ${credential}\""),
-    })
-}
-
-/// A parameter's example: its own, its schema's, or its name in capitals.
-fn example(document: &Value, parameter: &Value, name: &str) -> String {
-    let schema = schema::resolve(document, &parameter["schema"]);
-    match parameter.get("example").or_else(|| schema::given_example(schema)) {
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => capitals(name),
-    }
-}
-
-/// An object's members as a form. Names and examples are plain words; what is not is left to the reader.
-fn form(example: &Value) -> String {
-    members(example)
-        .map(|(name, value)| match value.as_str() {
-            Some(text) => format!("{name}={text}"),
-            None => format!("{name}={value}"),
-        })
-        .collect::<Vec<_>>()
-        .join("&")
-}
-
-/// A name as a shell's variable has it: `userToken` becomes `USER_TOKEN`.
-fn capitals(name: &str) -> String {
-    let mut spaced = String::with_capacity(name.len() + 4);
-    for char in name.chars() {
-        if char.is_ascii_uppercase() && spaced.ends_with(|last: char| last.is_ascii_lowercase()) {
-            spaced.push(' ');
-        }
-        spaced.push(char);
-    }
-    slug(&[&spaced]).replace('-', "_").to_ascii_uppercase()
-}
-
-/// One word for a POSIX shell.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }

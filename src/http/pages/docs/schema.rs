@@ -1,8 +1,8 @@
 //! JSON Schema as OpenAPI 3.1 has it, flattened to rows that a person reads.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::{items, members, text};
+use super::{items, members, slug, text};
 use crate::http::pages::words;
 
 /// One member of an object, or one parameter; `description` is markup.
@@ -19,7 +19,7 @@ pub(super) struct Field {
 }
 
 /// How deep objects in objects are shown; also what ends a schema that refers to itself.
-const DEPTH_MAX: usize = 4;
+pub(super) const DEPTH_MAX: usize = 4;
 
 /// How many references are followed to reach a schema.
 const HOPS_MAX: usize = 8;
@@ -41,8 +41,27 @@ pub(super) fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     &Value::Null
 }
 
+/// The name of a component, and the id of its place on the page.
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) id: String,
+}
+
+impl Named {
+    pub(super) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), id: slug(&["schema", name]) }
+    }
+}
+
+/// The component that a schema refers to, itself or as the items of an array.
+pub(super) fn named_component(schema: &Value) -> Option<Named> {
+    let own = text(schema, "$ref");
+    let reference = if own.is_empty() { text(&schema["items"], "$ref") } else { own };
+    reference.strip_prefix("#/components/schemas/").map(Named::new)
+}
+
 /// The schema and what it is composed of: `allOf`, and the variants of `oneOf` and `anyOf`.
-fn parts<'a>(document: &'a Value, schema: &'a Value, depth: usize) -> Vec<&'a Value> {
+pub(super) fn parts<'a>(document: &'a Value, schema: &'a Value, depth: usize) -> Vec<&'a Value> {
     let schema = resolve(document, schema);
     let mut all = vec![schema];
     if depth < DEPTH_MAX {
@@ -187,57 +206,4 @@ pub(super) fn notes(document: &Value, schema: &Value) -> Vec<String> {
 
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// An example that the schema itself gives.
-pub(super) fn given_example(schema: &Value) -> Option<&Value> {
-    schema
-        .get("example")
-        .or_else(|| items(&schema["examples"]).next())
-        .or_else(|| schema.get("const"))
-        .or_else(|| schema.get("default"))
-        .or_else(|| items(&schema["enum"]).next())
-}
-
-/// An example of a media type's content: the one it gives, else one made from its schema.
-pub(super) fn example(document: &Value, content: &Value) -> Value {
-    content
-        .get("example")
-        .or_else(|| members(&content["examples"]).next().map(|(_, example)| &example["value"]))
-        .cloned()
-        .unwrap_or_else(|| made(document, &content["schema"], 0))
-}
-
-fn made(document: &Value, schema: &Value, depth: usize) -> Value {
-    let schema = resolve(document, schema);
-    if let Some(given) = given_example(schema) {
-        return given.clone();
-    }
-    let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str()).unwrap_or_default();
-    match kind {
-        "string" if text(schema, "format") == "email" => json!("ada@example.com"),
-        "string" => json!("string"),
-        "integer" | "number" => schema.get("minimum").cloned().unwrap_or(json!(1)),
-        "boolean" => json!(true),
-        "array" if depth < DEPTH_MAX => json!([made(document, &schema["items"], depth + 1)]),
-        "array" => json!([]),
-        _ => Value::Object(made_object(document, schema, depth)),
-    }
-}
-
-/// The members an object needs; every member where it says of none that it is needed.
-fn made_object(document: &Value, schema: &Value, depth: usize) -> Map<String, Value> {
-    let mut object = Map::new();
-    if depth >= DEPTH_MAX {
-        return object;
-    }
-    for part in parts(document, schema, 0) {
-        let needed = |name: &str| items(&part["required"]).any(|required| required == name);
-        for (name, member) in members(&part["properties"]) {
-            if needed(name) || !part["required"].is_array() {
-                object.entry(name).or_insert_with(|| made(document, member, depth + 1));
-            }
-        }
-    }
-    object
 }

@@ -1,0 +1,31 @@
+//! Changing something good a little: the way to inputs that no fuzzer would guess.
+
+/// Changes `good` as `script` says, three bytes an edit: what, where, and the byte for it.
+pub fn edited(good: &str, script: &[u8]) -> String {
+    let mut bytes = good.as_bytes().to_vec();
+    for edit in script.chunks_exact(3).take(16) {
+        let [what, at, byte] = [edit[0], edit[1], edit[2]];
+        if bytes.is_empty() {
+            break;
+        }
+        // A token is longer than 256 bytes: the upper bits of `what` say in which part of it.
+        let at = (usize::from(what >> 3) * 256 + usize::from(at)) % bytes.len();
+        match what & 7 {
+            0 => bytes[at] = byte,
+            1 => bytes.insert(at, byte),
+            2 => drop(bytes.remove(at)),
+            3 => bytes[at] ^= 1 << (byte & 7),
+            4 => bytes.truncate(at),
+            5 => {
+                let tail = bytes[at..].to_vec();
+                bytes.extend(tail.into_iter().take(usize::from(byte)));
+            }
+            6 => bytes.rotate_left(at),
+            _ => {
+                let other = usize::from(byte) % bytes.len();
+                bytes.swap(at, other);
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,39 @@
+//! A body: one strict JSON object.
+
+use latchkey::http::json::Object;
+use latchkey::problem::Code;
+use serde_json::Value;
+
+const NAMES: [&str; 6] = ["email", "password", "name", "token", "newPassword", "captcha"];
+
+/// What is read is what any other reader of JSON reads; what two readers could read differently is refused, and never
+/// quoted.
+pub fn run(data: &[u8]) {
+    let other = serde_json::from_slice::<Value>(data);
+    match Object::parse(data) {
+        Ok(mut object) => {
+            let other = other.expect("what we read is JSON");
+            assert!(other.is_object(), "what we read is an object");
+            for name in NAMES {
+                let told = object.optional_text(name).unwrap_or_default();
+                assert_eq!(told, other[name].as_str().unwrap_or_default());
+            }
+            let _ = object.finish();
+        }
+        Err(problem) => {
+            assert_eq!(problem.code, Code::MalformedRequest);
+            let detail = problem.detail.unwrap_or_default();
+            assert!(detail.starts_with("The body") && detail.is_ascii() && detail.len() < 120);
+        }
+    }
+    // Written anew, an object has no duplicates, and is read; with its first member twice it is not.
+    let Ok(Value::Object(members)) = serde_json::from_slice(data) else { return };
+    let text = Value::Object(members.clone()).to_string();
+    Object::parse(text.as_bytes()).expect("an object without duplicates");
+    if let Some((name, value)) = members.iter().next() {
+        let (name, rest) = (Value::from(name.as_str()), &text[1..]);
+        assert!(Object::parse(format!("{{{name}:{value},{rest}").as_bytes()).is_err());
+        assert!(Object::parse(format!("{{\"x\":[{{{name}:{value},{rest}]}}").as_bytes()).is_err());
+        assert!(Object::parse(format!("{text}{text}").as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,75 @@
+//! Paths, their parameters, queries and forms. The input is a request target; its first byte chooses the method.
+
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::{Method, Uri};
+use latchkey::http::router::{Found, Router};
+use latchkey::problem::Code;
+
+const METHODS: [Method; 8] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+    Method::TRACE,
+    Method::PUT,
+];
+
+/// A path is matched raw and decoded once; a query is read as the URL standard reads it, or refused.
+pub fn run(data: &[u8]) {
+    let Some((&first, target)) = data.split_first() else { return };
+    let method = &METHODS[usize::from(first) % METHODS.len()];
+    let Ok(uri) = Uri::try_from(target) else { return };
+    thread_local!(static ROUTER: Router = Router::new());
+    let found = ROUTER.with(|router| router.find(method, uri.path()));
+    let mut headers = HeaderMap::new();
+    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+    headers.insert(CONTENT_TYPE, form);
+    let query = uri.query().unwrap_or_default().to_owned();
+    let mut request = super::request_of(uri.clone(), headers, query.as_bytes());
+    match found {
+        Found::Route(route, params) => {
+            assert_eq!(route.path.matches('{').count(), params.len());
+            let mut rebuilt = route.path.to_owned();
+            for (name, value) in &params {
+                assert!(!value.is_empty() && !value.contains('/'));
+                rebuilt = rebuilt.replace(&format!("{{{name}}}"), value);
+            }
+            assert_eq!(rebuilt, uri.path(), "a route takes its own path alone");
+            request.params.clone_from(&params);
+            for (name, value) in &params {
+                match request.param(name) {
+                    // Twice decoded is something else, unless there was nothing to decode.
+                    Ok(decoded) => assert!(decoded.len() <= value.len()),
+                    Err(problem) => assert_eq!(problem.code, Code::MalformedRequest),
+                }
+            }
+        }
+        Found::Methods(allowed) => {
+            let known = ["OPTIONS", "GET", "HEAD", "POST", "PATCH", "DELETE"];
+            assert!(allowed.split(", ").all(|method| known.contains(&method)), "{allowed}");
+            let taken =
+                *method != Method::OPTIONS && allowed.split(", ").any(|it| it == method.as_str());
+            assert!(!taken, "{method} is refused and allowed");
+        }
+        Found::Nothing => {}
+    }
+    let standard: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    match request.form() {
+        Ok(pairs) => {
+            assert_eq!(pairs, standard);
+            for (name, _) in &pairs {
+                let first = standard.iter().find(|(other, _)| other == name);
+                assert_eq!(request.query(name).ok().flatten().as_ref(), first.map(|(_, v)| v));
+            }
+        }
+        Err(problem) => {
+            assert_eq!(problem.code, Code::MalformedRequest);
+            let replaced = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
+            assert!(standard.iter().any(|(name, value)| replaced(name) || replaced(value)));
+        }
+    }
+}

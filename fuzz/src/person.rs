@@ -1,0 +1,23 @@
+//! People's names, and the language that a header asks for.
+
+use latchkey::account::PersonName;
+use latchkey::mail::Locale;
+
+/// A name that passed is one visible line, and passes again unchanged; any header gives one of our languages.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(locale) = text.parse::<Locale>();
+    let asked = text.to_ascii_lowercase().contains(locale.tag());
+    assert!(locale == Locale::En || asked, "nobody asked for {locale:?}");
+    let Ok(name) = PersonName::parse(text) else { return };
+    let name = name.as_str();
+    assert!((1..=100).contains(&name.chars().count()));
+    assert!(text.contains(name) && name.trim() == name);
+    assert!(
+        !name
+            .chars()
+            .any(|c| c.is_control()
+                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    );
+    assert_eq!(PersonName::parse(name).map(|again| again.as_str().to_owned()), Ok(name.to_owned()));
+}

@@ -1,0 +1,93 @@
+//! Stored password hashes, which an import may have brought: PHC strings of argon2, and the formats of other systems.
+
+use std::cell::RefCell;
+
+use latchkey::password::hashing::STORED_BYTES_MAX;
+use latchkey::password::{Format, HashError, Hasher, Params, Setup, Unsupported, Verdict, admit};
+use latchkey::secret::Secret;
+
+use super::edits::edited;
+
+const OURS: Params = Params { memory_kib: 64, iterations: 1, parallelism: 1 };
+/// Work of argon2 that is done here, in KiB: a fuzzer wants thousands of inputs a second.
+const WORK_KIB_HERE: u64 = 1024;
+
+struct State {
+    hasher: Hasher,
+    good: String,
+}
+
+thread_local! {
+    static STATE: RefCell<State> = RefCell::new({
+        let mut hasher = Hasher::new(Setup::plain(OURS)).expect("parameters");
+        let good = hasher.hash(&Secret::new("right".to_owned())).expect("a hash");
+        State { hasher, good }
+    });
+}
+
+/// No string makes a wrong password right, and none is computed that was not admitted, with all that it costs. The first
+/// byte says whether the rest is a string, or edits of a good one.
+pub fn run(data: &[u8]) {
+    let Some((mode, rest)) = data.split_first() else { return };
+    STATE.with_borrow_mut(|state| {
+        let edits = mode & 1 == 1;
+        let text = if edits {
+            edited(&state.good, rest)
+        } else {
+            String::from_utf8_lossy(rest).into_owned()
+        };
+        let admitted = admit(&text);
+        if let Err(why) = admitted {
+            // Said before any work, and the same at a log-in.
+            let verdict = state.hasher.verify(&Secret::new("wrong".to_owned()), &text);
+            let same = match why {
+                Unsupported::Algorithm | Unsupported::Malformed(_) => {
+                    matches!(verdict, Err(HashError::Corrupt))
+                }
+                Unsupported::TooCostly(_) => matches!(verdict, Err(HashError::ParametersRefused)),
+                Unsupported::Pepper => matches!(verdict, Err(HashError::PepperMissing)),
+            };
+            assert!(same, "{text}: {why} and {verdict:?}");
+            assert!(!edits || text != state.good);
+            return;
+        }
+        assert!(text.len() <= STORED_BYTES_MAX);
+        if !admitted.is_ok_and(|format| is_cheap(format, &text)) {
+            return;
+        }
+        let wrong = state.hasher.verify(&Secret::new("wrong".to_owned()), &text);
+        assert!(matches!(wrong, Ok(Verdict::Mismatch)), "{text}: {wrong:?}");
+        if edits {
+            let right = state.hasher.verify(&Secret::new("right".to_owned()), &text);
+            let passes = matches!(right, Ok(Verdict::Match | Verdict::MatchNeedsRehash));
+            assert!(passes || text != state.good);
+            // The order of the parameters is the one thing that may differ.
+            assert!(!passes || fields(&text) == fields(&state.good), "{text}");
+        }
+    });
+}
+
+/// Whether it is computed here: a reading of its own, which errs by leaving things out.
+fn is_cheap(format: Format, text: &str) -> bool {
+    let runs = text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty());
+    let most = runs.map(|run| run.parse().unwrap_or(u64::MAX)).max().unwrap_or(0);
+    match format {
+        Format::Argon2 => asked(text, "m=").saturating_mul(asked(text, "t=")) <= WORK_KIB_HERE,
+        Format::Bcrypt => ["$04$", "$05$"].iter().any(|cost| text.contains(cost)),
+        Format::Pbkdf2Sha256 | Format::Pbkdf2Sha512 => most <= 2000,
+        Format::Scrypt | Format::FirebaseScrypt => most <= 9 && !text.starts_with("$s0$"),
+    }
+}
+
+/// The largest number that the string gives to a parameter; none is 0.
+fn asked(text: &str, name: &str) -> u64 {
+    let values = text.split(['$', ',']).filter_map(|part| part.strip_prefix(name));
+    values.filter_map(|value| value.parse().ok()).max().unwrap_or(0)
+}
+
+/// What stands between the marks, in order of its letters.
+fn fields(text: &str) -> Vec<&str> {
+    let mut fields: Vec<&str> = text.split(['$', ',']).collect();
+    fields.sort_unstable();
+    fields
+}

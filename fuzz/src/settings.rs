@@ -1,0 +1,44 @@
+//! URLs with passwords in them, as settings: an operator's bytes, but what is shown of them must never be the password.
+//! The input is three lines: scheme, user, and what follows the `@`.
+
+use std::collections::BTreeMap;
+
+use latchkey::config::{Inputs, Machine, load};
+use latchkey::mail::Transport;
+use latchkey::secret::Secret;
+
+const PASSWORD: &str = "hunter2";
+const NAMES: [&str; 3] = ["DATABASE__URL", "REDIS__URL", "MAIL__SMTP_URL"];
+
+/// Neither the settings as they are printed nor a refusal of them shows a password.
+pub fn run(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut lines = text.splitn(3, '\n');
+    let (Some(scheme), Some(user), Some(rest)) = (lines.next(), lines.next(), lines.next()) else {
+        return;
+    };
+    let url = format!("{scheme}://{user}:{PASSWORD}@{rest}");
+    if text.contains(PASSWORD) || url.contains('\0') {
+        return;
+    }
+    let _ = Transport::smtp(&Secret::new(url.clone())).map_err(|error| hidden(&error.to_string()));
+    for name in NAMES {
+        let environment = BTreeMap::from([
+            (format!("LATCHKEY_{name}"), url.clone()),
+            (
+                "LATCHKEY_SECRETS__MASTER_KEY".to_owned(),
+                "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".to_owned(),
+            ),
+        ]);
+        let machine = Machine { cores: 2, log_on_terminal: false };
+        let inputs = Inputs { files: Vec::new(), environment: &environment, flags: &[], machine };
+        match load(&inputs) {
+            Ok(loaded) => loaded.sources.iter().for_each(|shown| hidden(&shown.value.to_string())),
+            Err(problems) => hidden(&problems.to_string()),
+        }
+    }
+}
+
+fn hidden(text: &str) {
+    assert!(!text.contains(PASSWORD), "{text}");
+}

@@ -1,0 +1,293 @@
+//! `telemetry.*` and the standard `OTEL_*` variables, which win: where traces, metrics and logs go.
+//!
+//! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/> and
+//! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>. Nothing is exported unless an endpoint is given.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+
+use super::layers::Values;
+use super::problems::Problem;
+use super::url::Url;
+use crate::secret::Secret;
+
+/// What goes where.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// Spans; none: not exported.
+    pub traces: Option<Exported>,
+    /// Metrics, beside `/metrics`.
+    pub metrics: Option<Exported>,
+    /// Log records, beside stderr.
+    pub logs: Option<Exported>,
+    /// Which traces are kept.
+    pub sampler: Sampler,
+    /// How often metrics are pushed.
+    pub interval: Duration,
+    /// `service.name` and further attributes of the resource.
+    pub resource: Vec<(String, String)>,
+    /// Whether a trusted proxy's trace is continued.
+    pub propagates: bool,
+}
+
+/// Where one signal goes.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// The whole URL; with gRPC without a path.
+    pub endpoint: String,
+    /// How.
+    pub protocol: Protocol,
+    /// What is sent along: a collector's credentials.
+    pub headers: Vec<(String, Secret<String>)>,
+    /// How long one export may take.
+    pub timeout: Duration,
+}
+
+/// `telemetry.protocol`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// OTLP over gRPC.
+    Grpc,
+    /// OTLP as protobuf over HTTP/1.1.
+    Http,
+}
+
+/// Which traces are kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampler {
+    /// Of those that begin here, from 0 to 1.
+    pub ratio: f64,
+    /// Whether a caller's decision counts before ours.
+    pub asks_parent: bool,
+}
+
+/// One signal's names.
+struct Signal {
+    name: &'static str,
+    path: &'static str,
+}
+
+const TRACES: Signal = Signal { name: "TRACES", path: "/v1/traces" };
+const METRICS: Signal = Signal { name: "METRICS", path: "/v1/metrics" };
+const LOGS: Signal = Signal { name: "LOGS", path: "/v1/logs" };
+
+/// The standard's defaults.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_mins(1);
+
+/// Reads the settings and the variables over them; what is wrong goes into `problems`.
+pub(super) fn telemetry(
+    values: &Values,
+    environment: &BTreeMap<String, String>,
+    problems: &mut Vec<Problem>,
+) -> Option<Telemetry> {
+    let mut read = Reader { values, environment, problems };
+    let off = read.variable("OTEL_SDK_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true"));
+    let logs_on = values.on("telemetry.logs")?;
+    let traces = read.exported(&TRACES, true);
+    let metrics = read.exported(&METRICS, true);
+    let logs = read.exported(&LOGS, logs_on);
+    let keep = |it: Option<Exported>| it.filter(|_| !off);
+    Some(Telemetry {
+        traces: keep(traces),
+        metrics: keep(metrics),
+        logs: keep(logs),
+        sampler: read.sampler(values.text("telemetry.sample_ratio")?),
+        interval: read.milliseconds("OTEL_METRIC_EXPORT_INTERVAL").unwrap_or(INTERVAL),
+        resource: read.resource(),
+        propagates: read.propagates(),
+    })
+}
+
+struct Reader<'a> {
+    values: &'a Values,
+    environment: &'a BTreeMap<String, String>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    /// A variable; an empty one is none (the standard says so).
+    fn variable(&self, name: &str) -> Option<&'a str> {
+        self.environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// The signal's own variable, or the one for all.
+    fn of(&self, signal: &Signal, ending: &str) -> Option<(String, &'a str)> {
+        let own = format!("OTEL_EXPORTER_OTLP_{}_{ending}", signal.name);
+        let all = format!("OTEL_EXPORTER_OTLP_{ending}");
+        let pair = |name: String| self.variable(&name).map(|value| (name, value));
+        pair(own).or_else(|| pair(all))
+    }
+
+    fn refuse(&mut self, name: &str, reason: &str, fix: &str) {
+        self.problems.push(Problem::new(name, reason, fix));
+    }
+
+    fn exported(&mut self, signal: &Signal, by_default: bool) -> Option<Exported> {
+        let exporter = format!("OTEL_{}_EXPORTER", signal.name);
+        let own_endpoint = format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.name);
+        let wanted = match self.variable(&exporter) {
+            None => by_default || self.variable(&own_endpoint).is_some(),
+            Some(list) => {
+                let known = ["otlp", "none", "prometheus"];
+                if list.split(',').any(|word| !known.contains(&word.trim())) {
+                    self.refuse(
+                        &exporter,
+                        "names an exporter that latchkey has not",
+                        "write otlp or none",
+                    );
+                }
+                list.split(',').any(|word| word.trim() == "otlp")
+            }
+        };
+        let protocol = self.protocol(signal);
+        let headers = self.headers(signal);
+        let timeout = self.timeout(signal);
+        let endpoint = self.endpoint(signal, protocol).filter(|_| wanted)?;
+        Some(Exported { endpoint, protocol, headers, timeout })
+    }
+
+    /// The signal's own endpoint as it is; else the one for all, over HTTP with the signal's path.
+    fn endpoint(&mut self, signal: &Signal, protocol: Protocol) -> Option<String> {
+        let (name, given) = self.of(signal, "ENDPOINT").or_else(|| {
+            Some(("telemetry.endpoint".to_owned(), self.values.text("telemetry.endpoint")?))
+        })?;
+        if Url::check(given, &["http", "https"]).is_err() {
+            self.refuse(&name, "is not a URL", "write it as http://collector:4318");
+            return None;
+        }
+        let is_own = name.ends_with(&format!("{}_ENDPOINT", signal.name));
+        let path = if is_own || protocol == Protocol::Grpc { "" } else { signal.path };
+        Some(format!("{}{path}", given.trim_end_matches('/')))
+    }
+
+    fn protocol(&mut self, signal: &Signal) -> Protocol {
+        let word = match self.of(signal, "PROTOCOL") {
+            Some((_, "grpc")) => "grpc",
+            Some((_, "http/protobuf")) => "http/protobuf",
+            Some((name, _)) => {
+                self.refuse(
+                    &name,
+                    "is no protocol that latchkey speaks",
+                    "write grpc or http/protobuf",
+                );
+                "http/protobuf"
+            }
+            None => self.values.word("telemetry.protocol").unwrap_or_default(),
+        };
+        if word == "grpc" { Protocol::Grpc } else { Protocol::Http }
+    }
+
+    /// `key=value,key=value`, values percent-encoded (W3C Baggage's grammar); later sources win.
+    fn headers(&mut self, signal: &Signal) -> Vec<(String, Secret<String>)> {
+        let own = format!("OTEL_EXPORTER_OTLP_{}_HEADERS", signal.name);
+        let sources = [
+            ("telemetry.headers", self.values.text("telemetry.headers")),
+            ("OTEL_EXPORTER_OTLP_HEADERS", self.variable("OTEL_EXPORTER_OTLP_HEADERS")),
+            (own.as_str(), self.variable(&own)),
+        ];
+        let mut found = BTreeMap::new();
+        for (name, text) in sources {
+            match text.map_or(Some(Vec::new()), pairs) {
+                Some(pairs) => {
+                    found.extend(pairs.into_iter().map(|(key, value)| (key.to_lowercase(), value)));
+                }
+                None => {
+                    self.refuse(name, "is no list of headers", "write it as key=value,key=value");
+                }
+            }
+        }
+        found.into_iter().map(|(key, value)| (key, Secret::new(value))).collect()
+    }
+
+    fn timeout(&mut self, signal: &Signal) -> Duration {
+        let Some((name, _)) = self.of(signal, "TIMEOUT") else { return TIMEOUT };
+        self.milliseconds(&name).unwrap_or(TIMEOUT)
+    }
+
+    fn milliseconds(&mut self, name: &str) -> Option<Duration> {
+        let text = self.variable(name)?;
+        let ms = text.parse().ok().filter(|ms| (1..=86_400_000).contains(ms));
+        if ms.is_none() {
+            self.refuse(name, "is no number of milliseconds", "write a number from 1 to 86400000");
+        }
+        ms.map(Duration::from_millis)
+    }
+
+    fn sampler(&mut self, ratio: &str) -> Sampler {
+        let ours = ratio.parse().unwrap_or(1.0);
+        let Some(name) = self.variable("OTEL_TRACES_SAMPLER") else {
+            return Sampler { ratio: ours, asks_parent: true };
+        };
+        let (asks_parent, kind) = match name.strip_prefix("parentbased_") {
+            Some(kind) => (true, kind),
+            None => (false, name),
+        };
+        let ratio = match kind {
+            "always_on" => 1.0,
+            "always_off" => 0.0,
+            "traceidratio" => self.ratio(),
+            _ => {
+                self.refuse(
+                    "OTEL_TRACES_SAMPLER",
+                    "is no sampler that latchkey has",
+                    "write always_on, always_off or traceidratio, with parentbased_ in front or not",
+                );
+                ours
+            }
+        };
+        Sampler { ratio, asks_parent }
+    }
+
+    fn ratio(&mut self) -> f64 {
+        let Some(text) = self.variable("OTEL_TRACES_SAMPLER_ARG") else { return 1.0 };
+        match text.parse() {
+            Ok(ratio) if (0.0..=1.0).contains(&ratio) => ratio,
+            _ => {
+                self.refuse("OTEL_TRACES_SAMPLER_ARG", "is no ratio", "write a number from 0 to 1");
+                1.0
+            }
+        }
+    }
+
+    fn resource(&mut self) -> Vec<(String, String)> {
+        let mut found = BTreeMap::from([
+            ("service.name".to_owned(), "latchkey".to_owned()),
+            ("service.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ]);
+        if let Some(text) = self.variable("OTEL_RESOURCE_ATTRIBUTES") {
+            match pairs(text) {
+                Some(pairs) => found.extend(pairs),
+                None => self.refuse(
+                    "OTEL_RESOURCE_ATTRIBUTES",
+                    "is no list of attributes",
+                    "write it as key=value,key=value",
+                ),
+            }
+        }
+        if let Some(name) = self.variable("OTEL_SERVICE_NAME") {
+            found.insert("service.name".to_owned(), name.to_owned());
+        }
+        found.into_iter().collect()
+    }
+
+    /// `baggage` is never read, whatever stands there: it is a stranger's word.
+    fn propagates(&self) -> bool {
+        self.variable("OTEL_PROPAGATORS")
+            .is_none_or(|list| list.split(',').any(|word| word.trim() == "tracecontext"))
+    }
+}
+
+fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let (key, value) = part.split_once('=')?;
+            let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
+            let key = key.trim();
+            (!key.is_empty()).then(|| (key.to_owned(), value.into_owned()))
+        })
+        .collect()
+}

@@ -1,0 +1,140 @@
+//! [`Access`]: one request as operators see it: counted while it is in work, measured and logged once when it ends,
+//! whichever way.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hyper::{StatusCode, Version};
+use opentelemetry::KeyValue;
+use tokio::time::Instant;
+
+use super::cx::{Cx, Transport};
+use crate::app::App;
+use crate::telemetry::trace::{self, Place, Said};
+
+/// What logs and metrics say of a request whose client left before the answer was there: nginx's, and nobody's status.
+const CLIENT_CLOSED: u16 = 499;
+
+/// A request in work. Dropped without an answer, its client has left: hyper drops the future with the connection.
+pub(super) struct Access<'a> {
+    app: &'a App,
+    method: &'static str,
+    /// The route's template; none where there is no route.
+    route: Option<&'static str>,
+    scheme: &'static str,
+    client: IpAddr,
+    started: Instant,
+    span: tracing::Span,
+    /// Where its span belongs; none where the trace is not kept.
+    place: Option<Place>,
+    version: &'static str,
+    ended: bool,
+}
+
+impl<'a> Access<'a> {
+    /// A request whose head was read.
+    pub(super) fn begin(
+        app: &'a App,
+        cx: &Cx,
+        (method, route, version): (&'static str, Option<&'static str>, Version),
+        started: Instant,
+        span: tracing::Span,
+    ) -> Self {
+        let version = if version == Version::HTTP_2 { "2" } else { "1.1" };
+        let scheme = if cx.transport == Transport::Tls { "https" } else { "http" };
+        let this = Self {
+            app,
+            method,
+            route,
+            scheme,
+            client: cx.client,
+            started,
+            span,
+            place: cx.sampled.then(|| cx.place()),
+            version,
+            ended: false,
+        };
+        app.metrics.active_requests.add(1, &this.active());
+        this
+    }
+
+    /// It was answered.
+    pub(super) fn answered(mut self, status: StatusCode) {
+        self.end(status.as_u16(), "answered");
+    }
+
+    fn active(&self) -> [KeyValue; 2] {
+        [
+            KeyValue::new("http.request.method", self.method),
+            KeyValue::new("url.scheme", self.scheme),
+        ]
+    }
+
+    /// One access line and one measurement a request.
+    fn end(&mut self, status: u16, outcome: &'static str) {
+        self.ended = true;
+        let took = self.started.elapsed();
+        let [method, scheme] = self.active();
+        self.app.metrics.active_requests.add(-1, &[method.clone(), scheme.clone()]);
+        let mut attributes = Vec::with_capacity(5);
+        attributes.extend([
+            method,
+            scheme,
+            KeyValue::new("http.response.status_code", i64::from(status)),
+        ]);
+        attributes.extend(self.route.map(|route| KeyValue::new("http.route", route)));
+        if let Some(error) = server_error(status) {
+            attributes.push(KeyValue::new("error.type", error));
+        }
+        self.app.metrics.request_duration.record(took.as_secs_f64(), &attributes);
+        if let Some(place) = &self.place {
+            trace::server(place, || self.said(attributes, status, took));
+        }
+        let _entered = self.span.enter();
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(
+            "http.response.status_code" = status,
+            "client.address" = %self.client,
+            duration_ms,
+            outcome,
+            "{}",
+            if status == CLIENT_CLOSED { "the client left" } else { "request answered" }
+        );
+    }
+}
+
+impl Access<'_> {
+    /// What the span says beside what the metric does.
+    fn said(&self, mut attributes: Vec<KeyValue>, status: u16, took: Duration) -> Said {
+        attributes.push(KeyValue::new("network.protocol.version", self.version));
+        // A path may hold a token or an address: what is told is the template.
+        attributes.extend(self.route.map(|route| KeyValue::new("url.path", route)));
+        let request_id = self.place.as_ref().map(|place| place.ids.request_id.clone());
+        attributes.extend(request_id.map(|id| KeyValue::new("latchkey.request_id", id)));
+        let name = match self.route {
+            Some(route) => format!("{} {route}", self.method).into(),
+            None => self.method.into(),
+        };
+        Said { name, took, attributes, failed: status >= 500 }
+    }
+}
+
+impl Drop for Access<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(CLIENT_CLOSED, "client_closed");
+        }
+    }
+}
+
+/// `error.type` of an answer that is our fault (OpenTelemetry's conventions: the status).
+fn server_error(status: u16) -> Option<&'static str> {
+    match status {
+        500 => Some("500"),
+        501 => Some("501"),
+        502 => Some("502"),
+        503 => Some("503"),
+        504 => Some("504"),
+        _ => None,
+    }
+}

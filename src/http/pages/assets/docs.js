@@ -1,0 +1,79 @@
+// Sends requests from /docs. Development alone loads this file; without it the forms stay hidden.
+(() => {
+  "use strict";
+
+  // Tokens live in the fields of this page and nowhere else: a reload forgets them.
+  function remember(answer) {
+    if (answer === null || typeof answer !== "object") return;
+    document.querySelectorAll("[data-scheme]").forEach((input) => {
+      const token = answer[input.name];
+      if (typeof token === "string") input.value = token;
+    });
+  }
+
+  function address(box, form) {
+    const query = new URLSearchParams();
+    let path = box.dataset.path;
+    form.querySelectorAll("[data-in]").forEach((input) => {
+      if (input.dataset.in === "path") path = path.replace(`{${input.name}}`, encodeURIComponent(input.value));
+      if (input.dataset.in === "query" && input.value) query.append(input.name, input.value);
+    });
+    return query.size ? `${path}?${query}` : path;
+  }
+
+  function headers(form) {
+    const all = new Headers({ accept: "application/json" });
+    form.querySelectorAll('[data-in="header"]').forEach((input) => {
+      if (input.value) all.set(input.name, input.value);
+    });
+    const credential = form.querySelector("[data-scheme]");
+    if (credential?.value) {
+      const basic = credential.dataset.scheme === "basic";
+      all.set("authorization", basic ? `Basic ${btoa(credential.value)}` : `Bearer ${credential.value}`);
+    }
+    const body = form.querySelector("[data-media]");
+    if (body) all.set("content-type", body.dataset.media);
+    return all;
+  }
+
+  function readable(text) {
+    try {
+      const value = JSON.parse(text);
+      remember(value);
+      return JSON.stringify(value, null, 2);
+    } catch {
+      return text;
+    }
+  }
+
+  async function send(box, form) {
+    const status = box.querySelector("[data-status]");
+    const shown = box.querySelector("[data-answer]");
+    shown.hidden = true;
+    status.textContent = "Sending…";
+    try {
+      const answer = await fetch(address(box, form), {
+        method: box.dataset.method,
+        headers: headers(form),
+        body: form.querySelector("[data-media]")?.value,
+        cache: "no-store",
+      });
+      const text = readable(await answer.text());
+      const wait = answer.headers.get("retry-after");
+      status.textContent = `Answer: ${answer.status} ${answer.statusText}${wait ? `, try again in ${wait} s` : ""}`;
+      shown.textContent = text;
+      shown.hidden = text === "";
+    } catch {
+      status.textContent = "No answer. Does the daemon run, and may these values stand in a header?";
+    }
+  }
+
+  document.querySelectorAll("[data-try]").forEach((box) => {
+    const form = box.querySelector("form");
+    box.hidden = false;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      send(box, form);
+    });
+  });
+})();

@@ -1,0 +1,78 @@
+//! The command that sends a request, for a POSIX shell.
+
+use serde_json::Value;
+
+use super::operation::requirements;
+use super::{example, items, members, schema, text};
+
+/// A body as HTML's forms send it.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A command that sends the request. Values are examples of the document's, or capitals to replace.
+pub(super) fn curl(
+    document: &Value,
+    path: &str,
+    method: &str,
+    operation: &Value,
+    parameters: &[&Value],
+    body: &Value,
+) -> String {
+    let server = document["servers"][0]["url"].as_str().unwrap_or("http://127.0.0.1:8080");
+    let mut url = format!("{}{path}", server.trim_end_matches('/'));
+    let mut query = Vec::new();
+    for parameter in parameters {
+        let name = text(parameter, "name");
+        let value = example::of_parameter(document, parameter, name);
+        match text(parameter, "in") {
+            "path" => url = url.replace(&format!("{{{name}}}"), &value),
+            "query" if parameter["required"] == true => query.push(format!("{name}={value}")),
+            _ => {}
+        }
+    }
+    if !query.is_empty() {
+        url = format!("{url}?{}", query.join("&"));
+    }
+    let mut words = vec!["curl -s".to_owned()];
+    if method != "get" {
+        words.push(format!("-X {}", method.to_ascii_uppercase()));
+    }
+    words.push(quoted(&url));
+    words.extend(credentials(document, operation));
+    if let Some((media, content)) = members(&body["content"]).next() {
+        let example = example::of_content(document, content);
+        let data = if media == FORM { form(&example) } else { example.to_string() };
+        words.push(format!("-H {}", quoted(&format!("content-type: {media}"))));
+        words.push(format!("-d {}", quoted(&data)));
+    }
+    words.join(" ")
+}
+
+/// The option that carries the first required way to authenticate.
+fn credentials(document: &Value, operation: &Value) -> Option<String> {
+    let (name, _) = items(requirements(document, operation)).find_map(|way| members(way).next())?;
+    let scheme = schema::resolve(document, &document["components"]["securitySchemes"][name]);
+    let credential = example::capitals(name);
+    Some(match (text(scheme, "type"), text(scheme, "scheme"), text(scheme, "in")) {
+        ("http", "basic", _) => "-u \"ID:SECRET\"".to_owned(),
+        ("apiKey", _, "header") => {
+            format!("-H {}", quoted(&format!("{}: {credential}", text(scheme, "name"))))
+        }
+        _ => format!("-H \"authorization: Bearer ${credential}\""),
+    })
+}
+
+/// An object's members as a form. Names and examples are plain words; what is not is left to the reader.
+pub(super) fn form(example: &Value) -> String {
+    members(example)
+        .map(|(name, value)| match value.as_str() {
+            Some(text) => format!("{name}={text}"),
+            None => format!("{name}={value}"),
+        })
+        .collect::<Vec<_>>()
+        .join("&")
+}
+
+/// One word for a POSIX shell.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}

@@ -1,0 +1,87 @@
+//! The form that sends a request from the page itself: what a person fills in, in the order of the request.
+
+use serde_json::Value;
+
+use super::curl::{FORM, form};
+use super::operation::requirements;
+use super::{example, items, members, schema, slug, text};
+
+/// Whether the page offers to send requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trials {
+    /// In development.
+    Offered,
+    /// Everywhere else: a page that people read while they are signed in elsewhere sends nothing.
+    Absent,
+}
+
+/// What the form of one operation asks for.
+pub(super) struct Trial {
+    pub(super) credential: Option<Credential>,
+    pub(super) inputs: Vec<Input>,
+    pub(super) body: Option<Body>,
+}
+
+/// The first way to authenticate. Filled in by the script as soon as an answer has a member of this name.
+pub(super) struct Credential {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// `bearer` or `basic`.
+    pub(super) scheme: &'static str,
+}
+
+/// One parameter.
+pub(super) struct Input {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// `path`, `query` or `header`.
+    pub(super) place: String,
+    pub(super) required: bool,
+}
+
+/// The body, with an example in it.
+pub(super) struct Body {
+    pub(super) id: String,
+    pub(super) media: String,
+    pub(super) text: String,
+    /// Rows of the field: as many as the example has.
+    pub(super) rows: usize,
+}
+
+pub(super) fn read(
+    document: &Value,
+    id: &str,
+    operation: &Value,
+    parameters: &[&Value],
+    body: &Value,
+) -> Trial {
+    let field = |name: &str| slug(&[id, "try", name]);
+    Trial {
+        credential: credential(document, operation).map(|(name, scheme)| Credential {
+            id: field(&name),
+            name,
+            scheme,
+        }),
+        inputs: parameters
+            .iter()
+            .map(|parameter| Input {
+                id: slug(&[&field(text(parameter, "in")), text(parameter, "name")]),
+                name: text(parameter, "name").to_owned(),
+                place: text(parameter, "in").to_owned(),
+                required: parameter["required"] == true,
+            })
+            .collect(),
+        body: members(&body["content"]).next().map(|(media, content)| {
+            let example = example::of_content(document, content);
+            let text = if media == FORM { form(&example) } else { example::pretty(&example) };
+            Body { id: field("body"), media: media.clone(), rows: text.lines().count(), text }
+        }),
+    }
+}
+
+fn credential(document: &Value, operation: &Value) -> Option<(String, &'static str)> {
+    let (name, _) = items(requirements(document, operation)).find_map(|way| members(way).next())?;
+    let scheme = schema::resolve(document, &document["components"]["securitySchemes"][name]);
+    let scheme = if text(scheme, "scheme") == "basic" { "basic" } else { "bearer" };
+    Some((name.clone(), scheme))
+}

@@ -1,0 +1,241 @@
+//! The attributes of the instruments, each with the values it can have.
+//!
+//! Closed lists, asked of whoever owns them where there is an owner. Never a person, an address, a key's or a session's
+//! id, a raw path or an error's text: the types have no room for one.
+
+use crate::audit::Action;
+use crate::limits;
+use crate::mail;
+use crate::problem::Code;
+
+/// One attribute.
+#[derive(Clone, Copy, Debug)]
+pub struct Attribute {
+    /// Its key.
+    pub key: &'static str,
+    /// What it can be.
+    pub values: Values,
+    /// Whether a series may lack it.
+    pub is_optional: bool,
+}
+
+/// What an attribute can be.
+#[derive(Clone, Copy, Debug)]
+pub enum Values {
+    /// These words.
+    Of(&'static [&'static str]),
+    /// These words, and every error of the API by its code.
+    Outcome(&'static [&'static str]),
+    /// The words of another room's list; what they are called.
+    From(fn() -> Vec<&'static str>, &'static str),
+    /// A status of HTTP.
+    Status,
+    /// At most so many, that the operator or the build decides; what they are.
+    Few(usize, &'static str),
+}
+
+impl Values {
+    /// Every word, where they can be listed.
+    pub fn words(&self) -> Option<Vec<&'static str>> {
+        match self {
+            Self::Of(words) => Some(words.to_vec()),
+            Self::Outcome(words) => {
+                Some(words.iter().copied().chain(Code::ALL.iter().map(|it| it.name())).collect())
+            }
+            Self::From(list, _) => Some(list()),
+            Self::Status | Self::Few(..) => None,
+        }
+    }
+
+    /// Whether `value` is one of them.
+    pub fn hold(&self, value: &str) -> bool {
+        match self {
+            Self::Status => value.parse().is_ok_and(|status| (100..600).contains::<u16>(&status)),
+            Self::Few(..) => !value.is_empty(),
+            _ => self.words().is_some_and(|words| words.contains(&value)),
+        }
+    }
+
+    /// For documentation.
+    pub fn describe(&self) -> String {
+        let list = |words: &[&str]| {
+            words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+        };
+        match self {
+            Self::Of(words) => list(words),
+            Self::Outcome(words) => format!("{}, or an error's [code](errors.md)", list(words)),
+            Self::From(_, what) | Self::Few(_, what) => (*what).to_owned(),
+            Self::Status => "HTTP status".to_owned(),
+        }
+    }
+}
+
+impl Attribute {
+    /// How many values it has, absence included.
+    pub fn count(&self) -> usize {
+        let count = match self.values {
+            Values::Few(count, _) => count,
+            // What we and those we ask do send; the SDK's limit holds whatever they invent.
+            Values::Status => 20,
+            _ => self.values.words().map_or(0, |words| words.len()),
+        };
+        count + usize::from(self.is_optional)
+    }
+}
+
+const fn needed(key: &'static str, values: Values) -> Attribute {
+    Attribute { key, values, is_optional: false }
+}
+
+const fn optional(key: &'static str, values: Values) -> Attribute {
+    Attribute { key, values, is_optional: true }
+}
+
+const fn outcome(words: &'static [&'static str]) -> Attribute {
+    needed("outcome", Values::Outcome(words))
+}
+
+const fn result(words: &'static [&'static str]) -> Attribute {
+    needed("outcome", Values::Of(words))
+}
+
+/// The pools of the house, as `daemon/pools.rs` opens them.
+pub const POOLS: &[&str] = &["password", "session", "registration", "captcha", "mailer", "limits"];
+/// Methods of HTTP; `_OTHER` for every other one (OpenTelemetry's conventions).
+const METHODS: &[&str] =
+    &["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT", "CONNECT", "TRACE", "_OTHER"];
+
+pub(super) const HTTP_METHOD: Attribute = needed("http.request.method", Values::Of(METHODS));
+pub(super) const SCHEME: Attribute = needed("url.scheme", Values::Of(&["http", "https"]));
+pub(super) const ROUTE: Attribute = optional(
+    "http.route",
+    Values::From(crate::http::router::paths, "the route's template; absent where there is none"),
+);
+pub(super) const STATUS: Attribute = needed("http.response.status_code", Values::Status);
+/// Of an answer that is our fault: its status.
+pub(super) const SERVER_ERROR: Attribute =
+    optional("error.type", Values::Of(&["500", "501", "502", "503", "504"]));
+pub(super) const PEER: Attribute =
+    needed("server.address", Values::Few(4, "a host of the operator's settings"));
+pub(super) const PEER_PORT: Attribute = needed("server.port", Values::Few(1, "its port"));
+pub(super) const CLIENT_STATUS: Attribute = optional("http.response.status_code", Values::Status);
+pub(super) const CLIENT_ERROR: Attribute =
+    optional("error.type", Values::Of(&["timeout", "connect", "broken", "too_large"]));
+
+pub(super) const SQL_SYSTEM: Attribute =
+    needed("db.system.name", Values::Of(&["postgresql", "sqlite"]));
+pub(super) const SQL_OPERATION: Attribute = needed("db.operation.name", Values::Of(SQL_OPERATIONS));
+/// First words of statements; `_OTHER` for every other one.
+pub const SQL_OPERATIONS: &[&str] =
+    &["SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "BEGIN", "_OTHER"];
+pub(super) const REDIS_SYSTEM: Attribute = needed("db.system.name", Values::Of(&["redis"]));
+pub(super) const REDIS_OPERATION: Attribute =
+    needed("db.operation.name", Values::Of(REDIS_OPERATIONS));
+/// Commands that we send; a script is `EVALSHA`.
+pub const REDIS_OPERATIONS: &[&str] =
+    &["EVALSHA", "HGETALL", "GET", "SET", "PING", "CONFIG", "_OTHER"];
+pub(super) const DB_ERROR: Attribute =
+    optional("error.type", Values::Of(&["timeout", "connection", "_OTHER"]));
+pub(super) const DB_POOL: Attribute =
+    needed("db.client.connection.pool.name", Values::Of(&["database", "reader", "writer"]));
+pub(super) const DB_STATE: Attribute =
+    needed("db.client.connection.state", Values::Of(&["idle", "used"]));
+
+pub(super) const CPU_MODE: Attribute = needed("cpu.mode", Values::Of(&["user", "system"]));
+
+pub(super) const LOGIN_METHOD: Attribute = needed("method", Values::Of(&["password"]));
+pub(super) const OUTCOME: Attribute = outcome(&["success"]);
+pub(super) const RESET_STAGE: Attribute = needed("stage", Values::Of(&["forgot", "reset"]));
+pub(super) const RESET_OUTCOME: Attribute = outcome(&["success", "over_budget"]);
+pub(super) const TOKEN_TYPE: Attribute = needed("type", Values::Of(&["user", "vault"]));
+pub(super) const REVOKED_TYPE: Attribute =
+    needed("type", Values::Of(&["user", "vault", "unknown"]));
+pub(super) const REFRESH_OUTCOME: Attribute = result(&["success", "reused", "gone"]);
+pub(super) const END_REASON: Attribute = needed(
+    "reason",
+    Values::Of(&[
+        "logout",
+        "revoked",
+        "others",
+        "reused",
+        "password_changed",
+        "reset",
+        "email_change_undone",
+        "deleted",
+    ]),
+);
+pub(super) const TEAM_CHANGE: Attribute = needed(
+    "change",
+    Values::Of(&[
+        "team_created",
+        "team_updated",
+        "team_deleted",
+        "team_switched",
+        "project_created",
+        "project_updated",
+        "project_deleted",
+        "member_role_changed",
+        "member_removed",
+        "member_left",
+        "key_created",
+        "key_revoked",
+    ]),
+);
+pub(super) const GRANT: Attribute = outcome(&[
+    "success",
+    "invalid_request",
+    "invalid_client",
+    "invalid_scope",
+    "unauthorized_client",
+    "unsupported_grant_type",
+]);
+pub(super) const INTROSPECTION: Attribute = outcome(&["active", "inactive"]);
+pub(super) const FORWARD_AUTH: Attribute = outcome(&["allowed"]);
+pub(super) const KEY_KIND: Attribute = needed("kind", Values::Of(&["user", "vault"]));
+pub(super) const HASH_OPERATION: Attribute =
+    needed("operation", Values::Of(&["hash", "verify", "rehash"]));
+pub(super) const BREACH_OUTCOME: Attribute =
+    result(&["hit", "miss", "malformed", "unavailable", "skipped"]);
+pub(super) const POOL: Attribute = needed("pool", Values::Of(POOLS));
+pub(super) const POOL_REASON: Attribute = needed("reason", Values::Of(&["queue_full", "expired"]));
+pub(super) const SHED_REASON: Attribute = needed("reason", Values::Of(&["in_flight", "team"]));
+pub(super) const ADDRESS_POLICY: Attribute = needed(
+    "policy",
+    Values::From(
+        limits::policy_names,
+        "a limit by address ([limits](limits.md)); `-48` at its end: of the IPv6 /48",
+    ),
+);
+pub(super) const BUDGET_POLICY: Attribute =
+    needed("policy", Values::Of(&["confirmations", "recoveries", "notices"]));
+pub(super) const GUESS_POLICY: Attribute =
+    needed("policy", Values::Of(&["password-checks", "password-checks-device"]));
+pub(super) const DECISION: Attribute = needed("decision", Values::Of(&["allowed", "limited"]));
+pub(super) const GUESS_DECISION: Attribute =
+    needed("decision", Values::Of(&["allowed", "limited", "captcha"]));
+pub(super) const SCOPE_ADDRESS: Attribute = needed("scope", Values::Of(&["address"]));
+pub(super) const SCOPE_BUDGET: Attribute = needed("scope", Values::Of(&["shared", "local"]));
+pub(super) const SCOPE_SHARED: Attribute = needed("scope", Values::Of(&["shared"]));
+pub(super) const CAPTCHA_PROVIDER: Attribute = needed(
+    "provider",
+    Values::Of(&["altcha", "turnstile", "hcaptcha", "recaptcha-v2", "recaptcha-v3"]),
+);
+pub(super) const CAPTCHA_OUTCOME: Attribute =
+    result(&["solved", "refused", "unavailable", "misconfigured"]);
+pub(super) const TEMPLATE: Attribute =
+    needed("template", Values::From(mail_templates, "the kind of the mail ([mail](mail.md))"));
+pub(super) const MAIL_OUTCOME: Attribute =
+    result(&["sent", "superseded", "retry", "dead", "released"]);
+pub(super) const AUDIT_ACTION: Attribute =
+    needed("action", Values::From(audit_actions, "an action of the [audit](audit.md)"));
+pub(super) const AUDIT_OUTCOME: Attribute = result(&["success", "refused"]);
+pub(super) const SIGNAL: Attribute = needed("signal", Values::Of(&["traces", "metrics", "logs"]));
+pub(super) const VERSION: Attribute = needed("version", Values::Few(1, "the daemon's version"));
+
+fn mail_templates() -> Vec<&'static str> {
+    mail::Kind::ALL.iter().map(|kind| kind.name()).collect()
+}
+
+fn audit_actions() -> Vec<&'static str> {
+    Action::ALL.iter().map(|action| action.as_str()).collect()
+}

@@ -1,0 +1,226 @@
+//! [`Observed`]: what nobody tells of, because it is there to be looked at: pools and connections. It is read when
+//! somebody asks for the metrics, so a gauge is never older than the question.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Meter;
+
+use super::instrument::Instrument;
+use super::registry;
+
+/// Waits for a database connection that were given up. The process has one: an error is made where no instrument is at
+/// hand.
+static CONNECTION_TIMEOUTS: AtomicU64 = AtomicU64::new(0);
+
+/// Counts a wait for a database connection that was given up.
+pub fn connection_timed_out() {
+    CONNECTION_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// What was not exported. The process has one queue of spans and one of log records.
+static DROPPED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// A kind of telemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Spans.
+    Traces,
+    /// Collections of metrics.
+    Metrics,
+    /// Log records.
+    Logs,
+}
+
+impl Signal {
+    const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// As in metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+}
+
+/// Counts what was not exported.
+pub fn dropped(signal: Signal, count: u64) {
+    DROPPED[signal as usize].fetch_add(count, Ordering::Relaxed);
+}
+
+/// How much was not exported since the start.
+pub fn dropped_so_far(signal: Signal) -> u64 {
+    DROPPED[signal as usize].load(Ordering::Relaxed)
+}
+
+/// A pool of workers, at this moment.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolReading {
+    /// Its name.
+    pub pool: &'static str,
+    /// Workers there are.
+    pub workers: usize,
+    /// Workers at work.
+    pub busy: usize,
+    /// Jobs that wait.
+    pub waiting: usize,
+    /// Jobs that may wait.
+    pub queue: usize,
+}
+
+/// A pool of connections, at this moment.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionsReading {
+    /// Its name.
+    pub pool: &'static str,
+    /// Open and not in use.
+    pub idle: usize,
+    /// In use.
+    pub used: usize,
+    /// How many there may be.
+    pub max: u32,
+}
+
+type Source<T> = Box<dyn Fn() -> T + Send + Sync>;
+
+/// What is read when the metrics are.
+#[derive(Default)]
+pub struct Observed {
+    pools: Mutex<Vec<Source<PoolReading>>>,
+    connections: Mutex<Vec<(&'static str, Source<ConnectionsReading>)>>,
+}
+
+impl Observed {
+    /// Looks at a pool of workers from now on.
+    pub fn pool(&self, read: impl Fn() -> PoolReading + Send + Sync + 'static) {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(read));
+    }
+
+    /// Looks at a pool of connections from now on, in the place of one of the same name: a daemon that waits for its
+    /// database connects many times.
+    pub fn connections(
+        &self,
+        pool: &'static str,
+        read: impl Fn() -> ConnectionsReading + Send + Sync + 'static,
+    ) {
+        let mut sources = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.retain(|(name, _)| *name != pool);
+        sources.push((pool, Box::new(read)));
+    }
+
+    fn pools(&self) -> Vec<PoolReading> {
+        let sources = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.iter().map(|read| read()).collect()
+    }
+
+    fn all_connections(&self) -> Vec<ConnectionsReading> {
+        let sources = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.iter().map(|(_, read)| read()).collect()
+    }
+
+    /// Makes the instruments that read this.
+    pub(super) fn register(self: &Arc<Self>, meter: &Meter) {
+        self.register_pool(meter, &registry::POOL_WORKERS, |it| it.workers);
+        self.register_pool(meter, &registry::POOL_BUSY, |it| it.busy);
+        self.register_pool(meter, &registry::POOL_QUEUE_DEPTH, |it| it.waiting);
+        self.register_pool(meter, &registry::POOL_QUEUE_LIMIT, |it| it.queue);
+        let this = self.clone();
+        up_down(meter, &registry::DB_CONNECTIONS, move |observe| {
+            for it in this.all_connections() {
+                for (state, count) in [("idle", it.idle), ("used", it.used)] {
+                    let attributes = [
+                        KeyValue::new("db.client.connection.pool.name", it.pool),
+                        KeyValue::new("db.client.connection.state", state),
+                    ];
+                    observe(i64::try_from(count).unwrap_or(i64::MAX), &attributes);
+                }
+            }
+        });
+        let this = self.clone();
+        up_down(meter, &registry::DB_CONNECTIONS_MAX, move |observe| {
+            for it in this.all_connections() {
+                let pool = KeyValue::new("db.client.connection.pool.name", it.pool);
+                observe(i64::from(it.max), &[pool]);
+            }
+        });
+        let row = &registry::DB_CONNECTION_TIMEOUTS;
+        meter
+            .u64_observable_counter(row.name)
+            .with_unit(row.unit)
+            .with_description(row.description)
+            .with_callback(|it| it.observe(CONNECTION_TIMEOUTS.load(Ordering::Relaxed), &[]))
+            .build();
+        let row = &registry::TELEMETRY_DROPPED;
+        meter
+            .u64_observable_counter(row.name)
+            .with_unit(row.unit)
+            .with_description(row.description)
+            .with_callback(|it| {
+                for signal in Signal::ALL {
+                    it.observe(dropped_so_far(signal), &[KeyValue::new("signal", signal.name())]);
+                }
+            })
+            .build();
+    }
+
+    fn register_pool(
+        self: &Arc<Self>,
+        meter: &Meter,
+        row: &Instrument,
+        of: fn(&PoolReading) -> usize,
+    ) {
+        let this = self.clone();
+        meter
+            .u64_observable_gauge(row.name)
+            .with_unit(row.unit)
+            .with_description(row.description)
+            .with_callback(move |observer| {
+                for it in this.pools() {
+                    observer.observe(of(&it) as u64, &[KeyValue::new("pool", it.pool)]);
+                }
+            })
+            .build();
+    }
+}
+
+impl fmt::Debug for Observed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observed")
+    }
+}
+
+/// An up-down counter that `read` tells the values of.
+pub(super) fn up_down(
+    meter: &Meter,
+    row: &Instrument,
+    read: impl Fn(&dyn Fn(i64, &[KeyValue])) + Send + Sync + 'static,
+) {
+    meter
+        .i64_observable_up_down_counter(row.name)
+        .with_unit(row.unit)
+        .with_description(row.description)
+        .with_callback(move |observer| {
+            read(&|value, attributes| observer.observe(value, attributes));
+        })
+        .build();
+}
+
+/// A counter or gauge of seconds or numbers that `read` tells the values of.
+pub(super) fn float_counter(
+    meter: &Meter,
+    row: &Instrument,
+    read: impl Fn(&dyn Fn(f64, &[KeyValue])) + Send + Sync + 'static,
+) {
+    meter
+        .f64_observable_counter(row.name)
+        .with_unit(row.unit)
+        .with_description(row.description)
+        .with_callback(move |observer| {
+            read(&|value, attributes| observer.observe(value, attributes));
+        })
+        .build();
+}

@@ -1,0 +1,74 @@
+//! [`Push`]: metrics to a collector, at a pace of their own. The same meter as `/metrics` is read.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
+
+use super::observed::{self, Signal};
+use super::otlp::Numbers;
+use super::queue::tell;
+
+/// A reader that is asked by [`Push`]. Clones are one.
+#[derive(Clone, Debug)]
+pub(super) struct Reader(Arc<ManualReader>);
+
+impl Reader {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(ManualReader::builder().build()))
+    }
+}
+
+impl MetricReader for Reader {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, collected: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(collected)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    /// Sums since the start: a lost export loses nothing but its moment.
+    fn temporality(&self, _: InstrumentKind) -> Temporality {
+        Temporality::Cumulative
+    }
+}
+
+/// Reads and sends.
+#[derive(Debug)]
+pub struct Push {
+    reader: Reader,
+    exporter: Numbers,
+    failing: AtomicBool,
+}
+
+impl Push {
+    pub(super) fn new(reader: Reader, exporter: Numbers) -> Self {
+        Self { reader, exporter, failing: AtomicBool::new(false) }
+    }
+
+    /// Sends every series as it is now.
+    pub async fn send(&self) {
+        let mut collected = ResourceMetrics::default();
+        let done = match self.reader.collect(&mut collected) {
+            Ok(()) => self.exporter.send(&collected).await,
+            Err(error) => Err(error.to_string()),
+        };
+        if done.is_err() {
+            observed::dropped(Signal::Metrics, 1);
+        }
+        tell(&self.failing, Signal::Metrics, done);
+    }
+}

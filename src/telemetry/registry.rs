@@ -1,0 +1,217 @@
+//! Every metric there is: one row each. The instruments, their names in Prometheus and `docs/telemetry.md` come from
+//! here, and tests hold whatever is exported to it.
+//!
+//! Names follow OpenTelemetry's semantic conventions where those have one, and start with `latchkey.` elsewhere.
+
+use super::attributes::{self as of, Attribute};
+use super::instrument::Instrument;
+use super::instrument::Kind::{self, Counter, Gauge, Histogram, UpDown};
+
+/// The conventions' buckets of a request's duration, in seconds.
+const REQUEST: Kind =
+    Histogram(&[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0]);
+/// The conventions' buckets of a database operation's, in seconds.
+const OPERATION: Kind = Histogram(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0]);
+/// Waiting and working in a pool, in seconds: from a function call to a deadline.
+const POOL: Kind = Histogram(&[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0]);
+/// A mail's way to its server, in seconds: up to the patience of SMTP.
+const DELIVERY: Kind = Histogram(&[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
+
+/// No attributes: one series.
+const PLAIN: &[&[Attribute]] = &[&[]];
+
+macro_rules! instruments {
+    ($($id:ident = $kind:expr, $name:literal, $unit:literal, $shapes:expr, $description:literal;)+) => {
+        $(
+            #[doc = $description]
+            pub const $id: Instrument = Instrument {
+                name: $name,
+                kind: $kind,
+                unit: $unit,
+                description: $description,
+                shapes: $shapes,
+            };
+        )+
+
+        /// Every instrument, in the order of the documentation.
+        pub const ALL: &[Instrument] = &[$($id),+];
+    };
+}
+
+instruments! {
+    REQUEST_DURATION = REQUEST, "http.server.request.duration", "s",
+        &[&[of::HTTP_METHOD, of::SCHEME, of::ROUTE, of::STATUS, of::SERVER_ERROR]],
+        "Requests that were answered. 499: the client left before the answer was there.";
+    ACTIVE_REQUESTS = UpDown, "http.server.active_requests", "{request}",
+        &[&[of::HTTP_METHOD, of::SCHEME]],
+        "Requests in work.";
+    CLIENT_REQUEST_DURATION = REQUEST, "http.client.request.duration", "s",
+        &[&[of::HTTP_METHOD, of::PEER, of::PEER_PORT, of::CLIENT_STATUS, of::CLIENT_ERROR]],
+        "What is asked of others: vendors of captchas, the service of breached passwords.";
+    DB_OPERATION_DURATION = OPERATION, "db.client.operation.duration", "s",
+        &[
+            &[of::SQL_SYSTEM, of::SQL_OPERATION, of::DB_ERROR],
+            &[of::REDIS_SYSTEM, of::REDIS_OPERATION, of::DB_ERROR],
+        ],
+        "Statements and commands. `BEGIN` includes the wait for a connection, with SQLite also for the one writer; a \
+         script is `EVALSHA`.";
+    DB_CONNECTIONS = UpDown, "db.client.connection.count", "{connection}",
+        &[&[of::DB_POOL, of::DB_STATE]],
+        "Connections to the database. PostgreSQL has one pool; SQLite has readers and one writer.";
+    DB_CONNECTIONS_MAX = UpDown, "db.client.connection.max", "{connection}",
+        &[&[of::DB_POOL]],
+        "How many connections a pool may have.";
+    DB_CONNECTION_TIMEOUTS = Counter, "db.client.connection.timeouts", "{timeout}", PLAIN,
+        "Waits for a connection that were given up: the pool is exhausted, or the database unreachable.";
+
+    PROCESS_CPU = Counter, "process.cpu.time", "s", &[&[of::CPU_MODE]],
+        "Processor time of the process.";
+    PROCESS_MEMORY = UpDown, "process.memory.usage", "By", PLAIN,
+        "Physical memory in use.";
+    PROCESS_VIRTUAL = UpDown, "process.memory.virtual", "By", PLAIN,
+        "Virtual memory committed.";
+    PROCESS_THREADS = UpDown, "process.thread.count", "{thread}", PLAIN,
+        "Threads.";
+    PROCESS_FILES = UpDown, "process.unix.file_descriptor.count", "{file_descriptor}", PLAIN,
+        "Open file descriptors: files, and a socket for each connection.";
+    PROCESS_UPTIME = Gauge, "process.uptime", "s", PLAIN,
+        "How long the process has run.";
+    TOKIO_WORKERS = Gauge, "tokio.workers", "{thread}", PLAIN,
+        "Threads that run tasks.";
+    TOKIO_TASKS = Gauge, "tokio.tasks.alive", "{task}", PLAIN,
+        "Tasks that have not ended.";
+    TOKIO_QUEUE = Gauge, "tokio.global_queue.depth", "{task}", PLAIN,
+        "Tasks that wait for a thread in the shared queue.";
+    TOKIO_BUSY = Counter, "tokio.workers.busy.time", "s", PLAIN,
+        "Time that the threads spent in tasks; its rate through their number is their utilisation.";
+    TOKIO_PARKS = Counter, "tokio.workers.parks", "{park}", PLAIN,
+        "How often a thread went to sleep because there was nothing to do.";
+
+    REQUESTS_SHED = Counter, "latchkey.requests.shed", "{request}", &[&[of::SHED_REASON]],
+        "Requests refused with 503: `in_flight` before any work, because `http.max_in_flight` were in work; `team` because \
+         one team had its part of them ([limits](limits.md)).";
+    LOGINS = Counter, "latchkey.logins", "{login}", &[&[of::LOGIN_METHOD, of::OUTCOME]],
+        "Log-ins.";
+    REGISTRATIONS = Counter, "latchkey.registrations", "{registration}", &[&[of::OUTCOME]],
+        "Registrations.";
+    EMAIL_VERIFICATIONS = Counter, "latchkey.email_verifications", "{verification}", &[&[of::OUTCOME]],
+        "Links that prove an address, opened.";
+    PASSWORD_RESETS = Counter, "latchkey.password_resets", "{reset}",
+        &[&[of::RESET_STAGE, of::RESET_OUTCOME]],
+        "Recovery: asked for (`forgot`), done (`reset`). `over_budget`: the mailbox got enough mails.";
+    TOKENS_ISSUED = Counter, "latchkey.tokens.issued", "{token}", &[&[of::TOKEN_TYPE]],
+        "Tokens made.";
+    REFRESHES = Counter, "latchkey.refreshes", "{refresh}", &[&[of::REFRESH_OUTCOME]],
+        "Refreshes that reached the token store.";
+    REFRESH_REUSE = Counter, "latchkey.refresh.reuse_detected", "{refresh}", PLAIN,
+        "A token that had been replaced came back: stolen, or a broken client.";
+    SESSIONS_REVOKED = Counter, "latchkey.sessions.revoked", "{revocation}", &[&[of::END_REASON]],
+        "Sessions ended before their time; those that end together count once.";
+    TENANCY_CHANGES = Counter, "latchkey.tenancy.changes", "{change}", &[&[of::TEAM_CHANGE]],
+        "Changes of teams, projects, keys and members.";
+    TOKEN_GRANTS = Counter, "latchkey.token_grants", "{request}", &[&[of::GRANT]],
+        "Project keys turned into vaultTokens at `/api/token`.";
+    INTROSPECTIONS = Counter, "latchkey.introspections", "{request}", &[&[of::INTROSPECTION]],
+        "Tokens introspected.";
+    REVOCATIONS = Counter, "latchkey.revocations", "{token}", &[&[of::REVOKED_TYPE]],
+        "Tokens revoked through `/api/revoke`, by what they were.";
+    FORWARD_AUTHS = Counter, "latchkey.forward_auths", "{request}", &[&[of::FORWARD_AUTH]],
+        "What proxies asked.";
+    SIGNING_KEY_AGE = Gauge, "latchkey.signing_key.age", "s", &[&[of::KEY_KIND]],
+        "Since when the key signs; above `tokens.rotate_every` the rotation is stuck.";
+    PASSWORD_HASH_DURATION = REQUEST, "latchkey.password.hash.duration", "s", &[&[of::HASH_OPERATION]],
+        "Hashing, without the wait for a worker.";
+    BREACH_CHECKS = Counter, "latchkey.password.breach_checks", "{password}", &[&[of::BREACH_OUTCOME]],
+        "New passwords held against breaches; all but `hit` let the password pass.";
+    POOL_QUEUE_DEPTH = Gauge, "latchkey.pool.queue.depth", "{job}", &[&[of::POOL]],
+        "Jobs that wait for a worker.";
+    POOL_QUEUE_LIMIT = Gauge, "latchkey.pool.queue.limit", "{job}", &[&[of::POOL]],
+        "Jobs that may wait; beyond it they are refused.";
+    POOL_BUSY = Gauge, "latchkey.pool.busy", "{worker}", &[&[of::POOL]],
+        "Workers at work.";
+    POOL_WORKERS = Gauge, "latchkey.pool.workers", "{worker}", &[&[of::POOL]],
+        "Workers there are.";
+    POOL_SHED = Counter, "latchkey.pool.shed", "{job}", &[&[of::POOL, of::POOL_REASON]],
+        "Jobs not done: the queue was full, or the deadline passed before a worker was free.";
+    POOL_WAIT_DURATION = POOL, "latchkey.pool.wait.duration", "s", &[&[of::POOL]],
+        "From asking to a free worker.";
+    POOL_WORK_DURATION = POOL, "latchkey.pool.work.duration", "s", &[&[of::POOL]],
+        "A worker's time with a job.";
+    POOL_WORKER_CRASHES = Counter, "latchkey.pool.worker.crashes", "{crash}", &[&[of::POOL]],
+        "Workers that crashed and were replaced; above 0 is a defect: report it.";
+    RATE_LIMIT_DECISIONS = Counter, "latchkey.rate_limit.decisions", "{decision}",
+        &[
+            &[of::ADDRESS_POLICY, of::DECISION, of::SCOPE_ADDRESS],
+            &[of::BUDGET_POLICY, of::DECISION, of::SCOPE_BUDGET],
+            &[of::GUESS_POLICY, of::GUESS_DECISION, of::SCOPE_SHARED],
+        ],
+        "Limits asked. `local`: the token store was down, and the daemon's own smaller budget decided.";
+    CAPTCHA_VERIFICATIONS = Counter, "latchkey.captcha.verifications", "{captcha}",
+        &[&[of::CAPTCHA_PROVIDER, of::CAPTCHA_OUTCOME]],
+        "Captchas checked. `misconfigured`: the vendor refuses your settings.";
+    MAIL_OUTBOX_DEPTH = Gauge, "latchkey.mail.outbox.depth", "{mail}", PLAIN,
+        "Mails that have not left. Every replica tells of the same outbox: take the maximum.";
+    MAIL_OUTBOX_AGE = Gauge, "latchkey.mail.outbox.oldest.age", "s", PLAIN,
+        "How long the oldest of them has waited; an age that grows is mail that does not leave.";
+    MAIL_DELIVERIES = Counter, "latchkey.mail.deliveries", "{mail}", &[&[of::TEMPLATE, of::MAIL_OUTCOME]],
+        "Tries to deliver a mail.";
+    MAIL_DELIVERY_DURATION = DELIVERY, "latchkey.mail.delivery.duration", "s",
+        &[&[of::TEMPLATE, of::MAIL_OUTCOME]],
+        "One try, from taking the row to marking it.";
+    AUDIT_EVENTS = Counter, "latchkey.audit.events", "{event}", &[&[of::AUDIT_ACTION, of::AUDIT_OUTCOME]],
+        "Rows of the audit.";
+    AUDIT_WRITE_FAILURES = Counter, "latchkey.audit.write.failures", "{event}", PLAIN,
+        "Rows of the audit that could not be written: raise an alarm on any.";
+    MIGRATIONS_PENDING = Gauge, "latchkey.migrations.pending", "{migration}", PLAIN,
+        "Migrations that this binary knows and the database lacks.";
+    TELEMETRY_DROPPED = Counter, "latchkey.telemetry.dropped", "{item}", &[&[of::SIGNAL]],
+        "Spans, log records and batches of metrics that were not exported: the collector is slow or away.";
+    BUILD_INFO = Gauge, "latchkey.build.info", "", &[&[of::VERSION]],
+        "Always 1.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::telemetry::instrument::{SERIES_MAX, STANDARD_SERIES_MAX};
+
+    #[test]
+    fn none_of_ours_can_have_more_than_200_series() {
+        for instrument in ALL.iter().filter(|it| it.is_ours()) {
+            let series = instrument.series();
+            assert!((1..=SERIES_MAX).contains(&series), "{}: {series}", instrument.name);
+        }
+    }
+
+    #[test]
+    fn what_the_conventions_have_is_closed_but_for_route_and_status() {
+        for instrument in ALL.iter().filter(|it| !it.is_ours()) {
+            let by_status = instrument.name.starts_with("http.");
+            assert!(by_status || instrument.series() <= STANDARD_SERIES_MAX, "{}", instrument.name);
+        }
+    }
+
+    #[test]
+    fn names_are_told_apart_by_opentelemetry_and_by_prometheus() {
+        let names: BTreeSet<_> = ALL.iter().map(|it| it.name).collect();
+        let prometheus: BTreeSet<_> = ALL.iter().map(Instrument::prometheus_name).collect();
+        assert_eq!((names.len(), prometheus.len()), (ALL.len(), ALL.len()));
+        for instrument in ALL {
+            assert!(instrument.description.ends_with('.'), "{}", instrument.name);
+        }
+    }
+
+    #[test]
+    fn a_series_of_another_shape_is_not_admitted() {
+        let admits = |pairs: &[(&str, &str)]| RATE_LIMIT_DECISIONS.admits(pairs);
+        assert!(admits(&[("policy", "login"), ("decision", "limited"), ("scope", "address")]));
+        assert!(admits(&[("scope", "local"), ("policy", "recoveries"), ("decision", "allowed")]));
+        assert!(!admits(&[("policy", "login"), ("decision", "limited"), ("scope", "local")]));
+        assert!(!admits(&[("policy", "login"), ("decision", "captcha"), ("scope", "address")]));
+        assert!(!admits(&[("policy", "login"), ("decision", "limited")]));
+        assert!(!LOGINS.admits(&[("method", "password"), ("outcome", "jo@example.com")]));
+        assert!(!AUDIT_WRITE_FAILURES.admits(&[("user", "jo")]));
+    }
+}

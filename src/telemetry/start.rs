@@ -1,0 +1,141 @@
+//! Starting what the process says of itself: the log, and the queues of spans and log records.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use opentelemetry::logs::{AnyValue, LogRecord as _};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLoggerProvider};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+use super::observed::Signal;
+use super::otlp::{Logs, Record, Refused, Spans};
+use super::queue::{EVERY, Queue};
+use super::trace::Traces;
+use super::{ids, json, trace};
+use crate::actor::every;
+use crate::config::{Config, LogFormat, Telemetry};
+
+/// How long the last exports may take when the process ends.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is exported until the process ends.
+#[derive(Debug, Default)]
+pub struct Exports {
+    traces: Option<(&'static Traces, Spans)>,
+    logs: Option<(&'static Queue<Record>, Logs)>,
+    stop: CancellationToken,
+}
+
+/// Starts the log on stderr, and what is exported. A second call in one process starts no second log.
+///
+/// # Errors
+/// When the log's filter is not one that `EnvFilter` reads, or an endpoint or header is malformed.
+pub fn start(config: &Config) -> Result<Exports, Refused> {
+    // sqlx and ractor narrate at info what is no operator's business; their warnings stay.
+    let filter = EnvFilter::builder()
+        .parse(format!("sqlx=warn,ractor=warn,sea_orm_migration=warn,{}", config.log.filter))?;
+    let mut exports = Exports::default();
+    let resource = resource(&config.telemetry);
+    let mut bridge = None;
+    if let Some(to) = &config.telemetry.logs {
+        let exporter = Logs::new(to, &resource)?;
+        // For the process's whole life, like the log itself.
+        let queue: &'static Queue<Record> = Box::leak(Box::new(Queue::new(Signal::Logs)));
+        exports.logs = Some((queue, exporter));
+        let provider = SdkLoggerProvider::builder().with_log_processor(Keep(queue)).build();
+        // Ours alone, and not what is said of exporting: it would be exported again.
+        let ours = filter_fn(|it| {
+            it.target().starts_with("latchkey") && !it.target().starts_with("latchkey::telemetry")
+        });
+        bridge = Some(OpenTelemetryTracingBridge::new(&provider).with_filter(ours));
+    }
+    let layer = match config.log.format {
+        LogFormat::Json => json::Json(std::io::stderr).boxed(),
+        LogFormat::Pretty => tracing_subscriber::fmt::layer()
+            .compact()
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr)
+            .boxed(),
+    };
+    let log = tracing_subscriber::registry().with(filter).with(ids::Identify).with(layer);
+    let _ = log.with(bridge).try_init();
+    if let Some(to) = &config.telemetry.traces {
+        let exporter = Spans::new(to, &resource)?;
+        let (sampler, propagates) = (config.telemetry.sampler, config.telemetry.propagates);
+        exports.traces = trace::start(sampler, propagates).zip(Some(exporter));
+    }
+    exports.tick();
+    Ok(exports)
+}
+
+/// Who says all this.
+pub fn resource(telemetry: &Telemetry) -> Resource {
+    let pairs = telemetry.resource.iter();
+    Resource::builder_empty()
+        .with_attributes(pairs.map(|(key, value)| KeyValue::new(key.clone(), value.clone())))
+        .build()
+}
+
+impl Exports {
+    fn tick(&self) {
+        if let Some((traces, exporter)) = self.traces.clone() {
+            every(EVERY, self.stop.clone(), move || {
+                let exporter = exporter.clone();
+                traces.queue.flush(move |batch| exporter.clone().send(batch))
+            });
+        }
+        if let Some((queue, exporter)) = self.logs.clone() {
+            every(EVERY, self.stop.clone(), move || {
+                let exporter = exporter.clone();
+                queue.flush(move |batch| exporter.clone().send(batch))
+            });
+        }
+    }
+
+    /// Exports what is left, in 5 s at most.
+    pub async fn finish(self) {
+        self.stop.cancel();
+        let traces = async {
+            if let Some((traces, exporter)) = &self.traces {
+                traces.queue.flush(|batch| exporter.clone().send(batch)).await;
+            }
+        };
+        let logs = async {
+            if let Some((queue, exporter)) = &self.logs {
+                queue.flush(|batch| exporter.clone().send(batch)).await;
+            }
+        };
+        let both = async { tokio::join!(traces, logs) };
+        let _ = tokio::time::timeout(ENDS_WITHIN, Box::pin(both)).await;
+    }
+}
+
+/// Puts records into the queue, with the trace that they belong to.
+#[derive(Debug)]
+struct Keep(&'static Queue<Record>);
+
+impl LogProcessor for Keep {
+    fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
+        if let Some(ids) = ids::current() {
+            if let Some(context) = ids.context() {
+                let flags = Some(context.trace_flags());
+                record.set_trace_context(context.trace_id(), context.span_id(), flags);
+            }
+            record.add_attribute("request_id", AnyValue::from(ids.request_id));
+        }
+        self.0.put((record.clone(), scope.clone()));
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! Connections: more than there may be, slow ones, and ones that say nothing. The timers are the listener's own, on a
+//! clock that runs ahead.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use latchkey::http::answer::Answer;
+use latchkey::http::cx::Peer;
+use latchkey::http::server::{Server, Service};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Raw, bare};
+use crate::app::both;
+use crate::poll::eventually;
+
+/// What a full house gives nobody: an answer within this time.
+const NO_ANSWER_WITHIN: Duration = Duration::from_millis(300);
+
+both!(
+    connections_beyond_the_cap_wait_and_hold_nobody_up_for_ever,
+    ["http.max_connections" = "8"],
+    async |app| {
+        let mut idle = Vec::new();
+        for _ in 0..8 {
+            let mut stream = TcpStream::connect(app.public_addr()).await.expect("connected");
+            // A first byte, so that the listener has taken each of them before the next comes.
+            stream.write_all(b"G").await.expect("written");
+            idle.push(stream);
+        }
+        let mut next = TcpStream::connect(app.public_addr()).await.expect("the kernel takes it");
+        next.write_all(&bare("GET", "/api/me", &[("Connection", "close")])).await.expect("written");
+        let mut bytes = Vec::new();
+        let early = timeout(NO_ANSWER_WITHIN, next.read_to_end(&mut bytes)).await;
+        assert!(early.is_err() && bytes.is_empty(), "the ninth of eight was served");
+        drop(idle.pop());
+        next.read_to_end(&mut bytes).await.expect("served");
+        assert_eq!(Raw::only(&bytes).status, 401);
+        // Hundreds that come and go leave nothing behind.
+        for _ in 0..300 {
+            drop(TcpStream::connect(app.public_addr()).await.expect("connected"));
+        }
+        drop(idle);
+        app.anonymous().get("/api/me").await.expect(401);
+    }
+);
+
+/// Connects from another loopback address, which is another source.
+async fn connected_from(source: [u8; 4], to: std::net::SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((source, 0).into()).expect("all of 127/8 is this machine");
+    socket.connect(to).await.expect("the kernel takes it")
+}
+
+both!(
+    one_source_holds_its_share_and_others_are_served,
+    ["http.max_connections" = "64", "http.max_connections_per_source" = "4"],
+    async |app| {
+        let greedy = [127, 0, 0, 2];
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            let mut stream = connected_from(greedy, app.public_addr()).await;
+            stream.write_all(b"G").await.expect("written");
+            held.push(stream);
+        }
+        // Sixty more than there are places for anybody: each is closed without a word.
+        for n in 0..124 {
+            let mut stream = connected_from(greedy, app.public_addr()).await;
+            let mut told = Vec::new();
+            let _closed_or_reset = stream.read_to_end(&mut told).await;
+            assert!(told.is_empty(), "connection {n} of a full source was answered");
+        }
+        app.anonymous().get("/api/me").await.expect(401);
+        let mut other = connected_from([127, 0, 0, 3], app.public_addr()).await;
+        other.write_all(&bare("GET", "/api/me", &[("Connection", "close")])).await.expect("sent");
+        let mut told = Vec::new();
+        other.read_to_end(&mut told).await.expect("served");
+        assert_eq!(Raw::only(&told).status, 401);
+        // What the source gives back, it may take again.
+        drop(held.pop());
+        eventually("a place of its own", Duration::from_secs(10), async || {
+            let mut again = connected_from(greedy, app.public_addr()).await;
+            let request = bare("GET", "/api/me", &[("Connection", "close")]);
+            let mut told = Vec::new();
+            let _closed_or_reset = again.write_all(&request).await;
+            let _closed_or_reset = again.read_to_end(&mut told).await;
+            (!told.is_empty()).then(|| assert_eq!(Raw::only(&told).status, 401))
+        })
+        .await;
+    }
+);
+
+both!(
+    a_trusted_proxy_holds_as_many_as_it_needs,
+    ["http.max_connections_per_source" = "2", "http.trusted_proxies" = "127.0.0.4/32"],
+    async |app| {
+        let mut held = Vec::new();
+        for _ in 0..20 {
+            let mut stream = connected_from([127, 0, 0, 4], app.public_addr()).await;
+            stream.write_all(&bare("GET", "/api/me", &[])).await.expect("written");
+            let mut first = [0; 12];
+            stream.read_exact(&mut first).await.expect("served");
+            assert_eq!(&first, b"HTTP/1.1 401");
+            held.push(stream);
+        }
+    }
+);
+
+/// More than the buffers of two sockets hold.
+const MUCH: usize = 16 * 1024 * 1024;
+
+/// Answers at once, with more than a socket's buffers hold where it is asked to.
+struct Plain;
+
+impl Service for Plain {
+    async fn call(&self, _: Peer, request: Request<Incoming>) -> Answer {
+        let body = if request.uri().path() == "/much" { vec![b'a'; MUCH] } else { Vec::new() };
+        Response::new(Full::new(Bytes::from(body)))
+    }
+}
+
+/// A listener with its timers, without the stores: their threads would not follow a clock that runs ahead.
+async fn listener() -> (std::net::SocketAddr, CancellationToken) {
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), None, 64).await.expect("bound");
+    let address = server.local_addr().expect("an address");
+    let stop = CancellationToken::new();
+    drop(server.spawn(Arc::new(Plain), stop.clone(), Duration::ZERO));
+    (address, stop)
+}
+
+/// Writes, then waits for the end; how long that took by the clock, and what came.
+async fn until_closed(address: std::net::SocketAddr, parts: &[(&[u8], u64)]) -> (u64, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    let began = Instant::now();
+    for (bytes, pause) in parts {
+        if stream.write_all(bytes).await.is_err() {
+            break;
+        }
+        let mut one = [0; 1];
+        let pause = Duration::from_secs(*pause);
+        // Waits for the pause's end, or for the server's.
+        if pause > Duration::ZERO && timeout(pause, stream.peek(&mut one)).await.is_ok() {
+            break;
+        }
+    }
+    let mut told = Vec::new();
+    let _closed_or_reset = stream.read_to_end(&mut told).await;
+    (began.elapsed().as_secs(), told)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_drips_is_cut_after_ten_seconds_embedded() {
+    let (address, stop) = listener().await;
+    let drip: Vec<(&[u8], u64)> =
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-A: aaaaaaaaaaaaaaaa".chunks(1).map(|b| (b, 1)).collect();
+    for (name, parts) in [
+        ("one byte", vec![(b"G".as_slice(), 0)]),
+        ("a line", vec![(b"GET / HTTP/1.1\r\n".as_slice(), 0)]),
+        ("no last line", vec![(b"GET / HTTP/1.1\r\nHost: x\r\n".as_slice(), 0)]),
+        ("a byte a second", drip),
+    ] {
+        let (seconds, told) = until_closed(address, &parts).await;
+        assert!((10..=13).contains(&seconds), "{name}: {seconds} s");
+        assert!(told.is_empty() || told.starts_with(b"HTTP/1.1 4"), "{name}");
+    }
+    stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_says_nothing_is_cut_after_a_minute_embedded() {
+    let (address, stop) = listener().await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".as_slice();
+    for (name, parts, least, most) in [
+        ("nothing", vec![], 60, 63),
+        (
+            "a request, then nothing",
+            vec![(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".as_slice(), 0)],
+            60,
+            63,
+        ),
+        // HTTP/2's keep-alive asks after 20 s and gives up 10 s later.
+        ("HTTP/2, then nothing", vec![(preface, 0)], 28, 63),
+        ("half of HTTP/2's preface", vec![(&preface[..10], 0)], 10, 63),
+    ] {
+        let (seconds, _) = until_closed(address, &parts).await;
+        assert!((least..=most).contains(&seconds), "{name}: {seconds} s");
+    }
+    stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_the_answer_is_cut_after_a_minute_embedded() {
+    let (address, stop) = listener().await;
+    for (waits, whole) in [(50, true), (63, false)] {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        stream.write_all(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
+        // The answer's first byte is looked at and left where it is: 16 MiB wait behind a full socket.
+        stream.peek(&mut [0; 1]).await.expect("an answer");
+        let (asked, mut told) = (Instant::now(), Vec::new());
+        let _in_vain = timeout(Duration::from_secs(waits), std::future::pending::<()>()).await;
+        assert_eq!(asked.elapsed().as_secs(), waits);
+        let _closed_or_reset = stream.read_to_end(&mut told).await;
+        assert_eq!(told.len() > MUCH, whole, "{} bytes after {waits} s", told.len());
+    }
+    stop.cancel();
+}

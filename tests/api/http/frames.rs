@@ -1,0 +1,156 @@
+//! HTTP/2 by hand: frames as bytes, for what no client library sends.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::app::TestApp;
+
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const PRIORITY: u8 = 2;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PUSH_PROMISE: u8 = 5;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
+pub const CONTINUATION: u8 = 9;
+
+pub const END_STREAM: u8 = 1;
+pub const ACK: u8 = 1;
+pub const END_HEADERS: u8 = 4;
+
+/// How long a server may take for what it does at once.
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// A frame that came.
+#[derive(Debug)]
+pub struct Frame {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    /// The error code of a GOAWAY or a RST_STREAM.
+    pub fn error(&self) -> u32 {
+        let at = if self.kind == GOAWAY { 4 } else { 0 };
+        let bytes = self.payload[at..at + 4].try_into().expect("four bytes");
+        u32::from_be_bytes(bytes)
+    }
+}
+
+/// A frame's bytes; the length may be a lie.
+pub fn frame_of(length: usize, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(length).expect("24 bits").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A frame's bytes.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    frame_of(payload.len(), kind, flags, stream, payload)
+}
+
+/// Header fields, each as a literal without an index (RFC 7541 §6.2.2).
+pub fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            integer(&mut block, text.len());
+            block.extend_from_slice(text.as_bytes());
+        }
+    }
+    block
+}
+
+/// A length with a prefix of seven bits (RFC 7541 §5.1).
+fn integer(block: &mut Vec<u8>, mut value: usize) {
+    if value < 127 {
+        block.push(u8::try_from(value).expect("small"));
+        return;
+    }
+    block.push(127);
+    value -= 127;
+    while value >= 128 {
+        block.push(u8::try_from(value % 128 + 128).expect("a byte"));
+        value /= 128;
+    }
+    block.push(u8::try_from(value).expect("a byte"));
+}
+
+/// The fields of a request that a server takes.
+pub fn request(method: &'static str, path: &'static str) -> Vec<(&'static str, &'static str)> {
+    vec![(":method", method), (":scheme", "http"), (":authority", "127.0.0.1"), (":path", path)]
+}
+
+/// A connection with prior knowledge, its settings exchanged.
+pub struct Connection {
+    stream: TcpStream,
+}
+
+impl Connection {
+    /// Connects, and says these settings.
+    pub async fn open(app: &TestApp, settings: &[(u16, u32)]) -> Self {
+        let mut stream = TcpStream::connect(app.public_addr()).await.expect("connected");
+        let mut payload = Vec::new();
+        for (name, value) in settings {
+            payload.extend_from_slice(&name.to_be_bytes());
+            payload.extend_from_slice(&value.to_be_bytes());
+        }
+        let hello = [
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(),
+            &frame(SETTINGS, 0, 0, &payload),
+            &frame(SETTINGS, ACK, 0, &[]),
+        ];
+        stream.write_all(&hello.concat()).await.expect("written");
+        let mut connection = Self { stream };
+        // The server's settings, and its word that it has ours: from here on both hold.
+        while !matches!(connection.next().await, Some(Frame { kind: SETTINGS, flags: ACK, .. })) {}
+        connection
+    }
+
+    /// Writes; whether the other side still takes it.
+    pub async fn send(&mut self, bytes: &[u8]) -> bool {
+        let written = timeout(WITHIN, self.stream.write_all(bytes)).await;
+        matches!(written, Ok(Ok(())))
+    }
+
+    /// The next frame; none once the connection is closed.
+    pub async fn next(&mut self) -> Option<Frame> {
+        let read = async {
+            let mut head = [0; 9];
+            self.stream.read_exact(&mut head).await.ok()?;
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; usize::try_from(length).expect("24 bits")];
+            self.stream.read_exact(&mut payload).await.ok()?;
+            let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+            Some(Frame { kind: head[3], flags: head[4], stream, payload })
+        };
+        timeout(WITHIN, read).await.expect("a frame, or the end")
+    }
+
+    /// Reads until a frame is what is looked for; none once the connection is closed.
+    pub async fn until(&mut self, wanted: impl Fn(&Frame) -> bool) -> Option<Frame> {
+        loop {
+            let frame = self.next().await?;
+            if wanted(&frame) {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// Whether the connection is answered on: a ping comes back.
+    pub async fn lives(&mut self) -> bool {
+        let word = *b"are you?";
+        self.send(&frame(PING, 0, 0, &word)).await
+            && self
+                .until(|it| it.kind == PING && it.flags == ACK && it.payload == word)
+                .await
+                .is_some()
+    }
+}

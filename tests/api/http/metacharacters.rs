@@ -1,0 +1,102 @@
+//! What means something to SQL, to Redis, to a path or to a template is text here, wherever a stranger may put it: over
+//! every route of the table, in its path, its query and its body (ASVS 1.2.4).
+
+use hyper::Method;
+use latchkey::http::router::{ROUTES, Verb};
+use serde_json::{Value, json};
+
+use crate::app::both;
+use crate::client::encoded;
+
+const TEXTS: [&str; 20] = [
+    "'",
+    "\"",
+    "`",
+    "\\",
+    "' OR '1'='1",
+    "') OR 1=1 --",
+    "'; DROP TABLE users; --",
+    "1; SELECT version()--",
+    "1 UNION SELECT NULL--",
+    "%",
+    "_",
+    "*",
+    "?1",
+    "$1",
+    ":id",
+    "a\0b",
+    "\u{2019} OR 1=1",
+    "../../etc/passwd",
+    "{{7*7}}",
+    "}}:*\r\nFLUSHALL\r\n",
+];
+/// What an answer would hold that was made by a parser other than ours.
+const LEAKS: [&str; 6] = ["syntax error", "sqlite", "sqlx", "postgres", "sea_orm", "redis"];
+/// Requests that the table gives at least.
+const REQUESTS_MIN: usize = 2_000;
+
+/// Members of every body that the API knows, each with this text.
+fn body(text: &str) -> Value {
+    let names = [
+        "email",
+        "password",
+        "newPassword",
+        "name",
+        "token",
+        "captcha",
+        "slug",
+        "role",
+        "projectId",
+    ];
+    names.into_iter().map(|name| (name.to_owned(), json!(text))).collect()
+}
+
+both!(sql_and_other_languages_are_text_everywhere, async |app| {
+    let person = app.verified("ada@text.example").await;
+    let mut asked = 0;
+    // What ends this session itself would leave the rest of the table behind a 401.
+    let open = ROUTES.iter().filter(|route| {
+        route.verb != Verb::Any && route.path != "/api/logout" && !route.path.starts_with("/dev/")
+    });
+    for route in open {
+        let method: Method = route.verb.name().parse().expect("a method");
+        for text in TEXTS {
+            let value = encoded(text);
+            let mut path = route.path.to_owned();
+            while let (Some(from), Some(to)) = (path.find('{'), path.find('}')) {
+                path.replace_range(from..=to, &value);
+            }
+            let query = ["cursor", "limit", "captcha", "team", "scope", "token"]
+                .map(|name| format!("{name}={value}"))
+                .join("&");
+            let user = person.as_user();
+            let mut answers = vec![
+                user.bare(method.clone(), &format!("{path}?{query}")).await,
+                user.json(method.clone(), &path, body(text)).await,
+            ];
+            if method == Method::POST {
+                let form = [("token", text), ("password", text), ("token_type_hint", text)];
+                answers.push(user.post_form(&path, &form).await);
+            }
+            for answer in answers {
+                let (status, name) = (answer.status, format!("{method} {path} with {text:?}"));
+                assert!(status < 500, "{name}: {status}");
+                asked += 1;
+                if answer.header("content-type") == Some("application/problem+json") {
+                    let told = answer.text().to_lowercase();
+                    let leak = LEAKS.iter().find(|leak| told.contains(**leak));
+                    assert_eq!(leak, None, "{name}: {told}");
+                }
+            }
+        }
+    }
+    println!("{asked} requests");
+    assert!(asked >= REQUESTS_MIN, "{asked}");
+    // A name may be such a text, and comes back as it was given.
+    for text in TEXTS.iter().filter(|text| !text.contains(char::is_control)) {
+        let user = person.as_user();
+        let renamed = user.json(Method::PATCH, "/api/me", json!({ "name": text })).await;
+        assert_eq!(renamed.expect(200).json()["name"], *text);
+    }
+    assert_eq!(person.me().await.expect(200).json()["email"], "ada@text.example");
+});

@@ -1,0 +1,85 @@
+//! Making tokens: with the daemon's own keys, with others, and by hand.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey::token::keys::Key;
+use serde_json::Value;
+
+use crate::client::{claims, jose_header};
+
+/// One way to lie, as it is sent.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    pub name: String,
+    pub authorization: String,
+    /// Would pass but for its `exp`: a refresh takes it.
+    pub expired: bool,
+}
+
+impl Cause {
+    pub fn new(name: impl Into<String>, token: impl AsRef<str>) -> Self {
+        let authorization = format!("Bearer {}", token.as_ref());
+        Self { name: name.into(), authorization, expired: false }
+    }
+
+    pub fn expired(name: impl Into<String>, token: impl AsRef<str>) -> Self {
+        Self { expired: true, ..Self::new(name, token) }
+    }
+}
+
+/// base64url without padding.
+pub fn encode(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Its opposite.
+pub fn decode(text: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text).expect("base64url")
+}
+
+/// Header, payload and signature as they stand in the token.
+pub fn parts(token: &str) -> [&str; 3] {
+    let parts: Vec<&str> = token.split('.').collect();
+    parts.try_into().expect("three parts")
+}
+
+/// A token of this encoded header and these bytes, signed by one of the daemon's keys.
+pub fn signed(key: &Key, header: &str, payload: &[u8]) -> String {
+    let message = format!("{header}.{}", encode(payload));
+    let signature = key.material.sign(message.as_bytes()).expect("signed");
+    format!("{message}.{}", encode(signature))
+}
+
+/// HMAC-SHA-256 under any secret.
+pub fn hmac(secret: &[u8], message: &str) -> String {
+    encode(latchkey::secret::hmac_sha256(secret, message.as_bytes()))
+}
+
+/// The header and the claims of a token that is good.
+pub struct Good {
+    pub header: Value,
+    pub claims: Value,
+}
+
+impl Good {
+    pub fn of(token: &str) -> Self {
+        Self { header: jose_header(token), claims: claims(token) }
+    }
+
+    /// Its claims with one of them changed; none of that name for `None`.
+    pub fn with(&self, name: &str, value: Option<Value>) -> String {
+        let mut claims = self.claims.clone();
+        let members = claims.as_object_mut().expect("an object");
+        members.remove(name);
+        if let Some(value) = value {
+            members.insert(name.to_owned(), value);
+        }
+        claims.to_string()
+    }
+
+    /// Its claims with one value written as given, which may be no JSON of serde_json's.
+    pub fn raw(&self, name: &str, value: &str) -> String {
+        let rest = self.with(name, None);
+        format!("{{\"{name}\":{value},{}", &rest[1..])
+    }
+}

@@ -1,0 +1,152 @@
+//! The JOSE suite: every way to lie with a token, over every route that takes one, and one refusal for all of them.
+//!
+//! `forge` makes tokens, honest and not; `headers`, `shapes`, `claims` and `keys` are tables of causes; here they are run
+//! over the routes. The routes fall out of the route table, so that a new one is in the suite by being there.
+
+mod claims;
+mod forge;
+mod forward;
+mod headers;
+mod keys;
+mod shapes;
+mod vault;
+
+use hyper::Method;
+use latchkey::http::router::{Handler, Manner, ROUTES, Route, Verb};
+
+use crate::app::{TestApp, both};
+use crate::ask::alike;
+use crate::client::{Answer, Client};
+
+pub use forge::Cause;
+
+/// What the tables hold at least: a table that shrinks proves nothing.
+const HEADER_CAUSES: usize = 230;
+const SHAPE_CAUSES: usize = 65;
+const CLAIM_CAUSES: usize = 150;
+const KEY_CAUSES: usize = 20;
+
+/// A route that takes a userToken.
+struct Guarded {
+    method: Method,
+    path: String,
+    /// Takes expired tokens: `GET /api/refresh` alone.
+    refreshes: bool,
+}
+
+impl Guarded {
+    fn of(route: &Route) -> Option<Self> {
+        let refreshes = route.manner == Manner::Refresh;
+        if !refreshes && matches!(route.handler, Handler::Open(_)) {
+            return None;
+        }
+        let method = match route.verb {
+            Verb::Get => Method::GET,
+            Verb::Post => Method::POST,
+            Verb::Patch => Method::PATCH,
+            Verb::Delete => Method::DELETE,
+            Verb::Any => Method::PUT,
+        };
+        // Any text fits a parameter: who asks is looked at before what is asked.
+        let path = route.path.replace(['{', '}'], "");
+        Some(Self { method, path, refreshes })
+    }
+
+    fn all() -> Vec<Self> {
+        let guarded: Vec<Self> = ROUTES.iter().filter_map(Self::of).collect();
+        assert!(guarded.len() >= 25, "the route table lost its guarded routes: {}", guarded.len());
+        guarded
+    }
+
+    async fn ask(&self, client: &Client, authorization: &str) -> Answer {
+        let client = client.header("authorization", authorization);
+        client.bare(self.method.clone(), &self.path).await
+    }
+}
+
+/// Shows every cause to every route: each is refused, and all refusals are the same, to the byte.
+async fn all_refused(app: &TestApp, causes: &[Cause], at_least: usize) {
+    assert!(causes.len() >= at_least, "only {} causes of {at_least}", causes.len());
+    let client = app.anonymous();
+    let mut asked = 0;
+    for route in Guarded::all() {
+        let reference = alike(&route.ask(&client, "Bearer nothing").await);
+        assert_eq!(reference.0, 401, "{} {}", route.method, route.path);
+        assert!(reference.2.contains("\"invalid-token\""), "{}", reference.2);
+        for cause in causes.iter().filter(|cause| !(cause.expired && route.refreshes)) {
+            let answer = route.ask(&client, &cause.authorization).await;
+            let told = alike(&answer);
+            assert_eq!(told, reference, "{} {}: {}", route.method, route.path, cause.name);
+            asked += 1;
+        }
+    }
+    println!("{} causes over every guarded route: {asked} refusals, all alike", causes.len());
+}
+
+/// The same for one path that takes the other kind of token.
+async fn all_refused_at(app: &TestApp, path: &str, causes: &[Cause], at_least: usize) {
+    assert!(causes.len() >= at_least, "only {} causes of {at_least}", causes.len());
+    let ask = async |authorization: &str| {
+        alike(&app.anonymous().header("authorization", authorization).get(path).await)
+    };
+    let reference = ask("Bearer nothing").await;
+    assert_eq!(reference.0, 401, "{path}");
+    for cause in causes {
+        assert_eq!(ask(&cause.authorization).await, reference, "{path}: {}", cause.name);
+    }
+    println!("{} causes at {path}, all refused alike", causes.len());
+}
+
+both!(headers_of_every_kind_are_refused_alike, async |app| {
+    let person = app.verified("ada@jose.example").await;
+    let causes = headers::causes(app, &person.user_token, &person.vault_token).await;
+    all_refused(app, &causes, HEADER_CAUSES).await;
+    person.me().await.expect(200);
+});
+
+both!(shapes_of_every_kind_are_refused_alike, async |app| {
+    let person = app.verified("ada@jose.example").await;
+    let causes = shapes::causes(app, &person.user_token, &person.vault_token);
+    all_refused(app, &causes, SHAPE_CAUSES).await;
+    person.me().await.expect(200);
+});
+
+both!(claims_that_we_would_never_sign_are_refused_alike, async |app| {
+    let person = app.verified("ada@jose.example").await;
+    let causes = claims::causes(app, &person.user_token);
+    all_refused(app, &causes, CLAIM_CAUSES).await;
+    person.me().await.expect(200);
+});
+
+both!(tokens_of_other_keys_sessions_and_kinds_are_refused_alike, async |app| {
+    let mut person = app.verified("ada@jose.example").await;
+    let causes = keys::causes(app, &mut person).await;
+    all_refused(app, &causes, KEY_CAUSES).await;
+    person.me().await.expect(200);
+});
+
+both!(a_good_token_opens_every_guarded_route, async |app| {
+    let person = app.verified("ada@jose.example").await;
+    for route in Guarded::all() {
+        // Some of them end sessions: each gets one of its own.
+        let device = person.another_device().await;
+        let answer = route.ask(&app.anonymous(), &format!("Bearer {}", device.user_token)).await;
+        assert_ne!(answer.status, 401, "{} {}: {}", route.method, route.path, answer.text());
+        assert!(answer.status < 500, "{} {}: {}", route.method, route.path, answer.text());
+    }
+});
+
+both!(an_authorization_beyond_8_kib_is_too_large_on_every_route, async |app| {
+    let person = app.verified("ada@jose.example").await;
+    let (client, longest) = (app.anonymous(), 8 * 1024);
+    for route in Guarded::all() {
+        let fits = format!("Bearer {}", "a".repeat(longest - "Bearer ".len()));
+        route.ask(&client, &fits).await.expect_problem(401, "invalid-token");
+        for more in [1, 2000] {
+            let authorization = format!("{fits}{}", "a".repeat(more));
+            let answer = route.ask(&client, &authorization).await;
+            answer.expect_problem(431, "headers-too-large");
+        }
+    }
+    person.me().await.expect(200);
+});

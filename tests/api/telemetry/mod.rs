@@ -1,0 +1,26 @@
+//! What the daemon says of itself, held to the registry: names, types, units, attributes, and what is never among them.
+
+pub mod collector;
+mod prometheus;
+pub mod pushed;
+pub mod registry;
+mod scraped;
+
+use std::fs;
+
+/// The page is made from the registry. With INSTA_UPDATE=always, as for snapshots, it is written.
+#[test]
+fn the_documentation_is_the_registrys() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/telemetry.md");
+    let page = latchkey::telemetry::document();
+    if told_to_write() {
+        fs::write(path, &page).expect("docs/telemetry.md can be written");
+    }
+    let there = fs::read_to_string(path).unwrap_or_default();
+    assert!(there == page, "docs/telemetry.md is out of date: INSTA_UPDATE=always writes it");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's switch, no setting of the daemon")]
+fn told_to_write() -> bool {
+    std::env::var("INSTA_UPDATE").is_ok_and(|it| it == "always")
+}

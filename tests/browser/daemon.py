@@ -1,0 +1,89 @@
+"""The daemon that the pages come from: its API, its mailbox, and people in every state that a page needs."""
+
+import itertools
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Person:
+    email: str
+    token: str
+    vault: str
+
+
+class Daemon:
+    def __init__(self, base):
+        self.base = base.rstrip("/")
+        self._numbers = itertools.count(1)
+
+    def ask(self, path, body=None, token=None, method=None):
+        """Status and JSON of an answer; a problem is an answer too."""
+        headers = {"content-type": "application/json"}
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.base + path, data=data, headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"null")
+
+    def must(self, *arguments, **named):
+        status, answer = self.ask(*arguments, **named)
+        assert status < 300, f"{arguments[0]}: {status} {answer}"
+        return answer
+
+    def address(self):
+        return f"ada{next(self._numbers)}@example.com"
+
+    def registered(self):
+        email = self.address()
+        tokens = self.must("/api/register", {"email": email, "password": PASSWORD, "name": "Ada"})
+        return Person(email, tokens["userToken"], tokens["vaultToken"])
+
+    def verified(self):
+        person = self.registered()
+        token = self.mail(person.email, "confirm")["token"]
+        tokens = self.must(f"/api/verify-email/{token}")
+        return Person(person.email, tokens["userToken"], tokens["vaultToken"])
+
+    def mail(self, to, kind):
+        """The newest mail of a kind; waits for it."""
+        after = ""
+        for _ in range(5):
+            query = urllib.parse.urlencode({"to": to, "wait": "10s", **({"after": after} if after else {})})
+            mails = self.must(f"/dev/mailbox/messages?{query}")["items"]
+            for mail in mails:
+                if mail["kind"] == kind:
+                    return mail
+            after = mails[0]["id"] if mails else after
+        raise AssertionError(f"no mail {kind} to {to}")
+
+    def path(self, link):
+        assert link.startswith(self.base), link
+        return link[len(self.base):]
+
+    # Links in the state that a page needs. A test of a flow uses its link up, so each call makes one of its own.
+
+    def confirmation(self):
+        return self.path(self.mail(self.registered().email, "confirm")["link"])
+
+    def recovery(self, person=None):
+        person = person or self.verified()
+        self.must("/api/forgot-password", {"email": person.email})
+        return self.path(self.mail(person.email, "recover")["link"])
+
+    def change(self, person):
+        """Asks for a new address; gives it, the link to confirm it, and the link that undoes it."""
+        email = self.address()
+        self.must("/api/change-email", {"password": PASSWORD, "email": email}, token=person.token)
+        confirm = self.mail(email, "change-email")["link"]
+        undo = self.mail(person.email, "email-change-notice")["link"]
+        return email, self.path(confirm), self.path(undo)

@@ -1,0 +1,271 @@
+"""What people do on the pages, from the mail to the end. `both_ways` runs a flow with script and without."""
+
+import re
+import subprocess
+
+from daemon import PASSWORD
+
+NEW = "a quite new password"
+FLOWS = []
+
+
+def flow(test):
+    FLOWS.append((test.__name__, True, test))
+    return test
+
+
+def both_ways(test):
+    FLOWS.append((f"{test.__name__} with script", True, test))
+    FLOWS.append((f"{test.__name__} without script", False, test))
+    return test
+
+
+@both_ways
+def an_address_is_confirmed_out_of_the_mailbox(daemon, window):
+    person = daemon.registered()
+    daemon.mail(person.email, "confirm")
+    window.open("/dev/mailbox")
+    window.page.locator("li", has_text=person.email).get_by_role("link").click()
+    window.heading("Confirm your address")
+    window.press("Open the link")
+    link = window.page.url
+    window.heading("Confirm your email address")
+    assert daemon.must("/api/me", token=person.token)["emailVerified"] is False
+    window.press("Confirm my address")
+    window.heading("Your address is confirmed")
+    assert daemon.must("/api/me", token=person.token)["emailVerified"] is True
+    window.open(link)
+    window.heading("Your address is confirmed already")
+
+
+@both_ways
+def somebody_else_removes_the_account(daemon, window):
+    person = daemon.registered()
+    window.open(daemon.path(daemon.mail(person.email, "confirm")["link"]))
+    window.press("This was not me")
+    window.heading("The account is removed")
+    assert daemon.must(f"/api/exist-email/{person.email}") is False
+
+
+@both_ways
+def a_forgotten_password_is_replaced(daemon, window):
+    person = daemon.verified()
+    window.open("/reset-password")
+    window.page.get_by_label("Email address").fill(person.email)
+    window.press("Send me a new link")
+    window.heading("Look into your mail")
+    link = daemon.path(daemon.mail(person.email, "recover")["link"])
+    window.open(link)
+    field = window.page.get_by_label("New password", exact=True)
+    assert field.get_attribute("autocomplete") == "new-password"
+    field.fill(NEW)
+    window.press("Set the new password")
+    window.heading("Your new password is set")
+    assert daemon.ask("/api/login", {"email": person.email, "password": PASSWORD})[0] == 401
+    daemon.must("/api/login", {"email": person.email, "password": NEW})
+    window.open(link)
+    window.heading("This link does not work any more")
+
+
+@both_ways
+def a_short_password_is_refused_before_it_is_sent(daemon, window):
+    window.open(daemon.recovery())
+    field = window.page.get_by_label("New password", exact=True)
+    field.press_sequentially("short")
+    window.page.keyboard.press("Enter")
+    window.page.wait_for_timeout(300)
+    window.heading("Choose a new password")
+    assert "?token=" in window.page.url, "the form was sent"
+    assert window.page.locator("input:user-invalid").count() == 1
+
+
+@both_ways
+def a_refused_password_is_told_at_its_field(daemon, window):
+    link = daemon.recovery()
+    window.open(link)
+    window.page.get_by_label("New password", exact=True).fill("password123")
+    window.press("Set the new password")
+    assert window.page.title().startswith("Error: ")
+    field = window.page.get_by_label("New password", exact=True)
+    assert field.get_attribute("aria-invalid") == "true"
+    told = [window.page.locator(f"#{id}") for id in field.get_attribute("aria-describedby").split()]
+    alert = window.page.get_by_role("alert")
+    assert alert.get_attribute("id") in [each.get_attribute("id") for each in told]
+    assert "Error:" in alert.inner_text() and len(alert.inner_text()) > 20
+    # The link stays good: the same form takes a better one.
+    field.fill(NEW)
+    window.press("Set the new password")
+    window.heading("Your new password is set")
+
+
+@both_ways
+def a_wrong_address_is_told_at_its_field_and_kept(daemon, window):
+    window.open("/reset-password")
+    window.page.get_by_label("Email address").fill("ada@localhost")
+    window.press("Send me a new link")
+    field = window.page.get_by_label("Email address")
+    assert field.input_value() == "ada@localhost"
+    assert field.get_attribute("aria-invalid") == "true"
+    assert window.page.get_by_role("alert").get_attribute("id") in field.get_attribute("aria-describedby")
+
+
+@both_ways
+def a_new_address_is_confirmed_and_undone(daemon, window):
+    person = daemon.verified()
+    email, confirm, undo = daemon.change(person)
+    window.open(confirm)
+    window.heading("Confirm your new address")
+    window.press("Confirm my address")
+    window.heading("Your new address is confirmed")
+    assert daemon.must("/api/me", token=person.token)["email"] == email
+    window.open(undo)
+    window.press("Undo the change")
+    window.heading("The change is undone")
+    daemon.must("/api/login", {"email": person.email, "password": PASSWORD})
+    window.press("Get a new password")
+    window.heading("Get a new password")
+
+
+@both_ways
+def a_new_address_that_is_somebody_elses_is_refused(daemon, window):
+    person = daemon.verified()
+    _, confirm, _ = daemon.change(person)
+    window.open(confirm)
+    window.press("This was not me")
+    window.heading("The link is void")
+    assert daemon.must("/api/me", token=person.token)["email"] == person.email
+
+
+@flow
+def a_password_can_be_shown_and_is_hidden_when_it_is_sent(daemon, window):
+    window.open(daemon.recovery())
+    field = window.page.get_by_label("New password", exact=True)
+    field.fill("password123")
+    button = window.page.get_by_role("button", name="Show the password")
+    button.click()
+    assert field.get_attribute("type") == "text" and button.get_attribute("aria-pressed") == "true"
+    button.click()
+    assert field.get_attribute("type") == "password" and button.get_attribute("aria-pressed") == "false"
+
+
+@flow
+def the_mailbox_fills_by_itself(daemon, window):
+    window.open("/dev/mailbox")
+    person = daemon.registered()
+    window.page.locator("li", has_text=person.email).wait_for()
+    assert "new mail" in window.page.get_by_role("status").first.inner_text()
+
+
+@both_ways
+def a_mail_is_shown_in_a_frame_that_runs_nothing(daemon, window):
+    mail = daemon.mail(daemon.registered().email, "confirm")
+    window.open(f"/dev/mailbox/{mail['id']}")
+    frame = window.page.locator("iframe")
+    granted = frame.get_attribute("sandbox").split()
+    assert granted == ["allow-popups", "allow-popups-to-escape-sandbox"], granted
+    inside = frame.content_frame
+    inside.get_by_role("heading").first.wait_for()
+    assert mail["text"].strip() in window.page.locator("pre.mail").first.inner_text().strip()
+    window.page.get_by_text("Source", exact=True).click()
+    assert "Subject:" in window.page.locator("pre.mail").nth(1).inner_text()
+    with window.context.expect_page() as opened:
+        inside.get_by_role("link").first.click()
+    opened.value.wait_for_load_state()
+    assert "Confirm your email address" in opened.value.locator("h1").inner_text()
+
+
+@flow
+def link_and_token_are_copied(daemon, window):
+    mail = daemon.mail(daemon.registered().email, "confirm")
+    window.open(f"/dev/mailbox/{mail['id']}")
+    for button, wanted in [("Copy the link", mail["link"]), ("Copy the token", mail["token"])]:
+        window.page.get_by_role("button", name=button).click()
+        window.page.get_by_text("Copied.", exact=True).wait_for(state="attached")
+        assert window.page.evaluate("navigator.clipboard.readText()") == wanted
+
+
+@both_ways
+def the_reference_has_every_operation_and_every_schema(daemon, window):
+    document = daemon.must("/openapi.json")
+    window.open("/docs")
+    shown = window.page.locator(".body h3").all_inner_texts()
+    for path, operations in document["paths"].items():
+        for method in operations:
+            assert f"{method.upper()} {path}" in shown, f"{method} {path}"
+    for name in document["components"]["schemas"]:
+        assert any(heading.startswith(name) for heading in shown), name
+    for scheme in document["components"]["securitySchemes"]:
+        assert scheme in window.page.locator("#authentication").inner_text()
+    for link in window.page.locator(".contents a").all()[:6]:
+        link.click()
+        target = window.page.url.partition("#")[2]
+        assert window.page.locator(f"[id='{target}']").bounding_box()["y"] < 900, target
+
+
+@flow
+def a_copied_command_works(daemon, window):
+    window.open("/docs")
+    window.page.locator("#post-api-register").get_by_role("button", name="Copy").click()
+    window.page.get_by_text("Copied.", exact=True).wait_for(state="attached")
+    command = window.page.evaluate("navigator.clipboard.readText()")
+    command = command.replace("ada@example.com", daemon.address())
+    assert command.startswith("curl -s "), command
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=True)
+    assert '"userToken"' in ran.stdout, ran.stdout
+
+
+@flow
+def a_request_is_tried_from_the_reference(daemon, window):
+    window.open("/docs")
+    email = daemon.address()
+
+    def box(id):
+        found = window.page.locator(f"#{id} .try")
+        if found.get_attribute("open") is None:
+            found.locator("summary").click()
+        return found
+
+    def send(id):
+        found = box(id)
+        with window.page.expect_response(lambda answer: answer.request.resource_type == "fetch"):
+            found.get_by_role("button", name="Send").click()
+        found.get_by_text(re.compile("^Answer: ")).wait_for()
+        return found.get_by_role("status").inner_text(), found.locator("[data-answer]").text_content()
+
+    register = box("post-api-register")
+    body = register.get_by_label("Body")
+    body.fill(body.input_value().replace("ada@example.com", email))
+    status, answer = send("post-api-register")
+    assert status.startswith("Answer: 200") and '"vaultToken"' in answer, status
+    # The token went into the fields of the other requests by itself.
+    status, answer = send("get-api-me")
+    assert status.startswith("Answer: 200") and email in answer, (status, answer)
+    box("get-api-exist-email-email").get_by_label("email").fill(email)
+    assert send("get-api-exist-email-email")[1] == "true"
+    status, answer = send("post-api-register")
+    assert status.startswith("Answer: 409") and '"email-taken"' in answer, (status, answer)
+    status, answer = send("post-api-logout")
+    assert status.startswith("Answer: 204"), status
+    assert send("get-api-me")[0].startswith("Answer: 401")
+
+
+@both_ways
+def every_problem_is_explained(daemon, window):
+    codes = daemon.must("/openapi.json")["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
+    window.open("/problems")
+    for code in codes:
+        assert window.page.get_by_role("link", name=code, exact=True).count() == 1, code
+    window.page.get_by_role("link", name="captcha-invalid", exact=True).click()
+    assert "captcha-invalid" in window.page.locator("main").inner_text()
+    assert len(window.page.locator("main").inner_text()) > 100
+    window.press("All problems")
+    window.heading("Problems")
+
+
+@both_ways
+def a_page_without_script_offers_nothing_that_needs_it(daemon, window):
+    with_script = window.script
+    for path in ["/docs", daemon.recovery(), "/dev/mailbox/" + daemon.mail(daemon.registered().email, "confirm")["id"]]:
+        window.open(path)
+        for part in window.page.locator("[data-copy], [data-reveal], [data-try]").all():
+            assert part.is_visible() == with_script, (path, part.get_attribute("class"))

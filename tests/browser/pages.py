@@ -1,0 +1,93 @@
+"""Every page that people meet, in the states that a running daemon can show. A new page is one row of PAGES: it is then
+checked by axe-core, at 320 pixels, at 400 %, with wider text, by keyboard, light and dark, and without script.
+
+States that are hard to reach (too many tries, something is down) come from `gallery` of src/http/pages/tests.rs, which
+draws each page in each state: a new page belongs there too.
+"""
+
+from dataclasses import dataclass
+from typing import Callable
+
+
+@dataclass
+class Page:
+    name: str
+    # What its first heading says.
+    heading: str
+    # Its address, on a daemon that is brought into the state that the page needs.
+    path: Callable
+    # What a person does on it until it is in the state that is meant.
+    act: Callable = lambda window: None
+
+
+def fill_and_send(field, value, button):
+    def act(window):
+        window.page.get_by_label(field, exact=True).fill(value)
+        window.press(button)
+
+    return act
+
+
+def undo(daemon):
+    _, confirm, back = daemon.change(daemon.verified())
+    daemon.must(f"/api/verify-email/{confirm.split('=')[1]}")
+    return back
+
+
+def a_mail(daemon):
+    return "/dev/mailbox/" + daemon.mail(daemon.registered().email, "confirm")["id"]
+
+
+def send_registration(window):
+    """Without script there is nothing to send it by, and the page is one to read."""
+    box = window.page.locator("#post-api-register .try")
+    if box.count() and box.is_visible():
+        box.locator("summary").click()
+        box.get_by_role("button", name="Send").click()
+        box.get_by_text("Answer:").wait_for()
+
+
+PAGES = [
+    Page("landing", "This is latchkey", lambda daemon: "/"),
+    Page("docs", "latchkey reference", lambda daemon: "/docs", send_registration),
+    Page("problems", "Problems", lambda daemon: "/problems"),
+    Page("problem", "Too many requests", lambda daemon: "/problems/rate-limited"),
+    Page("verify", "Confirm your email address", lambda daemon: daemon.confirmation()),
+    Page("verify-dead", "This link does not work", lambda daemon: "/verify-email?token=dead"),
+    Page("change", "Confirm your new address", lambda daemon: daemon.change(daemon.verified())[1]),
+    Page("undo", "Undo the change of address", undo),
+    Page("undo-dead", "This link does not work", lambda daemon: "/undo-email-change?token=dead"),
+    Page("reset", "Choose a new password", lambda daemon: daemon.recovery()),
+    Page(
+        "reset-refused",
+        "Choose a new password",
+        lambda daemon: daemon.recovery(),
+        fill_and_send("New password", "password123", "Set the new password"),
+    ),
+    Page("reset-ask", "Get a new password", lambda daemon: "/reset-password"),
+    Page(
+        "reset-ask-refused",
+        "Get a new password",
+        lambda daemon: "/reset-password",
+        fill_and_send("Email address", "ada@localhost", "Send me a new link"),
+    ),
+    Page("reset-dead", "This link does not work", lambda daemon: "/reset-password?token=dead"),
+    Page("mailbox", "Mailbox", lambda daemon: daemon.registered() and "/dev/mailbox"),
+    Page("mail", "Confirm your address", a_mail),
+]
+
+# What docs/pages.md shows: page, width and height in CSS pixels, light or dark.
+SCREENSHOTS = [
+    ("verify", 800, 600, "light"),
+    ("verify", 800, 600, "dark"),
+    ("verify", 320, 640, "light"),
+    ("reset-refused", 800, 600, "light"),
+    ("reset-refused", 320, 640, "dark"),
+    ("undo", 800, 460, "light"),
+    ("mailbox", 1000, 620, "light"),
+    ("mail", 1000, 900, "light"),
+    ("mail", 1000, 900, "dark"),
+    ("docs", 1280, 900, "light"),
+    ("docs", 1280, 900, "dark"),
+    ("problems", 1000, 620, "dark"),
+]

@@ -1,0 +1,154 @@
+"""A window of Debian's Chromium, and what must hold of whatever it shows."""
+
+import hashlib
+from contextlib import contextmanager
+from importlib import resources
+
+# axe-core 4.12.1 as axe-playwright-python 0.1.8 brings it.
+AXE_SHA256 = "84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc"
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+WIDE = {"width": 1280, "height": 900}
+# WCAG 1.4.10: 320 CSS pixels; the same as a window of 1280 by 1024 at 400 %, which has four device pixels to each.
+PHONE = {"width": 320, "height": 700}
+ZOOMED = {"width": 320, "height": 256}
+
+# What a server's refusal leaves in the console: a page with an error has one, and it is no fault of the page.
+EXPECTED = "Failed to load resource: the server responded with a status of"
+
+# WCAG 1.4.12, by the CSS object model: a policy without 'unsafe-inline' lets a tester in no other way.
+TEXT_SPACING = """() => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(`* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important; }
+    p { margin-bottom: 2em !important; }`);
+  document.adoptedStyleSheets = [sheet];
+}"""
+
+SPILLS = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  const out = [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > width + 1);
+  return [`${document.documentElement.scrollWidth} > ${width}`, ...out.slice(-3).map((e) => e.outerHTML.slice(0, 120))];
+}"""
+
+# Every element that a keyboard must reach, in the order of the page.
+REACHABLE = """() => [...document.querySelectorAll("a[href], button, input, textarea, summary, iframe")]
+  .filter((e) => e.type !== "hidden" && e.checkVisibility())
+  .filter((e) => e.tagName === "SUMMARY" || !e.closest("details:not([open])")).length"""
+
+# A blur alone would leave the place from which Tab goes on.
+FROM_THE_TOP = """() => {
+  document.body.tabIndex = -1;
+  document.body.focus();
+  document.body.removeAttribute("tabindex");
+  scrollTo(0, 0);
+}"""
+
+FOCUSED = """() => {
+  const e = document.activeElement;
+  if (!e || e === document.body) return null;
+  window.seen ??= new Map();
+  if (!window.seen.has(e)) window.seen.set(e, window.seen.size);
+  const style = getComputedStyle(e), box = e.getBoundingClientRect();
+  return {
+    at: window.seen.get(e),
+    name: e.outerHTML.slice(0, 120),
+    outlined: e.tagName === "IFRAME" || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2),
+    shown: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth && box.width > 1,
+  };
+}"""
+
+
+def axe_source():
+    source = resources.files("axe_playwright_python").joinpath("axe.min.js").read_bytes()
+    digest = hashlib.sha256(source).hexdigest()
+    assert digest == AXE_SHA256, f"axe.min.js is not the one that was pinned: {digest}"
+    return source.decode()
+
+
+class Window:
+    """One browser context. What goes wrong in its console is collected and fails the test that used it."""
+
+    def __init__(self, browser, base, axe, *, script=True, scheme="light", size=None, scale=1, motion="no-preference"):
+        self.base, self.axe, self.script = base, axe, script
+        self.context = browser.new_context(
+            viewport=size or WIDE,
+            device_scale_factor=scale,
+            color_scheme=scheme,
+            reduced_motion=motion,
+            java_script_enabled=script,
+            base_url=base,
+        )
+        self.context.set_default_timeout(15_000)
+        self.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=base)
+        self.faults = []
+        self.context.on("console", self._console)
+        self.context.on("weberror", lambda error: self.faults.append(f"script: {error.error}"))
+        self.page = self.context.new_page()
+
+    def _console(self, message):
+        if message.type in ("error", "warning") and EXPECTED not in message.text:
+            self.faults.append(f"{self.page.url}: {message.text}")
+
+    def open(self, path):
+        answer = self.page.goto(path)
+        self.page.wait_for_load_state("load")
+        return answer
+
+    def heading(self, words):
+        found = self.page.locator("h1").inner_text()
+        assert words in found, f"expected the heading {words!r}, found {found!r}"
+
+    def press(self, words):
+        """Presses a button or link by its name, and waits for what it loads."""
+        self.page.get_by_role("button", name=words).or_(self.page.get_by_role("link", name=words)).first.click()
+        self.page.wait_for_load_state("load")
+
+    def fits(self):
+        spills = self.page.evaluate(SPILLS)
+        assert not spills, f"scrolls sideways: {spills}"
+
+    def is_accessible(self):
+        self.page.evaluate(self.axe)
+        result = self.page.evaluate(
+            "(tags) => axe.run(document, { runOnly: tags, resultTypes: ['violations'] })", AXE_TAGS
+        )
+        found = [
+            f"{violation['id']} ({violation['impact']}): {violation['nodes'][0]['html'][:160]} "
+            f"{violation['nodes'][0]['failureSummary'][:200]}"
+            for violation in result["violations"]
+        ]
+        assert not found, "axe: " + "\n    ".join(found)
+        assert result["testEngine"]["version"] == "4.12.1", result["testEngine"]
+
+    def keyboard_reaches_everything(self):
+        count = self.page.evaluate(REACHABLE)
+        self.page.evaluate(FROM_THE_TOP)
+        reached = 0
+        # A frame holds the focus for as many stops as the mail in it has links.
+        for _ in range(count + 20):
+            self.page.keyboard.press("Tab")
+            focus = self.page.evaluate(FOCUSED)
+            if focus is None:
+                break
+            if focus["at"] < reached - 1:
+                break
+            reached = focus["at"] + 1
+            assert focus["outlined"], f"focus is not seen: {focus['name']}"
+            assert focus["shown"], f"focus is out of sight: {focus['name']}"
+        assert reached == count, f"the keyboard reaches {reached} of {count}"
+
+    def close(self):
+        self.context.close()
+        assert not self.faults, "\n    ".join(self.faults)
+
+
+@contextmanager
+def window(browser, base, axe, **how):
+    opened = Window(browser, base, axe, **how)
+    try:
+        yield opened
+    except BaseException:
+        opened.context.close()
+        raise
+    opened.close()
