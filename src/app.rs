@@ -16,6 +16,7 @@ use crate::limits::device::Devices;
 use crate::limits::{Budgets, Limiter};
 use crate::mail::Mailbox;
 use crate::password::{Breach, Policy};
+use crate::secret::Secret;
 use crate::session::check::Check;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -41,6 +42,8 @@ pub struct App {
     pub limiter: Arc<Limiter>,
     /// Names of the shared budgets.
     pub budgets: Budgets,
+    /// Makes the tokens of mailed links: `"mail-token"` of the master key.
+    pub mail_key: Secret<[u8; 32]>,
     /// Known devices.
     pub devices: Devices,
     /// What a password has to be.

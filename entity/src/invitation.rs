@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-/// An invitation that is open.
+/// An invitation that was not answered yet.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "invitations")]
 pub struct Model {
@@ -19,8 +19,8 @@ pub struct Model {
     pub role: String,
     /// Who asked; null where they are gone.
     pub invited_by: Option<Uuid>,
-    /// SHA-256 of the mailed token in base64url; null until it is mailed.
-    pub digest: Option<String>,
+    /// SHA-256 of the mailed token in base64url.
+    pub digest: String,
     /// When it was made, or made anew.
     pub created_at: i64,
     /// Void from this moment on.

@@ -2,8 +2,8 @@
 //!
 //! The wall is row-level security, forced on the tables' owner too. A transaction says by settings of its own where it
 //! stands, and sees no other rows: `latchkey.team` opens a team, `latchkey.user` what one person is in (to read),
-//! `latchkey.invitation` and `latchkey.key` the one row that a digest or an id names (to read), `latchkey.operator`
-//! everything. With nothing said there is nothing. The checks of foreign keys are the server's and go round it.
+//! `latchkey.invitation` and `latchkey.key` the one row that a digest or an id names, `latchkey.address` the invitations of
+//! one address (all to read), `latchkey.operator` everything. With nothing said there is nothing. The checks of foreign keys are the server's and go round it.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseBackend};
@@ -17,6 +17,9 @@ const UP: &[&str] = &[
     "ALTER TABLE memberships ADD COLUMN last_used_at BIGINT NOT NULL DEFAULT 0",
     "ALTER TABLE memberships ADD COLUMN last_project_id {uuid}",
     "ALTER TABLE teams ADD COLUMN status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'disabled'))",
+    // How many invitations the team has mailed on that day, counted in days since 1970.
+    "ALTER TABLE teams ADD COLUMN invited_day BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE teams ADD COLUMN invited_count BIGINT NOT NULL DEFAULT 0",
     "CREATE INDEX memberships_team_idx ON memberships (team_id, id)",
     // What a key's foreign key needs, and a page of projects.
     "CREATE UNIQUE INDEX projects_team_id_key ON projects (team_id, id)",
@@ -27,13 +30,14 @@ const UP: &[&str] = &[
         email_normal TEXT NOT NULL CHECK (length(email_normal) <= 320),
         role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member', 'viewer')),
         invited_by {uuid} REFERENCES users (id) ON DELETE SET NULL,
-        digest TEXT CONSTRAINT invitations_digest_key UNIQUE,
+        digest TEXT NOT NULL CONSTRAINT invitations_digest_key UNIQUE,
         created_at BIGINT NOT NULL,
         expires_at BIGINT NOT NULL,
         CONSTRAINT invitations_team_email_key UNIQUE (team_id, email_normal)
     )",
     "CREATE INDEX invitations_team_idx ON invitations (team_id, id)",
     "CREATE INDEX invitations_expires_idx ON invitations (expires_at)",
+    "CREATE INDEX invitations_email_idx ON invitations (email_normal)",
     "CREATE INDEX invitations_inviter_idx ON invitations (invited_by)",
     "CREATE TABLE project_keys (
         id {uuid} PRIMARY KEY,
@@ -80,6 +84,11 @@ const BY_PERSON: &[&str] = &[
         (SELECT 1 FROM memberships m WHERE m.team_id = projects.team_id AND m.user_id = latchkey_user()))",
     "CREATE POLICY invitation_by_digest ON invitations FOR SELECT
         USING (digest = nullif(current_setting('latchkey.invitation', true), ''))",
+    "CREATE POLICY invitations_of_address ON invitations FOR SELECT
+        USING (email_normal = nullif(current_setting('latchkey.address', true), ''))",
+    // The policies above hold in here too: an invitation that is seen shows its team, and no other does.
+    "CREATE POLICY team_of_invitation ON teams FOR SELECT USING
+        (EXISTS (SELECT 1 FROM invitations i WHERE i.team_id = teams.id))",
     "CREATE POLICY project_key_by_id ON project_keys FOR SELECT USING (id = latchkey_key())",
     "CREATE POLICY team_of_key ON teams FOR SELECT USING (EXISTS
         (SELECT 1 FROM project_keys k WHERE k.team_id = teams.id AND k.id = latchkey_key()))",
@@ -160,7 +169,9 @@ impl MigrationTrait for Migration {
         let connection = manager.get_connection();
         let is_postgres = manager.get_database_backend() == DatabaseBackend::Postgres;
         if is_postgres {
-            connection.execute_unprepared("DROP POLICY team_of_key ON teams").await?;
+            for policy in ["team_of_key", "team_of_invitation"] {
+                connection.execute_unprepared(&format!("DROP POLICY {policy} ON teams")).await?;
+            }
         }
         for table in ["project_keys", "invitations"] {
             manager.drop_table(Table::drop().table(Alias::new(table)).to_owned()).await?;
@@ -191,6 +202,8 @@ impl MigrationTrait for Migration {
         for statement in [
             "DROP INDEX projects_team_id_key",
             "DROP INDEX memberships_team_idx",
+            "ALTER TABLE teams DROP COLUMN invited_count",
+            "ALTER TABLE teams DROP COLUMN invited_day",
             "ALTER TABLE teams DROP COLUMN status",
             "ALTER TABLE memberships DROP COLUMN last_project_id",
             "ALTER TABLE memberships DROP COLUMN last_used_at",

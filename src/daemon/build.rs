@@ -143,6 +143,7 @@ pub async fn build(
         budgets,
         captcha,
         breach,
+        mail_key: master.derive("mail-token"),
         devices: Devices::new(&master, config.master_key_previous.as_ref()),
         mailbox,
         clock,

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::audit::heads;
 use crate::clock::millis;
 use crate::http::tls::Tls;
-use crate::{limits, mail, registration, token};
+use crate::{limits, mail, registration, tenancy, token};
 
 /// How often heads of the audit are logged and old rows swept.
 const AUDIT_EVERY: Duration = Duration::from_hours(1);
@@ -71,6 +71,9 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
         async move {
             if let Err(error) = token::revocation::sweep(&app.db, app.clock.now()).await {
                 tracing::warn!(error = %error, "expired revocations not swept");
+            }
+            if let Err(error) = tenancy::invitations::sweep(&app.db, app.clock.now()).await {
+                tracing::warn!(error = %error, "expired invitations not swept");
             }
         }
     });

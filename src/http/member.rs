@@ -72,6 +72,8 @@ impl From<Refusal> for Problem {
                 "The operator has disabled this team: its members can look at it and leave, its owners delete it.",
             ),
             Refusal::Conflict(detail) => Self::new(Code::Conflict).detail(detail),
+            Refusal::LinkInvalid => Code::TokenInvalid.into(),
+            Refusal::OtherAddress => Code::OtherAddress.into(),
             Refusal::OtherName => Self::validation(vec![FieldError {
                 pointer: "/name".to_owned(),
                 code: "mismatch",

@@ -45,6 +45,8 @@ pub enum Tag {
     Project,
     /// Members of a team.
     Member,
+    /// Invitations into a team.
+    Invitation,
     /// Project keys.
     Key,
     /// Keys and descriptions.
@@ -52,7 +54,7 @@ pub enum Tag {
 }
 
 impl Tag {
-    const ALL: [(Self, &'static str, &'static str); 9] = [
+    const ALL: [(Self, &'static str, &'static str); 10] = [
         (Self::Session, "Sessions", "Logging in, refreshing, logging out."),
         (Self::Account, "Account", "A person's own account."),
         (Self::Email, "Email", "Proving and changing addresses."),
@@ -60,6 +62,7 @@ impl Tag {
         (Self::Team, "Teams", "The teams that one is in."),
         (Self::Project, "Projects", "What a team owns."),
         (Self::Member, "Members", "Who is in a team, as what."),
+        (Self::Invitation, "Invitations", "Who may become a member."),
         (Self::Key, "Keys", "Service accounts of a project."),
         (Self::Meta, "Verification", "What verifies tokens, and what describes the API."),
     ];

@@ -36,17 +36,21 @@ pub enum Budget {
     Recoveries,
     /// Security notices to a mailbox: never crowded out by the mails above.
     Notices,
+    /// Invitations to a mailbox, of all teams: they crowd out nothing else.
+    Invitations,
 }
 
 impl Budget {
     /// Every budget, in the order of its discriminant.
-    pub const ALL: [Self; 3] = [Self::Confirmations, Self::Recoveries, Self::Notices];
+    pub const ALL: [Self; 4] =
+        [Self::Confirmations, Self::Recoveries, Self::Notices, Self::Invitations];
 
     /// Its size: `burst` at once, one back each `period`.
     pub const fn quota(self) -> Quota {
         match self {
             Self::Confirmations | Self::Recoveries => per(3, HOUR),
             Self::Notices => per(20, HOUR),
+            Self::Invitations => per(6, HOUR),
         }
     }
 
@@ -54,7 +58,7 @@ impl Budget {
     pub const fn quota_of_captchas(self) -> Option<Quota> {
         match self {
             Self::Confirmations | Self::Recoveries => Some(per(7, HOUR)),
-            Self::Notices => None,
+            Self::Notices | Self::Invitations => None,
         }
     }
 
@@ -64,6 +68,7 @@ impl Budget {
             Self::Confirmations => "confirmations",
             Self::Recoveries => "recoveries",
             Self::Notices => "notices",
+            Self::Invitations => "invitations",
         }
     }
 }

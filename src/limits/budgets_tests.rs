@@ -53,7 +53,9 @@ fn a_source_is_its_32_or_its_64() {
 
 #[test]
 fn a_local_budget_is_its_share_and_never_none() {
-    for (replicas, shares) in [(0, [3, 3, 20]), (1, [3, 3, 20]), (3, [1, 1, 6]), (50, [1, 1, 1])] {
+    for (replicas, shares) in
+        [(0, [3, 3, 20, 6]), (1, [3, 3, 20, 6]), (3, [1, 1, 6, 2]), (50, [1; 4])]
+    {
         let local = Local::new(Clock::manual(0), replicas);
         for (budget, share) in Budget::ALL.into_iter().zip(shares) {
             let within = (0..200).filter(|_| local.spend(budget, "a") == Spent::Within).count();

@@ -31,17 +31,20 @@ pub enum Kind {
     ChangeEmail,
     /// To the old address, with a link that undoes the change.
     EmailChangeNotice,
+    /// To an address that a team invites, with a link to the invitation.
+    Invitation,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Confirm,
         Self::Recover,
         Self::PasswordChanged,
         Self::SessionReused,
         Self::ChangeEmail,
         Self::EmailChangeNotice,
+        Self::Invitation,
     ];
 
     /// As it stands in the table, in logs and metrics.
@@ -53,6 +56,7 @@ impl Kind {
             Self::SessionReused => "session-reused",
             Self::ChangeEmail => "change-email",
             Self::EmailChangeNotice => "email-change-notice",
+            Self::Invitation => "invitation",
         }
     }
 
@@ -61,14 +65,15 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// What the token that it carries is good for; none for a mere notice.
+    /// What the token that it carries is good for, where the token store keeps it; none for a mere notice, and for an
+    /// invitation, which the database knows.
     pub fn token(self) -> Option<TokenKind> {
         match self {
             Self::Confirm => Some(TokenKind::Verify),
             Self::Recover => Some(TokenKind::Recover),
             Self::ChangeEmail => Some(TokenKind::ChangeEmail),
             Self::EmailChangeNotice => Some(TokenKind::UndoEmail),
-            Self::PasswordChanged | Self::SessionReused => None,
+            Self::PasswordChanged | Self::SessionReused | Self::Invitation => None,
         }
     }
 
@@ -78,6 +83,7 @@ impl Kind {
             Self::Confirm | Self::ChangeEmail => Some("verify-email"),
             Self::Recover => Some("reset-password"),
             Self::EmailChangeNotice => Some("undo-email-change"),
+            Self::Invitation => Some("invitation"),
             Self::PasswordChanged | Self::SessionReused => None,
         }
     }
@@ -110,6 +116,15 @@ pub struct MailData {
     /// [`Kind::EmailChangeNotice`] needs it: the address after the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_email: Option<String>,
+    /// [`Kind::Invitation`] needs it: the address of who invites.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inviter: Option<String>,
+    /// [`Kind::Invitation`] needs it: what the team is called. Shown where no mail program makes a link of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// [`Kind::Invitation`] needs it: the role's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
 }
 
 /// A mail that is due.

@@ -12,6 +12,7 @@ use crate::mail::render::{Draft, Reader, Unrenderable, render};
 use crate::mail::{Kind, MailData, Mailer, mailed_token};
 use crate::secret::{self, Secret};
 use crate::store::OneTimeToken;
+use crate::tenancy::invitations;
 
 /// How long the link lives that undoes a change of address: it goes to a mailbox that may be read rarely.
 const UNDO_TTL: Duration = Duration::from_hours(7 * 24);
@@ -55,6 +56,12 @@ impl Mailer {
                 }
                 None => return Ok(Prepared::Poison("no change of address")),
             },
+            // Revoked, answered, or sent anew with another link.
+            Kind::Invitation => {
+                let token = mailed_token(&self.setup.token_key, kind, &row.recipient, row.id);
+                let digest = secret::sha256(token.expose().as_bytes());
+                invitations::is_open(&self.setup.db, &digest, self.now()).await?
+            }
         };
         if !wanted {
             return Ok(Prepared::Unwanted);
@@ -75,7 +82,7 @@ impl Mailer {
         let (row, kind, now) = (&claim.row, claim.kind, self.now());
         let lives = self.lives(kind);
         let token =
-            kind.token().map(|_| mailed_token(&self.setup.token_key, kind, &row.recipient, row.id));
+            kind.page().map(|_| mailed_token(&self.setup.token_key, kind, &row.recipient, row.id));
         let link = token.as_ref().zip(kind.page()).map(|(token, page)| {
             Secret::new(format!("{}/{page}?token={}", self.setup.public_url, token.expose()))
         });
@@ -106,6 +113,7 @@ impl Mailer {
             Kind::Confirm | Kind::ChangeEmail => self.setup.verification_ttl,
             Kind::Recover => self.setup.recovery_ttl,
             Kind::EmailChangeNotice => UNDO_TTL,
+            Kind::Invitation => invitations::LIFE,
             Kind::PasswordChanged | Kind::SessionReused => Duration::ZERO,
         }
     }

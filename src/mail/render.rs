@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use crate::mail::words::{Facts, Words, words};
 use crate::mail::{Kind, MailData};
 use crate::secret::Secret;
+use crate::tenancy::Role;
 
 /// Longest text of a person's that a mail repeats, in characters.
 const REPEATED_MAX: usize = 100;
@@ -80,8 +81,18 @@ pub(super) fn render(draft: &Draft<'_>) -> Result<Rendered, Unrenderable> {
         (Kind::EmailChangeNotice, None) => return Err(Unrenderable("no new address")),
         (_, new_email) => new_email.as_deref().map(one_line).unwrap_or_default(),
     };
-    // What is yet to be confirmed is unproven, whoever asked for it.
-    let asks_for_proof = matches!(draft.kind, Kind::Confirm | Kind::ChangeEmail);
+    let is_invitation = draft.kind == Kind::Invitation;
+    if is_invitation && (data.inviter.is_none() || data.team.is_none()) {
+        return Err(Unrenderable("no inviter or no team"));
+    }
+    let role = data.role.as_deref().and_then(Role::from_name);
+    let role = match (is_invitation, role) {
+        (true, None) => return Err(Unrenderable("no role")),
+        (_, role) => role.unwrap_or(Role::Viewer),
+    };
+    let inviter = data.inviter.as_deref().map(one_line).unwrap_or_default();
+    // What is yet to be confirmed is unproven, whoever asked for it; who invites does not know whom.
+    let asks_for_proof = matches!(draft.kind, Kind::Confirm | Kind::ChangeEmail | Kind::Invitation);
     let proven = draft.reader == Reader::Verified && !asks_for_proof;
     let name = data.name.as_deref().map(one_line).filter(|name| proven && !name.is_empty());
     let facts = Facts {
@@ -91,6 +102,9 @@ pub(super) fn render(draft: &Draft<'_>) -> Result<Rendered, Unrenderable> {
         ip: data.ip.parse::<IpAddr>().ok().map(|ip| ip.to_canonical().to_string()),
         device: device(&data.user_agent),
         new_email: &new_email,
+        inviter: &inviter,
+        team: data.team.as_deref().map(one_line).filter(|team| is_no_link(team)),
+        role,
         lives: draft.lives,
     };
     let words = words(data.locale, draft.kind, &facts);
@@ -108,6 +122,16 @@ fn one_line(text: &str) -> String {
     let line: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REPEATED_MAX).collect();
     line.trim().to_owned()
+}
+
+/// Whether no mail program takes any of it for a link or an address: no dot within a word, no slash, colon or at sign.
+fn is_no_link(name: &str) -> bool {
+    let dot = |c: char| matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' | '\u{2024}');
+    let within_a_word = |pair: &[char]| dot(pair[0]) && !pair[1].is_whitespace();
+    let letters: Vec<char> = name.chars().collect();
+    !name.is_empty()
+        && !letters.windows(2).any(within_a_word)
+        && !name.contains(['/', ':', '@', '\\'])
 }
 
 /// The browser and system that a `User-Agent` names, in words of ours: its own words are whoever sent it's, and could

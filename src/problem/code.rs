@@ -69,6 +69,11 @@ catalogue! {
     EmailUnverified = "email-unverified" 403
         "The email address is not verified"
         "Open the link in the confirmation mail first; GET /api/resend-email-verification sends a new one.";
+    /// 403: an invitation is for another address than the caller's.
+    OtherAddress = "other-address" 403
+        "The invitation is for another address"
+        "An invitation is accepted by the account of the address that it was mailed to. Log in with that one, or ask for \
+            an invitation of the address you have.";
     /// 404.
     NotFound = "not-found" 404
         "There is nothing here"
@@ -179,6 +184,7 @@ mod tests {
         403 forbidden
         403 account-disabled
         403 email-unverified
+        403 other-address
         404 not-found
         405 method-not-allowed
         408 request-timeout

@@ -177,6 +177,11 @@ pub(super) const TEAM_CHANGE: Attribute = needed(
         "member_role_changed",
         "member_removed",
         "member_left",
+        "invitation_created",
+        "invitation_resent",
+        "invitation_revoked",
+        "invitation_accepted",
+        "invitation_declined",
         "key_created",
         "key_revoked",
     ]),
@@ -207,7 +212,7 @@ pub(super) const ADDRESS_POLICY: Attribute = needed(
     ),
 );
 pub(super) const BUDGET_POLICY: Attribute =
-    needed("policy", Values::Of(&["confirmations", "recoveries", "notices"]));
+    needed("policy", Values::Of(&["confirmations", "recoveries", "notices", "invitations"]));
 pub(super) const GUESS_POLICY: Attribute =
     needed("policy", Values::Of(&["password-checks", "password-checks-device"]));
 pub(super) const DECISION: Attribute = needed("decision", Values::Of(&["allowed", "limited"]));

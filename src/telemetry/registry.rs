@@ -108,7 +108,7 @@ instruments! {
     SESSIONS_REVOKED = Counter, "latchkey.sessions.revoked", "{revocation}", &[&[of::END_REASON]],
         "Sessions ended before their time; those that end together count once.";
     TENANCY_CHANGES = Counter, "latchkey.tenancy.changes", "{change}", &[&[of::TEAM_CHANGE]],
-        "Changes of teams, projects, keys and members.";
+        "Changes of teams, projects, keys, members and invitations.";
     TOKEN_GRANTS = Counter, "latchkey.token_grants", "{request}", &[&[of::GRANT]],
         "Project keys turned into vaultTokens at `/api/token`.";
     INTROSPECTIONS = Counter, "latchkey.introspections", "{request}", &[&[of::INTROSPECTION]],

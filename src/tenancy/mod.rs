@@ -1,9 +1,11 @@
-//! Teams, memberships and projects: who may do what, where.
+//! Teams, memberships, invitations and projects: who may do what, where.
 //!
 //! What a role may do is one table ([`roles`]). Everything of a team is read and changed in a transaction that stands
 //! inside that team ([`wall`]): PostgreSQL shows it no other rows, whatever a query forgets. Each change locks the team
 //! and reads the caller's role again, so that what was checked still holds when it is done.
 
+pub mod invitations;
+pub mod joining;
 pub mod key_text;
 pub mod keys;
 pub mod members;
@@ -57,6 +59,10 @@ pub enum Refusal {
     TeamDisabled,
     /// The state of things forbids it; the sentence is for the client.
     Conflict(String),
+    /// A mailed link is unknown, void or expired.
+    LinkInvalid,
+    /// An invitation is for another address than the person's.
+    OtherAddress,
     /// What is to be deleted has another name than the one that was sent.
     OtherName,
     /// The database does not answer.

@@ -133,7 +133,7 @@ pub struct MyTeam {
 }
 
 impl MyTeam {
-    fn of(team: team::Model, role: Role) -> Self {
+    pub(super) fn of(team: team::Model, role: Role) -> Self {
         let team::Model { id, name, slug, created_at, status } = team;
         Self { id, name, slug, role: role.name().to_owned(), created_at, status }
     }

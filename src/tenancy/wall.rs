@@ -27,6 +27,8 @@ pub enum Scope<'a> {
     Person(Uuid),
     /// The invitation whose token has this digest; to read.
     Invitation(&'a str),
+    /// The invitations of this address, in its normal form, and their teams; to read. Whose it is has to be proven.
+    Address(&'a str),
     /// Everything: for the operator's commands and for sweeps, never for a request.
     Operator,
 }
@@ -34,19 +36,21 @@ pub enum Scope<'a> {
 /// The settings, one a scope; leaving one scope is entering another. (`latchkey.key` is set by the one function that looks
 /// a project's key up.)
 const ENTER: &str = "SELECT set_config('latchkey.team', $1, true), set_config('latchkey.user', $2, true), \
-     set_config('latchkey.invitation', $3, true), set_config('latchkey.operator', $4, true)";
+     set_config('latchkey.invitation', $3, true), set_config('latchkey.address', $4, true), \
+     set_config('latchkey.operator', $5, true)";
 
 /// Lets a transaction stand in this scope, and in no other, until it ends or enters the next.
 pub async fn enter<C: ConnectionTrait>(tx: &C, scope: Scope<'_>) -> Result<(), DbErr> {
     if tx.get_database_backend() != DatabaseBackend::Postgres {
         return Ok(());
     }
-    let mut settings = [const { String::new() }; 4];
+    let mut settings = [const { String::new() }; 5];
     match scope {
         Scope::Team(team) => settings[0] = team.to_string(),
         Scope::Person(user) => settings[1] = user.to_string(),
         Scope::Invitation(digest) => digest.clone_into(&mut settings[2]),
-        Scope::Operator => "on".clone_into(&mut settings[3]),
+        Scope::Address(normal) => normal.clone_into(&mut settings[3]),
+        Scope::Operator => "on".clone_into(&mut settings[4]),
     }
     let settings = settings.map(Into::into);
     tx.execute_raw(Statement::from_sql_and_values(DatabaseBackend::Postgres, ENTER, settings))

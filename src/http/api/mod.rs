@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod email;
+pub mod invitation;
 pub mod key;
 pub mod member;
 pub mod meta;

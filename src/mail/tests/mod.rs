@@ -177,6 +177,9 @@ pub(super) fn data() -> MailData {
         user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
             .to_owned(),
         password_version: Some(3),
+        inviter: Some("eve@example.com".to_owned()),
+        team: Some("Acme Inc. & Sons".to_owned()),
+        role: Some("member".to_owned()),
         ..MailData::default()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Facts, Words, span};
 use crate::mail::Kind;
+use crate::tenancy::Role;
 
 const MONTHS: [&str; 12] = [
     "Januar",
@@ -101,6 +102,25 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
                 "Ändern Sie danach Ihr Passwort: Wer das angefordert hat, kennt es.".to_owned(),
             ],
         ),
+        Kind::Invitation => (
+            format!("Einladung in ein Team bei {service}"),
+            vec![
+                match &facts.team {
+                    Some(team) => {
+                        format!("{} lädt Sie in das Team »{team}« bei {service} ein.", facts.inviter)
+                    }
+                    None => format!("{} lädt Sie in ein Team bei {service} ein.", facts.inviter),
+                },
+                format!("Ihre Rolle wäre: {}.", role(facts.role)),
+                "Sehen Sie sich die Einladung an und entscheiden Sie:".to_owned(),
+            ],
+            "Einladung ansehen",
+            vec![
+                format!("Annehmen kann sie nur das Konto mit dieser Adresse. Gültigkeit: {lives}."),
+                "Sie kennen den Absender nicht? Dann müssen Sie nichts tun: Ohne Sie geschieht nichts."
+                    .to_owned(),
+            ],
+        ),
     };
     Words {
         subject,
@@ -112,6 +132,15 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
         footer: format!(
             "{service} hat diese Mail von selbst verschickt; Antworten werden nicht gelesen."
         ),
+    }
+}
+
+const fn role(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "Betrachter",
+        Role::Member => "Mitglied",
+        Role::Admin => "Administrator",
+        Role::Owner => "Eigentümer",
     }
 }
 

@@ -99,6 +99,25 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
                 "Then change your password: whoever asked for this knows it.".to_owned(),
             ],
         ),
+        Kind::Invitation => (
+            format!("Invitation to a team at {service}"),
+            vec![
+                match &facts.team {
+                    Some(team) => {
+                        format!("{} invites you to the team \"{team}\" at {service}.", facts.inviter)
+                    }
+                    None => format!("{} invites you to a team at {service}.", facts.inviter),
+                },
+                format!("Your role would be: {}.", facts.role.name()),
+                "Look at the invitation and decide:".to_owned(),
+            ],
+            "See the invitation",
+            vec![
+                format!("It can be accepted for {lives}, by the account of this address alone."),
+                "You do not know the sender? Then there is nothing to do: without you nothing happens."
+                    .to_owned(),
+            ],
+        ),
     };
     Words {
         subject,

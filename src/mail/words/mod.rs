@@ -8,8 +8,10 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::mail::{Kind, Locale};
+use crate::tenancy::Role;
 
-/// What the words of a mail may tell. Nothing in here is text that a stranger chose and the reader did not prove.
+/// What the words of a mail may tell. Nothing in here is text that a stranger chose and the reader did not prove, but for
+/// a team's name, which can hold no link.
 #[derive(Clone, Debug)]
 pub(super) struct Facts<'a> {
     /// What the daemon serves: the sender's name, or the host of `public_url`.
@@ -24,6 +26,12 @@ pub(super) struct Facts<'a> {
     pub device: Option<String>,
     /// The address after a change.
     pub new_email: &'a str,
+    /// Who invites: a proven address.
+    pub inviter: &'a str,
+    /// What the inviting team is called, where that cannot become a link.
+    pub team: Option<String>,
+    /// As what somebody is invited.
+    pub role: Role,
     /// How long the link lives.
     pub lives: Duration,
 }

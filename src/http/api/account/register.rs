@@ -17,6 +17,7 @@ use crate::problem::{Code, Problem};
 use crate::registration::{self, NewPerson, Registered};
 use crate::secret::Secret;
 use crate::session::Tokens;
+use crate::tenancy::joining;
 
 /// Who registers.
 #[derive(ToSchema)]
@@ -56,8 +57,8 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
         return Err(Code::ValidationFailed.into());
     };
     steps::limit(app, request, Action::Register)?;
-    admitted(app, &email)?;
     steps::captcha(app, request, CaptchaPoint::Register, captcha).await?;
+    admitted(app, &email).await?;
     if Standing::by_email(&app.db, email.normal()).await?.is_some() {
         return Err(Code::EmailTaken.into());
     }
@@ -90,7 +91,7 @@ async fn make(
 }
 
 /// Whether this address may register (`registration.mode`).
-fn admitted(app: &App, email: &EmailAddress) -> Result<(), Problem> {
+async fn admitted(app: &App, email: &EmailAddress) -> Result<(), Problem> {
     let registration = &app.config.registration;
     let refused = |detail: &str| Err(Problem::new(Code::Forbidden).detail(detail));
     match registration.mode {
@@ -99,6 +100,11 @@ fn admitted(app: &App, email: &EmailAddress) -> Result<(), Problem> {
             Ok(())
         }
         RegistrationMode::Domains => refused("Addresses of this domain cannot register here."),
+        RegistrationMode::Invite
+            if joining::is_invited(&app.db, email.normal(), app.clock.now()).await? =>
+        {
+            Ok(())
+        }
         RegistrationMode::Invite => refused("Registration here is by invitation."),
         RegistrationMode::Closed => refused("Registration here is closed."),
     }

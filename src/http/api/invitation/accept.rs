@@ -1,0 +1,62 @@
+//! `POST /api/invitations/accept`: joins a team, by the mailed token.
+
+use utoipa::ToSchema;
+
+use super::room;
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::api::team::TeamView;
+use crate::http::member::desk;
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::http::steps;
+use crate::limits::Action;
+use crate::problem::{Code, Problem};
+use crate::secret::sha256;
+use crate::session::Caller;
+use crate::tenancy::joining::{self, Shown};
+
+/// Proof of the invitation.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read member by member; this is its schema")]
+pub struct Accept {
+    /// The token out of the mail.
+    token: String,
+}
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+    let mut body = request.json()?;
+    let token = body.secret("token");
+    body.finish()?;
+    steps::limit(app, request, Action::Verify)?;
+    let digest = sha256(token.expose().as_bytes());
+    let (desk, shown) = (desk(app, request), Shown::Link(&digest));
+    let team = joining::accept(&desk, caller.standing.id, shown, room(app)).await?;
+    app.metrics.changed("invitation_accepted");
+    Ok(answer::json(&TeamView::from(team)))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("acceptInvitation", Tag::Invitation, "Accept an invitation by its link")
+        .describes(
+            "Only the account whose proven address was invited can: any other one gets `other-address`. Where whoever \
+             invited may do so no more, the team is full or you are in it already, the answer is a 409. Switch to the \
+             team afterwards for tokens of it.",
+        )
+        .bearer()
+        .takes::<Accept>()
+        .gives::<TeamView>("The team, whose member you are.")
+        .fails(&[
+            Code::MalformedRequest,
+            Code::TokenInvalid,
+            Code::InvalidToken,
+            Code::Forbidden,
+            Code::EmailUnverified,
+            Code::OtherAddress,
+            Code::Conflict,
+            Code::ValidationFailed,
+            Code::RateLimited,
+        ])
+}

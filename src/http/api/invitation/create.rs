@@ -1,0 +1,65 @@
+//! `POST /api/teams/{tid}/invitations`: invites an address, by mail.
+//!
+//! Nothing looks whether the address has an account: the answer, its time and the mail are the same.
+
+use utoipa::ToSchema;
+
+use super::{InvitationView, post, spend};
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::{Member, desk};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::http::steps;
+use crate::problem::{Code, Problem};
+use crate::tenancy::{Role, invitations};
+
+/// Whom to invite.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read member by member; this is its schema")]
+pub struct Invite {
+    /// The address. Only the account of this one, once it is proven, can accept.
+    email: String,
+    /// `owner`, `admin`, `member` or `viewer`; none above your own.
+    role: String,
+}
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let mut body = request.json()?;
+    let email = steps::email(&mut body);
+    let role = Role::from_name(&body.text("role"));
+    if role.is_none() {
+        body.reject("role", "unknown", "`role` is owner, admin, member or viewer.");
+    }
+    body.finish()?;
+    let (email, role) = email.zip(role).ok_or(Code::ValidationFailed)?;
+    if role > member.role {
+        return Err(Code::Forbidden.into());
+    }
+    spend(app, request, email.normal()).await?;
+    let origin = request.origin();
+    let (desk, post) = (desk(app, request), post(app, &origin));
+    let made = invitations::create(&desk, member.actor, (&email, role), post).await?;
+    app.metrics.changed("invitation_created");
+    steps::nudge_mailer(app);
+    Ok(answer::json(&InvitationView::from(made)))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("createInvitation", Tag::Invitation, "Invite somebody")
+        .describes(
+            "A mail with a link goes to the address; the answer is the same whether it has an account or not. A role \
+             above your own is a 403, the address of a member a 409. An address that was invited before gets a new \
+             link, with this role; the older link is dead.",
+        )
+        .takes::<Invite>()
+        .gives::<InvitationView>("The invitation, whose mail is on its way.")
+        .fails(&[
+            Code::MalformedRequest,
+            Code::Conflict,
+            Code::ValidationFailed,
+            Code::RateLimited,
+        ])
+}

@@ -1,0 +1,28 @@
+//! `DELETE /api/me/invitations/{iid}`: declines an invitation of one's own address.
+
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::desk;
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::session::Caller;
+use crate::tenancy::joining;
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+    let id = request.id("iid")?;
+    joining::decline(&desk(app, request), caller.standing.id, id).await?;
+    app.metrics.changed("invitation_declined");
+    Ok(answer::no_content())
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("declineInvitation", Tag::Invitation, "Decline one's own invitation")
+        .describes("Its link is dead too. The team sees that it is gone, and may invite again.")
+        .bearer()
+        .path("iid", "The invitation.")
+        .gives_nothing("The invitation is gone.")
+        .fails(&[Code::InvalidToken, Code::EmailUnverified, Code::NotFound])
+}

@@ -1,0 +1,37 @@
+//! `POST /api/me/invitations/{iid}/accept`: joins a team, by an invitation out of one's own list.
+
+use super::room;
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::api::team::TeamView;
+use crate::http::member::desk;
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::session::Caller;
+use crate::tenancy::joining::{self, Shown};
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+    let shown = Shown::Id(request.id("iid")?);
+    let desk = desk(app, request);
+    let team = joining::accept(&desk, caller.standing.id, shown, room(app)).await?;
+    app.metrics.changed("invitation_accepted");
+    Ok(answer::json(&TeamView::from(team)))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::new("acceptMyInvitation", Tag::Invitation, "Accept one's own invitation")
+        .describes("As by its link; an invitation of another address is a 404.")
+        .bearer()
+        .path("iid", "The invitation.")
+        .gives::<TeamView>("The team, whose member you are.")
+        .fails(&[
+            Code::InvalidToken,
+            Code::Forbidden,
+            Code::EmailUnverified,
+            Code::NotFound,
+            Code::Conflict,
+        ])
+}

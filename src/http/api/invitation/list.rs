@@ -1,0 +1,43 @@
+//! `GET /api/teams/{tid}/invitations`: who was invited and has not answered.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::InvitationView;
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::Member;
+use crate::http::openapi::{Operation, Tag};
+use crate::http::paging::Page;
+use crate::http::request::Request;
+use crate::problem::{Code, Problem};
+use crate::tenancy::invitations;
+
+/// A page of invitations.
+#[derive(Serialize, ToSchema)]
+pub struct Invitations {
+    /// In the order of their making.
+    items: Vec<InvitationView>,
+    /// `cursor` of the next page; null on the last one.
+    next: Option<String>,
+}
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let page = Page::of(request)?;
+    let mut found = invitations::list(&app.db, member.team_id(), page.after, page.rows()).await?;
+    let next = page.cut(&mut found, |invitation| invitation.id);
+    let items = found.into_iter().map(InvitationView::from).collect();
+    Ok(answer::json(&Invitations { items, next }))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("listInvitations", Tag::Invitation, "List a team's invitations")
+        .describes(
+            "Those that were accepted, declined or revoked are gone. Expired ones stay for 30 days, to be sent again.",
+        )
+        .paged()
+        .gives::<Invitations>("A page of invitations.")
+        .fails(&[Code::ValidationFailed])
+}

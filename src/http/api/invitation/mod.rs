@@ -1,0 +1,82 @@
+//! Invitations: as a team makes them, and as whoever was invited answers.
+
+pub mod accept;
+pub mod create;
+pub mod decline;
+pub mod join;
+pub mod list;
+pub mod mine;
+pub mod resend;
+pub mod revoke;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::clock::rfc3339;
+use crate::http::dispatch::limited;
+use crate::http::request::Request;
+use crate::limits::budgets::{Budget, Spent};
+use crate::mail::MailData;
+use crate::problem::Problem;
+use crate::registration::Origin;
+use crate::tenancy::invitations::{Invitation, Post};
+use crate::tenancy::joining::Room;
+
+/// An invitation, as the team's admins see it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InvitationView {
+    /// The invitation.
+    id: String,
+    /// Where it was mailed, as typed.
+    email: String,
+    /// What whoever accepts it becomes.
+    role: String,
+    /// The member in whose name it was mailed last; null where their account is gone.
+    invited_by: Option<String>,
+    /// RFC 3339.
+    created_at: String,
+    /// RFC 3339: seven days after it was mailed last. Void from then on, until it is sent again.
+    expires_at: String,
+}
+
+impl From<Invitation> for InvitationView {
+    fn from(row: Invitation) -> Self {
+        Self {
+            id: row.id.to_string(),
+            email: row.email,
+            role: row.role,
+            invited_by: row.invited_by.map(|id| id.to_string()),
+            created_at: rfc3339(row.created_at),
+            expires_at: rfc3339(row.expires_at),
+        }
+    }
+}
+
+/// Takes one from what a mailbox may get of invitations, whosever it is.
+async fn spend(app: &App, request: &Request, address: &str) -> Result<(), Problem> {
+    let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
+    match app.budgets.mailbox(pool, Budget::Invitations, address, None, deadline).await {
+        Spent::Within => Ok(()),
+        Spent::Exhausted { retry_after_s } => Err(limited(retry_after_s)),
+    }
+}
+
+/// What sends an invitation for this request: in the inviter's language, without their address or device.
+fn post<'a>(app: &'a App, origin: &'a Origin) -> Post<'a> {
+    let MailData { locale, at, .. } = origin.mail_data(app.clock.now());
+    Post {
+        key: &app.mail_key,
+        data: MailData { locale, at, ..MailData::default() },
+        traceparent: &origin.traceparent,
+        members_max: app.config.teams.members_max,
+        per_day: app.config.teams.invitations_per_day,
+    }
+}
+
+/// What bounds who joins.
+pub fn room(app: &App) -> Room {
+    let teams = &app.config.teams;
+    Room { members_max: teams.members_max, teams_max: teams.max_per_user }
+}

@@ -1,0 +1,35 @@
+//! `POST /api/teams/{tid}/invitations/{iid}/resend`: mails an invitation again; the older link is dead.
+
+use super::{InvitationView, post, spend};
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::{Member, desk};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::http::steps;
+use crate::problem::{Code, Problem};
+use crate::tenancy::invitations;
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let id = request.id("iid")?;
+    let address = invitations::address_of(&app.db, member.team_id(), id).await?;
+    spend(app, request, &address.ok_or(Code::NotFound)?).await?;
+    let origin = request.origin();
+    let (desk, post) = (desk(app, request), post(app, &origin));
+    let sent = invitations::resend(&desk, member.actor, id, post).await?;
+    app.metrics.changed("invitation_resent");
+    steps::nudge_mailer(app);
+    Ok(answer::json(&InvitationView::from(sent)))
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("resendInvitation", Tag::Invitation, "Mail an invitation again")
+        .describes(
+            "In your name, for another seven days; the older link is dead. One with a role above your own is a 403.",
+        )
+        .path("iid", "The invitation.")
+        .gives::<InvitationView>("The invitation, whose mail is on its way.")
+        .fails(&[Code::Conflict, Code::RateLimited])
+}

@@ -1,0 +1,25 @@
+//! `DELETE /api/teams/{tid}/invitations/{iid}`: takes an invitation back.
+
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::member::{Member, desk};
+use crate::http::openapi::{Operation, Tag};
+use crate::http::request::Request;
+use crate::problem::Problem;
+use crate::tenancy::invitations;
+
+/// The handler.
+pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
+    let id = request.id("iid")?;
+    invitations::revoke(&desk(app, request), member.actor, id).await?;
+    app.metrics.changed("invitation_revoked");
+    Ok(answer::no_content())
+}
+
+/// What the endpoint says of itself.
+pub fn operation() -> Operation {
+    Operation::of_team("revokeInvitation", Tag::Invitation, "Revoke an invitation")
+        .describes("Its link is dead at once. One with a role above your own is a 403.")
+        .path("iid", "The invitation.")
+        .gives_nothing("The invitation is gone.")
+}

@@ -1,0 +1,273 @@
+//! Invitations as a team makes them: by mail, with a role not above one's own, sent again, taken back. What becomes of
+//! one is in [`joining`](super::joining).
+//!
+//! The table knows a mailed link by its digest alone: the token is the outbox row's (see [`mailed_token`]). One team has one
+//! invitation of an address; inviting again, or sending again, gives it a new link and voids the older.
+
+use std::time::Duration;
+
+use latchkey_entity::{invitation, membership, team, user};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr,
+    EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Statement,
+};
+use uuid::Uuid;
+
+use super::wall::{self, Act, Scope};
+use super::{Actor, Desk, Permission, Refusal, Role};
+use crate::account::EmailAddress;
+use crate::audit::{Action, Detail};
+use crate::clock::{UnixMillis, millis};
+use crate::database::Db;
+use crate::mail::{self, Kind, MailData, NewMail, mailed_token};
+use crate::secret::{self, Secret, uuid_v7};
+
+pub use latchkey_entity::invitation::Model as Invitation;
+
+/// How long an invitation can be accepted: over a week-end and a few days off.
+pub const LIFE: Duration = Duration::from_hours(7 * 24);
+/// How long one that expired stays in the list, to be sent again.
+const KEPT_EXPIRED: Duration = Duration::from_hours(30 * 24);
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// What sends an invitation.
+#[derive(Clone, Debug)]
+pub struct Post<'a> {
+    /// The master key's `"mail-token"`.
+    pub key: &'a Secret<[u8; 32]>,
+    /// In which language; nothing of the inviter's machine goes to a stranger.
+    pub data: MailData,
+    /// The trace of the request.
+    pub traceparent: &'a str,
+    /// `teams.members_max`: members, and invitations that can be accepted, together.
+    pub members_max: u64,
+    /// `teams.invitations_per_day`.
+    pub per_day: u32,
+}
+
+/// A team's invitations after `after`, by id, `limit` at most. Those that expired stay for a while, to be sent again.
+pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Invitation>, DbErr> {
+    let tx = wall::read(db, Scope::Team(team)).await?;
+    let found = invitation::Entity::find()
+        .filter(invitation::Column::TeamId.eq(team))
+        .filter(invitation::Column::Id.gt(after))
+        .order_by_asc(invitation::Column::Id)
+        .limit(limit)
+        .all(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(found)
+}
+
+/// Invites an address, whether it has an account or not: nothing here looks. One that was invited already gets a new link,
+/// with this role.
+pub async fn create(
+    desk: &Desk<'_>,
+    actor: Actor,
+    (email, role): (&EmailAddress, Role),
+    post: Post<'_>,
+) -> Result<Invitation, Refusal> {
+    let act = wall::act(desk, actor, None, Permission::ManageInvitations).await?;
+    let before = invitation::Entity::find()
+        .filter(invitation::Column::TeamId.eq(actor.team_id))
+        .filter(invitation::Column::EmailNormal.eq(email.normal()))
+        .one(&act.tx)
+        .await?;
+    let replaced = before.as_ref().map_or(Some(Role::Viewer), |it| Role::from_name(&it.role));
+    if role > act.role || replaced.is_none_or(|replaced| replaced > act.role) {
+        return Err(Refusal::Forbidden);
+    }
+    let is_new = before.is_none();
+    let made = Invitation {
+        id: before.map_or_else(|| uuid_v7(desk.now), |it| it.id),
+        team_id: actor.team_id,
+        email: email.as_typed().to_owned(),
+        email_normal: email.normal().to_owned(),
+        role: role.name().to_owned(),
+        invited_by: None,
+        digest: String::new(),
+        created_at: desk.now,
+        expires_at: desk.now,
+    };
+    let sent = send(&act, desk, actor, made, post).await?;
+    let row = sent.clone().into_active_model();
+    if is_new {
+        invitation::Entity::insert(row).exec_without_returning(&act.tx).await?;
+    } else {
+        invitation::Entity::update(row.reset_all()).exec(&act.tx).await?;
+    }
+    let detail = Detail::none().id("invitation", sent.id).word("role", role.name());
+    act.commit(Action::InvitationCreated, None, detail).await?;
+    Ok(sent)
+}
+
+/// Mails an invitation again, in the name of whoever asks: with a new link, and a new week. The older link is dead.
+pub async fn resend(
+    desk: &Desk<'_>,
+    actor: Actor,
+    id: Uuid,
+    post: Post<'_>,
+) -> Result<Invitation, Refusal> {
+    let act = wall::act(desk, actor, None, Permission::ManageInvitations).await?;
+    let found = within_reach(&act, actor.team_id, id).await?;
+    let sent = send(&act, desk, actor, found, post).await?;
+    invitation::Entity::update(sent.clone().into_active_model().reset_all()).exec(&act.tx).await?;
+    act.commit(Action::InvitationResent, None, Detail::none().id("invitation", id)).await?;
+    Ok(sent)
+}
+
+/// The address that an invitation of a team is for: whose mailbox it is to spend from.
+pub async fn address_of(db: &Db, team: Uuid, id: Uuid) -> Result<Option<String>, DbErr> {
+    let tx = wall::read(db, Scope::Team(team)).await?;
+    let found = invitation::Entity::find_by_id(id)
+        .filter(invitation::Column::TeamId.eq(team))
+        .one(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(found.map(|found| found.email_normal))
+}
+
+/// Takes an invitation back: its link is dead.
+pub async fn revoke(desk: &Desk<'_>, actor: Actor, id: Uuid) -> Result<(), Refusal> {
+    let act = wall::act(desk, actor, None, Permission::ManageInvitations).await?;
+    within_reach(&act, actor.team_id, id).await?;
+    invitation::Entity::delete_by_id(id).exec(&act.tx).await?;
+    Ok(act.commit(Action::InvitationRevoked, None, Detail::none().id("invitation", id)).await?)
+}
+
+/// Whether the invitation with this digest can be accepted still: what the mailer asks before it mails the link.
+pub async fn is_open(db: &Db, digest: &str, now: UnixMillis) -> Result<bool, DbErr> {
+    let tx = wall::read(db, Scope::Invitation(digest)).await?;
+    let open = invitation::Entity::find()
+        .filter(invitation::Column::Digest.eq(digest))
+        .filter(invitation::Column::ExpiresAt.gt(now))
+        .count(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(open > 0)
+}
+
+/// Removes what expired long ago.
+pub async fn sweep(db: &Db, now: UnixMillis) -> Result<(), DbErr> {
+    let tx = wall::begin(db, Scope::Operator).await?;
+    invitation::Entity::delete_many()
+        .filter(invitation::Column::ExpiresAt.lt(now - millis(KEPT_EXPIRED)))
+        .exec(&tx)
+        .await?;
+    tx.commit().await
+}
+
+/// An invitation of the team, of a role that is not above one's own.
+async fn within_reach(act: &Act<'_>, team: Uuid, id: Uuid) -> Result<Invitation, Refusal> {
+    let found = invitation::Entity::find_by_id(id)
+        .filter(invitation::Column::TeamId.eq(team))
+        .one(&act.tx)
+        .await?
+        .ok_or(Refusal::NotFound)?;
+    match Role::from_name(&found.role) {
+        Some(role) if role <= act.role => Ok(found),
+        _ => Err(Refusal::Forbidden),
+    }
+}
+
+/// Writes the mail, and gives the invitation as it is from now on. The team is locked.
+async fn send(
+    act: &Act<'_>,
+    desk: &Desk<'_>,
+    actor: Actor,
+    invitation: Invitation,
+    post: Post<'_>,
+) -> Result<Invitation, Refusal> {
+    let tx = &act.tx;
+    if is_member(tx, &invitation).await? {
+        let detail = "Somebody with this address is a member of the team already.";
+        return Err(Refusal::Conflict(detail.to_owned()));
+    }
+    room_for_one_more(tx, &invitation, desk.now, post.members_max).await?;
+    count_the_day(tx, actor.team_id, desk.now, post.per_day).await?;
+    let inviter = user::Entity::find_by_id(actor.user_id).one(tx).await?;
+    let team = team::Entity::find_by_id(actor.team_id).one(tx).await?;
+    let (inviter, team) = inviter.zip(team).ok_or(Refusal::NotFound)?;
+    let due = NewMail {
+        user_id: actor.user_id,
+        kind: Kind::Invitation,
+        recipient: &invitation.email,
+        data: MailData {
+            inviter: Some(inviter.email),
+            team: Some(team.name),
+            role: Some(invitation.role.clone()),
+            ..post.data
+        },
+        traceparent: post.traceparent,
+    };
+    let row = mail::enqueue(tx, due, desk.now).await?;
+    let token = mailed_token(post.key, Kind::Invitation, &invitation.email, row);
+    Ok(Invitation {
+        invited_by: Some(actor.user_id),
+        digest: secret::sha256(token.expose().as_bytes()),
+        expires_at: desk.now + millis(LIFE),
+        ..invitation
+    })
+}
+
+async fn is_member(tx: &DatabaseTransaction, invitation: &Invitation) -> Result<bool, DbErr> {
+    let statement = Statement::from_sql_and_values(
+        tx.get_database_backend(),
+        "SELECT m.id FROM memberships m JOIN users u ON u.id = m.user_id \
+         WHERE m.team_id = $1 AND u.email_normal = $2",
+        [invitation.team_id.into(), invitation.email_normal.as_str().into()],
+    );
+    Ok(tx.query_one_raw(statement).await?.is_some())
+}
+
+/// Refuses where members, and the others who can become one, are as many as there may be.
+async fn room_for_one_more(
+    tx: &DatabaseTransaction,
+    invitation: &Invitation,
+    now: UnixMillis,
+    members_max: u64,
+) -> Result<(), Refusal> {
+    let members = members_of(tx, invitation.team_id).await?;
+    let invited = invitation::Entity::find()
+        .filter(invitation::Column::TeamId.eq(invitation.team_id))
+        .filter(invitation::Column::Id.ne(invitation.id))
+        .filter(invitation::Column::ExpiresAt.gt(now))
+        .count(tx)
+        .await?;
+    if members + invited < members_max {
+        return Ok(());
+    }
+    let detail = format!(
+        "The team has {members} members and {invited} open invitations; {members_max} is the most there may be together."
+    );
+    Err(Refusal::Conflict(detail))
+}
+
+/// How many are in a team. It is locked.
+pub(super) async fn members_of(tx: &DatabaseTransaction, team: Uuid) -> Result<u64, DbErr> {
+    membership::Entity::find().filter(membership::Column::TeamId.eq(team)).count(tx).await
+}
+
+/// Takes one from the team's mails of this day (UTC), or refuses. The count goes with the transaction.
+async fn count_the_day(
+    tx: &DatabaseTransaction,
+    team: Uuid,
+    now: UnixMillis,
+    per_day: u32,
+) -> Result<(), Refusal> {
+    let today = now.div_euclid(DAY_MS);
+    let statement = Statement::from_sql_and_values(
+        tx.get_database_backend(),
+        "UPDATE teams SET invited_count = CASE WHEN invited_day = $2 THEN invited_count + 1 ELSE 1 END, \
+         invited_day = $2 WHERE id = $1 AND (invited_day <> $2 OR invited_count < $3)",
+        [team.into(), today.into(), i64::from(per_day).into()],
+    );
+    if tx.execute_raw(statement).await?.rows_affected() > 0 {
+        return Ok(());
+    }
+    let detail = format!(
+        "The team has mailed {per_day} invitations today (UTC), the most there may be: go on tomorrow."
+    );
+    Err(Refusal::Conflict(detail))
+}

@@ -1,0 +1,259 @@
+//! Invitations as whoever was invited sees them: listed, accepted, declined.
+//!
+//! An invitation is for an address: it is accepted by the person who has proven that one, by the mailed link or where they
+//! are signed in. What is asked of the inviter is asked when it is accepted: whoever may no longer invite, or lost the role
+//! that they gave, has invited nobody.
+
+use latchkey_entity::{invitation, membership, team, user};
+use sea_orm::sea_query::ExprTrait as _;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
+    EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _, Statement, Value,
+};
+use uuid::Uuid;
+
+use super::invitations::{Invitation, members_of};
+use super::teams::{MyTeam, TeamStatus, room_for_one_more};
+use super::wall::{self, Scope};
+use super::{Desk, Permission, Refusal, Role};
+use crate::audit::{self, Action, Detail, Event, Outcome};
+use crate::clock::UnixMillis;
+use crate::database::Db;
+use crate::secret::uuid_v7;
+
+/// An invitation that can be accepted, as whoever was invited sees it.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Offer {
+    /// The invitation.
+    pub id: Uuid,
+    /// The address as it was typed.
+    pub email: String,
+    /// The one form that is compared.
+    pub email_normal: String,
+    /// Into which team.
+    pub team_id: Uuid,
+    /// Its name.
+    pub team_name: String,
+    /// As what.
+    pub role: String,
+    /// What the inviter is called; none where they are gone.
+    pub inviter_name: Option<String>,
+    /// Their address.
+    pub inviter_email: Option<String>,
+    /// When it was made.
+    pub created_at: i64,
+    /// Void from this moment on.
+    pub expires_at: i64,
+}
+
+/// By what somebody shows that they were invited.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown<'a> {
+    /// The digest of the mailed token.
+    Link(&'a str),
+    /// The invitation's id: whoever was invited is signed in.
+    Id(Uuid),
+}
+
+/// What bounds a membership.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// `teams.members_max`.
+    pub members_max: u64,
+    /// `teams.max_per_user`.
+    pub teams_max: u64,
+}
+
+const OFFERS: &str = "SELECT i.id, i.email, i.email_normal, i.team_id, t.name AS team_name, i.role, \
+     u.name AS inviter_name, u.email AS inviter_email, i.created_at, i.expires_at \
+     FROM invitations i JOIN teams t ON t.id = i.team_id LEFT JOIN users u ON u.id = i.invited_by \
+     WHERE t.status = 'active' AND i.expires_at > $1";
+
+/// The invitations of a proven address after `after`, by id, `limit` at most: of active teams, unexpired.
+pub async fn offers(
+    db: &Db,
+    address: &str,
+    (after, limit): (Uuid, u64),
+    now: UnixMillis,
+) -> Result<Vec<Offer>, DbErr> {
+    let sql = format!("{OFFERS} AND i.email_normal = $2 AND i.id > $3 ORDER BY i.id LIMIT $4");
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values: [Value; 4] = [now.into(), address.into(), after.into(), limit.into()];
+    let tx = wall::read(db, Scope::Address(address)).await?;
+    let statement = Statement::from_sql_and_values(db.backend(), sql, values);
+    let found = Offer::find_by_statement(statement).all(&tx).await?;
+    tx.commit().await?;
+    Ok(found)
+}
+
+/// Whether an address was invited anywhere: what `registration.mode = "invite"` asks.
+pub async fn is_invited(db: &Db, address: &str, now: UnixMillis) -> Result<bool, DbErr> {
+    Ok(!offers(db, address, (Uuid::nil(), 1), now).await?.is_empty())
+}
+
+/// What a mailed link offers, without touching anything; none where it is good no more.
+pub async fn offer_of(db: &Db, digest: &str, now: UnixMillis) -> Result<Option<Offer>, DbErr> {
+    let sql = format!("{OFFERS} AND i.digest = $2");
+    let tx = wall::read(db, Scope::Invitation(digest)).await?;
+    let values: [Value; 2] = [now.into(), digest.into()];
+    let statement = Statement::from_sql_and_values(db.backend(), sql, values);
+    let found = Offer::find_by_statement(statement).one(&tx).await?;
+    tx.commit().await?;
+    Ok(found)
+}
+
+/// Makes the person a member, and ends the invitation: of any number of calls at once one does. The team as they see it.
+///
+/// People are held before teams, as everywhere; the invitation is read again once the team is locked.
+pub async fn accept(
+    desk: &Desk<'_>,
+    user_id: Uuid,
+    shown: Shown<'_>,
+    room: Room,
+) -> Result<MyTeam, Refusal> {
+    let tx = desk.db.begin().await?;
+    let person = locked(&tx, user_id).await?;
+    let seen = find(&tx, shown, &person, desk.now).await?;
+    wall::enter(&tx, Scope::Person(user_id)).await?;
+    room_for_one_more(&tx, user_id, room.teams_max).await?;
+    let (invitation, team) = lock(&tx, &seen, desk.now).await?.ok_or_else(|| shown.gone())?;
+    if TeamStatus::of(&team.status) == TeamStatus::Disabled {
+        return Err(Refusal::TeamDisabled);
+    }
+    let role = Role::from_name(&invitation.role).ok_or(Refusal::Forbidden)?;
+    if !inviter_may(&tx, &invitation, role).await? {
+        return Err(conflict("Whoever invited you may do so no more: ask for a new invitation."));
+    }
+    let is_me = membership::Column::UserId.eq(user_id);
+    let of_team = membership::Column::TeamId.eq(team.id);
+    if membership::Entity::find().filter(of_team.and(is_me)).one(&tx).await?.is_some() {
+        return Err(conflict("You are a member of the team already."));
+    }
+    if members_of(&tx, team.id).await? >= room.members_max {
+        return Err(conflict("The team has as many members as there may be."));
+    }
+    let row = membership::ActiveModel {
+        id: Set(uuid_v7(desk.now)),
+        team_id: Set(team.id),
+        user_id: Set(user_id),
+        role: Set(role.name().to_owned()),
+        epoch: Set(0),
+        created_at: Set(desk.now),
+        last_used_at: Set(0),
+        last_project_id: Set(None),
+    };
+    membership::Entity::insert(row).exec_without_returning(&tx).await?;
+    let detail = Detail::none().id("invitation", invitation.id).word("role", role.name());
+    end(desk, tx, &invitation, (user_id, Action::InvitationAccepted, detail)).await?;
+    Ok(MyTeam::of(team, role))
+}
+
+/// Ends an invitation of one's own address, without becoming a member.
+pub async fn decline(desk: &Desk<'_>, user_id: Uuid, id: Uuid) -> Result<(), Refusal> {
+    let tx = desk.db.begin().await?;
+    let person = locked(&tx, user_id).await?;
+    let seen = find(&tx, Shown::Id(id), &person, desk.now).await?;
+    let (invitation, _) = lock(&tx, &seen, desk.now).await?.ok_or(Refusal::NotFound)?;
+    let detail = Detail::none().id("invitation", id);
+    Ok(end(desk, tx, &invitation, (user_id, Action::InvitationDeclined, detail)).await?)
+}
+
+impl Shown<'_> {
+    /// What is said where there is no such invitation, or no more.
+    fn gone(self) -> Refusal {
+        match self {
+            Self::Link(_) => Refusal::LinkInvalid,
+            Self::Id(_) => Refusal::NotFound,
+        }
+    }
+}
+
+fn conflict(detail: &str) -> Refusal {
+    Refusal::Conflict(detail.to_owned())
+}
+
+/// The person, held until the transaction ends: of two invitations that would be one team too many, one is accepted.
+async fn locked(tx: &DatabaseTransaction, user_id: Uuid) -> Result<user::Model, Refusal> {
+    let found = user::Entity::find_by_id(user_id).lock_exclusive().one(tx).await?;
+    found.filter(|person| person.verified_at.is_some()).ok_or(Refusal::Forbidden)
+}
+
+/// The invitation, if it is this person's. Others learn that a link is not theirs; of an id they learn nothing.
+async fn find(
+    tx: &DatabaseTransaction,
+    shown: Shown<'_>,
+    person: &user::Model,
+    now: UnixMillis,
+) -> Result<Invitation, Refusal> {
+    let mine = invitation::Column::EmailNormal.eq(&person.email_normal);
+    let (scope, wanted) = match shown {
+        Shown::Link(digest) => (Scope::Invitation(digest), invitation::Column::Digest.eq(digest)),
+        Shown::Id(id) => {
+            (Scope::Address(&person.email_normal), invitation::Column::Id.eq(id).and(mine))
+        }
+    };
+    wall::enter(tx, scope).await?;
+    let found = invitation::Entity::find().filter(wanted).one(tx).await?;
+    let found = found.filter(|it| it.expires_at > now).ok_or_else(|| shown.gone())?;
+    if found.email_normal != person.email_normal {
+        return Err(Refusal::OtherAddress);
+    }
+    Ok(found)
+}
+
+/// Enters and locks the team (on SQLite the whole file is), and reads the invitation again: none where it ended, expired
+/// or was sent anew meanwhile.
+async fn lock(
+    tx: &DatabaseTransaction,
+    seen: &Invitation,
+    now: UnixMillis,
+) -> Result<Option<(Invitation, team::Model)>, DbErr> {
+    wall::enter(tx, Scope::Team(seen.team_id)).await?;
+    let team = team::Entity::find_by_id(seen.team_id).lock_exclusive().one(tx).await?;
+    let found = invitation::Entity::find_by_id(seen.id)
+        .filter(invitation::Column::TeamId.eq(seen.team_id))
+        .filter(invitation::Column::Digest.eq(&seen.digest))
+        .filter(invitation::Column::ExpiresAt.gt(now))
+        .one(tx)
+        .await?;
+    Ok(found.zip(team))
+}
+
+/// Whether the inviter is a member still who may invite with this role, and whose account is in use. The team is locked.
+async fn inviter_may(
+    tx: &DatabaseTransaction,
+    invitation: &Invitation,
+    role: Role,
+) -> Result<bool, DbErr> {
+    let Some(inviter) = invitation.invited_by else { return Ok(false) };
+    let statement = Statement::from_sql_and_values(
+        tx.get_database_backend(),
+        "SELECT m.role FROM memberships m JOIN users u ON u.id = m.user_id \
+         WHERE m.team_id = $1 AND m.user_id = $2 AND u.status = 'active'",
+        [invitation.team_id.into(), inviter.into()],
+    );
+    let Some(row) = tx.query_one_raw(statement).await? else { return Ok(false) };
+    let theirs = Role::from_name(&row.try_get::<String>("", "role")?);
+    Ok(theirs.is_some_and(|theirs| theirs.may(Permission::ManageInvitations) && theirs >= role))
+}
+
+/// Deletes the invitation, records what became of it, and makes both last.
+async fn end(
+    desk: &Desk<'_>,
+    tx: DatabaseTransaction,
+    invitation: &Invitation,
+    (person, action, detail): (Uuid, Action, Detail),
+) -> Result<(), DbErr> {
+    invitation::Entity::delete_by_id(invitation.id).exec(&tx).await?;
+    let event = Event {
+        action,
+        outcome: Outcome::Success,
+        actor: audit::Actor::Person(person),
+        subject: None,
+        team: Some(invitation.team_id),
+        detail,
+        origin: &desk.origin,
+    };
+    audit::record(&tx, desk.chain, &event, desk.now).await?;
+    tx.commit().await
+}
