@@ -243,6 +243,8 @@ pub const ROUTES: &[Route] = &[
     route!(Post "/reset-password" page pages::reset_password::submit),
     route!(Get "/undo-email-change" page pages::undo_email_change::show),
     route!(Post "/undo-email-change" page pages::undo_email_change::submit),
+    route!(Get "/invitation" page pages::invitation::show),
+    route!(Post "/invitation" page pages::invitation::submit),
     route!(Get "/dev/mailbox" page pages::dev_mailbox::list),
     route!(Get "/dev/mailbox/messages" page pages::dev_mailbox::messages, LongPoll),
     route!(Delete "/dev/mailbox/messages" page pages::dev_mailbox::clear),

@@ -19,6 +19,7 @@ mod faults;
 mod forward_auth;
 mod http;
 mod introspection;
+mod invitations;
 mod isolation;
 mod jose;
 mod key_tokens;

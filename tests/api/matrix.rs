@@ -12,6 +12,7 @@ use hyper::Method;
 use latchkey::http::router::{Handler, ROUTES, Route};
 use latchkey::tenancy::{Permission, Role};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::app::{TestApp, both};
 use crate::ask::{alike, sql};
@@ -113,7 +114,8 @@ fn row(route: &Route) -> Option<Row> {
             | "/api/teams/{tid}/projects"
             | "/api/teams/{tid}/members"
             | "/api/teams/{tid}/projects/{pid}"
-            | "/api/teams/{tid}/projects/{pid}/keys",
+            | "/api/teams/{tid}/projects/{pid}/keys"
+            | "/api/teams/{tid}/invitations",
         ) => Row::Team(None, [200; 4], 404),
         ("PATCH", "/api/teams/{tid}" | "/api/teams/{tid}/projects/{pid}") => {
             Row::Team(empty(), [200; 4], 404)
@@ -123,6 +125,15 @@ fn row(route: &Route) -> Option<Row> {
         }
         ("POST", "/api/teams/{tid}/switch") => {
             Row::Team(Some(json!({ "projectId": 1 })), [422; 4], 404)
+        }
+        ("POST", "/api/teams/{tid}/invitations") => Row::Team(empty(), [422; 4], 404),
+        // The invitation that the path names is of a third team: there is none by that name in these.
+        ("POST", "/api/teams/{tid}/invitations/{iid}/resend")
+        | ("DELETE", "/api/teams/{tid}/invitations/{iid}") => Row::Team(None, [404; 4], 404),
+        ("GET", "/api/me/invitations") => Row::Verified(None, 200),
+        ("POST", "/api/invitations/accept") => Row::Verified(empty(), 422),
+        ("POST", "/api/me/invitations/{iid}/accept") | ("DELETE", "/api/me/invitations/{iid}") => {
+            Row::Verified(None, 404)
         }
         ("POST", "/api/teams/{tid}/projects") => Row::Team(empty(), [422; 4], 404),
         ("POST", "/api/teams/{tid}/projects/{pid}/keys") => Row::Team(empty(), [422; 4], 422),
@@ -146,6 +157,7 @@ fn row(route: &Route) -> Option<Row> {
             | "/verify-email"
             | "/reset-password"
             | "/undo-email-change"
+            | "/invitation"
             | "/api/introspect"
             | "/api/token"
             | "/api/revoke",
@@ -166,6 +178,7 @@ fn row(route: &Route) -> Option<Row> {
             | "/verify-email"
             | "/reset-password"
             | "/undo-email-change"
+            | "/invitation"
             | "/dev/mailbox"
             | "/dev/mailbox/messages"
             | "/dev/mailbox/{id}"
@@ -186,6 +199,8 @@ struct World {
     strange: Vec<String>,
     /// Keys that no cell may revoke.
     keys: [ProjectKey; 2],
+    /// A stranger's team, whose invitations no cell may touch.
+    third: String,
 }
 
 const RANDOM: &str = "0190a0a0-0000-7000-8000-000000000000";
@@ -211,11 +226,15 @@ async fn world(app: &TestApp) -> World {
     let path = format!("/api/teams/{gone}");
     owner.as_user().json(Method::DELETE, &path, delete).await.expect(204);
     let keys = [key_elsewhere(&owner).await, key_elsewhere(&other).await];
-    let ids = |person: &Person, key: &ProjectKey| {
+    let third = claim(&stranger, "tid");
+    let one = stranger.invited(&third, "one@example.com", "viewer").await;
+    let two = stranger.invited(&third, "two@example.com", "viewer").await;
+    let ids = |person: &Person, key: &ProjectKey, invitation: String| {
         let pid = claim(person, "pid");
-        BTreeMap::from([("pid", pid), ("userId", id_of(person)), ("kid", key.id.clone())])
+        let ids = [("pid", pid), ("userId", id_of(person)), ("kid", key.id.clone())];
+        ids.into_iter().chain([("iid", invitation)]).collect::<BTreeMap<_, _>>()
     };
-    let (own, others) = (ids(&owner, &keys[0]), ids(&other, &keys[1]));
+    let (own, others) = (ids(&owner, &keys[0], one), ids(&other, &keys[1], two));
     let mut strange: Vec<String> = others.values().cloned().collect();
     strange.extend([RANDOM.to_owned(), "x%27--".to_owned()]);
     let teams = [
@@ -240,7 +259,7 @@ async fn world(app: &TestApp) -> World {
         (Who::Owner, owner.as_user()),
         (Who::OtherOwner, other.as_user()),
     ]);
-    World { callers, teams, own, others, strange, keys }
+    World { callers, teams, own, others, strange, keys, third }
 }
 
 /// A key in another project of a person's team than the one in use.
@@ -254,7 +273,7 @@ async fn key_elsewhere(person: &Person) -> ProjectKey {
 impl World {
     /// Every object that a path can name.
     fn objects(&self, path: &str) -> Vec<Object> {
-        let names = ["pid", "userId", "kid"].into_iter();
+        let names = ["pid", "userId", "kid", "iid"].into_iter();
         let inner: Vec<&str> = names.filter(|it| path.contains(&format!("{{{it}}}"))).collect();
         let mut objects = Vec::new();
         for (team, id) in &self.teams {
@@ -389,6 +408,9 @@ both!(every_route_answers_every_caller_about_every_object_as_the_table_says, asy
     for key in &world.keys {
         key.token(app).await;
     }
+    let third = world.third.parse().expect("an id");
+    let kept = latchkey::tenancy::invitations::list(&app.inside().db, third, Uuid::nil(), 9).await;
+    assert_eq!(kept.expect("listed").len(), 2, "an invitation of the third team is gone");
     println!("the matrix: {} routes, {} callers, {cells} cells", routes.len(), world.callers.len());
     assert!(wrong.is_empty(), "{} of {cells} cells:\n{}", wrong.len(), wrong.join("\n"));
     assert!(cells > 2_000, "{cells}");

@@ -102,6 +102,23 @@ impl Person {
         self.as_user().post_json("/api/teams", json!({ "name": name })).await.expect(200).json()
     }
 
+    /// `POST /api/teams/{tid}/invitations`.
+    pub async fn invite(&self, team: &str, email: &str, role: &str) -> Answer {
+        let body = json!({ "email": email, "role": role });
+        self.as_user().post_json(&format!("/api/teams/{team}/invitations"), body).await
+    }
+
+    /// The same; the new invitation's id.
+    pub async fn invited(&self, team: &str, email: &str, role: &str) -> String {
+        let made = self.invite(team, email, role).await.expect(200).json();
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// `POST /api/invitations/accept`.
+    pub async fn accept(&self, token: &str) -> Answer {
+        self.as_user().post_json("/api/invitations/accept", json!({ "token": token })).await
+    }
+
     /// `POST /api/teams/{tid}/switch`; the tokens are kept when it succeeds.
     pub async fn switch(&mut self, team: &str, body: Value) -> Answer {
         let answer = self.as_user().post_json(&format!("/api/teams/{team}/switch"), body).await;

@@ -227,7 +227,7 @@ struct Notice<'a> {
 }
 
 /// A page that only tells.
-fn notice(title: &str, lines: &[&str]) -> String {
+pub(super) fn notice(title: &str, lines: &[&str]) -> String {
     html(&Notice { title, lines, action: None })
 }
 
@@ -237,7 +237,7 @@ fn notice_with(title: &str, lines: &[&str], words: &str, href: &str) -> String {
 }
 
 /// Something is down: the same page, asked for again, is the next step.
-fn unavailable(path: &str, token: &str) -> String {
+pub(super) fn unavailable(path: &str, token: &str) -> String {
     notice_with(
         "This does not work just now",
         &[
@@ -250,7 +250,7 @@ fn unavailable(path: &str, token: &str) -> String {
 }
 
 /// Too many tries: when the next one will work.
-fn too_many(path: &str, token: &str, retry_after_s: u32) -> String {
+pub(super) fn too_many(path: &str, token: &str, retry_after_s: u32) -> String {
     let wait = format!("Wait {} and try again.", words::wait(retry_after_s));
     notice_with(
         "Too many tries",

@@ -11,6 +11,8 @@ pub mod assets;
 pub mod captcha;
 pub mod dev_mailbox;
 pub mod docs;
+pub mod invitation;
+pub mod invited;
 pub mod landing;
 pub mod mailbox;
 pub mod problems;
@@ -30,6 +32,7 @@ pub use account::{
 pub use assets::ASSETS;
 pub use captcha::{Captcha, VendorCaptcha};
 pub use docs::{Trials, docs};
+pub use invited::{Invited, invited};
 pub use landing::{Mailbox, landing};
 pub use mailbox::{Mail, mailbox, message};
 pub use problems::{problem, problems};

@@ -95,7 +95,27 @@ fn gallery(words: &str) -> Vec<(String, String)> {
         UndoEmailChange::Unavailable { token },
         UndoEmailChange::TooMany { token, retry_after_s: 45 },
     ];
+    let offered = |inviter, error| Invited::Ready {
+        token,
+        inviter,
+        team: words,
+        role: words,
+        email_masked: words,
+        expires_at: 0,
+        error,
+    };
+    let invitation = [
+        offered(Some(words), None),
+        offered(None, None),
+        offered(Some(words), Some(words)),
+        Invited::Accepted { team: words },
+        Invited::Invalid,
+        Invited::Refused { why: words },
+        Invited::Unavailable { token },
+        Invited::TooMany { token, retry_after_s: 45 },
+    ];
     let mut pages: Vec<(String, String)> = Vec::new();
+    pages.extend(invitation.iter().map(|state| (format!("{state:?}"), invited(state))));
     pages.extend(verify.iter().map(|state| (format!("{state:?}"), verify_email(state))));
     pages.extend(reset.iter().map(|state| (format!("{state:?}"), reset_password(state))));
     pages.extend(undo.iter().map(|state| (format!("{state:?}"), undo_email_change(state))));

@@ -85,7 +85,7 @@ async fn log_in(
 
 /// Logs a refusal, and leaves it to the audit. The log knows the account by a keyed digest of the address that was tried,
 /// the same whether there is one.
-fn refused(
+pub fn refused(
     app: &App,
     request: &Request,
     email: &EmailAddress,

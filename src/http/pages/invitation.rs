@@ -1,0 +1,135 @@
+//! `/invitation`: the page behind the link of an invitation. GET changes nothing; POST accepts, for whoever knows the
+//! password of the account that was invited. No session is opened; whether there is an account shows in nothing.
+
+use super::{Invited, words};
+use crate::account::EmailAddress;
+use crate::account::standing::{Standing, Status};
+use crate::app::App;
+use crate::http::answer::{self, Answer};
+use crate::http::api::invitation::room;
+use crate::http::api::session::login;
+use crate::http::member::desk;
+use crate::http::request::Request;
+use crate::http::{dispatch, guess};
+use crate::password::Verdict;
+use crate::problem::{Code, Problem};
+use crate::secret::{Secret, sha256};
+use crate::tenancy::joining::{self, Offer, Shown};
+
+/// `GET /invitation?token=…`
+pub async fn show(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let token = request.query("token")?.unwrap_or_default();
+    match offer(app, &token).await {
+        Ok(Some(offer)) => ready(&offer, &token, None),
+        Ok(None) => render(&Invited::Invalid, None),
+        Err(problem) => failed(&problem, &token),
+    }
+}
+
+/// `POST /invitation`
+pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    let mut form = request.form()?;
+    let mut field = |name: &str| {
+        let found = form.iter_mut().find(|(key, _)| key == name);
+        found.map(|(_, value)| std::mem::take(value)).unwrap_or_default()
+    };
+    let (token, password) = (field("token"), Secret::new(field("password")));
+    let offer = match offer(app, &token).await {
+        Ok(Some(offer)) => offer,
+        Ok(None) => return render(&Invited::Invalid, None),
+        Err(problem) => return failed(&problem, &token),
+    };
+    match accept(app, request, &offer, (&token, password)).await {
+        Ok(()) => render(&Invited::Accepted { team: &offer.team_name }, None),
+        Err(problem) => match (problem.code, &problem.detail) {
+            (Code::TokenInvalid, _) => render(&Invited::Invalid, None),
+            (Code::Conflict | Code::Forbidden, Some(why)) => {
+                render(&Invited::Refused { why }, None)
+            }
+            (code, _) => match advice(code) {
+                Some(error) => ready(&offer, &token, Some(error)),
+                None => failed(&problem, &token),
+            },
+        },
+    }
+}
+
+async fn offer(app: &App, token: &str) -> Result<Option<Offer>, Problem> {
+    Ok(joining::offer_of(&app.db, &sha256(token.as_bytes()), app.clock.now()).await?)
+}
+
+/// Checks the password as a log-in does, with its limits and its silence about accounts; then joins.
+async fn accept(
+    app: &App,
+    request: &mut Request,
+    offer: &Offer,
+    (token, password): (&str, Secret<String>),
+) -> Result<(), Problem> {
+    let email = EmailAddress::parse(&offer.email).map_err(|_| Code::TokenInvalid)?;
+    let mut guess = guess::begin(app, request, email.normal())?;
+    guess::admit(app, request, &guess, None).await?;
+    let standing = Standing::by_email(&app.db, email.normal()).await?;
+    let account = standing.as_ref().map(|standing| standing.id);
+    let verdict = guess::verify(app, request, &mut guess, standing.as_ref(), password).await?;
+    let (Some(standing), Verdict::Match | Verdict::MatchNeedsRehash) = (standing, verdict) else {
+        login::refused(app, request, &email, account, "password");
+        return Err(Code::InvalidCredentials.into());
+    };
+    if standing.status == Status::Disabled {
+        login::refused(app, request, &email, account, "disabled");
+        return Err(Code::AccountDisabled.into());
+    }
+    if !standing.is_verified() {
+        return Err(Code::EmailUnverified.into());
+    }
+    let digest = sha256(token.as_bytes());
+    joining::accept(&desk(app, request), standing.id, Shown::Link(&digest), room(app)).await?;
+    app.metrics.changed("invitation_accepted");
+    Ok(())
+}
+
+/// What a refusal that is the person's to mend says beside the field.
+const fn advice(code: Code) -> Option<&'static str> {
+    Some(match code {
+        Code::InvalidCredentials => {
+            "The password is not right, or there is no account with this address yet."
+        }
+        Code::EmailUnverified => {
+            "Your address is not confirmed yet. Open the link in the confirmation mail first."
+        }
+        Code::AccountDisabled => "The account is disabled. Only the operator can enable it.",
+        Code::CaptchaInvalid => {
+            "After so many wrong passwords, sign in where you have your account and accept the invitation there."
+        }
+        _ => return None,
+    })
+}
+
+fn ready(offer: &Offer, token: &str, error: Option<&str>) -> Result<Answer, Problem> {
+    let inviter = offer.inviter_name.as_ref().zip(offer.inviter_email.as_ref());
+    let inviter = inviter.map(|(name, email)| format!("{name} ({email})"));
+    let view = Invited::Ready {
+        token,
+        inviter: inviter.as_deref(),
+        team: &offer.team_name,
+        role: &offer.role,
+        email_masked: &words::masked(&offer.email),
+        expires_at: offer.expires_at,
+        error,
+    };
+    render(&view, None)
+}
+
+fn failed(problem: &Problem, token: &str) -> Result<Answer, Problem> {
+    dispatch::log(problem);
+    let retry_after_s = problem.retry_after.unwrap_or(1);
+    let view = match problem.code {
+        Code::RateLimited => Invited::TooMany { token, retry_after_s },
+        _ => Invited::Unavailable { token },
+    };
+    render(&view, Some(retry_after_s))
+}
+
+fn render(view: &Invited<'_>, retry_after_s: Option<u32>) -> Result<Answer, Problem> {
+    answer::view(view.status(), super::invited(view), retry_after_s)
+}
