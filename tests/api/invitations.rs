@@ -3,10 +3,17 @@
 use std::time::Duration;
 
 use hyper::Method;
+use latchkey::account::EmailAddress;
+use latchkey::account::operator::{self, Address, FirstMail, NewAccount, Who};
+use latchkey::audit::Origin;
+use latchkey::mail::MailData;
 use latchkey::secret::sha256;
+use latchkey::tenancy::invitations::{self, Post};
+use latchkey::tenancy::{Actor, Desk, Role, teams};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::app::{PUBLIC_URL, both};
+use crate::app::{PUBLIC_URL, TestApp, both};
 use crate::ask::{alike, at_once, broken_rules, count, sql};
 use crate::people::{claim, id_of, join, people};
 
@@ -332,17 +339,59 @@ both!(a_mailbox_gets_so_many_invitations, ["rate_limit.enabled" = "true"], async
     assert_eq!(app.mails_to("known@example.org").await.len(), before + 1);
 });
 
-both!(registration_by_invitation_admits_the_invited, ["registration.mode" = "open"], async |app| {
-    let [ada] = people(app, ["ada"]).await;
-    ada.invited(&claim(&ada, "tid"), "New@example.org", "member").await;
-    let (db, now) = (&app.inside().db, app.clock.now());
-    let is_invited = async |email: &str, now| {
-        latchkey::tenancy::joining::is_invited(db, email, now).await.expect("asked")
+both!(
+    registration_by_invitation_admits_the_invited_alone,
+    ["registration.mode" = "invite"],
+    async |app| {
+        let token = invited_by_an_operators_person(app, "New@example.org").await;
+        let nobody = app.anonymous();
+        let register = async |email| nobody.register(email, "correct horse battery", "N").await;
+        let refused = register("other@example.org").await.expect_problem(403, "forbidden");
+        // Neither is somebody told who has an account and no invitation.
+        assert_eq!(alike(&register("host@example.org").await), alike(&refused));
+        let mut new = app.register("new@example.org").await;
+        let confirmation = app.mail_to("new@example.org").await;
+        assert_eq!(confirmation.subject, "Confirm your address for Latchkey");
+        new.verify(confirmation.token()).await.expect(200);
+        new.accept(&token).await.expect(200);
+        // With the invitation gone the address is as any other.
+        assert_eq!(alike(&register("new@example.org").await), alike(&refused));
+        let late = invited_by_an_operators_person(app, "late@example.org").await;
+        app.clock.advance(DAY * 7);
+        assert_eq!(alike(&register("late@example.org").await), alike(&refused));
+        assert!(!late.is_empty());
+    }
+);
+
+/// Where nobody may register, the first person is the operator's: made by the command line, with a team.
+async fn invited_by_an_operators_person(app: &TestApp, email: &str) -> String {
+    let inside = app.inside();
+    let now = inside.clock.now();
+    let host = NewAccount {
+        email: EmailAddress::parse("host@example.org").expect("an address"),
+        name: "Host".to_owned(),
+        password_hash: String::new(),
+        address: Address::Verified,
+        mail: FirstMail::Nothing,
     };
-    assert!(is_invited("new@example.org", now).await);
-    assert!(!is_invited("other@example.org", now).await);
-    assert!(!is_invited("new@example.org", now + 7 * 24 * 3_600_000).await);
-});
+    operator::create(&inside.db, &inside.audit, &host, now).await.expect("made or there");
+    let who = Who::Email(host.email);
+    let user_id = operator::find(&inside.db, &who).await.expect("found").expect("there").id;
+    let teams = teams::of_user(&inside.db, user_id, Uuid::nil(), 1).await.expect("found");
+    let actor = Actor { team_id: teams[0].id, user_id };
+    let desk = Desk { db: &inside.db, chain: &inside.audit, origin: Origin::none(), now };
+    let post = Post {
+        key: &inside.mail_key,
+        data: MailData { at: now, ..MailData::default() },
+        traceparent: "",
+        members_max: 9,
+        per_day: 9,
+    };
+    let guest = EmailAddress::parse(email).expect("an address");
+    let made = invitations::create(&desk, actor, (&guest, Role::Viewer), post).await;
+    made.expect("invited");
+    app.mail_to(email).await.token().to_owned()
+}
 
 both!(only_a_digest_is_kept, async |app| {
     let [ada] = people(app, ["ada"]).await;
@@ -350,7 +399,7 @@ both!(only_a_digest_is_kept, async |app| {
     ada.invited(&team, "x@example.org", "viewer").await;
     let mail = app.mail_to("x@example.org").await;
     let (db, team) = (&app.inside().db, team.parse().expect("an id"));
-    let rows = latchkey::tenancy::invitations::list(db, team, uuid::Uuid::nil(), 9).await;
+    let rows = invitations::list(db, team, Uuid::nil(), 9).await;
     let rows = rows.expect("listed");
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].digest, sha256(mail.token().as_bytes()));
@@ -364,8 +413,8 @@ both!(what_expired_long_ago_is_swept, async |app| {
     let (db, team) = (&app.inside().db, team.parse().expect("an id"));
     for (days, left) in [(36, 1), (38, 0)] {
         let now = app.clock.now() + days * 24 * 3_600_000;
-        latchkey::tenancy::invitations::sweep(db, now).await.expect("swept");
-        let rows = latchkey::tenancy::invitations::list(db, team, uuid::Uuid::nil(), 9).await;
+        invitations::sweep(db, now).await.expect("swept");
+        let rows = invitations::list(db, team, Uuid::nil(), 9).await;
         assert_eq!(rows.expect("listed").len(), left, "after {days} days");
     }
 });

@@ -101,6 +101,28 @@ async fn another_teams_rows_are_not_there_on_servers() {
     let changed = tx.execute_unprepared("UPDATE project_keys SET scopes = 'team:own'").await;
     assert_eq!(changed.expect("a valid statement").rows_affected(), 0);
     tx.rollback().await.expect("rolled back");
+    // By link, and by address: the invitation and its team, to read alone.
+    ada.invited(&mine, "kim@example.org", "viewer").await;
+    eve.invited(&hers, "kim@example.org", "viewer").await;
+    eve.invited(&hers, "lea@example.org", "viewer").await;
+    let link = app.mail_to("lea@example.org").await;
+    let digest = latchkey::secret::sha256(link.token().as_bytes());
+    let by = [("invitation", digest.as_str(), 1), ("address", "kim@example.org", 2)];
+    for (setting, value, seen) in by {
+        let tx = db.begin().await.expect("begun");
+        let set = format!("SELECT set_config('latchkey.{setting}', '{value}', true)");
+        tx.execute_unprepared(&set).await.expect("set");
+        for table in ["invitations", "teams"] {
+            let rows = number(&tx, &format!("SELECT count(*) FROM {table}")).await;
+            assert_eq!(rows, seen, "{table} by {setting}");
+        }
+        assert_eq!(number(&tx, "SELECT count(*) FROM memberships").await, 0);
+        for change in ["UPDATE invitations SET role = 'owner'", "DELETE FROM invitations"] {
+            let changed = tx.execute_unprepared(change).await.expect("a valid statement");
+            assert_eq!(changed.rows_affected(), 0, "{change} by {setting}");
+        }
+        tx.rollback().await.expect("rolled back");
+    }
     db.close().await.expect("closed");
     app.finish().await;
 }

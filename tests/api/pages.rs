@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::app::{TestApp, both};
 use crate::client::Answer;
+use crate::people::{claim, join, people};
 
 const NEW: &str = "a quite new password";
 
@@ -123,6 +124,65 @@ both!(the_recovery_page_asks_for_a_mail_and_tells_nobody_who_is_known, async |ap
     let bad = post(app, "reset-password", &fields("\"><script>alert(1)</script>")).await;
     let html = page(&bad, bad.status);
     assert!(!html.contains("<script>alert"), "{html}");
+});
+
+both!(the_invitations_page_lets_the_invited_account_join_by_its_form_alone, async |app| {
+    let [ada, bob] = people(app, ["ada", "bob"]).await;
+    let team = claim(&ada, "tid");
+    ada.invited(&team, &bob.email, "member").await;
+    let token = app.mail_to(&bob.email).await.token().to_owned();
+    for _ in 0..3 {
+        let html = page(&get(app, "invitation", &token).await, 200);
+        for shown in
+            [&*token, "Ada Lovelace (ada@example.org)", "member", "Ada Lovelace&#39;s team"]
+        {
+            assert!(html.contains(shown), "{shown}: {html}");
+        }
+        assert!(!html.contains(&bob.email), "{html}");
+    }
+    let wrong = post(app, "invitation", &[("token", &token), ("password", "wrong")]).await;
+    assert!(page(&wrong, 422).contains("The password is not right"));
+    let fields = [("token", &*token), ("password", &*bob.password)];
+    assert!(page(&post(app, "invitation", &fields).await, 200).contains("You have joined"));
+    bob.as_user().get(&format!("/api/teams/{team}")).await.expect(200);
+    assert_eq!(bob.sessions().await.json()["items"].as_array().map(Vec::len), Some(1));
+    page(&post(app, "invitation", &fields).await, 400);
+    page(&get(app, "invitation", &token).await, 400);
+});
+
+both!(the_invitations_page_tells_nobody_who_has_an_account, async |app| {
+    let [ada, bob] = people(app, ["ada", "bob"]).await;
+    let young = app.register("young@example.org").await;
+    app.mail_to(&young.email).await;
+    let mut answers = Vec::new();
+    for email in [&*bob.email, "nobody@example.org", &*young.email] {
+        ada.invited(&claim(&ada, "tid"), email, "member").await;
+        let token = app.mail_to(email).await.token().to_owned();
+        let masked = latchkey::http::pages::words::masked(email);
+        let plain = |html: String| html.replace(&token, "").replace(&masked, "");
+        let shown = plain(page(&get(app, "invitation", &token).await, 200));
+        let fields = [("token", &*token), ("password", "a wrong password")];
+        answers.push((shown, plain(page(&post(app, "invitation", &fields).await, 422))));
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    // An address that is not proven yet is told so only to whoever knows the password.
+    let token = app.mails_to(&young.email).await.pop().expect("mailed").token().to_owned();
+    let fields = [("token", &*token), ("password", &*young.password)];
+    let early = page(&post(app, "invitation", &fields).await, 422);
+    assert!(early.contains("not confirmed yet"), "{early}");
+});
+
+both!(the_invitations_page_says_what_stands_in_the_way, async |app| {
+    let [ada, bob] = people(app, ["ada", "bob"]).await;
+    let team = claim(&ada, "tid");
+    join(app, &team, &bob, "admin").await;
+    bob.invited(&team, "kim@example.org", "admin").await;
+    let token = app.mail_to("kim@example.org").await.token().to_owned();
+    let kim = app.verified("kim@example.org").await;
+    ada.set_role(&team, &bob, "viewer").await.expect(200);
+    let fields = [("token", &*token), ("password", &*kim.password)];
+    let refused = page(&post(app, "invitation", &fields).await, 409);
+    assert!(refused.contains("Whoever invited you may do so no more"), "{refused}");
 });
 
 both!(the_undo_page_undoes_by_its_form_alone, async |app| {

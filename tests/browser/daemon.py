@@ -80,6 +80,13 @@ class Daemon:
         self.must("/api/forgot-password", {"email": person.email})
         return self.path(self.mail(person.email, "recover")["link"])
 
+    def invitation(self):
+        host = self.verified()
+        team = self.must("/api/teams", token=host.token)["items"][0]["id"]
+        guest = {"email": self.verified().email, "role": "member"}
+        self.must(f"/api/teams/{team}/invitations", guest, token=host.token)
+        return self.path(self.mail(guest["email"], "invitation")["link"])
+
     def change(self, person):
         """Asks for a new address; gives it, the link to confirm it, and the link that undoes it."""
         email = self.address()

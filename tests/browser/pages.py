@@ -8,6 +8,8 @@ draws each page in each state: a new page belongs there too.
 from dataclasses import dataclass
 from typing import Callable
 
+from daemon import PASSWORD
+
 
 @dataclass
 class Page:
@@ -72,6 +74,20 @@ PAGES = [
         fill_and_send("Email address", "ada@localhost", "Send me a new link"),
     ),
     Page("reset-dead", "This link does not work", lambda daemon: "/reset-password?token=dead"),
+    Page("invitation", "Join a team", lambda daemon: daemon.invitation()),
+    Page(
+        "invitation-refused",
+        "Join a team",
+        lambda daemon: daemon.invitation(),
+        fill_and_send("Password", "not the password", "Accept the invitation"),
+    ),
+    Page(
+        "invitation-accepted",
+        "You have joined the team",
+        lambda daemon: daemon.invitation(),
+        fill_and_send("Password", PASSWORD, "Accept the invitation"),
+    ),
+    Page("invitation-dead", "This link does not work", lambda daemon: "/invitation?token=dead"),
     Page("mailbox", "Mailbox", lambda daemon: daemon.registered() and "/dev/mailbox"),
     Page("mail", "Confirm your address", a_mail),
 ]
