@@ -4,8 +4,7 @@
 //! Requests are chosen so that whoever is let through changes nothing (a wrong name, the role somebody has already, a
 //! body that breaks a rule): the same people and teams serve every cell.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod world;
 
 use futures_util::future::join_all;
 use hyper::Method;
@@ -14,10 +13,9 @@ use latchkey::tenancy::{Permission, Role};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::app::{TestApp, both};
-use crate::ask::{alike, sql};
-use crate::client::{Answer, Client, Person};
-use crate::people::{ProjectKey, claim, id_of, join, people};
+use crate::app::both;
+use crate::ask::alike;
+use crate::client::{Answer, Client};
 
 /// A kind of caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,8 +104,8 @@ fn row(route: &Route) -> Option<Row> {
         ("DELETE", "/api/sessions") | ("POST", "/api/logout") => Row::Person(None, 204),
         ("PATCH" | "DELETE", "/api/me")
         | ("POST", "/api/change-password" | "/api/change-email") => Row::Person(empty(), 422),
-        ("GET", "/api/teams") => Row::Verified(None, 200),
-        ("POST", "/api/teams") => Row::Verified(empty(), 422),
+        ("GET", "/api/teams" | "/api/me/invitations") => Row::Verified(None, 200),
+        ("POST", "/api/teams" | "/api/invitations/accept") => Row::Verified(empty(), 422),
         (
             "GET",
             "/api/teams/{tid}"
@@ -126,19 +124,20 @@ fn row(route: &Route) -> Option<Row> {
         ("POST", "/api/teams/{tid}/switch") => {
             Row::Team(Some(json!({ "projectId": 1 })), [422; 4], 404)
         }
-        ("POST", "/api/teams/{tid}/invitations") => Row::Team(empty(), [422; 4], 404),
-        // The invitation that the path names is of a third team: there is none by that name in these.
-        ("POST", "/api/teams/{tid}/invitations/{iid}/resend")
-        | ("DELETE", "/api/teams/{tid}/invitations/{iid}") => Row::Team(None, [404; 4], 404),
-        ("GET", "/api/me/invitations") => Row::Verified(None, 200),
-        ("POST", "/api/invitations/accept") => Row::Verified(empty(), 422),
         ("POST", "/api/me/invitations/{iid}/accept") | ("DELETE", "/api/me/invitations/{iid}") => {
             Row::Verified(None, 404)
         }
-        ("POST", "/api/teams/{tid}/projects") => Row::Team(empty(), [422; 4], 404),
+        ("POST", "/api/teams/{tid}/projects" | "/api/teams/{tid}/invitations") => {
+            Row::Team(empty(), [422; 4], 404)
+        }
         ("POST", "/api/teams/{tid}/projects/{pid}/keys") => Row::Team(empty(), [422; 4], 422),
         // The key that the path names is of the same team's other project: there is none by that name here.
-        ("DELETE", "/api/teams/{tid}/projects/{pid}/keys/{kid}") => Row::Team(None, [404; 4], 404),
+        // Likewise the invitation, which is a third team's.
+        (
+            "DELETE",
+            "/api/teams/{tid}/projects/{pid}/keys/{kid}" | "/api/teams/{tid}/invitations/{iid}",
+        )
+        | ("POST", "/api/teams/{tid}/invitations/{iid}/resend") => Row::Team(None, [404; 4], 404),
         // The member whom the path names is the owner: nobody is above, and nobody else owns the team.
         ("PATCH", "/api/teams/{tid}/members/{userId}") => {
             Row::Team(Some(json!({ "role": "owner" })), [403, 403, 403, 200], 404)
@@ -187,131 +186,6 @@ fn row(route: &Route) -> Option<Row> {
         | ("DELETE", "/dev/mailbox/messages") => Row::Public,
         _ => return None,
     })
-}
-
-/// What stands in the paths.
-struct World {
-    callers: BTreeMap<Who, Client>,
-    teams: [(Team, String); 5],
-    own: BTreeMap<&'static str, String>,
-    /// What is the other team's own.
-    others: BTreeMap<&'static str, String>,
-    strange: Vec<String>,
-    /// Keys that no cell may revoke.
-    keys: [ProjectKey; 2],
-    /// A stranger's team, whose invitations no cell may touch.
-    third: String,
-}
-
-const RANDOM: &str = "0190a0a0-0000-7000-8000-000000000000";
-
-async fn world(app: &TestApp) -> World {
-    let [expired] = people(app, ["expired"]).await;
-    app.clock.advance(Duration::from_mins(16));
-    let [owner, admin, member, viewer] = people(app, ["owner", "admin", "member", "viewer"]).await;
-    let [other, stranger, removed, disabled] =
-        people(app, ["other", "stranger", "removed", "disabled"]).await;
-    let unverified = app.register("unverified@example.org").await;
-    app.mail_to("unverified@example.org").await;
-    let team = claim(&owner, "tid");
-    for (person, role) in
-        [(&admin, "admin"), (&member, "member"), (&viewer, "viewer"), (&removed, "admin")]
-    {
-        join(app, &team, person, role).await;
-    }
-    owner.remove_member(&team, &removed).await.expect(204);
-    sql(app, "UPDATE users SET status = 'disabled' WHERE email = 'disabled@example.org'").await;
-    let gone = owner.make_team("Gone").await["id"].as_str().expect("an id").to_owned();
-    let delete = json!({ "name": "Gone" });
-    let path = format!("/api/teams/{gone}");
-    owner.as_user().json(Method::DELETE, &path, delete).await.expect(204);
-    let keys = [key_elsewhere(&owner).await, key_elsewhere(&other).await];
-    let third = claim(&stranger, "tid");
-    let one = stranger.invited(&third, "one@example.com", "viewer").await;
-    let two = stranger.invited(&third, "two@example.com", "viewer").await;
-    let ids = |person: &Person, key: &ProjectKey, invitation: String| {
-        let pid = claim(person, "pid");
-        let ids = [("pid", pid), ("userId", id_of(person)), ("kid", key.id.clone())];
-        ids.into_iter().chain([("iid", invitation)]).collect::<BTreeMap<_, _>>()
-    };
-    let (own, others) = (ids(&owner, &keys[0], one), ids(&other, &keys[1], two));
-    let mut strange: Vec<String> = others.values().cloned().collect();
-    strange.extend([RANDOM.to_owned(), "x%27--".to_owned()]);
-    let teams = [
-        (Team::Own, team),
-        (Team::Other, claim(&other, "tid")),
-        (Team::Random, RANDOM.to_owned()),
-        (Team::Malformed, "..%2F".to_owned()),
-        (Team::Deleted, gone),
-    ];
-    let callers = BTreeMap::from([
-        (Who::Anonymous, app.anonymous().0),
-        (Who::Expired, expired.as_user()),
-        (Who::VaultToken, owner.as_vault()),
-        (Who::KeyToken, app.anonymous().bearer(&keys[0].token(app).await)),
-        (Who::Disabled, disabled.as_user()),
-        (Who::Unverified, unverified.as_user()),
-        (Who::Stranger, stranger.as_user()),
-        (Who::Removed, removed.as_user()),
-        (Who::Viewer, viewer.as_user()),
-        (Who::Member, member.as_user()),
-        (Who::Admin, admin.as_user()),
-        (Who::Owner, owner.as_user()),
-        (Who::OtherOwner, other.as_user()),
-    ]);
-    World { callers, teams, own, others, strange, keys, third }
-}
-
-/// A key in another project of a person's team than the one in use.
-async fn key_elsewhere(person: &Person) -> ProjectKey {
-    let path = format!("/api/teams/{}/projects", claim(person, "tid"));
-    let made = person.as_user().post_json(&path, json!({ "name": "Elsewhere" })).await;
-    let project = made.expect(200).json()["id"].as_str().expect("an id").to_owned();
-    person.make_key_in(&project, &["vault:read"]).await
-}
-
-impl World {
-    /// Every object that a path can name.
-    fn objects(&self, path: &str) -> Vec<Object> {
-        let names = ["pid", "userId", "kid", "iid"].into_iter();
-        let inner: Vec<&str> = names.filter(|it| path.contains(&format!("{{{it}}}"))).collect();
-        let mut objects = Vec::new();
-        for (team, id) in &self.teams {
-            let path = path.replace("{tid}", id);
-            let with = |path: &str, name: &str, id: &str| path.replace(&format!("{{{name}}}"), id);
-            let whole = |ids: &BTreeMap<&'static str, String>| {
-                inner.iter().fold(path.clone(), |path, name| with(&path, name, &ids[name]))
-            };
-            if inner.is_empty() {
-                let is_there = true;
-                // A path without a team names one object.
-                objects.push(Object { team: *team, path: fill(&path), is_there });
-                continue;
-            }
-            for (whose, ids) in [(Team::Own, &self.own), (Team::Other, &self.others)] {
-                objects.push(Object { team: *team, path: whole(ids), is_there: *team == whose });
-            }
-            // One part of it is strange, the others are one's own.
-            for name in &inner {
-                for id in &self.strange {
-                    let rest = inner.iter().filter(|it| *it != name);
-                    let path = with(&path, name, id);
-                    let path = rest.fold(path, |path, it| with(&path, it, &self.own[it]));
-                    let is_there = *team == Team::Other && path == whole(&self.others);
-                    objects.push(Object { team: *team, path, is_there });
-                }
-            }
-        }
-        if !path.contains("{tid}") {
-            objects.truncate(1);
-        }
-        objects
-    }
-}
-
-/// The other parts of paths: things that are not there.
-fn fill(path: &str) -> String {
-    path.replace("{email}", "nobody%40example.org").replace(['{', '}'], "")
 }
 
 /// What the table says: a status, and whether the answer has to be the 404 of a random id.
@@ -366,7 +240,7 @@ async fn ask(client: &Client, route: &Route, row: &Row, object: &Object) -> Answ
 }
 
 both!(every_route_answers_every_caller_about_every_object_as_the_table_says, async |app| {
-    let world = world(app).await;
+    let world = world::world(app).await;
     let mut routes: Vec<&Route> = ROUTES.iter().collect();
     // What ends sessions comes last: first the others of each, then each.
     let ends = |route: &&Route| match (route.verb.name(), route.path) {

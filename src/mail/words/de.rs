@@ -1,6 +1,6 @@
 //! German.
 
-use super::{Facts, Words, span};
+use super::{Facts, Parts, Words, span};
 use crate::mail::Kind;
 use crate::tenancy::Role;
 
@@ -102,25 +102,7 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
                 "Ändern Sie danach Ihr Passwort: Wer das angefordert hat, kennt es.".to_owned(),
             ],
         ),
-        Kind::Invitation => (
-            format!("Einladung in ein Team bei {service}"),
-            vec![
-                match &facts.team {
-                    Some(team) => {
-                        format!("{} lädt Sie in das Team »{team}« bei {service} ein.", facts.inviter)
-                    }
-                    None => format!("{} lädt Sie in ein Team bei {service} ein.", facts.inviter),
-                },
-                format!("Ihre Rolle wäre: {}.", role(facts.role)),
-                "Sehen Sie sich die Einladung an und entscheiden Sie:".to_owned(),
-            ],
-            "Einladung ansehen",
-            vec![
-                format!("Annehmen kann sie nur das Konto mit dieser Adresse. Gültigkeit: {lives}."),
-                "Sie kennen den Absender nicht? Dann müssen Sie nichts tun: Ohne Sie geschieht nichts."
-                    .to_owned(),
-            ],
-        ),
+        Kind::Invitation => invitation(facts, &lives),
     };
     Words {
         subject,
@@ -133,6 +115,29 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
             "{service} hat diese Mail von selbst verschickt; Antworten werden nicht gelesen."
         ),
     }
+}
+
+fn invitation(facts: &Facts<'_>, lives: &str) -> Parts {
+    let service = facts.service;
+    (
+        format!("Einladung in ein Team bei {service}"),
+        vec![
+            match &facts.team {
+                Some(team) => {
+                    format!("{} lädt Sie in das Team »{team}« bei {service} ein.", facts.inviter)
+                }
+                None => format!("{} lädt Sie in ein Team bei {service} ein.", facts.inviter),
+            },
+            format!("Ihre Rolle wäre: {}.", role(facts.role)),
+            "Sehen Sie sich die Einladung an und entscheiden Sie:".to_owned(),
+        ],
+        "Einladung ansehen",
+        vec![
+            format!("Annehmen kann sie nur das Konto mit dieser Adresse. Gültigkeit: {lives}."),
+            "Sie kennen den Absender nicht? Dann müssen Sie nichts tun: Ohne Sie geschieht nichts."
+                .to_owned(),
+        ],
+    )
 }
 
 const fn role(role: Role) -> &'static str {

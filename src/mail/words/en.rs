@@ -1,6 +1,6 @@
 //! English. ASCII alone, so that the text part goes out as it is read.
 
-use super::{Facts, Words, span};
+use super::{Facts, Parts, Words, span};
 use crate::mail::Kind;
 
 const MONTHS: [&str; 12] = [
@@ -99,25 +99,7 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
                 "Then change your password: whoever asked for this knows it.".to_owned(),
             ],
         ),
-        Kind::Invitation => (
-            format!("Invitation to a team at {service}"),
-            vec![
-                match &facts.team {
-                    Some(team) => {
-                        format!("{} invites you to the team \"{team}\" at {service}.", facts.inviter)
-                    }
-                    None => format!("{} invites you to a team at {service}.", facts.inviter),
-                },
-                format!("Your role would be: {}.", facts.role.name()),
-                "Look at the invitation and decide:".to_owned(),
-            ],
-            "See the invitation",
-            vec![
-                format!("It can be accepted for {lives}, by the account of this address alone."),
-                "You do not know the sender? Then there is nothing to do: without you nothing happens."
-                    .to_owned(),
-            ],
-        ),
+        Kind::Invitation => invitation(facts, &lives),
     };
     Words {
         subject,
@@ -128,6 +110,29 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
         spelled: "If the button does not work, open this address:",
         footer: format!("{service} sent this mail by itself; answers are not read."),
     }
+}
+
+fn invitation(facts: &Facts<'_>, lives: &str) -> Parts {
+    let service = facts.service;
+    (
+        format!("Invitation to a team at {service}"),
+        vec![
+            match &facts.team {
+                Some(team) => {
+                    format!("{} invites you to the team \"{team}\" at {service}.", facts.inviter)
+                }
+                None => format!("{} invites you to a team at {service}.", facts.inviter),
+            },
+            format!("Your role would be: {}.", facts.role.name()),
+            "Look at the invitation and decide:".to_owned(),
+        ],
+        "See the invitation",
+        vec![
+            format!("It can be accepted for {lives}, by the account of this address alone."),
+            "You do not know the sender? Then there is nothing to do: without you nothing happens."
+                .to_owned(),
+        ],
+    )
 }
 
 /// "on 23 November 2026 at 21:03 UTC, from the IP address 203.0.113.7 (Firefox, Linux)"

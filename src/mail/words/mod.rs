@@ -55,6 +55,9 @@ pub(super) struct Words {
     pub footer: String,
 }
 
+/// Subject, what stands before the link, its words, and what stands after it.
+type Parts = (String, Vec<String>, &'static str, Vec<String>);
+
 /// The words of a mail in a language.
 pub(super) fn words(locale: Locale, kind: Kind, facts: &Facts<'_>) -> Words {
     match locale {

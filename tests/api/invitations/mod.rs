@@ -1,21 +1,19 @@
 //! Invitations: by mail, for the proven holder of the address alone.
 
+mod registration;
+mod rules;
+
 use std::time::Duration;
 
 use hyper::Method;
-use latchkey::account::EmailAddress;
-use latchkey::account::operator::{self, Address, FirstMail, NewAccount, Who};
-use latchkey::audit::Origin;
-use latchkey::mail::MailData;
 use latchkey::secret::sha256;
-use latchkey::tenancy::invitations::{self, Post};
-use latchkey::tenancy::{Actor, Desk, Role, teams};
+use latchkey::tenancy::invitations;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::app::{PUBLIC_URL, TestApp, both};
-use crate::ask::{alike, at_once, broken_rules, count, sql};
-use crate::people::{claim, id_of, join, people};
+use crate::app::{PUBLIC_URL, both};
+use crate::ask::{alike, at_once, broken_rules, count};
+use crate::people::{claim, id_of, people};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -202,196 +200,6 @@ both!(a_revoked_or_declined_invitation_is_dead, async |app| {
     bob.accept(mail.token()).await.expect_problem(400, "token-invalid");
     assert_eq!(ada.as_user().get(&list).await.json()["items"], json!([]));
 });
-
-both!(nobody_invites_above_their_own_role, async |app| {
-    let [ada, bob, eve] = people(app, ["ada", "bob", "eve"]).await;
-    let team = claim(&ada, "tid");
-    join(app, &team, &bob, "admin").await;
-    join(app, &team, &eve, "member").await;
-    bob.invite(&team, "x@example.org", "owner").await.expect_problem(403, "forbidden");
-    eve.invite(&team, "x@example.org", "viewer").await.expect_problem(403, "forbidden");
-    let id = ada.invited(&team, "x@example.org", "owner").await;
-    let path = format!("/api/teams/{team}/invitations/{id}");
-    bob.as_user().delete(&path).await.expect_problem(403, "forbidden");
-    let resend = format!("{path}/resend");
-    bob.as_user().bare(Method::POST, &resend).await.expect_problem(403, "forbidden");
-    bob.invite(&team, "x@example.org", "viewer").await.expect_problem(403, "forbidden");
-    bob.invited(&team, "y@example.org", "admin").await;
-    let body = json!({ "email": "x", "role": "boss" });
-    let answer = ada.as_user().post_json(&format!("/api/teams/{team}/invitations"), body).await;
-    let rule = |pointer: &str, code: &str| (pointer.to_owned(), code.to_owned());
-    assert_eq!(broken_rules(&answer), [rule("/email", "format"), rule("/role", "unknown")]);
-});
-
-both!(an_inviter_who_lost_the_right_has_invited_nobody, async |app| {
-    let [ada, bob, eve] = people(app, ["ada", "bob", "eve"]).await;
-    let team = claim(&ada, "tid");
-    join(app, &team, &bob, "admin").await;
-    let id = bob.invited(&team, &eve.email, "admin").await;
-    let mail = app.mail_to(&eve.email).await;
-    let refused = async || {
-        let answer = eve.accept(mail.token()).await.expect_problem(409, "conflict");
-        assert!(answer.text().contains("Whoever invited you"), "{}", answer.text());
-    };
-    ada.set_role(&team, &bob, "member").await.expect(200);
-    refused().await;
-    ada.set_role(&team, &bob, "admin").await.expect(200);
-    sql(app, "UPDATE users SET status = 'disabled' WHERE email = 'bob@example.org'").await;
-    refused().await;
-    sql(app, "UPDATE users SET status = 'active' WHERE email = 'bob@example.org'").await;
-    ada.remove_member(&team, &bob).await.expect(204);
-    refused().await;
-    bob.leave().await.expect(204);
-    refused().await;
-    // Whoever may sends it again in their own name.
-    let resend = format!("/api/teams/{team}/invitations/{id}/resend");
-    ada.as_user().bare(Method::POST, &resend).await.expect(200);
-    eve.accept(app.mail_to(&eve.email).await.token()).await.expect(200);
-});
-
-both!(a_team_that_is_disabled_or_deleted_takes_nobody, async |app| {
-    let [ada, bob] = people(app, ["ada", "bob"]).await;
-    let team = claim(&ada, "tid");
-    let id = ada.invited(&team, &bob.email, "member").await;
-    let mail = app.mail_to(&bob.email).await;
-    sql(app, "UPDATE teams SET status = 'disabled'").await;
-    bob.accept(mail.token()).await.expect_problem(403, "forbidden");
-    assert_eq!(bob.as_user().get("/api/me/invitations").await.json()["items"], json!([]));
-    ada.invite(&team, "x@example.org", "viewer").await.expect_problem(403, "forbidden");
-    sql(app, "UPDATE teams SET status = 'active'").await;
-    let shown = ada.as_user().get(&format!("/api/teams/{team}")).await.json();
-    let (path, name) = (format!("/api/teams/{team}"), json!({ "name": shown["name"] }));
-    ada.as_user().json(Method::DELETE, &path, name).await.expect(204);
-    bob.accept(mail.token()).await.expect_problem(400, "token-invalid");
-    let path = format!("/api/me/invitations/{id}/accept");
-    bob.as_user().bare(Method::POST, &path).await.expect_problem(404, "not-found");
-});
-
-both!(a_full_team_invites_and_takes_nobody, ["teams.members_max" = "2"], async |app| {
-    let [ada, bob, eve] = people(app, ["ada", "bob", "eve"]).await;
-    let team = claim(&ada, "tid");
-    ada.invited(&team, &bob.email, "member").await;
-    let mail = app.mail_to(&bob.email).await;
-    let full = ada.invite(&team, "x@example.org", "viewer").await.expect_problem(409, "conflict");
-    assert!(full.text().contains("1 open invitations"), "{}", full.text());
-    join(app, &team, &eve, "member").await;
-    bob.accept(mail.token()).await.expect_problem(409, "conflict");
-    ada.remove_member(&team, &eve).await.expect(204);
-    bob.accept(mail.token()).await.expect(200);
-});
-
-both!(of_two_acceptances_for_one_place_one_succeeds, ["teams.members_max" = "3"], async |app| {
-    let [ada, bob, eve, kim] = people(app, ["ada", "bob", "eve", "kim"]).await;
-    let team = claim(&ada, "tid");
-    let mut tokens = Vec::new();
-    for guest in [&bob, &eve] {
-        ada.invited(&team, &guest.email, "member").await;
-        tokens.push(app.mail_to(&guest.email).await);
-    }
-    join(app, &team, &kim, "viewer").await;
-    let answers =
-        at_once(2, async |turn| [&bob, &eve][turn].accept(tokens[turn].token()).await).await;
-    assert_eq!((count(&answers, 200), count(&answers, 409)), (1, 1), "{answers:#?}");
-});
-
-both!(nobody_joins_more_teams_than_they_may, ["teams.max_per_user" = "1"], async |app| {
-    let [ada, bob] = people(app, ["ada", "bob"]).await;
-    ada.invited(&claim(&ada, "tid"), &bob.email, "member").await;
-    let token = app.mail_to(&bob.email).await;
-    bob.accept(token.token()).await.expect_problem(409, "conflict");
-});
-
-both!(a_team_mails_so_many_invitations_a_day, ["teams.invitations_per_day" = "2"], async |app| {
-    let [ada] = people(app, ["ada"]).await;
-    // The first moment of a day, whatever the clock says.
-    let day = 24 * 3_600_000;
-    let rest = u64::try_from(day - app.clock.now().rem_euclid(day)).expect("positive");
-    app.clock.advance(Duration::from_millis(rest));
-    let mut ada = ada.clone();
-    ada.login().await.expect(200);
-    let team = claim(&ada, "tid");
-    let id = ada.invited(&team, "one@example.org", "viewer").await;
-    let resend = format!("/api/teams/{team}/invitations/{id}/resend");
-    ada.as_user().bare(Method::POST, &resend).await.expect(200);
-    let over = ada.invite(&team, "two@example.org", "viewer").await.expect_problem(409, "conflict");
-    assert!(over.text().contains("2 invitations today"), "{}", over.text());
-    app.no_mail_to("two@example.org").await;
-    app.clock.advance(DAY);
-    ada.login().await.expect(200);
-    ada.invited(&team, "two@example.org", "viewer").await;
-});
-
-both!(a_mailbox_gets_so_many_invitations, ["rate_limit.enabled" = "true"], async |app| {
-    let [ada] = people(app, ["ada"]).await;
-    let team = claim(&ada, "tid");
-    for _ in 0..6 {
-        ada.invite(&team, "known@example.org", "viewer").await.expect(200);
-    }
-    let over = ada.invite(&team, "known@example.org", "viewer").await;
-    assert!(over.header("retry-after").is_some(), "{}", over.text());
-    over.expect_problem(429, "rate-limited");
-    // Others are not at fault, and neither are other mails to it.
-    ada.invite(&team, "other@example.org", "viewer").await.expect(200);
-    app.outbox_is_empty().await;
-    let before = app.mails_to("known@example.org").await.len();
-    app.anonymous().register("known@example.org", "correct horse battery", "K").await.expect(200);
-    app.outbox_is_empty().await;
-    assert_eq!(app.mails_to("known@example.org").await.len(), before + 1);
-});
-
-both!(
-    registration_by_invitation_admits_the_invited_alone,
-    ["registration.mode" = "invite"],
-    async |app| {
-        let token = invited_by_an_operators_person(app, "New@example.org").await;
-        let nobody = app.anonymous();
-        let register = async |email| nobody.register(email, "correct horse battery", "N").await;
-        let refused = register("other@example.org").await.expect_problem(403, "forbidden");
-        // Neither is somebody told who has an account and no invitation.
-        assert_eq!(alike(&register("host@example.org").await), alike(&refused));
-        let mut new = app.register("new@example.org").await;
-        let confirmation = app.mail_to("new@example.org").await;
-        assert_eq!(confirmation.subject, "Confirm your address for Latchkey");
-        new.verify(confirmation.token()).await.expect(200);
-        new.accept(&token).await.expect(200);
-        // With the invitation gone the address is as any other.
-        assert_eq!(alike(&register("new@example.org").await), alike(&refused));
-        let late = invited_by_an_operators_person(app, "late@example.org").await;
-        app.clock.advance(DAY * 7);
-        assert_eq!(alike(&register("late@example.org").await), alike(&refused));
-        assert!(!late.is_empty());
-    }
-);
-
-/// Where nobody may register, the first person is the operator's: made by the command line, with a team.
-async fn invited_by_an_operators_person(app: &TestApp, email: &str) -> String {
-    let inside = app.inside();
-    let now = inside.clock.now();
-    let host = NewAccount {
-        email: EmailAddress::parse("host@example.org").expect("an address"),
-        name: "Host".to_owned(),
-        password_hash: String::new(),
-        address: Address::Verified,
-        mail: FirstMail::Nothing,
-    };
-    operator::create(&inside.db, &inside.audit, &host, now).await.expect("made or there");
-    let who = Who::Email(host.email);
-    let user_id = operator::find(&inside.db, &who).await.expect("found").expect("there").id;
-    let teams = teams::of_user(&inside.db, user_id, Uuid::nil(), 1).await.expect("found");
-    let actor = Actor { team_id: teams[0].id, user_id };
-    let desk = Desk { db: &inside.db, chain: &inside.audit, origin: Origin::none(), now };
-    let post = Post {
-        key: &inside.mail_key,
-        data: MailData { at: now, ..MailData::default() },
-        traceparent: "",
-        members_max: 9,
-        per_day: 9,
-    };
-    let guest = EmailAddress::parse(email).expect("an address");
-    let made = invitations::create(&desk, actor, (&guest, Role::Viewer), post).await;
-    made.expect("invited");
-    app.mail_to(email).await.token().to_owned()
-}
 
 both!(only_a_digest_is_kept, async |app| {
     let [ada] = people(app, ["ada"]).await;

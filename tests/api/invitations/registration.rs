@@ -1,0 +1,67 @@
+//! `registration.mode = "invite"`.
+
+use latchkey::account::EmailAddress;
+use latchkey::account::operator::{self, Address, FirstMail, NewAccount, Who};
+use latchkey::audit::Origin;
+use latchkey::mail::MailData;
+use latchkey::tenancy::invitations::{self, Post};
+use latchkey::tenancy::{Actor, Desk, Role, teams};
+use uuid::Uuid;
+
+use super::DAY;
+use crate::app::{TestApp, both};
+use crate::ask::alike;
+
+both!(
+    registration_by_invitation_admits_the_invited_alone,
+    ["registration.mode" = "invite"],
+    async |app| {
+        let token = invited_by_an_operators_person(app, "New@example.org").await;
+        let nobody = app.anonymous();
+        let register = async |email| nobody.register(email, "correct horse battery", "N").await;
+        let refused = register("other@example.org").await.expect_problem(403, "forbidden");
+        // Neither is somebody told who has an account and no invitation.
+        assert_eq!(alike(&register("host@example.org").await), alike(&refused));
+        let mut new = app.register("new@example.org").await;
+        let confirmation = app.mail_to("new@example.org").await;
+        assert_eq!(confirmation.subject, "Confirm your address for Latchkey");
+        new.verify(confirmation.token()).await.expect(200);
+        new.accept(&token).await.expect(200);
+        // With the invitation gone the address is as any other.
+        assert_eq!(alike(&register("new@example.org").await), alike(&refused));
+        let late = invited_by_an_operators_person(app, "late@example.org").await;
+        app.clock.advance(DAY * 7);
+        assert_eq!(alike(&register("late@example.org").await), alike(&refused));
+        assert!(!late.is_empty());
+    }
+);
+
+/// Where nobody may register, the first person is the operator's: made by the command line, with a team.
+async fn invited_by_an_operators_person(app: &TestApp, email: &str) -> String {
+    let inside = app.inside();
+    let now = inside.clock.now();
+    let host = NewAccount {
+        email: EmailAddress::parse("host@example.org").expect("an address"),
+        name: "Host".to_owned(),
+        password_hash: String::new(),
+        address: Address::Verified,
+        mail: FirstMail::Nothing,
+    };
+    operator::create(&inside.db, &inside.audit, &host, now).await.expect("made or there");
+    let who = Who::Email(host.email);
+    let user_id = operator::find(&inside.db, &who).await.expect("found").expect("there").id;
+    let teams = teams::of_user(&inside.db, user_id, Uuid::nil(), 1).await.expect("found");
+    let actor = Actor { team_id: teams[0].id, user_id };
+    let desk = Desk { db: &inside.db, chain: &inside.audit, origin: Origin::none(), now };
+    let post = Post {
+        key: &inside.mail_key,
+        data: MailData { at: now, ..MailData::default() },
+        traceparent: "",
+        members_max: 9,
+        per_day: 9,
+    };
+    let guest = EmailAddress::parse(email).expect("an address");
+    let made = invitations::create(&desk, actor, (&guest, Role::Viewer), post).await;
+    made.expect("invited");
+    app.mail_to(email).await.token().to_owned()
+}

@@ -1,0 +1,138 @@
+//! What stands in the matrix: the callers, and what paths can name.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::json;
+
+use super::{Object, Team, Who};
+use crate::app::TestApp;
+use crate::ask::sql;
+use crate::client::{Client, Person};
+use crate::people::{ProjectKey, claim, id_of, join, people};
+
+/// What stands in the paths.
+pub(super) struct World {
+    pub(super) callers: BTreeMap<Who, Client>,
+    teams: [(Team, String); 5],
+    own: BTreeMap<&'static str, String>,
+    /// What is the other team's own.
+    others: BTreeMap<&'static str, String>,
+    strange: Vec<String>,
+    /// Keys that no cell may revoke.
+    pub(super) keys: [ProjectKey; 2],
+    /// A stranger's team, whose invitations no cell may touch.
+    pub(super) third: String,
+}
+
+const RANDOM: &str = "0190a0a0-0000-7000-8000-000000000000";
+
+pub(super) async fn world(app: &TestApp) -> World {
+    let [expired] = people(app, ["expired"]).await;
+    app.clock.advance(Duration::from_mins(16));
+    let [owner, admin, member, viewer] = people(app, ["owner", "admin", "member", "viewer"]).await;
+    let [other, stranger, removed, disabled] =
+        people(app, ["other", "stranger", "removed", "disabled"]).await;
+    let unverified = app.register("unverified@example.org").await;
+    app.mail_to("unverified@example.org").await;
+    let team = claim(&owner, "tid");
+    for (person, role) in
+        [(&admin, "admin"), (&member, "member"), (&viewer, "viewer"), (&removed, "admin")]
+    {
+        join(app, &team, person, role).await;
+    }
+    owner.remove_member(&team, &removed).await.expect(204);
+    sql(app, "UPDATE users SET status = 'disabled' WHERE email = 'disabled@example.org'").await;
+    let gone = owner.make_team("Gone").await["id"].as_str().expect("an id").to_owned();
+    let delete = json!({ "name": "Gone" });
+    let path = format!("/api/teams/{gone}");
+    owner.as_user().json(Method::DELETE, &path, delete).await.expect(204);
+    let keys = [key_elsewhere(&owner).await, key_elsewhere(&other).await];
+    let third = claim(&stranger, "tid");
+    let one = stranger.invited(&third, "one@example.com", "viewer").await;
+    let two = stranger.invited(&third, "two@example.com", "viewer").await;
+    let ids = |person: &Person, key: &ProjectKey, invitation: String| {
+        let pid = claim(person, "pid");
+        let ids = [("pid", pid), ("userId", id_of(person)), ("kid", key.id.clone())];
+        ids.into_iter().chain([("iid", invitation)]).collect::<BTreeMap<_, _>>()
+    };
+    let (own, others) = (ids(&owner, &keys[0], one), ids(&other, &keys[1], two));
+    let mut strange: Vec<String> = others.values().cloned().collect();
+    strange.extend([RANDOM.to_owned(), "x%27--".to_owned()]);
+    let teams = [
+        (Team::Own, team),
+        (Team::Other, claim(&other, "tid")),
+        (Team::Random, RANDOM.to_owned()),
+        (Team::Malformed, "..%2F".to_owned()),
+        (Team::Deleted, gone),
+    ];
+    let callers = BTreeMap::from([
+        (Who::Anonymous, app.anonymous().0),
+        (Who::Expired, expired.as_user()),
+        (Who::VaultToken, owner.as_vault()),
+        (Who::KeyToken, app.anonymous().bearer(&keys[0].token(app).await)),
+        (Who::Disabled, disabled.as_user()),
+        (Who::Unverified, unverified.as_user()),
+        (Who::Stranger, stranger.as_user()),
+        (Who::Removed, removed.as_user()),
+        (Who::Viewer, viewer.as_user()),
+        (Who::Member, member.as_user()),
+        (Who::Admin, admin.as_user()),
+        (Who::Owner, owner.as_user()),
+        (Who::OtherOwner, other.as_user()),
+    ]);
+    World { callers, teams, own, others, strange, keys, third }
+}
+
+/// A key in another project of a person's team than the one in use.
+async fn key_elsewhere(person: &Person) -> ProjectKey {
+    let path = format!("/api/teams/{}/projects", claim(person, "tid"));
+    let made = person.as_user().post_json(&path, json!({ "name": "Elsewhere" })).await;
+    let project = made.expect(200).json()["id"].as_str().expect("an id").to_owned();
+    person.make_key_in(&project, &["vault:read"]).await
+}
+
+impl World {
+    /// Every object that a path can name.
+    pub(super) fn objects(&self, path: &str) -> Vec<Object> {
+        let names = ["pid", "userId", "kid", "iid"].into_iter();
+        let inner: Vec<&str> = names.filter(|it| path.contains(&format!("{{{it}}}"))).collect();
+        let mut objects = Vec::new();
+        for (team, id) in &self.teams {
+            let path = path.replace("{tid}", id);
+            let with = |path: &str, name: &str, id: &str| path.replace(&format!("{{{name}}}"), id);
+            let whole = |ids: &BTreeMap<&'static str, String>| {
+                inner.iter().fold(path.clone(), |path, name| with(&path, name, &ids[name]))
+            };
+            if inner.is_empty() {
+                let is_there = true;
+                // A path without a team names one object.
+                objects.push(Object { team: *team, path: fill(&path), is_there });
+                continue;
+            }
+            for (whose, ids) in [(Team::Own, &self.own), (Team::Other, &self.others)] {
+                objects.push(Object { team: *team, path: whole(ids), is_there: *team == whose });
+            }
+            // One part of it is strange, the others are one's own.
+            for name in &inner {
+                for id in &self.strange {
+                    let rest = inner.iter().filter(|it| *it != name);
+                    let path = with(&path, name, id);
+                    let path = rest.fold(path, |path, it| with(&path, it, &self.own[it]));
+                    let is_there = *team == Team::Other && path == whole(&self.others);
+                    objects.push(Object { team: *team, path, is_there });
+                }
+            }
+        }
+        if !path.contains("{tid}") {
+            objects.truncate(1);
+        }
+        objects
+    }
+}
+
+/// The other parts of paths: things that are not there.
+fn fill(path: &str) -> String {
+    path.replace("{email}", "nobody%40example.org").replace(['{', '}'], "")
+}
