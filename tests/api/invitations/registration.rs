@@ -36,6 +36,24 @@ both!(
     }
 );
 
+both!(
+    who_is_invited_is_not_to_be_had_without_a_captcha,
+    ["registration.mode" = "invite", "captcha.on" = "register"],
+    async |app| {
+        invited_by_an_operators_person(app, "new@example.org").await;
+        let register = async |email| {
+            let answer = app.anonymous().register(email, "correct horse battery", "N").await;
+            alike(&answer.expect_problem(400, "captcha-invalid"))
+        };
+        let answers = [
+            register("new@example.org").await,
+            register("other@example.org").await,
+            register("host@example.org").await,
+        ];
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    }
+);
+
 /// Where nobody may register, the first person is the operator's: made by the command line, with a team.
 async fn invited_by_an_operators_person(app: &TestApp, email: &str) -> String {
     let inside = app.inside();

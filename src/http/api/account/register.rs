@@ -57,8 +57,9 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
         return Err(Code::ValidationFailed.into());
     };
     steps::limit(app, request, Action::Register)?;
+    admitted(app, &email)?;
     steps::captcha(app, request, CaptchaPoint::Register, captcha).await?;
-    admitted(app, &email).await?;
+    invited(app, &email).await?;
     if Standing::by_email(&app.db, email.normal()).await?.is_some() {
         return Err(Code::EmailTaken.into());
     }
@@ -90,24 +91,32 @@ async fn make(
     }
 }
 
-/// Whether this address may register (`registration.mode`).
-async fn admitted(app: &App, email: &EmailAddress) -> Result<(), Problem> {
+/// Whether this address may register, as far as the settings say (`registration.mode`).
+fn admitted(app: &App, email: &EmailAddress) -> Result<(), Problem> {
     let registration = &app.config.registration;
-    let refused = |detail: &str| Err(Problem::new(Code::Forbidden).detail(detail));
     match registration.mode {
-        RegistrationMode::Open => Ok(()),
+        RegistrationMode::Open | RegistrationMode::Invite => Ok(()),
         RegistrationMode::Domains if registration.domains.iter().any(|d| d == email.domain()) => {
             Ok(())
         }
         RegistrationMode::Domains => refused("Addresses of this domain cannot register here."),
-        RegistrationMode::Invite
-            if joining::is_invited(&app.db, email.normal(), app.clock.now()).await? =>
-        {
-            Ok(())
-        }
-        RegistrationMode::Invite => refused("Registration here is by invitation."),
         RegistrationMode::Closed => refused("Registration here is closed."),
     }
+}
+
+/// Whether it was invited, where it has to be. Asked after the captcha, and answered alike for an address with an account:
+/// who is invited is no stranger's to look up for nothing.
+async fn invited(app: &App, email: &EmailAddress) -> Result<(), Problem> {
+    if app.config.registration.mode != RegistrationMode::Invite
+        || joining::is_invited(&app.db, email.normal(), app.clock.now()).await?
+    {
+        return Ok(());
+    }
+    refused("Registration here is by invitation.")
+}
+
+fn refused(detail: &str) -> Result<(), Problem> {
+    Err(Problem::new(Code::Forbidden).detail(detail))
 }
 
 /// What the endpoint says of itself.
