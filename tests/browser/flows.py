@@ -127,6 +127,23 @@ def a_new_address_is_confirmed_and_undone(daemon, window):
 
 
 @both_ways
+def an_invitation_is_accepted(daemon, window):
+    link = daemon.invitation()
+    window.open(link)
+    window.heading("Join a team")
+    field = window.page.get_by_label("Password", exact=True)
+    assert field.get_attribute("autocomplete") == "current-password"
+    field.fill("not the password")
+    window.press("Accept the invitation")
+    assert "Error:" in window.page.get_by_role("alert").inner_text()
+    field.fill(PASSWORD)
+    window.press("Accept the invitation")
+    window.heading("You have joined the team")
+    window.open(link)
+    window.heading("This link does not work")
+
+
+@both_ways
 def a_new_address_that_is_somebody_elses_is_refused(daemon, window):
     person = daemon.verified()
     _, confirm, _ = daemon.change(person)

@@ -8,8 +8,6 @@ draws each page in each state: a new page belongs there too.
 from dataclasses import dataclass
 from typing import Callable
 
-from daemon import PASSWORD
-
 
 @dataclass
 class Page:
@@ -80,12 +78,6 @@ PAGES = [
         "Join a team",
         lambda daemon: daemon.invitation(),
         fill_and_send("Password", "not the password", "Accept the invitation"),
-    ),
-    Page(
-        "invitation-accepted",
-        "You have joined the team",
-        lambda daemon: daemon.invitation(),
-        fill_and_send("Password", PASSWORD, "Accept the invitation"),
     ),
     Page("invitation-dead", "This link does not work", lambda daemon: "/invitation?token=dead"),
     Page("mailbox", "Mailbox", lambda daemon: daemon.registered() and "/dev/mailbox"),
