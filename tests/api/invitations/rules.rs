@@ -145,3 +145,23 @@ both!(a_mailbox_gets_so_many_invitations, ["rate_limit.enabled" = "true"], async
     app.outbox_is_empty().await;
     assert_eq!(app.mails_to("known@example.org").await.len(), before + 1);
 });
+
+both!(
+    of_invitations_at_once_as_many_are_made_as_there_is_room_for,
+    ["teams.members_max" = "3"],
+    async |app| {
+        let [ada] = people(app, ["ada"]).await;
+        let team = claim(&ada, "tid");
+        let invite =
+            async |turn| ada.invite(&team, &format!("g{turn}@example.org"), "viewer").await;
+        let answers = at_once(6, invite).await;
+        assert_eq!((count(&answers, 200), count(&answers, 409)), (2, 4), "{answers:#?}");
+        // A place that an expired one held is free again, and the same address takes no second one.
+        let again = answers.iter().position(|answer| answer.status == 200).expect("one of two");
+        invite(again).await.expect(200);
+        app.clock.advance(Duration::from_hours(7 * 24));
+        let mut ada = ada.clone();
+        ada.login().await.expect(200);
+        ada.invite(&team, "late@example.org", "viewer").await.expect(200);
+    }
+);
