@@ -135,6 +135,7 @@ pub const SETTINGS: &[Setting] = &[
         ),
         "The sender of every mail.",
     ),
+    new("mail.new_device", Bool, Is("true"), "Mail people about log-ins from a new device."),
     new(
         "captcha.provider",
         Word(&["altcha", "turnstile", "hcaptcha", "recaptcha", "none"]),

@@ -19,7 +19,7 @@ fn a_mailbox_gets_three_mails_an_hour_and_ten_with_a_captcha() {
         let bought = budget.quota_of_captchas().unwrap();
         assert_eq!(budget.quota().burst + bought.burst, 10);
     }
-    assert_eq!(Budget::Notices.quota_of_captchas(), None);
+    assert_eq!(Budget::NewDevices.quota_of_captchas(), None);
 }
 
 #[test]

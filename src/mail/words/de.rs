@@ -74,6 +74,23 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
             "",
             vec![],
         ),
+        Kind::NewDevice => (
+            format!("Neue Anmeldung an Ihrem Konto bei {service}"),
+            vec![
+                format!("Jemand hat sich {happened} an Ihrem Konto bei {service} angemeldet."),
+                "Das Passwort war richtig; Gerät, Browser oder App waren neu für Ihr Konto. Auch ein privates Fenster \
+                 oder ein Browser, dessen Daten gelöscht wurden, gilt als neu."
+                    .to_owned(),
+                "Wenn Sie das waren, müssen Sie nichts tun. Das waren nicht Sie? Dann kennt jemand Ihr Passwort. Wählen \
+                 Sie ein neues; das meldet alle Geräte ab:"
+                    .to_owned(),
+            ],
+            "Neues Passwort festlegen",
+            vec![
+                "Wo Sie angemeldet sind, können Sie Ihre Sitzungen auch ansehen und beenden."
+                    .to_owned(),
+            ],
+        ),
         Kind::ChangeEmail => (
             format!("Bestätigen Sie Ihre neue Adresse für {service}"),
             vec![

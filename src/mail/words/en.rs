@@ -72,6 +72,23 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
             "",
             vec![],
         ),
+        Kind::NewDevice => (
+            format!("A new sign-in to your account at {service}"),
+            vec![
+                format!("Somebody signed in to your account at {service} {happened}."),
+                "They knew the password, and used a device, browser or app that is new to your account. A private \
+                 window counts as new, and so does a browser whose data was cleared."
+                    .to_owned(),
+                "If that was you, there is nothing to do. This was not you? Then somebody knows your password. Choose a \
+                 new one; it signs out every device:"
+                    .to_owned(),
+            ],
+            "Choose a new password",
+            vec![
+                "Where you are signed in you can also look through your sessions and end them."
+                    .to_owned(),
+            ],
+        ),
         Kind::ChangeEmail => (
             format!("Confirm your new address for {service}"),
             vec![
