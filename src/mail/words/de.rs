@@ -20,9 +20,26 @@ const MONTHS: [&str; 12] = [
 
 pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
     let service = facts.service;
+    let (subject, before, action, after) = message(kind, facts);
+    Words {
+        subject,
+        greeting: facts.name.map_or("Guten Tag,".to_owned(), |name| format!("Guten Tag {name},")),
+        before,
+        action,
+        after,
+        spelled: "Falls der Knopf nicht geht, öffnen Sie diese Adresse:",
+        footer: format!(
+            "{service} hat diese Mail von selbst verschickt; Antworten werden nicht gelesen."
+        ),
+    }
+}
+
+/// Subject, what stands before the link, the link's button, what stands after it.
+fn message(kind: Kind, facts: &Facts<'_>) -> (String, Vec<String>, &'static str, Vec<String>) {
+    let service = facts.service;
     let happened = happened(facts);
     let lives = span(facts.lives, [("Tag", "Tage"), ("Stunde", "Stunden"), ("Minute", "Minuten")]);
-    let (subject, before, action, after) = match kind {
+    match kind {
         Kind::Confirm => (
             format!("Bestätigen Sie Ihre Adresse für {service}"),
             vec![
@@ -117,17 +134,6 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
                 format!("Gültigkeit des Links: {lives}."),
                 "Ändern Sie danach Ihr Passwort: Wer das angefordert hat, kennt es.".to_owned(),
             ],
-        ),
-    };
-    Words {
-        subject,
-        greeting: facts.name.map_or("Guten Tag,".to_owned(), |name| format!("Guten Tag {name},")),
-        before,
-        action,
-        after,
-        spelled: "Falls der Knopf nicht geht, öffnen Sie diese Adresse:",
-        footer: format!(
-            "{service} hat diese Mail von selbst verschickt; Antworten werden nicht gelesen."
         ),
     }
 }

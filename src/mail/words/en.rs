@@ -20,9 +20,24 @@ const MONTHS: [&str; 12] = [
 
 pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
     let service = facts.service;
+    let (subject, before, action, after) = message(kind, facts);
+    Words {
+        subject,
+        greeting: facts.name.map_or("Hello,".to_owned(), |name| format!("Hello {name},")),
+        before,
+        action,
+        after,
+        spelled: "If the button does not work, open this address:",
+        footer: format!("{service} sent this mail by itself; answers are not read."),
+    }
+}
+
+/// Subject, what stands before the link, the link's button, what stands after it.
+fn message(kind: Kind, facts: &Facts<'_>) -> (String, Vec<String>, &'static str, Vec<String>) {
+    let service = facts.service;
     let happened = happened(facts);
     let lives = span(facts.lives, [("day", "days"), ("hour", "hours"), ("minute", "minutes")]);
-    let (subject, before, action, after) = match kind {
+    match kind {
         Kind::Confirm => (
             format!("Confirm your address for {service}"),
             vec![
@@ -116,15 +131,6 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
                 "Then change your password: whoever asked for this knows it.".to_owned(),
             ],
         ),
-    };
-    Words {
-        subject,
-        greeting: facts.name.map_or("Hello,".to_owned(), |name| format!("Hello {name},")),
-        before,
-        action,
-        after,
-        spelled: "If the button does not work, open this address:",
-        footer: format!("{service} sent this mail by itself; answers are not read."),
     }
 }
 
