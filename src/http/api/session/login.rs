@@ -147,7 +147,7 @@ fn rehash(app: &App, standing: &Standing, password: Secret<String>) {
 /// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("login", Tag::Session, "Log in with address and password")
-        .describes("The answer carries `X-Latchkey-Device`: keep it with the address and send it with the next log-in, so that strangers who guess cannot lock this device out.")
+        .describes("The answer carries `X-Latchkey-Device`: keep it with the address and send it with the next log-in, so that strangers who guess cannot lock this device out. A log-in without it is mailed to the person as one on a new device.")
         .takes::<Login>()
         .gives::<Tokens>("Tokens of a new session.")
         .fails(&[
