@@ -27,6 +27,8 @@ pub enum Kind {
     PasswordChanged,
     /// A refresh token came back; its session was ended.
     SessionReused,
+    /// Somebody logged in by password on a device that the account does not know.
+    NewDevice,
     /// To the new address, with a link that confirms the change.
     ChangeEmail,
     /// To the old address, with a link that undoes the change.
@@ -35,11 +37,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Confirm,
         Self::Recover,
         Self::PasswordChanged,
         Self::SessionReused,
+        Self::NewDevice,
         Self::ChangeEmail,
         Self::EmailChangeNotice,
     ];
@@ -51,6 +54,7 @@ impl Kind {
             Self::Recover => "recover",
             Self::PasswordChanged => "password-changed",
             Self::SessionReused => "session-reused",
+            Self::NewDevice => "new-device",
             Self::ChangeEmail => "change-email",
             Self::EmailChangeNotice => "email-change-notice",
         }
@@ -68,15 +72,15 @@ impl Kind {
             Self::Recover => Some(TokenKind::Recover),
             Self::ChangeEmail => Some(TokenKind::ChangeEmail),
             Self::EmailChangeNotice => Some(TokenKind::UndoEmail),
-            Self::PasswordChanged | Self::SessionReused => None,
+            Self::PasswordChanged | Self::SessionReused | Self::NewDevice => None,
         }
     }
 
-    /// The page that its link opens, below `public_url`.
+    /// The page that its link opens, below `public_url`; with the token where it carries one.
     pub fn page(self) -> Option<&'static str> {
         match self {
             Self::Confirm | Self::ChangeEmail => Some("verify-email"),
-            Self::Recover => Some("reset-password"),
+            Self::Recover | Self::NewDevice => Some("reset-password"),
             Self::EmailChangeNotice => Some("undo-email-change"),
             Self::PasswordChanged | Self::SessionReused => None,
         }
