@@ -18,10 +18,13 @@ use latchkey::token::{KeyRing, Needs};
 use tempfile::TempDir;
 
 use crate::measure::{Effort, Table};
+use samples::{user_claims, vault_claims};
+
+#[path = "../src/token/samples.rs"]
+mod samples;
 
 const ISSUER: &str = "https://auth.example.com";
 const NOW: i64 = 1_800_000_000;
-const ID: &str = "0199d2f0-3c5e-7a10-8f00-5d2f6a1b9c33";
 
 /// A message's signature.
 type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
@@ -174,42 +177,4 @@ async fn fresh_ring(algorithm: VaultAlgorithm) -> (KeyRing, TempDir) {
         clock: Clock::System,
     };
     (KeyRing::load(needs).await.expect("keys"), directory)
-}
-
-fn user_claims() -> UserClaims {
-    UserClaims {
-        iss: ISSUER.to_owned(),
-        aud: ISSUER.to_owned(),
-        sub: ID.to_owned(),
-        sid: ID.to_owned(),
-        jti: ID.to_owned(),
-        generation: 3,
-        iat: NOW,
-        nbf: NOW,
-        exp: NOW + 900,
-        email: "ada.lovelace@example.com".to_owned(),
-        email_verified: true,
-        name: "Ada Lovelace".to_owned(),
-        amr: vec!["pwd".to_owned()],
-        auth_time: NOW,
-    }
-}
-
-fn vault_claims() -> VaultClaims {
-    VaultClaims {
-        iss: ISSUER.to_owned(),
-        aud: "vault".to_owned(),
-        sub: ID.to_owned(),
-        client_id: "latchkey".to_owned(),
-        sid: Some(ID.to_owned()),
-        jti: ID.to_owned(),
-        iat: NOW,
-        nbf: NOW,
-        exp: NOW + 300,
-        tid: Some(ID.to_owned()),
-        role: Some("owner".to_owned()),
-        pid: Some(ID.to_owned()),
-        scope: "team:admin project:admin".to_owned(),
-        mep: Some(1),
-    }
 }

@@ -31,6 +31,8 @@ pub struct Model {
     pub created_at: i64,
     /// When the person last changed.
     pub updated_at: i64,
+    /// Whether the password has opened a session before; a registration's own does not count.
+    pub has_logged_in: bool,
 }
 
 /// No relation is declared: queries join where they need to.

@@ -8,6 +8,7 @@ mod m20261123_000001_foundation;
 mod m20261123_000002_audit;
 mod m20261123_000003_revocations;
 mod m20261123_000004_tenancy;
+mod m20261123_000005_log_ins;
 
 pub use sea_orm_migration::MigratorTrait;
 
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000002_audit::Migration),
             Box::new(m20261123_000003_revocations::Migration),
             Box::new(m20261123_000004_tenancy::Migration),
+            Box::new(m20261123_000005_log_ins::Migration),
         ]
     }
 }

@@ -182,6 +182,7 @@ pub async fn create(
         created_ip: Set(String::new()),
         created_at: Set(now),
         updated_at: Set(now),
+        has_logged_in: Set(false),
     };
     match user::Entity::insert(row).exec_without_returning(&tx).await {
         Err(error) if is_taken(&error) => return Ok(Created::EmailTaken),

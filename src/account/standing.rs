@@ -35,6 +35,10 @@ pub struct Standing {
     pub verified_at: Option<UnixMillis>,
     /// When the account was made.
     pub created_at: UnixMillis,
+    /// The IP address that the account was made from; empty where the operator made it.
+    pub created_ip: String,
+    /// Whether the password has opened a session before; a registration's own does not count.
+    pub has_logged_in: bool,
     /// None before the address is proven.
     pub membership: Option<Membership>,
     /// Whether the session that was asked about was ended alone.
@@ -106,6 +110,8 @@ struct Row {
     status: String,
     verified_at: Option<i64>,
     created_at: i64,
+    created_ip: String,
+    has_logged_in: bool,
     team_id: Option<Uuid>,
     team_name: Option<String>,
     team_status: Option<String>,
@@ -123,7 +129,7 @@ macro_rules! select {
     ($membership:literal, $filter:literal) => {
         concat!(
             "SELECT u.id, u.email, u.email_normal, u.name, u.password_hash, u.password_version, u.session_epoch, \
-             u.status, u.verified_at, u.created_at, \
+             u.status, u.verified_at, u.created_at, u.created_ip, u.has_logged_in, \
              (SELECT COUNT(*) FROM ended_sessions e WHERE e.sid = $1) AS ended, \
              (SELECT COUNT(*) FROM revoked_tokens r WHERE r.jti = $5) AS revoked, ",
             $membership,
@@ -233,6 +239,8 @@ impl From<Row> for Standing {
             status: if row.status == "active" { Status::Active } else { Status::Disabled },
             verified_at: row.verified_at,
             created_at: row.created_at,
+            created_ip: row.created_ip,
+            has_logged_in: row.has_logged_in,
             membership,
             session: if row.ended == 0 { SessionRow::Absent } else { SessionRow::Ended },
             token: if row.revoked == 0 { TokenRow::Absent } else { TokenRow::Revoked },

@@ -98,6 +98,7 @@ pub fn assemble(values: &Values, telemetry: Telemetry) -> Option<Config> {
         mail: Mail {
             smtp_url: values.secret("mail.smtp_url"),
             from: values.text("mail.from")?.to_owned(),
+            new_device: values.on("mail.new_device")?,
         },
         captcha: captcha(values)?,
         tokens: Tokens {

@@ -154,6 +154,8 @@ pub struct Mail {
     pub smtp_url: Option<Secret<String>>,
     /// The sender, as `Name <address>` or an address.
     pub from: String,
+    /// Whether people are told by mail of log-ins from a new device.
+    pub new_device: bool,
 }
 
 /// `captcha.*`

@@ -16,7 +16,7 @@ use crate::limits::{Action, Decision};
 use crate::password::{self, Breached, Finding, PolicyViolation};
 use crate::problem::{Code, Problem, Unavailable};
 use crate::secret::Secret;
-use crate::session::{self, Tokens, issue};
+use crate::session::{self, Arrival, Tokens, issue};
 use crate::store::Session;
 use crate::token::VaultClaims;
 
@@ -182,12 +182,13 @@ pub async fn hash(
     Ok(app.pools.password.ask_for(source, deadline, ask).await??)
 }
 
-/// Opens a session and gives its tokens.
+/// Opens a session and gives its tokens; `arrival` says what is new about it.
 pub async fn open_session(
     app: &App,
     request: &Request,
     standing: &Standing,
     amr: &'static str,
+    arrival: Arrival,
 ) -> Result<Tokens, Problem> {
     let session = issue::new_session(
         standing,
@@ -198,8 +199,11 @@ pub async fn open_session(
         app.clock.now(),
     );
     let (opened, origin) = (Box::new(session.clone()), request.origin());
-    let ask = |reply| session::Message::Open { session: opened, origin, reply };
+    let ask = |reply| session::Message::Open { session: opened, arrival, origin, reply };
     app.pools.session.ask(request.cx.deadline, ask).await??;
+    if arrival.new_device {
+        nudge_mailer(app);
+    }
     tokens(app, &session, standing)
 }
 

@@ -19,7 +19,13 @@ fn a_mailbox_gets_three_mails_an_hour_and_ten_with_a_captcha() {
         let bought = budget.quota_of_captchas().unwrap();
         assert_eq!(budget.quota().burst + bought.burst, 10);
     }
-    assert_eq!(Budget::Notices.quota_of_captchas(), None);
+    assert_eq!(Budget::NewDevices.quota_of_captchas(), None);
+}
+
+#[test]
+fn a_mailbox_is_told_of_five_new_devices_a_day() {
+    let quota = Quota { burst: 5, period: Duration::from_hours(24) / 5 };
+    assert_eq!(Budget::NewDevices.quota(), quota);
 }
 
 #[test]
@@ -54,7 +60,7 @@ fn a_source_is_its_32_or_its_64() {
 #[test]
 fn a_local_budget_is_its_share_and_never_none() {
     for (replicas, shares) in
-        [(0, [3, 3, 20, 6]), (1, [3, 3, 20, 6]), (3, [1, 1, 6, 2]), (50, [1; 4])]
+        [(0, [3, 3, 5, 6]), (1, [3, 3, 5, 6]), (2, [1, 1, 2, 3]), (50, [1; 4])]
     {
         let local = Local::new(Clock::manual(0), replicas);
         for (budget, share) in Budget::ALL.into_iter().zip(shares) {

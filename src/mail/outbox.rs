@@ -27,6 +27,8 @@ pub enum Kind {
     PasswordChanged,
     /// A refresh token came back; its session was ended.
     SessionReused,
+    /// Somebody logged in by password on a device that the account does not know.
+    NewDevice,
     /// To the new address, with a link that confirms the change.
     ChangeEmail,
     /// To the old address, with a link that undoes the change.
@@ -37,11 +39,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Confirm,
         Self::Recover,
         Self::PasswordChanged,
         Self::SessionReused,
+        Self::NewDevice,
         Self::ChangeEmail,
         Self::EmailChangeNotice,
         Self::Invitation,
@@ -54,6 +57,7 @@ impl Kind {
             Self::Recover => "recover",
             Self::PasswordChanged => "password-changed",
             Self::SessionReused => "session-reused",
+            Self::NewDevice => "new-device",
             Self::ChangeEmail => "change-email",
             Self::EmailChangeNotice => "email-change-notice",
             Self::Invitation => "invitation",
@@ -73,15 +77,22 @@ impl Kind {
             Self::Recover => Some(TokenKind::Recover),
             Self::ChangeEmail => Some(TokenKind::ChangeEmail),
             Self::EmailChangeNotice => Some(TokenKind::UndoEmail),
-            Self::PasswordChanged | Self::SessionReused | Self::Invitation => None,
+            Self::PasswordChanged | Self::SessionReused | Self::NewDevice | Self::Invitation => {
+                None
+            }
         }
     }
 
-    /// The page that its link opens, below `public_url`.
+    /// Whether its link carries a token: of the token store, or an invitation's.
+    pub fn has_token(self) -> bool {
+        self.token().is_some() || self == Self::Invitation
+    }
+
+    /// The page that its link opens, below `public_url`; with the token where it carries one.
     pub fn page(self) -> Option<&'static str> {
         match self {
             Self::Confirm | Self::ChangeEmail => Some("verify-email"),
-            Self::Recover => Some("reset-password"),
+            Self::Recover | Self::NewDevice => Some("reset-password"),
             Self::EmailChangeNotice => Some("undo-email-change"),
             Self::Invitation => Some("invitation"),
             Self::PasswordChanged | Self::SessionReused => None,

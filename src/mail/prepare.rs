@@ -39,7 +39,7 @@ impl Mailer {
             return Ok(Prepared::Unwanted);
         };
         let wanted = match kind {
-            Kind::PasswordChanged | Kind::SessionReused => true,
+            Kind::PasswordChanged | Kind::SessionReused | Kind::NewDevice => true,
             Kind::Confirm => user.verified_at.is_none(),
             Kind::Recover => match data.password_version {
                 Some(version) => version == user.password_version,
@@ -81,10 +81,15 @@ impl Mailer {
     ) -> Result<(Letter, Option<OneTimeToken>), Unrenderable> {
         let (row, kind, now) = (&claim.row, claim.kind, self.now());
         let lives = self.lives(kind);
-        let token =
-            kind.page().map(|_| mailed_token(&self.setup.token_key, kind, &row.recipient, row.id));
-        let link = token.as_ref().zip(kind.page()).map(|(token, page)| {
-            Secret::new(format!("{}/{page}?token={}", self.setup.public_url, token.expose()))
+        let token = kind
+            .has_token()
+            .then(|| mailed_token(&self.setup.token_key, kind, &row.recipient, row.id));
+        let link = kind.page().map(|page| {
+            let page = format!("{}/{page}", self.setup.public_url);
+            Secret::new(match &token {
+                Some(token) => format!("{page}?token={}", token.expose()),
+                None => page,
+            })
         });
         let put = token.as_ref().zip(kind.token()).map(|(token, token_kind)| OneTimeToken {
             kind: token_kind,
@@ -114,7 +119,7 @@ impl Mailer {
             Kind::Recover => self.setup.recovery_ttl,
             Kind::EmailChangeNotice => UNDO_TTL,
             Kind::Invitation => invitations::LIFE,
-            Kind::PasswordChanged | Kind::SessionReused => Duration::ZERO,
+            Kind::PasswordChanged | Kind::SessionReused | Kind::NewDevice => Duration::ZERO,
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The code that computes argon2: RustCrypto's `argon2` on memory that is kept, or `argon2-rust`, which is measured
-//! three times faster, has much `unsafe` and no audit, and is used only where `password.engine` says so.
+//! 2.7 to 3 times as fast, has much `unsafe` and no audit, and is used only where `password.engine` says so.
 //!
 //! The second is held to the first: by a property test, and by [`self_test`] at every start, on the machine and with the
 //! instructions that it will run with. Where they disagree the daemon does not start.

@@ -134,6 +134,7 @@ pub(super) async fn register(desk: Desk<'_>, person: &NewPerson) -> Result<Regis
         created_ip: Set(person.origin.ip.clone()),
         created_at: Set(now),
         updated_at: Set(now),
+        has_logged_in: Set(false),
     };
     let tx = desk.db.begin().await?;
     let inserted = user::Entity::insert(row)
@@ -158,6 +159,8 @@ pub(super) async fn register(desk: Desk<'_>, person: &NewPerson) -> Result<Regis
         status: Status::Active,
         verified_at: None,
         created_at: now,
+        created_ip: person.origin.ip.clone(),
+        has_logged_in: false,
         membership: None,
         session: SessionRow::Absent,
         token: TokenRow::Absent,

@@ -33,6 +33,8 @@ pub enum Message {
     Open {
         /// The session.
         session: Box<Session>,
+        /// What is new about it.
+        arrival: Arrival,
         /// From where.
         origin: Origin,
         /// When it is known.
@@ -58,6 +60,15 @@ pub enum Message {
     },
     /// Notes a log-in that was refused. Nobody waits: the answer's time tells nothing of the account.
     Refused(Box<RefusedLogin>),
+}
+
+/// What is new about a session to its account; nothing, as a rule.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Arrival {
+    /// The password opens one for the first time.
+    pub first: bool,
+    /// The device is new, and the person is to be told.
+    pub new_device: bool,
 }
 
 /// A refresh as an endpoint asks for it.
@@ -125,8 +136,8 @@ impl Worker for Keeper {
 
     async fn handle(&mut self, message: Message) -> Result<(), WorkerError> {
         match message {
-            Message::Open { session, origin, reply } if !reply.is_closed() => {
-                let _ = reply.send(self.open(&session, &origin).await);
+            Message::Open { session, arrival, origin, reply } if !reply.is_closed() => {
+                let _ = reply.send(self.open(&session, arrival, &origin).await);
             }
             Message::Refresh { refresh, reply } if !reply.is_closed() => {
                 let _ = reply.send(self.refresh(&refresh).await);

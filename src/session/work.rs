@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Keeper, Outcome as Refreshing, RefreshRequest, Which};
+use super::{Arrival, Keeper, Outcome as Refreshing, RefreshRequest, Which};
 use crate::audit::{self, Action, Actor, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
 use crate::mail::{self, Kind, MailData, NewMail};
@@ -55,34 +55,49 @@ impl Keeper {
         let ending =
             write_ending(&tx, session.user_id, &session.sid, "reused", session.absolute_end, now)
                 .await?;
-        if ending == Ending::New
-            && let Some(person) = user::Entity::find_by_id(session.user_id).one(&tx).await?
-        {
-            let origin = &refresh.origin;
-            let data = MailData {
-                name: person.verified_at.map(|_| person.name.clone()),
-                ..origin.mail_data(now)
-            };
-            let notice = NewMail {
-                user_id: person.id,
-                kind: Kind::SessionReused,
-                recipient: &person.email,
-                data,
-                traceparent: &origin.traceparent,
-            };
-            mail::enqueue(&tx, notice, now).await?;
-            let reused = Action::ReuseDetected;
-            let (who, outcome) = (Actor::Nobody, Outcome::Refused);
-            self.tell(&tx, (reused, outcome), who, person.id, Detail::none(), origin).await?;
+        let (who, origin) = (session.user_id, &refresh.origin);
+        if ending == Ending::New && self.notify(&tx, who, Kind::SessionReused, origin).await? {
+            let reused = (Action::ReuseDetected, Outcome::Refused);
+            self.tell(&tx, reused, Actor::Nobody, who, Detail::none(), origin).await?;
         }
         tx.commit().await?;
         self.store.end_session(session.user_id, &session.sid).await
     }
 
+    /// Makes a notice about a person's sessions due; whether there is such a person.
+    async fn notify(
+        &self,
+        tx: &DatabaseTransaction,
+        user_id: Uuid,
+        kind: Kind,
+        origin: &Origin,
+    ) -> Result<bool, DbErr> {
+        let Some(person) = user::Entity::find_by_id(user_id).one(tx).await? else {
+            return Ok(false);
+        };
+        let now = self.clock.now();
+        let notice = NewMail {
+            user_id,
+            kind,
+            recipient: &person.email,
+            data: MailData {
+                name: person.verified_at.map(|_| person.name),
+                ..origin.mail_data(now)
+            },
+            traceparent: &origin.traceparent,
+        };
+        mail::enqueue(tx, notice, now).await.map(|_| true)
+    }
+
     /// Opens a session and tells the audit: whoever gets tokens has been written down.
-    pub(super) async fn open(&self, session: &Session, origin: &Origin) -> Result<(), Unavailable> {
+    pub(super) async fn open(
+        &self,
+        session: &Session,
+        arrival: Arrival,
+        origin: &Origin,
+    ) -> Result<(), Unavailable> {
         self.store.open_session(session, self.clock.now()).await?;
-        if let Err(error) = self.tell_opened(session, origin).await {
+        if let Err(error) = self.tell_opened(session, arrival, origin).await {
             // Its tokens are given to nobody. Left in the store it would expire unused.
             let _ = self.store.end_session(session.user_id, &session.sid).await;
             return Err(error.into());
@@ -90,11 +105,28 @@ impl Keeper {
         Ok(())
     }
 
-    async fn tell_opened(&self, session: &Session, origin: &Origin) -> Result<(), DbErr> {
+    /// The event and the person's notice, in one transaction: none without the other.
+    async fn tell_opened(
+        &self,
+        session: &Session,
+        arrival: Arrival,
+        origin: &Origin,
+    ) -> Result<(), DbErr> {
         let by_mail = session.amr.iter().any(|amr| amr == "email");
         let detail = Detail::none().word("by", if by_mail { "mail" } else { "password" });
         let (what, who) = ((Action::LoggedIn, Outcome::Success), session.user_id);
         let tx = self.db.begin().await?;
+        // The person's row before the audit's: everybody locks them in this order.
+        if arrival.first {
+            user::Entity::update_many()
+                .col_expr(user::Column::HasLoggedIn, Expr::value(true))
+                .filter(user::Column::Id.eq(who))
+                .exec(&tx)
+                .await?;
+        }
+        if arrival.new_device {
+            self.notify(&tx, who, Kind::NewDevice, origin).await?;
+        }
         self.tell(&tx, what, Actor::Person(who), who, detail, origin).await?;
         tx.commit().await
     }

@@ -212,7 +212,7 @@ pub(super) const ADDRESS_POLICY: Attribute = needed(
     ),
 );
 pub(super) const BUDGET_POLICY: Attribute =
-    needed("policy", Values::Of(&["confirmations", "recoveries", "notices", "invitations"]));
+    needed("policy", Values::Of(&["confirmations", "recoveries", "new-devices", "invitations"]));
 pub(super) const GUESS_POLICY: Attribute =
     needed("policy", Values::Of(&["password-checks", "password-checks-device"]));
 pub(super) const DECISION: Attribute = needed("decision", Values::Of(&["allowed", "limited"]));

@@ -5,47 +5,13 @@ use super::super::keys::KeyRing;
 use super::super::keys::tests::fixture;
 use super::*;
 use crate::config::VaultAlgorithm;
+use samples::{user_claims, vault_claims};
+
+#[path = "samples.rs"]
+mod samples;
 
 const NOW: i64 = 1_000_000_000;
 const ISSUER: &str = "https://auth.example";
-
-fn user_claims() -> UserClaims {
-    UserClaims {
-        iss: ISSUER.to_owned(),
-        aud: ISSUER.to_owned(),
-        sub: "018f".to_owned(),
-        sid: "sid".to_owned(),
-        jti: "jti".to_owned(),
-        generation: 3,
-        iat: NOW,
-        nbf: NOW,
-        exp: NOW + 900,
-        email: "ada@example.com".to_owned(),
-        email_verified: true,
-        name: "Ada".to_owned(),
-        amr: vec!["pwd".to_owned()],
-        auth_time: NOW,
-    }
-}
-
-fn vault_claims() -> VaultClaims {
-    VaultClaims {
-        iss: ISSUER.to_owned(),
-        aud: "vault".to_owned(),
-        sub: "018f".to_owned(),
-        client_id: "latchkey".to_owned(),
-        sid: Some("sid".to_owned()),
-        jti: "jti".to_owned(),
-        iat: NOW,
-        nbf: NOW,
-        exp: NOW + 300,
-        tid: None,
-        role: None,
-        pid: None,
-        scope: String::new(),
-        mep: None,
-    }
-}
 
 async fn ring(algorithm: VaultAlgorithm) -> KeyRing {
     KeyRing::load(fixture(algorithm).await.needs.clone()).await.unwrap()
@@ -118,6 +84,11 @@ async fn every_algorithm_verifies_with_the_published_key_by_a_stock_library() {
         .unwrap();
         assert_eq!(decoded.claims, vault_claims());
         assert_eq!(verify_vault(&keys, &token, ISSUER, "vault", NOW).unwrap(), vault_claims());
+        // Of somebody who is in no team yet.
+        let (tid, role, pid, scope, mep) = (None, None, None, String::new(), None);
+        let teamless = VaultClaims { tid, role, pid, scope, mep, ..vault_claims() };
+        let token = mint(&keys.vault, &teamless).unwrap();
+        assert_eq!(verify_vault(&keys, &token, ISSUER, "vault", NOW).unwrap(), teamless);
     }
 }
 

@@ -103,7 +103,11 @@ both!(
 
 both!(
     after_a_reset_no_device_is_known,
-    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    [
+        "mail.new_device" = "false",
+        "rate_limit.enabled" = "true",
+        "http.trusted_proxies" = "127.0.0.0/8"
+    ],
     async |app| {
         let person = app.verified("ada@example.org").await;
         let known = device(app, &person, "203.0.113.7").await;

@@ -191,7 +191,11 @@ both!(
 
 both!(
     a_hundred_failures_close_an_account_to_strangers_until_a_reset,
-    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    [
+        "mail.new_device" = "false",
+        "rate_limit.enabled" = "true",
+        "http.trusted_proxies" = "127.0.0.0/8"
+    ],
     async |app| {
         let person = app.verified("ada@example.org").await;
         let known = device(app, &person, "203.0.113.7").await;

@@ -33,6 +33,7 @@ mod matrix;
 mod members;
 mod meta;
 mod mime;
+mod new_device;
 mod nginx;
 mod pages;
 mod password;

@@ -90,6 +90,7 @@ async fn attempt(
             // An unverified account is collected by its age: its time to be verified begins now.
             created_at: Set(if line.email_verified { created_at } else { now }),
             updated_at: Set(now),
+            has_logged_in: Set(false),
         });
     }
     if !rows.is_empty() {

@@ -1,19 +1,15 @@
 //! The pages behind mailed links: confirm an address, choose a new password, undo a change of address.
 //!
 //! A GET changes nothing (scanners follow links); each page has a form that posts to its own path, and works without
-//! script. A state that is not the ready form is a notice: what happened, and what to do next.
+//! script. A state that is not the ready form is a notice: what happened, and what to do next. Where nothing could be
+//! done, all three say so in the same words ([`super::trouble`]).
 
 use askama::Template;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::clock::UnixMillis;
 
 use super::captcha::Captcha;
 use super::{html, words};
-
-/// What is left as it is in a query's value (RFC 3986 §2.3).
-pub(super) const QUERY: AsciiSet =
-    NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The states of `/verify-email`.
 ///
@@ -50,18 +46,6 @@ pub enum VerifyEmail<'a> {
     Rejected,
     /// "This was not me" on a change of address: the link is void.
     ChangeRejected,
-    /// Something is down; the link is as good as before.
-    Unavailable {
-        /// The token out of the link, to try again.
-        token: &'a str,
-    },
-    /// Too many tries; the link is as good as before.
-    TooMany {
-        /// The token out of the link, to try again.
-        token: &'a str,
-        /// Seconds to wait, as in `Retry-After`.
-        retry_after_s: u32,
-    },
 }
 
 /// The states of `/reset-password`.
@@ -84,18 +68,6 @@ pub enum ResetPassword<'a> {
     Requested,
     /// The password is set; every session has ended.
     Done,
-    /// Something is down; nothing changed.
-    Unavailable {
-        /// The token out of the link, to try again; empty where there was none.
-        token: &'a str,
-    },
-    /// Too many tries; nothing changed.
-    TooMany {
-        /// The token out of the link, to try again; empty where there was none.
-        token: &'a str,
-        /// Seconds to wait, as in `Retry-After`.
-        retry_after_s: u32,
-    },
 }
 
 /// The form that asks for a new mail.
@@ -125,18 +97,6 @@ pub enum UndoEmailChange<'a> {
     Undone,
     /// The link is unknown, used or expired.
     Invalid,
-    /// Something is down; the link is as good as before.
-    Unavailable {
-        /// The token out of the link, to try again.
-        token: &'a str,
-    },
-    /// Too many tries; the link is as good as before.
-    TooMany {
-        /// The token out of the link, to try again.
-        token: &'a str,
-        /// Seconds to wait, as in `Retry-After`.
-        retry_after_s: u32,
-    },
 }
 
 impl VerifyEmail<'_> {
@@ -144,8 +104,6 @@ impl VerifyEmail<'_> {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Invalid => 400,
-            Self::TooMany { .. } => 429,
-            Self::Unavailable { .. } => 503,
             _ => 200,
         }
     }
@@ -159,8 +117,6 @@ impl ResetPassword<'_> {
             Self::Ready { error: Some(_), .. } | Self::Ask(MailRequest { error: Some(_), .. }) => {
                 422
             }
-            Self::TooMany { .. } => 429,
-            Self::Unavailable { .. } => 503,
             _ => 200,
         }
     }
@@ -171,8 +127,6 @@ impl UndoEmailChange<'_> {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Invalid => 400,
-            Self::TooMany { .. } => 429,
-            Self::Unavailable { .. } => 503,
             _ => 200,
         }
     }
@@ -232,48 +186,12 @@ pub(super) fn notice(title: &str, lines: &[&str]) -> String {
 }
 
 /// A page that tells, with the one next step.
-fn notice_with(title: &str, lines: &[&str], words: &str, href: &str) -> String {
+pub(super) fn notice_with(title: &str, lines: &[&str], words: &str, href: &str) -> String {
     html(&Notice { title, lines, action: Some((words, href.to_owned())) })
-}
-
-/// Something is down: the same page, asked for again, is the next step.
-pub(super) fn unavailable(path: &str, token: &str) -> String {
-    notice_with(
-        "This does not work just now",
-        &[
-            "Something that we depend on did not answer. Nothing was changed, and your link stays good.",
-            "Wait a moment and try again.",
-        ],
-        "Try again",
-        &link(path, token),
-    )
-}
-
-/// Too many tries: when the next one will work.
-pub(super) fn too_many(path: &str, token: &str, retry_after_s: u32) -> String {
-    let wait = format!("Wait {} and try again.", words::wait(retry_after_s));
-    notice_with(
-        "Too many tries",
-        &[
-            "Many requests came from your network in a short time, so this one was not carried out. Nothing was changed.",
-            &wait,
-        ],
-        "Try again",
-        &link(path, token),
-    )
-}
-
-fn link(path: &str, token: &str) -> String {
-    if token.is_empty() {
-        path.to_owned()
-    } else {
-        format!("{path}?token={}", utf8_percent_encode(token, &QUERY))
-    }
 }
 
 /// Renders `/verify-email`.
 pub fn verify_email(state: &VerifyEmail<'_>) -> String {
-    const PATH: &str = "/verify-email";
     match *state {
         VerifyEmail::Ready { token, email_masked, created_at, ip } => {
             let created_at = created_at.map(words::moment);
@@ -315,14 +233,11 @@ pub fn verify_email(state: &VerifyEmail<'_>) -> String {
                 "Thank you for telling us. Your address was not given to that account. You can close this page.",
             ],
         ),
-        VerifyEmail::Unavailable { token } => unavailable(PATH, token),
-        VerifyEmail::TooMany { token, retry_after_s } => too_many(PATH, token, retry_after_s),
     }
 }
 
 /// Renders `/reset-password`.
 pub fn reset_password(state: &ResetPassword<'_>) -> String {
-    const PATH: &str = "/reset-password";
     match *state {
         ResetPassword::Ready { token, min_length, error } => {
             html(&ResetTemplate { token, min_length, error })
@@ -350,14 +265,11 @@ pub fn reset_password(state: &ResetPassword<'_>) -> String {
                 "You are signed out everywhere. Sign in with the new password. You can close this page.",
             ],
         ),
-        ResetPassword::Unavailable { token } => unavailable(PATH, token),
-        ResetPassword::TooMany { token, retry_after_s } => too_many(PATH, token, retry_after_s),
     }
 }
 
 /// Renders `/undo-email-change`.
 pub fn undo_email_change(state: &UndoEmailChange<'_>) -> String {
-    const PATH: &str = "/undo-email-change";
     match *state {
         UndoEmailChange::Ready { token, email_masked, changed_at } => {
             let changed_at = changed_at.map(words::moment);
@@ -379,7 +291,5 @@ pub fn undo_email_change(state: &UndoEmailChange<'_>) -> String {
                 "If you cannot sign in to your account, write to the people who run the service where you have it.",
             ],
         ),
-        UndoEmailChange::Unavailable { token } => unavailable(PATH, token),
-        UndoEmailChange::TooMany { token, retry_after_s } => too_many(PATH, token, retry_after_s),
     }
 }

@@ -3,7 +3,7 @@
 use percent_encoding::utf8_percent_encode;
 
 use super::CSP;
-use super::account::QUERY;
+use super::trouble::QUERY;
 use crate::captcha::driver::{Sources, Widget};
 
 /// Whether a form carries a captcha.

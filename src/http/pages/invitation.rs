@@ -1,6 +1,7 @@
 //! `/invitation`: the page behind the link of an invitation. GET changes nothing; POST accepts, for whoever knows the
 //! password of the account that was invited. No session is opened; whether there is an account shows in nothing.
 
+use super::trouble::failed;
 use super::{Invited, words};
 use crate::account::EmailAddress;
 use crate::account::standing::{Standing, Status};
@@ -8,21 +9,24 @@ use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::invitation::room;
 use crate::http::api::session::login;
+use crate::http::guess;
 use crate::http::member::desk;
 use crate::http::request::Request;
-use crate::http::{dispatch, guess};
 use crate::password::Verdict;
 use crate::problem::{Code, Problem};
 use crate::secret::{Secret, sha256};
 use crate::tenancy::joining::{self, Offer, Shown};
+
+/// Where the page is.
+const PATH: &str = "/invitation";
 
 /// `GET /invitation?token=…`
 pub async fn show(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let token = request.query("token")?.unwrap_or_default();
     match offer(app, &token).await {
         Ok(Some(offer)) => ready(&offer, &token, None),
-        Ok(None) => render(&Invited::Invalid, None),
-        Err(problem) => failed(&problem, &token),
+        Ok(None) => render(&Invited::Invalid),
+        Err(problem) => failed(&problem, PATH, &token),
     }
 }
 
@@ -36,19 +40,17 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let (token, password) = (field("token"), Secret::new(field("password")));
     let offer = match offer(app, &token).await {
         Ok(Some(offer)) => offer,
-        Ok(None) => return render(&Invited::Invalid, None),
-        Err(problem) => return failed(&problem, &token),
+        Ok(None) => return render(&Invited::Invalid),
+        Err(problem) => return failed(&problem, PATH, &token),
     };
     match accept(app, request, &offer, (&token, password)).await {
-        Ok(()) => render(&Invited::Accepted { team: &offer.team_name }, None),
+        Ok(()) => render(&Invited::Accepted { team: &offer.team_name }),
         Err(problem) => match (problem.code, &problem.detail) {
-            (Code::TokenInvalid, _) => render(&Invited::Invalid, None),
-            (Code::Conflict | Code::Forbidden, Some(why)) => {
-                render(&Invited::Refused { why }, None)
-            }
+            (Code::TokenInvalid, _) => render(&Invited::Invalid),
+            (Code::Conflict | Code::Forbidden, Some(why)) => render(&Invited::Refused { why }),
             (code, _) => match advice(code) {
                 Some(error) => ready(&offer, &token, Some(error)),
-                None => failed(&problem, &token),
+                None => failed(&problem, PATH, &token),
             },
         },
     }
@@ -117,19 +119,9 @@ fn ready(offer: &Offer, token: &str, error: Option<&str>) -> Result<Answer, Prob
         expires_at: offer.expires_at,
         error,
     };
-    render(&view, None)
+    render(&view)
 }
 
-fn failed(problem: &Problem, token: &str) -> Result<Answer, Problem> {
-    dispatch::log(problem);
-    let retry_after_s = problem.retry_after.unwrap_or(1);
-    let view = match problem.code {
-        Code::RateLimited => Invited::TooMany { token, retry_after_s },
-        _ => Invited::Unavailable { token },
-    };
-    render(&view, Some(retry_after_s))
-}
-
-fn render(view: &Invited<'_>, retry_after_s: Option<u32>) -> Result<Answer, Problem> {
-    answer::view(view.status(), super::invited(view), retry_after_s)
+fn render(view: &Invited<'_>) -> Result<Answer, Problem> {
+    answer::view(view.status(), super::invited(view), None)
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::account::{notice, too_many, unavailable};
+use super::account::notice;
 use super::{html, words};
 use crate::clock::UnixMillis;
 
@@ -38,18 +38,6 @@ pub enum Invited<'a> {
         /// What stands in the way, a sentence.
         why: &'a str,
     },
-    /// Something is down; the link is as good as before.
-    Unavailable {
-        /// The token out of the link, to try again.
-        token: &'a str,
-    },
-    /// Too many tries; the link is as good as before.
-    TooMany {
-        /// The token out of the link, to try again.
-        token: &'a str,
-        /// Seconds to wait, as in `Retry-After`.
-        retry_after_s: u32,
-    },
 }
 
 impl Invited<'_> {
@@ -59,8 +47,6 @@ impl Invited<'_> {
             Self::Invalid => 400,
             Self::Refused { .. } => 409,
             Self::Ready { error: Some(_), .. } => 422,
-            Self::TooMany { .. } => 429,
-            Self::Unavailable { .. } => 503,
             _ => 200,
         }
     }
@@ -80,7 +66,6 @@ struct InvitationTemplate<'a> {
 
 /// Renders `/invitation`.
 pub fn invited(state: &Invited<'_>) -> String {
-    const PATH: &str = "/invitation";
     match *state {
         Invited::Ready { token, inviter, team, role, email_masked, expires_at, error } => {
             let expires_at = words::moment(expires_at);
@@ -108,7 +93,5 @@ pub fn invited(state: &Invited<'_>) -> String {
             ],
         ),
         Invited::Refused { why } => notice("You cannot join the team", &[why]),
-        Invited::Unavailable { token } => unavailable(PATH, token),
-        Invited::TooMany { token, retry_after_s } => too_many(PATH, token, retry_after_s),
     }
 }

@@ -18,6 +18,7 @@ pub mod mailbox;
 pub mod problems;
 pub mod reset_password;
 pub mod site;
+pub mod trouble;
 pub mod undo_email_change;
 pub mod verify_email;
 pub mod words;
@@ -36,6 +37,7 @@ pub use invited::{Invited, invited};
 pub use landing::{Mailbox, landing};
 pub use mailbox::{Mail, mailbox, message};
 pub use problems::{problem, problems};
+pub use trouble::{Trouble, trouble};
 
 /// The `Content-Security-Policy` of every page; the framed mail has its own, [`mailbox::FRAME_CSP`].
 pub const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \

@@ -2,6 +2,7 @@
 
 use hyper::header::{self, HeaderValue};
 
+use super::trouble::failed;
 use super::{Captcha, MailRequest, ResetPassword, VendorCaptcha};
 use crate::account::EmailAddress;
 use crate::account::standing::{Place, Standing};
@@ -10,22 +11,23 @@ use crate::captcha::vendor::action;
 use crate::config::CaptchaPoint;
 use crate::http::answer::{self, Answer};
 use crate::http::api::{email, password};
-use crate::http::dispatch;
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::secret::Secret;
 use crate::store::TokenKind;
 
+const PATH: &str = "/reset-password";
+
 /// `GET /reset-password?token=…`
 pub async fn show(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let Some(token) = request.query("token")? else {
-        return render(&ResetPassword::Ask(ask(app, "", None)), None);
+        return render(&ResetPassword::Ask(ask(app, "", None)));
     };
     match is_good(app, &token).await {
-        Ok(Link::Good) => render(&ready(app, &token, None), None),
-        Ok(Link::Dead) => render(&ResetPassword::Invalid(ask(app, "", None)), None),
-        Err(problem) => failed(&problem, &token),
+        Ok(Link::Good) => render(&ready(app, &token, None)),
+        Ok(Link::Dead) => render(&ResetPassword::Invalid(ask(app, "", None))),
+        Err(problem) => failed(&problem, PATH, &token),
     }
 }
 
@@ -47,14 +49,14 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
     }
     let (token, new_password) = (Secret::new(field("token")), Secret::new(field("newPassword")));
     match password::reset::reset(app, request, &token, new_password).await {
-        Ok(()) => render(&ResetPassword::Done, None),
+        Ok(()) => render(&ResetPassword::Done),
         Err(problem) => match problem.code {
-            Code::TokenInvalid => render(&ResetPassword::Invalid(ask(app, "", None)), None),
+            Code::TokenInvalid => render(&ResetPassword::Invalid(ask(app, "", None))),
             Code::ValidationFailed => {
                 let error = problem.errors.first().map(|error| error.detail.as_str());
-                render(&ready(app, token.expose(), error), None)
+                render(&ready(app, token.expose(), error))
             }
-            _ => failed(&problem, token.expose()),
+            _ => failed(&problem, PATH, token.expose()),
         },
     }
 }
@@ -69,17 +71,17 @@ async fn request_mail(
         Ok(email) => email,
         Err(error) => {
             let error = error.to_string();
-            return render(&ResetPassword::Ask(ask(app, typed, Some(&error))), None);
+            return render(&ResetPassword::Ask(ask(app, typed, Some(&error))));
         }
     };
     match password::forgot::recover(app, request, email, Some(captcha)).await {
-        Ok(()) => render(&ResetPassword::Requested, None),
+        Ok(()) => render(&ResetPassword::Requested),
         Err(problem) if problem.code == Code::CaptchaInvalid => {
             let error =
                 "The check for robots was not passed. Turn on scripts for this page, or try again.";
-            render(&ResetPassword::Ask(ask(app, typed, Some(error))), None)
+            render(&ResetPassword::Ask(ask(app, typed, Some(error))))
         }
-        Err(problem) => failed(&problem, ""),
+        Err(problem) => failed(&problem, PATH, ""),
     }
 }
 
@@ -123,18 +125,8 @@ fn captcha(app: &App) -> Captcha<'_> {
     }
 }
 
-fn failed(problem: &Problem, token: &str) -> Result<Answer, Problem> {
-    dispatch::log(problem);
-    let retry_after_s = problem.retry_after.unwrap_or(1);
-    let view = match problem.code {
-        Code::RateLimited => ResetPassword::TooMany { token, retry_after_s },
-        _ => ResetPassword::Unavailable { token },
-    };
-    render(&view, Some(retry_after_s))
-}
-
-fn render(view: &ResetPassword<'_>, retry_after_s: Option<u32>) -> Result<Answer, Problem> {
-    let mut answer = answer::view(view.status(), super::reset_password(view), retry_after_s)?;
+fn render(view: &ResetPassword<'_>) -> Result<Answer, Problem> {
+    let mut answer = answer::view(view.status(), super::reset_password(view), None)?;
     if let ResetPassword::Ask(asks) | ResetPassword::Invalid(asks) = view
         && let Captcha::Vendor(vendor) = asks.captcha
     {

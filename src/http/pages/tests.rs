@@ -70,8 +70,6 @@ fn gallery(words: &str) -> Vec<(String, String)> {
         VerifyEmail::Invalid,
         VerifyEmail::Rejected,
         VerifyEmail::ChangeRejected,
-        VerifyEmail::Unavailable { token },
-        VerifyEmail::TooMany { token, retry_after_s: 45 },
     ];
     let request = MailRequest { captcha: Captcha::Needed, email: words, error: Some(words) };
     let plain = MailRequest { captcha: Captcha::NotNeeded, email: "", error: None };
@@ -84,16 +82,12 @@ fn gallery(words: &str) -> Vec<(String, String)> {
         ResetPassword::Invalid(request),
         ResetPassword::Requested,
         ResetPassword::Done,
-        ResetPassword::Unavailable { token },
-        ResetPassword::TooMany { token, retry_after_s: 45 },
     ];
     let undo = [
         UndoEmailChange::Ready { token, email_masked: words, changed_at: Some(0) },
         UndoEmailChange::Ready { token, email_masked: words, changed_at: None },
         UndoEmailChange::Undone,
         UndoEmailChange::Invalid,
-        UndoEmailChange::Unavailable { token },
-        UndoEmailChange::TooMany { token, retry_after_s: 45 },
     ];
     let offered = |inviter, error| Invited::Ready {
         token,
@@ -111,14 +105,14 @@ fn gallery(words: &str) -> Vec<(String, String)> {
         Invited::Accepted { team: words },
         Invited::Invalid,
         Invited::Refused { why: words },
-        Invited::Unavailable { token },
-        Invited::TooMany { token, retry_after_s: 45 },
     ];
     let mut pages: Vec<(String, String)> = Vec::new();
     pages.extend(invitation.iter().map(|state| (format!("{state:?}"), invited(state))));
     pages.extend(verify.iter().map(|state| (format!("{state:?}"), verify_email(state))));
     pages.extend(reset.iter().map(|state| (format!("{state:?}"), reset_password(state))));
     pages.extend(undo.iter().map(|state| (format!("{state:?}"), undo_email_change(state))));
+    let troubles = [Trouble::Unavailable, Trouble::TooMany { retry_after_s: 45 }];
+    pages.extend(troubles.map(|why| (format!("{why:?}"), trouble("/verify-email", token, why))));
     pages.extend(Code::ALL.iter().map(|code| (format!("problem {code:?}"), problem(*code))));
     pages.push(("problems".to_owned(), problems()));
     pages.push(("mailbox, empty".to_owned(), mailbox(&[])));
@@ -268,10 +262,10 @@ fn a_refused_password_is_told_beside_its_field() {
 
 #[test]
 fn trouble_keeps_the_token_for_the_next_try() {
-    let page = verify_email(&VerifyEmail::TooMany { token: "a&b", retry_after_s: 100 });
+    let page = trouble("/verify-email", "a&b", Trouble::TooMany { retry_after_s: 100 });
     assert!(page.contains("Wait 2 minutes and try again."));
     assert!(page.contains("href=\"/verify-email?token=a%26b\""));
-    let page = reset_password(&ResetPassword::Unavailable { token: "" });
+    let page = trouble("/reset-password", "", Trouble::Unavailable);
     assert!(page.contains("href=\"/reset-password\""));
 }
 

@@ -4,15 +4,15 @@ use latchkey_entity::email_change;
 use opentelemetry::KeyValue;
 use sea_orm::EntityTrait as _;
 
+use super::trouble::failed;
 use super::{UndoEmailChange, words};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::email::verify;
-use crate::http::dispatch;
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::registration::{self, Undone};
 use crate::store::TokenKind;
 
@@ -75,21 +75,13 @@ async fn change_of(app: &App, token: &str) -> Result<Option<uuid::Uuid>, Problem
 }
 
 fn rendered(state: &Result<State, Problem>, token: &str) -> Result<Answer, Problem> {
-    let (view, retry_after_s) = match state {
+    let view = match state {
         Ok(State::Ready { email_masked, changed_at }) => {
-            (UndoEmailChange::Ready { token, email_masked, changed_at: Some(*changed_at) }, None)
+            UndoEmailChange::Ready { token, email_masked, changed_at: Some(*changed_at) }
         }
-        Ok(State::Undone) => (UndoEmailChange::Undone, None),
-        Ok(State::Invalid) => (UndoEmailChange::Invalid, None),
-        Err(problem) => {
-            dispatch::log(problem);
-            let retry_after_s = problem.retry_after.unwrap_or(1);
-            let view = match problem.code {
-                Code::RateLimited => UndoEmailChange::TooMany { token, retry_after_s },
-                _ => UndoEmailChange::Unavailable { token },
-            };
-            (view, Some(retry_after_s))
-        }
+        Ok(State::Undone) => UndoEmailChange::Undone,
+        Ok(State::Invalid) => UndoEmailChange::Invalid,
+        Err(problem) => return failed(problem, "/undo-email-change", token),
     };
-    answer::view(view.status(), super::undo_email_change(&view), retry_after_s)
+    answer::view(view.status(), super::undo_email_change(&view), None)
 }

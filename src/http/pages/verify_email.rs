@@ -4,11 +4,11 @@
 use latchkey_entity::{email_change, user};
 use sea_orm::EntityTrait as _;
 
+use super::trouble::failed;
 use super::{VerifyEmail, words};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::email::verify;
-use crate::http::dispatch;
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
@@ -129,7 +129,7 @@ async fn reject(app: &App, request: &Request, token: &str) -> Result<State, Prob
 fn rendered(state: Result<State, Problem>, token: &str) -> Result<Answer, Problem> {
     let state = match state {
         Ok(state) => state,
-        Err(problem) => return failed(&problem, token),
+        Err(problem) => return failed(&problem, "/verify-email", token),
     };
     let view = match &state {
         State::Ready { email_masked, created_at, ip } => VerifyEmail::Ready {
@@ -147,14 +147,4 @@ fn rendered(state: Result<State, Problem>, token: &str) -> Result<Answer, Proble
         State::Invalid => VerifyEmail::Invalid,
     };
     answer::view(view.status(), super::verify_email(&view), None)
-}
-
-fn failed(problem: &Problem, token: &str) -> Result<Answer, Problem> {
-    dispatch::log(problem);
-    let retry_after_s = problem.retry_after.unwrap_or(1);
-    let view = match problem.code {
-        Code::RateLimited => VerifyEmail::TooMany { token, retry_after_s },
-        _ => VerifyEmail::Unavailable { token },
-    };
-    answer::view(view.status(), super::verify_email(&view), Some(retry_after_s))
 }

@@ -89,6 +89,7 @@ impl World {
             created_ip: String::new(),
             created_at: NOW,
             updated_at: NOW,
+            has_logged_in: false,
         };
         user::Entity::insert(row.into_active_model())
             .exec_without_returning(self.db.writer())

@@ -7,9 +7,13 @@ use crate::mail::render::{Draft, Reader, Rendered, Unrenderable, render};
 use crate::mail::{Kind, Locale, MailData};
 use crate::secret::Secret;
 
+fn link(kind: Kind) -> Option<String> {
+    let token = if kind.token().is_some() { "?token=T0K3N" } else { "" };
+    kind.page().map(|page| format!("https://auth.example.com/{page}{token}"))
+}
+
 fn rendered(kind: Kind, data: &MailData, reader: Reader) -> Result<Rendered, Unrenderable> {
-    let link =
-        kind.page().map(|page| Secret::new(format!("https://auth.example.com/{page}?token=T0K3N")));
+    let link = link(kind).map(Secret::new);
     let lives = match kind {
         Kind::Recover => HOUR / 2,
         Kind::EmailChangeNotice => 7 * 24 * HOUR,
@@ -47,9 +51,7 @@ fn the_plain_text_carries_the_whole_link_on_a_line_of_its_own() {
             let data = MailData { locale, new_email: Some("new@example.com".to_owned()), ..data() };
             let text = rendered(kind, &data, Reader::Unproven).unwrap().text;
             let links: Vec<_> = text.lines().filter(|line| line.contains("://")).collect();
-            let whole =
-                kind.page().map(|page| format!("https://auth.example.com/{page}?token=T0K3N"));
-            assert_eq!(links, whole.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(links, link(kind).iter().map(String::as_str).collect::<Vec<_>>());
         }
     }
 }

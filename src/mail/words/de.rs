@@ -21,9 +21,25 @@ const MONTHS: [&str; 12] = [
 
 pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
     let service = facts.service;
-    let happened = happened(facts);
+    let (subject, before, action, after) = message(kind, facts);
+    Words {
+        subject,
+        greeting: facts.name.map_or("Guten Tag,".to_owned(), |name| format!("Guten Tag {name},")),
+        before,
+        action,
+        after,
+        spelled: "Falls der Knopf nicht geht, öffnen Sie diese Adresse:",
+        footer: format!(
+            "{service} hat diese Mail von selbst verschickt; Antworten werden nicht gelesen."
+        ),
+    }
+}
+
+/// Subject, what stands before the link, the link's button, what stands after it.
+fn message(kind: Kind, facts: &Facts<'_>) -> Parts {
+    let (service, happened) = (facts.service, happened(facts));
     let lives = span(facts.lives, [("Tag", "Tage"), ("Stunde", "Stunden"), ("Minute", "Minuten")]);
-    let (subject, before, action, after) = match kind {
+    match kind {
         Kind::Confirm => (
             format!("Bestätigen Sie Ihre Adresse für {service}"),
             vec![
@@ -75,6 +91,23 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
             "",
             vec![],
         ),
+        Kind::NewDevice => (
+            format!("Neue Anmeldung an Ihrem Konto bei {service}"),
+            vec![
+                format!("Jemand hat sich {happened} an Ihrem Konto bei {service} angemeldet."),
+                "Das Passwort war richtig; Gerät, Browser oder App waren neu für Ihr Konto. Auch ein privates Fenster \
+                 oder ein Browser, dessen Daten gelöscht wurden, gilt als neu."
+                    .to_owned(),
+                "Wenn Sie das waren, müssen Sie nichts tun. Das waren nicht Sie? Dann kennt jemand Ihr Passwort. Wählen \
+                 Sie ein neues; das meldet alle Geräte ab:"
+                    .to_owned(),
+            ],
+            "Neues Passwort festlegen",
+            vec![
+                "Wo Sie angemeldet sind, können Sie Ihre Sitzungen auch ansehen und beenden."
+                    .to_owned(),
+            ],
+        ),
         Kind::ChangeEmail => (
             format!("Bestätigen Sie Ihre neue Adresse für {service}"),
             vec![
@@ -103,17 +136,6 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
             ],
         ),
         Kind::Invitation => invitation(facts, &lives),
-    };
-    Words {
-        subject,
-        greeting: facts.name.map_or("Guten Tag,".to_owned(), |name| format!("Guten Tag {name},")),
-        before,
-        action,
-        after,
-        spelled: "Falls der Knopf nicht geht, öffnen Sie diese Adresse:",
-        footer: format!(
-            "{service} hat diese Mail von selbst verschickt; Antworten werden nicht gelesen."
-        ),
     }
 }
 

@@ -20,9 +20,24 @@ const MONTHS: [&str; 12] = [
 
 pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
     let service = facts.service;
+    let (subject, before, action, after) = message(kind, facts);
+    Words {
+        subject,
+        greeting: facts.name.map_or("Hello,".to_owned(), |name| format!("Hello {name},")),
+        before,
+        action,
+        after,
+        spelled: "If the button does not work, open this address:",
+        footer: format!("{service} sent this mail by itself; answers are not read."),
+    }
+}
+
+/// Subject, what stands before the link, the link's button, what stands after it.
+fn message(kind: Kind, facts: &Facts<'_>) -> Parts {
+    let service = facts.service;
     let happened = happened(facts);
     let lives = span(facts.lives, [("day", "days"), ("hour", "hours"), ("minute", "minutes")]);
-    let (subject, before, action, after) = match kind {
+    match kind {
         Kind::Confirm => (
             format!("Confirm your address for {service}"),
             vec![
@@ -72,6 +87,23 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
             "",
             vec![],
         ),
+        Kind::NewDevice => (
+            format!("A new sign-in to your account at {service}"),
+            vec![
+                format!("Somebody signed in to your account at {service} {happened}."),
+                "They knew the password, and used a device, browser or app that is new to your account. A private \
+                 window counts as new, and so does a browser whose data was cleared."
+                    .to_owned(),
+                "If that was you, there is nothing to do. This was not you? Then somebody knows your password. Choose a \
+                 new one; it signs out every device:"
+                    .to_owned(),
+            ],
+            "Choose a new password",
+            vec![
+                "Where you are signed in you can also look through your sessions and end them."
+                    .to_owned(),
+            ],
+        ),
         Kind::ChangeEmail => (
             format!("Confirm your new address for {service}"),
             vec![
@@ -100,15 +132,6 @@ pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
             ],
         ),
         Kind::Invitation => invitation(facts, &lives),
-    };
-    Words {
-        subject,
-        greeting: facts.name.map_or("Hello,".to_owned(), |name| format!("Hello {name},")),
-        before,
-        action,
-        after,
-        spelled: "If the button does not work, open this address:",
-        footer: format!("{service} sent this mail by itself; answers are not read."),
     }
 }
 

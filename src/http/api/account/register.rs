@@ -16,7 +16,7 @@ use crate::limits::Action;
 use crate::problem::{Code, Problem};
 use crate::registration::{self, NewPerson, Registered};
 use crate::secret::Secret;
-use crate::session::Tokens;
+use crate::session::{Arrival, Tokens};
 use crate::tenancy::joining;
 
 /// Who registers.
@@ -67,7 +67,7 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
     app.store.ping().await?;
     let standing = make(app, request, email, &name, password).await?;
     steps::nudge_mailer(app);
-    steps::open_session(app, request, &standing, BY_PASSWORD).await
+    steps::open_session(app, request, &standing, BY_PASSWORD, Arrival::default()).await
 }
 
 async fn make(

@@ -18,7 +18,7 @@ use crate::limits::Action;
 use crate::problem::{Code, Problem};
 use crate::registration::{self, Confirmed, Verified};
 use crate::secret::sha256;
-use crate::session::Tokens;
+use crate::session::{Arrival, Tokens};
 use crate::store::{OneTimeToken, TokenKind};
 
 /// The handler.
@@ -31,7 +31,8 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     if standing.status == Status::Disabled {
         return Err(Code::AccountDisabled.into());
     }
-    Ok(answer::json(&steps::open_session(app, request, &standing, BY_MAIL).await?))
+    let tokens = steps::open_session(app, request, &standing, BY_MAIL, Arrival::default()).await?;
+    Ok(answer::json(&tokens))
 }
 
 /// Proves the address that a token was mailed to; what the token was for, and whose it is. For the page too, which opens

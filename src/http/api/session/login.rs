@@ -14,11 +14,13 @@ use crate::http::guess::{self, Guess};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps::{self, BY_PASSWORD};
+use crate::limits::budgets::{Budget, Spent, source_prefix};
+use crate::limits::device::Device;
 use crate::password::{self, Verdict};
 use crate::problem::{Code, Problem};
 use crate::registration;
 use crate::secret::Secret;
-use crate::session::{self, RefusedLogin, Tokens};
+use crate::session::{self, Arrival, RefusedLogin, Tokens};
 
 /// Address and password.
 #[derive(ToSchema)]
@@ -74,13 +76,38 @@ async fn log_in(
         refused(app, request, email, account, "disabled");
         return Err(Code::AccountDisabled.into());
     }
-    let tokens = steps::open_session(app, request, &standing, BY_PASSWORD).await?;
+    let arrival = arrival(app, request, &standing, guess.device()).await;
+    let tokens = steps::open_session(app, request, &standing, BY_PASSWORD, arrival).await?;
     if verdict == Verdict::MatchNeedsRehash {
         rehash(app, &standing, again);
     }
     let mut answer = answer::json(&tokens);
     guess::make_known(app, &mut answer, email.normal(), &standing, guess.device());
     Ok(answer)
+}
+
+/// What is new about this log-in. On a known device nothing is, and nobody is asked.
+///
+/// A person is told of a log-in on a device that does not show itself (ASVS 6.3.5), but of the first log-in only where it
+/// comes from elsewhere than the account was made: a stranger's may be the first. Nobody is told at an address that is not
+/// proven: whoever registered it could have us mail its owner.
+async fn arrival(
+    app: &App,
+    request: &Request,
+    standing: &Standing,
+    known: Option<Device>,
+) -> Arrival {
+    let first = !standing.has_logged_in;
+    let source = source_prefix(request.client());
+    // Of an account that the operator made nobody knows from where it will be used.
+    let made_here = standing.created_ip.parse().map_or(true, |ip| source_prefix(ip) == source);
+    let is_news = known.is_none() && standing.is_verified() && !(first && made_here);
+    let new_device = is_news && app.config.mail.new_device && {
+        let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
+        let (budget, mailbox) = (Budget::NewDevices, &standing.email_normal);
+        app.budgets.mailbox(pool, budget, mailbox, None, deadline).await == Spent::Within
+    };
+    Arrival { first, new_device }
 }
 
 /// Logs a refusal, and leaves it to the audit. The log knows the account by a keyed digest of the address that was tried,
@@ -120,7 +147,7 @@ fn rehash(app: &App, standing: &Standing, password: Secret<String>) {
 /// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("login", Tag::Session, "Log in with address and password")
-        .describes("The answer carries `X-Latchkey-Device`: keep it with the address and send it with the next log-in, so that strangers who guess cannot lock this device out.")
+        .describes("The answer carries `X-Latchkey-Device`: keep it with the address and send it with the next log-in, so that strangers who guess cannot lock this device out. A log-in without it is mailed to the person as one on a new device.")
         .takes::<Login>()
         .gives::<Tokens>("Tokens of a new session.")
         .fails(&[

@@ -1,0 +1,77 @@
+//! What every page behind a mailed link says where nothing was done: the link is as good as before, and the same page,
+//! asked for again, is the next step.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::account::notice_with;
+use super::words;
+use crate::http::answer::{self, Answer};
+use crate::http::dispatch;
+use crate::problem::{Code, Problem};
+
+/// What is left as it is in a query's value (RFC 3986 §2.3).
+pub(super) const QUERY: AsciiSet =
+    NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Why nothing was done.
+#[derive(Clone, Copy, Debug)]
+pub enum Trouble {
+    /// Something is down.
+    Unavailable,
+    /// Too many tries.
+    TooMany {
+        /// Seconds to wait, as in `Retry-After`.
+        retry_after_s: u32,
+    },
+}
+
+impl Trouble {
+    /// The HTTP status of the answer.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Unavailable => 503,
+            Self::TooMany { .. } => 429,
+        }
+    }
+}
+
+/// Renders it, for the page at `path` and the token out of its link; empty where there was none.
+pub fn trouble(path: &str, token: &str, why: Trouble) -> String {
+    let again = if token.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?token={}", utf8_percent_encode(token, &QUERY))
+    };
+    let wait;
+    let (title, lines) = match why {
+        Trouble::Unavailable => (
+            "This does not work just now",
+            [
+                "Something that we depend on did not answer. Nothing was changed, and your link stays good.",
+                "Wait a moment and try again.",
+            ],
+        ),
+        Trouble::TooMany { retry_after_s } => {
+            wait = format!("Wait {} and try again.", words::wait(retry_after_s));
+            (
+                "Too many tries",
+                [
+                    "Many requests came from your network in a short time, so this one was not carried out. Nothing was changed.",
+                    wait.as_str(),
+                ],
+            )
+        }
+    };
+    notice_with(title, &lines, "Try again", &again)
+}
+
+/// Logs a problem and answers with the page of it.
+pub(super) fn failed(problem: &Problem, path: &str, token: &str) -> Result<Answer, Problem> {
+    dispatch::log(problem);
+    let retry_after_s = problem.retry_after.unwrap_or(1);
+    let why = match problem.code {
+        Code::RateLimited => Trouble::TooMany { retry_after_s },
+        _ => Trouble::Unavailable,
+    };
+    answer::view(why.status(), trouble(path, token, why), Some(retry_after_s))
+}
