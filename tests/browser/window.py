@@ -125,12 +125,13 @@ class Window:
         count = self.page.evaluate(REACHABLE)
         self.page.evaluate(FROM_THE_TOP)
         reached = 0
-        # A frame holds the focus for as many stops as the mail in it has links.
+        # A frame holds the focus for as many stops as the mail in it has links, and while the focus goes over to the
+        # frame's own process, no element has it. Past the last one it begins again at the first.
         for _ in range(count + 20):
             self.page.keyboard.press("Tab")
             focus = self.page.evaluate(FOCUSED)
             if focus is None:
-                break
+                continue
             if focus["at"] < reached - 1:
                 break
             reached = focus["at"] + 1
