@@ -83,15 +83,6 @@ impl Db {
         Ok(Self { reader, writer, statements, measure: None })
     }
 
-    /// Connects to a database that is there: a SQLite file that is missing is not made.
-    pub async fn connect_existing(config: &config::Database) -> Result<Self, DbErr> {
-        let path = sqlite_path(config.url.expose());
-        if config.is_sqlite() && !Path::new(path).exists() {
-            return Err(DbErr::Custom(format!("there is no {path}")));
-        }
-        Self::connect(config).await
-    }
-
     /// For reading; may lag behind nothing: both are the primary.
     pub fn reader(&self) -> &DatabaseConnection {
         &self.reader

@@ -11,14 +11,12 @@ use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::output::{Talk, print, print_json, say_line};
-use super::{CHECK_SAYS_NO, UNREACHABLE};
+use super::{CHECK_SAYS_NO, open};
 use crate::audit::heads::{self, Claims};
 use crate::audit::verify::{Finding, Kind};
 use crate::audit::{Keys, Masters, export, verify};
-use crate::clock::{Clock, UnixMillis, millis};
+use crate::clock::{UnixMillis, millis};
 use crate::config::Config;
-use crate::daemon;
-use crate::database::Db;
 use crate::token::{self, KeyRing, heads as signing};
 
 /// Findings that `--json` lists; the rest are counted. A lost key alone can make millions.
@@ -53,24 +51,9 @@ fn moment(text: &str) -> Result<UnixMillis, String> {
 
 /// Does it.
 pub async fn run(command: Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
-    let db = match Db::connect_existing(&config.database).await {
-        Ok(db) => db,
-        Err(error) => {
-            talk.fail(&format!("cannot reach the database: {error}"));
-            return ExitCode::from(UNREACHABLE);
-        }
-    };
-    let master = match daemon::existing_master_key(config) {
-        Ok(master) => master,
-        Err(error) => return talk.fail(&format!("no master key: {error}")),
-    };
-    let needs = token::Needs {
-        db: db.clone(),
-        master,
-        previous: config.master_key_previous.clone(),
-        tokens: config.tokens.clone(),
-        absolute_ttl: config.sessions.absolute_ttl,
-        clock: Clock::System,
+    let needs = match open::keys(config).await {
+        Ok(needs) => needs,
+        Err(fault) => return fault.tell(talk),
     };
     let done = match command {
         Command::Verify { heads } => run_verify(&needs, heads.as_deref(), config, json, talk).await,

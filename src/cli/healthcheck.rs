@@ -9,8 +9,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::FAILED;
 use super::output::{Talk, print_json, say_line};
+use super::{BAD_CONFIGURATION, FAILED, USAGE};
 use crate::config::{Loaded, Problems};
 
 /// How long all of it may take: under Docker's and Kubernetes' usual patience.
@@ -33,7 +33,7 @@ struct Target {
     path: String,
 }
 
-/// Asks; exit 0 says ready, 1 says everything else.
+/// Asks; exit 0 says ready, 1 not ready or no answer.
 pub async fn run(
     arguments: &Arguments,
     load: impl FnOnce() -> Result<Loaded, Problems>,
@@ -43,7 +43,10 @@ pub async fn run(
     let target = match &arguments.url {
         Some(url) => match target(url) {
             Some(target) => target,
-            None => return talk.fail(&format!("`{url}` is not host:port or http://host:port")),
+            None => {
+                talk.fail(&format!("`{url}` is not host:port or http://host:port"));
+                return ExitCode::from(USAGE);
+            }
         },
         None => match load() {
             Ok(loaded) => Target {
@@ -52,7 +55,7 @@ pub async fn run(
             },
             Err(problems) => {
                 talk.problems(&problems);
-                return ExitCode::from(FAILED);
+                return ExitCode::from(BAD_CONFIGURATION);
             }
         },
     };

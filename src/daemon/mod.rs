@@ -28,8 +28,8 @@ use crate::http::admin::Admin;
 use crate::http::dispatch::Dispatcher;
 use crate::telemetry::Metrics;
 
-pub use build::{StartError, master_key};
-pub use files::existing_master_key;
+pub use build::StartError;
+pub use files::read_master_key;
 pub use tick::turn_keys;
 
 /// Requests in work may go on for so long after the listener is closed: a body's 15 s and an answer's 5 s.
