@@ -4,6 +4,7 @@ mod audit;
 mod config;
 mod healthcheck;
 mod keys;
+mod mail;
 mod migrate;
 mod open;
 mod output;
@@ -76,6 +77,9 @@ enum Command {
     /// Look at the signing keys, rotate them, call one compromised
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Look at mail that has not left, send it again, test the way out
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -143,6 +147,10 @@ pub fn run() -> ExitCode {
         }),
         Command::Keys(command) => with_settings(talk, load(), |loaded| {
             block_on(talk, keys::run(&command, &loaded.config, common.json, talk))
+                .unwrap_or(ExitCode::from(FAILED))
+        }),
+        Command::Mail(command) => with_settings(talk, load(), |loaded| {
+            block_on(talk, mail::run(&command, &loaded.config, common.json, talk))
                 .unwrap_or(ExitCode::from(FAILED))
         }),
         Command::Config(command) => config::run(&command, load, common.json, talk),

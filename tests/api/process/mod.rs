@@ -1,6 +1,8 @@
 //! The program itself: started, told, killed and asked as an operator does.
 
 mod audit;
+mod cli_faults;
+mod cli_mail;
 mod commands;
 mod crashes;
 mod egress;
