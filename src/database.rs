@@ -4,6 +4,7 @@
 //! nobody ever waits by polling a lock; reads have connections of their own. On PostgreSQL both are one pool.
 //! A read-modify-write always runs in a transaction from [`Db::begin`], a single statement on [`Db::writer`].
 
+mod facts;
 mod measure;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 
+pub use self::facts::{Facts, Server};
 use self::measure::Measure;
 use crate::config;
 

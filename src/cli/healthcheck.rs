@@ -40,15 +40,14 @@ pub async fn run(
     json: bool,
     talk: Talk,
 ) -> ExitCode {
-    let target = match &arguments.url {
-        Some(url) => match target(url) {
-            Some(target) => target,
-            None => {
-                talk.fail(&format!("`{url}` is not host:port or http://host:port"));
-                return ExitCode::from(USAGE);
-            }
-        },
-        None => match load() {
+    let target = if let Some(url) = &arguments.url {
+        let Some(target) = target(url) else {
+            talk.fail(&format!("`{url}` is not host:port or http://host:port"));
+            return ExitCode::from(USAGE);
+        };
+        target
+    } else {
+        match load() {
             Ok(loaded) => Target {
                 authority: reachable(loaded.config.admin_listen).to_string(),
                 path: PATH.to_owned(),
@@ -57,7 +56,7 @@ pub async fn run(
                 talk.problems(&problems);
                 return ExitCode::from(BAD_CONFIGURATION);
             }
-        },
+        }
     };
     let status = match tokio::time::timeout(TIMEOUT, ask(&target)).await {
         Ok(Ok(status)) => Ok(status),

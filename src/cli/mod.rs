@@ -2,12 +2,14 @@
 
 mod audit;
 mod config;
+mod doctor;
 mod healthcheck;
 mod keys;
 mod mail;
 mod migrate;
 mod open;
 mod output;
+mod reference;
 mod teams;
 mod users;
 
@@ -83,6 +85,8 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Look at everything a daemon stands on, and say what to do: exit 0, or 3 where something does not work
+    Doctor,
     /// Print the OpenAPI document
     Openapi,
     /// Ask a running daemon whether it is ready: exit 0 or 1
@@ -99,6 +103,9 @@ enum Command {
         /// Write one page for each command into this folder instead
         #[arg(long, value_name = "FOLDER")]
         dir: Option<PathBuf>,
+        /// Print the page `docs/cli.md` instead
+        #[arg(long, conflicts_with = "dir")]
+        markdown: bool,
     },
 }
 
@@ -154,6 +161,9 @@ pub fn run() -> ExitCode {
                 .unwrap_or(ExitCode::from(FAILED))
         }),
         Command::Config(command) => config::run(&command, load, common.json, talk),
+        Command::Doctor => {
+            block_on(talk, doctor::run(load(), common.json, talk)).unwrap_or(ExitCode::from(FAILED))
+        }
         Command::Openapi => print(talk, &crate::http::openapi::document_json()),
         Command::Healthcheck(arguments) => {
             let checked = healthcheck::run(&arguments, load, common.json, talk);
@@ -165,7 +175,8 @@ pub fn run() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "latchkey", &mut out);
             print(talk, &String::from_utf8_lossy(&out))
         }
-        Command::Man { dir } => man(dir.as_deref(), talk),
+        Command::Man { markdown: true, .. } => print(talk, &reference::markdown(&Cli::command())),
+        Command::Man { dir, .. } => man(dir.as_deref(), talk),
     }
 }
 

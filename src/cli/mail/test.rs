@@ -24,8 +24,10 @@ pub(super) async fn run(test: &Test, config: &Config, json: bool, talk: Talk) ->
         ExitCode::from(code)
     };
     let Some(url) = &config.mail.smtp_url else {
-        let text = "there is no `mail.smtp_url`: mails stay in the built-in mailbox";
-        return with(BAD_CONFIGURATION, text);
+        return with(
+            BAD_CONFIGURATION,
+            "there is no `mail.smtp_url`: mails stay in the built-in mailbox",
+        );
     };
     let probe = match Probe::new(url) {
         Ok(probe) => probe,
