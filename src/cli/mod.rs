@@ -134,7 +134,7 @@ pub fn run() -> ExitCode {
     let load = || settings::load(&inputs());
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => with_settings(talk, load(), |loaded| {
-            block_on(talk, crate::daemon::run(loaded)).unwrap_or(ExitCode::from(FAILED))
+            block_on(talk, crate::daemon::run(loaded, &load)).unwrap_or(ExitCode::from(FAILED))
         }),
         Command::Migrate(command) => with_settings(talk, load(), |loaded| {
             block_on(talk, migrate::run(&command, &loaded.config, common.json, talk))

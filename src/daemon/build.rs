@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::files;
 use super::pools::Rooms;
 use crate::actor::Root;
@@ -140,6 +142,7 @@ pub async fn build(
         budgets,
         captcha,
         breach,
+        introspection_clients: ArcSwap::from_pointee(config.introspection_clients.clone()),
         mail_key: master.derive("mail-token"),
         devices: Devices::new(&master, config.master_key_previous.as_ref()),
         mailbox,

@@ -4,6 +4,7 @@ mod audit;
 mod cli_doctor;
 mod cli_faults;
 mod cli_mail;
+mod cli_reload;
 mod cli_tree;
 mod commands;
 mod crashes;
