@@ -9,7 +9,7 @@ use sea_orm::DbErr;
 
 use super::output::Talk;
 use super::{BAD_CONFIGURATION, CHECK_SAYS_NO, FAILED, UNREACHABLE};
-use crate::audit::{Chain, Masters};
+use crate::audit::{Chain, ChainError, Masters};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::read_master_key;
@@ -122,8 +122,11 @@ pub async fn stores(config: &Config) -> Result<Opened, Fault> {
     let Needs { db, master, previous, clock, .. } = keys(config).await?;
     let store = store(config, &db)?;
     let masters = Masters { current: &master, previous: previous.as_ref() };
-    let audit = Chain::load(&db, masters, clock.now())
-        .await
-        .map_err(|error| Fault::Broken(format!("cannot read the audit key: {error}").into()))?;
+    let audit = Chain::load(&db, masters, clock.now()).await.map_err(|error| match error {
+        ChainError::Database(error) => Fault::Database(error),
+        error @ ChainError::Key(_) => {
+            Fault::Broken(format!("cannot read the audit key: {error}").into())
+        }
+    })?;
     Ok(Opened { db, store, audit, clock })
 }

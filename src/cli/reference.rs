@@ -28,7 +28,10 @@ pub fn markdown(cli: &Command) -> String {
     for (path, command) in leaves(&cli) {
         let about = command.get_long_about().or_else(|| command.get_about());
         let about = about.map(ToString::to_string).unwrap_or_default();
-        let _ = write!(out, "\n## `latchkey {path}`\n\n{}.\n", about.trim_end_matches('.'));
+        let _ = write!(out, "\n## `latchkey {path}`\n");
+        for paragraph in about.split("\n\n") {
+            let _ = write!(out, "\n{}.\n", paragraph.trim_end_matches('.'));
+        }
         if let Some((_, why)) = WITHOUT_JSON.iter().find(|(name, _)| *name == path) {
             let _ = write!(out, "\n`--json` changes nothing: it {why}.\n");
         }

@@ -12,8 +12,6 @@ pub struct Facts {
     pub version: String,
     /// What only a server has.
     pub server: Option<Server>,
-    /// SQLite's `quick_check`: what is broken in the file.
-    pub damage: Option<String>,
 }
 
 /// A PostgreSQL, seen by our role.
@@ -45,13 +43,7 @@ impl Db {
     pub async fn facts(&self) -> Result<Facts, DbErr> {
         if !self.is_postgres() {
             let version = self.row("SELECT sqlite_version() AS version").await?;
-            let check = self.row("PRAGMA quick_check(1)").await?;
-            let said: String = check.try_get_by_index(0)?;
-            return Ok(Facts {
-                version: version.try_get("", "version")?,
-                server: None,
-                damage: (said != "ok").then_some(said),
-            });
+            return Ok(Facts { version: version.try_get("", "version")?, server: None });
         }
         let row = self.row(POSTGRES).await?;
         let server = Server {
@@ -61,7 +53,13 @@ impl Db {
             may_create: row.try_get("", "may_create")?,
             closed: row.try_get("", "closed")?,
         };
-        Ok(Facts { version: row.try_get("", "version")?, server: Some(server), damage: None })
+        Ok(Facts { version: row.try_get("", "version")?, server: Some(server) })
+    }
+
+    /// What is broken in a SQLite file, by its own `quick_check`, which reads the whole file; none where it is whole.
+    pub async fn damage(&self) -> Result<Option<String>, DbErr> {
+        let said: String = self.row("PRAGMA quick_check(1)").await?.try_get_by_index(0)?;
+        Ok((said != "ok").then_some(said))
     }
 
     async fn row(&self, sql: &str) -> Result<QueryResult, DbErr> {

@@ -13,6 +13,8 @@ use crate::tenancy::wall;
 const POSTGRES_MIN: i32 = 14;
 /// A log-in has some ten round trips: more than this each and a person waits.
 const LATENCY_MAX: Duration = Duration::from_millis(20);
+/// How long a SQLite file is read for damage.
+const READ_WITHIN: Duration = Duration::from_secs(8);
 /// Clocks that differ by more shift every expiry; by this much tokens are refused (`nbf` allows two minutes).
 const SKEW_WARNS_MS: i64 = 2_000;
 const SKEW_FAILS_MS: i64 = 60_000;
@@ -44,6 +46,9 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
         )),
     }
     found.push(schema(db).await);
+    if !db.is_postgres() {
+        found.push(whole(db).await);
+    }
     if let Ok(true) = wall::is_bypassed(db).await {
         found.push(Finding::warning(
             "the role is a superuser or has BYPASSRLS: row-level security does not hold it",
@@ -76,13 +81,7 @@ async fn latency(db: &Db) -> Finding {
 fn judge(facts: &Facts, config: &Config, found: &mut Vec<Finding>) {
     let version = &facts.version;
     let Some(server) = &facts.server else {
-        found.push(match &facts.damage {
-            None => Finding::ok(format!("SQLite {version}, the file is whole")),
-            Some(damage) => Finding::failed(
-                format!("the file is damaged: {damage}"),
-                "stop the daemon and restore the last backup",
-            ),
-        });
+        found.push(Finding::ok(format!("SQLite {version}")));
         return;
     };
     let text = format!("PostgreSQL {version}");
@@ -116,6 +115,22 @@ fn rights(server: &Server, found: &mut Vec<Finding>) {
     if !server.may_create {
         let text = "the role may not make tables: migrations need another one";
         found.push(Finding::warning(text, "run latchkey migrate up as the tables' owner"));
+    }
+}
+
+/// Whether the SQLite file is whole, as far as that is read in time.
+async fn whole(db: &Db) -> Finding {
+    match tokio::time::timeout(READ_WITHIN, db.damage()).await {
+        Ok(Ok(None)) => Finding::ok("the file is whole"),
+        Ok(Ok(Some(damage))) => Finding::failed(
+            format!("the file is damaged: {damage}"),
+            "stop the daemon and restore the last backup",
+        ),
+        Ok(Err(error)) => Finding::failed(
+            format!("the file cannot be read: {error}"),
+            "stop the daemon and restore the last backup",
+        ),
+        Err(_) => Finding::skipped("too large to be read whole: sqlite3 FILE 'PRAGMA quick_check'"),
     }
 }
 

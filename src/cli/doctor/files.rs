@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::{Finding, Patient};
+use super::{Finding, Patient, State};
 use crate::config::Loaded;
 use crate::daemon::files::MASTER_KEY_FILE;
 use crate::database::sqlite_path;
@@ -22,7 +22,7 @@ pub(super) async fn warnings(loaded: &Loaded) -> Vec<Finding> {
 /// Modes: nobody else reads a key, and nobody else reads the people's data.
 pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let config = patient.config;
-    let mut found = vec![mode(&config.data_dir, 0o077, "chmod 700")];
+    let mut found = vec![mode(&config.data_dir, 0o077, "chmod 700").map(softened)];
     found.push(mode(&config.data_dir.join(MASTER_KEY_FILE), 0o077, "chmod 600"));
     if config.database.is_sqlite() {
         found.push(mode(Path::new(sqlite_path(config.database.url.expose())), 0o077, "chmod 600"));
@@ -35,6 +35,12 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
         return vec![Finding::skipped("none here: everything is elsewhere, or nothing ran yet")];
     }
     found
+}
+
+/// What only shows names: the files in it have modes of their own.
+fn softened(finding: Finding) -> Finding {
+    let state = if finding.state == State::Failed { State::Warning } else { finding.state };
+    Finding { state, ..finding }
 }
 
 /// A file or folder, if it is there, that nobody of `forbidden` may touch.

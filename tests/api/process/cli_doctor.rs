@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::{Value, json};
 
 use super::{Ended, Place};
-use crate::servers::{TestDatabase, free_port, redis_space};
+use crate::servers::{PrivateServer, TestDatabase, free_port, redis_space};
 use crate::smtp::{Fault, SmtpSink, Stage};
 
 fn value(text: &str) -> Value {
@@ -140,4 +140,42 @@ async fn a_configuration_that_does_not_hold_is_exit_78_with_every_problem() {
     let report = value(&ended.stdout());
     assert_eq!((&report["ok"], &report["failed"]), (&json!(false), &json!(1)));
     assert_eq!(report["problems"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn a_superuser_is_told_that_row_level_security_does_not_hold_it_on_servers() {
+    let server = PrivateServer::postgres().await;
+    let place =
+        Place::new().set("database.url", &server.url()).set("secrets.master_key", &"A".repeat(43));
+    place.run(&["migrate", "up"]).expect(0);
+    let ended = place.run(JSON).expect(0);
+    says(&ended, "database", "warning the role is a superuser or has BYPASSRLS");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_answers_costs_a_check_and_not_the_doctor() {
+    let sink = SmtpSink::start().await;
+    sink.fail_at(Stage::Connect, Fault::Stall);
+    let place = Place::new().set("mail.smtp_url", &sink.url());
+    let ended = place.run(JSON).expect(3);
+    says(&ended, "smtp", "failed connect: no answer within 10 s");
+    says(&ended, "disk", "MiB are free");
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_name_or_another_key_is_told() {
+    let place = Place::new().set("public_url", "https://auth.example");
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("made");
+    std::fs::write(place.path("tls.crt"), made.cert.pem()).expect("written");
+    std::fs::write(place.path("tls.key"), made.signing_key.serialize_pem()).expect("written");
+    let (cert, key) = (place.path("tls.crt"), place.path("tls.key"));
+    let place = place
+        .set("http.tls.cert", &cert.display().to_string())
+        .set("http.tls.key", &key.display().to_string());
+    let ended = place.run(JSON).expect(3);
+    says(&ended, "tls", "failed is not for auth.example");
+    let other = rcgen::KeyPair::generate().expect("made");
+    std::fs::write(&key, other.serialize_pem()).expect("written");
+    let ended = place.run(JSON).expect(3);
+    assert_eq!(said(&ended, "tls").len(), 1, "nothing can be served");
 }
