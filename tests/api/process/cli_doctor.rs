@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Ended, Place};
 use crate::servers::{PrivateServer, TestDatabase, free_port, redis_space};
+use crate::siteverify::Stub;
 use crate::smtp::{Fault, SmtpSink, Stage};
 
 fn value(text: &str) -> Value {
@@ -178,4 +179,23 @@ async fn a_certificate_of_another_name_or_another_key_is_told() {
     std::fs::write(&key, other.serialize_pem()).expect("written");
     let ended = place.run(JSON).expect(3);
     assert_eq!(said(&ended, "tls").len(), 1, "nothing can be served");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_captcha_vendor_is_asked_whether_it_knows_the_secret() {
+    let stub = Stub::start().await;
+    let place = Place::new()
+        .set("captcha.provider", "turnstile")
+        .set("captcha.secret", "hunter2-of-the-vendor")
+        .set("captcha.site_key", "the-site-key")
+        .set("captcha.hostnames", "localhost")
+        .set("captcha.verify_url", &stub.url("/siteverify"));
+    let no = |code: &str| json!({ "success": false, "error-codes": [code] });
+    stub.says_json(&no("invalid-input-response"));
+    says(&place.run(JSON).expect(0), "captcha", "ok turnstile answers and knows the secret");
+    assert_eq!(stub.asked()[0].field("secret"), Some("hunter2-of-the-vendor"));
+    stub.says_json(&no("invalid-input-secret"));
+    let ended = place.run(JSON).expect(3);
+    says(&ended, "captcha", "failed turnstile refuses the settings: invalid-input-secret");
+    assert!(!(ended.stdout() + &ended.stderr()).contains("hunter2"));
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{PATIENCE, Place, Running};
 use crate::client::Person;
 use crate::poll::eventually;
+use crate::siteverify::Stub;
 use crate::smtp::SmtpSink;
 
 /// A setting of 22 characters or more.
@@ -118,4 +119,36 @@ async fn a_hangup_reads_the_certificate_and_keeps_the_old_one_for_a_bad_one_embe
     assert_eq!(tls.len(), 2, "{tls:?}");
     assert!(tls.iter().all(|it| it["state"] == json!("ok")), "{tls:?}");
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_takes_a_new_secret_of_the_captcha_vendor_embedded() {
+    let stub = Stub::start().await;
+    stub.says_json(&json!({ "success": false, "error-codes": ["invalid-input-response"] }));
+    let mut place = Place::new()
+        .set("captcha.provider", "turnstile")
+        .set("captcha.on", "register")
+        .set("captcha.site_key", "the-site-key")
+        .set("captcha.hostnames", "localhost")
+        .set("captcha.verify_url", &stub.url("/siteverify"));
+    write(&place, "captcha", "first-secret");
+    let file = place.path("captcha").display().to_string();
+    place = place.set("captcha.secret_file", &file);
+    let running = place.start().await;
+    let last_secret = async || {
+        let body = json!({
+            "email": "ada@work.example", "password": "a long good password", "name": "Ada",
+            "captcha": "a-token",
+        });
+        running.client.post_json("/api/register", body).await.expect(400);
+        let asked = stub.asked();
+        asked.last().and_then(|it| it.field("secret").map(str::to_owned))
+    };
+    assert_eq!(last_secret().await.as_deref(), Some("first-secret"));
+    write(&place, "captcha", "second-secret");
+    running.daemon.signal("-HUP");
+    running.daemon.says("configuration reloaded").await;
+    assert_eq!(last_secret().await.as_deref(), Some("second-secret"));
+    let log = running.stop().await;
+    assert!(!log.contains("first-secret") && !log.contains("second-secret"), "no secret is told");
 }
