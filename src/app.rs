@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
@@ -10,7 +11,7 @@ use crate::actor::{Pool, Turnstile};
 use crate::audit::Chain;
 use crate::captcha::Judge;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, IntrospectionClient};
 use crate::database::Db;
 use crate::limits::device::Devices;
 use crate::limits::{Budgets, Limiter};
@@ -28,6 +29,8 @@ use crate::{captcha, limits, mail, password, registration, session};
 pub struct App {
     /// The settings.
     pub config: Config,
+    /// `introspection.clients` of this moment: the one setting of an endpoint that SIGHUP changes.
+    pub introspection_clients: ArcSwap<Vec<IntrospectionClient>>,
     /// Users, teams, mail, endings.
     pub db: Db,
     /// Sessions and one-time tokens.

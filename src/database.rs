@@ -4,6 +4,7 @@
 //! nobody ever waits by polling a lock; reads have connections of their own. On PostgreSQL both are one pool.
 //! A read-modify-write always runs in a transaction from [`Db::begin`], a single statement on [`Db::writer`].
 
+mod facts;
 mod measure;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 
+pub use self::facts::{Facts, Server};
 use self::measure::Measure;
 use crate::config;
 
@@ -81,15 +83,6 @@ impl Db {
         let (mut writer, mut reader) = (connect(1).await?, connect(config.max_connections).await?);
         let statements = counted([&mut writer, &mut reader]);
         Ok(Self { reader, writer, statements, measure: None })
-    }
-
-    /// Connects to a database that is there: a SQLite file that is missing is not made.
-    pub async fn connect_existing(config: &config::Database) -> Result<Self, DbErr> {
-        let path = sqlite_path(config.url.expose());
-        if config.is_sqlite() && !Path::new(path).exists() {
-            return Err(DbErr::Custom(format!("there is no {path}")));
-        }
-        Self::connect(config).await
     }
 
     /// For reading; may lag behind nothing: both are the primary.

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use latchkey_entity::{audit_event, audit_identity, audit_stream};
 use sea_orm::{
     AccessMode, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
-    IsolationLevel, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
-    TransactionTrait as _,
+    IsolationLevel, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    Statement, TransactionTrait as _,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -69,11 +69,27 @@ pub struct Summary {
 /// Whoever hears of findings, one by one.
 pub type Sink<'a> = dyn FnMut(Finding) + Send + 'a;
 
-/// Checks everything.
+/// Whoever hears how many rows are checked, page by page.
+pub type Told<'a> = dyn FnMut(u64) + Send + 'a;
+
+/// How many rows there are.
+///
+/// # Errors
+/// The database's; also where counting takes longer than a statement may.
+pub async fn count(db: &Db) -> Result<u64, DbErr> {
+    audit_event::Entity::find().count(db.reader()).await
+}
+
+/// Checks everything, and tells after every page how many rows that makes.
 ///
 /// # Errors
 /// The database's; what is wrong with the rows goes to `sink`.
-pub async fn verify(db: &Db, keys: &Keys, sink: &mut Sink<'_>) -> Result<Summary, DbErr> {
+pub async fn verify(
+    db: &Db,
+    keys: &Keys,
+    sink: &mut Sink<'_>,
+    told: &mut Told<'_>,
+) -> Result<Summary, DbErr> {
     let mut summary = Summary::default();
     let mut after = Uuid::nil();
     loop {
@@ -94,7 +110,9 @@ pub async fn verify(db: &Db, keys: &Keys, sink: &mut Sink<'_>) -> Result<Summary
                 findings += 1;
                 sink(finding);
             };
-            let events = check_stream(db, keys, id, &mut counted).await?;
+            let before = summary.events;
+            let mut so_far = |events: u64| told(before + events);
+            let events = check_stream(db, keys, id, (&mut counted, &mut so_far)).await?;
             summary.streams += 1;
             summary.events += events;
             summary.findings += findings;
@@ -111,7 +129,7 @@ async fn check_stream(
     db: &Db,
     keys: &Keys,
     id: Uuid,
-    sink: &mut (dyn FnMut(Finding) + Send),
+    (sink, told): (&mut (dyn FnMut(Finding) + Send), &mut Told<'_>),
 ) -> Result<u64, DbErr> {
     let isolation = db.is_postgres().then_some(IsolationLevel::RepeatableRead);
     let access = db.is_postgres().then_some(AccessMode::ReadOnly);
@@ -143,6 +161,7 @@ async fn check_stream(
             walk.row(row);
             walk.identities(row, identities.get(&row.id).map_or(&[], Vec::as_slice));
         }
+        told(events);
     }
     walk.tail();
     tx.commit().await?;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::driver::Driver;
 use super::siteverify::{self, Expected, Judgement};
 use super::{HCAPTCHA, RECAPTCHA_V2, RECAPTCHA_V3, TURNSTILE};
@@ -33,7 +35,7 @@ const TELL_EVERY_MS: i64 = 60_000;
 pub struct Vendor {
     driver: &'static Driver,
     endpoint: Endpoint,
-    secret: Secret<String>,
+    secret: ArcSwap<Secret<String>>,
     site_key: Option<String>,
     hostnames: Vec<String>,
     score_min: f64,
@@ -123,7 +125,9 @@ impl Vendor {
         Ok(Some(Self {
             driver,
             endpoint,
-            secret: settings.secret.clone().ok_or("captcha.secret is missing")?,
+            secret: ArcSwap::from_pointee(
+                settings.secret.clone().ok_or("captcha.secret is missing")?,
+            ),
             site_key: settings.site_key.clone(),
             hostnames: settings.hostnames.clone(),
             score_min: settings.min_score.unwrap_or_default(),
@@ -137,6 +141,11 @@ impl Vendor {
     /// What it documents.
     pub fn driver(&self) -> &'static Driver {
         self.driver
+    }
+
+    /// Puts another secret in force, from the next question on.
+    pub fn replace_secret(&self, secret: Secret<String>) {
+        self.secret.store(Arc::new(secret));
     }
 
     /// The site's public key.
@@ -219,8 +228,8 @@ impl Vendor {
     }
 
     async fn ask(&self, token: &str, client: Option<IpAddr>) -> Result<bytes::Bytes, Doubt> {
-        let client = client.map(|client| client.to_string());
-        let mut form = vec![("secret", self.secret.expose().as_str()), ("response", token)];
+        let (client, secret) = (client.map(|client| client.to_string()), self.secret.load_full());
+        let mut form = vec![("secret", secret.expose().as_str()), ("response", token)];
         form.extend(client.as_deref().map(|client| ("remoteip", client)));
         let site_key = self.site_key.as_deref().filter(|_| self.driver.takes_site_key);
         form.extend(site_key.map(|key| ("sitekey", key)));

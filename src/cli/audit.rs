@@ -1,6 +1,6 @@
 //! `latchkey audit …`: proves that nothing was altered or removed, and exports what was recorded.
 
-use std::io::BufRead as _;
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,15 +10,13 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::output::{Talk, print, print_json, say_line};
-use super::{CHECK_SAYS_NO, UNREACHABLE};
+use super::output::{Progress, Talk, print, print_json};
+use super::{CHECK_SAYS_NO, open};
 use crate::audit::heads::{self, Claims};
 use crate::audit::verify::{Finding, Kind};
 use crate::audit::{Keys, Masters, export, verify};
-use crate::clock::{Clock, UnixMillis, millis};
+use crate::clock::{UnixMillis, millis};
 use crate::config::Config;
-use crate::daemon;
-use crate::database::Db;
 use crate::token::{self, KeyRing, heads as signing};
 
 /// Findings that `--json` lists; the rest are counted. A lost key alone can make millions.
@@ -53,24 +51,9 @@ fn moment(text: &str) -> Result<UnixMillis, String> {
 
 /// Does it.
 pub async fn run(command: Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
-    let db = match Db::connect_existing(&config.database).await {
-        Ok(db) => db,
-        Err(error) => {
-            talk.fail(&format!("cannot reach the database: {error}"));
-            return ExitCode::from(UNREACHABLE);
-        }
-    };
-    let master = match daemon::existing_master_key(config) {
-        Ok(master) => master,
-        Err(error) => return talk.fail(&format!("no master key: {error}")),
-    };
-    let needs = token::Needs {
-        db: db.clone(),
-        master,
-        previous: config.master_key_previous.clone(),
-        tokens: config.tokens.clone(),
-        absolute_ttl: config.sessions.absolute_ttl,
-        clock: Clock::System,
+    let needs = match open::keys(config).await {
+        Ok(needs) => needs,
+        Err(fault) => return fault.tell(talk),
     };
     let done = match command {
         Command::Verify { heads } => run_verify(&needs, heads.as_deref(), config, json, talk).await,
@@ -93,21 +76,24 @@ async fn run_verify(
 ) -> Result<ExitCode, Failed> {
     let masters = Masters { current: &needs.master, previous: needs.previous.as_ref() };
     let keys = Keys::read(needs.db.reader(), masters).await?;
+    let progress = Progress::rows(verify::count(&needs.db).await.ok());
     let (mut listed, mut found) = (Vec::new(), 0_u64);
     let mut sink = |finding: Finding| {
         found += 1;
         if !json {
-            say_line(&line(&finding));
+            progress.say(&line(&finding));
         } else if listed.len() < LISTED_MAX {
             listed.push(finding);
         }
     };
-    let summary = verify::verify(&needs.db, &keys, &mut sink).await?;
+    let summary =
+        verify::verify(&needs.db, &keys, &mut sink, &mut |rows| progress.at(rows)).await?;
     let mut compared = 0;
     if let Some(file) = file {
         let kept_from = needs.clock.now() - millis(config.audit_retention);
         compared = compare(needs, file, kept_from, &mut sink).await?;
     }
+    progress.end();
     let printed = if json {
         let data = json!({
             "ok": found == 0, "streams": summary.streams, "events": summary.events,
@@ -179,15 +165,25 @@ async fn run_export(
     let (db, issuer) = (needs.db.clone(), needs.tokens.issuer.clone());
     let now_seconds = needs.clock.now_seconds();
     let ring = KeyRing::load(needs).await?;
-    let mut after = export::START;
+    let is_all = filter.since == 0 && filter.team.is_none() && filter.user.is_none();
+    let progress = if std::io::stdout().is_terminal() {
+        Progress::none()
+    } else {
+        let total = if is_all { verify::count(&db).await.ok() } else { None };
+        Progress::rows(total)
+    };
+    let (mut after, mut rows) = (export::START, 0);
     loop {
         let (lines, last) = export::page(&db, filter, after).await?;
         let Some(last) = last else { break };
         after = last;
+        rows += lines.lines().count() as u64;
+        progress.at(rows);
         if print(talk, &lines) != ExitCode::SUCCESS {
             return Ok(ExitCode::FAILURE);
         }
     }
+    progress.end();
     let mut after = Uuid::nil();
     loop {
         let page = heads::page(&db, i64::MIN, after).await?;

@@ -9,8 +9,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::FAILED;
 use super::output::{Talk, print_json, say_line};
+use super::{BAD_CONFIGURATION, FAILED, USAGE};
 use crate::config::{Loaded, Problems};
 
 /// How long all of it may take: under Docker's and Kubernetes' usual patience.
@@ -33,28 +33,30 @@ struct Target {
     path: String,
 }
 
-/// Asks; exit 0 says ready, 1 says everything else.
+/// Asks; exit 0 says ready, 1 not ready or no answer.
 pub async fn run(
     arguments: &Arguments,
     load: impl FnOnce() -> Result<Loaded, Problems>,
     json: bool,
     talk: Talk,
 ) -> ExitCode {
-    let target = match &arguments.url {
-        Some(url) => match target(url) {
-            Some(target) => target,
-            None => return talk.fail(&format!("`{url}` is not host:port or http://host:port")),
-        },
-        None => match load() {
+    let target = if let Some(url) = &arguments.url {
+        let Some(target) = target(url) else {
+            talk.fail(&format!("`{url}` is not host:port or http://host:port"));
+            return ExitCode::from(USAGE);
+        };
+        target
+    } else {
+        match load() {
             Ok(loaded) => Target {
                 authority: reachable(loaded.config.admin_listen).to_string(),
                 path: PATH.to_owned(),
             },
             Err(problems) => {
                 talk.problems(&problems);
-                return ExitCode::from(FAILED);
+                return ExitCode::from(BAD_CONFIGURATION);
             }
-        },
+        }
     };
     let status = match tokio::time::timeout(TIMEOUT, ask(&target)).await {
         Ok(Ok(status)) => Ok(status),

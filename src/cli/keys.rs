@@ -4,18 +4,15 @@
 //! that a command has begun.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::output::{Talk, print, print_json, say_line};
-use super::{BAD_CONFIGURATION, UNREACHABLE};
-use crate::clock::{Clock, UnixMillis, rfc3339};
+use super::{CHECK_SAYS_NO, open};
+use crate::clock::{UnixMillis, rfc3339};
 use crate::config::Config;
-use crate::daemon::{StartError, master_key};
-use crate::database::{Db, sqlite_path};
 use crate::token::rotation::{Listed, Retired, Rotated};
 use crate::token::{KeysError, Kind, Needs};
 
@@ -68,9 +65,9 @@ impl Which {
 
 /// Does it.
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
-    let keys = match needs(config, talk).await {
+    let keys = match open::keys(config).await {
         Ok(keys) => keys,
-        Err(exit) => return exit,
+        Err(fault) => return fault.tell(talk),
     };
     let done = match command {
         Command::List => list(&keys, json, talk).await,
@@ -79,40 +76,6 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
         Command::ExportJwks => keys.jwks().await.map(|set| print_json(talk, &set)),
     };
     done.unwrap_or_else(|error| talk.fail(&error.to_string()))
-}
-
-/// What the keys stand on: the database as it is, nothing of it made here.
-async fn needs(config: &Config, talk: Talk) -> Result<Needs, ExitCode> {
-    if config.database.is_sqlite() {
-        let file = sqlite_path(config.database.url.expose());
-        if !Path::new(file).exists() {
-            return Err(talk.fail(&format!("there is no database at {file}: no daemon has run")));
-        }
-    }
-    let master = master_key(config).map_err(|error| match error {
-        StartError::Settings(text) => {
-            talk.fail(&text);
-            ExitCode::from(BAD_CONFIGURATION)
-        }
-        error => talk.fail(&error.to_string()),
-    })?;
-    let db = Db::connect(&config.database).await.map_err(|error| {
-        talk.fail(&format!("cannot reach the database: {error}"));
-        ExitCode::from(UNREACHABLE)
-    })?;
-    match db.pending_migrations().await {
-        Ok(pending) if pending.is_empty() => {}
-        Ok(_) => return Err(talk.fail("the schema is not up to date: latchkey migrate up")),
-        Err(error) => return Err(talk.fail(&format!("cannot read the migrations: {error}"))),
-    }
-    Ok(Needs {
-        db,
-        master,
-        previous: config.master_key_previous.clone(),
-        tokens: config.tokens.clone(),
-        absolute_ttl: config.sessions.absolute_ttl,
-        clock: Clock::System,
-    })
 }
 
 async fn list(keys: &Needs, json: bool, talk: Talk) -> Result<ExitCode, KeysError> {
@@ -207,7 +170,8 @@ async fn rotate(
 async fn retire(keys: &Needs, kid: &str, json: bool, talk: Talk) -> Result<ExitCode, KeysError> {
     let outcome = match keys.retire(kid).await? {
         Retired::Unknown => {
-            return Ok(talk.fail("there is no key of this kid: latchkey keys list"));
+            talk.fail("there is no key of this kid: latchkey keys list");
+            return Ok(ExitCode::from(CHECK_SAYS_NO));
         }
         Retired::Revoked => "revoked",
         Retired::Replaced => "replaced",

@@ -7,8 +7,9 @@ use clap::Subcommand;
 use latchkey_migration::{Migrator, MigratorTrait as _};
 use serde_json::json;
 
+use super::CHECK_SAYS_NO;
+use super::open::Fault;
 use super::output::{Talk, print, print_json, say_line};
-use super::{CHECK_SAYS_NO, UNREACHABLE};
 use crate::config::Config;
 use crate::daemon::files;
 use crate::database::{Db, sqlite_path};
@@ -53,14 +54,11 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     }
     let db = match Db::connect(&config.database).await {
         Ok(db) => db,
-        Err(error) => {
-            talk.fail(&format!("cannot reach the database: {error}"));
-            return ExitCode::from(UNREACHABLE);
-        }
+        Err(error) => return Fault::Database(error).tell(talk),
     };
     let before = match migrations(&db).await {
         Ok(before) => before,
-        Err(error) => return talk.fail(&format!("cannot read the migrations: {error}")),
+        Err(error) => return Fault::Migrations(error).tell(talk),
     };
     if *command == Command::Up
         && let Err(error) = db.migrate().await

@@ -2,11 +2,14 @@
 
 mod audit;
 mod config;
+mod doctor;
 mod healthcheck;
 mod keys;
+mod mail;
 mod migrate;
 mod open;
 mod output;
+mod reference;
 mod teams;
 mod users;
 
@@ -76,9 +79,19 @@ enum Command {
     /// Look at the signing keys, rotate them, call one compromised
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Look at mail that has not left, send it again, test the way out
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Look at everything a daemon stands on, and say what to do: exit 0, or 3 where something does not work
+    ///
+    /// Configuration, modes of files, master key, database (reachability, version, schema, rights, row-level security,
+    /// clock), signing keys, Redis (version, eviction, persistence, memory, clock), SMTP up to the login, mails that wait or
+    /// were given up, the captcha vendor and its secret, the certificate, public_url, ports, whom the daemon asks, the cost
+    /// of a hash and the memory for all of them, the disk. Nothing is changed, made or sent.
+    Doctor,
     /// Print the OpenAPI document
     Openapi,
     /// Ask a running daemon whether it is ready: exit 0 or 1
@@ -95,6 +108,9 @@ enum Command {
         /// Write one page for each command into this folder instead
         #[arg(long, value_name = "FOLDER")]
         dir: Option<PathBuf>,
+        /// Print the page `docs/cli.md` instead
+        #[arg(long, conflicts_with = "dir")]
+        markdown: bool,
     },
 }
 
@@ -123,7 +139,7 @@ pub fn run() -> ExitCode {
     let load = || settings::load(&inputs());
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => with_settings(talk, load(), |loaded| {
-            block_on(talk, crate::daemon::run(loaded)).unwrap_or(ExitCode::from(FAILED))
+            block_on(talk, crate::daemon::run(loaded, &load)).unwrap_or(ExitCode::from(FAILED))
         }),
         Command::Migrate(command) => with_settings(talk, load(), |loaded| {
             block_on(talk, migrate::run(&command, &loaded.config, common.json, talk))
@@ -145,7 +161,14 @@ pub fn run() -> ExitCode {
             block_on(talk, keys::run(&command, &loaded.config, common.json, talk))
                 .unwrap_or(ExitCode::from(FAILED))
         }),
+        Command::Mail(command) => with_settings(talk, load(), |loaded| {
+            block_on(talk, mail::run(&command, &loaded.config, common.json, talk))
+                .unwrap_or(ExitCode::from(FAILED))
+        }),
         Command::Config(command) => config::run(&command, load, common.json, talk),
+        Command::Doctor => {
+            block_on(talk, doctor::run(load(), common.json, talk)).unwrap_or(ExitCode::from(FAILED))
+        }
         Command::Openapi => print(talk, &crate::http::openapi::document_json()),
         Command::Healthcheck(arguments) => {
             let checked = healthcheck::run(&arguments, load, common.json, talk);
@@ -157,7 +180,8 @@ pub fn run() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "latchkey", &mut out);
             print(talk, &String::from_utf8_lossy(&out))
         }
-        Command::Man { dir } => man(dir.as_deref(), talk),
+        Command::Man { markdown: true, .. } => print(talk, &reference::markdown(&Cli::command())),
+        Command::Man { dir, .. } => man(dir.as_deref(), talk),
     }
 }
 

@@ -1,15 +1,78 @@
-//! What commands that work on the data have in common: the stores of the configuration, open and with the right schema.
+//! What commands that work on the data have in common, layer upon layer: the database with the right schema, the keys over
+//! it, the stores over both. A layer makes nothing that is not there, and every command ends alike where one fails.
 
+use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 
-use super::UNREACHABLE;
+use sea_orm::DbErr;
+
 use super::output::Talk;
-use crate::audit::{Chain, Masters};
+use super::{BAD_CONFIGURATION, CHECK_SAYS_NO, FAILED, UNREACHABLE};
+use crate::audit::{Chain, ChainError, Masters};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::daemon::files;
+use crate::daemon::read_master_key;
 use crate::database::{Db, sqlite_path};
 use crate::store::Store;
+use crate::token::Needs;
+
+/// Why a command cannot work.
+#[derive(Debug)]
+pub enum Fault {
+    /// There is no SQLite file.
+    NoDatabase(String),
+    /// The database does not answer.
+    Database(DbErr),
+    /// It answers, but not what its schema is.
+    Migrations(DbErr),
+    /// Its schema is older than this release: what a command would write into it is anybody's guess.
+    Outdated(usize),
+    /// There is no master key, or not one.
+    MasterKey(std::io::Error),
+    /// A setting that only shows when it is used.
+    Setting(String),
+    /// What is in the database does not fit what is set.
+    Broken(Box<dyn Error + Send + Sync>),
+}
+
+impl Fault {
+    /// The one table of faults and exit codes (`operations.md` §2).
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoDatabase(_) | Self::Database(_) | Self::Migrations(_) => UNREACHABLE,
+            Self::Outdated(_) => CHECK_SAYS_NO,
+            Self::MasterKey(_) | Self::Setting(_) => BAD_CONFIGURATION,
+            Self::Broken(_) => FAILED,
+        }
+    }
+
+    /// Says it, and ends the command.
+    pub fn tell(&self, talk: Talk) -> ExitCode {
+        talk.fail(&self.to_string());
+        ExitCode::from(self.exit_code())
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoDatabase(path) => write!(
+                f,
+                "there is no database at {path}: run it where the daemon runs, or with its --config"
+            ),
+            Self::Database(error) => write!(f, "cannot reach the database: {error}"),
+            Self::Migrations(error) => write!(f, "cannot read the migrations: {error}"),
+            Self::Outdated(pending) => write!(
+                f,
+                "the schema is not up to date ({pending} pending): run `latchkey migrate up`"
+            ),
+            Self::MasterKey(error) => write!(f, "no master key: {error}"),
+            Self::Setting(text) => f.write_str(text),
+            Self::Broken(error) => error.fmt(f),
+        }
+    }
+}
 
 /// The stores, beside running daemons or without one.
 pub struct Opened {
@@ -23,45 +86,47 @@ pub struct Opened {
     pub clock: Clock,
 }
 
-/// Opens them, or tells why not. A schema that is not this release's is refused: what a command would write into it is
-/// anybody's guess.
-pub async fn open(config: &Config, talk: Talk) -> Result<Opened, ExitCode> {
-    let unreachable = |text: String| {
-        talk.fail(&text);
-        ExitCode::from(UNREACHABLE)
-    };
-    let url = config.database.url.expose();
-    if config.database.is_sqlite() && !std::path::Path::new(sqlite_path(url)).exists() {
-        let text = format!(
-            "there is no database at {}: run it where the daemon runs, or with its --config",
-            sqlite_path(url)
-        );
-        return Err(unreachable(text));
+/// The database as it stands: it is there, it answers, its schema is this release's.
+pub async fn database(config: &Config) -> Result<Db, Fault> {
+    let path = sqlite_path(config.database.url.expose());
+    if config.database.is_sqlite() && !Path::new(path).exists() {
+        return Err(Fault::NoDatabase(path.to_owned()));
     }
-    let db = Db::connect(&config.database)
-        .await
-        .map_err(|error| unreachable(format!("cannot reach the database: {error}")))?;
-    let pending = db
-        .pending_migrations()
-        .await
-        .map_err(|error| unreachable(format!("cannot read the migrations: {error}")))?;
-    if !pending.is_empty() {
-        return Err(talk.fail("the schema is not up to date: run `latchkey migrate up`"));
+    let db = Db::connect(&config.database).await.map_err(Fault::Database)?;
+    match db.pending_migrations().await.map_err(Fault::Migrations)?.len() {
+        0 => Ok(db),
+        pending => Err(Fault::Outdated(pending)),
     }
-    let store = match &config.redis_url {
-        Some(url) => {
-            Store::connect_redis(url).map_err(|error| talk.fail(&format!("redis.url: {error}")))?
+}
+
+/// What signing keys stand on: the database, and the master key that opens them.
+pub async fn keys(config: &Config) -> Result<Needs, Fault> {
+    Ok(Needs {
+        db: database(config).await?,
+        master: read_master_key(config).map_err(Fault::MasterKey)?,
+        previous: config.master_key_previous.clone(),
+        tokens: config.tokens.clone(),
+        absolute_ttl: config.sessions.absolute_ttl,
+        clock: Clock::System,
+    })
+}
+
+/// The token store that is set; Redis is not asked yet.
+pub fn store(config: &Config, db: &Db) -> Result<Store, Fault> {
+    let Some(url) = &config.redis_url else { return Ok(Store::embedded(db.clone())) };
+    Store::connect_redis(url).map_err(|error| Fault::Setting(format!("redis.url: {error}")))
+}
+
+/// All of it, ready to be changed and recorded.
+pub async fn stores(config: &Config) -> Result<Opened, Fault> {
+    let Needs { db, master, previous, clock, .. } = keys(config).await?;
+    let store = store(config, &db)?;
+    let masters = Masters { current: &master, previous: previous.as_ref() };
+    let audit = Chain::load(&db, masters, clock.now()).await.map_err(|error| match error {
+        ChainError::Database(error) => Fault::Database(error),
+        error @ ChainError::Key(_) => {
+            Fault::Broken(format!("cannot read the audit key: {error}").into())
         }
-        None => Store::embedded(db.clone()),
-    };
-    let master = match &config.master_key {
-        Some(master) => master.clone(),
-        None => files::master_key(&config.data_dir)
-            .map_err(|error| talk.fail(&format!("cannot read the master key: {error}")))?,
-    };
-    let (clock, previous) = (Clock::System, config.master_key_previous.as_ref());
-    let audit = Chain::load(&db, Masters { current: &master, previous }, clock.now())
-        .await
-        .map_err(|error| talk.fail(&format!("cannot read the audit key: {error}")))?;
+    })?;
     Ok(Opened { db, store, audit, clock })
 }

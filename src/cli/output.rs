@@ -100,8 +100,13 @@ impl Progress {
     }
 
     /// Of rows.
-    pub fn rows(total: u64) -> Self {
-        Self::new(Some(total), "{bar:30} {pos} of {len}  {eta} left", "")
+    pub fn rows(total: Option<u64>) -> Self {
+        Self::new(total, "{bar:30} {pos} of {len}  {eta} left", "{spinner} {pos}")
+    }
+
+    /// None: where the data itself goes to the terminal, a bar would stand in its way.
+    pub fn none() -> Self {
+        Self { bar: ProgressBar::hidden() }
     }
 
     fn new(total: Option<u64>, known: &str, unknown: &str) -> Self {

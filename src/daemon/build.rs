@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::files;
 use super::pools::Rooms;
 use crate::actor::Root;
@@ -91,10 +93,7 @@ pub async fn build(
     {
         files::make_data_dir(&config.data_dir)?;
     }
-    let master = match &config.master_key {
-        Some(master) => master.clone(),
-        None => files::master_key(&config.data_dir)?,
-    };
+    let master = files::read_or_make_master_key(&config)?;
     let hashing = Setup::of(&config.password);
     let ((db, keys, audit), hash_time) =
         tokio::try_join!(database(&config, &master, &clock, &metrics), prove_hashing(&hashing))?;
@@ -143,6 +142,7 @@ pub async fn build(
         budgets,
         captcha,
         breach,
+        introspection_clients: ArcSwap::from_pointee(config.introspection_clients.clone()),
         mail_key: master.derive("mail-token"),
         devices: Devices::new(&master, config.master_key_previous.as_ref()),
         mailbox,
@@ -196,19 +196,6 @@ fn breach(
     let limits = password::breach::LIMITS;
     let breach = Breach::new(url, limits, clock.clone(), metrics.clone());
     Ok(Some(Arc::new(breach.map_err(StartError::Broken)?)))
-}
-
-/// The master key as a daemon has it, for a command that runs beside one; makes none.
-pub fn master_key(config: &Config) -> Result<MasterKey, StartError> {
-    if let Some(master) = &config.master_key {
-        return Ok(master.clone());
-    }
-    let file = config.data_dir.join(files::MASTER_KEY_FILE);
-    if !file.exists() {
-        let text = format!("there is neither `secrets.master_key` nor {}", file.display());
-        return Err(StartError::Settings(text));
-    }
-    Ok(files::master_key(&config.data_dir)?)
 }
 
 /// The database, migrated where that is ours to do, and the keys out of it. Waits as long as it takes: replicas and

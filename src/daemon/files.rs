@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::config::Config;
 use crate::secret::{MasterKey, random_bytes};
 
 /// The master key's file in `data_dir`.
@@ -18,40 +19,49 @@ pub fn make_data_dir(dir: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// The master key of the settings, or the one in `data_dir`; none is made.
-pub fn existing_master_key(config: &crate::config::Config) -> io::Result<MasterKey> {
-    match &config.master_key {
-        Some(master) => Ok(master.clone()),
-        None if config.data_dir.join(MASTER_KEY_FILE).exists() => master_key(&config.data_dir),
-        None => Err(io::Error::other(format!(
-            "neither `secrets.master_key` nor {}",
-            config.data_dir.join(MASTER_KEY_FILE).display()
-        ))),
+/// The master key of the settings, or the one in `data_dir`; none is ever made: for whatever runs beside a daemon.
+pub fn read_master_key(config: &Config) -> io::Result<MasterKey> {
+    if let Some(master) = &config.master_key {
+        return Ok(master.clone());
+    }
+    let file = config.data_dir.join(MASTER_KEY_FILE);
+    if !file.exists() {
+        let text = format!("there is neither `secrets.master_key` nor {}", file.display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, text));
+    }
+    read(&file)
+}
+
+/// The master key of the settings, or the one in `data_dir`, made there on the first start: for the daemon alone. Two
+/// daemons that start at once agree on one, since the file appears whole or not at all and never replaces another.
+pub fn read_or_make_master_key(config: &Config) -> io::Result<MasterKey> {
+    if let Some(master) = &config.master_key {
+        return Ok(master.clone());
+    }
+    let file = config.data_dir.join(MASTER_KEY_FILE);
+    if !file.exists() {
+        make(&config.data_dir, &file)?;
+    }
+    read(&file)
+}
+
+fn make(dir: &Path, path: &Path) -> io::Result<()> {
+    let fresh = Zeroizing::new(STANDARD.encode(Zeroizing::new(random_bytes::<32>())));
+    let unfinished = dir.join(format!("{MASTER_KEY_FILE}.{}", crate::secret::random_id()));
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    file.write_all(fresh.as_bytes())?;
+    file.sync_all()?;
+    let linked = std::fs::hard_link(&unfinished, path);
+    std::fs::remove_file(&unfinished)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
     }
 }
 
-/// The master key of embedded mode: read, or made on the first start. Two daemons that start at once agree on one, since
-/// the file appears whole or not at all and never replaces another.
-pub fn master_key(dir: &Path) -> io::Result<MasterKey> {
-    let path = dir.join(MASTER_KEY_FILE);
-    if !path.exists() {
-        let fresh = Zeroizing::new(STANDARD.encode(Zeroizing::new(random_bytes::<32>())));
-        let unfinished = dir.join(format!("{MASTER_KEY_FILE}.{}", crate::secret::random_id()));
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&unfinished)?;
-        file.write_all(fresh.as_bytes())?;
-        file.sync_all()?;
-        let linked = std::fs::hard_link(&unfinished, &path);
-        std::fs::remove_file(&unfinished)?;
-        match linked {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other?,
-        }
-    }
-    let text = Zeroizing::new(std::fs::read_to_string(&path)?);
+fn read(path: &Path) -> io::Result<MasterKey> {
+    let text = Zeroizing::new(std::fs::read_to_string(path)?);
     let bytes = Zeroizing::new(STANDARD.decode(text.trim()).unwrap_or_default());
     let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| {
         io::Error::other(format!(
@@ -73,7 +83,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         make_data_dir(&data).unwrap();
-        let (first, again) = (master_key(&data).unwrap(), master_key(&data).unwrap());
+        let file = data.join(MASTER_KEY_FILE);
+        make(&data, &file).unwrap();
+        let first = read(&file).unwrap();
+        make(&data, &file).unwrap();
+        let again = read(&file).unwrap();
         assert_eq!(first.derive("x").expose(), again.derive("x").expose());
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&data), 0o700);
@@ -85,7 +99,7 @@ mod tests {
     fn a_broken_key_is_told_and_never_replaced() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(MASTER_KEY_FILE), "short").unwrap();
-        let error = master_key(dir.path()).unwrap_err().to_string();
+        let error = read(&dir.path().join(MASTER_KEY_FILE)).unwrap_err().to_string();
         assert!(error.contains("does not hold a master key"), "{error}");
     }
 }

@@ -48,7 +48,7 @@ pub async fn bind(
 }
 
 /// Who listens on a TCP port of this machine, as far as the kernel lets us see: `name (pid 123)`.
-fn holder(port: u16) -> Option<String> {
+pub fn holder(port: u16) -> Option<String> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
         .into_iter()
         .filter_map(|table| std::fs::read_to_string(table).ok())

@@ -8,6 +8,7 @@ mod build;
 pub mod files;
 mod listen;
 mod pools;
+mod reload;
 mod tick;
 
 use std::net::SocketAddr;
@@ -23,13 +24,15 @@ use tokio_util::sync::CancellationToken;
 use crate::actor::Root;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, Problems};
 use crate::http::admin::Admin;
 use crate::http::dispatch::Dispatcher;
-use crate::telemetry::Metrics;
+use crate::http::tls::Tls;
+use crate::telemetry::{Exports, Metrics};
 
-pub use build::{StartError, master_key};
-pub use files::existing_master_key;
+pub use build::StartError;
+pub use files::read_master_key;
+pub use listen::holder;
 pub use tick::turn_keys;
 
 /// Requests in work may go on for so long after the listener is closed: a body's 15 s and an answer's 5 s.
@@ -48,6 +51,7 @@ pub struct Daemon {
     app: Arc<App>,
     root: Root,
     mailer: Arc<crate::mail::Mailer>,
+    tls: Option<Arc<Tls>>,
     public: SocketAddr,
     admin: SocketAddr,
     stop: CancellationToken,
@@ -82,13 +86,14 @@ impl Daemon {
         let built = build::build(config, clock, metrics).await?;
         let _ = started.set(built.app.clone());
         let ticking = CancellationToken::new();
-        tick::tick(&built, tls, &ticking);
+        tick::tick(&built, tls.clone(), &ticking);
         let dispatcher = Arc::new(Dispatcher::new(built.app.clone()));
         let server = public_server.spawn(dispatcher, stop.clone(), REQUESTS_END_WITHIN);
         Ok(Self {
             app: built.app,
             root: built.root,
             mailer: built.mailer,
+            tls,
             public,
             admin,
             stop,
@@ -156,8 +161,8 @@ impl Daemon {
     }
 }
 
-/// Runs the daemon until a signal, or until a pool dies.
-pub async fn run(loaded: Loaded) -> ExitCode {
+/// Runs the daemon until a signal, or until a pool dies; reads its settings by `load` again when it is told to.
+pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) -> ExitCode {
     let exports = match crate::telemetry::start(&loaded.config) {
         Ok(exports) => exports,
         Err(error) => {
@@ -165,18 +170,18 @@ pub async fn run(loaded: Loaded) -> ExitCode {
             return crate::cli::BAD_CONFIGURATION.into();
         }
     };
-    let code = Box::pin(serve(loaded)).await;
+    let code = Box::pin(serve(loaded, load, &exports)).await;
     exports.finish().await;
     code
 }
 
 /// The daemon from its start to its end.
-async fn serve(loaded: Loaded) -> ExitCode {
+async fn serve(loaded: Loaded, load: reload::Load<'_>, exports: &Exports) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!(setting = warning.key, fix = warning.fix, "{}", warning.what);
     }
-    let config = loaded.config.clone();
-    let mut signals = Signals::listen();
+    let (config, mut current) = (loaded.config.clone(), reload::Current::new(&loaded));
+    let (mut signals, mut hangup) = (Signals::listen(), reload::Hangup::listen());
     let daemon = tokio::select! {
         started = Daemon::start(loaded.config, Clock::System) => started,
         _ = signals.told_to_stop() => return ExitCode::SUCCESS,
@@ -190,13 +195,16 @@ async fn serve(loaded: Loaded) -> ExitCode {
     };
     banner::greet(&config, &daemon);
     let failed = daemon.root.failed().clone();
-    let (code, pause) = tokio::select! {
-        () = failed.cancelled() => (ExitCode::FAILURE, config.http.drain_delay),
-        // Whoever presses Ctrl-C has no proxy that would need the pause.
-        told = signals.told_to_stop() => match told {
-            Told::Terminate => (ExitCode::SUCCESS, config.http.drain_delay),
-            Told::Interrupt => (ExitCode::SUCCESS, Duration::ZERO),
-        },
+    let (code, pause) = loop {
+        tokio::select! {
+            () = failed.cancelled() => break (ExitCode::FAILURE, config.http.drain_delay),
+            // Whoever presses Ctrl-C has no proxy that would need the pause.
+            told = signals.told_to_stop() => break match told {
+                Told::Terminate => (ExitCode::SUCCESS, config.http.drain_delay),
+                Told::Interrupt => (ExitCode::SUCCESS, Duration::ZERO),
+            },
+            () = hangup.heard() => current.reload(load, &daemon, exports),
+        }
     };
     tracing::info!("stopping");
     tokio::select! {

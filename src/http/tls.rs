@@ -41,6 +41,12 @@ impl Tls {
         TlsAcceptor::from(self.current.load_full())
     }
 
+    /// Reads the files again, changed or not: somebody said that they are.
+    pub fn reload_now(&self) {
+        *self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stamp(&self.files);
+        self.read_again();
+    }
+
     /// Reads the files again if they changed.
     pub fn reload(&self) {
         let stamp = stamp(&self.files);
@@ -51,6 +57,10 @@ impl Tls {
             }
             *seen = stamp;
         }
+        self.read_again();
+    }
+
+    fn read_again(&self) {
         match read(&self.files) {
             Ok(config) => {
                 self.current.store(Arc::new(config));

@@ -161,6 +161,11 @@ impl Mailer {
         }
     }
 
+    /// How mails leave.
+    pub fn transport(&self) -> &Transport {
+        &self.setup.transport
+    }
+
     /// Lets every sweep end after the mail in hand; for good.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);

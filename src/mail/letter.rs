@@ -96,6 +96,34 @@ impl Sender {
     }
 }
 
+/// A mail that says nothing but that mail arrives, for an operator.
+pub(super) fn test(
+    sender: &Sender,
+    to: &str,
+    public_url: &str,
+    at: UnixMillis,
+) -> Result<Message, String> {
+    let to = address(to).map_err(|_| format!("{to} is no address"))?;
+    let host = url::Url::parse(public_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let host = host.unwrap_or_else(|| "localhost".to_owned());
+    let since = Duration::from_millis(u64::try_from(at).unwrap_or(0));
+    let text = format!(
+        "This is a test of latchkey at {public_url}.\n\nMail of it arrives here. Nothing has to be done.\n"
+    );
+    Message::builder()
+        .from(sender.0.clone())
+        .to(message::Mailbox::new(None, to))
+        .subject("A test of latchkey's mail")
+        .date(UNIX_EPOCH + since)
+        .message_id(Some(format!("<{}@{host}>", crate::secret::uuid_v7(at))))
+        .raw_header(HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            "auto-generated".to_owned(),
+        ))
+        .singlepart(SinglePart::plain(plain(&text)))
+        .map_err(|error| error.to_string())
+}
+
 /// The text as it is where it may be: quoted-printable would break the link's line, for whoever reads the source.
 fn plain(text: &str) -> Body {
     // RFC 5322 §2.1.1: 998 characters without the line's end.

@@ -13,6 +13,8 @@
 //! | `locale`, `words/` | languages, and all words of one language in one file |
 //! | `render`, `letter` | text and HTML out of words; the RFC 5322 message |
 //! | `transport`, `smtp`, `mailbox` | how it leaves: SMTP, or files for development |
+//! | `operator` | what the command line does to the outbox |
+//! | `probe` | SMTP step by step, for `mail test` and `doctor` |
 //!
 //! lettre is used here and nowhere else. What goes wrong below is `transport::Failure` (SMTP) or
 //! [`Unavailable`](crate::problem::Unavailable) (database, token store).
@@ -21,8 +23,10 @@ mod delivery;
 mod letter;
 mod locale;
 mod mailbox;
+pub mod operator;
 mod outbox;
 mod prepare;
+mod probe;
 mod queue;
 mod render;
 mod smtp;
@@ -38,6 +42,7 @@ pub use letter::BadSender;
 pub use locale::Locale;
 pub use mailbox::{Mailbox, MailboxMessage};
 pub use outbox::{Kind, MailData, NewMail, enqueue, mailed_token};
+pub use probe::{Probe, Step, TestMail, Tried};
 pub use queue::{Depth, depth, forget};
 pub use smtp::BadSmtpUrl;
 pub use transport::Transport;

@@ -158,26 +158,60 @@ impl Smtp {
                 return Ok(kept);
             }
         }
+        let mut connection = self.connect().await?;
+        self.secure(&mut connection).await?;
+        self.login(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// A connection that was greeted and said EHLO; over TLS where that is implicit.
+    pub(super) async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
         let implicit = match &self.security {
             Security::Implicit(tls) => Some(tls.clone()),
             Security::Plain | Security::StartTls(_) => None,
         };
-        let mut connection = AsyncSmtpConnection::connect_tokio1(
-            (self.host.as_str(), self.port),
-            Some(self.timeout),
-            &self.hello,
-            implicit,
-            None,
-        )
-        .await?;
-        if let Security::StartTls(tls) = &self.security {
-            // Fails where the server does not offer it: what was asked to be encrypted never goes in the clear.
-            connection.starttls(tls.clone(), &self.hello).await?;
+        let server = (self.host.as_str(), self.port);
+        let (timeout, hello) = (Some(self.timeout), &self.hello);
+        AsyncSmtpConnection::connect_tokio1(server, timeout, hello, implicit, None).await
+    }
+
+    /// STARTTLS, where the URL asks for it. Fails where the server does not offer it: what was asked to be encrypted
+    /// never goes in the clear.
+    pub(super) async fn secure(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Error> {
+        match &self.security {
+            Security::StartTls(tls) => connection.starttls(tls.clone(), &self.hello).await,
+            Security::Plain | Security::Implicit(_) => Ok(()),
         }
-        if let Some(credentials) = &self.credentials {
-            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+    }
+
+    /// AUTH, where the URL names a user.
+    pub(super) async fn login(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Error> {
+        let Some(credentials) = &self.credentials else { return Ok(()) };
+        connection.auth(DEFAULT_MECHANISMS, credentials).await.map(drop)
+    }
+
+    /// Host and port.
+    pub(super) fn authority(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    /// Whether [`Smtp::secure`] does something.
+    pub(super) fn starts_tls(&self) -> bool {
+        matches!(self.security, Security::StartTls(_))
+    }
+
+    /// Whether [`Smtp::login`] does something.
+    pub(super) fn logs_in(&self) -> bool {
+        self.credentials.is_some()
+    }
+
+    /// How it is encrypted, in words.
+    pub(super) fn security(&self) -> &'static str {
+        match self.security {
+            Security::Plain => "not encrypted",
+            Security::StartTls(_) => "to be encrypted by STARTTLS",
+            Security::Implicit(_) => "over TLS",
         }
-        Ok(connection)
     }
 
     fn take(&self) -> Option<AsyncSmtpConnection> {

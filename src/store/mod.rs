@@ -54,6 +54,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub use self::ladder::{Admission, Captcha, Guess, Ladder};
+pub use self::redis::RedisFacts;
 pub use self::types::{
     Budget, OneTimeToken, PutToken, Quota, Refresh, Refreshed, Session, Spend, TokenKind,
 };
@@ -308,6 +309,14 @@ impl Store {
     /// Whether the store answers.
     pub async fn ping(&self) -> Result<(), Unavailable> {
         on!(self, it => it.ping().await)
+    }
+
+    /// What Redis says of itself; none for the embedded store.
+    pub async fn redis_facts(&self) -> Result<Option<RedisFacts>, Unavailable> {
+        match self {
+            Self::Redis(it) => it.facts().await.map(Some),
+            Self::Embedded(_) => Ok(None),
+        }
     }
 
     /// What Redis does when it is full, where it lets us ask. Anything but `noeviction` may forget live sessions and spent

@@ -4,6 +4,7 @@
 //! `refresh.lua` compares the server's clock with a deadline, see [`Redis::deadline`].
 
 mod connection;
+mod facts;
 mod guesses;
 mod scripts;
 
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::connection::Link;
+pub use self::facts::RedisFacts;
 use self::scripts::Scripts;
 use super::rules::{Gcra, Stored};
 use super::types::{Budget, OneTimeToken, PutToken, Refresh, Refreshed, Session, Spend, TokenKind};

@@ -10,10 +10,11 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLoggerProvider};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
 use super::observed::Signal;
 use super::otlp::{Logs, Record, Refused, Spans};
@@ -31,6 +32,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(5);
 pub struct Exports {
     traces: Option<(&'static Traces, Spans)>,
     logs: Option<(&'static Queue<Record>, Logs)>,
+    filter: Option<reload::Handle<EnvFilter, Registry>>,
     stop: CancellationToken,
 }
 
@@ -39,10 +41,8 @@ pub struct Exports {
 /// # Errors
 /// When the log's filter is not one that `EnvFilter` reads, or an endpoint or header is malformed.
 pub fn start(config: &Config) -> Result<Exports, Refused> {
-    // sqlx and ractor narrate at info what is no operator's business; their warnings stay.
-    let filter = EnvFilter::builder()
-        .parse(format!("sqlx=warn,ractor=warn,sea_orm_migration=warn,{}", config.log.filter))?;
-    let mut exports = Exports::default();
+    let (filter, handle) = reload::Layer::new(filter(&config.log.filter)?);
+    let mut exports = Exports { filter: Some(handle), ..Exports::default() };
     let resource = resource(&config.telemetry);
     let mut bridge = None;
     if let Some(to) = &config.telemetry.logs {
@@ -77,6 +77,11 @@ pub fn start(config: &Config) -> Result<Exports, Refused> {
     Ok(exports)
 }
 
+/// sqlx and ractor narrate at info what is no operator's business; their warnings stay.
+fn filter(text: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().parse(format!("sqlx=warn,ractor=warn,sea_orm_migration=warn,{text}"))
+}
+
 /// Who says all this.
 pub fn resource(telemetry: &Telemetry) -> Resource {
     let pairs = telemetry.resource.iter();
@@ -86,6 +91,16 @@ pub fn resource(telemetry: &Telemetry) -> Resource {
 }
 
 impl Exports {
+    /// Puts another `log.filter` in force.
+    ///
+    /// # Errors
+    /// When `EnvFilter` cannot read it, or the log has ended.
+    pub fn set_filter(&self, text: &str) -> Result<(), Box<dyn std::error::Error>> {
+        let Some(handle) = &self.filter else { return Ok(()) };
+        handle.reload(filter(text)?)?;
+        Ok(())
+    }
+
     fn tick(&self) {
         if let Some((traces, exporter)) = self.traces.clone() {
             every(EVERY, self.stop.clone(), move || {

@@ -2,7 +2,7 @@
 //!
 //! Whoever may run the command holds the database already: there is no right to check here.
 
-use latchkey_entity::{membership, project, project_key, team, user};
+use latchkey_entity::{invitation, membership, project, project_key, team, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
 use sea_orm::{
     ColumnTrait as _, DbErr, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
@@ -73,6 +73,8 @@ pub struct Census {
     pub team: Team,
     /// How many are in it.
     pub members: u64,
+    /// How many invitations into it are open.
+    pub invitations: u64,
     /// How many projects it has.
     pub projects: u64,
     /// How many keys, over all of them.
@@ -82,7 +84,7 @@ pub struct Census {
 }
 
 /// A team with its numbers.
-pub async fn show(db: &Db, which: &Which) -> Result<Option<Census>, DbErr> {
+pub async fn show(db: &Db, which: &Which, now: UnixMillis) -> Result<Option<Census>, DbErr> {
     let tx = wall::read(db, Scope::Operator).await?;
     let Some(team) = by(which).one(&tx).await? else { return Ok(None) };
     let members = membership::Entity::find().filter(membership::Column::TeamId.eq(team.id));
@@ -98,8 +100,12 @@ pub async fn show(db: &Db, which: &Which) -> Result<Option<Census>, DbErr> {
     let owners = user::Entity::find().filter(user::Column::Id.is_in(owners));
     let projects = project::Entity::find().filter(project::Column::TeamId.eq(team.id));
     let keys = project_key::Entity::find().filter(project_key::Column::TeamId.eq(team.id));
+    let invitations = invitation::Entity::find()
+        .filter(invitation::Column::TeamId.eq(team.id))
+        .filter(invitation::Column::ExpiresAt.gt(now));
     let census = Census {
         members: members.count(&tx).await?,
+        invitations: invitations.count(&tx).await?,
         projects: projects.count(&tx).await?,
         keys: keys.count(&tx).await?,
         owners: owners.all(&tx).await?.into_iter().map(|owner| (owner.id, owner.email)).collect(),

@@ -135,7 +135,7 @@ pub fn needs(app: &TestApp) -> latchkey::token::Needs {
     let inside = app.inside();
     latchkey::token::Needs {
         db: inside.db.clone(),
-        master: latchkey::daemon::master_key(&inside.config).expect("a master key"),
+        master: latchkey::daemon::read_master_key(&inside.config).expect("a master key"),
         previous: None,
         tokens: inside.config.tokens.clone(),
         absolute_ttl: inside.config.sessions.absolute_ttl,

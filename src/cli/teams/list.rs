@@ -88,13 +88,14 @@ pub(super) async fn show(
     json: bool,
     talk: Talk,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    let Some(census) = operator::show(&opened.db, which).await? else {
+    let Some(census) = operator::show(&opened.db, which, opened.clock.now()).await? else {
         return Ok(super::nothing(talk));
     };
     let team = &census.team;
     if json {
         let mut shown = summary(team);
         shown["members"] = census.members.into();
+        shown["invitations"] = census.invitations.into();
         shown["projects"] = census.projects.into();
         shown["keys"] = census.keys.into();
         let owner = |(id, email): &(Uuid, String)| json!({ "id": id, "email": email });
@@ -109,6 +110,7 @@ pub(super) async fn show(
         ("status", team.status.clone()),
         ("created", rfc3339(team.created_at)),
         ("members", census.members.to_string()),
+        ("invited", census.invitations.to_string()),
         ("projects", census.projects.to_string()),
         ("keys", census.keys.to_string()),
     ] {

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::CHECK_SAYS_NO;
-use super::open::{Opened, open};
+use super::open::Opened;
 use super::output::{Talk, print_json, say_line};
+use super::{CHECK_SAYS_NO, open};
 use crate::config::Config;
 use crate::tenancy::operator::{self, Changed, Which};
 use crate::tenancy::teams::TeamStatus;
@@ -41,9 +41,9 @@ pub enum Command {
 
 /// Does it.
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
-    let opened = match open(config, talk).await {
+    let opened = match open::stores(config).await {
         Ok(opened) => opened,
-        Err(code) => return code,
+        Err(fault) => return fault.tell(talk),
     };
     let done = match command {
         Command::List(filter) => list::list(filter, &opened, json, talk).await,

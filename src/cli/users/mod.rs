@@ -9,9 +9,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::CHECK_SAYS_NO;
-use super::open::open;
 use super::output::Talk;
+use super::{CHECK_SAYS_NO, open};
 use crate::account::operator::{NewStatus, Who};
 use crate::config::Config;
 
@@ -58,9 +57,9 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     {
         return transfer::check(import, config, json, talk);
     }
-    let opened = match open(config, talk).await {
+    let opened = match open::stores(config).await {
         Ok(opened) => opened,
-        Err(code) => return code,
+        Err(fault) => return fault.tell(talk),
     };
     let done = match command {
         Command::List(filter) => list::list(filter, &opened, json, talk).await,

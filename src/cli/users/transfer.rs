@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead as _, BufReader, BufWriter, IsTerminal as _, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -231,7 +231,11 @@ pub(super) async fn export(
         Some(path) => Box::new(private_file(path)?),
         None => Box::new(io::stdout()),
     });
-    let progress = Progress::rows(operator::count(opened.db.reader()).await?);
+    let progress = if export.out.is_none() && io::stdout().is_terminal() {
+        Progress::none()
+    } else {
+        Progress::rows(operator::count(opened.db.reader()).await.ok())
+    };
     let (mut after, mut rows) = (Uuid::nil(), 0);
     loop {
         let page = export::page(&opened.db, after, hashes).await?;

@@ -6,7 +6,6 @@ mod mailbox;
 mod rendering;
 mod sink;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_entity::{email_change, outbox, user};
@@ -55,7 +54,7 @@ impl World {
     /// One that does not wait for long.
     pub fn hasty_mailer(&self, url: &str) -> Mailer {
         let smtp = Smtp::from_url(&Secret::new(url.to_owned())).unwrap();
-        self.mailer_over(Transport::Smtp(Arc::new(smtp.with_timeout(Duration::from_millis(200)))))
+        self.mailer_over(Transport::over(smtp.with_timeout(Duration::from_millis(200))))
     }
 
     pub fn mailer_over(&self, transport: Transport) -> Mailer {

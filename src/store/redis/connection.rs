@@ -258,10 +258,10 @@ fn cluster_nodes(url: &str) -> Option<Vec<String>> {
 }
 
 /// Every string in an answer, however it is nested: a list, a map, or one of either for each node.
-fn collect_words(value: &Value, words: &mut Vec<String>) {
+pub(super) fn collect_words(value: &Value, words: &mut Vec<String>) {
     match value {
         Value::BulkString(bytes) => words.extend(String::from_utf8(bytes.clone())),
-        Value::SimpleString(text) => words.push(text.clone()),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => words.push(text.clone()),
         Value::Array(items) => items.iter().for_each(|item| collect_words(item, words)),
         Value::Map(pairs) => {
             for (name, value) in pairs {

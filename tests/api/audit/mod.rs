@@ -19,8 +19,12 @@ async fn findings(app: &TestApp) -> Vec<Finding> {
     let inside = app.inside();
     let mut found = Vec::new();
     let mut sink = |finding| found.push(finding);
-    let summary = verify(&inside.db, inside.audit.keys(), &mut sink).await.expect("it is read");
+    let mut told = 0;
+    let mut count = |rows| told = rows;
+    let summary = verify(&inside.db, inside.audit.keys(), &mut sink, &mut count).await;
+    let summary = summary.expect("it is read");
     assert_eq!(summary.findings, found.len() as u64);
+    assert_eq!(told, summary.events, "progress ends where the rows do");
     found
 }
 

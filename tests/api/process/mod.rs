@@ -1,6 +1,11 @@
 //! The program itself: started, told, killed and asked as an operator does.
 
 mod audit;
+mod cli_doctor;
+mod cli_faults;
+mod cli_mail;
+mod cli_reload;
+mod cli_tree;
 mod commands;
 mod crashes;
 mod egress;

@@ -64,7 +64,10 @@ async fn an_operator_closes_a_team_and_opens_it(mut place: Place) {
     assert_eq!(value(&rest)["items"].as_array().map(Vec::len), Some(1));
     let found = place.run(&["teams", "list", "--search", "SECOND"]).expect(0).stdout();
     assert!(found.contains("second") && !found.contains(&team), "{found}");
+    let invite = json!({ "email": "eve@work.example", "role": "member" });
+    ada.as_user().post_json(&format!("/api/teams/{team}/invitations"), invite).await.expect(200);
     let shown = value(&place.run(&["teams", "show", &team, "--json"]).expect(0).stdout());
+    assert_eq!(shown["invitations"], 1, "open ones count");
     assert_eq!(
         (&shown["members"], &shown["projects"], &shown["keys"]),
         (&json!(1), &json!(1), &json!(1))

@@ -191,7 +191,7 @@ async fn a_broken_import_goes_on(place: Place) {
     place.run(&["users", "export", "--with-password-hashes", "--out", "all.jsonl"]).expect(0);
     assert_eq!(super::mode(&place.path("all.jsonl")), 0o600);
     place.run(&["users", "export", "--out", "all.jsonl"]).expect(1);
-    let elsewhere = Place::new();
+    let elsewhere = Place::new().set("secrets.master_key", &"A".repeat(43));
     elsewhere.run(&["migrate", "up"]).expect(0);
     let file = place.path("all.jsonl").display().to_string();
     elsewhere.run(&["users", "import", &file]).expect(0);
@@ -209,7 +209,7 @@ async fn a_broken_import_goes_on(place: Place) {
 
 #[tokio::test]
 async fn a_broken_import_goes_on_embedded() {
-    a_broken_import_goes_on(Place::new()).await;
+    a_broken_import_goes_on(Place::new().set("secrets.master_key", &"A".repeat(43))).await;
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn a_broken_import_goes_on_on_servers() {
 
 #[tokio::test]
 async fn an_import_names_every_line_it_refuses_and_takes_the_others_embedded() {
-    let place = Place::new();
+    let place = Place::new().set("secrets.master_key", &"A".repeat(43));
     let id = "0197d3c1-0000-7000-8000-000000000001";
     let text = [
         json!({ "email": "ada@import.example", "name": "Ada", "id": id }).to_string(),

@@ -135,7 +135,7 @@ impl Credentials {
 
     /// The client that these are of.
     async fn client(&self, app: &App) -> Result<Option<Client>, Problem> {
-        if let Some(client) = operator(&self.candidates, &app.config.introspection_clients) {
+        if let Some(client) = operator(&self.candidates, &app.introspection_clients.load()) {
             return Ok(Some(client));
         }
         let Some(text) = key_text(&self.candidates) else { return Ok(None) };

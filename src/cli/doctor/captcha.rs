@@ -1,0 +1,36 @@
+//! The captcha vendor: whether it answers, and whether it knows our secret.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use super::{Finding, Patient};
+use crate::captcha::vendor::{Doubt, LIMITS, Vendor};
+use crate::clock::Clock;
+use crate::config::CaptchaPoint;
+use crate::telemetry::Metrics;
+
+/// A token that is none: a vendor that knows our secret refuses it, one that does not says so.
+const TOKEN: &str = "latchkey-doctor";
+
+pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
+    let Ok(metrics) = Metrics::new() else { return Vec::new() };
+    let settings = &patient.config.captcha;
+    let vendor = match Vendor::new(settings, LIMITS, Clock::System, Arc::new(metrics)) {
+        Ok(Some(vendor)) => vendor,
+        Ok(None) => return vec![Finding::skipped("built in, or none: nobody is asked")],
+        Err(error) => return vec![Finding::failed(error.to_string(), "see docs/captcha.md")],
+    };
+    let name = vendor.driver().name;
+    let asked = vendor.check(TOKEN, CaptchaPoint::Resend, IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
+    vec![match asked {
+        Ok(_) => Finding::ok(format!("{name} answers and knows the secret")),
+        Err(Doubt::Misconfigured(code)) => Finding::failed(
+            format!("{name} refuses the settings: {code}"),
+            "copy `captcha.secret` and `captcha.site_key` of this site from the vendor once more",
+        ),
+        Err(doubt) => Finding::failed(
+            format!("{name}: {doubt}"),
+            "let this machine reach the vendor, or set `captcha.fallback` to altcha",
+        ),
+    }]
+}

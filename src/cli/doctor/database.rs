@@ -1,0 +1,161 @@
+//! The database: whether it answers, how fast, its version, its schema, and what our role may.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::{Finding, Patient};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::database::{Db, Facts, Server, sqlite_path};
+use crate::tenancy::wall;
+
+/// The oldest PostgreSQL that its project still mends: 13 ended in November 2025.
+const POSTGRES_MIN: i32 = 14;
+/// A log-in has some ten round trips: more than this each and a person waits.
+const LATENCY_MAX: Duration = Duration::from_millis(20);
+/// How long a SQLite file is read for damage.
+const READ_WITHIN: Duration = Duration::from_secs(8);
+/// Clocks that differ by more shift every expiry; by this much tokens are refused (`nbf` allows two minutes).
+const SKEW_WARNS_MS: i64 = 2_000;
+const SKEW_FAILS_MS: i64 = 60_000;
+
+/// Connects, without making a file.
+pub(super) async fn open(config: &Config) -> (Option<Db>, Vec<Finding>) {
+    let path = sqlite_path(config.database.url.expose());
+    if config.database.is_sqlite() && !Path::new(path).exists() {
+        let remedy = "the daemon makes it at its first start, or latchkey migrate up";
+        return (None, vec![Finding::warning(format!("there is no {path} yet"), remedy)]);
+    }
+    match Db::connect(&config.database).await {
+        Ok(db) => (Some(db), Vec::new()),
+        Err(error) => {
+            let remedy = "check `database.url`, the server, and the firewall between";
+            (None, vec![Finding::failed(format!("cannot be reached: {error}"), remedy)])
+        }
+    }
+}
+
+pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<Finding> {
+    let Some(db) = &patient.db else { return found };
+    found.push(latency(db).await);
+    match db.facts().await {
+        Ok(facts) => judge(&facts, patient.config, &mut found),
+        Err(error) => found.push(Finding::failed(
+            format!("does not say what it is: {error}"),
+            "see that the role may read the catalogue",
+        )),
+    }
+    found.push(schema(db).await);
+    if !db.is_postgres() {
+        found.push(whole(db).await);
+    }
+    if let Ok(true) = wall::is_bypassed(db).await {
+        found.push(Finding::warning(
+            "the role is a superuser or has BYPASSRLS: row-level security does not hold it",
+            "use a plain role that owns the tables: CREATE ROLE latchkey LOGIN NOBYPASSRLS",
+        ));
+    }
+    found
+}
+
+async fn latency(db: &Db) -> Finding {
+    let mut best = Duration::MAX;
+    for _ in 0..3 {
+        let started = Instant::now();
+        if let Err(error) = db.ping().await {
+            let remedy = "look at the server's log";
+            return Finding::failed(format!("does not answer: {error}"), remedy);
+        }
+        best = best.min(started.elapsed());
+    }
+    let text = format!("answers in {:.1} ms", best.as_secs_f64() * 1_000.0);
+    if best > LATENCY_MAX {
+        return Finding::warning(
+            text,
+            "run it in the same region: a log-in asks it some ten times",
+        );
+    }
+    Finding::ok(text)
+}
+
+fn judge(facts: &Facts, config: &Config, found: &mut Vec<Finding>) {
+    let version = &facts.version;
+    let Some(server) = &facts.server else {
+        found.push(Finding::ok(format!("SQLite {version}")));
+        return;
+    };
+    let text = format!("PostgreSQL {version}");
+    found.push(if server.number / 10_000 < POSTGRES_MIN {
+        let remedy = "upgrade it: its project does not mend this version any more";
+        Finding::warning(text, remedy)
+    } else {
+        Finding::ok(text)
+    });
+    found.push(skew("the database", server.clock));
+    rights(server, found);
+    let wanted = i64::from(config.database.max_connections) * i64::from(config.rate_limit_replicas);
+    let has = i64::from(server.connections_max);
+    if wanted > has - 3 {
+        found.push(Finding::warning(
+            format!(
+                "{} replicas may open {wanted} connections, the server takes {has}",
+                config.rate_limit_replicas
+            ),
+            "lower `database.max_connections`, or raise the server's max_connections",
+        ));
+    }
+}
+
+fn rights(server: &Server, found: &mut Vec<Finding>) {
+    if let Some(tables) = &server.closed {
+        let text = format!("the role may not read or write: {tables}");
+        let remedy = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA … TO the role";
+        found.push(Finding::failed(text, remedy));
+    }
+    if !server.may_create {
+        let text = "the role may not make tables: migrations need another one";
+        found.push(Finding::warning(text, "run latchkey migrate up as the tables' owner"));
+    }
+}
+
+/// Whether the SQLite file is whole, as far as that is read in time.
+async fn whole(db: &Db) -> Finding {
+    match tokio::time::timeout(READ_WITHIN, db.damage()).await {
+        Ok(Ok(None)) => Finding::ok("the file is whole"),
+        Ok(Ok(Some(damage))) => Finding::failed(
+            format!("the file is damaged: {damage}"),
+            "stop the daemon and restore the last backup",
+        ),
+        Ok(Err(error)) => Finding::failed(
+            format!("the file cannot be read: {error}"),
+            "stop the daemon and restore the last backup",
+        ),
+        Err(_) => Finding::skipped("too large to be read whole: sqlite3 FILE 'PRAGMA quick_check'"),
+    }
+}
+
+/// How far another clock is from ours.
+pub(super) fn skew(whose: &str, theirs: crate::clock::UnixMillis) -> Finding {
+    let off = (theirs - Clock::System.now()).abs();
+    let text = format!("the clock of {whose} is {off} ms from ours");
+    let remedy = "run chrony or systemd-timesyncd on both machines";
+    match off {
+        off if off >= SKEW_FAILS_MS => Finding::failed(text, remedy),
+        off if off >= SKEW_WARNS_MS => Finding::warning(text, remedy),
+        _ => Finding::ok(text),
+    }
+}
+
+async fn schema(db: &Db) -> Finding {
+    match db.pending_migrations().await {
+        Ok(pending) if pending.is_empty() => Finding::ok("the schema is up to date"),
+        Ok(pending) => Finding::failed(
+            format!("the schema lacks {}", pending.join(", ")),
+            "latchkey migrate up",
+        ),
+        Err(error) => Finding::failed(
+            format!("the migrations cannot be read: {error}"),
+            "a newer latchkey migrated it: run that release; or the role may not read seaql_migrations",
+        ),
+    }
+}

@@ -1,0 +1,55 @@
+//! The files of the daemon and who may read them; and what the configuration itself warns of.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::{Finding, Patient, State};
+use crate::config::Loaded;
+use crate::daemon::files::MASTER_KEY_FILE;
+use crate::database::sqlite_path;
+
+/// What is allowed and probably not meant.
+pub(super) async fn warnings(loaded: &Loaded) -> Vec<Finding> {
+    if loaded.warnings.is_empty() {
+        return vec![Finding::ok("holds, without a warning")];
+    }
+    let warning = |it: &crate::config::Problem| {
+        Finding::warning(format!("{}: {}", it.key, it.what), it.fix.as_str())
+    };
+    loaded.warnings.iter().map(warning).collect()
+}
+
+/// Modes: nobody else reads a key, and nobody else reads the people's data.
+pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
+    let config = patient.config;
+    let mut found = vec![mode(&config.data_dir, 0o077, "chmod 700").map(softened)];
+    found.push(mode(&config.data_dir.join(MASTER_KEY_FILE), 0o077, "chmod 600"));
+    if config.database.is_sqlite() {
+        found.push(mode(Path::new(sqlite_path(config.database.url.expose())), 0o077, "chmod 600"));
+    }
+    if let Some(tls) = &config.http.tls {
+        found.push(mode(&tls.key, 0o007, "chmod 640"));
+    }
+    let found: Vec<Finding> = found.into_iter().flatten().collect();
+    if found.is_empty() {
+        return vec![Finding::skipped("none here: everything is elsewhere, or nothing ran yet")];
+    }
+    found
+}
+
+/// What only shows names: the files in it have modes of their own.
+fn softened(finding: Finding) -> Finding {
+    let state = if finding.state == State::Failed { State::Warning } else { finding.state };
+    Finding { state, ..finding }
+}
+
+/// A file or folder, if it is there, that nobody of `forbidden` may touch.
+fn mode(path: &Path, forbidden: u32, fix: &str) -> Option<Finding> {
+    let mode = path.metadata().ok()?.permissions().mode() & 0o777;
+    let name = path.display();
+    if mode & forbidden == 0 {
+        return Some(Finding::ok(format!("{name} has mode {mode:03o}")));
+    }
+    let text = format!("{name} has mode {mode:03o}: others on this machine can read or change it");
+    Some(Finding::failed(text, &format!("{fix} {name}")))
+}

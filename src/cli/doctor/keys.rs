@@ -1,0 +1,68 @@
+//! The master key, and the signing keys that it seals.
+
+use super::{Finding, Patient, State};
+use crate::clock::{Clock, millis};
+use crate::daemon::read_master_key;
+use crate::token::Needs;
+
+/// Whether there is a master key.
+pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
+    let config = patient.config;
+    let place = if config.master_key.is_some() { "`secrets.master_key`" } else { "`data_dir`" };
+    vec![match read_master_key(config) {
+        Ok(_) if config.master_key_previous.is_some() => Finding::warning(
+            format!("read from {place}, and one before it is set"),
+            "remove `secrets.master_key_previous` once every daemon has restarted with the new one",
+        ),
+        Ok(_) => Finding::ok(format!("read from {place}")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Finding::warning(
+            error.to_string(),
+            "the daemon makes one at its first start; elsewhere give `secrets.master_key_file`",
+        ),
+        Err(error) => Finding::failed(
+            error.to_string(),
+            "restore it from the backup: without it signing keys and open links are void",
+        ),
+    }]
+}
+
+/// Whether there are signing keys, they open, and they turn as they should.
+pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
+    let config = patient.config;
+    let (Some(db), Ok(master)) = (patient.db.clone(), read_master_key(config)) else {
+        return vec![Finding::skipped("needs the database and the master key")];
+    };
+    let needs = Needs {
+        db,
+        master,
+        previous: config.master_key_previous.clone(),
+        tokens: config.tokens.clone(),
+        absolute_ttl: config.sessions.absolute_ttl,
+        clock: Clock::System,
+    };
+    let Ok(keys) = needs.list().await else {
+        return vec![Finding::skipped("the schema has none yet")];
+    };
+    let signing: Vec<_> = keys.iter().filter(|key| key.state == "signing").collect();
+    if signing.is_empty() {
+        let remedy = "the daemon makes them at its first start";
+        return vec![Finding::warning("none signs yet", remedy)];
+    }
+    let (now, period) = (Clock::System.now(), millis(config.tokens.rotate_every));
+    let one = |key: &&crate::token::rotation::Listed| {
+        let name = format!("{} {} ({})", key.kind, key.id, key.algorithm);
+        let days = (now - key.signs_from) / 86_400_000;
+        if !key.opens {
+            let remedy = "give the master key that sealed it as `secrets.master_key_previous`; \
+                          else the next start makes a new key and everybody logs in again";
+            return Finding::failed(format!("{name} is sealed with another master key"), remedy);
+        }
+        // A tenth late: a daemon that was off for a while catches up by itself.
+        if now - key.signs_from > period + period / 10 {
+            let remedy = "rotation runs in the daemon: see that one runs, or latchkey keys rotate";
+            return Finding::warning(format!("{name} signs for {days} days already"), remedy);
+        }
+        Finding::new(State::Ok, format!("{name} signs since {days} days"), None)
+    };
+    signing.iter().map(one).collect()
+}

@@ -1,0 +1,70 @@
+//! Mail: whether the server takes us, and what waits.
+
+use std::time::Duration;
+
+use super::{Finding, Patient};
+use crate::clock::Clock;
+use crate::config::Profile;
+use crate::mail::operator::{self, Filter, State};
+use crate::mail::{self, Probe, Tried};
+
+/// From this age on a mail that waits is late: greylisting is over by then.
+const LATE: Duration = Duration::from_mins(15);
+/// Mails given up that are counted one by one.
+const DEAD_MAX: u64 = 1_000;
+
+/// Resolves, connects, encrypts and logs in; sends nothing.
+pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
+    let Some(url) = &patient.config.mail.smtp_url else {
+        let text = "mails stay in the built-in mailbox";
+        return vec![match patient.config.profile {
+            Profile::Development => Finding::skipped(text),
+            Profile::Production => Finding::failed(text, "set `mail.smtp_url`"),
+        }];
+    };
+    let probe = match Probe::new(url) {
+        Ok(probe) => probe,
+        Err(error) => return vec![Finding::failed(error.to_string(), "see docs/mail.md")],
+    };
+    let mut found = Vec::new();
+    let mut tell = |tried: Tried| {
+        let (name, ms) = (tried.step.name(), tried.took.as_millis());
+        found.push(match tried.outcome {
+            Ok(said) => Finding::ok(format!("{name}: {said} ({ms} ms)")),
+            Err(why) => Finding::failed(
+                format!("{name}: {why}"),
+                "check `mail.smtp_url` (host, port, tls, user, password); many networks block port 25",
+            ),
+        });
+    };
+    // What failed is told above.
+    let _ = probe.walk(None, &mut tell).await;
+    found
+}
+
+/// What waits, and what was given up.
+pub(super) async fn outbox(patient: &Patient<'_>) -> Vec<Finding> {
+    let Some(db) = &patient.db else { return vec![Finding::skipped("needs the database")] };
+    let filter = Filter { states: vec![State::Dead], ..Filter::default() };
+    let dead = operator::list(db, &filter, uuid::Uuid::nil(), DEAD_MAX).await;
+    let (Ok(depth), Ok(dead)) = (mail::depth(db, Clock::System.now()).await, dead) else {
+        return vec![Finding::skipped("the schema has none yet")];
+    };
+    let minutes = depth.oldest_age.as_secs() / 60;
+    let text = format!("{} wait, the oldest for {minutes} min", depth.waiting);
+    let mut found = vec![match depth.waiting {
+        0 => Finding::ok("nothing waits"),
+        _ if depth.oldest_age < LATE => Finding::ok(text),
+        _ => {
+            Finding::warning(text, "see that a daemon runs; latchkey mail list says why they wait")
+        }
+    }];
+    if !dead.is_empty() {
+        let many = if dead.len() as u64 == DEAD_MAX { "or more " } else { "" };
+        found.push(Finding::warning(
+            format!("{} {many}were given up", dead.len()),
+            "latchkey mail list --state dead says why, latchkey mail retry --dead sends them again",
+        ));
+    }
+    found
+}

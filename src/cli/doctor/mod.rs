@@ -1,0 +1,179 @@
+//! `latchkey doctor`: looks at everything that a daemon stands on, from the machine where it runs, and says what to do.
+//!
+//! A file is a check. A check changes nothing, makes nothing, prints no secret, and is cut off after [`CHECK_WITHIN`]; all
+//! of them run at once. What a check says is a list of [`Finding`]s.
+
+mod captcha;
+mod certificate;
+mod database;
+mod disk;
+mod files;
+mod hashing;
+mod keys;
+mod mail;
+mod network;
+mod redis;
+mod tls;
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, join_all};
+use serde_json::{Value, json};
+
+use super::output::{Talk, print, print_json};
+use super::{BAD_CONFIGURATION, CHECK_SAYS_NO};
+use crate::config::{Config, Loaded, Problems};
+use crate::database::Db;
+
+/// How long one check may take: SMTP has four steps of network in it.
+const CHECK_WITHIN: Duration = Duration::from_secs(15);
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Ok,
+    /// It works, and will bite one day.
+    Warning,
+    /// A daemon does not start, or something of it does not work.
+    Failed,
+    /// There is nothing to look at.
+    Skipped,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// What a check says.
+#[derive(Clone, Debug)]
+struct Finding {
+    state: State,
+    detail: String,
+    /// What to do; where something is to be done.
+    remedy: Option<String>,
+}
+
+impl Finding {
+    fn new(state: State, detail: impl Into<String>, remedy: Option<&str>) -> Self {
+        Self { state, detail: detail.into(), remedy: remedy.map(str::to_owned) }
+    }
+    fn ok(detail: impl Into<String>) -> Self {
+        Self::new(State::Ok, detail, None)
+    }
+    fn skipped(detail: impl Into<String>) -> Self {
+        Self::new(State::Skipped, detail, None)
+    }
+    fn warning(detail: impl Into<String>, remedy: &str) -> Self {
+        Self::new(State::Warning, detail, Some(remedy))
+    }
+    fn failed(detail: impl Into<String>, remedy: &str) -> Self {
+        Self::new(State::Failed, detail, Some(remedy))
+    }
+}
+
+/// What the checks look at.
+struct Patient<'a> {
+    config: &'a Config,
+    /// None where it does not answer: the check of the database says why.
+    db: Option<Db>,
+}
+
+type Check<'a> = (&'static str, BoxFuture<'a, Vec<Finding>>);
+
+/// Does it. Exit 0 where nothing failed (warnings may be there), 3 where something did, 78 where the configuration does
+/// not hold: then nothing else can be looked at.
+pub async fn run(loaded: Result<Loaded, Problems>, json: bool, talk: Talk) -> ExitCode {
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            if json {
+                let found = Finding::failed("does not hold", "latchkey config check says what");
+                let mut data = as_json(&[("configuration", vec![found])]);
+                data["problems"] = json!(problems.0);
+                print_json(talk, &data);
+            }
+            talk.problems(&problems);
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    let findings = examine(&loaded).await;
+    let failed = findings.iter().flat_map(|(_, all)| all).any(|it| it.state == State::Failed);
+    let printed =
+        if json { print_json(talk, &as_json(&findings)) } else { print(talk, &as_text(&findings)) };
+    if failed { ExitCode::from(CHECK_SAYS_NO) } else { printed }
+}
+
+async fn examine(loaded: &Loaded) -> Vec<(&'static str, Vec<Finding>)> {
+    let config = &loaded.config;
+    let opened = tokio::time::timeout(CHECK_WITHIN, database::open(config)).await;
+    let (db, reached) = opened.unwrap_or_else(|_| (None, vec![out_of_time()]));
+    let patient = &Patient { config, db };
+    let checks: Vec<Check<'_>> = vec![
+        ("configuration", Box::pin(files::warnings(loaded))),
+        ("files", Box::pin(files::run(patient))),
+        ("master key", Box::pin(keys::master(patient))),
+        ("database", Box::pin(database::run(patient, reached))),
+        ("signing keys", Box::pin(keys::signing(patient))),
+        ("token store", Box::pin(redis::run(patient))),
+        ("smtp", Box::pin(mail::smtp(patient))),
+        ("outbox", Box::pin(mail::outbox(patient))),
+        ("captcha", Box::pin(captcha::run(patient))),
+        ("tls", Box::pin(tls::run(patient))),
+        ("public_url", Box::pin(network::public_url(patient))),
+        ("ports", Box::pin(network::ports(patient))),
+        ("others", Box::pin(network::others(patient))),
+        ("hashing", Box::pin(hashing::run(patient))),
+        ("disk", Box::pin(disk::run(patient))),
+    ];
+    let limited = checks.into_iter().map(|(name, check)| async move {
+        let found = tokio::time::timeout(CHECK_WITHIN, check).await;
+        (name, found.unwrap_or_else(|_| vec![out_of_time()]))
+    });
+    join_all(limited).await
+}
+
+fn out_of_time() -> Finding {
+    Finding::failed(
+        format!("no answer within {} s", CHECK_WITHIN.as_secs()),
+        "look at the network between here and there: packets that are dropped look like this",
+    )
+}
+
+fn as_json(findings: &[(&'static str, Vec<Finding>)]) -> Value {
+    let one = |name: &'static str, it: &Finding| json!({ "check": name, "state": it.state.name(), "detail": it.detail, "remedy": it.remedy });
+    let all: Vec<Value> =
+        findings.iter().flat_map(|(name, all)| all.iter().map(|it| one(name, it))).collect();
+    let count =
+        |state| findings.iter().flat_map(|(_, all)| all).filter(|it| it.state == state).count();
+    json!({
+        "ok": count(State::Failed) == 0,
+        "failed": count(State::Failed),
+        "warnings": count(State::Warning),
+        "checks": all,
+    })
+}
+
+fn as_text(findings: &[(&'static str, Vec<Finding>)]) -> String {
+    let (mut out, mut failed, mut warnings) = (String::new(), 0, 0);
+    for (name, all) in findings {
+        for it in all {
+            failed += usize::from(it.state == State::Failed);
+            warnings += usize::from(it.state == State::Warning);
+            let _ = writeln!(out, "{:7}  {name:13}  {}", it.state.name(), it.detail);
+            if let Some(remedy) = &it.remedy {
+                let _ = writeln!(out, "{:24}> {remedy}", "");
+            }
+        }
+    }
+    let _ = writeln!(out, "{failed} failed, {warnings} to be looked at");
+    out
+}

@@ -1,0 +1,40 @@
+//! `latchkey mail …`: what waits to leave, what was given up, and whether mail leaves at all.
+
+mod list;
+mod retry;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::output::Talk;
+use super::{CHECK_SAYS_NO, open};
+use crate::config::Config;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List mails that have not left: those that wait and those given up, the oldest first
+    List(list::List),
+    /// Make mails due now, also those given up; a daemon sends them within 5 seconds
+    Retry(retry::Retry),
+    /// Send one mail through `mail.smtp_url` and say how each step went; needs no database
+    Test(test::Test),
+}
+
+/// Does it.
+pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
+    if let Command::Test(test) = command {
+        return test::run(test, config, json, talk).await;
+    }
+    let db = match open::database(config).await {
+        Ok(db) => db,
+        Err(fault) => return fault.tell(talk),
+    };
+    let done = match command {
+        Command::List(filter) => list::list(filter, &db, json, talk).await,
+        Command::Retry(retry) => retry::retry(retry, &db, json, talk).await,
+        Command::Test(_) => return ExitCode::SUCCESS,
+    };
+    done.unwrap_or_else(|error| talk.fail(&format!("the database: {error}")))
+}

@@ -1,0 +1,56 @@
+//! Making mails due again.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use sea_orm::DbErr;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::output::{Talk, print_json, say_line};
+use super::CHECK_SAYS_NO;
+use crate::clock::Clock;
+use crate::database::Db;
+use crate::mail::operator::{self, Retried};
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub struct Retry {
+    /// The mails, by their ids
+    #[arg(value_name = "ID")]
+    ids: Vec<Uuid>,
+    /// Every mail that was given up
+    #[arg(long)]
+    dead: bool,
+}
+
+pub(super) async fn retry(
+    retry: &Retry,
+    db: &Db,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, DbErr> {
+    let now = Clock::System.now();
+    let (mut due, mut refused) = (0, Vec::new());
+    if retry.dead {
+        due = operator::retry_dead(db, now).await?;
+    }
+    for id in &retry.ids {
+        match operator::retry(db, *id, now).await? {
+            Retried::Due => due += 1,
+            Retried::Done => refused.push((*id, "it left already, or a newer one took its place")),
+            Retried::Gone => refused.push((*id, "there is no such mail")),
+        }
+    }
+    if json {
+        let refused: Vec<_> =
+            refused.iter().map(|(id, why)| json!({ "id": id, "why": why })).collect();
+        print_json(talk, &json!({ "due": due, "refused": refused }));
+    } else {
+        say_line(&format!("{due} due now"));
+    }
+    for (id, why) in &refused {
+        talk.fail(&format!("{id}: {why}"));
+    }
+    Ok(ExitCode::from(if refused.is_empty() { 0 } else { CHECK_SAYS_NO }))
+}

@@ -1,0 +1,165 @@
+//! SIGHUP: the configuration is read again, and what can change in a running daemon does.
+//!
+//! All or nothing: a configuration that does not hold leaves the old one in force, certificate included. What was given as
+//! a variable or a flag stays; files are read anew, the configuration's and those that hold secrets.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Daemon;
+use crate::config::{Config, IntrospectionClient, Loaded, Problems, Shown};
+use crate::secret::{MasterKey, Secret};
+use crate::telemetry::Exports;
+
+/// What a running daemon takes over.
+const RELOADED: [&str; 4] =
+    ["log.filter", "mail.smtp_url", "captcha.secret", "introspection.clients"];
+
+/// Reads the configuration as at the start.
+pub type Load<'a> = &'a dyn Fn() -> Result<Loaded, Problems>;
+
+/// SIGHUP, heard from the start on: it would end a process that does not listen.
+pub(super) struct Hangup(Option<Signal>);
+
+impl Hangup {
+    pub(super) fn listen() -> Self {
+        Self(signal(SignalKind::hangup()).ok())
+    }
+
+    /// Waits for one.
+    pub(super) async fn heard(&mut self) {
+        match &mut self.0 {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The configuration in force.
+pub(super) struct Current {
+    config: Config,
+    sources: Vec<Shown>,
+}
+
+impl Current {
+    pub(super) fn new(loaded: &Loaded) -> Self {
+        Self { config: loaded.config.clone(), sources: loaded.sources.clone() }
+    }
+
+    /// Reads it again and puts in force what can be; tells of the rest.
+    pub(super) fn reload(&mut self, load: Load<'_>, daemon: &Daemon, exports: &Exports) {
+        let loaded = match load() {
+            Ok(loaded) => loaded,
+            Err(problems) => {
+                for problem in &problems.0 {
+                    tracing::error!(setting = problem.key, fix = problem.fix, "{}", problem.what);
+                }
+                tracing::error!(
+                    problems = problems.0.len(),
+                    "configuration not reloaded, the old one stays"
+                );
+                return;
+            }
+        };
+        let (old, new) = (&self.config, &loaded.config);
+        let mut changed = Vec::new();
+        if let Err(error) = self.apply(new, daemon, exports, &mut changed) {
+            tracing::error!(error, "configuration not reloaded, the old one stays");
+            return;
+        }
+        if let Some(tls) = &daemon.tls {
+            tls.reload_now();
+        }
+        let waiting = waiting((old, &self.sources), (new, &loaded.sources));
+        if !waiting.is_empty() {
+            let settings = waiting.join(", ");
+            tracing::warn!(settings, "changed settings wait for a restart");
+        }
+        tracing::info!(changed = changed.join(", "), "configuration reloaded");
+        // What waits for a restart is not in force: it is told of again the next time.
+        self.config.log = loaded.config.log;
+        if self.config.mail.smtp_url.is_some() && loaded.config.mail.smtp_url.is_some() {
+            self.config.mail.smtp_url = loaded.config.mail.smtp_url;
+        }
+        self.config.captcha.secret = loaded.config.captcha.secret;
+        self.config.introspection_clients = loaded.config.introspection_clients;
+    }
+
+    fn apply(
+        &self,
+        new: &Config,
+        daemon: &Daemon,
+        exports: &Exports,
+        changed: &mut Vec<&'static str>,
+    ) -> Result<(), String> {
+        let old = &self.config;
+        if let (Some(before), Some(url)) = (&old.mail.smtp_url, &new.mail.smtp_url)
+            && before.expose() != url.expose()
+        {
+            daemon.mailer.transport().replace(url).map_err(|error| error.to_string())?;
+            changed.push("mail.smtp_url");
+        }
+        if old.log.filter != new.log.filter {
+            let set = exports.set_filter(&new.log.filter);
+            set.map_err(|error| format!("log.filter: {error}"))?;
+            changed.push("log.filter");
+        }
+        if let (Some(vendor), Some(secret)) = (daemon.app.captcha.vendor(), &new.captcha.secret)
+            && text(old.captcha.secret.as_ref()) != text(Some(secret))
+        {
+            vendor.replace_secret(secret.clone());
+            changed.push("captcha.secret");
+        }
+        if clients(&old.introspection_clients) != clients(&new.introspection_clients) {
+            let clients = new.introspection_clients.clone();
+            daemon.app.introspection_clients.store(std::sync::Arc::new(clients));
+            changed.push("introspection.clients");
+        }
+        Ok(())
+    }
+}
+
+/// Names of settings that differ and are not taken over: the shown values, and secrets, which are not shown.
+fn waiting(
+    (old, old_shown): (&Config, &[Shown]),
+    (new, new_shown): (&Config, &[Shown]),
+) -> Vec<&'static str> {
+    let shown = old_shown.iter().zip(new_shown).filter(|(old, new)| old.value != new.value);
+    let mut names: Vec<&'static str> = shown.map(|(old, _)| old.key).collect();
+    let urls = [
+        ("database.url", Some(&old.database.url), Some(&new.database.url)),
+        ("redis.url", old.redis_url.as_ref(), new.redis_url.as_ref()),
+        ("tokens.secret", old.tokens.secret.as_ref(), new.tokens.secret.as_ref()),
+    ];
+    names.extend(urls.iter().filter(|(_, old, new)| text(*old) != text(*new)).map(|it| it.0));
+    let print = |key: Option<&MasterKey>| key.map(|key| *key.derive("reload").expose());
+    let masters = [
+        ("secrets.master_key", old.master_key.as_ref(), new.master_key.as_ref()),
+        (
+            "secrets.master_key_previous",
+            old.master_key_previous.as_ref(),
+            new.master_key_previous.as_ref(),
+        ),
+    ];
+    names.extend(masters.iter().filter(|(_, old, new)| print(*old) != print(*new)).map(|it| it.0));
+    let peppers = |config: &Config| -> Vec<(u16, Vec<u8>)> {
+        let all = config.password.pepper.iter().chain(&config.password.pepper_previous);
+        all.map(|it| (it.version, it.key.expose().clone())).collect()
+    };
+    if peppers(old) != peppers(new) {
+        names.push("password.pepper");
+    }
+    // Whether there is SMTP at all is decided at the start.
+    let stays = old.mail.smtp_url.is_some() == new.mail.smtp_url.is_some();
+    names.retain(|name| !RELOADED.contains(name) || (*name == "mail.smtp_url" && !stays));
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn text(secret: Option<&Secret<String>>) -> Option<&str> {
+    secret.map(|secret| secret.expose().as_str())
+}
+
+fn clients(all: &[IntrospectionClient]) -> Vec<(&str, &str)> {
+    all.iter().map(|it| (it.id.as_str(), it.secret.expose().as_str())).collect()
+}

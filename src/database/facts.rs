@@ -1,0 +1,69 @@
+//! What a database says of itself, for `doctor`.
+
+use sea_orm::{ConnectionTrait as _, DbErr, QueryResult, Statement};
+
+use super::Db;
+use crate::clock::UnixMillis;
+
+/// A server, or SQLite's library and file.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// `15.8` or `3.46.0`.
+    pub version: String,
+    /// What only a server has.
+    pub server: Option<Server>,
+}
+
+/// A PostgreSQL, seen by our role.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `server_version_num`: 150008.
+    pub number: i32,
+    /// Its clock.
+    pub clock: UnixMillis,
+    /// `max_connections`.
+    pub connections_max: i32,
+    /// Whether our role may make tables, which migrations do.
+    pub may_create: bool,
+    /// Our tables that the role may not read or write, by name with commas.
+    pub closed: Option<String>,
+}
+
+const POSTGRES: &str = "SELECT current_setting('server_version') AS version, \
+     current_setting('server_version_num')::int AS number, \
+     (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS clock, \
+     current_setting('max_connections')::int AS connections_max, \
+     COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create, \
+     (SELECT string_agg(c.relname::text, ', ' ORDER BY c.relname) FROM pg_class c \
+      WHERE c.relnamespace = to_regnamespace(quote_ident(current_schema())) AND c.relkind = 'r' \
+      AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT'))) AS closed";
+
+impl Db {
+    /// Asks.
+    pub async fn facts(&self) -> Result<Facts, DbErr> {
+        if !self.is_postgres() {
+            let version = self.row("SELECT sqlite_version() AS version").await?;
+            return Ok(Facts { version: version.try_get("", "version")?, server: None });
+        }
+        let row = self.row(POSTGRES).await?;
+        let server = Server {
+            number: row.try_get("", "number")?,
+            clock: row.try_get("", "clock")?,
+            connections_max: row.try_get("", "connections_max")?,
+            may_create: row.try_get("", "may_create")?,
+            closed: row.try_get("", "closed")?,
+        };
+        Ok(Facts { version: row.try_get("", "version")?, server: Some(server) })
+    }
+
+    /// What is broken in a SQLite file, by its own `quick_check`, which reads the whole file; none where it is whole.
+    pub async fn damage(&self) -> Result<Option<String>, DbErr> {
+        let said: String = self.row("PRAGMA quick_check(1)").await?.try_get_by_index(0)?;
+        Ok((said != "ok").then_some(said))
+    }
+
+    async fn row(&self, sql: &str) -> Result<QueryResult, DbErr> {
+        let row = self.reader().query_one_raw(Statement::from_string(self.backend(), sql)).await?;
+        row.ok_or_else(|| DbErr::RecordNotFound(sql.to_owned()))
+    }
+}

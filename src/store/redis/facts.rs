@@ -1,0 +1,87 @@
+//! What a Redis says of itself, for `doctor`.
+
+use redis::{ErrorKind, ServerErrorKind, Value};
+
+use super::Redis;
+use super::connection::collect_words;
+use crate::clock::UnixMillis;
+use crate::problem::Unavailable;
+use crate::store::lost;
+
+/// One server, or the nodes of a cluster that answered. What a managed server does not tell is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedisFacts {
+    /// The oldest version among the nodes.
+    pub version: Option<String>,
+    /// Whether every node writes its append-only file.
+    pub append_only: Option<bool>,
+    /// `used_memory` and `maxmemory` in bytes, of the fullest node; no limit is 0.
+    pub memory: Option<(u64, u64)>,
+    /// The server's clock.
+    pub clock: Option<UnixMillis>,
+}
+
+impl Redis {
+    /// Asks `INFO` and `TIME`.
+    pub(in crate::store) async fn facts(&self) -> Result<RedisFacts, Unavailable> {
+        let mut facts = match self.link.query::<Value>(&redis::cmd("INFO")).await {
+            Ok(answer) => {
+                let mut words = Vec::new();
+                collect_words(&answer, &mut words);
+                read(&words.join("\n"))
+            }
+            // Managed servers forbid INFO, by rights or by renaming it.
+            Err(error) if is_forbidden(&error) => RedisFacts::default(),
+            Err(error) => return Err(lost(error)),
+        };
+        match self.link.query::<(i64, i64)>(&redis::cmd("TIME")).await {
+            Ok((seconds, micros)) => facts.clock = Some(seconds * 1_000 + micros / 1_000),
+            Err(error) if is_forbidden(&error) => {}
+            Err(error) => return Err(lost(error)),
+        }
+        Ok(facts)
+    }
+}
+
+fn is_forbidden(error: &redis::RedisError) -> bool {
+    let kind = error.kind();
+    matches!(kind, ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError))
+}
+
+/// Reads `INFO`; of several nodes one after another.
+fn read(info: &str) -> RedisFacts {
+    let all = |name: &str| -> Vec<&str> {
+        let lines = info.lines().filter_map(|line| line.split_once(':'));
+        lines.filter(|(key, _)| *key == name).map(|(_, value)| value.trim()).collect()
+    };
+    let numbers = |name| all(name).into_iter().filter_map(|it| it.parse::<u64>().ok());
+    let parts = |version: &&str| -> Vec<u32> {
+        version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+    };
+    let append = all("aof_enabled");
+    RedisFacts {
+        version: all("redis_version").into_iter().min_by_key(parts).map(str::to_owned),
+        append_only: (!append.is_empty()).then(|| append.iter().all(|it| *it == "1")),
+        memory: numbers("used_memory")
+            .zip(numbers("maxmemory"))
+            .max_by_key(|(used, max)| used.saturating_mul(1_000) / (*max).max(1)),
+        clock: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_and_fullest_node_and_the_one_without_a_log_count() {
+        let facts = read(
+            "# Server\r\nredis_version:7.10.1\r\nused_memory:10\r\nmaxmemory:100\r\naof_enabled:1\r\n\
+             \nredis_version:7.9.2\r\nused_memory:90\r\nmaxmemory:100\r\naof_enabled:0\r\n",
+        );
+        assert_eq!(facts.version.as_deref(), Some("7.9.2"));
+        assert_eq!(facts.append_only, Some(false));
+        assert_eq!(facts.memory, Some((90, 100)));
+        assert_eq!(read(""), RedisFacts::default());
+    }
+}

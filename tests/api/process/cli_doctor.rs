@@ -1,0 +1,201 @@
+//! `latchkey doctor`: every finding that fails has a cause, a remedy and an exit code, and nothing is made or told.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+
+use super::{Ended, Place};
+use crate::servers::{PrivateServer, TestDatabase, free_port, redis_space};
+use crate::siteverify::Stub;
+use crate::smtp::{Fault, SmtpSink, Stage};
+
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {text}"))
+}
+
+/// What a check says, each as `state detail`.
+fn said(ended: &Ended, check: &str) -> Vec<String> {
+    let report = value(&ended.stdout());
+    let all = report["checks"].as_array().expect("a list");
+    let text = |it: &Value| {
+        let (state, detail) = (it["state"].as_str(), it["detail"].as_str());
+        let needs_remedy = matches!(state, Some("failed" | "warning"));
+        assert_eq!(it["remedy"].is_string(), needs_remedy, "{it}");
+        format!("{} {}", state.expect("a state"), detail.expect("a detail"))
+    };
+    all.iter().filter(|it| it["check"] == check).map(text).collect()
+}
+
+#[track_caller]
+fn says(ended: &Ended, check: &str, part: &str) {
+    let said = said(ended, check);
+    assert!(said.iter().any(|it| it.contains(part)), "{check}: no `{part}` in {said:?}");
+}
+
+const JSON: &[&str] = &["doctor", "--json"];
+
+#[tokio::test]
+async fn before_the_first_start_nothing_fails_and_nothing_is_made_embedded() {
+    let place = Place::new();
+    let ended = place.run(JSON).expect(0);
+    says(&ended, "database", "warning there is no ");
+    says(&ended, "master key", "warning there is neither");
+    says(&ended, "token store", "skipped embedded");
+    says(&ended, "disk", "MiB are free");
+    says(&ended, "hashing", "ok a hash takes");
+    assert!(!place.path("data").exists());
+    let text = place.run(&["doctor"]).expect(0).stdout();
+    assert!(text.ends_with(" to be looked at\n") && text.contains("> "), "{text}");
+}
+
+#[tokio::test]
+async fn beside_a_daemon_all_is_well_until_others_can_read_its_files_embedded() {
+    let mut place = Place::new();
+    let running = place.start().await;
+    let listen = (running.public.to_string(), running.admin.to_string());
+    let place = place.set("http.listen", &listen.0).set("admin.listen", &listen.1);
+    let ended = place.run(JSON).expect(0);
+    assert_eq!(value(&ended.stdout())["failed"], 0);
+    says(&ended, "database", "ok the schema is up to date");
+    says(&ended, "database", "the file is whole");
+    says(&ended, "ports", "is held by latchkey (pid ");
+    assert_eq!(said(&ended, "signing keys").len(), 2);
+    says(&ended, "outbox", "ok nothing waits");
+    let key = place.path("data/master.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("ours");
+    let ended = place.run(JSON).expect(3);
+    says(&ended, "files", "has mode 644");
+    let place = place.set("secrets.master_key", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=");
+    let ended = place.run(JSON).expect(3);
+    says(&ended, "signing keys", "is sealed with another master key");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn servers_are_looked_at_and_their_secrets_stay_on_servers() {
+    let database = TestDatabase::create().await;
+    let redis = redis_space().await;
+    let place = Place::new()
+        .set("database.url", &database.url())
+        .set("redis.url", &redis)
+        .set("secrets.master_key", &"A".repeat(43));
+    let ended = place.run(JSON).expect(3);
+    says(&ended, "database", "failed the schema lacks");
+    place.run(&["migrate", "up"]).expect(0);
+    let ended = place.run(JSON);
+    says(&ended, "database", "ok PostgreSQL");
+    says(&ended, "database", "the clock of the database is");
+    says(&ended, "token store", "ok version");
+    says(&ended, "token store", "keeps no append-only file");
+    says(&ended, "token store", "the clock of Redis is");
+    says(&ended, "token store", "evicts nothing");
+    ended.expect(0);
+    let (gone, secret) = (free_port(), "hunter2");
+    let place = place
+        .set("database.url", &format!("postgres://ada:{secret}@127.0.0.1:{gone}/latchkey"))
+        .set("redis.url", &format!("redis://:{secret}@127.0.0.1:{gone}"))
+        .set("mail.smtp_url", &format!("smtp://ada:{secret}@127.0.0.1:{gone}"));
+    let ended = place.run(JSON).expect(3);
+    says(&ended, "database", "failed cannot be reached");
+    says(&ended, "token store", "failed does not answer");
+    says(&ended, "smtp", "failed connect");
+    says(&ended, "outbox", "skipped");
+    let text = place.run(&["doctor"]).expect(3);
+    let all = ended.stdout() + &ended.stderr() + &text.stdout() + &text.stderr();
+    assert!(!all.contains(secret), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_server_that_refuses_the_login_is_told_and_gets_no_mail() {
+    let sink = SmtpSink::start().await;
+    sink.require_login("ada", "hunter2");
+    let place = Place::new().set("mail.smtp_url", &sink.url());
+    says(&place.run(JSON).expect(0), "smtp", "ok login");
+    sink.fail_at(Stage::Login, Fault::Refuse(535));
+    let ended = place.run(JSON).expect(3);
+    says(&ended, "smtp", "failed login");
+    assert!(!ended.stdout().contains("hunter2"));
+    assert!(sink.mails().is_empty());
+}
+
+#[tokio::test]
+async fn a_port_that_another_program_has_and_a_proxy_nobody_trusts_are_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound");
+    let place =
+        Place::new().set("http.listen", &port.to_string()).set("public_url", "https://localhost");
+    let ended = place.run(JSON).expect(3);
+    says(&ended, "ports", &format!("is held by {}", who()));
+    says(&ended, "public_url", "warning a proxy stands in front");
+}
+
+/// The name of this test's process, as the kernel cuts it.
+fn who() -> String {
+    std::fs::read_to_string("/proc/self/comm").expect("we run").trim().to_owned()
+}
+
+#[tokio::test]
+async fn a_configuration_that_does_not_hold_is_exit_78_with_every_problem() {
+    let place = Place::new().set("http.listen", "nowhere").set("tokens.user_ttl", "soon");
+    let ended = place.run(JSON).expect(78);
+    let report = value(&ended.stdout());
+    assert_eq!((&report["ok"], &report["failed"]), (&json!(false), &json!(1)));
+    assert_eq!(report["problems"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn a_superuser_is_told_that_row_level_security_does_not_hold_it_on_servers() {
+    let server = PrivateServer::postgres().await;
+    let place =
+        Place::new().set("database.url", &server.url()).set("secrets.master_key", &"A".repeat(43));
+    place.run(&["migrate", "up"]).expect(0);
+    let ended = place.run(JSON).expect(0);
+    says(&ended, "database", "warning the role is a superuser or has BYPASSRLS");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_answers_costs_a_check_and_not_the_doctor() {
+    let sink = SmtpSink::start().await;
+    sink.fail_at(Stage::Connect, Fault::Stall);
+    let place = Place::new().set("mail.smtp_url", &sink.url());
+    let ended = place.run(JSON).expect(3);
+    says(&ended, "smtp", "failed connect: no answer within 10 s");
+    says(&ended, "disk", "MiB are free");
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_name_or_another_key_is_told() {
+    let place = Place::new().set("public_url", "https://auth.example");
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("made");
+    std::fs::write(place.path("tls.crt"), made.cert.pem()).expect("written");
+    std::fs::write(place.path("tls.key"), made.signing_key.serialize_pem()).expect("written");
+    let (cert, key) = (place.path("tls.crt"), place.path("tls.key"));
+    let place = place
+        .set("http.tls.cert", &cert.display().to_string())
+        .set("http.tls.key", &key.display().to_string());
+    let ended = place.run(JSON).expect(3);
+    says(&ended, "tls", "failed is not for auth.example");
+    let other = rcgen::KeyPair::generate().expect("made");
+    std::fs::write(&key, other.serialize_pem()).expect("written");
+    let ended = place.run(JSON).expect(3);
+    assert_eq!(said(&ended, "tls").len(), 1, "nothing can be served");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_captcha_vendor_is_asked_whether_it_knows_the_secret() {
+    let stub = Stub::start().await;
+    let place = Place::new()
+        .set("captcha.provider", "turnstile")
+        .set("captcha.secret", "hunter2-of-the-vendor")
+        .set("captcha.site_key", "the-site-key")
+        .set("captcha.hostnames", "localhost")
+        .set("captcha.verify_url", &stub.url("/siteverify"));
+    let no = |code: &str| json!({ "success": false, "error-codes": [code] });
+    stub.says_json(&no("invalid-input-response"));
+    says(&place.run(JSON).expect(0), "captcha", "ok turnstile answers and knows the secret");
+    assert_eq!(stub.asked()[0].field("secret"), Some("hunter2-of-the-vendor"));
+    stub.says_json(&no("invalid-input-secret"));
+    let ended = place.run(JSON).expect(3);
+    says(&ended, "captcha", "failed turnstile refuses the settings: invalid-input-secret");
+    assert!(!(ended.stdout() + &ended.stderr()).contains("hunter2"));
+}

@@ -1,0 +1,82 @@
+//! Every command that works on the data ends alike where it cannot: one table of exit codes, and nothing is made.
+
+use super::Place;
+use crate::servers::{TestDatabase, free_port};
+
+/// A command of every kind that opens the data.
+const COMMANDS: &[&[&str]] = &[
+    &["users", "list"],
+    &["users", "create", "--email", "ada@work.example", "--name", "Ada"],
+    &["teams", "list"],
+    &["keys", "list"],
+    &["audit", "verify"],
+    &["audit", "export"],
+];
+
+fn all_end(place: &Place, code: i32, why: &str) {
+    for command in COMMANDS {
+        let ended = place.run(command).expect(code);
+        assert!(ended.stderr().contains(why), "{command:?}: {}", ended.stderr());
+        assert_eq!(ended.stdout(), "", "{command:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_database_every_command_is_exit_69_and_makes_nothing_embedded() {
+    let place = Place::new();
+    all_end(&place, 69, "there is no database");
+    assert!(!place.path("data").exists());
+}
+
+#[tokio::test]
+async fn without_a_master_key_every_command_is_exit_78_and_makes_none_embedded() {
+    let place = Place::new();
+    place.run(&["migrate", "up"]).expect(0);
+    all_end(&place, 78, "secrets.master_key");
+    assert!(!place.path("data/master.key").exists(), "only the daemon makes one");
+    std::fs::write(place.path("data/master.key"), "short").expect("written");
+    all_end(&place, 78, "does not hold a master key");
+    assert_eq!(std::fs::read_to_string(place.path("data/master.key")).expect("there"), "short");
+}
+
+#[tokio::test]
+async fn a_wrong_redis_url_is_exit_78_embedded() {
+    let place = Place::new();
+    let place = place.set("secrets.master_key", &"A".repeat(43));
+    place.run(&["migrate", "up"]).expect(0);
+    let place = place.set("redis.url", "redis://127.0.0.1/not-a-number");
+    for command in ["users", "teams"] {
+        let told = place.run(&[command, "list"]).expect(78).stderr();
+        assert!(told.contains("redis.url"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_our_schema_is_exit_3_and_stays_as_it_is_on_servers() {
+    let database = TestDatabase::create().await;
+    let place = Place::new()
+        .set("database.url", &database.url())
+        .set("secrets.master_key", &"A".repeat(43));
+    all_end(&place, 3, "latchkey migrate up");
+    place.run(&["migrate", "status"]).expect(3);
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_exit_69_without_its_password() {
+    let url = format!("postgres://ada:hunter2@127.0.0.1:{}/latchkey", free_port());
+    let place = Place::new().set("database.url", &url).set("secrets.master_key", &"A".repeat(43));
+    for command in COMMANDS {
+        let told = place.run(command).expect(69).stderr();
+        assert!(told.contains("cannot reach the database"), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_healthcheck_of_nonsense_is_exit_2_and_of_bad_settings_78() {
+    let place = Place::new();
+    let told = place.run(&["healthcheck", "--url", "https://nowhere"]).expect(2).stderr();
+    assert!(told.contains("host:port"), "{told}");
+    let place = place.set("admin.listen", "nowhere");
+    place.run(&["healthcheck"]).expect(78);
+}
