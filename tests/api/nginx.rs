@@ -1,4 +1,4 @@
-//! Debian's nginx with `auth_request` in front of an application, configured as docs/integrate-nginx.md says.
+//! Debian's nginx with `auth_request` in front of an application, configured as docs/integrate/nginx.md says.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -17,18 +17,18 @@ use crate::servers::free_port;
 
 /// The files of the example, as the page shows them.
 const FILES: [(&str, &str); 3] = [
-    ("nginx.conf", include_str!("../resource_server/nginx.conf")),
-    ("latchkey_headers.conf", include_str!("../resource_server/latchkey_headers.conf")),
-    ("latchkey_ask.conf", include_str!("../resource_server/latchkey_ask.conf")),
+    ("nginx.conf", include_str!("../../examples/nginx/nginx.conf")),
+    ("latchkey_headers.conf", include_str!("../../examples/nginx/latchkey_headers.conf")),
+    ("latchkey_ask.conf", include_str!("../../examples/nginx/latchkey_ask.conf")),
 ];
-const PAGE: &str = include_str!("../../docs/integrate-nginx.md");
+const PAGE: &str = include_str!("../../docs/integrate/nginx.md");
 /// The team that the example lets through to `/reports/`.
 const EXAMPLE_TEAM: &str = "0199d2f0-3c5e-7a10-8f00-5d2f6a1b9c33";
 
 #[test]
 fn the_page_shows_the_files_that_are_tested() {
     for (name, text) in FILES {
-        assert!(PAGE.contains(text), "docs/integrate-nginx.md has to show {name}:\n{text}");
+        assert!(PAGE.contains(text), "docs/integrate/nginx.md has to show {name}:\n{text}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! A resource server in Python that lets one team in, as docs/integrate-python.md shows it.
+//! A resource server in Python that lets one team in, as docs/integrate/python.md shows it.
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -12,15 +12,15 @@ use crate::people::{claim, id_of, join, people};
 use crate::poll::eventually;
 use crate::servers::{free_port, must_be_told};
 
-const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/resource_server/serve.py");
+const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/python/serve.py");
 
 #[test]
 fn the_page_shows_the_program_that_is_tested() {
     let (page, program) = (
-        include_str!("../../docs/integrate-python.md"),
-        include_str!("../resource_server/serve.py"),
+        include_str!("../../docs/integrate/python.md"),
+        include_str!("../../examples/python/serve.py"),
     );
-    assert!(page.contains(program), "docs/integrate-python.md has to show serve.py as it is");
+    assert!(page.contains(program), "docs/integrate/python.md has to show serve.py as it is");
 }
 
 /// The program; ended when dropped.

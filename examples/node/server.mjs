@@ -1,0 +1,100 @@
+// A resource server of one team: answers `GET /reports` to vaultTokens of that team that may read. Node 18 or newer.
+//
+//     node server.mjs ISSUER TEAM [PORT]
+
+import { createPublicKey, verify } from "node:crypto";
+import { createServer } from "node:http";
+
+const [issuer, team, port = "8000"] = process.argv.slice(2);
+
+/** An answer of RFC 6750 §3: a status, and what WWW-Authenticate says. */
+class Refused extends Error {
+  constructor(status, challenge) {
+    super(challenge);
+    this.status = status;
+    this.challenge = challenge;
+  }
+}
+const invalid = () => new Refused(401, 'Bearer error="invalid_token"');
+
+/** The issuer's keys, fetched again when old or when a token names one that is not among them. */
+const keys = {
+  byKid: new Map(),
+  fetchedAt: -Infinity,
+  fetching: undefined,
+
+  async of(kid) {
+    const age = performance.now() - this.fetchedAt;
+    // Five minutes is how long latchkey lets its keys be kept. Strangers can name unknown keys: they buy a question
+    // in ten seconds, no more.
+    if (age > 300_000 || (!this.byKid.has(kid) && age > 10_000)) {
+      this.fetching ??= this.fetch().finally(() => (this.fetching = undefined));
+      // With latchkey down the keys at hand go on; with none at hand it is a 500, never a 401.
+      await this.fetching.catch((error) => {
+        if (this.byKid.size === 0) throw error;
+      });
+    }
+    return this.byKid.get(kid);
+  },
+
+  async fetch() {
+    const answer = await fetch(`${issuer}/.well-known/jwks.json`, { signal: AbortSignal.timeout(5000) });
+    if (!answer.ok) throw new Error(`the issuer answers ${answer.status}`);
+    const { keys } = await answer.json();
+    const ours = keys.filter((key) => key.kty === "EC" && key.crv === "P-256");
+    this.byKid = new Map(ours.map((key) => [key.kid, createPublicKey({ key, format: "jwk" })]));
+    this.fetchedAt = performance.now();
+  },
+};
+
+function parsed(part) {
+  try {
+    return JSON.parse(Buffer.from(part, "base64url"));
+  } catch {
+    throw invalid();
+  }
+}
+
+/** The claims of a token that holds. */
+async function claimsOf(token) {
+  const parts = token.split(".");
+  if (parts.length !== 3) throw invalid();
+  const header = parsed(parts[0]);
+  // The algorithm is ours, never the token's word (RFC 8725 §3.1).
+  if (header?.alg !== "ES256" || header.typ !== "at+jwt" || header.crit !== undefined) throw invalid();
+  const key = await keys.of(header.kid);
+  if (!key) throw invalid();
+  const signed = Buffer.from(`${parts[0]}.${parts[1]}`);
+  const signature = Buffer.from(parts[2], "base64url");
+  if (!verify("sha256", signed, { key, dsaEncoding: "ieee-p1363" }, signature)) throw invalid();
+  const claims = parsed(parts[1]);
+  const now = Date.now() / 1000;
+  const holds = claims.iss === issuer && claims.aud === "vault" && claims.exp > now && claims.nbf <= now + 120;
+  if (!holds) throw invalid();
+  return claims;
+}
+
+/** Lets tokens of our team with the scope in. */
+async function guard(authorization, scope) {
+  const [, token] = /^Bearer +(\S+)$/i.exec(authorization ?? "") ?? [];
+  if (!token) throw new Refused(401, "Bearer");
+  const claims = await claimsOf(token);
+  // Every team's tokens have the same `aud` and signature: the team is ours to check.
+  if (claims.tid !== team) throw new Refused(403, 'Bearer error="insufficient_scope"');
+  if (!claims.scope.split(" ").includes(scope)) {
+    throw new Refused(403, `Bearer error="insufficient_scope", scope="${scope}"`);
+  }
+  return claims;
+}
+
+createServer(async (request, response) => {
+  try {
+    if (request.url !== "/reports") return response.writeHead(404).end();
+    const claims = await guard(request.headers.authorization, "vault:read");
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify({ subject: claims.sub, project: claims.pid }));
+  } catch (error) {
+    if (!(error instanceof Refused)) return response.writeHead(500).end();
+    response.writeHead(error.status, { "www-authenticate": error.challenge }).end();
+  }
+}).listen(Number(port), "127.0.0.1");

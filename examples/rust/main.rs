@@ -1,0 +1,178 @@
+//! A resource server of one team: answers `GET /reports` to vaultTokens of that team that may read.
+//!
+//!     cargo run --example rust -- ISSUER TEAM [PORT]
+//!
+//! With `jsonwebtoken`, hyper and tokio; a framework calls `Guard::admit` from its middleware.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt as _, Empty, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use hyper::{Request, Response};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long latchkey lets its keys be kept.
+const KEPT: Duration = Duration::from_mins(5);
+/// Strangers can name unknown keys: they buy a question in this time, no more.
+const BETWEEN_QUESTIONS: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Deserialize)]
+struct Claims {
+    sub: String,
+    scope: String,
+    tid: Option<String>,
+    pid: Option<String>,
+}
+
+/// Why nobody gets in: an answer of RFC 6750 §3, or trouble of our own.
+enum Refused {
+    With(u16, &'static str),
+    Trouble,
+}
+
+const NO_TOKEN: Refused = Refused::With(401, "Bearer");
+const INVALID: Refused = Refused::With(401, r#"Bearer error="invalid_token""#);
+const FORBIDDEN: Refused = Refused::With(403, r#"Bearer error="insufficient_scope""#);
+
+/// The issuer's keys and when it was last asked for them.
+#[derive(Default)]
+struct Keys {
+    set: Option<JwkSet>,
+    asked: Option<Instant>,
+}
+
+/// Lets tokens of one team in.
+struct Guard {
+    issuer: String,
+    team: String,
+    client: Client<HttpConnector, Empty<Bytes>>, // for https a connector of hyper-rustls
+    keys: Mutex<Keys>,
+}
+
+impl Guard {
+    async fn admit(&self, authorization: Option<&str>, scope: &str) -> Result<Claims, Refused> {
+        let (scheme, token) =
+            authorization.and_then(|value| value.split_once(' ')).ok_or(NO_TOKEN)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(NO_TOKEN);
+        }
+        let claims = self.verify(token.trim()).await?;
+        // Every team's tokens have the same `aud` and signature: the team is ours to check.
+        let is_ours = claims.tid.as_deref() == Some(self.team.as_str());
+        let may = claims.scope.split(' ').any(|one| one == scope);
+        if is_ours && may { Ok(claims) } else { Err(FORBIDDEN) }
+    }
+
+    async fn verify(&self, token: &str) -> Result<Claims, Refused> {
+        let header = decode_header(token).map_err(|_malformed| INVALID)?;
+        if header.typ.as_deref() != Some("at+jwt") {
+            return Err(INVALID);
+        }
+        let key = self.key(&header.kid.ok_or(INVALID)?).await?;
+        // The algorithm is ours, never the token's word (RFC 8725 §3.1).
+        let mut rules = Validation::new(Algorithm::ES256);
+        rules.set_issuer(&[&self.issuer]);
+        rules.set_audience(&["vault"]);
+        rules.set_required_spec_claims(&["iss", "sub", "aud", "exp", "nbf"]);
+        rules.validate_nbf = true;
+        rules.leeway = 0;
+        decode(token, &key, &rules).map(|data| data.claims).map_err(|_invalid| INVALID)
+    }
+
+    /// The key of this name; the set is fetched again when it is old or knows no such name.
+    async fn key(&self, kid: &str) -> Result<DecodingKey, Refused> {
+        let mut keys = self.keys.lock().await;
+        let is_known = keys.set.as_ref().is_some_and(|set| set.find(kid).is_some());
+        let good_for = if is_known { KEPT } else { BETWEEN_QUESTIONS };
+        if keys.set.is_none() || keys.asked.is_none_or(|asked| asked.elapsed() > good_for) {
+            keys.asked = Some(Instant::now());
+            match self.fetch().await {
+                Ok(set) => keys.set = Some(set),
+                // With latchkey down the keys at hand go on; with none at hand it is a 500, never a 401.
+                Err(error) => eprintln!("the keys could not be fetched: {error}"),
+            }
+        }
+        let jwk = keys.set.as_ref().ok_or(Refused::Trouble)?.find(kid).ok_or(INVALID)?;
+        DecodingKey::from_jwk(jwk).map_err(|_unusable| INVALID)
+    }
+
+    async fn fetch(&self) -> Result<JwkSet, Failure> {
+        let address = format!("{}/.well-known/jwks.json", self.issuer).parse()?;
+        let answer = timeout(ANSWER_TIMEOUT, self.client.get(address)).await??;
+        if !answer.status().is_success() {
+            return Err(format!("the issuer answers {}", answer.status()).into());
+        }
+        let body = timeout(ANSWER_TIMEOUT, answer.into_body().collect()).await??.to_bytes();
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let mut response = Response::new(Full::default());
+        if request.uri().path() != "/reports" {
+            *response.status_mut() = hyper::StatusCode::NOT_FOUND;
+            return Ok(response);
+        }
+        let authorization =
+            request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match self.admit(authorization, "vault:read").await {
+            Ok(claims) => {
+                let body = serde_json::json!({ "subject": claims.sub, "project": claims.pid });
+                *response.body_mut() = Full::from(body.to_string());
+                response
+                    .headers_mut()
+                    .insert(CONTENT_TYPE, "application/json".parse().expect("ASCII"));
+            }
+            Err(Refused::With(status, challenge)) => {
+                *response.status_mut() = hyper::StatusCode::from_u16(status).expect("a status");
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge.parse().expect("ASCII"));
+            }
+            Err(Refused::Trouble) => {
+                *response.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
+            }
+        }
+        Ok(response)
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip(1);
+    let (issuer, team) =
+        arguments.next().zip(arguments.next()).ok_or("usage: ISSUER TEAM [PORT]")?;
+    let port = arguments.next().map_or(Ok(8000), |port| port.parse())?;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let guard = Arc::new(Guard { issuer, team, client, keys: Mutex::default() });
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _peer) = listener.accept().await?;
+        let guard = Arc::clone(&guard);
+        while connections.try_join_next().is_some() {} // those that have ended
+        connections.spawn(async move {
+            let service = hyper::service::service_fn(|request| guard.answer(request));
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = connection.await {
+                eprintln!("a connection ended: {error}");
+            }
+        });
+    }
+}

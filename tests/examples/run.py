@@ -1,0 +1,230 @@
+"""Runs every example of examples/ against a real daemon and holds the documents to what they show.
+
+    run.py LATCHKEY RUST_EXAMPLE [--all]
+
+Ends with a line as the test runner of cargo prints it. Go is tried where it is installed; with --all it has to be.
+"""
+
+import hashlib
+import hmac
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+import documents
+from daemon import Daemon, answers, bearer, free_port, status, until
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+EXAMPLE_TEAM = "0199d2f0-3c5e-7a10-8f00-5d2f6a1b9c33"
+passed, failed = 0, []
+
+
+def check(name: str, holds: bool, told: str = ""):
+    global passed
+    passed += bool(holds)
+    print(f"test {name} ... {'ok' if holds else 'FAILED ' + told}", flush=True)
+    if not holds:
+        failed.append(name)
+
+
+def forged(token: str, **changes) -> str:
+    """The same claims, changed, under a key of our own that bears the daemon's `kid`."""
+    head, claims = jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
+    own = ec.generate_private_key(ec.SECP256R1())
+    return jwt.encode(claims | changes, own, "ES256", headers=head)
+
+
+def unsigned(token: str) -> str:
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return jwt.encode(claims, None, "none", headers=jwt.get_unverified_header(token) | {"alg": "none"})
+
+
+def by_published_key(token: str, daemon: Daemon) -> str:
+    """Signed by HS256 with the published key as its secret: what happens where the header's `alg` is believed."""
+    jwk = daemon.call("GET", "/.well-known/jwks.json")["keys"][0]
+    head = jwt.utils.base64url_encode(json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": jwk["kid"]}).encode())
+    signed = head + b"." + token.split(".")[1].encode()
+    public = jwt.PyJWK(jwk).key
+    secret = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return (signed + b"." + jwt.utils.base64url_encode(hmac.new(secret, signed, hashlib.sha256).digest())).decode()
+
+
+class Server:
+    """An example that listens; ended by its process id."""
+
+    def __init__(self, name: str, port: int, command: list[str], live: bool = False):
+        self.name, self.live = name, live
+        self.url = f"http://127.0.0.1:{port}/reports"
+        # Python's access log and the like are of no use here.
+        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(f"the start of {name}", 120, lambda: self.is_up(port))
+
+    def is_up(self, port: int) -> bool:
+        if self.child.poll() is not None:
+            raise SystemExit(f"{self.name} ended with {self.child.returncode}")
+        return answers(port)
+
+    def stop(self):
+        self.child.terminate()
+        self.child.wait(20)
+
+
+def haproxy(daemon: Daemon, team: str, port: int, home: Path) -> Server:
+    """Debian's HAProxy with the files of the example: addresses and the team are ours, nothing else."""
+    application = free_port()
+    text = (EXAMPLES / "haproxy/haproxy.cfg").read_text()
+    for old, new in [
+        ("/etc/haproxy/latchkey.lua", str(EXAMPLES / "haproxy/latchkey.lua")),
+        ("127.0.0.1:8000", f"127.0.0.1:{port}"),
+        ("127.0.0.1:8080", f"127.0.0.1:{daemon.port}"),
+        ("127.0.0.1:3000", f"127.0.0.1:{application}"),
+        (EXAMPLE_TEAM, team),
+    ]:
+        if old not in text:
+            raise SystemExit(f"haproxy.cfg says nothing of {old}")
+        text = text.replace(old, new)
+    (home / "haproxy.cfg").write_text(text)
+    server = Server("haproxy", port, [program("haproxy"), "-db", "-f", str(home / "haproxy.cfg")], live=True)
+    server.application = subprocess.Popen([sys.executable, str(Path(__file__).with_name("echo.py")), str(application)])
+    until("the start of the application", 20, lambda: answers(application))
+    return server
+
+
+def program(name: str) -> str:
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if not found:
+        raise SystemExit(f"{name} is not installed")
+    return found
+
+
+def start_examples(daemon: Daemon, team: str, rust: str, home: Path, wants_go: bool) -> list[Server]:
+    def at(name: str, *command: str) -> Server:
+        port = free_port()
+        return Server(name, port, [*command, daemon.issuer, team, str(port)])
+
+    servers = [
+        at("python", sys.executable, str(EXAMPLES / "python/serve.py")),
+        at("node", program("node"), str(EXAMPLES / "node/server.mjs")),
+        at("rust", rust),
+        haproxy(daemon, team, free_port(), home),
+    ]
+    if wants_go or shutil.which("go"):
+        built = home / "go-example"
+        subprocess.run([program("go"), "build", "-o", built, EXAMPLES / "go/main.go"], check=True)
+        servers.append(at("go", str(built)))
+    return servers
+
+
+def main() -> int:
+    latchkey, rust = sys.argv[1:3]
+    daemon = Daemon(latchkey)
+    home = Path(daemon.home.name)
+    # Tokens of one second first; the keys stay when the daemon comes back with the usual life.
+    daemon.start(LATCHKEY_TOKENS__VAULT_TTL="1s")
+    ada, eve = daemon.person("ada"), daemon.person("eve")
+    expired = ada["vaultToken"]
+    daemon.stop()
+    daemon.start()
+    ada, eve = daemon.login("ada"), daemon.login("eve")
+    team, good = ada["claims"]["tid"], ada["vaultToken"]
+    reader, writer = daemon.program(ada, ["vault:read"]), daemon.program(ada, ["vault:write"])
+    stranger = daemon.program(eve, ["vault:read"])
+    until("the end of the first token", 10, lambda: time.time() > jwt_exp(expired) + 1)
+    cases = [
+        ("a member's token is let in", good, 200),
+        ("a key's token is let in", reader, 200),
+        ("another team's token is forbidden", eve["vaultToken"], 403),
+        ("another team's key is forbidden", stranger, 403),
+        ("a token without the scope is forbidden", writer, 403),
+        ("no token is unauthorized", None, 401),
+        ("an expired token is unauthorized", expired, 401),
+        ("a token under a key of ours is unauthorized", forged(good), 401),
+        ("a token with another team written in is unauthorized", forged(eve["vaultToken"], tid=team), 401),
+        ("an unsigned token is unauthorized", unsigned(good), 401),
+        ("a token by HS256 and the published key is unauthorized", by_published_key(good, daemon), 401),
+        ("a userToken is unauthorized", ada["userToken"], 401),
+        ("rubbish is unauthorized", "a.b.c", 401),
+    ]
+    servers = start_examples(daemon, team, rust, home, "--all" in sys.argv)
+    began = time.monotonic()
+    try:
+        for server in servers:
+            for name, token, expected in cases:
+                got = status(server.url, token)
+                check(f"{server.name}: {name}", got == expected, f"{got}, not {expected}")
+        proxied(servers, ada)
+        rotated(daemon, servers, began)
+        without_the_daemon(daemon, servers)
+    finally:
+        for server in servers:
+            server.stop()
+            if hasattr(server, "application"):
+                server.application.terminate()
+        if daemon.child.poll() is None:
+            daemon.stop()
+    documents.check_all(check, ROOT, latchkey)
+    print(f"\ntest result: {'FAILED' if failed else 'ok'}. {passed} passed; {len(failed)} failed; 0 ignored")
+    return 1 if failed else 0
+
+
+def jwt_exp(token: str) -> int:
+    return jwt.decode(token, options={"verify_signature": False})["exp"]
+
+
+def proxied(servers: list[Server], ada: dict):
+    """What the application behind HAProxy is told: latchkey's word of the caller, none of the client's, no token."""
+    url = next(server.url for server in servers if server.name == "haproxy")
+    lies = {"x-latchkey-subject": "root", "x-latchkey-role": "owner", "X-LATCHKEY-TEAM": EXAMPLE_TEAM}
+    request = urllib.request.Request(url, headers=bearer(ada["vaultToken"]) | lies)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        told = json.load(answer)
+    claims = ada["claims"]
+    expected = {"subject": claims["sub"], "team": claims["tid"], "project": claims["pid"], "role": "owner"}
+    for name, value in expected.items():
+        check(f"haproxy: the application is told the {name}", told.get(f"x-latchkey-{name}") == value, str(told))
+    check("haproxy: the token stays with the proxy", "authorization" not in told)
+    # Two tokens at once are none, whichever the parser would have taken.
+    port = int(url.split(":")[2].split("/")[0])
+    head = f"GET /reports HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+    twice = head + f"Authorization: Bearer {ada['vaultToken']}\r\n" * 2 + "\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as raw:
+        raw.sendall(twice.encode())
+        first = raw.makefile("rb").readline().decode()
+    check("haproxy: two tokens are none", " 401 " in first, first)
+
+
+def rotated(daemon: Daemon, servers: list[Server], began: float):
+    """A token of a key that no verifier has seen is let in: each asks for the keys again."""
+    daemon.command("keys", "rotate", "--kind", "vault", "--now")
+    daemon.stop()
+    daemon.start()
+    new = daemon.login("ada")["vaultToken"]
+    # The examples ask again for an unknown key after ten seconds, and not before.
+    until("ten seconds since the keys were fetched", 15, lambda: time.monotonic() > began + 12)
+    for server in servers:
+        got = status(server.url, new)
+        check(f"{server.name}: a token of a new key is let in", got == 200, str(got))
+    daemon.good = new
+
+
+def without_the_daemon(daemon: Daemon, servers: list[Server]):
+    """With latchkey down a token verifies by the keys at hand; who asks live fails closed, and never with a 401."""
+    daemon.stop()
+    for server in servers:
+        expected = 503 if server.live else 200
+        got = status(server.url, daemon.good)
+        check(f"{server.name}: with the daemon down it is a {expected}", got == expected, str(got))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
