@@ -33,6 +33,7 @@ missing_packages() {
     pg_bin >/dev/null || echo postgresql-15
     command -v redis-server >/dev/null && command -v redis-cli >/dev/null || echo redis-server
     [[ -x /usr/sbin/nginx ]] || command -v nginx >/dev/null || echo nginx-light
+    [[ -x /usr/sbin/haproxy ]] || command -v haproxy >/dev/null || echo haproxy
     command -v prometheus >/dev/null || echo prometheus
     command -v curl >/dev/null || echo curl
     command -v node >/dev/null || echo nodejs

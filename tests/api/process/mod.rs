@@ -11,6 +11,7 @@ mod crashes;
 mod egress;
 mod keys;
 mod log;
+mod rollout;
 mod start;
 mod stop;
 mod teams;
