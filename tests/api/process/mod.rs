@@ -12,6 +12,7 @@ mod egress;
 mod keys;
 mod log;
 mod rollout;
+mod schemas;
 mod start;
 mod stop;
 mod teams;
