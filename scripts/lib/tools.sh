@@ -39,6 +39,8 @@ missing_packages() {
     command -v node >/dev/null || echo nodejs
     command -v chromium >/dev/null || echo chromium
     command -v shellcheck >/dev/null || echo shellcheck
+    command -v openssl >/dev/null || echo openssl
+    command -v systemd-analyze >/dev/null || echo systemd
     python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
 }
 
