@@ -114,6 +114,14 @@ async fn rolls(network: &str, balancer: fn(&[(SocketAddr, SocketAddr)]) -> Balan
     }
 }
 
+#[test]
+fn the_page_shows_the_balancers_that_are_tested() {
+    let page = include_str!("../../../docs/upgrade.md");
+    for text in [balancer::HAPROXY, balancer::NGINX] {
+        assert!(page.contains(text), "docs/upgrade.md has to show:\n{text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_behind_haproxy_loses_no_request_on_servers() {
     Box::pin(rolls("127.83.1", Balancer::haproxy)).await;

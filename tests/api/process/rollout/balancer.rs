@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use crate::servers::free_port;
 
-const HAPROXY: &str = include_str!("../../../../deploy/balancer/haproxy.cfg");
-const NGINX: &str = include_str!("../../../../deploy/balancer/nginx.conf");
+pub const HAPROXY: &str = include_str!("../../../../deploy/balancer/haproxy.cfg");
+pub const NGINX: &str = include_str!("../../../../deploy/balancer/nginx.conf");
 
 /// A balancer of our own; ended when dropped.
 pub struct Balancer {
