@@ -360,6 +360,7 @@ struct CrashGuard<'a> {
 impl Drop for CrashGuard<'_> {
     fn drop(&mut self) {
         if self.armed {
+            tracing::error!(pool = self.observer.name, "a worker crashed and is replaced");
             self.observer.counts.crashes.fetch_add(1, Ordering::Relaxed);
             let attribute = [KeyValue::new("pool", self.observer.name)];
             self.observer.metrics.pool_worker_crashes.add(1, &attribute);

@@ -27,6 +27,7 @@ pub async fn turn_keys(app: Arc<App>) {
 }
 
 fn measure_keys(app: &App) {
+    app.metrics.signing_key_age_limit.record(app.config.tokens.rotate_every.as_secs_f64(), &[]);
     let (keys, now) = (app.keys.current().clone(), app.clock.now());
     for key in [&keys.user, &keys.vault] {
         if let Some(since) = key.signs_from {

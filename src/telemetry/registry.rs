@@ -118,7 +118,9 @@ instruments! {
     FORWARD_AUTHS = Counter, "latchkey.forward_auths", "{request}", &[&[of::FORWARD_AUTH]],
         "What proxies asked.";
     SIGNING_KEY_AGE = Gauge, "latchkey.signing_key.age", "s", &[&[of::KEY_KIND]],
-        "Since when the key signs; above `tokens.rotate_every` the rotation is stuck.";
+        "Since when the key signs; above `latchkey.signing_key.age.limit` the rotation is stuck.";
+    SIGNING_KEY_AGE_LIMIT = Gauge, "latchkey.signing_key.age.limit", "s", PLAIN,
+        "`tokens.rotate_every`: the age at which another key takes its place.";
     PASSWORD_HASH_DURATION = REQUEST, "latchkey.password.hash.duration", "s", &[&[of::HASH_OPERATION]],
         "Hashing, without the wait for a worker.";
     BREACH_CHECKS = Counter, "latchkey.password.breach_checks", "{password}", &[&[of::BREACH_OUTCOME]],

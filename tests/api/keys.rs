@@ -180,6 +180,8 @@ both!(the_age_of_the_keys_is_measured, ["tokens.rotate_every" = "2h"], async |ap
         let age = line.and_then(|line| line.rsplit(' ').next()).expect("an age").parse::<f64>();
         assert!(age.is_ok_and(|age| (3_600.0..3_700.0).contains(&age)), "{line:?}");
     }
+    // What an alert compares it with: `tokens.rotate_every`.
+    assert!(metrics.contains("\nlatchkey_signing_key_age_limit_seconds 7200\n"), "{metrics}");
 });
 
 /// Daemons one after another on the same data.

@@ -1,0 +1,47 @@
+"""PromQL read just far enough: the metrics of an expression, and the vectors that an alert compares."""
+
+import re
+
+WORDS = set(
+    "and or unless by without on ignoring group_left group_right bool offset sum min max avg count rate increase irate "
+    "clamp_min clamp_max absent vector histogram_quantile max_over_time min_over_time avg_over_time inf nan".split()
+)
+TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+LABELS = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
+SPLIT = re.compile(r"\s(and|or|unless)\s|\s(>=|<=|==|!=|>|<)\s")
+
+# What Grafana puts in, as a test may have it.
+VARIABLES = {"$__rate_interval": "1m", "$__interval": "15s", "$__range": "1h", "$job": ".*", "$instance": ".*"}
+
+
+def plain(expression: str) -> str:
+    """An expression of a dashboard as Prometheus reads it."""
+    for name, value in VARIABLES.items():
+        expression = expression.replace(name, value)
+    return expression
+
+
+def metrics(expression: str) -> set[str]:
+    """The names of the metrics that an expression asks for."""
+    bare = TEXT.sub("", expression)
+    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]", "", bare)
+    bare = LABELS.sub("", bare)
+    bare = re.sub(r"\b\d[\w.+-]*", "", bare)
+    return {name for name in re.findall(r"[A-Za-z_:][\w:]*", bare)} - WORDS
+
+
+def vectors(expression: str) -> list[str]:
+    """The parts of an alert's expression that must be there for it to be able to fire: what stands between comparisons and
+    set operators, without thresholds; of `absent(x)` the x."""
+    parts, depth, begin, at = [], 0, 0, 0
+    while at < len(expression):
+        depth += {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}.get(expression[at], 0)
+        if depth == 0 and (found := SPLIT.match(expression, at)):
+            parts.append(expression[begin:at])
+            begin = at = found.end()
+            continue
+        at += 1
+    parts.append(expression[begin:])
+    absent = re.compile(r"absent\((.*)\)")
+    inner = [found[1] if (found := absent.fullmatch(part.strip())) else part.strip() for part in parts]
+    return [part for part in inner if metrics(part)]

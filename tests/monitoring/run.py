@@ -1,0 +1,168 @@
+"""Rules and dashboards against a real Prometheus that scrapes a driven daemon; `scripts/lib/monitoring` starts this.
+
+    run.py LATCHKEY POSTGRES_URL REDIS_PORT
+
+Ends with a line as the test runner of cargo prints it.
+"""
+
+import base64
+import json
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+import expressions
+import papers
+import traffic
+from stage import Daemon, Prometheus, breaches, until
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "helm/latchkey"
+PAGES = ROOT / "docs/runbooks"
+RULES = sorted((CHART / "rules").glob("*.yaml"))
+# How long series may take to be there: scraped and evaluated each second, chains of recordings take some.
+PATIENCE = 20
+passed, failed = 0, []
+
+
+def check(name: str, holds: bool, told: str = ""):
+    global passed
+    passed += bool(holds)
+    print(f"test {name} ... {'ok' if holds else 'FAILED ' + told}", flush=True)
+    if not holds:
+        failed.append(name)
+
+
+def known_metrics(rules: list[dict]) -> set[str]:
+    """What the registry knows, by the page that is made from it, and what rules record."""
+    names = {rule["record"] for rule in rules if "record" in rule}
+    for name, kind in re.findall(r"^\| `[\w.]+` \| `(\w+)` \| (\w+) \|", (ROOT / "docs/telemetry.md").read_text(), re.MULTILINE):
+        names |= {f"{name}{ending}" for ending in ("_bucket", "_sum", "_count")} if kind == "histogram" else {name}
+    return names
+
+
+def check_papers(rules: list[dict], boards: dict[str, dict]):
+    for name, board in boards.items():
+        faults = papers.dashboard_faults(board)
+        check(f"dashboard {name} has Grafana's shape", not faults, "; ".join(faults))
+    alerts = [rule for rule in rules if "alert" in rule]
+    for rule in alerts:
+        faults = papers.alert_faults(rule, PAGES)
+        check(f"{rule['alert']} ({rule['labels']['severity']}) says what and where", not faults, "; ".join(faults))
+    panels = {f"{name} › {panel['title']}" for name, board in boards.items() for panel in board["panels"]}
+    known, source = papers.commands(ROOT), papers.log_lines(ROOT)
+    for page in sorted(PAGES.glob("*.md")):
+        faults = papers.page_faults(page, panels, known, source)
+        check(f"runbooks/{page.name} names what there is", not faults, "; ".join(faults))
+    named = {rule["alert"] for rule in alerts}
+    pages = {page.stem for page in PAGES.glob("Latchkey*.md")}
+    check("every page of an alert has its alert", pages == named, str(pages ^ named))
+
+
+def check_units(alerts: set[str]):
+    """`promtool test rules`, and that each alert has a case that fires and one that does not."""
+    files = sorted((ROOT / "tests/monitoring").glob("*.test.yaml"))
+    cases: dict[str, set[bool]] = {}
+    for file in files:
+        done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True)
+        check(f"promtool test rules {file.name}", done.returncode == 0, done.stdout + done.stderr)
+        for test in yaml.safe_load(file.read_text())["tests"]:
+            for case in test["alert_rule_test"]:
+                cases.setdefault(case["alertname"], set()).add(bool(case["exp_alerts"]))
+    lacking = sorted(name for name in alerts if cases.get(name) != {True, False})
+    check("every alert has a case that fires and one that does not", not lacking, ", ".join(lacking))
+
+
+def wanted(rules: list[dict], boards: dict[str, dict]) -> list[tuple[str, str]]:
+    """Where an expression stands, and the expression: panels, recordings, the vectors that alerts compare."""
+    found = []
+    for rule in rules:
+        name = rule.get("record") or rule["alert"]
+        parts = [rule["expr"]] if "record" in rule else expressions.vectors(rule["expr"])
+        found += [(f"{name} {rule.get('labels') or ''}".strip(), part) for part in parts]
+    for name, board in boards.items():
+        for panel in board["panels"]:
+            found += [(f"{name} › {panel['title']} {it['refId']}", expressions.plain(it["expr"])) for it in panel.get("targets", [])]
+    return found
+
+
+def check_expressions(prometheus: Prometheus, rules: list[dict], boards: dict[str, dict]):
+    known = known_metrics(rules)
+    end = time.monotonic() + PATIENCE
+    for where, expression in wanted(rules, boards):
+        asked = expressions.metrics(expression)
+        unknown = asked - known
+        count, error = prometheus.series(expression)
+        while not count and not error and time.monotonic() < end:
+            time.sleep(0.5)
+            count, error = prometheus.series(expression)
+        told = f"unknown: {unknown}" if unknown else error or f"no series: {expression}"
+        check(f"{where} has series", bool(asked) and not unknown and count > 0, told)
+
+
+def check_loaded(prometheus: Prometheus, rules: list[dict]):
+    """Every rule is loaded, was evaluated, and is healthy."""
+    def evaluated():
+        loaded = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+        return loaded if loaded and all(rule["health"] != "unknown" for rule in loaded) else None
+
+    loaded = until("the evaluation of every rule", PATIENCE, evaluated)
+    check("every rule is loaded", len(loaded) == len(rules), f"{len(loaded)} of {len(rules)}")
+    sick = [f"{rule['name']}: {rule.get('lastError')}" for rule in loaded if rule["health"] != "ok"]
+    check("every rule is healthy", not sick, "; ".join(sick))
+    firing = sorted({it["labels"]["alertname"] for it in prometheus.ask("alerts")["alerts"] if it["state"] == "firing"})
+    check("nobody is woken by what was driven", not firing, ", ".join(firing))
+
+
+def check_the_checks(prometheus: Prometheus, boards: dict[str, dict]):
+    """Checks that pass everything would prove nothing."""
+    check("a misspelt metric is found", expressions.metrics('rate(latchkey_login_total{job="x"}[5m])') == {"latchkey_login_total"})
+    check("an expression without series is seen", prometheus.series('latchkey_logins_total{outcome="none"}') == (0, ""))
+    check("a broken expression is seen", prometheus.series("rate(latchkey_logins_total)")[1] != "")
+    spoilt = json.loads(json.dumps(boards["auth"]))
+    spoilt["panels"][1]["id"] = spoilt["panels"][2]["id"]
+    del spoilt["panels"][1]["fieldConfig"]["defaults"]["unit"]
+    check("a spoilt dashboard is not one", len(papers.dashboard_faults(spoilt)) == 2)
+    parts = expressions.vectors("a_b > 14.4 * 0.001 and c_d > 3 * e_f unless absent(g_h)")
+    check("an alert's vectors are found", parts == ["a_b", "c_d", "3 * e_f", "g_h"], str(parts))
+
+
+def main() -> int:
+    binary, postgres_url, redis_port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    rules = [rule for file in RULES for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+    boards = {file.stem: json.loads(file.read_text()) for file in sorted((CHART / "dashboards").glob("*.json"))}
+    check_papers(rules, boards)
+    check_units({rule["alert"] for rule in rules if "alert" in rule})
+    with tempfile.TemporaryDirectory(prefix="latchkey-monitoring-") as home, breaches() as breach_url:
+        settings = {
+            "LATCHKEY_DATABASE__URL": postgres_url,
+            "LATCHKEY_DATABASE__AUTO_MIGRATE": "true",
+            "LATCHKEY_REDIS__URL": f"redis://127.0.0.1:{redis_port}",
+            "LATCHKEY_PASSWORD__BREACH_URL": breach_url,
+            "LATCHKEY_SECRETS__MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        }
+        daemon = Daemon(binary, Path(home) / "daemon", settings)
+        prometheus = Prometheus(Path(home) / "prometheus", daemon.admin, RULES)
+        try:
+            client = traffic.Client(daemon.base)
+            traffic.drive(client, redis_port)
+            print(f"drove {sum(client.statuses.values())} requests: {client.statuses}", flush=True)
+            check_loaded(prometheus, rules)
+            check_expressions(prometheus, rules, boards)
+            check_the_checks(prometheus, boards)
+        finally:
+            prometheus.stop()
+            daemon.stop()
+    word = "FAILED" if failed or not passed else "ok"
+    print(f"\ntest result: {word}. {passed} passed; {len(failed)} failed; 0 ignored", flush=True)
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

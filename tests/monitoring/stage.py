@@ -1,0 +1,149 @@
+"""What the step stands on: a daemon, a Prometheus that scrapes it, a service of breached passwords. The standard library
+and Debian's `prometheus` alone."""
+
+import contextlib
+import http.server
+import json
+import os
+import random
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A port below those that the kernel hands out to clients."""
+    while True:
+        port = random.randrange(20000, 30000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+def until(what: str, seconds: float, ask):
+    """What `ask` gives, as soon as it gives something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if given := ask():
+            return given
+        time.sleep(0.1)
+    raise SystemExit(f"{what} did not happen within {seconds} s")
+
+
+def get(url: str) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+    except OSError:
+        return 0, b""
+
+
+class Breaches(http.server.BaseHTTPRequestHandler):
+    """Knows no password, in the format of Have I Been Pwned."""
+
+    def do_GET(self):
+        body = b"0018A45C4D1DEF81644B54AB7F969B88D65:1\r\n"
+        self.send_response(200)
+        self.send_header("content-type", "text/plain")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def breaches():
+    """The address of a service that knows no breached password."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", free_port()), Breaches)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/range/"
+    server.shutdown()
+
+
+class Process:
+    """A program in a directory of its own, with its words in a file; ended by its id."""
+
+    def __init__(self, name: str, home: Path, command: list[str], environment: dict | None = None):
+        home.mkdir(parents=True, exist_ok=True)
+        self.name, self.log = name, home / f"{name}.log"
+        with self.log.open("ab") as log:
+            self.child = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
+
+    def lives(self):
+        if self.child.poll() is not None:
+            raise SystemExit(f"{self.name} ended: {self.log.read_text()[-2000:]}")
+
+    def stop(self):
+        if self.child.poll() is None:
+            self.child.terminate()
+            time.sleep(0.1)
+            # A daemon that is told twice waits for nobody.
+            self.child.terminate()
+            self.child.wait(30)
+
+
+class Daemon(Process):
+    """latchkey on the stores of `settings`."""
+
+    def __init__(self, binary: str, home: Path, settings: dict[str, str]):
+        self.port, self.admin = free_port(), free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("LATCHKEY_", "OTEL_"))}
+        self.environment = kept | {
+            "LATCHKEY_HTTP__LISTEN": f"127.0.0.1:{self.port}",
+            "LATCHKEY_ADMIN__LISTEN": f"127.0.0.1:{self.admin}",
+        } | settings
+        self.binary, self.home = binary, home
+        super().__init__("latchkey", home, [binary], self.environment)
+        until("readiness of the daemon", 60, self.is_ready)
+
+    def is_ready(self) -> bool:
+        self.lives()
+        return get(f"http://127.0.0.1:{self.admin}/readyz")[0] == 200
+
+
+class Prometheus(Process):
+    """Debian's Prometheus: it scrapes each second, and evaluates the rules as often."""
+
+    def __init__(self, home: Path, admin_port: int, rules: list[Path]):
+        self.port = free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        home.mkdir(parents=True, exist_ok=True)
+        config = home / "prometheus.json"
+        # JSON is YAML.
+        config.write_text(json.dumps({
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": [str(path) for path in rules],
+            "scrape_configs": [
+                {"job_name": "latchkey", "static_configs": [{"targets": [f"127.0.0.1:{admin_port}"]}]}
+            ],
+        }))
+        super().__init__("prometheus", home, [
+            "prometheus", f"--config.file={config}", f"--storage.tsdb.path={home / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn",
+        ])
+        until("readiness of Prometheus", 60, self.is_ready)
+
+    def is_ready(self) -> bool:
+        self.lives()
+        return get(f"{self.base}/-/ready")[0] == 200
+
+    def ask(self, path: str, **query: str) -> dict:
+        """The data of an answer; a refusal is `{"error": …}`."""
+        status, body = get(f"{self.base}/api/v1/{path}?{urllib.parse.urlencode(query)}")
+        answer = json.loads(body or b"{}")
+        return answer["data"] if status == 200 else {"error": answer.get("error", f"status {status}")}
+
+    def series(self, expression: str) -> tuple[int, str]:
+        """How many series an expression has at this moment, and what is wrong with it."""
+        data = self.ask("query", query=expression)
+        return len(data.get("result", [])), data.get("error", "")

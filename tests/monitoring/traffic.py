@@ -1,0 +1,137 @@
+"""People, programs and proxies, who do at least once whatever a panel shows."""
+
+import base64
+import json
+import socket
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from stage import until
+
+PASSWORD = "correct horse battery"
+
+
+class Client:
+    def __init__(self, base: str):
+        self.base = base
+        self.statuses: dict[int, int] = {}
+
+    def ask(self, method: str, path: str, body=None, token=None, form=None, headers=None) -> tuple[int, dict]:
+        """Status and JSON of an answer; a problem is an answer too."""
+        data, sent = None, dict(headers or {})
+        if body is not None:
+            data, sent["content-type"] = json.dumps(body).encode(), "application/json"
+        if form is not None:
+            data = urllib.parse.urlencode(form).encode()
+        if token:
+            sent["authorization"] = f"Bearer {token}"
+        request = urllib.request.Request(self.base + path, data, sent, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                status, text = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            status, text = error.code, error.read()
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        try:
+            return status, json.loads(text or b"{}")
+        except ValueError:
+            return status, {}
+
+    def must(self, expected: int, *arguments, **named) -> dict:
+        status, answer = self.ask(*arguments, **named)
+        assert status == expected, f"{arguments}: {status} {answer}"
+        return answer
+
+    def mailed(self, address: str, kind: str) -> str:
+        """The token of the newest mail of a kind."""
+        query = urllib.parse.urlencode({"to": address, "wait": "10s"})
+        for _ in range(3):
+            mails = self.must(200, "GET", f"/dev/mailbox/messages?{query}")["items"]
+            for mail in mails:
+                if mail["kind"] == kind:
+                    return mail["token"]
+            after = {"after": mails[0]["id"]} if mails else {}
+            query = urllib.parse.urlencode({"to": address, "wait": "10s"} | after)
+        raise AssertionError(f"no mail {kind} to {address}")
+
+
+def person(client: Client, address: str) -> dict:
+    """Registers, proves the address, gives the tokens."""
+    client.must(200, "POST", "/api/register", {"email": address, "password": PASSWORD, "name": "Ada"})
+    return client.must(200, "GET", f"/api/verify-email/{client.mailed(address, 'confirm')}")
+
+
+def claims(token: str) -> dict:
+    body = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+
+
+def log_ins(client: Client, address: str):
+    client.must(200, "POST", "/api/login", {"email": address, "password": PASSWORD})
+    client.must(401, "POST", "/api/login", {"email": address, "password": "wrong and wrong"})
+    client.must(401, "POST", "/api/login", {"email": "nobody@example.com", "password": PASSWORD})
+
+
+def refreshes(client: Client, address: str):
+    """A token is replaced twice; the first comes back, which ends the session."""
+    first = client.must(200, "POST", "/api/login", {"email": address, "password": PASSWORD})["userToken"]
+    second = client.must(200, "GET", "/api/refresh", token=first)["userToken"]
+    client.must(200, "GET", "/api/refresh", token=second)
+    client.must(401, "GET", "/api/refresh", token=first)
+
+
+def recovery(client: Client, address: str):
+    client.ask("POST", "/api/forgot-password", {"email": address})
+    token = client.mailed(address, "recover")
+    client.must(200, "POST", "/api/reset-password", {"token": token, "newPassword": PASSWORD + " staple"})
+
+
+def programs(client: Client, tokens: dict):
+    """A project's key, its tokens, what proxies and resource servers ask, and the end of a token."""
+    own = claims(tokens["vaultToken"])
+    path = f"/api/teams/{own['tid']}/projects/{own['pid']}/keys"
+    key = client.must(200, "POST", path, {"name": "program", "scopes": ["vault:read"]}, tokens["userToken"])
+    secret = next(value for value in key.values() if isinstance(value, str) and value.startswith("lk_"))
+    whose = {"client_id": key["id"], "client_secret": secret}
+    for _ in range(3):
+        token = client.must(200, "POST", "/api/token", form={"grant_type": "client_credentials"} | whose)["access_token"]
+    client.must(200, "GET", "/api/forward-auth", token=token)
+    client.must(401, "GET", "/api/forward-auth")
+    assert client.must(200, "POST", "/api/introspect", form={"token": token} | whose)["active"]
+    client.must(200, "POST", "/api/revoke", form={"token": token})
+    assert not client.must(200, "POST", "/api/introspect", form={"token": token} | whose)["active"]
+
+
+def over_a_limit(client: Client):
+    for number in range(400):
+        if client.ask("GET", f"/api/exist-email/nobody{number}@example.com")[0] == 429:
+            return
+    raise AssertionError("400 questions met no limit")
+
+
+def a_store_that_hangs(client: Client, redis_port: int, address: str, token: str):
+    """Redis answers nobody for three seconds: what needs it is a 503."""
+    with socket.create_connection(("127.0.0.1", redis_port)) as redis:
+        redis.sendall(b"CLIENT PAUSE 3000 ALL\r\n")
+        assert redis.recv(64) == b"+OK\r\n"
+        status, answer = client.ask("POST", "/api/login", {"email": address, "password": PASSWORD})
+        assert status == 503, f"{status} {answer}"
+        redis.settimeout(20)
+        redis.sendall(b"PING\r\n")
+        assert redis.recv(64) == b"+PONG\r\n"
+    until("the way back to Redis", 20, lambda: client.ask("GET", "/api/me", token=token)[0] == 200)
+
+
+def drive(client: Client, redis_port: int):
+    """Everything once; what counters do not begin at 0 is seen to rise on a second pass."""
+    for number in range(2):
+        address = f"ada{number}@example.com"
+        tokens = person(client, address)
+        client.must(200, "GET", "/api/me", token=tokens["userToken"])
+        programs(client, tokens)
+        log_ins(client, address)
+        refreshes(client, address)
+        a_store_that_hangs(client, redis_port, address, tokens["userToken"])
+        recovery(client, address)
+    over_a_limit(client)
