@@ -67,7 +67,6 @@ class Cluster:
 
     def __init__(self, work: Path):
         self.objects = {}
-        self.requests = []
         self.lock = threading.Lock()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         self.server.daemon_threads = True
@@ -87,12 +86,10 @@ class Cluster:
     def clear(self):
         with self.lock:
             self.objects.clear()
-            self.requests.clear()
 
     def answer(self, method, path, body):
         """Status and object."""
         with self.lock:
-            self.requests.append((method, path))
             found = discovery(path) if method == "GET" else None
             if found is not None:
                 return 200, found

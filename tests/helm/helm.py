@@ -5,6 +5,7 @@ import os
 import re
 
 import helm_sdkpy
+import yaml
 
 # The engine reads it when it is loaded: releases stay in its memory.
 assert os.environ.get("HELM_DRIVER") == "memory", "start with HELM_DRIVER=memory, as scripts/lib/helm does"
@@ -33,9 +34,9 @@ class Helm:
         return asyncio.run(run)
 
     def render(self, values, release=RELEASE, chart=None):
-        """What an installation creates, and the test pod, as objects."""
-        self.install(values, release, chart)
-        return list(self.cluster.objects.values())
+        """What an installation creates, and the hooks (the pod of `helm test`), as objects."""
+        _, told = self.install(values, release, chart)
+        return [*self.cluster.objects.values(), *(yaml.safe_load(hook["manifest"]) for hook in told["hooks"])]
 
     def refusal(self, values):
         """Helm's words about values that it refuses; empty when it takes them."""
@@ -49,3 +50,5 @@ class Helm:
         """Helm's words about a chart with its own values.yaml."""
         return asyncio.run(helm_sdkpy.Lint(self.configuration()).run(str(chart)))
 
+    def notes(self, told):
+        return told["info"]["notes"]
