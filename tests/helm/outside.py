@@ -15,9 +15,8 @@ CUSTOM = {"HTTPRoute", "ScaledObject", "ServiceMonitor", "PrometheusRule"}
 # Rules of checkov that are not followed, and why.
 SKIPPED = {
     "CKV_K8S_11": "a CPU limit would throttle hashes at the moment they are asked for; the request is there",
-    "CKV_K8S_14": "the tag is the chart's appVersion, a release; whoever wants a digest gives image.digest",
     "CKV_K8S_15": "releases' tags do not move: pulling always makes the registry a dependency of every start",
-    "CKV_K8S_43": "as CKV_K8S_14: image.digest",
+    "CKV_K8S_43": "the tag is the chart's appVersion, a release; whoever wants a digest gives image.digest",
     "CKV2_K8S_6": "the test pod listens nowhere and lives for seconds; every other pod's policy is checked here",
     "CKV_K8S_8": "probes are of the daemon alone; a Job and a test pod end by themselves",
     "CKV_K8S_9": "as CKV_K8S_8",
