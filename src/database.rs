@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use latchkey_migration::{Migrator, MigratorTrait};
+use latchkey_migration::{Migrator, MigratorTrait, Schema};
 use sea_orm::sea_query::LikeExpr;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
@@ -152,14 +152,25 @@ impl Db {
             ))
             .await?;
         }
-        Migrator::up(&tx, None).await?;
+        // A later release's additions are no work of ours, and no error: its daemons stand beside this one.
+        let schema = Schema::of(&tx).await?;
+        if let Some(reason) = schema.beyond() {
+            return Err(DbErr::Migration(reason));
+        }
+        if !schema.pending.is_empty() {
+            Migrator::up(&tx, None).await?;
+        }
         tx.commit().await
+    }
+
+    /// What the database's schema lacks, and has beyond what this binary knows. Changes nothing.
+    pub async fn schema(&self) -> Result<Schema, DbErr> {
+        Schema::of(&self.writer).await
     }
 
     /// Names of migrations that are not applied yet, oldest first. Changes nothing.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, DbErr> {
-        let pending = Migrator::get_pending_migrations_read_only(&self.writer).await?;
-        Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
+        Ok(self.schema().await?.pending)
     }
 
     /// Whether the database answers.

@@ -1,6 +1,7 @@
 //! The schema, one frozen file per change. A migration imports nothing of ours and is never edited once released.
 //!
-//! Expand, migrate, contract: a release's schema works with the release before it.
+//! Expand, migrate, contract: a release's schema works with the release before it. A migration that takes something away (drops,
+//! renames, makes NOT NULL) has [`CONTRACT`] in its name, and comes a release after the last that needs what it takes.
 
 use sea_orm_migration::prelude::*;
 
@@ -9,8 +10,10 @@ mod m20261123_000002_audit;
 mod m20261123_000003_revocations;
 mod m20261123_000004_tenancy;
 mod m20261123_000005_log_ins;
+mod window;
 
 pub use sea_orm_migration::MigratorTrait;
+pub use window::{CONTRACT, Schema};
 
 /// Every migration, oldest first.
 #[derive(Debug)]

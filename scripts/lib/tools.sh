@@ -33,11 +33,14 @@ missing_packages() {
     pg_bin >/dev/null || echo postgresql-15
     command -v redis-server >/dev/null && command -v redis-cli >/dev/null || echo redis-server
     [[ -x /usr/sbin/nginx ]] || command -v nginx >/dev/null || echo nginx-light
+    [[ -x /usr/sbin/haproxy ]] || command -v haproxy >/dev/null || echo haproxy
     command -v prometheus >/dev/null || echo prometheus
     command -v curl >/dev/null || echo curl
     command -v node >/dev/null || echo nodejs
     command -v chromium >/dev/null || echo chromium
     command -v shellcheck >/dev/null || echo shellcheck
+    command -v openssl >/dev/null || echo openssl
+    command -v systemd-analyze >/dev/null || echo systemd
     python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
 }
 

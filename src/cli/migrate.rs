@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use latchkey_migration::{Migrator, MigratorTrait as _};
+use latchkey_migration::{Migrator, MigratorTrait as _, Schema};
 use serde_json::json;
 
 use super::CHECK_SAYS_NO;
@@ -56,10 +56,14 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
         Ok(db) => db,
         Err(error) => return Fault::Database(error).tell(talk),
     };
-    let before = match migrations(&db).await {
-        Ok(before) => before,
+    let schema = match db.schema().await {
+        Ok(schema) => schema,
         Err(error) => return Fault::Migrations(error).tell(talk),
     };
+    if let Some(reason) = schema.beyond() {
+        return Fault::TooNew(reason).tell(talk);
+    }
+    let before = migrations(&schema);
     if *command == Command::Up
         && let Err(error) = db.migrate().await
     {
@@ -68,15 +72,14 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     tell(*command, &before, json, talk)
 }
 
-/// Every migration with its state; the database is not changed.
-async fn migrations(db: &Db) -> Result<Vec<Migration>, sea_orm::DbErr> {
-    let pending = Migrator::get_pending_migrations_read_only(db.writer()).await?;
+/// Every migration with its state.
+fn migrations(schema: &Schema) -> Vec<Migration> {
     let state = |name: &str| {
-        let is_pending = pending.iter().any(|one| one.name() == name);
+        let is_pending = schema.pending.iter().any(|one| one == name);
         if is_pending { State::Pending } else { State::Applied }
     };
     let all = Migrator::get_migration_files();
-    Ok(all.iter().map(|one| (one.name().to_owned(), state(one.name()))).collect())
+    all.iter().map(|one| (one.name().to_owned(), state(one.name()))).collect()
 }
 
 fn tell(command: Command, migrations: &[Migration], json: bool, talk: Talk) -> ExitCode {

@@ -28,6 +28,8 @@ pub enum Fault {
     Migrations(DbErr),
     /// Its schema is older than this release: what a command would write into it is anybody's guess.
     Outdated(usize),
+    /// Its schema is of a release that this one cannot stand beside.
+    TooNew(String),
     /// There is no master key, or not one.
     MasterKey(std::io::Error),
     /// A setting that only shows when it is used.
@@ -41,7 +43,7 @@ impl Fault {
     fn exit_code(&self) -> u8 {
         match self {
             Self::NoDatabase(_) | Self::Database(_) | Self::Migrations(_) => UNREACHABLE,
-            Self::Outdated(_) => CHECK_SAYS_NO,
+            Self::Outdated(_) | Self::TooNew(_) => CHECK_SAYS_NO,
             Self::MasterKey(_) | Self::Setting(_) => BAD_CONFIGURATION,
             Self::Broken(_) => FAILED,
         }
@@ -67,6 +69,7 @@ impl std::fmt::Display for Fault {
                 f,
                 "the schema is not up to date ({pending} pending): run `latchkey migrate up`"
             ),
+            Self::TooNew(reason) => write!(f, "{reason}: run a release of its age"),
             Self::MasterKey(error) => write!(f, "no master key: {error}"),
             Self::Setting(text) => f.write_str(text),
             Self::Broken(error) => error.fmt(f),
@@ -93,7 +96,11 @@ pub async fn database(config: &Config) -> Result<Db, Fault> {
         return Err(Fault::NoDatabase(path.to_owned()));
     }
     let db = Db::connect(&config.database).await.map_err(Fault::Database)?;
-    match db.pending_migrations().await.map_err(Fault::Migrations)?.len() {
+    let schema = db.schema().await.map_err(Fault::Migrations)?;
+    if let Some(reason) = schema.beyond() {
+        return Err(Fault::TooNew(reason));
+    }
+    match schema.pending.len() {
         0 => Ok(db),
         pending => Err(Fault::Outdated(pending)),
     }

@@ -231,6 +231,9 @@ async fn try_database(
     if config.database.auto_migrate {
         db.migrate().await?;
     }
+    if let Some(name) = db.schema().await?.contracted() {
+        return Err(format!("the schema is too new for this release: it has {name}").into());
+    }
     count_migrations(&db, metrics).await;
     db.watch(metrics);
     let keys = KeyRing::load(token::Needs {

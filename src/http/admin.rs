@@ -47,8 +47,8 @@ impl Admin {
         let store = matches!(store, Ok(Ok(())));
         let unready = if app.gate.draining.load(Ordering::SeqCst) {
             Some("draining")
-        } else if database && !migrated(app).await {
-            Some("unmigrated")
+        } else if database {
+            outside_window(app).await
         } else {
             None
         };
@@ -73,10 +73,13 @@ impl Admin {
     }
 }
 
-/// Whether the schema has all that this binary knows of; in doubt it has, since the probe of the database said up.
-async fn migrated(app: &App) -> bool {
-    let pending = tokio::time::timeout(PROBE_WITHIN, app.db.pending_migrations()).await;
-    !matches!(pending, Ok(Ok(pending)) if !pending.is_empty())
+/// On which side of this binary's window the schema is; in doubt it is within, since the probe of the database said up.
+async fn outside_window(app: &App) -> Option<&'static str> {
+    let schema = tokio::time::timeout(PROBE_WITHIN, app.db.schema()).await.ok()?.ok()?;
+    if schema.contracted().is_some() {
+        return Some("outdated");
+    }
+    (!schema.pending.is_empty()).then_some("unmigrated")
 }
 
 impl Service for Admin {

@@ -81,7 +81,8 @@ impl Dispatcher {
             TokenShown::No
         };
         let method = known_method(&parts.method);
-        let close = closes_after(&parts);
+        let is_http_1 = parts.version < Version::HTTP_2;
+        let distrusted = is_http_1 && framing_is_in_doubt(&parts);
         let origin = parts.headers.get(header::ORIGIN).cloned();
         let span = tracing::info_span!(
             "request",
@@ -102,7 +103,8 @@ impl Dispatcher {
         });
         answer::harden(answer.headers_mut(), &cx);
         cors::allow(answer.headers_mut(), origin.as_ref(), &config.cors_origins);
-        if close {
+        // While the daemon drains, whoever keeps connections open moves them to another one before the listener closes.
+        if distrusted || (is_http_1 && self.app.gate.draining.load(Ordering::SeqCst)) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         access.answered(answer.status());
@@ -261,12 +263,12 @@ fn host_is_in_doubt(parts: &Parts) -> bool {
 }
 
 /// Requests after which the connection is not trusted to be framed as we read it (RFC 9112 §6.1, security §3).
-fn closes_after(parts: &Parts) -> bool {
+fn framing_is_in_doubt(parts: &Parts) -> bool {
     let headers = &parts.headers;
     let both = headers.contains_key(header::TRANSFER_ENCODING)
         && headers.contains_key(header::CONTENT_LENGTH);
     let twice = headers.get_all(header::AUTHORIZATION).iter().count() > 1;
-    (both || twice || host_is_in_doubt(parts)) && parts.version < Version::HTTP_2
+    both || twice || host_is_in_doubt(parts)
 }
 
 /// The rules of the GETs that change state (security §1.1).

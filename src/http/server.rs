@@ -10,18 +10,18 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::answer::Answer;
 use super::cx::{Peer, Transport};
 use super::sources::Sources;
 use super::tls::Tls;
-use super::watch::{LOOK_EVERY, Watch, Watched};
+use super::watch::{LOOK_EVERY, QUIET_LOOK_EVERY, Watch, Watched};
 
 /// A header block, also the buffer of HTTP/1.1.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
@@ -106,28 +106,40 @@ impl Server {
         stop: CancellationToken,
         patience: Duration,
     ) {
-        let graceful = GracefulShutdown::new();
+        let open = TaskTracker::new();
         let permits = Arc::new(Semaphore::new(self.connections_max));
+        let begin = |permit: OwnedSemaphorePermit, stream: TcpStream, address: SocketAddr| {
+            let Some(share) = self.sources.admit(address.ip()) else { return };
+            let (service, tls, stop) = (service.clone(), self.tls.clone(), stop.clone());
+            // Bounded by the permits; ends with `stop`.
+            open.spawn(async move {
+                let _place = (permit, share);
+                connect(stream, address, tls, service, stop).await;
+            });
+        };
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = self.accept(&permits) => accepted,
             };
-            let Some((permit, stream, address)) = accepted else { continue };
-            let Some(share) = self.sources.admit(address.ip()) else { continue };
-            let (service, tls, watcher) = (service.clone(), self.tls.clone(), graceful.watcher());
-            let connection = async move {
-                let _place = (permit, share);
-                connect(stream, address, tls, service, watcher).await;
-            };
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "http/server.rs may spawn: bounded by permits"
-            )]
-            tokio::spawn(connection);
+            if let Some((permit, stream, address)) = accepted {
+                begin(permit, stream, address);
+            }
         }
-        drop(self.listener);
-        if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
+        // Whom the kernel let in before the listener closes is served too: closing would reset them.
+        if let Ok(listener) = self.listener.into_std() {
+            while let (Ok(permit), Ok((stream, address))) =
+                (permits.clone().try_acquire_owned(), listener.accept())
+            {
+                let stream =
+                    stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+                if let Ok(stream) = stream {
+                    begin(permit, stream, address);
+                }
+            }
+        }
+        open.close();
+        if tokio::time::timeout(patience, open.wait()).await.is_err() {
             tracing::warn!("connections were cut: their requests did not end in time");
         }
     }
@@ -136,7 +148,7 @@ impl Server {
     async fn accept(
         &self,
         permits: &Arc<Semaphore>,
-    ) -> Option<(tokio::sync::OwnedSemaphorePermit, TcpStream, SocketAddr)> {
+    ) -> Option<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
         let permit = permits.clone().acquire_owned().await.ok()?;
         match self.listener.accept().await {
             Ok((stream, address)) => Some((permit, stream, address)),
@@ -166,21 +178,21 @@ async fn connect<S: Service>(
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
     service: Arc<S>,
-    watcher: Watcher,
+    stop: CancellationToken,
 ) {
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
         let peer = Peer { address: address.ip(), transport: Transport::Plain };
-        return serve(stream, peer, service, watcher).await;
+        return serve(stream, peer, service, stop).await;
     };
     let handshake = tls.acceptor().accept(stream);
     if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_WITHIN, handshake).await {
         let peer = Peer { address: address.ip(), transport: Transport::Tls };
-        serve(stream, peer, service, watcher).await;
+        serve(stream, peer, service, stop).await;
     }
 }
 
-async fn serve<S: Service, I>(stream: I, peer: Peer, service: Arc<S>, watcher: Watcher)
+async fn serve<S: Service, I>(stream: I, peer: Peer, service: Arc<S>, stop: CancellationToken)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -212,7 +224,7 @@ where
         .max_header_list_size(u32::try_from(HEADER_BYTES_MAX).unwrap_or(u32::MAX))
         .keep_alive_interval(Some(Duration::from_secs(20)))
         .keep_alive_timeout(Duration::from_secs(10));
-    let connection = watcher.watch(builder.serve_connection(io, handler).into_owned());
+    let connection = builder.serve_connection(io, handler).into_owned();
     let mut connection = std::pin::pin!(connection);
     let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
@@ -220,6 +232,19 @@ where
             // What a client breaks off is no event of ours.
             _ = connection.as_mut() => return,
             _ = look.tick() => if watch.overdue() { return },
+            () = stop.cancelled() => break,
+        }
+    }
+    // HTTP/2 gets its GOAWAY at once, and an answer that is not begun says `connection: close`. A quiet connection is closed;
+    // one that is not quiet yet may have a request on its way.
+    let mut look = tokio::time::interval(QUIET_LOOK_EVERY);
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = look.tick() => {
+                if watch.overdue() { return }
+                if watch.may_end() { connection.as_mut().graceful_shutdown() }
+            }
         }
     }
 }

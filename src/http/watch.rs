@@ -20,6 +20,11 @@ pub const HEAD_WITHIN: Duration = Duration::from_secs(10);
 pub const IDLE_WITHIN: Duration = Duration::from_mins(1);
 /// How often a connection is looked at: a limit is kept to within this much.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long a connection has to be without a request before a listener that stops closes it: until then the other side may
+/// have one on its way, as after a connect or between two requests of one batch.
+pub const QUIET: Duration = Duration::from_millis(500);
+/// How often a connection is looked at while the listener stops.
+pub const QUIET_LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The first bytes of HTTP/2 (RFC 9113 §3.4). Its heads are bounded by the idle limit: pings are no requests.
 const HTTP_2_PREFACE: &[u8] = b"PRI";
 
@@ -76,13 +81,27 @@ impl Watch {
         if self.requests.load(Ordering::Acquire) > 0 {
             return false;
         }
-        let now = self.now_ms();
-        let over =
-            |since: u64, limit: Duration| u128::from(now.saturating_sub(since)) > limit.as_millis();
         let head = self.head_since_ms.load(Ordering::Acquire);
-        let http_2 = self.http_2.load(Ordering::Acquire) == 2;
-        (!http_2 && head > 0 && over(head, HEAD_WITHIN))
-            || over(self.idle_since_ms.load(Ordering::Acquire), IDLE_WITHIN)
+        (!self.is_http_2() && head > 0 && self.over(head, HEAD_WITHIN))
+            || self.over(self.idle_since_ms.load(Ordering::Acquire), IDLE_WITHIN)
+    }
+
+    /// Whether a listener that stops may tell this connection to end: a request in work is still answered then, one whose
+    /// head is under way is not. HTTP/2 may always: what it refuses after its GOAWAY the client sends elsewhere.
+    pub fn may_end(&self) -> bool {
+        let is_quiet = || {
+            self.head_since_ms.load(Ordering::Acquire) == 0
+                && self.over(self.idle_since_ms.load(Ordering::Acquire), QUIET)
+        };
+        self.is_http_2() || self.requests.load(Ordering::Acquire) > 0 || is_quiet()
+    }
+
+    fn is_http_2(&self) -> bool {
+        self.http_2.load(Ordering::Acquire) == 2
+    }
+
+    fn over(&self, since_ms: u64, limit: Duration) -> bool {
+        u128::from(self.now_ms().saturating_sub(since_ms)) > limit.as_millis()
     }
 }
 
@@ -194,5 +213,28 @@ mod tests {
         assert!(!watch.overdue());
         tokio::time::advance(Duration::from_secs(31)).await;
         assert!(watch.overdue());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_may_end_in_a_request_or_when_quiet_but_not_in_a_head() {
+        let watch = Watch::new();
+        assert!(!watch.may_end(), "its first request may be on its way");
+        tokio::time::advance(Duration::from_millis(501)).await;
+        assert!(watch.may_end());
+        watch.saw(b"GET / HT");
+        assert!(!watch.may_end());
+        let work = watch.begin();
+        assert!(watch.may_end(), "its answer is still sent");
+        drop(work);
+        assert!(!watch.may_end(), "the next request may be on its way");
+        tokio::time::advance(Duration::from_millis(501)).await;
+        assert!(watch.may_end());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn http_2_may_end_at_any_time() {
+        let watch = Watch::new();
+        watch.saw(b"PRI * HTTP/2.0");
+        assert!(watch.may_end());
     }
 }

@@ -147,15 +147,21 @@ pub(super) fn skew(whose: &str, theirs: crate::clock::UnixMillis) -> Finding {
 }
 
 async fn schema(db: &Db) -> Finding {
-    match db.pending_migrations().await {
-        Ok(pending) if pending.is_empty() => Finding::ok("the schema is up to date"),
-        Ok(pending) => Finding::failed(
-            format!("the schema lacks {}", pending.join(", ")),
-            "latchkey migrate up",
-        ),
-        Err(error) => Finding::failed(
-            format!("the migrations cannot be read: {error}"),
-            "a newer latchkey migrated it: run that release; or the role may not read seaql_migrations",
-        ),
+    let schema = match db.schema().await {
+        Ok(schema) => schema,
+        Err(error) => {
+            return Finding::failed(
+                format!("the migrations cannot be read: {error}"),
+                "let the role read seaql_migrations",
+            );
+        }
+    };
+    if let Some(reason) = schema.beyond() {
+        return Finding::failed(reason, "run the release that migrated it, or the one before that");
     }
+    if schema.pending.is_empty() {
+        return Finding::ok("the schema is up to date");
+    }
+    let lacks = format!("the schema lacks {}", schema.pending.join(", "));
+    Finding::failed(lacks, "latchkey migrate up")
 }

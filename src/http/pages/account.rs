@@ -2,7 +2,7 @@
 //!
 //! A GET changes nothing (scanners follow links); each page has a form that posts to its own path, and works without
 //! script. A state that is not the ready form is a notice: what happened, and what to do next. Where nothing could be
-//! done, all three say so in the same words ([`super::trouble`]).
+//! done, all three say so in the same words ([`super::trouble()`]).
 
 use askama::Template;
 

@@ -1,5 +1,6 @@
 //! HTTP/2 by hand: frames as bytes, for what no client library sends.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -96,7 +97,12 @@ pub struct Connection {
 impl Connection {
     /// Connects, and says these settings.
     pub async fn open(app: &TestApp, settings: &[(u16, u32)]) -> Self {
-        let mut stream = TcpStream::connect(app.public_addr()).await.expect("connected");
+        Self::to(app.public_addr(), settings).await
+    }
+
+    /// The same, to a listener.
+    pub async fn to(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
         let mut payload = Vec::new();
         for (name, value) in settings {
             payload.extend_from_slice(&name.to_be_bytes());

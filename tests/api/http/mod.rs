@@ -1,7 +1,7 @@
 //! HTTP as bytes on a socket: what is refused, what every answer carries, and who is believed.
 
 mod floods;
-mod frames;
+pub mod frames;
 mod framing;
 mod guards;
 mod h2;

@@ -11,6 +11,8 @@ mod crashes;
 mod egress;
 mod keys;
 mod log;
+mod rollout;
+mod schemas;
 mod start;
 mod stop;
 mod teams;

@@ -1,11 +1,19 @@
 //! Stopping: requests in work end, nothing new begins, and who insists gets it at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey::http::answer::{self, Answer};
+use latchkey::http::cx::Peer;
+use latchkey::http::server::{Server, Service};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use super::{PATIENCE, Place, Running};
+use crate::http::frames::{
+    ACK, Connection, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, fields, frame, request,
+};
 use crate::poll::eventually;
 
 /// A login whose body is not complete.
@@ -68,8 +76,64 @@ async fn readiness_goes_before_the_listener_does_embedded() {
         (running.admin().get("/readyz").await.status == 503).then_some(())
     })
     .await;
-    // Until the delay is over whoever still comes is served.
-    running.client.get("/api/captcha").await.expect(200);
+    // Until the delay is over whoever still comes is served, and told not to keep the connection.
+    let answer = running.client.get("/api/captcha").await.expect(200);
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(running.client.get("/none").await.expect(404).header("connection"), Some("close"));
+}
+
+#[tokio::test]
+async fn http_2_is_told_to_go_away_and_its_requests_end_embedded() {
+    let mut place = Place::new();
+    let mut running = place.start().await;
+    let mut connection = Connection::to(running.public, &[]).await;
+    let mut head = request("POST", "/api/login");
+    head.push(("content-type", "application/json"));
+    assert!(connection.send(&frame(HEADERS, END_HEADERS, 1, &fields(&head))).await);
+    // In work once the server has seen what came before this.
+    assert!(connection.lives().await);
+    running.daemon.signal("-TERM");
+    let away = connection.until(|it| it.kind == GOAWAY).await.expect("a word before the end");
+    assert_eq!(away.error(), 0, "NO_ERROR");
+    // What the client opened before it heard has come once it answers this.
+    let ping = connection.until(|it| it.kind == PING && it.flags == 0).await.expect("a ping");
+    assert!(connection.send(&frame(PING, ACK, 0, &ping.payload)).await);
+    assert!(connection.send(&frame(DATA, END_STREAM, 1, b"{}")).await);
+    let answer = connection.until(|it| it.kind == HEADERS && it.stream == 1).await;
+    assert!(answer.is_some(), "the request in work is answered");
+    // It ends by itself: an answer's end, a word of farewell, no more.
+    while connection.next().await.is_some() {}
+    assert_eq!(running.daemon.end(PATIENCE).await.code(), Some(0), "{}", running.daemon.log());
+}
+
+/// Answers everything with nothing.
+struct Silent;
+
+impl Service for Silent {
+    async fn call(&self, _: Peer, _: hyper::Request<hyper::body::Incoming>) -> Answer {
+        answer::no_content()
+    }
+}
+
+#[tokio::test]
+async fn whom_the_kernel_let_in_is_served_after_the_stop() {
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), None, 64).await.expect("bound");
+    let address = server.local_addr().expect("bound");
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(address).await.expect("in the backlog");
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
+        streams.push(stream);
+    }
+    let stop = CancellationToken::new();
+    stop.cancel();
+    server.run(Arc::new(Silent), stop, PATIENCE).await;
+    for mut stream in streams {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("closed, not reset");
+        assert!(answer.starts_with(b"HTTP/1.1 204 "), "{}", String::from_utf8_lossy(&answer));
+    }
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
 }
 
 #[tokio::test]

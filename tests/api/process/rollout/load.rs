@@ -1,0 +1,165 @@
+//! A bounded, steady load of people who keep their connection, look, refresh and log in.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Method, Request};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::client::{Client, Person};
+
+/// People at once.
+const PEOPLE: usize = 8;
+/// Between two requests of one person: 8 people make 160 requests a second where the machine keeps up.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Every so many requests of one person is a refresh, and every so many a log-in.
+const REFRESH_EVERY: usize = 3;
+const LOGIN_EVERY: usize = 50;
+/// No answer is worth waiting longer for.
+const ANSWER: Duration = Duration::from_secs(20);
+
+/// What people have seen.
+#[derive(Debug, Default)]
+pub struct Done {
+    pub me: usize,
+    pub refreshed: usize,
+    pub logged_in: usize,
+    /// Each request that was not answered as it has to be.
+    pub failures: Vec<String>,
+}
+
+/// A load that runs until it is finished.
+pub struct Load {
+    people: JoinSet<Done>,
+    stop: CancellationToken,
+}
+
+impl Load {
+    /// Registers people by this client and lets them go on.
+    pub async fn start(client: &Client) -> Self {
+        let (mut people, stop) = (JoinSet::new(), CancellationToken::new());
+        for number in 0..PEOPLE {
+            let email = format!("person{number}@rollout.example");
+            let person = Visitor::new(client.address(), Person::register(client, &email).await);
+            people.spawn(person.stay(stop.clone()));
+        }
+        Self { people, stop }
+    }
+
+    /// Lets each end the request in work; the sum of what they saw.
+    pub async fn finish(mut self) -> Done {
+        self.stop.cancel();
+        let mut sum = Done::default();
+        while let Some(one) = self.people.join_next().await {
+            let one = one.expect("a visitor does not panic");
+            sum.me += one.me;
+            sum.refreshed += one.refreshed;
+            sum.logged_in += one.logged_in;
+            sum.failures.extend(one.failures);
+        }
+        sum
+    }
+}
+
+/// One person with one kept connection.
+struct Visitor {
+    person: Person,
+    address: SocketAddr,
+    token: String,
+    http: HyperClient<HttpConnector, Full<Bytes>>,
+    done: Done,
+}
+
+impl Visitor {
+    fn new(address: SocketAddr, person: Person) -> Self {
+        // A client that asks again by itself would hide what is lost.
+        let http = HyperClient::builder(TokioExecutor::new())
+            .retry_canceled_requests(false)
+            .pool_max_idle_per_host(1)
+            .build_http();
+        Self { address, token: person.user_token.clone(), person, http, done: Done::default() }
+    }
+
+    async fn stay(mut self, stop: CancellationToken) -> Done {
+        let mut pause = interval(PAUSE);
+        pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut turn = 0;
+        while !stop.is_cancelled() {
+            pause.tick().await;
+            turn += 1;
+            let seen = if turn % LOGIN_EVERY == 0 {
+                self.log_in().await
+            } else if turn % REFRESH_EVERY == 0 {
+                self.refresh().await
+            } else {
+                self.look().await
+            };
+            if let Err(failure) = seen {
+                self.done.failures.push(failure);
+                // After a lost refresh every request would fail: the first says enough.
+                break;
+            }
+        }
+        self.done
+    }
+
+    async fn look(&mut self) -> Result<(), String> {
+        let me = self.ask(Method::GET, "/api/me", None).await?;
+        if me["email"] != self.person.email.as_str() {
+            return Err(format!("/api/me of {} says {me}", self.person.email));
+        }
+        self.done.me += 1;
+        Ok(())
+    }
+
+    async fn refresh(&mut self) -> Result<(), String> {
+        let tokens = self.ask(Method::GET, "/api/refresh", None).await?;
+        self.done.refreshed += 1;
+        self.take(&tokens)
+    }
+
+    async fn log_in(&mut self) -> Result<(), String> {
+        let body = json!({ "email": self.person.email, "password": self.person.password });
+        let tokens = self.ask(Method::POST, "/api/login", Some(body)).await?;
+        self.done.logged_in += 1;
+        self.take(&tokens)
+    }
+
+    fn take(&mut self, tokens: &Value) -> Result<(), String> {
+        let token = tokens["userToken"].as_str().ok_or(format!("no token in {tokens}"))?;
+        token.clone_into(&mut self.token);
+        Ok(())
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, String> {
+        let uri = format!("http://{}{path}", self.address);
+        let mut request = Request::builder().method(&method).uri(uri);
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        } else {
+            request = request.header("authorization", format!("Bearer {}", self.token));
+        }
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let request = request.body(Full::new(Bytes::from(body))).expect("a valid request");
+        let asked = async {
+            let answer = self.http.request(request).await.map_err(|error| format!("{error:?}"))?;
+            let (head, body) = answer.into_parts();
+            let body = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
+            let text = String::from_utf8_lossy(&body);
+            if head.status != 200 {
+                return Err(format!("{} {text}", head.status));
+            }
+            serde_json::from_str(&text).map_err(|error| format!("{error} in {text}"))
+        };
+        let answer = timeout(ANSWER, asked).await.unwrap_or(Err("no answer".to_owned()));
+        answer.map_err(|what: String| format!("{method} {path}: {what}"))
+    }
+}

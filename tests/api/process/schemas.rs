@@ -1,0 +1,217 @@
+//! Schemas side by side: each step only adds, what was written before it is served after it, and a binary is unready outside
+//! its window.
+//!
+//! No release is older than this one yet. What an older binary would do is shown by what it needs (its columns are all there
+//! as they were), and by this one, which is the older one beside a schema of the next release.
+
+use std::collections::BTreeMap;
+
+use latchkey_migration::{CONTRACT, Migrator, MigratorTrait as _};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseBackend, DatabaseConnection, Statement};
+
+use super::{PATIENCE, Place};
+use crate::client::{Client, Person};
+use crate::poll::eventually;
+use crate::servers::{TestDatabase, redis_space};
+
+/// A column as a program of the release before sees it.
+#[derive(Debug, PartialEq, Eq)]
+struct Column {
+    kind: String,
+    must_be_given: bool,
+}
+
+/// Every column by its table and name.
+type Catalogue = BTreeMap<(String, String), Column>;
+
+async fn catalogue(db: &DatabaseConnection) -> Catalogue {
+    let sql = match db.get_database_backend() {
+        DatabaseBackend::Postgres => {
+            "SELECT table_name, column_name, data_type AS kind, \
+                    is_nullable = 'NO' AND column_default IS NULL AS must_be_given \
+             FROM information_schema.columns WHERE table_schema = current_schema()"
+        }
+        _ => {
+            "SELECT t.name AS table_name, c.name AS column_name, c.type AS kind, \
+                    c.\"notnull\" = 1 AND c.dflt_value IS NULL AS must_be_given \
+             FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table'"
+        }
+    };
+    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql));
+    let text = |row: &sea_orm::QueryResult, name| row.try_get::<String>("", name).expect("a text");
+    let columns = rows.await.expect("a catalogue").into_iter().map(|row| {
+        let must_be_given = row.try_get("", "must_be_given").expect("a word");
+        let column = Column { kind: text(&row, "kind"), must_be_given };
+        ((text(&row, "table_name"), text(&row, "column_name")), column)
+    });
+    columns.collect()
+}
+
+/// What a step takes from a program that knows the schema before it.
+fn taken(before: &Catalogue, after: &Catalogue) -> Vec<String> {
+    let mut taken = Vec::new();
+    for (name, column) in before {
+        match after.get(name) {
+            None => taken.push(format!("{name:?} is gone")),
+            Some(now) if now != column => {
+                taken.push(format!("{name:?} is {now:?}, was {column:?}"))
+            }
+            Some(_) => {}
+        }
+    }
+    for ((table, name), column) in after {
+        let is_new = !before.contains_key(&(table.clone(), name.clone()));
+        let is_of_old_table = before.keys().any(|(known, _)| known == table);
+        if is_new && is_of_old_table && column.must_be_given {
+            taken.push(format!("{table}.{name} is new and has to be given"));
+        }
+    }
+    taken
+}
+
+async fn every_step_only_adds(url: &str) {
+    let db = Database::connect(url).await.expect("connected");
+    let mut before = Catalogue::new();
+    for migration in Migrator::get_migration_files() {
+        let name = migration.name();
+        Migrator::up(&db, Some(1)).await.expect(name);
+        let after = catalogue(&db).await;
+        assert!(after.len() > before.len() || name.contains(CONTRACT), "{name} is seen: {after:?}");
+        let taken = taken(&before, &after);
+        assert!(taken.is_empty() || name.contains(CONTRACT), "{name} takes away: {taken:#?}");
+        before = after;
+    }
+    // The comparison sees what it is meant to see.
+    for statement in [
+        "ALTER TABLE users RENAME COLUMN name TO called",
+        "ALTER TABLE signing_keys DROP COLUMN revoked_at",
+        "DROP TABLE revoked_tokens",
+    ] {
+        db.execute_unprepared(statement).await.expect("done");
+        let after = catalogue(&db).await;
+        assert!(!taken(&before, &after).is_empty(), "{statement}");
+        before = after;
+    }
+    db.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn every_migration_only_adds_on_servers() {
+    let database = TestDatabase::create().await;
+    Box::pin(every_step_only_adds(&database.url())).await;
+}
+
+#[tokio::test]
+async fn every_migration_only_adds_embedded() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("latchkey.db");
+    Box::pin(every_step_only_adds(&format!("sqlite://{}?mode=rwc", file.display()))).await;
+}
+
+/// A place on servers, and a connection to its database.
+async fn on_servers() -> (Place, TestDatabase, DatabaseConnection) {
+    let database = TestDatabase::create().await;
+    let place = Place::new()
+        .set("database.url", &database.url())
+        .set("redis.url", &redis_space().await)
+        .set("secrets.master_key", &"A".repeat(43));
+    place.run(&["migrate", "up"]).expect(0);
+    let db = Database::connect(&database.url()).await.expect("connected");
+    (place, database, db)
+}
+
+async fn becomes(operator: &Client, status: u16, word: &str) {
+    eventually(word, PATIENCE, async || {
+        let answer = operator.get("/readyz").await;
+        (answer.status == status && answer.json()["status"] == word).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_written_before_a_step_is_served_after_it_on_servers() {
+    let (place, _database, db) = on_servers().await;
+    // An address of its own keeps its ports while no daemon runs.
+    let mut place = place.set("http.listen", "127.83.3.1:0").set("admin.listen", "127.83.3.1:0");
+    let running = place.start().await;
+    let mut ada = Person::register(&running.client, "ada@steps.example").await;
+    let (operator, admin) = (running.admin(), running.admin);
+    let mut place = place
+        .set("http.listen", &running.public.to_string())
+        .set("admin.listen", &admin.to_string());
+    running.stop().await;
+    let steps = Migrator::get_migration_files().len();
+    for step in (2..=steps).rev() {
+        // The rows as the schema before this step keeps them.
+        let back = u32::try_from(steps - step + 1).expect("few");
+        Migrator::down(&db, Some(back)).await.expect("stepped back");
+        place.run(&["migrate", "status"]).expect(3);
+        let planned = place.run(&["migrate", "plan"]).expect(0).stdout();
+        assert_eq!(planned.lines().count(), steps - step + 1, "{planned}");
+        let mut daemon = place.spawn();
+        eventually("an unready daemon", PATIENCE, async || {
+            assert!(daemon.ended().is_none(), "step {step}: {}", daemon.log());
+            tokio::net::TcpStream::connect(&admin).await.ok()?;
+            let answer = operator.get("/readyz").await.expect(503).json();
+            let word = answer["status"].as_str().expect("a word").to_owned();
+            ["starting", "unmigrated"].contains(&word.as_str()).then_some(())
+        })
+        .await;
+        place.run(&["migrate", "up"]).expect(0);
+        becomes(&operator, 200, "ok").await;
+        daemon.says("listening").await;
+        ada.me().await.expect(200);
+        ada.refresh().await.expect(200);
+        ada.login().await.expect(200);
+        daemon.signal("-TERM");
+        assert_eq!(daemon.end(PATIENCE).await.code(), Some(0), "{}", daemon.log());
+    }
+}
+
+#[tokio::test]
+async fn a_release_works_beside_the_next_and_stops_beside_the_one_after_on_servers() {
+    let (mut place, _database, db) = on_servers().await;
+    let applied = async |name: &str, sql: &str| {
+        let row =
+            format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{name}', 0)");
+        for statement in [sql, &row] {
+            db.execute_unprepared(statement).await.expect("applied");
+        }
+    };
+    let running = place.start().await;
+    let operator = running.admin();
+    let ada = Person::register(&running.client, "ada@next.example").await;
+
+    // The next release expands the schema under the running daemon.
+    applied(
+        "m29990101_000099_colours",
+        "ALTER TABLE users ADD COLUMN colour TEXT NOT NULL DEFAULT ''",
+    )
+    .await;
+    becomes(&operator, 200, "ok").await;
+    ada.me().await.expect(200);
+    Person::register(&running.client, "eve@next.example").await.me().await.expect(200);
+    // A pod of this release that starts again beside it: its init container, and itself.
+    let again = place.run(&["migrate", "up"]).expect(0);
+    assert!(again.stderr().contains("up to date"));
+    place.run(&["migrate", "status"]).expect(0);
+    place.run(&["users", "list"]).expect(0);
+    let second = place.start().await;
+    becomes(&second.admin(), 200, "ok").await;
+    second.stop().await;
+
+    // The one after contracts: what this release needs is gone.
+    applied("m29990201_000100_contract_names", "ALTER TABLE users DROP COLUMN name").await;
+    becomes(&operator, 503, "outdated").await;
+    for command in [["migrate", "up"], ["migrate", "status"], ["users", "list"]] {
+        let told = place.run(&command).expect(3).stderr();
+        assert!(told.contains("too new for this release"), "{told}");
+    }
+    let waiting = place.spawn();
+    eventually("its complaint", PATIENCE, async || {
+        waiting.log().contains("it has m29990201_000100_contract_names").then_some(())
+    })
+    .await;
+    assert!(waiting.line("listening").is_none());
+    running.stop().await;
+}
