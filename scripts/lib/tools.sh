@@ -71,15 +71,19 @@ ensure_cargo_tools() {
 }
 
 # python_with FOLDER: prints a Python that has what tests/FOLDER/requirements.txt names, in an environment of its own
-# that is kept.
+# that is kept. What tests/FOLDER/requirements-any-python.txt names is installed whatever Python it asks for.
 python_with() {
-    local requirements=$ROOT/tests/$1/requirements.txt
-    local home=$CACHE/latchkey-python-$1
-    if ! cmp -s "$requirements" "$home/requirements.txt"; then
+    local folder=$ROOT/tests/$1 home=$CACHE/latchkey-python-$1 any=requirements-any-python.txt
+    local files=("$folder/requirements.txt")
+    if [[ -f $folder/$any ]]; then files+=("$folder/$any"); fi
+    if ! cat "${files[@]}" | cmp -s - "$home/requirements.txt"; then
         rm -rf "$home"
         python3 -m venv "$home" >&2
-        "$home/bin/pip" install -q --disable-pip-version-check -r "$requirements" >&2
-        cp "$requirements" "$home/requirements.txt"
+        "$home/bin/pip" install -q --disable-pip-version-check -r "$folder/requirements.txt" >&2
+        if [[ -f $folder/$any ]]; then
+            "$home/bin/pip" install -q --disable-pip-version-check --no-deps --ignore-requires-python -r "$folder/$any" >&2
+        fi
+        cat "${files[@]}" >"$home/requirements.txt"
     fi
     printf '%s\n' "$home/bin/python"
 }

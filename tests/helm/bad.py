@@ -1,0 +1,104 @@
+"""Values that cannot work, and what the operator is told: changes of ci/default-values.yaml, and words of the answer."""
+
+# What is not given at all.
+MISSING = object()
+NULLS = {"database.url": None, "redis.url": None, "secrets.master_key": None}
+
+BAD = {
+    "a value that nobody knows": ({"replica": 3}, "additional properties 'replica' not allowed"),
+    "a setting that nobody knows": ({"config": {"tokens": {"acces_ttl": "5m"}}}, "'acces_ttl' not allowed"),
+    "a section that nobody knows": ({"config": {"token": {}}}, "'token' not allowed"),
+    "a duration without a unit": ({"config": {"tokens": {"vault_ttl": "300"}}}, "/config/tokens/vault_ttl"),
+    "a number as a text": ({"config": {"http": {"max_in_flight": "many"}}}, "got string, want integer"),
+    "a number out of bounds": ({"config": {"password": {"workers": 0}}}, "minimum: got 0, want 1"),
+    "a choice that there is not": ({"config": {"tokens": {"algorithm": "none"}}}, "value must be one of 'ES256'"),
+    "replicas as a text": ({"replicas": "3"}, "got string, want integer"),
+    "no replica": ({"replicas": 0}, "minimum: got 0, want 1"),
+    "a mode of migration that there is not": ({"migrations": {"mode": "hook"}}, "'initContainer', 'job', 'none'"),
+    "a digest that is none": ({"image": {"digest": "latest"}}, "/image/digest"),
+    "an image without a name": ({"image": {"repository": ""}}, "/image/repository"),
+    "a port that there is not": ({"service": {"port": 70000}}, "maximum: got 70,000, want 65,535"),
+    "a listener without a port": ({"config": {"http": {"listen": "0.0.0.0"}}}, "/config/http/listen"),
+    "an amount that is none": ({"resources": {"limits": {"memory": "much"}}}, "/resources/limits/memory"),
+    "a secret's name that Kubernetes refuses": ({"secrets": {"existingSecret": "My_Secret"}}, "/secrets/existingSecret"),
+    "a secret for what is no setting": ({"secrets": {"keys": {"url": "a"}}}, "/secrets/keys"),
+    "another Secret without its key": ({"secrets": {"from": {"redis.url": {"secret": "a"}}}}, "missing property 'key'"),
+    "an admin Service of another type": ({"adminService": {"type": "LoadBalancer"}}, "'type' not allowed"),
+    "a grace period without room": ({"terminationGracePeriodSeconds": 5}, "minimum: got 5, want 30"),
+    "no public URL": ({"config": {"public_url": MISSING}}, "config.public_url is missing: give the address that clients use"),
+    "no Secret": (
+        {"secrets": {"existingSecret": ""}},
+        "secrets.existingSecret is missing. Make the Secret: kubectl create secret generic latchkey --namespace auth "
+        "--from-literal=database-url='postgres://latchkey:PASSWORD@HOST:5432/latchkey?sslmode=verify-full' "
+        "--from-literal=smtp-url='smtps://USER:PASSWORD@HOST:465' --from-literal=redis-url='rediss://:PASSWORD@HOST:6379' "
+        "--from-literal=master-key=\"$(openssl rand -base64 32)\" and name it: --set secrets.existingSecret=latchkey",
+    ),
+    "two problems": (
+        {"config": {"public_url": MISSING}, "secrets": {"existingSecret": ""}},
+        "2 problems in the values: - config.public_url is missing",
+    ),
+    "a setting given twice": (
+        {"config": {"redis": {"url_file": "/vault/redis"}}},
+        "redis.url is given twice, in config.redis.url_file and in secrets: set secrets.keys.redis\\.url to null",
+    ),
+    "two pods on SQLite": (
+        {"secrets": {"keys": NULLS}}, "more than one pod needs PostgreSQL: give secrets.keys.database\\.url",
+    ),
+    "one pod whose data would be lost": (
+        {"replicas": 1, "secrets": {"keys": NULLS}}, "name a claim in persistence.existingClaim, or they are lost with the pod",
+    ),
+    "a claim beside PostgreSQL": (
+        {"persistence": {"existingClaim": "a"}}, "persistence.existingClaim is for one pod without PostgreSQL",
+    ),
+    "two pods without Redis": (
+        {"secrets": {"keys": {"redis.url": None}}}, "more than one pod needs Redis: give secrets.keys.redis\\.url",
+    ),
+    "no master key": (
+        {"secrets": {"keys": {"secrets.master_key": None}}}, "PostgreSQL needs a master key that all pods share",
+    ),
+    "no mail server": ({"secrets": {"keys": {"mail.smtp_url": None}}}, "production needs a mail server"),
+    "an Ingress that nobody trusts": (
+        {"ingress": {"enabled": True}}, "config.http.trusted_proxies is missing: name the networks of the Ingress or Gateway",
+    ),
+    "a route that nobody trusts": (
+        {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}]}}, "config.http.trusted_proxies is missing",
+    ),
+    "a route without a Gateway": (
+        {"httpRoute": {"enabled": True}, "config": {"http": {"trusted_proxies": ["10.0.0.0/8"]}}},
+        "httpRoute.parentRefs is missing: name the Gateway",
+    ),
+    "two autoscalers": (
+        {"autoscaling": {"enabled": True}, "keda": {"enabled": True}}, "autoscaling.enabled and keda.enabled exclude each other",
+    ),
+    "fewer pods at most than at least": (
+        {"autoscaling": {"enabled": True, "minReplicas": 9}}, "autoscaling.minReplicas is above autoscaling.maxReplicas",
+    ),
+    "autoscaling on SQLite": (
+        {"autoscaling": {"enabled": True, "minReplicas": 1, "maxReplicas": 1}, "secrets": {"keys": NULLS},
+         "persistence": {"existingClaim": "a"}},
+        "more than one pod needs PostgreSQL",
+    ),
+    "metrics that nobody reaches": (
+        {"serviceMonitor": {"enabled": True}}, "name Prometheus in networkPolicy.admin.from",
+    ),
+    "a listener on the loopback": (
+        {"config": {"http": {"listen": "127.0.0.1:8080"}}}, "config.http.listen is the pod's loopback",
+    ),
+    "probes on the loopback": (
+        {"config": {"admin": {"listen": "[::1]:9090"}}}, "config.admin.listen is the pod's loopback",
+    ),
+    "one port for both": (
+        {"config": {"admin": {"listen": "0.0.0.0:8080"}}}, "config.http.listen and config.admin.listen have the same port",
+    ),
+    "a drain longer than the grace period": (
+        {"config": {"http": {"drain_delay": "1m"}}},
+        "terminationGracePeriodSeconds is too short: config.http.drain_delay and 25 s for what is in work take 85 s",
+    ),
+    "less memory than the hashes take": (
+        {"config": {"password": {"workers": 32}}},
+        "resources.limits.memory is too small: config.password.workers × memory_kib and the base take 736 MiB",
+    ),
+    "a setting among the variables": (
+        {"extraEnv": [{"name": "LATCHKEY_LOG__FILTER", "value": "debug"}]}, "extraEnv: LATCHKEY_LOG__FILTER is a setting",
+    ),
+}

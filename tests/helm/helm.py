@@ -1,0 +1,54 @@
+"""The real Helm engine: render, install, upgrade, lint."""
+
+import asyncio
+import os
+import re
+
+import helm_sdkpy
+import yaml
+
+# The engine reads it when it is loaded: releases stay in its memory.
+assert os.environ.get("HELM_DRIVER") == "memory", "start with HELM_DRIVER=memory, as scripts/lib/helm does"
+
+NAMESPACE = "auth"
+RELEASE = "latchkey"
+
+
+class Helm:
+    def __init__(self, cluster, chart):
+        self.cluster = cluster
+        self.chart = str(chart)
+
+    def configuration(self):
+        return helm_sdkpy.Configuration(namespace=NAMESPACE, kubeconfig=str(self.cluster.kubeconfig))
+
+    def install(self, values, release=RELEASE, chart=None):
+        """The objects of a fresh installation; raises with Helm's words."""
+        self.cluster.clear()
+        config = self.configuration()
+        run = helm_sdkpy.Install(config).run(release, str(chart or self.chart), values=values, wait=False)
+        return config, asyncio.run(run)
+
+    def upgrade(self, config, values, release=RELEASE):
+        run = helm_sdkpy.Upgrade(config).run(release, self.chart, values=values, wait=False, server_side_apply=False)
+        return asyncio.run(run)
+
+    def render(self, values, release=RELEASE, chart=None):
+        """What an installation creates, and the hooks (the pod of `helm test`), as objects."""
+        _, told = self.install(values, release, chart)
+        return [*self.cluster.objects.values(), *(yaml.safe_load(hook["manifest"]) for hook in told["hooks"])]
+
+    def refusal(self, values):
+        """Helm's words about values that it refuses; empty when it takes them."""
+        try:
+            self.install(values)
+        except helm_sdkpy.HelmError as error:
+            return re.sub(r"\s+", " ", str(error))
+        return ""
+
+    def lint(self, chart):
+        """Helm's words about a chart with its own values.yaml."""
+        return asyncio.run(helm_sdkpy.Lint(self.configuration()).run(str(chart)))
+
+    def notes(self, told):
+        return told["info"]["notes"]
