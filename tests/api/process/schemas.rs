@@ -54,7 +54,7 @@ fn taken(before: &Catalogue, after: &Catalogue) -> Vec<String> {
         match after.get(name) {
             None => taken.push(format!("{name:?} is gone")),
             Some(now) if now != column => {
-                taken.push(format!("{name:?} is {now:?}, was {column:?}"))
+                taken.push(format!("{name:?} is {now:?}, was {column:?}"));
             }
             Some(_) => {}
         }

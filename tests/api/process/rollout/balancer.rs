@@ -28,7 +28,7 @@ impl Balancer {
             let real = format!("{public} port {}", admin.port());
             text = replaced(&text, &example, &real);
         }
-        Self::start("haproxy", text, |command, file| {
+        Self::start("haproxy", &text, |command, file| {
             // In the foreground, without a master.
             command.args(["-db", "-f"]).arg(file);
         })
@@ -47,17 +47,17 @@ impl Balancer {
             "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log error.log;\nevents {{}}\n\
              http {{\naccess_log off;\n{temporary}\n{site}\n}}\n"
         );
-        Self::start("nginx", text, |command, file| {
+        Self::start("nginx", &text, |command, file| {
             let directory = file.parent().expect("a file is in a directory");
             command.arg("-p").arg(directory).arg("-c").arg(file);
             command.arg("-e").arg(directory.join("error.log"));
         })
     }
 
-    fn start(name: &str, text: String, arguments: impl Fn(&mut Command, &Path)) -> Self {
+    fn start(name: &str, text: &str, arguments: impl Fn(&mut Command, &Path)) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let text = replaced(&text, "127.0.0.1:8000", &address.to_string());
+        let text = replaced(text, "127.0.0.1:8000", &address.to_string());
         let file = directory.path().join("conf");
         fs::write(&file, text).expect("written");
         let sbin = Path::new("/usr/sbin").join(name);
