@@ -153,7 +153,9 @@ pub async fn confirm(
     }
     match verify(app, request, &mut guess, Some(standing), password).await? {
         Verdict::Match | Verdict::MatchNeedsRehash => Ok(()),
-        Verdict::Mismatch => Err(Code::InvalidCredentials.into()),
+        Verdict::Mismatch => {
+            Err(Problem::new(Code::InvalidCredentials).detail("`password` is not your password."))
+        }
     }
 }
 

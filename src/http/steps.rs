@@ -121,7 +121,8 @@ pub async fn demand_captcha(
 
 /// The captcha of a GET: `capcha`, as the page spells it, or `captcha`.
 pub fn captcha_of_query(request: &Request) -> Result<Option<String>, Problem> {
-    Ok(match request.query("capcha")? {
+    let payload = request.query("capcha")?.filter(|payload| !payload.is_empty());
+    Ok(match payload {
         Some(payload) => Some(payload),
         None => request.query("captcha")?,
     })

@@ -47,7 +47,9 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
             steps::nudge_mailer(app);
             Ok(answer::json(&Done::OK))
         }
-        Asked::EmailTaken => Err(Code::EmailTaken.into()),
+        Asked::EmailTaken => {
+            Err(Problem::new(Code::EmailTaken).detail("`email` is the address of an account."))
+        }
         Asked::Gone => Err(Code::InvalidToken.into()),
     }
 }

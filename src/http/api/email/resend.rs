@@ -42,9 +42,9 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
 /// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("resendEmailVerification", Tag::Email, "Mail the confirmation again")
-        .describes("`captcha` is accepted in the place of `capcha`. The older link is dead.")
+        .describes("The older link is dead.")
         .bearer()
-        .query("capcha", "The answer to a captcha.")
+        .captcha()
         .gives::<Tokens>("Tokens of the same session, not rotated.")
         .fails(&[
             Code::CaptchaInvalid,

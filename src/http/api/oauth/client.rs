@@ -12,6 +12,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::app::App;
 use crate::config::IntrospectionClient;
+use crate::http::answer::TokenShown;
 use crate::http::dispatch::limited;
 use crate::http::form::Form;
 use crate::http::request::Request;
@@ -73,9 +74,11 @@ pub async fn authenticate(app: &App, request: &Request, form: &Form) -> Result<C
     })
 }
 
-/// Whether a request carries credentials of a client at all.
+/// Whether a request carries credentials of a client at all. A Bearer token is a person's.
 pub fn is_shown(request: &Request, form: &Form) -> bool {
-    request.headers.contains_key(header::AUTHORIZATION) || form.get("client_secret").is_some()
+    let is_client = request.headers.contains_key(header::AUTHORIZATION)
+        && TokenShown::by(&request.headers) == TokenShown::No;
+    is_client || form.get("client_secret").is_some()
 }
 
 fn invalid_client() -> Problem {
