@@ -194,7 +194,7 @@ both!(a_change_that_is_open_does_not_outlive_a_change_of_password, async |app| {
     app.mail_to(OLD).await;
 });
 
-/// Who took the account over moves it twice, so that the second undo goes to a mailbox of theirs.
+// Who took the account over moves it twice, so that the second undo goes to a mailbox of theirs.
 both!(the_first_undo_takes_back_every_later_change, async |app| {
     let mut person = app.verified(OLD).await;
     ask(&person, "evil@example.com").await.expect(200);
