@@ -316,8 +316,8 @@ pub fn document(public_url: &str) -> Value {
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "userToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "`userToken` of a log-in or refresh." },
-                "vaultToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "`vaultToken` of a log-in or refresh." },
+                "userToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Who you are, in which session. Comes with a registration, log-in or refresh; lives for `tokens.user_ttl` (15 minutes), and `GET /api/refresh` replaces it, also when it has expired while its session lives. latchkey alone accepts it: keep it from your own APIs." },
+                "vaultToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "What you may do, in which team and project: the token for your own APIs, which verify it with `/.well-known/jwks.json`. Comes beside each `userToken`, or for a project's key at `POST /api/token`; lives for `tokens.vault_ttl` (5 minutes)." },
                 "client": { "type": "http", "scheme": "basic", "description": "A project's key (its id and the whole `lk_…`), or a client of `introspection.clients`; both may stand in the form instead." },
             },
         },

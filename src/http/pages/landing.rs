@@ -24,7 +24,8 @@ struct Landing {
 pub fn landing(public_url: &str, mailbox: Mailbox) -> String {
     let body = r#"{"email":"ada@example.com","password":"correct horse battery","name":"Ada"}"#;
     let base = public_url.trim_end_matches('/');
-    let command =
-        format!("curl -s {base}/api/register -H 'content-type: application/json' -d '{body}'");
+    let command = format!(
+        "curl -s {base}/api/register \\\n  -H 'content-type: application/json' \\\n  -d '{body}'"
+    );
     html(&Landing { mailbox, command })
 }
