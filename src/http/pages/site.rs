@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
 
 use super::assets::{VERSION, etag};
-use super::{ASSETS, Mailbox, Trials};
+use super::{ASSETS, Mailbox, Stores, Trials};
 use crate::app::{App, Described, Text};
 use crate::config::{Config, Profile};
 use crate::http::answer::{self, Answer};
@@ -18,7 +18,10 @@ const ASSET_SECONDS: u32 = 31_536_000;
 /// `GET /`
 pub async fn index(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let mailbox = mailbox(app, request);
-    Ok(answer::page(StatusCode::OK, super::landing(&app.config.public_url, mailbox)))
+    Ok(answer::page(
+        StatusCode::OK,
+        super::landing(&app.config.public_url, mailbox, Stores::of(&app.config)),
+    ))
 }
 
 /// Whether who asks may see the mailbox, and so a link to it.

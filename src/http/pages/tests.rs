@@ -128,8 +128,8 @@ fn gallery(words: &str) -> Vec<(String, String)> {
     let ours = crate::http::openapi::document("http://127.0.0.1:8080");
     pages.push(("our docs".to_owned(), docs(&ours, Trials::Offered, Mailbox::Served)));
     pages.push(("our docs, production".to_owned(), docs(&ours, Trials::Absent, Mailbox::Absent)));
-    pages.push(("landing".to_owned(), landing(words, Mailbox::Served)));
-    pages.push(("landing, production".to_owned(), landing(words, Mailbox::Absent)));
+    pages.push(("landing".to_owned(), landing(words, Mailbox::Served, Stores::Both)));
+    pages.push(("landing, production".to_owned(), landing(words, Mailbox::Absent, Stores::Both)));
     pages
 }
 
@@ -304,7 +304,7 @@ fn pages_for_developers_lead_to_the_mailbox_where_it_is_served() {
     let document = document("words");
     let pages = |mailbox| {
         [
-            landing("http://127.0.0.1:8080", mailbox),
+            landing("http://127.0.0.1:8080", mailbox, Stores::Both),
             docs(&document, Trials::Offered, mailbox),
             problems(mailbox),
             problem(Code::RateLimited, mailbox),
@@ -314,8 +314,17 @@ fn pages_for_developers_lead_to_the_mailbox_where_it_is_served() {
         assert!(page.contains("<a href=\"/dev/mailbox\">Mailbox</a>"), "{page}");
     }
     for page in pages(Mailbox::Absent) {
-        assert!(!page.contains("/dev/mailbox"), "{page}");
+        assert!(!page.contains("/dev/mailbox") && !page.contains("embedded"), "{page}");
     }
+}
+
+#[test]
+fn the_embedded_stores_announce_themselves_where_the_mailbox_is_served() {
+    let page = |stores| landing("http://127.0.0.1:8080", Mailbox::Served, stores);
+    assert!(page(Stores::Both).contains("The database and the token store are embedded"));
+    assert!(page(Stores::Database).contains("The database is embedded"));
+    assert!(page(Stores::Tokens).contains("The token store is embedded"));
+    assert!(!page(Stores::Servers).contains("embedded"));
 }
 
 /// The solver runs wherever WebCrypto is; here in node; tests/browser drives it in Chromium.
