@@ -40,7 +40,7 @@ pub fn retry_after(answer: &Answer) -> u64 {
 }
 
 /// How many passwords were looked at.
-async fn verified(app: &TestApp) -> u64 {
+pub async fn verified(app: &TestApp) -> u64 {
     let text = app.admin().get("/metrics").await.text();
     let line = text.lines().find(|line| {
         line.starts_with("latchkey_password_hash_duration_seconds_count")

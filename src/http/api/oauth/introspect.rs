@@ -103,7 +103,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     found.map(|found| answer::json(&found))
 }
 
-async fn introspect(app: &App, request: &Request) -> Result<Introspection, Problem> {
+async fn introspect(app: &App, request: &mut Request) -> Result<Introspection, Problem> {
     let form = Form::read(request)?;
     let client = client::authenticate(app, request, &form).await?;
     let token = form.need("token")?.expose();
