@@ -211,8 +211,10 @@ pub(super) const ADDRESS_POLICY: Attribute = needed(
         "a limit by address ([limits](limits.md)); `-48` at its end: of the IPv6 /48",
     ),
 );
-pub(super) const BUDGET_POLICY: Attribute =
-    needed("policy", Values::Of(&["confirmations", "recoveries", "new-devices", "invitations"]));
+pub(super) const BUDGET_POLICY: Attribute = needed(
+    "policy",
+    Values::Of(&["confirmations", "recoveries", "new-devices", "invitations", "address-changes"]),
+);
 pub(super) const GUESS_POLICY: Attribute =
     needed("policy", Values::Of(&["password-checks", "password-checks-device"]));
 pub(super) const DECISION: Attribute = needed("decision", Values::Of(&["allowed", "limited"]));

@@ -112,6 +112,22 @@ both!(a_taken_address_is_refused_when_asked_and_when_confirmed, async |app| {
     assert_eq!(person.me().await.json()["email"], OLD);
 });
 
+both!(
+    a_taken_address_is_not_mailed_and_keeps_its_mails,
+    ["rate_limit.enabled" = "true", "captcha.provider" = "none"],
+    async |app| {
+        let victim = app.register("eve@example.org").await;
+        app.mail_to(&victim.email).await;
+        let person = app.verified(OLD).await;
+        for _ in 0..3 {
+            ask(&person, &victim.email).await.expect_problem(409, "email-taken");
+        }
+        app.no_mail_to(&victim.email).await;
+        victim.as_user().get("/api/resend-email-verification").await.expect(200);
+        app.mail_to(&victim.email).await;
+    }
+);
+
 both!(of_parallel_confirmations_one_succeeds, async |app| {
     let person = app.verified(OLD).await;
     ask(&person, NEW).await.expect(200);

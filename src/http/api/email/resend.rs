@@ -3,12 +3,11 @@
 use crate::app::App;
 use crate::config::CaptchaPoint;
 use crate::http::answer::{self, Answer};
-use crate::http::dispatch::limited;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
-use crate::limits::budgets::{Budget, Spent};
+use crate::limits::budgets::Budget;
 use crate::problem::{Code, Problem};
 use crate::registration::{self, Verified};
 use crate::session::{Caller, Tokens};
@@ -25,9 +24,7 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
     let address = &caller.standing.email_normal;
     let spent =
         app.budgets.mailbox(&pools.limits, Budget::Confirmations, address, captcha, deadline).await;
-    if let Spent::Exhausted { retry_after_s } = spent {
-        return Err(limited(retry_after_s));
-    }
+    steps::within(spent)?;
     let (user_id, origin) = (caller.standing.id, request.origin());
     let ask = |reply| registration::Message::Resend { user_id, origin, reply };
     match pools.registration.ask(deadline, ask).await?? {

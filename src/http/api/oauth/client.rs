@@ -13,9 +13,9 @@ use percent_encoding::percent_decode_str;
 use crate::app::App;
 use crate::config::IntrospectionClient;
 use crate::http::answer::TokenShown;
-use crate::http::dispatch::limited;
 use crate::http::form::Form;
 use crate::http::request::Request;
+use crate::http::steps;
 use crate::limits::{Action, Decision};
 use crate::problem::{Code, OauthError, Problem};
 use crate::secret::{self, Secret};
@@ -58,11 +58,15 @@ struct Credentials {
 ///
 /// # Errors
 /// `invalid_client` (401), `invalid_request` (400) for two ways at once, [`Code::RateLimited`]; a database that is down.
-pub async fn authenticate(app: &App, request: &Request, form: &Form) -> Result<Client, Problem> {
-    if let Decision::Limited { retry_after_s, .. } =
-        app.limiter.look(Action::ClientFailure, request.client())
-    {
-        return Err(limited(retry_after_s));
+pub async fn authenticate(
+    app: &App,
+    request: &mut Request,
+    form: &Form,
+) -> Result<Client, Problem> {
+    let decision = app.limiter.look(Action::ClientFailure, request.client());
+    // Only a refusal tells of this limit: nothing is spent on who proves itself.
+    if let Decision::Limited { .. } = decision {
+        steps::tell(request, &decision)?;
     }
     let known = match Credentials::of(request, form)? {
         Some(credentials) => credentials.client(app).await?,

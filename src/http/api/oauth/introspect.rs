@@ -106,7 +106,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 /// How either kind is used (RFC 6749 §5.1).
 const BEARER: &str = "Bearer";
 
-async fn introspect(app: &App, request: &Request) -> Result<Introspection, Problem> {
+async fn introspect(app: &App, request: &mut Request) -> Result<Introspection, Problem> {
     let form = Form::read(request)?;
     let client = client::authenticate(app, request, &form).await?;
     let token = form.need("token")?.expose();
