@@ -181,14 +181,27 @@ impl<M: Send + 'static> Pool<M> {
         self.send(Share::NOBODYS, message, Instant::now() + self.limits.deadline)
     }
 
-    fn send(&self, share: Share, message: M, deadline: Instant) -> Result<(), Unavailable> {
-        let Some(admitted) = self.places.take(share) else {
+    /// Whether a job on behalf of `whom` finds a place at this moment: for callers who spend something before they ask, and
+    /// must not spend it on a job that is refused.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the queue is full; it counts as refused.
+    pub fn room_for(&self, whom: impl Hash) -> Result<(), Unavailable> {
+        self.admit(Share::of(&self.hasher, whom)).map(drop)
+    }
+
+    fn admit(&self, share: Share) -> Result<Admitted, Unavailable> {
+        self.places.take(share).ok_or_else(|| {
             self.counts.shed.fetch_add(1, Ordering::Relaxed);
             self.metrics
                 .pool_shed
                 .add(1, &[KeyValue::new("pool", self.name), KeyValue::new("reason", "queue_full")]);
-            return Err(Unavailable::shed(self.name));
-        };
+            Unavailable::shed(self.name)
+        })
+    }
+
+    fn send(&self, share: Share, message: M, deadline: Instant) -> Result<(), Unavailable> {
+        let admitted = self.admit(share)?;
         let now = Instant::now();
         let envelope = Envelope {
             message,

@@ -116,6 +116,19 @@ async fn a_full_queue_refuses_at_once_and_counts() {
 }
 
 #[tokio::test]
+async fn who_asks_for_room_takes_none() {
+    let fixture = Fixture::with(1, 2).await;
+    let _running = fixture.occupy();
+    for _ in 0..5 {
+        fixture.pool.room_for("somebody").unwrap();
+    }
+    assert_eq!((fixture.pool.places.taken(), fixture.pool.shed()), (1, 0));
+    let _queued = (fixture.occupy(), fixture.occupy());
+    assert_eq!(fixture.pool.room_for("somebody").unwrap_err().cause, Cause::Shed);
+    assert_eq!(fixture.pool.shed(), 1);
+}
+
+#[tokio::test]
 async fn room_is_free_again_once_a_job_is_done() {
     let fixture = Fixture::with(1, 0).await;
     let open = fixture.occupy();
