@@ -43,7 +43,11 @@ impl Guess {
 
 /// Begins a try: takes one from the address's limit, unless a device that is known to `address` shows itself. A token that
 /// is not ours, not of this address or run out is as good as none.
+///
+/// Where too many wait for a hash it ends here, before anything is counted: an overload of ours would make people with the
+/// right password climb the ladder.
 pub fn begin(app: &App, request: &mut Request, address: &str) -> Result<Guess, Problem> {
+    app.pools.password.room_for(request.cx.source())?;
     let device = shown(app, request, address);
     if device.is_none() {
         steps::limit(app, request, Action::Login)?;
