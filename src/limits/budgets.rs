@@ -39,12 +39,19 @@ pub enum Budget {
     NewDevices,
     /// Invitations to a mailbox, of all teams: they crowd out nothing else.
     Invitations,
+    /// Invitations that one person mails, of all teams: a team's own count goes with the team, and a new one is soon made.
+    Inviters,
 }
 
 impl Budget {
     /// Every budget, in the order of its discriminant.
-    pub const ALL: [Self; 4] =
-        [Self::Confirmations, Self::Recoveries, Self::NewDevices, Self::Invitations];
+    pub const ALL: [Self; 5] = [
+        Self::Confirmations,
+        Self::Recoveries,
+        Self::NewDevices,
+        Self::Invitations,
+        Self::Inviters,
+    ];
 
     /// Its size: `burst` at once, one back each `period`.
     pub const fn quota(self) -> Quota {
@@ -56,6 +63,8 @@ impl Budget {
             Self::NewDevices => per(5, DAY),
             // Two teams on one day, and each sends again twice.
             Self::Invitations => per(6, HOUR),
+            // With the default of the setting; what is spent from has the size that is set ([`per_day`]).
+            Self::Inviters => per(100, DAY),
         }
     }
 
@@ -63,7 +72,7 @@ impl Budget {
     pub const fn quota_of_captchas(self) -> Option<Quota> {
         match self {
             Self::Confirmations | Self::Recoveries => Some(per(7, HOUR)),
-            Self::NewDevices | Self::Invitations => None,
+            Self::NewDevices | Self::Invitations | Self::Inviters => None,
         }
     }
 
@@ -74,13 +83,19 @@ impl Budget {
             Self::Recoveries => "recoveries",
             Self::NewDevices => "new-devices",
             Self::Invitations => "invitations",
+            Self::Inviters => "inviters",
         }
     }
 }
 
+/// So many at once, and all of them back over a day.
+pub(super) const fn per_day(burst: u32) -> Quota {
+    per(if burst == 0 { 1 } else { burst }, DAY)
+}
+
 /// `burst` at once, and all of them back over `window`.
 const fn per(burst: u32, window: Duration) -> Quota {
-    Quota { burst, period: Duration::from_secs(window.as_secs() / burst as u64) }
+    Quota { burst, period: Duration::from_millis(window.as_secs() * 1000 / burst as u64) }
 }
 
 /// Whose share of a budget.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 use tokio::time::Instant;
+use uuid::Uuid;
 
-use super::budgets::{Budget, Keys, Local, Scope, Spent};
+use super::budgets::{self, Budget, Keys, Local, Scope, Spent};
 use super::ladder::LADDER;
 use super::limiter::{Limiter, seconds_up};
 use crate::actor::{Pool, Reply, WorkerError};
@@ -172,6 +173,20 @@ impl Budgets {
             }
             (spent, _) => spent,
         }
+    }
+
+    /// Takes one from the invitations that a person mails in a day, `per_day` of them.
+    pub async fn inviter(
+        &self,
+        pool: &Pool<Message>,
+        person: Uuid,
+        per_day: u32,
+        deadline: Instant,
+    ) -> Spent {
+        let budget = Budget::Inviters;
+        let key = self.keys.key(budget.name(), &person.to_string(), Scope::All);
+        let quota = budgets::per_day(per_day);
+        self.spend(pool, Spend { budget, key, quota }, deadline).await
     }
 
     async fn spend(&self, pool: &Pool<Message>, spend: Spend, deadline: Instant) -> Spent {

@@ -203,7 +203,8 @@ pub(super) const BREACH_OUTCOME: Attribute =
     result(&["hit", "miss", "malformed", "unavailable", "skipped"]);
 pub(super) const POOL: Attribute = needed("pool", Values::Of(POOLS));
 pub(super) const POOL_REASON: Attribute = needed("reason", Values::Of(&["queue_full", "expired"]));
-pub(super) const SHED_REASON: Attribute = needed("reason", Values::Of(&["in_flight", "team"]));
+pub(super) const SHED_REASON: Attribute =
+    needed("reason", Values::Of(&["in_flight", "account", "key", "team"]));
 pub(super) const ADDRESS_POLICY: Attribute = needed(
     "policy",
     Values::From(
@@ -211,8 +212,10 @@ pub(super) const ADDRESS_POLICY: Attribute = needed(
         "a limit by address ([limits](limits.md)); `-48` at its end: of the IPv6 /48",
     ),
 );
-pub(super) const BUDGET_POLICY: Attribute =
-    needed("policy", Values::Of(&["confirmations", "recoveries", "new-devices", "invitations"]));
+pub(super) const BUDGET_POLICY: Attribute = needed(
+    "policy",
+    Values::Of(&["confirmations", "recoveries", "new-devices", "invitations", "inviters"]),
+);
 pub(super) const GUESS_POLICY: Attribute =
     needed("policy", Values::Of(&["password-checks", "password-checks-device"]));
 pub(super) const DECISION: Attribute = needed("decision", Values::Of(&["allowed", "limited"]));
