@@ -121,8 +121,8 @@ impl Pools {
 pub struct Gate {
     /// Permits of requests in work.
     pub in_flight: Arc<Semaphore>,
-    /// Requests of a team at the stores: so many at once, the others in turn by team.
-    pub teams: Arc<Turnstile>,
+    /// Requests of accounts, keys and teams at the stores: so many at once, the others in turn by whose they are.
+    pub turns: Arc<Turnstile>,
     /// Permits that refreshes have to themselves, so that a storm of log-ins never signs everybody out.
     pub refreshes: Arc<Semaphore>,
     /// Whether the daemon is about to stop.
@@ -132,13 +132,13 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate for `max_in_flight` requests; a quarter of as many refreshes have permits of their own. Requests of teams use
-    /// three quarters of the database's `connections`, so that nobody waits behind them who logs in or refreshes; no team
-    /// alone has more than half of the requests in flight ([`Turnstile`]).
+    /// A gate for `max_in_flight` requests; a quarter of as many refreshes have permits of their own. Requests of accounts and
+    /// teams use three quarters of the database's `connections`, so that nobody waits behind them who logs in or refreshes;
+    /// none alone has more than half of the requests in flight ([`Turnstile`]).
     pub fn new(max_in_flight: usize, connections: u32) -> Self {
         let width = usize::try_from(connections).unwrap_or(usize::MAX) / 4 * 3;
         Self {
-            teams: Turnstile::new("teams", width, max_in_flight),
+            turns: Turnstile::new("turns", width, max_in_flight),
             in_flight: Arc::new(Semaphore::new(max_in_flight)),
             refreshes: Arc::new(Semaphore::new((max_in_flight / 4).max(1))),
             draining: AtomicBool::new(false),

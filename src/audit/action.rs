@@ -90,8 +90,6 @@ actions! {
     ProjectUpdated = "project.updated",
     /// A project was deleted.
     ProjectDeleted = "project.deleted",
-    /// A person became a member without an invitation.
-    MemberAdded = "member.added",
     /// A member's role changed.
     MemberRoleChanged = "member.role-changed",
     /// A member was removed by another.

@@ -22,5 +22,5 @@ pub use action::Action;
 pub use chain::{Chain, ChainError, Masters};
 pub use event::{Actor, Detail, Event, Origin, Outcome};
 pub use keys::{Checked, Keys};
-pub use record::{UNPROVEN, decoy, record};
+pub use record::{UNPROVEN, decoy, next_in_team, record};
 pub use sweep::{Swept, sweep};

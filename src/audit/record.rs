@@ -66,6 +66,20 @@ pub async fn record<C: ConnectionTrait>(
     result
 }
 
+/// The number that the next event of a team's stream gets. The stream is locked until the transaction ends: people are
+/// held before, as by [`record`], and the event comes within the same transaction.
+///
+/// # Errors
+/// The database's.
+pub async fn next_in_team<C: ConnectionTrait>(
+    tx: &C,
+    chain: &Chain,
+    team: Uuid,
+    now: UnixMillis,
+) -> Result<i64, DbErr> {
+    Ok(locked(tx, chain, Stream::Team(team), now).await?.head_seq + 1)
+}
+
 /// What [`record`] does for a person, on rows that nobody reads: for an address without an account, so that the time
 /// tells nothing.
 ///

@@ -358,7 +358,7 @@ pub const SETTINGS: &[Setting] = &[
         "teams.invitations_per_day",
         Integer(1, 100_000),
         Is("100"),
-        "Invitations that one team may mail in a day, those sent again included.",
+        "Invitations that one team may mail in a day, and one person for all teams together; those sent again included.",
     ),
     new("audit.retention", Duration(D, 4_000 * D), Is("400d"), "How long a record is kept."),
     new(

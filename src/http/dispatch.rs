@@ -27,7 +27,7 @@ use super::cx::{Cx, Forwarded, Peer};
 use super::member::{self, Member};
 use super::request::Request;
 use super::router::{ANSWER_WITHIN, Found, Handler, Manner, Route, Router};
-use super::steps;
+use super::steps::{self, Whom};
 use crate::app::App;
 use crate::limits::{Action, Decision};
 use crate::problem::{Code, Problem, Unavailable};
@@ -174,18 +174,20 @@ impl Dispatcher {
         match route.handler {
             Handler::Open(handle) => handle(&self.app, request).await,
             Handler::User(handle) => {
-                let token = request.bearer()?.ok_or(Code::InvalidToken)?;
-                let caller = self.app.check().caller(token).await?;
+                let (user_id, claims, pass) = steps::account(&self.app, request).await?;
+                let caller = self.app.check().caller_of(user_id, &claims).await?;
+                // What follows may wait for a hash or for a captcha, whose pools have queues of their own.
+                drop(pass);
                 handle(&self.app, request, caller).await
             }
             Handler::Verified(handle) => {
-                let token = request.bearer()?.ok_or(Code::InvalidToken)?;
-                let caller = member::verified(self.app.check().caller(token).await?)?;
-                handle(&self.app, request, caller).await
+                let (user_id, claims, _pass) = steps::account(&self.app, request).await?;
+                let caller = self.app.check().caller_of(user_id, &claims).await?;
+                handle(&self.app, request, member::verified(caller)?).await
             }
             Handler::Team(permission, handle) => {
                 let member = Member::of(&self.app, request, permission).await?;
-                let _pass = steps::turn(&self.app, request, member.team_id()).await?;
+                let _pass = steps::turn(&self.app, request, Whom::Team(member.team_id())).await?;
                 handle(&self.app, request, member).await
             }
         }

@@ -3,6 +3,8 @@
 use uuid::Uuid;
 
 use super::request::Request;
+use super::steps;
+use crate::account::standing::Membership;
 use crate::app::App;
 use crate::problem::{Code, FieldError, Problem};
 use crate::session::Caller;
@@ -21,17 +23,16 @@ pub struct Member {
 
 impl Member {
     /// Who calls, if they are a member of the path's team and may do this. The look at the person that every check of a
-    /// token makes brings this membership along: it costs no statement more.
+    /// token makes brings this membership along: it costs no statement more. It is made in the account's turn.
     ///
     /// # Errors
     /// [`Code::EmailUnverified`] before the address is proven, whatever the path says; [`Code::NotFound`] for a team that
     /// is not there, that they are no member of, or whose id is none, all alike; [`Code::Forbidden`] without the right, or
     /// in a team that the operator has disabled.
     pub async fn of(app: &App, request: &Request, permission: Permission) -> Result<Self, Problem> {
-        let token = request.bearer()?.ok_or(Code::InvalidToken)?;
         let team_id = request.id("tid").unwrap_or_default();
-        let caller = app.check().caller_in(token, team_id).await?;
-        let caller = verified(caller)?;
+        let (user_id, claims, _pass) = steps::account(app, request).await?;
+        let caller = verified(app.check().caller_in(user_id, &claims, team_id).await?)?;
         let membership = caller.standing.membership.as_ref();
         let membership =
             membership.filter(|membership| membership.team_id == team_id).ok_or(Code::NotFound)?;
@@ -44,6 +45,11 @@ impl Member {
         }
         let actor = Actor { team_id, user_id: caller.standing.id };
         Ok(Self { caller, actor, role })
+    }
+
+    /// Whether the operator lets the team be used.
+    pub fn is_active(&self) -> bool {
+        self.caller.standing.membership.as_ref().is_some_and(Membership::is_active)
     }
 
     /// The team.

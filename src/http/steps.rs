@@ -19,7 +19,7 @@ use crate::problem::{Code, Problem, Unavailable};
 use crate::secret::Secret;
 use crate::session::{self, Arrival, Tokens, issue};
 use crate::store::Session;
-use crate::token::VaultClaims;
+use crate::token::{Expiry, UserClaims, VaultClaims};
 
 /// `amr` of a log-in by password (RFC 8176).
 pub const BY_PASSWORD: &str = "pwd";
@@ -32,12 +32,35 @@ pub fn limit(app: &App, request: &mut Request, action: Action) -> Result<(), Pro
     decide(app, request, &decision)
 }
 
-/// Waits for the turn of a team: whoever sends more than its share waits behind itself. The team has to be proven, or
-/// strangers could come in its name.
-pub async fn turn(app: &App, request: &Request, team: Uuid) -> Result<Pass, Problem> {
-    let entered = app.gate.teams.enter(team, request.cx.deadline).await;
+/// In whose name a request waits for the stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Whom<'a> {
+    /// A team: by the membership that was looked up, or by a token's signature.
+    Team(Uuid),
+    /// A person: by a token's signature, before anything is looked up.
+    Account(Uuid),
+    /// Whoever knows a key's text, by its digest, before the key is looked up: nobody else comes in this name.
+    Key(&'a str),
+}
+
+impl Whom<'_> {
+    /// As in the metric.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Team(_) => "team",
+            Self::Account(_) => "account",
+            Self::Key(_) => "key",
+        }
+    }
+}
+
+/// Waits for the turn of a team, an account or a key: whoever sends more than their share waits behind themselves. Who it is
+/// has to be proven, or strangers could come in their name. Nobody holds two passes at once: those who did would wait for
+/// each other.
+pub async fn turn(app: &App, request: &Request, whom: Whom<'_>) -> Result<Pass, Problem> {
+    let entered = app.gate.turns.enter(whom, request.cx.deadline).await;
     entered.map_err(|unavailable| {
-        app.metrics.requests_shed.add(1, &[KeyValue::new("reason", "team")]);
+        app.metrics.requests_shed.add(1, &[KeyValue::new("reason", whom.name())]);
         unavailable.into()
     })
 }
@@ -49,9 +72,17 @@ pub async fn turn_of(
     claims: &VaultClaims,
 ) -> Result<Option<Pass>, Problem> {
     match claims.tid.as_deref().map(str::parse) {
-        Some(Ok(team)) => turn(app, request, team).await.map(Some),
+        Some(Ok(team)) => turn(app, request, Whom::Team(team)).await.map(Some),
         _ => Ok(None),
     }
+}
+
+/// The claims of the request's userToken, and the turn of the account that it proves: what comes before any look at a store.
+pub async fn account(app: &App, request: &Request) -> Result<(Uuid, UserClaims, Pass), Problem> {
+    let token = request.bearer()?.ok_or(Code::InvalidToken)?;
+    let (user_id, claims) = app.check().claims(token, Expiry::Enforced).await?;
+    let pass = turn(app, request, Whom::Account(user_id)).await?;
+    Ok((user_id, claims, pass))
 }
 
 /// Takes one from the session's limit of refreshes.

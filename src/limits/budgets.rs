@@ -44,16 +44,19 @@ pub enum Budget {
     Invitations,
     /// Changes of address that an account asks for, whichever mailboxes they are to.
     AddressChanges,
+    /// Invitations that one person mails, of all teams: a team's own count goes with the team, and a new one is soon made.
+    Inviters,
 }
 
 impl Budget {
     /// Every budget, in the order of its discriminant.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Confirmations,
         Self::Recoveries,
         Self::NewDevices,
         Self::Invitations,
         Self::AddressChanges,
+        Self::Inviters,
     ];
 
     /// Its size: `burst` at once, one back each `period`.
@@ -67,6 +70,8 @@ impl Budget {
             Self::NewDevices => per(5, DAY),
             // Two teams on one day, and each sends again twice.
             Self::Invitations => per(6, HOUR),
+            // With the default of the setting; what is spent from has the size that is set ([`per_day`]).
+            Self::Inviters => per(100, DAY),
         }
     }
 
@@ -74,7 +79,7 @@ impl Budget {
     pub const fn quota_of_captchas(self) -> Option<Quota> {
         match self {
             Self::Confirmations | Self::Recoveries => Some(per(7, HOUR)),
-            Self::NewDevices | Self::Invitations | Self::AddressChanges => None,
+            Self::NewDevices | Self::Invitations | Self::AddressChanges | Self::Inviters => None,
         }
     }
 
@@ -86,13 +91,19 @@ impl Budget {
             Self::NewDevices => "new-devices",
             Self::Invitations => "invitations",
             Self::AddressChanges => "address-changes",
+            Self::Inviters => "inviters",
         }
     }
 }
 
+/// So many at once, and all of them back over a day.
+pub(super) const fn per_day(burst: u32) -> Quota {
+    per(if burst == 0 { 1 } else { burst }, DAY)
+}
+
 /// `burst` at once, and all of them back over `window`.
 const fn per(burst: u32, window: Duration) -> Quota {
-    Quota { burst, period: Duration::from_secs(window.as_secs() / burst as u64) }
+    Quota { burst, period: Duration::from_millis(window.as_secs() * 1000 / burst as u64) }
 }
 
 /// Whose share of a budget.

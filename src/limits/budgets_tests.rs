@@ -29,6 +29,15 @@ fn a_mailbox_is_told_of_five_new_devices_a_day() {
 }
 
 #[test]
+fn an_inviter_mails_so_many_a_day_whatever_the_number() {
+    assert_eq!(per_day(100), Budget::Inviters.quota());
+    for many in [1, 7, 100, 100_000] {
+        let Quota { burst, period } = per_day(many);
+        assert!(burst == many && !period.is_zero() && period * burst <= DAY, "{many}");
+    }
+}
+
+#[test]
 fn a_key_shows_no_address_and_differs_by_budget_address_and_scope() {
     let keys = keys();
     let home = Scope::Source(ip("192.0.2.1"));

@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::budgets::{Budget, Keys, Local, Scope, Spent};
+use super::budgets::{self, Budget, Keys, Local, Scope, Spent};
 use super::ladder::LADDER;
 use super::limiter::{Limiter, seconds_up};
 use crate::actor::{Pool, Reply, WorkerError};
@@ -163,20 +163,19 @@ impl Budgets {
         deadline: Instant,
     ) -> Spent {
         let key = self.keys.key(budget.name(), address, Scope::All);
-        let spend = Spend { budget, key: key.clone(), quota: budget.quota() };
-        let spent = match self.spend(pool, spend, deadline).await {
-            Ok(spent) => spent,
+        let ask = Spend { budget, key: key.clone(), quota: budget.quota() };
+        let Ok(found) = self.spend(pool, ask, deadline).await else {
             // With the store down the budgets are smaller, never none; a captcha buys nothing then.
-            Err(_) => return self.spend_here(budget, &key),
+            return self.spend_here(budget, &key);
         };
         let bought =
             budget.quota_of_captchas().filter(|_| captcha == Some(crate::captcha::Verdict::Solved));
-        match (spent, bought) {
+        match (found, bought) {
             (Spent::Exhausted { .. }, Some(quota)) => {
                 let key = self.keys.key(budget.name(), address, Scope::Captchas);
-                self.spend(pool, Spend { budget, key, quota }, deadline).await.unwrap_or(spent)
+                self.spend(pool, Spend { budget, key, quota }, deadline).await.unwrap_or(found)
             }
-            (spent, _) => spent,
+            (found, _) => found,
         }
     }
 
@@ -189,6 +188,21 @@ impl Budgets {
         deadline: Instant,
     ) -> Spent {
         self.mailbox(pool, budget, &id.to_string(), None, deadline).await
+    }
+
+    /// Takes one from the invitations that a person mails in a day, `per_day` of them.
+    pub async fn inviter(
+        &self,
+        pool: &Pool<Message>,
+        person: Uuid,
+        per_day: u32,
+        deadline: Instant,
+    ) -> Spent {
+        let budget = Budget::Inviters;
+        let key = self.keys.key(budget.name(), &person.to_string(), Scope::All);
+        let quota = budgets::per_day(per_day);
+        let spend = Spend { budget, key: key.clone(), quota };
+        self.spend(pool, spend, deadline).await.unwrap_or_else(|_| self.spend_here(budget, &key))
     }
 
     /// Takes one from a budget that the store has.

@@ -2,10 +2,9 @@
 //!
 //! What identifies them in the audit goes with them (the schema's cascades see to it); the events stay.
 
-use latchkey_entity::{membership, user};
+use latchkey_entity::user;
 use sea_orm::{
-    ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use uuid::Uuid;
 
@@ -40,33 +39,24 @@ pub(super) async fn delete(
     if flow::locked(&tx, user_id).await?.is_none() {
         return Ok(Deleted::Now);
     }
-    let alone = match teams::leaving(&tx, user_id).await? {
+    let left = match teams::leaving(&tx, user_id).await? {
         Leaving::OwnedWithOthers(names) => return Ok(Deleted::OwnsTeams(names)),
-        Leaving::Alone(alone) => alone,
+        Leaving::Free(left) => left,
     };
     let who = Actor::Person(user_id);
     desk.own(&tx, Action::AccountDeleted, user_id, Detail::none(), origin).await?;
-    for team in teams_of(&tx, user_id).await? {
-        let action = if alone.contains(&team) { Action::TeamDeleted } else { Action::MemberLeft };
+    // In the order of ids, always: the teams' streams are locked in it.
+    for team in &left {
+        let action = if team.ends { Action::TeamDeleted } else { Action::MemberLeft };
         let detail = Detail::none().word("reason", "account-deleted");
-        desk.in_team(&tx, action, who, team, detail, origin).await?;
+        desk.in_team(&tx, action, who, team.team_id, detail, origin).await?;
     }
-    teams::delete(&tx, &alone).await?;
+    for team in left.iter().filter(|team| team.ends) {
+        teams::delete(&tx, team.team_id).await?;
+    }
     user::Entity::delete_by_id(user_id).exec(&tx).await?;
     tx.commit().await?;
     Ok(Deleted::Now)
-}
-
-/// A person's teams, always in the same order: their streams are locked in it.
-async fn teams_of(tx: &DatabaseTransaction, user_id: Uuid) -> Result<Vec<Uuid>, DbErr> {
-    membership::Entity::find()
-        .select_only()
-        .column(membership::Column::TeamId)
-        .filter(membership::Column::UserId.eq(user_id))
-        .order_by_asc(membership::Column::TeamId)
-        .into_tuple()
-        .all(tx)
-        .await
 }
 
 /// Removes an account that was made with somebody else's address: by the owner of the mailbox.

@@ -153,25 +153,23 @@ impl Check<'_> {
         if good { Ok(()) } else { Err(Refused::Invalid) }
     }
 
-    /// The caller that a userToken proves. Any unexpired token of a live session is good.
-    pub async fn caller(&self, token: &str) -> Result<Caller, Refused> {
-        let (user_id, claims) = self.claims(token, Expiry::Enforced).await?;
-        self.caller_of(user_id, &claims).await
+    /// The caller that the claims of a userToken prove. Any unexpired token of a live session is good.
+    pub async fn caller_of(&self, user_id: Uuid, claims: &UserClaims) -> Result<Caller, Refused> {
+        self.standing(self.session(user_id, claims).await?).await
     }
 
     /// The same, with the membership of this team in place of the session's, where there is one.
-    pub async fn caller_in(&self, token: &str, team: Uuid) -> Result<Caller, Refused> {
-        let (user_id, claims) = self.claims(token, Expiry::Enforced).await?;
-        let session = self.session(user_id, &claims).await?;
+    pub async fn caller_in(
+        &self,
+        user_id: Uuid,
+        claims: &UserClaims,
+        team: Uuid,
+    ) -> Result<Caller, Refused> {
+        let session = self.session(user_id, claims).await?;
         let project = session.project_id.filter(|_| session.team_id == Some(team));
         let place = Place { sid: &session.sid, team: Some(team), project, ..Place::default() };
         let standing = self.person(session.user_id, place).await?;
         Self::join(session, standing)
-    }
-
-    /// The caller of claims that were read.
-    pub async fn caller_of(&self, user_id: Uuid, claims: &UserClaims) -> Result<Caller, Refused> {
-        self.standing(self.session(user_id, claims).await?).await
     }
 
     /// The live session of claims that were read.

@@ -203,7 +203,8 @@ pub(super) const BREACH_OUTCOME: Attribute =
     result(&["hit", "miss", "malformed", "unavailable", "skipped"]);
 pub(super) const POOL: Attribute = needed("pool", Values::Of(POOLS));
 pub(super) const POOL_REASON: Attribute = needed("reason", Values::Of(&["queue_full", "expired"]));
-pub(super) const SHED_REASON: Attribute = needed("reason", Values::Of(&["in_flight", "team"]));
+pub(super) const SHED_REASON: Attribute =
+    needed("reason", Values::Of(&["in_flight", "account", "key", "team"]));
 pub(super) const ADDRESS_POLICY: Attribute = needed(
     "policy",
     Values::From(
@@ -213,7 +214,14 @@ pub(super) const ADDRESS_POLICY: Attribute = needed(
 );
 pub(super) const BUDGET_POLICY: Attribute = needed(
     "policy",
-    Values::Of(&["confirmations", "recoveries", "new-devices", "invitations", "address-changes"]),
+    Values::Of(&[
+        "confirmations",
+        "recoveries",
+        "new-devices",
+        "invitations",
+        "address-changes",
+        "inviters",
+    ]),
 );
 pub(super) const GUESS_POLICY: Attribute =
     needed("policy", Values::Of(&["password-checks", "password-checks-device"]));

@@ -88,8 +88,8 @@ instruments! {
         "How often a thread went to sleep because there was nothing to do.";
 
     REQUESTS_SHED = Counter, "latchkey.requests.shed", "{request}", &[&[of::SHED_REASON]],
-        "Requests refused with 503: `in_flight` before any work, because `http.max_in_flight` were in work; `team` because \
-         one team had its part of them ([limits](limits.md)).";
+        "Requests refused with 503: `in_flight` before any work, because `http.max_in_flight` were in work; \
+         `account`, `key` or `team` because one of them had its part of what is in work ([limits](limits.md)).";
     LOGINS = Counter, "latchkey.logins", "{login}", &[&[of::LOGIN_METHOD, of::OUTCOME]],
         "Log-ins.";
     REGISTRATIONS = Counter, "latchkey.registrations", "{registration}", &[&[of::OUTCOME]],

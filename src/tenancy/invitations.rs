@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use latchkey_entity::{invitation, membership, team, user};
+use sea_orm::sea_query::{ExprTrait as _, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr,
     EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
@@ -60,6 +61,40 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<In
     Ok(found)
 }
 
+/// What is to be mailed.
+#[derive(Clone, Copy, Debug)]
+pub enum Sending<'a> {
+    /// An invitation of this address, with this role.
+    New(&'a EmailAddress, Role),
+    /// One that is there.
+    Again(Uuid),
+}
+
+/// Refuses what [`create`] and [`resend`] would refuse, and changes nothing: what others have a share in, the budget of a
+/// mailbox, is spent on mails that leave. The address, in its normal form.
+pub async fn rehearse(
+    desk: &Desk<'_>,
+    actor: Actor,
+    sending: Sending<'_>,
+    post: &Post<'_>,
+) -> Result<String, Refusal> {
+    let act = wall::act(desk, actor, None, Permission::ManageInvitations).await?;
+    let (invitation, _) = match sending {
+        Sending::New(email, role) => draft(&act, desk, actor, (email, role)).await?,
+        Sending::Again(id) => (within_reach(&act, actor.team_id, id).await?, Is::There),
+    };
+    admit(&act.tx, &invitation, post, desk.now).await?;
+    act.tx.rollback().await?;
+    Ok(invitation.email_normal)
+}
+
+/// Whether a team has an invitation of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Is {
+    New,
+    There,
+}
+
 /// Invites an address, whether it has an account or not: nothing here looks. One that was invited already gets a new link,
 /// with this role.
 pub async fn create(
@@ -69,6 +104,27 @@ pub async fn create(
     post: Post<'_>,
 ) -> Result<Invitation, Refusal> {
     let act = wall::act(desk, actor, None, Permission::ManageInvitations).await?;
+    let (made, is) = draft(&act, desk, actor, (email, role)).await?;
+    let sent = send(&act, desk, actor, made, post).await?;
+    if is == Is::New {
+        let row = sent.clone().into_active_model();
+        invitation::Entity::insert(row).exec_without_returning(&act.tx).await?;
+    } else {
+        write(&act.tx, sent.clone()).await?;
+    }
+    let detail = Detail::none().id("invitation", sent.id).word("role", role.name());
+    act.commit(Action::InvitationCreated, None, detail).await?;
+    Ok(sent)
+}
+
+/// An invitation as it is before it is mailed, and whether there is one of this address. A role above one's own is neither
+/// given nor taken away.
+async fn draft(
+    act: &Act<'_>,
+    desk: &Desk<'_>,
+    actor: Actor,
+    (email, role): (&EmailAddress, Role),
+) -> Result<(Invitation, Is), Refusal> {
     let before = invitation::Entity::find()
         .filter(invitation::Column::TeamId.eq(actor.team_id))
         .filter(invitation::Column::EmailNormal.eq(email.normal()))
@@ -78,7 +134,7 @@ pub async fn create(
     if role > act.role || replaced.is_none_or(|replaced| replaced > act.role) {
         return Err(Refusal::Forbidden);
     }
-    let is_new = before.is_none();
+    let is = if before.is_none() { Is::New } else { Is::There };
     let made = Invitation {
         id: before.map_or_else(|| uuid_v7(desk.now), |it| it.id),
         team_id: actor.team_id,
@@ -90,16 +146,7 @@ pub async fn create(
         created_at: desk.now,
         expires_at: desk.now,
     };
-    let sent = send(&act, desk, actor, made, post).await?;
-    let row = sent.clone().into_active_model();
-    if is_new {
-        invitation::Entity::insert(row).exec_without_returning(&act.tx).await?;
-    } else {
-        invitation::Entity::update(row.reset_all()).exec(&act.tx).await?;
-    }
-    let detail = Detail::none().id("invitation", sent.id).word("role", role.name());
-    act.commit(Action::InvitationCreated, None, detail).await?;
-    Ok(sent)
+    Ok((made, is))
 }
 
 /// Mails an invitation again, in the name of whoever asks: with a new link, and a new week. The older link is dead.
@@ -112,27 +159,16 @@ pub async fn resend(
     let act = wall::act(desk, actor, None, Permission::ManageInvitations).await?;
     let found = within_reach(&act, actor.team_id, id).await?;
     let sent = send(&act, desk, actor, found, post).await?;
-    invitation::Entity::update(sent.clone().into_active_model().reset_all()).exec(&act.tx).await?;
+    write(&act.tx, sent.clone()).await?;
     act.commit(Action::InvitationResent, None, Detail::none().id("invitation", id)).await?;
     Ok(sent)
-}
-
-/// The address that an invitation of a team is for: whose mailbox it is to spend from.
-pub async fn address_of(db: &Db, team: Uuid, id: Uuid) -> Result<Option<String>, DbErr> {
-    let tx = wall::read(db, Scope::Team(team)).await?;
-    let found = invitation::Entity::find_by_id(id)
-        .filter(invitation::Column::TeamId.eq(team))
-        .one(&tx)
-        .await?;
-    tx.commit().await?;
-    Ok(found.map(|found| found.email_normal))
 }
 
 /// Takes an invitation back: its link is dead.
 pub async fn revoke(desk: &Desk<'_>, actor: Actor, id: Uuid) -> Result<(), Refusal> {
     let act = wall::act(desk, actor, None, Permission::ManageInvitations).await?;
     within_reach(&act, actor.team_id, id).await?;
-    invitation::Entity::delete_by_id(id).exec(&act.tx).await?;
+    delete(&act.tx, actor.team_id, id).await?;
     Ok(act.commit(Action::InvitationRevoked, None, Detail::none().id("invitation", id)).await?)
 }
 
@@ -171,6 +207,22 @@ async fn within_reach(act: &Act<'_>, team: Uuid, id: Uuid) -> Result<Invitation,
     }
 }
 
+/// Writes an invitation that is there already as it is from now on.
+async fn write(tx: &DatabaseTransaction, invitation: Invitation) -> Result<(), DbErr> {
+    let (team, id) = (invitation.team_id, invitation.id);
+    let row = invitation.into_active_model().reset_all();
+    invitation::Entity::update_many().set(row).filter(of(team, id)).exec(tx).await.map(drop)
+}
+
+/// Deletes an invitation of the team.
+pub(super) async fn delete(tx: &DatabaseTransaction, team: Uuid, id: Uuid) -> Result<(), DbErr> {
+    invitation::Entity::delete_many().filter(of(team, id)).exec(tx).await.map(drop)
+}
+
+fn of(team: Uuid, id: Uuid) -> SimpleExpr {
+    invitation::Column::TeamId.eq(team).and(invitation::Column::Id.eq(id))
+}
+
 /// Writes the mail, and gives the invitation as it is from now on. The team is locked.
 async fn send(
     act: &Act<'_>,
@@ -180,12 +232,7 @@ async fn send(
     post: Post<'_>,
 ) -> Result<Invitation, Refusal> {
     let tx = &act.tx;
-    if is_member(tx, &invitation).await? {
-        let detail = "Somebody with this address is a member of the team already.";
-        return Err(Refusal::Conflict(detail.to_owned()));
-    }
-    room_for_one_more(tx, &invitation, desk.now, post.members_max).await?;
-    count_the_day(tx, actor.team_id, desk.now, post.per_day).await?;
+    admit(tx, &invitation, &post, desk.now).await?;
     let inviter = user::Entity::find_by_id(actor.user_id).one(tx).await?;
     let team = team::Entity::find_by_id(actor.team_id).one(tx).await?;
     let (inviter, team) = inviter.zip(team).ok_or(Refusal::NotFound)?;
@@ -209,6 +256,21 @@ async fn send(
         expires_at: desk.now + millis(LIFE),
         ..invitation
     })
+}
+
+/// Refuses a member's address, one member too many, and one mail too many; counts the mail. The team is locked.
+async fn admit(
+    tx: &DatabaseTransaction,
+    invitation: &Invitation,
+    post: &Post<'_>,
+    now: UnixMillis,
+) -> Result<(), Refusal> {
+    if is_member(tx, invitation).await? {
+        let detail = "Somebody with this address is a member of the team already.";
+        return Err(Refusal::Conflict(detail.to_owned()));
+    }
+    room_for_one_more(tx, invitation, now, post.members_max).await?;
+    count_the_day(tx, invitation.team_id, now, post.per_day).await
 }
 
 async fn is_member(tx: &DatabaseTransaction, invitation: &Invitation) -> Result<bool, DbErr> {

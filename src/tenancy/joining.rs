@@ -12,7 +12,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::invitations::{Invitation, members_of};
+use super::invitations::{self, Invitation, members_of};
+use super::members::next_epoch;
 use super::teams::{MyTeam, TeamStatus, room_for_one_more};
 use super::wall::{self, Scope};
 use super::{Desk, Permission, Refusal, Role};
@@ -132,18 +133,21 @@ pub async fn accept(
     if members_of(&tx, team.id).await? >= room.members_max {
         return Err(conflict("The team has as many members as there may be."));
     }
+    // Whoever was in the team before had a lower one: their tokens of then stay out of date.
+    let epoch = next_epoch(&tx, desk, team.id).await?;
     let row = membership::ActiveModel {
         id: Set(uuid_v7(desk.now)),
         team_id: Set(team.id),
         user_id: Set(user_id),
         role: Set(role.name().to_owned()),
-        epoch: Set(0),
+        epoch: Set(epoch),
         created_at: Set(desk.now),
         last_used_at: Set(0),
         last_project_id: Set(None),
     };
     membership::Entity::insert(row).exec_without_returning(&tx).await?;
     let detail = Detail::none().id("invitation", invitation.id).word("role", role.name());
+    let detail = detail.number("epoch", epoch.into());
     end(desk, tx, &invitation, (user_id, Action::InvitationAccepted, detail)).await?;
     Ok(MyTeam::of(team, role))
 }
@@ -244,7 +248,7 @@ async fn end(
     invitation: &Invitation,
     (person, action, detail): (Uuid, Action, Detail),
 ) -> Result<(), DbErr> {
-    invitation::Entity::delete_by_id(invitation.id).exec(&tx).await?;
+    invitations::delete(&tx, invitation.team_id, invitation.id).await?;
     let event = Event {
         action,
         outcome: Outcome::Success,

@@ -3,6 +3,8 @@
 //! Nobody touches somebody above, nobody gives a role above their own, and a team never is without an owner: each change
 //! locks the team first, so that of two owners who step down at once one stays.
 
+use std::cmp::max;
+
 use latchkey_entity::{membership, project};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
@@ -13,7 +15,7 @@ use uuid::Uuid;
 
 use super::wall::{self, Scope};
 use super::{Actor, Desk, Permission, Refusal, Role};
-use crate::audit::{Action, Detail};
+use crate::audit::{self, Action, Detail};
 use crate::clock::UnixMillis;
 use crate::database::Db;
 
@@ -30,6 +32,8 @@ pub struct Member {
     pub email: String,
     /// What they are in the team.
     pub role: String,
+    /// `mep` of their vaultTokens: one with a lower one is out of date.
+    pub epoch: i32,
     /// Since when.
     pub created_at: i64,
 }
@@ -49,7 +53,7 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Me
     let values = [team.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
     let statement = Statement::from_sql_and_values(
         tx.get_database_backend(),
-        "SELECT m.id, m.user_id, u.name, u.email, m.role, m.created_at FROM memberships m \
+        "SELECT m.id, m.user_id, u.name, u.email, m.role, m.epoch, m.created_at FROM memberships m \
          JOIN users u ON u.id = m.user_id WHERE m.team_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3",
         values,
     );
@@ -79,13 +83,18 @@ pub async fn change_role(
         keep_an_owner(tx, team).await?;
     }
     role.name().clone_into(&mut member.role);
+    member.epoch = max(next_epoch(tx, desk, team).await?, member.epoch.saturating_add(1));
     membership::Entity::update_many()
-        .set(membership::ActiveModel { role: Set(member.role.clone()), ..Default::default() })
-        .col_expr(membership::Column::Epoch, Expr::col(membership::Column::Epoch).add(1))
+        .set(membership::ActiveModel {
+            role: Set(member.role.clone()),
+            epoch: Set(member.epoch),
+            ..Default::default()
+        })
         .filter(of(team, user_id))
         .exec(tx)
         .await?;
     let detail = Detail::none().word("from", before.name()).word("to", role.name());
+    let detail = detail.number("epoch", member.epoch.into());
     act.commit(Action::MemberRoleChanged, Some(user_id), detail).await?;
     Ok(member)
 }
@@ -104,14 +113,30 @@ pub async fn remove(desk: &Desk<'_>, actor: Actor, user_id: Uuid) -> Result<Ende
     if role == Role::Owner {
         keep_an_owner(tx, team).await?;
     }
+    let epoch = max(next_epoch(tx, desk, team).await?, member.epoch.saturating_add(1));
     membership::Entity::delete_many().filter(of(team, user_id)).exec(tx).await?;
     let (ended, action) = if is_self {
         (Ended::Left, Action::MemberLeft)
     } else {
         (Ended::Removed, Action::MemberRemoved)
     };
-    act.commit(action, Some(user_id), Detail::none().word("role", role.name())).await?;
+    let detail = Detail::none().word("role", role.name()).number("epoch", epoch.into());
+    act.commit(action, Some(user_id), detail).await?;
     Ok(ended)
+}
+
+/// The epoch of a membership that begins or changes now: the number of the event that tells of it, in the team's stream of
+/// the audit. It is above whatever a membership of the team ever had, also one that ended, and asks neither a clock nor a
+/// column of its own. The team is locked; its stream is from here on.
+///
+/// What ends a membership says it too: each token of that person in the team with a lower `mep` is out of date.
+pub(super) async fn next_epoch(
+    tx: &DatabaseTransaction,
+    desk: &Desk<'_>,
+    team: Uuid,
+) -> Result<i32, DbErr> {
+    let number = audit::next_in_team(tx, desk.chain, team, desk.now).await?;
+    Ok(i32::try_from(number).unwrap_or(i32::MAX))
 }
 
 /// Remembers that a person uses this team, and this project where they chose one: what the next log-in gives.
@@ -148,7 +173,7 @@ async fn find<C: ConnectionTrait>(
 ) -> Result<Option<Member>, DbErr> {
     let statement = Statement::from_sql_and_values(
         tx.get_database_backend(),
-        "SELECT m.id, m.user_id, u.name, u.email, m.role, m.created_at FROM memberships m \
+        "SELECT m.id, m.user_id, u.name, u.email, m.role, m.epoch, m.created_at FROM memberships m \
          JOIN users u ON u.id = m.user_id WHERE m.team_id = $1 AND m.user_id = $2",
         [team.into(), user_id.into()],
     );

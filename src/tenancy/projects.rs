@@ -76,7 +76,9 @@ pub async fn create(
             return Err(slug_taken());
         }
         wanted.unique().as_str().clone_into(&mut made.slug);
-        insert(&act.tx, &made).await?;
+        if !insert(&act.tx, &made).await? {
+            return Err(DbErr::RecordNotInserted.into());
+        }
     }
     act.commit(Action::ProjectCreated, None, Detail::none().id("project", made.id)).await?;
     Ok(made)

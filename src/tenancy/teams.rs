@@ -184,7 +184,9 @@ pub async fn create(
             return Err(slug_taken());
         }
         wanted.unique().as_str().clone_into(&mut team.slug);
-        insert(&tx, &team, user_id).await?;
+        if insert(&tx, &team, user_id).await?.is_none() {
+            return Err(DbErr::RecordNotInserted.into());
+        }
     }
     let event = Event {
         action: Action::TeamCreated,
@@ -256,7 +258,7 @@ pub async fn dissolve(desk: &Desk<'_>, actor: Actor, name: &str) -> Result<(), R
     if find(&act.tx, actor.team_id).await?.name != name {
         return Err(Refusal::OtherName);
     }
-    delete(&act.tx, &[actor.team_id]).await?;
+    delete(&act.tx, actor.team_id).await?;
     Ok(act.commit(Action::TeamDeleted, None, Detail::none()).await?)
 }
 
@@ -267,15 +269,23 @@ async fn find(tx: &DatabaseTransaction, team_id: Uuid) -> Result<team::Model, Re
 /// What deleting a person means for the teams they are in.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Leaving {
-    /// These end with the person: nobody else is in them.
-    Alone(Vec<Uuid>),
+    /// The person may go: these are all of their teams, in the order of ids.
+    Free(Vec<Left>),
     /// These have others and no other owner: by name.
     OwnedWithOthers(Vec<String>),
 }
 
+/// A team that a person leaves by being deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The team.
+    pub team_id: Uuid,
+    /// Nobody else is in it: it ends with the person.
+    pub ends: bool,
+}
+
 #[derive(FromQueryResult)]
 struct Company {
-    id: Uuid,
     name: String,
     is_owner: i64,
     others: i64,
@@ -286,27 +296,25 @@ struct Company {
 /// of ids, so that none loses its other owner meanwhile; the person's row is locked by the caller, so that none is new.
 pub async fn leaving<C: ConnectionTrait>(tx: &C, user_id: Uuid) -> Result<Leaving, DbErr> {
     wall::enter(tx, Scope::Person(user_id)).await?;
-    let mine: Vec<Uuid> = membership::Entity::find()
+    let mut mine: Vec<Uuid> = membership::Entity::find()
         .select_only()
         .column(membership::Column::TeamId)
         .filter(membership::Column::UserId.eq(user_id))
         .into_tuple()
         .all(tx)
         .await?;
-    let mut mine = mine;
     mine.sort_unstable();
-    let (mut alone, mut held) = (Vec::new(), Vec::new());
+    let (mut left, mut held) = (Vec::new(), Vec::new());
     for team_id in mine {
         wall::enter(tx, Scope::Team(team_id)).await?;
         wall::lock_role(tx, Actor { team_id, user_id }).await?;
         let Some(team) = company(tx, team_id, user_id).await? else { continue };
-        if team.others == 0 {
-            alone.push(team.id);
-        } else if team.is_owner > 0 && team.other_owners == 0 {
+        left.push(Left { team_id, ends: team.others == 0 });
+        if team.others > 0 && team.is_owner > 0 && team.other_owners == 0 {
             held.push(team.name);
         }
     }
-    Ok(if held.is_empty() { Leaving::Alone(alone) } else { Leaving::OwnedWithOthers(held) })
+    Ok(if held.is_empty() { Leaving::Free(left) } else { Leaving::OwnedWithOthers(held) })
 }
 
 async fn company<C: ConnectionTrait>(
@@ -316,7 +324,7 @@ async fn company<C: ConnectionTrait>(
 ) -> Result<Option<Company>, DbErr> {
     let statement = Statement::from_sql_and_values(
         tx.get_database_backend(),
-        "SELECT t.id, t.name, \
+        "SELECT t.name, \
          (SELECT COUNT(*) FROM memberships o WHERE o.team_id = t.id AND o.user_id = $2 AND o.role = 'owner') AS is_owner, \
          (SELECT COUNT(*) FROM memberships o WHERE o.team_id = t.id AND o.user_id <> $2) AS others, \
          (SELECT COUNT(*) FROM memberships o WHERE o.team_id = t.id AND o.user_id <> $2 AND o.role = 'owner') \
@@ -326,13 +334,10 @@ async fn company<C: ConnectionTrait>(
     Company::find_by_statement(statement).one(tx).await
 }
 
-/// Deletes teams with everything in them, in the caller's transaction.
-pub async fn delete<C: ConnectionTrait>(tx: &C, teams: &[Uuid]) -> Result<(), DbErr> {
-    for id in teams.iter().copied() {
-        wall::enter(tx, Scope::Team(id)).await?;
-        team::Entity::delete_by_id(id).exec(tx).await?;
-    }
-    Ok(())
+/// Deletes a team with everything in it, in the caller's transaction, which stands there from then on.
+pub async fn delete<C: ConnectionTrait>(tx: &C, team_id: Uuid) -> Result<(), DbErr> {
+    wall::enter(tx, Scope::Team(team_id)).await?;
+    team::Entity::delete_by_id(team_id).exec(tx).await.map(drop)
 }
 
 #[cfg(test)]

@@ -3,25 +3,55 @@
 use latchkey_entity::revoked_token::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
+use uuid::Uuid;
 
+use super::VaultClaims;
+use crate::audit::{self, Action, Actor, Chain, Detail, Event, Origin, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::Db;
 
 /// How long after the token's end its row stays: more than replicas' clocks differ.
 const SLACK_MS: i64 = 120_000;
 
-/// Revokes a token until its `exp`, in seconds. Once more changes nothing.
-pub async fn revoke(db: &Db, jti: &str, exp: i64, now: UnixMillis) -> Result<(), DbErr> {
+/// Revokes a vaultToken until its `exp`, and records it. Once more changes nothing.
+pub async fn revoke(
+    db: &Db,
+    chain: &Chain,
+    claims: &VaultClaims,
+    origin: &Origin,
+    now: UnixMillis,
+) -> Result<(), DbErr> {
     let row = ActiveModel {
-        jti: Set(jti.to_owned()),
+        jti: Set(claims.jti.clone()),
         revoked_at: Set(now),
-        expires_at: Set(exp.saturating_mul(1000).saturating_add(SLACK_MS)),
+        expires_at: Set(claims.exp.saturating_mul(1000).saturating_add(SLACK_MS)),
     };
-    Entity::insert(row)
+    let tx = db.begin().await?;
+    let written = Entity::insert(row)
         .on_conflict(OnConflict::column(Column::Jti).do_nothing().to_owned())
-        .exec_without_returning(db.writer())
-        .await
-        .map(drop)
+        .exec_without_returning(&tx)
+        .await?;
+    if written == 0 {
+        return Ok(());
+    }
+    let id = |text: &str| text.parse::<Uuid>().ok();
+    // Holding the token is enough: whoever shows it acts in the name that it has.
+    let actor = match (id(&claims.sub), &claims.sid) {
+        (Some(person), Some(_)) => Actor::Person(person),
+        (Some(key), None) => Actor::ProjectKey(key),
+        (None, _) => Actor::Nobody,
+    };
+    let event = Event {
+        action: Action::TokenRevoked,
+        outcome: Outcome::Success,
+        actor,
+        subject: None,
+        team: claims.tid.as_deref().and_then(id),
+        detail: Detail::none(),
+        origin,
+    };
+    audit::record(&tx, chain, &event, now).await?;
+    tx.commit().await
 }
 
 /// Forgets the revocations of tokens that have expired.

@@ -180,7 +180,7 @@ async fn hijack(app: &TestApp, theirs: &str) -> (Person, String) {
 }
 
 both!(a_change_that_a_stranger_asked_for_does_not_outlive_a_recovery, async |app| {
-    let (_stranger, link) = hijack(&app, "evil@example.com").await;
+    let (_stranger, link) = hijack(app, "evil@example.com").await;
     app.mail_to(OLD).await;
     app.anonymous().forgot(OLD).await.expect(200);
     let recovery = app.mail_to(OLD).await.token().to_owned();
@@ -193,7 +193,7 @@ both!(a_change_that_a_stranger_asked_for_does_not_outlive_a_recovery, async |app
 });
 
 both!(a_change_that_a_stranger_asked_for_does_not_outlive_the_proof_of_the_mailbox, async |app| {
-    let (_stranger, link) = hijack(&app, "evil@example.com").await;
+    let (_stranger, link) = hijack(app, "evil@example.com").await;
     let confirmation = app.mail_to(OLD).await.token().to_owned();
     app.anonymous().verify(&confirmation).await.expect(200);
     app.anonymous().verify(&link).await.expect_problem(400, "token-invalid");

@@ -1,17 +1,21 @@
-//! Who sends ten times their share waits behind themselves: sources at the password pool, teams at the stores.
+//! Who sends ten times their share waits behind themselves: sources at the password pool, accounts, keys and teams at the
+//! stores.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use latchkey::actor::Pass;
+use latchkey::http::steps::Whom;
+use latchkey::secret::sha256;
 use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::app::both;
-use crate::ask::at_once;
+use crate::app::{TestApp, both};
+use crate::ask::{at_once, count};
 use crate::client::{Answer, Client, Person};
-use crate::people::{claim, people};
+use crate::people::{claim, id_of, join, people};
 use crate::poll::eventually;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,11 +65,12 @@ both!(
 
 both!(a_team_at_the_stores_waits_behind_itself, ["database.max_connections" = "4"], async |app| {
     let [ada, eve] = people(app, ["ada", "eve"]).await;
-    let gate = &app.inside().gate.teams;
+    let gate = &app.inside().gate.turns;
     let mut held = Vec::new();
     for _ in 0..WIDTH {
         let team: Uuid = claim(&ada, "tid").parse().expect("an id");
-        held.push(gate.enter(team, Instant::now() + PATIENCE).await.expect("there is room"));
+        let entered = gate.enter(Whom::Team(team), Instant::now() + PATIENCE).await;
+        held.push(entered.expect("there is room"));
     }
     let served = AtomicUsize::new(0);
     let members = async |person: &Person| {
@@ -93,43 +98,125 @@ both!(a_team_at_the_stores_waits_behind_itself, ["database.max_connections" = "4
     assert_eq!(gate.busy(), (WIDTH - 1, 0));
 });
 
+/// Takes every place that `whom` may have; how many those are.
+async fn filled(app: &TestApp, whom: Whom<'_>) -> Vec<Pass> {
+    let mut taken = Vec::new();
+    let far = Instant::now() + PATIENCE;
+    while let Some(entered) = app.inside().gate.turns.enter(whom, far).now_or_never() {
+        let Ok(pass) = entered else { return taken };
+        taken.push(pass);
+    }
+    panic!("there are more places than this test has connections");
+}
+
 both!(
-    a_team_that_has_its_part_is_shed_and_another_is_not,
-    ["http.max_in_flight" = "16", "database.max_connections" = "4"],
+    who_has_their_part_is_shed_and_another_is_not,
+    ["http.max_in_flight" = "16", "database.max_connections" = "16"],
     async |app| {
         let [ada, eve] = people(app, ["ada", "eve"]).await;
         let team: Uuid = claim(&ada, "tid").parse().expect("an id");
-        let gate = &app.inside().gate.teams;
-        let far = Instant::now() + PATIENCE;
+        let id: Uuid = id_of(&ada).parse().expect("an id");
+        let path = format!("/api/teams/{team}");
+        let key = ada.make_key(&["vault:read"]).await;
+
         // Half of the sixteen places are one team's at most.
-        let (mut shed, mut through, mut waiting) = (0, Vec::new(), Vec::new());
-        for mut entering in (0..16).map(|_| Box::pin(gate.enter(team, far))) {
-            match (&mut entering).now_or_never() {
-                Some(Err(_)) => shed += 1,
-                Some(Ok(pass)) => through.push(pass),
-                None => waiting.push(entering),
-            }
-        }
-        assert_eq!((through.len(), waiting.len(), shed), (WIDTH, 8 - WIDTH, 8));
+        let held = filled(app, Whom::Team(team)).await;
+        assert_eq!(held.len(), 8);
         let refused = ada.as_vault().get("/api/forward-auth").await;
         assert!(refused.header("retry-after").is_some());
         refused.expect_problem(503, "overloaded");
-        let path = format!("/api/teams/{team}");
         ada.as_user().get(&path).await.expect_problem(503, "overloaded");
-        let said = app.admin().get("/metrics").await.expect(200).text();
-        assert!(said.contains("reason=\"team\""), "{said}");
+        let token = key.token(app).await;
+        let asked = key.client(app).post_form("/api/introspect", &[("token", &token)]).await;
+        asked.expect_problem(503, "overloaded");
         // A person's own routes are no team's.
         ada.me().await.expect(200);
-        let before = gate.busy().1;
-        let open = async {
-            let waits = async || (gate.busy().1 > before).then_some(());
-            eventually("the other team to wait", PATIENCE, waits).await;
-            through.clear();
-            waiting.clear();
-        };
-        let vault = eve.as_vault();
-        let (answer, ()) = tokio::join!(vault.get("/api/forward-auth"), open);
-        answer.expect(200);
+        eve.as_vault().get("/api/forward-auth").await.expect(200);
+        drop(held);
+
+        let held = filled(app, Whom::Account(id)).await;
+        for path in ["/api/me", "/api/me/events", "/api/teams", &path] {
+            ada.as_user().get(path).await.expect_problem(503, "overloaded");
+        }
         ada.as_vault().get("/api/forward-auth").await.expect(200);
+        eve.me().await.expect(200);
+        drop(held);
+
+        // Strangers who name a key and do not have it are somebody else; whoever has it is not.
+        let forged = latchkey::tenancy::key_text::make(key.id.parse().expect("an id"));
+        let held = filled(app, Whom::Key(&sha256(forged.expose().as_bytes()))).await;
+        key.token(app).await;
+        drop(held);
+        let held = filled(app, Whom::Key(&sha256(key.secret.as_bytes()))).await;
+        key.ask(app, &[]).await.expect_problem(503, "overloaded");
+        drop(held);
+
+        ada.as_user().get(&path).await.expect(200);
+        let said = app.admin().get("/metrics").await.expect(200).text();
+        for reason in ["account", "key", "team"] {
+            assert!(said.contains(&format!("reason=\"{reason}\"")), "{said}");
+        }
+        assert_eq!(app.inside().gate.turns.busy(), (0, 0));
+    }
+);
+
+/// Callers of the crowd: far more at once than one may have in work.
+const CROWD: usize = 160;
+/// What the other asks meanwhile, one after another.
+const OTHERS: usize = 20;
+
+/// Lets a crowd ask without a pause, each of these in turn, and another beside it. The crowd has to be shed before and the
+/// other is never.
+async fn beside_a_crowd(crowd: &[Client], path: &str, other: &Client, others: &str) {
+    let (done, shed, served) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let crowd = at_once(CROWD, async |turn| {
+        while !done.load(Ordering::SeqCst) {
+            let answer = crowd[turn % crowd.len()].get(path).await;
+            let count = if answer.status == 200 { &served } else { &shed };
+            if answer.status != 200 {
+                answer.expect_problem(503, "overloaded");
+            }
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let other = async {
+        let full = async || (shed.load(Ordering::SeqCst) > 0).then_some(());
+        eventually("a crowd that has its part", PATIENCE, full).await;
+        let mut answers = Vec::new();
+        for _ in 0..OTHERS {
+            answers.push(other.get(others).await);
+        }
+        done.store(true, Ordering::SeqCst);
+        answers
+    };
+    let answers = tokio::join!(crowd, other).1;
+    println!(
+        "beside {OTHERS}: {} of the crowd served, {} shed",
+        served.into_inner(),
+        shed.into_inner()
+    );
+    assert_eq!(count(&answers, 200), OTHERS, "{answers:#?}");
+}
+
+both!(
+    an_account_at_many_times_its_share_takes_nothing_of_anothers,
+    ["http.max_in_flight" = "64", "database.max_connections" = "4"],
+    async |app| {
+        let [ada, eve] = people(app, ["ada", "eve"]).await;
+        for path in ["/api/me", "/api/teams"] {
+            beside_a_crowd(&[ada.as_user()], path, &eve.as_user(), path).await;
+        }
+    }
+);
+
+both!(
+    a_team_at_many_times_its_share_takes_nothing_of_anothers,
+    ["http.max_in_flight" = "64", "database.max_connections" = "4"],
+    async |app| {
+        let [ada, bob, eve] = people(app, ["ada", "bob", "eve"]).await;
+        join(app, &claim(&ada, "tid"), &bob, "member").await;
+        let path = |person: &Person| format!("/api/teams/{}/members", claim(person, "tid"));
+        let crowd = [ada.as_user(), bob.as_user()];
+        beside_a_crowd(&crowd, &path(&ada), &eve.as_user(), &path(&eve)).await;
     }
 );

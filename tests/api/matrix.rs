@@ -2,8 +2,10 @@
 //! or with one of another kind than its handler, fails.
 //!
 //! Requests are chosen so that whoever is let through changes nothing (a wrong name, the role somebody has already, a
-//! body that breaks a rule): the same people and teams serve every cell.
+//! body that breaks a rule), or nothing that another cell looks at (a key more): the same people and teams serve every cell.
+//! What can be done once (a key or an invitation that ends) is made anew for each caller.
 
+mod clients;
 mod world;
 
 use futures_util::future::join_all;
@@ -12,6 +14,7 @@ use latchkey::http::router::{Handler, ROUTES, Route};
 use latchkey::tenancy::{Permission, Role};
 use serde_json::{Value, json};
 use uuid::Uuid;
+use world::World;
 
 use crate::app::both;
 use crate::ask::alike;
@@ -24,6 +27,12 @@ enum Who {
     Expired,
     VaultToken,
     KeyToken,
+    /// A project's key, as client.
+    Key,
+    /// The same, of a team that is disabled.
+    KeyOfClosed,
+    /// A client of `introspection.clients`.
+    Operator,
     Disabled,
     Unverified,
     Stranger,
@@ -33,6 +42,8 @@ enum Who {
     Admin,
     Owner,
     OtherOwner,
+    /// The owner of a team that is disabled.
+    OwnerOfClosed,
 }
 
 impl Who {
@@ -47,7 +58,9 @@ impl Who {
             (Self::Viewer, Team::Own) => Some(Role::Viewer),
             (Self::Member, Team::Own) => Some(Role::Member),
             (Self::Admin, Team::Own) => Some(Role::Admin),
-            (Self::Owner, Team::Own) | (Self::OtherOwner, Team::Other) => Some(Role::Owner),
+            (Self::Owner, Team::Own)
+            | (Self::OtherOwner, Team::Other)
+            | (Self::OwnerOfClosed, Team::Closed) => Some(Role::Owner),
             _ => None,
         }
     }
@@ -58,6 +71,8 @@ impl Who {
 enum Team {
     Own,
     Other,
+    /// The operator has disabled it.
+    Closed,
     Random,
     Malformed,
     Deleted,
@@ -84,8 +99,11 @@ enum Row {
     Team(Option<Value>, [u16; 4], u16),
     /// By caller.
     Each(fn(Who) -> u16),
+    /// This form, by caller.
+    Form(&'static [(&'static str, &'static str)], fn(Who) -> u16),
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one row a route")]
 fn row(route: &Route) -> Option<Row> {
     let empty = || Some(json!({}));
     Some(match (route.verb.name(), route.path) {
@@ -130,9 +148,12 @@ fn row(route: &Route) -> Option<Row> {
         ("POST", "/api/teams/{tid}/projects" | "/api/teams/{tid}/invitations") => {
             Row::Team(empty(), [422; 4], 404)
         }
-        ("POST", "/api/teams/{tid}/projects/{pid}/keys") => Row::Team(empty(), [422; 4], 422),
+        ("POST", "/api/teams/{tid}/projects/{pid}/keys") => {
+            let key = json!({ "name": "a program", "scopes": ["vault:read"] });
+            Row::Team(Some(key), [200; 4], 404)
+        }
         // The key that the path names is of the same team's other project: there is none by that name here.
-        // Likewise the invitation, which is a third team's.
+        // Likewise the invitation, which is a third team's. One's own are in `one_that_ends`.
         (
             "DELETE",
             "/api/teams/{tid}/projects/{pid}/keys/{kid}" | "/api/teams/{tid}/invitations/{iid}",
@@ -145,6 +166,22 @@ fn row(route: &Route) -> Option<Row> {
         ("DELETE", "/api/teams/{tid}/members/{userId}") => {
             Row::Team(None, [403, 403, 403, 409], 404)
         }
+        ("POST", "/api/token") => {
+            Row::Form(&[("grant_type", "client_credentials")], |who| match who {
+                Who::Key => 200,
+                Who::Operator => 400,
+                _ => 401,
+            })
+        }
+        ("POST", "/api/introspect") => Row::Form(&[("token", "x")], |who| match who {
+            Who::Key | Who::Operator => 200,
+            _ => 401,
+        }),
+        // Holding the token is enough; credentials that are shown have to be a client's.
+        ("POST", "/api/revoke") => Row::Form(&[("token", "x")], |who| match who {
+            Who::Anonymous | Who::Key | Who::Operator => 200,
+            _ => 401,
+        }),
         (
             "POST",
             "/api/login"
@@ -156,10 +193,7 @@ fn row(route: &Route) -> Option<Row> {
             | "/verify-email"
             | "/reset-password"
             | "/undo-email-change"
-            | "/invitation"
-            | "/api/introspect"
-            | "/api/token"
-            | "/api/revoke",
+            | "/invitation",
         )
         | (
             "GET",
@@ -193,7 +227,7 @@ fn expected(route: &Route, row: &Row, who: Who, object: &Object) -> Option<u16> 
     let known = |status| if who.is_known() { status } else { 401 };
     Some(match row {
         Row::Public => return None,
-        Row::Each(status) => status(who),
+        Row::Each(status) | Row::Form(_, status) => status(who),
         Row::Person(_, status) => known(match (route.path, who) {
             ("/api/resend-email-verification", who) if who != Who::Unverified => 409,
             _ => *status,
@@ -203,13 +237,15 @@ fn expected(route: &Route, row: &Row, who: Who, object: &Object) -> Option<u16> 
         Row::Team(_, allowed, missing) => {
             let Handler::Team(permission, _) = route.handler else { return Some(0) };
             // Everybody may leave; to remove somebody else takes more.
+            let is_self = who.role_in(object) == Some(Role::Owner) && object.is_there;
             let permission = match permission {
-                Permission::LeaveTeam => Permission::ManageMembers,
+                Permission::LeaveTeam if !is_self => Permission::ManageMembers,
                 other => other,
             };
             known(match who.role_in(object) {
                 None => 404,
                 Some(role) if !role.may(permission) => 403,
+                Some(_) if object.team == Team::Closed && !permission.holds_while_disabled() => 403,
                 Some(_) if !object.is_there && route.path.matches('{').count() > 1 => *missing,
                 Some(role) => allowed[role as usize],
             })
@@ -220,7 +256,7 @@ fn expected(route: &Route, row: &Row, who: Who, object: &Object) -> Option<u16> 
 fn is_of_its_kind(route: &Route, row: &Row) -> bool {
     matches!(
         (route.handler, row),
-        (Handler::Open(_), Row::Public | Row::Each(_))
+        (Handler::Open(_), Row::Public | Row::Each(_) | Row::Form(..))
             | (Handler::User(_), Row::Person(..))
             | (Handler::Verified(_), Row::Verified(..))
             | (Handler::Team(..), Row::Team(..))
@@ -231,6 +267,7 @@ async fn ask(client: &Client, route: &Route, row: &Row, object: &Object) -> Answ
     let method: Method = route.verb.name().parse().expect("a method");
     let body = match row {
         Row::Person(body, _) | Row::Verified(body, _) | Row::Team(body, ..) => body.clone(),
+        Row::Form(fields, _) => return client.post_form(&object.path, fields).await,
         Row::Public | Row::Each(_) => (method == Method::POST).then(|| json!({})),
     };
     match body {
@@ -239,53 +276,108 @@ async fn ask(client: &Client, route: &Route, row: &Row, object: &Object) -> Answ
     }
 }
 
-both!(every_route_answers_every_caller_about_every_object_as_the_table_says, async |app| {
-    let world = world::world(app).await;
-    let mut routes: Vec<&Route> = ROUTES.iter().collect();
-    // What ends sessions comes last: first the others of each, then each.
-    let ends = |route: &&Route| match (route.verb.name(), route.path) {
-        ("DELETE", "/api/sessions") => 1,
-        ("POST", "/api/logout") => 2,
-        _ => 0,
-    };
-    routes.sort_by_key(ends);
+/// What ends by being asked for, of the own team: the route, where one is made, with what, and what who may is answered.
+fn ones_that_end() -> [(&'static str, &'static str, &'static str, Value, u16); 3] {
+    let (keys, invitations) = ("projects/{pid}/keys", "invitations");
+    let key = json!({ "name": "a program", "scopes": ["vault:read"] });
+    let invitation = json!({ "email": "fresh@example.com", "role": "viewer" });
+    [
+        ("DELETE", "/api/teams/{tid}/projects/{pid}/keys/{kid}", keys, key, 204),
+        ("DELETE", "/api/teams/{tid}/invitations/{iid}", invitations, invitation.clone(), 204),
+        ("POST", "/api/teams/{tid}/invitations/{iid}/resend", invitations, invitation, 200),
+    ]
+}
+
+/// Asks each caller to end one that was made for them; what went otherwise than the table says.
+async fn ask_to_end(world: &World) -> (usize, Vec<String>) {
     let (mut cells, mut wrong) = (0, Vec::new());
-    for route in &routes {
-        let name = format!("{} {}", route.verb.name(), route.path);
-        let Some(row) = row(route) else { panic!("{name} has no row in the matrix") };
-        assert!(is_of_its_kind(route, &row), "{name}: the row is of another kind");
-        let objects = world.objects(route.path);
-        let asked = world.callers.iter().map(|(who, client)| {
-            let (objects, row) = (&objects, &row);
-            async move {
-                let mut answers = Vec::new();
-                for object in objects {
-                    answers.push((*who, object, ask(client, route, row, object).await));
-                }
-                answers
-            }
-        });
-        let answers: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
-        let open = answers[0].2.status;
-        let nothing = answers.iter().find(|it| it.2.status == 404).map(|it| alike(&it.2));
-        for (who, object, answer) in &answers {
+    let owner = &world.callers[&Who::Owner];
+    for (verb, path, made_at, body, done) in ones_that_end() {
+        let is_it = |route: &&Route| route.verb.name() == verb && route.path == path;
+        let route = ROUTES.iter().find(is_it).expect("a route");
+        let row = Row::Team(None, [done; 4], 404);
+        let made_at = format!("{}/{made_at}", world.own_team()).replace("{pid}", &world.own["pid"]);
+        for (who, client) in &world.callers {
+            let made = owner.post_json(&made_at, body.clone()).await.expect(200).json();
+            let id = made["id"].as_str().expect("an id");
+            let ends = if path.ends_with("/resend") { "/resend" } else { "" };
+            let object =
+                Object { team: Team::Own, path: format!("{made_at}/{id}{ends}"), is_there: true };
+            let answer = ask(client, route, &row, &object).await;
             cells += 1;
-            let wanted = expected(route, &row, *who, object).unwrap_or(open);
-            let is_like_nothing = answer.status != 404
-                || matches!(row, Row::Public)
-                || Some(alike(answer)) == nothing;
-            if answer.status != wanted || !is_like_nothing {
-                wrong.push(format!("{name} {who:?} {object:?}: {wanted}, not {}", answer.text()));
+            let wanted = expected(route, &row, *who, &object).expect("a status");
+            let listed = owner.get(&format!("{made_at}?limit=100")).await.expect(200).text();
+            let is_gone = answer.status == 204;
+            if answer.status != wanted || listed.contains(id) == is_gone {
+                wrong.push(format!("{verb} {path} {who:?}: {wanted}, not {}", answer.text()));
             }
         }
     }
-    for key in &world.keys {
-        key.token(app).await;
+    (cells, wrong)
+}
+
+both!(
+    every_route_answers_every_caller_about_every_object_as_the_table_says,
+    ["introspection.clients" = crate::introspection::CLIENT],
+    async |app| {
+        let world = world::world(app).await;
+        let mut routes: Vec<&Route> = ROUTES.iter().collect();
+        // What ends sessions comes last: first the others of each, then each.
+        let ends = |route: &&Route| match (route.verb.name(), route.path) {
+            ("DELETE", "/api/sessions") => 1,
+            ("POST", "/api/logout") => 2,
+            _ => 0,
+        };
+        routes.sort_by_key(ends);
+        let (mut cells, mut wrong) = ask_to_end(&world).await;
+        let (asked, told) = clients::ask(&world).await;
+        cells += asked;
+        wrong.extend(told);
+        for route in &routes {
+            let name = format!("{} {}", route.verb.name(), route.path);
+            let Some(row) = row(route) else { panic!("{name} has no row in the matrix") };
+            assert!(is_of_its_kind(route, &row), "{name}: the row is of another kind");
+            let objects = world.objects(route.path);
+            let asked = world.callers.iter().map(|(who, client)| {
+                let (objects, row) = (&objects, &row);
+                async move {
+                    let mut answers = Vec::new();
+                    for object in objects {
+                        answers.push((*who, object, ask(client, route, row, object).await));
+                    }
+                    answers
+                }
+            });
+            let answers: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
+            let open = answers[0].2.status;
+            let nothing = answers.iter().find(|it| it.2.status == 404).map(|it| alike(&it.2));
+            for (who, object, answer) in &answers {
+                cells += 1;
+                let wanted = expected(route, &row, *who, object).unwrap_or(open);
+                let is_like_nothing = answer.status != 404
+                    || matches!(row, Row::Public)
+                    || Some(alike(answer)) == nothing;
+                if answer.status != wanted || !is_like_nothing {
+                    wrong.push(format!(
+                        "{name} {who:?} {object:?}: {wanted}, not {}",
+                        answer.text()
+                    ));
+                }
+            }
+        }
+        for key in &world.keys {
+            key.token(app).await;
+        }
+        let third = world.third.parse().expect("an id");
+        let kept =
+            latchkey::tenancy::invitations::list(&app.inside().db, third, Uuid::nil(), 9).await;
+        assert_eq!(kept.expect("listed").len(), 2, "an invitation of the third team is gone");
+        println!(
+            "the matrix: {} routes, {} callers, {cells} cells",
+            routes.len(),
+            world.callers.len()
+        );
+        assert!(wrong.is_empty(), "{} of {cells} cells:\n{}", wrong.len(), wrong.join("\n"));
+        assert!(cells > 3_000, "{cells}");
     }
-    let third = world.third.parse().expect("an id");
-    let kept = latchkey::tenancy::invitations::list(&app.inside().db, third, Uuid::nil(), 9).await;
-    assert_eq!(kept.expect("listed").len(), 2, "an invitation of the third team is gone");
-    println!("the matrix: {} routes, {} callers, {cells} cells", routes.len(), world.callers.len());
-    assert!(wrong.is_empty(), "{} of {cells} cells:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(cells > 2_000, "{cells}");
-});
+);

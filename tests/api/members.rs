@@ -18,7 +18,7 @@ both!(members_are_listed_in_the_order_of_joining, async |app| {
     let page = eve.as_user().get(&format!("{path}?limit=2")).await.expect(200).json();
     let names: Vec<&str> =
         page["items"][0].as_object().expect("an object").keys().map(String::as_str).collect();
-    assert_eq!(names, ["email", "joinedAt", "name", "role", "userId"]);
+    assert_eq!(names, ["email", "epoch", "joinedAt", "name", "role", "userId"]);
     let ids: Vec<Value> =
         page["items"].as_array().expect("a list").iter().map(|it| it["userId"].clone()).collect();
     assert_eq!(ids, [json!(id_of(&ada)), json!(id_of(&bob))]);
@@ -39,11 +39,14 @@ both!(a_role_that_changes_is_in_the_next_tokens_with_a_new_epoch, async |app| {
     );
     let changed = ada.set_role(&team, &bob, "admin").await.expect(200).json();
     assert_eq!(changed["role"], "admin");
+    let epoch = changed["epoch"].as_i64().expect("a number");
+    assert!(epoch > 0, "{changed}");
     // The same role again is no change.
-    ada.set_role(&team, &bob, "admin").await.expect(200);
+    let same = ada.set_role(&team, &bob, "admin").await.expect(200).json();
+    assert_eq!(same, changed);
     bob.refresh().await.expect(200);
     assert_eq!(claim(&bob, "scope"), "vault:read vault:write vault:manage");
-    assert_eq!(claims(&bob.vault_token)["mep"], json!(1));
+    assert_eq!(claims(&bob.vault_token)["mep"], json!(epoch));
     let answer = ada.set_role(&team, &bob, "boss").await;
     assert_eq!(broken_rules(&answer), [("/role".to_owned(), "unknown".to_owned())]);
 });
@@ -78,6 +81,41 @@ both!(who_is_removed_is_out_at_once_and_goes_on_elsewhere, async |app| {
     bob.refresh().await.expect(200);
     assert_eq!(claim(&bob, "tid"), own);
     ada.remove_member(&team, &bob).await.expect_problem(404, "not-found");
+});
+
+both!(who_comes_back_does_not_bring_tokens_of_before_back, async |app| {
+    let [ada, mut bob] = people(app, ["ada", "bob"]).await;
+    let (team, server) = (claim(&ada, "tid"), ada.make_key(&["vault:read"]).await);
+    let is_active = async |token: &str| {
+        let answer = server.client(app).post_form("/api/introspect", &[("token", token)]).await;
+        answer.expect(200).json()["active"].as_bool().expect("a word")
+    };
+    let (mut tokens, mut epochs) = (Vec::<String>::new(), Vec::new());
+    // The clock stands still meanwhile; the role is the same each time, and a change in between raises the epoch too.
+    for round in 0..3 {
+        ada.invited(&team, &bob.email, "member").await;
+        bob.accept(app.mail_to(&bob.email).await.token()).await.expect(200);
+        for role in ["viewer", "member"].iter().take(round) {
+            ada.set_role(&team, &bob, role).await.expect(200);
+        }
+        ada.set_role(&team, &bob, "member").await.expect(200);
+        bob.switch(&team, json!({})).await.expect(200);
+        assert!(is_active(&bob.vault_token).await);
+        for before in &tokens {
+            assert!(!is_active(before).await, "round {round}: revoked stays revoked");
+        }
+        let listed = ada.as_user().get(&format!("/api/teams/{team}/members")).await.json();
+        let epoch = claims(&bob.vault_token)["mep"].as_i64().expect("a number");
+        let mut members = listed["items"].as_array().expect("a list").iter();
+        let bobs = members.find(|it| it["userId"] == json!(id_of(&bob))).expect("a member");
+        assert_eq!(bobs["epoch"], json!(epoch));
+        assert!(epochs.iter().all(|before| *before < epoch), "{epochs:?}, then {epoch}");
+        tokens.push(bob.vault_token.clone());
+        epochs.push(epoch);
+        let who = if round == 1 { &bob } else { &ada };
+        who.remove_member(&team, &bob).await.expect(204);
+        assert!(!is_active(&bob.vault_token).await);
+    }
 });
 
 both!(everybody_may_leave_but_the_last_owner, async |app| {

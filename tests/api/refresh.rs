@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use hyper::Method;
+use serde_json::json;
 
 use crate::app::both;
 use crate::ask::at_once;
 use crate::client::{Client, claims};
+use crate::people::{claim, people};
 
 const REUSED: &str = "Bearer realm=\"latchkey\", error=\"invalid_token\"";
 const PATH: &str = "/api/refresh";
@@ -201,4 +203,48 @@ both!(a_restart_keeps_people_sessions_and_keys, async |mut app| {
     anonymous.bearer(&refreshed.user).get(PATH).await.expect(200);
     is_dead(&anonymous.bearer(&ended.user_token)).await;
     anonymous.login(&person.email, &person.password).await.expect(200);
+});
+
+both!(each_session_refreshes_into_its_own_project_and_team, async |app| {
+    let [mut here] = people(app, ["ada"]).await;
+    let (team, first) = (claim(&here, "tid"), claim(&here, "pid"));
+    let path = format!("/api/teams/{team}/projects");
+    let made = here.as_user().post_json(&path, json!({ "name": "Two" })).await.expect(200).json();
+    let second = made["id"].as_str().expect("an id").to_owned();
+    let other_team = here.make_team("Other").await["id"].as_str().expect("an id").to_owned();
+    let mut there = here.another_device().await;
+    let mut elsewhere = here.another_device().await;
+    // What the person chose last is another device's business.
+    app.clock.advance(Duration::from_secs(1));
+    there.switch(&team, json!({ "projectId": second })).await.expect(200);
+    app.clock.advance(Duration::from_secs(1));
+    elsewhere.switch(&other_team, json!({})).await.expect(200);
+    let others_first = claim(&elsewhere, "pid");
+    let places = [
+        (&mut here, &team, &first),
+        (&mut there, &team, &second),
+        (&mut elsewhere, &other_team, &others_first),
+    ];
+    for (session, team, project) in places {
+        session.refresh().await.expect(200);
+        assert_eq!((&claim(session, "tid"), &claim(session, "pid")), (team, project));
+        let me = session.me().await.expect(200).json();
+        assert_eq!((&me["team"]["id"], &me["project"]["id"]), (&json!(team), &json!(project)));
+    }
+});
+
+both!(a_refresh_asks_the_database_once_and_before_the_rotation, async |app| {
+    let [mut here] = people(app, ["ada"]).await;
+    let team = here.make_team("Other").await["id"].as_str().expect("an id").to_owned();
+    let mut there = here.another_device().await;
+    there.switch(&team, json!({})).await.expect(200);
+    app.outbox_is_empty().await;
+    let db = &app.inside().db;
+    // The embedded token store is the same database: a look at the session, and the rotation's two statements.
+    let store = if db.is_postgres() { 0 } else { 3 };
+    for session in [&mut here, &mut there] {
+        let before = db.statements();
+        session.refresh().await.expect(200);
+        assert_eq!(db.statements() - before, 1 + store);
+    }
 });

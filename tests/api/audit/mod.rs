@@ -4,6 +4,7 @@ mod flows;
 mod people;
 mod retention;
 mod tampering;
+mod tenancy;
 
 use latchkey::audit::verify::{Finding, Kind, verify};
 use latchkey_entity::{audit_event, audit_stream};

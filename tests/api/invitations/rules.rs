@@ -128,6 +128,65 @@ both!(a_team_mails_so_many_invitations_a_day, ["teams.invitations_per_day" = "2"
     ada.invited(&team, "two@example.org", "viewer").await;
 });
 
+both!(
+    who_deletes_a_team_and_makes_another_mails_no_more_than_their_day,
+    ["rate_limit.enabled" = "true", "teams.invitations_per_day" = "2"],
+    async |app| {
+        let [ada, bob] = people(app, ["ada", "bob"]).await;
+        let mut other = String::new();
+        for turn in 0..2 {
+            let name = format!("Team {turn}");
+            let team = ada.make_team(&name).await["id"].as_str().expect("an id").to_owned();
+            let path = format!("/api/teams/{team}");
+            ada.invite(&team, &format!("{turn}@example.com"), "viewer").await.expect(200);
+            ada.as_user().json(Method::DELETE, &path, json!({ "name": name })).await.expect(204);
+            let acme = ada.make_team("Acme").await;
+            acme["id"].as_str().expect("an id").clone_into(&mut other);
+        }
+        let over = ada.invite(&other, "over@example.com", "viewer").await;
+        assert!(over.header("retry-after").is_some(), "{}", over.text());
+        over.expect_problem(429, "rate-limited");
+        app.no_mail_to("over@example.com").await;
+        // The budget is the person's, not the team's; half a day brings one back.
+        join(app, &other, &bob, "admin").await;
+        bob.invite(&other, "over@example.com", "viewer").await.expect(200);
+        app.clock.advance(DAY / 2);
+        let mut ada = ada.clone();
+        ada.login().await.expect(200);
+        ada.invite(&other, "two@example.com", "viewer").await.expect(200);
+    }
+);
+
+both!(
+    what_is_refused_spends_nothing_of_a_mailbox,
+    ["rate_limit.enabled" = "true", "teams.members_max" = "4"],
+    async |app| {
+        let [ada, bob, eve] = people(app, ["ada", "bob", "eve"]).await;
+        let (team, hers) = (claim(&ada, "tid"), claim(&eve, "tid"));
+        join(app, &team, &bob, "admin").await;
+        join(app, &team, &eve, "viewer").await;
+        // A member's address, a role above one's own, a full team: more often than a mailbox gets mails.
+        for _ in 0..7 {
+            ada.invite(&team, &bob.email, "viewer").await.expect_problem(409, "conflict");
+            bob.invite(&team, "kim@example.com", "owner").await.expect_problem(403, "forbidden");
+        }
+        let id = ada.invited(&team, "kim@example.com", "owner").await;
+        let resend = format!("/api/teams/{team}/invitations/{id}/resend");
+        for _ in 0..7 {
+            bob.as_user().bare(Method::POST, &resend).await.expect_problem(403, "forbidden");
+            bob.invite(&team, "kim@example.com", "viewer").await.expect_problem(403, "forbidden");
+            bob.invite(&team, "lea@example.com", "viewer").await.expect_problem(409, "conflict");
+        }
+        for _ in 0..5 {
+            eve.invite(&hers, "kim@example.com", "viewer").await.expect(200);
+        }
+        eve.invite(&hers, "kim@example.com", "viewer").await.expect_problem(429, "rate-limited");
+        for guest in [&bob.email, "lea@example.com"] {
+            eve.invite(&hers, guest, "viewer").await.expect(200);
+        }
+    }
+);
+
 both!(a_mailbox_gets_so_many_invitations, ["rate_limit.enabled" = "true"], async |app| {
     let [ada] = people(app, ["ada"]).await;
     let team = claim(&ada, "tid");

@@ -15,10 +15,14 @@ use crate::people::{ProjectKey, claim, id_of, join, people};
 /// What stands in the paths.
 pub(super) struct World {
     pub(super) callers: BTreeMap<Who, Client>,
-    teams: [(Team, String); 5],
-    own: BTreeMap<&'static str, String>,
+    teams: [(Team, String); 6],
+    pub(super) own: BTreeMap<&'static str, String>,
     /// What is the other team's own.
     others: BTreeMap<&'static str, String>,
+    /// What is the disabled team's own.
+    closeds: BTreeMap<&'static str, String>,
+    /// Tokens of people, to be asked about: whose, its userToken and its vaultToken.
+    pub(super) tokens: [(Team, String, String); 3],
     strange: Vec<String>,
     /// Keys that no cell may revoke.
     pub(super) keys: [ProjectKey; 2],
@@ -32,8 +36,8 @@ pub(super) async fn world(app: &TestApp) -> World {
     let [expired] = people(app, ["expired"]).await;
     app.clock.advance(Duration::from_mins(16));
     let [owner, admin, member, viewer] = people(app, ["owner", "admin", "member", "viewer"]).await;
-    let [other, stranger, removed, disabled] =
-        people(app, ["other", "stranger", "removed", "disabled"]).await;
+    let [other, stranger, removed, disabled, closed] =
+        people(app, ["other", "stranger", "removed", "disabled", "closed"]).await;
     let unverified = app.register("unverified@example.org").await;
     app.mail_to("unverified@example.org").await;
     let team = claim(&owner, "tid");
@@ -49,20 +53,34 @@ pub(super) async fn world(app: &TestApp) -> World {
     let path = format!("/api/teams/{gone}");
     owner.as_user().json(Method::DELETE, &path, delete).await.expect(204);
     let keys = [key_elsewhere(&owner).await, key_elsewhere(&other).await];
+    let closed_key = key_elsewhere(&closed).await;
     let third = claim(&stranger, "tid");
     let one = stranger.invited(&third, "one@example.com", "viewer").await;
     let two = stranger.invited(&third, "two@example.com", "viewer").await;
+    let disable = format!("UPDATE teams SET status = 'disabled' WHERE slug = '{}'", {
+        let mine = closed.as_user().get("/api/teams").await.json();
+        mine["items"][0]["slug"].as_str().expect("a slug").to_owned()
+    });
+    sql(app, &disable).await;
     let ids = |person: &Person, key: &ProjectKey, invitation: String| {
         let pid = claim(person, "pid");
         let ids = [("pid", pid), ("userId", id_of(person)), ("kid", key.id.clone())];
         ids.into_iter().chain([("iid", invitation)]).collect::<BTreeMap<_, _>>()
     };
+    let closeds = ids(&closed, &closed_key, one.clone());
     let (own, others) = (ids(&owner, &keys[0], one), ids(&other, &keys[1], two));
+    let pair = |person: &Person| (person.user_token.clone(), person.vault_token.clone());
+    let tokens = [(Team::Own, &owner), (Team::Other, &other), (Team::Closed, &closed)];
+    let tokens = tokens.map(|(team, person)| {
+        let (user, vault) = pair(person);
+        (team, user, vault)
+    });
     let mut strange: Vec<String> = others.values().cloned().collect();
     strange.extend([RANDOM.to_owned(), "x%27--".to_owned()]);
     let teams = [
         (Team::Own, team),
         (Team::Other, claim(&other, "tid")),
+        (Team::Closed, claim(&closed, "tid")),
         (Team::Random, RANDOM.to_owned()),
         (Team::Malformed, "..%2F".to_owned()),
         (Team::Deleted, gone),
@@ -72,6 +90,9 @@ pub(super) async fn world(app: &TestApp) -> World {
         (Who::Expired, expired.as_user()),
         (Who::VaultToken, owner.as_vault()),
         (Who::KeyToken, app.anonymous().bearer(&keys[0].token(app).await)),
+        (Who::Key, keys[0].client(app)),
+        (Who::KeyOfClosed, closed_key.client(app)),
+        (Who::Operator, crate::introspection::as_client(app)),
         (Who::Disabled, disabled.as_user()),
         (Who::Unverified, unverified.as_user()),
         (Who::Stranger, stranger.as_user()),
@@ -81,8 +102,9 @@ pub(super) async fn world(app: &TestApp) -> World {
         (Who::Admin, admin.as_user()),
         (Who::Owner, owner.as_user()),
         (Who::OtherOwner, other.as_user()),
+        (Who::OwnerOfClosed, closed.as_user()),
     ]);
-    World { callers, teams, own, others, strange, keys, third }
+    World { callers, teams, own, others, closeds, tokens, strange, keys, third }
 }
 
 /// A key in another project of a person's team than the one in use.
@@ -94,6 +116,11 @@ async fn key_elsewhere(person: &Person) -> ProjectKey {
 }
 
 impl World {
+    /// The path of the own team.
+    pub(super) fn own_team(&self) -> String {
+        format!("/api/teams/{}", self.teams[0].1)
+    }
+
     /// Every object that a path can name.
     pub(super) fn objects(&self, path: &str) -> Vec<Object> {
         let names = ["pid", "userId", "kid", "iid"].into_iter();
@@ -111,8 +138,16 @@ impl World {
                 objects.push(Object { team: *team, path: fill(&path), is_there });
                 continue;
             }
-            for (whose, ids) in [(Team::Own, &self.own), (Team::Other, &self.others)] {
-                objects.push(Object { team: *team, path: whole(ids), is_there: *team == whose });
+            // Keys are in another project than the path's, and invitations in a third team.
+            let elsewhere = inner.iter().any(|name| matches!(*name, "kid" | "iid"));
+            let all = [
+                (Team::Own, &self.own),
+                (Team::Other, &self.others),
+                (Team::Closed, &self.closeds),
+            ];
+            for (whose, ids) in all {
+                let is_there = *team == whose && !elsewhere;
+                objects.push(Object { team: *team, path: whole(ids), is_there });
             }
             // One part of it is strange, the others are one's own.
             for name in &inner {
@@ -120,7 +155,8 @@ impl World {
                     let rest = inner.iter().filter(|it| *it != name);
                     let path = with(&path, name, id);
                     let path = rest.fold(path, |path, it| with(&path, it, &self.own[it]));
-                    let is_there = *team == Team::Other && path == whole(&self.others);
+                    let is_there =
+                        *team == Team::Other && path == whole(&self.others) && !elsewhere;
                     objects.push(Object { team: *team, path, is_there });
                 }
             }

@@ -153,6 +153,10 @@ async fn a_superuser_is_told_that_row_level_security_does_not_hold_it_on_servers
     place.run(&["migrate", "up"]).expect(0);
     let ended = place.run(JSON).expect(0);
     says(&ended, "database", "warning the role is a superuser or has BYPASSRLS");
+    // And the daemon says so itself, each time it starts.
+    let mut place = place;
+    let log = place.start().await.stop().await;
+    assert!(log.contains("the database role is a superuser or has BYPASSRLS"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

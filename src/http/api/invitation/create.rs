@@ -1,6 +1,7 @@
 //! `POST /api/teams/{tid}/invitations`: invites an address, by mail.
 //!
-//! Nothing looks whether the address has an account: the answer, its time and the mail are the same.
+//! Nothing looks whether the address has an account: the answer, its time and the mail are the same. What is refused is
+//! refused before anything is spent.
 
 use utoipa::ToSchema;
 
@@ -12,7 +13,8 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::{Code, Problem};
-use crate::tenancy::{Role, invitations};
+use crate::tenancy::Role;
+use crate::tenancy::invitations::{self, Sending};
 
 /// Whom to invite.
 #[derive(ToSchema)]
@@ -37,9 +39,11 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     if role > member.role {
         return Err(Code::Forbidden.into());
     }
-    spend(app, request, email.normal()).await?;
     let origin = request.origin();
     let (desk, post) = (desk(app, request), post(app, &origin));
+    let sending = Sending::New(&email, role);
+    let address = invitations::rehearse(&desk, member.actor, sending, &post).await?;
+    spend(app, request, member.actor.user_id, &address).await?;
     let made = invitations::create(&desk, member.actor, (&email, role), post).await?;
     app.metrics.changed("invitation_created");
     steps::nudge_mailer(app);

@@ -11,6 +11,7 @@ pub mod revoke;
 
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::clock::rfc3339;
@@ -54,13 +55,17 @@ impl From<Invitation> for InvitationView {
     }
 }
 
-/// Takes one from what a mailbox may get of invitations, whosever it is.
-async fn spend(app: &App, request: &Request, address: &str) -> Result<(), Problem> {
+/// Takes one from what the inviter may mail in a day, whichever team it is for, and then one from what the mailbox may
+/// get, whoever invites: who has used up their own takes nothing of others'.
+async fn spend(app: &App, request: &Request, inviter: Uuid, address: &str) -> Result<(), Problem> {
     let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
-    match app.budgets.mailbox(pool, Budget::Invitations, address, None, deadline).await {
+    let within = |spent| match spent {
         Spent::Within => Ok(()),
         Spent::Exhausted { retry_after_s } => Err(limited(retry_after_s)),
-    }
+    };
+    let per_day = app.config.teams.invitations_per_day;
+    within(app.budgets.inviter(pool, inviter, per_day, deadline).await)?;
+    within(app.budgets.mailbox(pool, Budget::Invitations, address, None, deadline).await)
 }
 
 /// What sends an invitation for this request: in the inviter's language, without their address or device.

@@ -8,15 +8,16 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::{Code, Problem};
-use crate::tenancy::invitations;
+use crate::tenancy::invitations::{self, Sending};
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let id = request.id("iid")?;
-    let address = invitations::address_of(&app.db, member.team_id(), id).await?;
-    spend(app, request, &address.ok_or(Code::NotFound)?).await?;
     let origin = request.origin();
     let (desk, post) = (desk(app, request), post(app, &origin));
+    let sending = Sending::Again(id);
+    let address = invitations::rehearse(&desk, member.actor, sending, &post).await?;
+    spend(app, request, member.actor.user_id, &address).await?;
     let sent = invitations::resend(&desk, member.actor, id, post).await?;
     app.metrics.changed("invitation_resent");
     steps::nudge_mailer(app);

@@ -22,13 +22,16 @@ pub struct MemberView {
     email: String,
     /// `owner`, `admin`, `member` or `viewer`.
     role: String,
+    /// The membership's epoch: `mep` of their vaultTokens. One with a lower `mep` is out of date.
+    epoch: i32,
     /// RFC 3339.
     joined_at: String,
 }
 
 impl From<Row> for MemberView {
     fn from(row: Row) -> Self {
-        let Row { id: _, user_id, name, email, role, created_at } = row;
-        Self { user_id: user_id.to_string(), name, email, role, joined_at: rfc3339(created_at) }
+        let Row { id: _, user_id, name, email, role, epoch, created_at } = row;
+        let (user_id, joined_at) = (user_id.to_string(), rfc3339(created_at));
+        Self { user_id, name, email, role, epoch, joined_at }
     }
 }

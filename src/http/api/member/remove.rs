@@ -6,8 +6,8 @@ use crate::http::member::{Member, desk};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::tenancy::Permission;
 use crate::tenancy::members::{self, Ended};
+use crate::tenancy::{Permission, Refusal};
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
@@ -16,6 +16,9 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let is_self = user_id.as_ref().is_ok_and(|id| *id == member.actor.user_id);
     if !is_self && !member.role.may(Permission::ManageMembers) {
         return Err(Code::Forbidden.into());
+    }
+    if !is_self && !member.is_active() {
+        return Err(Refusal::TeamDisabled.into());
     }
     let change = match members::remove(&desk(app, request), member.actor, user_id?).await? {
         Ended::Left => "member_left",

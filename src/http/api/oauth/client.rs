@@ -15,7 +15,7 @@ use crate::config::IntrospectionClient;
 use crate::http::answer::TokenShown;
 use crate::http::form::Form;
 use crate::http::request::Request;
-use crate::http::steps;
+use crate::http::steps::{self, Whom};
 use crate::limits::{Action, Decision};
 use crate::problem::{Code, OauthError, Problem};
 use crate::secret::{self, Secret};
@@ -69,7 +69,7 @@ pub async fn authenticate(
         steps::tell(request, &decision)?;
     }
     let known = match Credentials::of(request, form)? {
-        Some(credentials) => credentials.client(app).await?,
+        Some(credentials) => credentials.client(app, request).await?,
         None => None,
     };
     known.ok_or_else(|| {
@@ -140,13 +140,15 @@ impl Credentials {
         Some(Self { candidates })
     }
 
-    /// The client that these are of.
-    async fn client(&self, app: &App) -> Result<Option<Client>, Problem> {
+    /// The client that these are of. A key is looked up in the turn of whoever knows its text: nobody can tell yet whose it
+    /// is, and by the id alone strangers could come in its name.
+    async fn client(&self, app: &App, request: &Request) -> Result<Option<Client>, Problem> {
         if let Some(client) = operator(&self.candidates, &app.introspection_clients.load()) {
             return Ok(Some(client));
         }
         let Some(text) = key_text(&self.candidates) else { return Ok(None) };
         let now = app.clock.now();
+        let _pass = steps::turn(app, request, Whom::Key(&text.digest)).await?;
         let Some(key) = KnownKey::shown(&app.db, &text, now).await? else { return Ok(None) };
         if let Err(error) = key.used(&app.db, now).await {
             tracing::warn!(error = %error, "the use of a key is not written down");

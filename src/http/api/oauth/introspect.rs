@@ -13,7 +13,7 @@ use crate::http::answer::{self, Answer};
 use crate::http::form::Form;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
+use crate::http::steps::{self, Whom};
 use crate::problem::{Code, Problem};
 use crate::session::Refused;
 use crate::token::{Expiry, UserClaims, VaultClaims};
@@ -115,23 +115,32 @@ async fn introspect(app: &App, request: &mut Request) -> Result<Introspection, P
             let _pass = steps::turn_of(app, request, &claims).await?;
             app.check().vault_is_live(&claims).await.map(|()| claims.into())
         }
-        Err(Refused::Invalid) if client.sees_users() => user(app, token).await,
+        Err(Refused::Invalid) if client.sees_users() => {
+            return user(app, request, token).await;
+        }
         Ok(_) => Err(Refused::Invalid),
         Err(refused) => Err(refused),
     };
-    match found {
-        Ok(live) => Ok(live),
-        Err(Refused::Invalid) => Ok(Introspection::default()),
-        Err(unavailable) => Err(unavailable.into()),
-    }
+    told(found)
 }
 
 /// A live userToken. A token is of one kind at most: keys, `typ` and `aud` tell them apart.
-async fn user(app: &App, token: &str) -> Result<Introspection, Refused> {
+async fn user(app: &App, request: &Request, token: &str) -> Result<Introspection, Problem> {
     let check = app.check();
-    let (user_id, claims) = check.claims(token, Expiry::Enforced).await?;
-    check.caller_of(user_id, &claims).await?;
-    Ok(claims.into())
+    let (user_id, claims) = match check.claims(token, Expiry::Enforced).await {
+        Ok(read) => read,
+        Err(refused) => return told(Err(refused)),
+    };
+    let _pass = steps::turn(app, request, Whom::Account(user_id)).await?;
+    told(check.caller_of(user_id, &claims).await.map(|_| claims.into()))
+}
+
+/// What is not live is inactive, and nothing more; what nobody can tell is a problem.
+fn told(found: Result<Introspection, Refused>) -> Result<Introspection, Problem> {
+    match found {
+        Err(Refused::Invalid) => Ok(Introspection::default()),
+        found => found.map_err(Problem::from),
+    }
 }
 
 impl From<VaultClaims> for Introspection {

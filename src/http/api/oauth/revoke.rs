@@ -49,7 +49,8 @@ async fn revoke(app: &App, request: &Request, token: &str) -> Result<&'static st
     let check = app.check();
     match check.vault_claims(token).await {
         Ok(claims) => {
-            revocation::revoke(&app.db, &claims.jti, claims.exp, app.clock.now()).await?;
+            let origin = request.origin().audit();
+            revocation::revoke(&app.db, &app.audit, &claims, &origin, app.clock.now()).await?;
             return Ok("vault");
         }
         Err(Refused::Invalid) => {}

@@ -1,0 +1,37 @@
+//! Clients and tokens: what each caller learns at `/api/introspect` of each kind of token of each team.
+
+use super::world::World;
+use super::{Team, Who};
+
+/// Whether this caller is told that the token is live; none where they are no client.
+fn is_told(who: Who, team: Team, is_user: bool) -> Option<bool> {
+    // A disabled team's vaultToken opens nothing; its owner is a person all the same.
+    let is_live = is_user || team != Team::Closed;
+    match who {
+        Who::Key => Some(!is_user && team == Team::Own),
+        Who::Operator => Some(is_live),
+        _ => None,
+    }
+}
+
+/// Asks every caller about every token; how many cells, and what went otherwise.
+pub(super) async fn ask(world: &World) -> (usize, Vec<String>) {
+    let (mut cells, mut wrong) = (0, Vec::new());
+    for (who, client) in &world.callers {
+        for (team, user, vault) in &world.tokens {
+            for (is_user, token) in [(true, user), (false, vault)] {
+                let answer = client.post_form("/api/introspect", &[("token", token)]).await;
+                cells += 1;
+                let told = (answer.status == 200).then(|| answer.json()["active"] == true);
+                let is_as_said = told == is_told(*who, *team, is_user)
+                    && (told.is_some() || answer.status == 401)
+                    && (told != Some(false) || answer.text() == r#"{"active":false}"#);
+                if !is_as_said {
+                    let kind = if is_user { "userToken" } else { "vaultToken" };
+                    wrong.push(format!("{who:?} of a {kind} of {team:?}: {}", answer.text()));
+                }
+            }
+        }
+    }
+    (cells, wrong)
+}
