@@ -25,6 +25,8 @@ use crate::telemetry::trace::{self, Said};
 
 /// How long the queue rests between probes of a server that takes nothing.
 const PROBE: Duration = Duration::from_secs(5);
+/// After how long a sweep ends and tells what it did: a scrape or two, so that a backlog of hours is seen to shrink.
+const ROUND: Duration = Duration::from_secs(30);
 /// How long the first back-off of a row is; each is twice the one before, up to [`BACK_OFF_MAX`].
 const BACK_OFF: Duration = Duration::from_mins(1);
 /// The longest back-off.
@@ -142,7 +144,7 @@ impl Mailer {
         Ok(Self { setup, sender, host, service, paused_at, stopping })
     }
 
-    /// Claims and delivers rows until none is due, nothing can leave, or [`Mailer::stop`]. Safe in any number of workers
+    /// Claims and delivers rows until none is due, nothing can leave, [`ROUND`] is over, or [`Mailer::stop`]. Safe in any number of workers
     /// and replicas at once, and safe to drop at any moment: a claimed row comes again when its lease ends.
     ///
     /// The database down ends it; with the token store down the mails that carry no token still leave. Either is the
@@ -175,13 +177,15 @@ impl Mailer {
         let db = &self.setup.db;
         let mut kinds = Kind::ALL.to_vec();
         let mut store_down = None;
-        while self.may_go_on() {
+        let began = Instant::now();
+        let may_go_on = || self.may_go_on() && began.elapsed() < ROUND;
+        while may_go_on() {
             let due = queue::due(db, &kinds, self.now()).await?;
             if due.is_empty() {
                 break;
             }
             for row in due {
-                if !self.may_go_on() {
+                if !may_go_on() {
                     break;
                 }
                 let Some(claim) = queue::claim(db, row, self.now()).await? else { continue };

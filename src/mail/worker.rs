@@ -36,9 +36,12 @@ pub struct Worker {
 }
 
 impl Worker {
-    async fn sweep(&self) {
-        match self.mailer.sweep().await {
+    /// A round; whether more is due. What it did and what waits is told after each, so that a long backlog can be watched.
+    async fn round(&self) -> bool {
+        let goes_on = match self.mailer.sweep().await {
             Ok(swept) => {
+                let is_due = swept.next_due.is_some_and(|due| due <= self.clock.now());
+                let goes_on = is_due && !swept.deliveries.is_empty();
                 for delivery in swept.deliveries {
                     let attributes = [
                         KeyValue::new("template", delivery.kind.name()),
@@ -48,15 +51,18 @@ impl Worker {
                     let took = delivery.took.as_secs_f64();
                     self.metrics.mail_delivery_duration.record(took, &attributes);
                 }
+                goes_on
             }
             Err(error) => {
                 tracing::warn!(error = %error, "mail cannot leave, it stays in the outbox");
+                false
             }
-        }
+        };
         if let Ok(depth) = depth(&self.db, self.clock.now()).await {
             self.metrics.mail_outbox_depth.record(depth.waiting, &[]);
             self.metrics.mail_outbox_oldest_age.record(depth.oldest_age.as_secs_f64(), &[]);
         }
+        goes_on
     }
 }
 
@@ -65,7 +71,7 @@ impl crate::actor::Worker for Worker {
 
     async fn handle(&mut self, message: Message) -> Result<(), WorkerError> {
         match message {
-            Message::Sweep => self.sweep().await,
+            Message::Sweep => while self.round().await {},
             Message::Forget => {
                 let before = self.clock.now() - millis(KEPT_FOR);
                 if let Err(error) = forget(self.db.writer(), before).await {

@@ -6,6 +6,7 @@
 mod connection;
 mod facts;
 mod guesses;
+mod roots;
 mod scripts;
 
 use std::collections::HashMap;

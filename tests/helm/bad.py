@@ -24,7 +24,7 @@ BAD = {
     "a secret for what is no setting": ({"secrets": {"keys": {"url": "a"}}}, "/secrets/keys"),
     "another Secret without its key": ({"secrets": {"from": {"redis.url": {"secret": "a"}}}}, "missing property 'key'"),
     "an admin Service of another type": ({"adminService": {"type": "LoadBalancer"}}, "'type' not allowed"),
-    "a grace period without room": ({"terminationGracePeriodSeconds": 5}, "minimum: got 5, want 30"),
+    "a grace period without room": ({"terminationGracePeriodSeconds": 5}, "minimum: got 5, want 35"),
     "no public URL": ({"config": {"public_url": MISSING}}, "config.public_url is missing: give the address that clients use"),
     "no Secret": (
         {"secrets": {"existingSecret": ""}},
@@ -92,7 +92,7 @@ BAD = {
     ),
     "a drain longer than the grace period": (
         {"config": {"http": {"drain_delay": "1m"}}},
-        "terminationGracePeriodSeconds is too short: config.http.drain_delay and 25 s for what is in work take 85 s",
+        "terminationGracePeriodSeconds is too short: config.http.drain_delay, 25 s for what is in work and 5 s for the last exports take 90 s",
     ),
     "less memory than the hashes take": (
         {"config": {"password": {"workers": 32}}},

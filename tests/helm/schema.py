@@ -115,7 +115,7 @@ def values_schema(config):
         "priorityClassName": NAME,
         "podAnnotations": ANNOTATIONS,
         "podLabels": LABELS,
-        "terminationGracePeriodSeconds": within(30, 3600),
+        "terminationGracePeriodSeconds": within(35, 3600),
         "serviceMonitor": fields(enabled=BOOLEAN, labels=LABELS, interval=DURATION, scrapeTimeout=DURATION),
         "prometheusRule": fields(enabled=BOOLEAN, labels=LABELS),
         "dashboards": fields(enabled=BOOLEAN, labels=LABELS, annotations=ANNOTATIONS),

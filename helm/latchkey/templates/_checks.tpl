@@ -86,9 +86,9 @@ kubectl create secret generic {{ .Values.secrets.existingSecret | default (inclu
 {{- if eq (include "latchkey.httpPort" .) (include "latchkey.adminPort" .) -}}
 {{- $faults = append $faults "config.http.listen and config.admin.listen have the same port" -}}
 {{- end -}}
-{{- $grace := add (include "latchkey.seconds" (.Values.config.http.drain_delay | default "5s") | int) 25 -}}
+{{- $grace := add (include "latchkey.seconds" (.Values.config.http.drain_delay | default "5s") | int) 30 -}}
 {{- if gt $grace (.Values.terminationGracePeriodSeconds | int64) -}}
-{{- $faults = append $faults (printf "terminationGracePeriodSeconds is too short: config.http.drain_delay and 25 s for what is in work take %d s" $grace) -}}
+{{- $faults = append $faults (printf "terminationGracePeriodSeconds is too short: config.http.drain_delay, 25 s for what is in work and 5 s for the last exports take %d s" $grace) -}}
 {{- end -}}
 {{- with dig "limits" "memory" "" .Values.resources -}}
 {{- $has := include "latchkey.quantityMiB" . -}}

@@ -15,6 +15,7 @@ use redis::{
     RedisFuture, RedisResult, ScriptInvocation, ServerErrorKind, Value,
 };
 
+use super::roots;
 use crate::telemetry::Metrics;
 use crate::telemetry::attributes::REDIS_OPERATIONS;
 use crate::telemetry::trace::{self, Said};
@@ -149,8 +150,13 @@ impl Way {
                     .with_interval(Duration::from_secs(1)),
             )
             .set_user_timeout(UNACKNOWLEDGED_TIMEOUT);
+        let roots = url.starts_with("rediss").then(roots::of_the_machine);
         if let Some(nodes) = cluster_nodes(url) {
-            let client = ClusterClient::builder(nodes)
+            let mut client = ClusterClient::builder(nodes);
+            if let Some(roots) = roots {
+                client = client.certs(roots);
+            }
+            let client = client
                 .tcp_settings(tcp)
                 .connection_timeout(CALL_TIMEOUT)
                 .response_timeout(CALL_TIMEOUT)
@@ -161,7 +167,11 @@ impl Way {
                 .get_pending_async_connection_with_config(redis::cluster::ClusterConfig::default());
             return Ok(Self::Cluster(connection));
         }
-        let client = Client::open(url.into_connection_info()?.set_tcp_settings(tcp))?;
+        let server = url.into_connection_info()?.set_tcp_settings(tcp);
+        let client = match roots {
+            Some(roots) => Client::build_with_tls(server, roots)?,
+            None => Client::open(server)?,
+        };
         let manager = ArcSwap::from_pointee(manage(&client)?);
         Ok(Self::Single { client: Box::new(client), manager })
     }

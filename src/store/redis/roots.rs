@@ -1,0 +1,37 @@
+//! Whom `rediss://` trusts: the authorities of the machine, where it has any (`SSL_CERT_FILE` and `SSL_CERT_DIR` count); Mozilla's,
+//! which are compiled in, where it has none, as in the image.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use redis::TlsCertificates;
+
+/// The machine's authorities as the client takes them; none means those that are compiled in.
+pub(super) fn of_the_machine() -> TlsCertificates {
+    let found = rustls_native_certs::load_native_certs().certs;
+    let pem: String = found.iter().map(|certificate| as_pem(certificate)).collect();
+    TlsCertificates { client_tls: None, root_cert: (!pem.is_empty()).then(|| pem.into_bytes()) }
+}
+
+/// RFC 7468 §5.1, in one line of base64: parsers take any length.
+fn as_pem(certificate: &[u8]) -> String {
+    let text = STANDARD.encode(certificate);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let some: Vec<u8> = (0..=255).collect();
+        let text = as_pem(&some) + &as_pem(&some[1..]);
+        let read: Vec<_> = CertificateDer::pem_slice_iter(text.as_bytes())
+            .map(|it| it.unwrap().to_vec())
+            .collect();
+        assert_eq!(read, [&some[..], &some[1..]]);
+    }
+}
