@@ -110,7 +110,8 @@ both!(who_comes_back_does_not_bring_tokens_of_before_back, async |app| {
         let bobs = members.find(|it| it["userId"] == json!(id_of(&bob))).expect("a member");
         assert_eq!(bobs["epoch"], json!(epoch));
         assert!(epochs.iter().all(|before| *before < epoch), "{epochs:?}, then {epoch}");
-        (tokens.push(bob.vault_token.clone()), epochs.push(epoch));
+        tokens.push(bob.vault_token.clone());
+        epochs.push(epoch);
         let who = if round == 1 { &bob } else { &ada };
         who.remove_member(&team, &bob).await.expect(204);
         assert!(!is_active(&bob.vault_token).await);

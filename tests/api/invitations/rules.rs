@@ -140,7 +140,8 @@ both!(
             let path = format!("/api/teams/{team}");
             ada.invite(&team, &format!("{turn}@example.com"), "viewer").await.expect(200);
             ada.as_user().json(Method::DELETE, &path, json!({ "name": name })).await.expect(204);
-            other = ada.make_team("Acme").await["id"].as_str().expect("an id").to_owned();
+            let acme = ada.make_team("Acme").await;
+            acme["id"].as_str().expect("an id").clone_into(&mut other);
         }
         let over = ada.invite(&other, "over@example.com", "viewer").await;
         assert!(over.header("retry-after").is_some(), "{}", over.text());
