@@ -74,6 +74,8 @@ pub struct Described {
     pub document: Text,
     /// `/docs`.
     pub reference: Text,
+    /// The same with a link to the mailbox, for those who may see it; in development alone.
+    pub reference_here: Option<Text>,
 }
 
 /// A text that stays the same while we run.

@@ -6,6 +6,7 @@
 
 mod facts;
 mod measure;
+mod reach;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -64,7 +65,10 @@ impl Db {
                     ])
                 },
             );
-            let mut pool = Database::connect(options).await?;
+            let mut pool = match Database::connect(options).await {
+                Ok(pool) => pool,
+                Err(error) => return Err(reach::why(url, error).await),
+            };
             let statements = counted([&mut pool]);
             return Ok(Self { reader: pool.clone(), writer: pool, statements, measure: None });
         }

@@ -19,6 +19,10 @@ pub struct Model {
     pub state: String,
     /// When it was asked.
     pub created_at: i64,
+    /// SHA-256 of the token that undoes it, base64url; none until its mail is sent.
+    pub undo_digest: Option<String>,
+    /// Until when that token is good.
+    pub undo_until: Option<i64>,
 }
 
 /// No relation is declared: queries join where they need to.

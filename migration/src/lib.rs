@@ -10,6 +10,7 @@ mod m20261123_000002_audit;
 mod m20261123_000003_revocations;
 mod m20261123_000004_tenancy;
 mod m20261123_000005_log_ins;
+mod m20261128_000006_undo_links;
 mod window;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000003_revocations::Migration),
             Box::new(m20261123_000004_tenancy::Migration),
             Box::new(m20261123_000005_log_ins::Migration),
+            Box::new(m20261128_000006_undo_links::Migration),
         ]
     }
 }

@@ -32,6 +32,7 @@ pg_bin() {
 missing_packages() {
     pg_bin >/dev/null || echo postgresql-15
     command -v redis-server >/dev/null && command -v redis-cli >/dev/null || echo redis-server
+    command -v sqlite3 >/dev/null || echo sqlite3
     [[ -x /usr/sbin/nginx ]] || command -v nginx >/dev/null || echo nginx-light
     [[ -x /usr/sbin/haproxy ]] || command -v haproxy >/dev/null || echo haproxy
     command -v prometheus >/dev/null || echo prometheus

@@ -2,6 +2,7 @@
 //!
 //! Knows ractor and the metrics, nothing of what the workers do.
 
+mod observer;
 mod pool;
 mod queue;
 mod root;

@@ -13,7 +13,7 @@ use std::fmt;
 use std::hash::{Hash, RandomState};
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -27,6 +27,7 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use super::observer::{Counts, CrashGuard, Observer};
 use super::queue::{Admitted, InTurn, Places};
 use super::turns::Share;
 use crate::problem::Unavailable;
@@ -77,14 +78,6 @@ pub struct Pool<M: Send + 'static> {
     counts: Arc<Counts>,
     metrics: Arc<Metrics>,
     stopped: Arc<Mutex<Option<tokio::task::JoinHandle<()>>>>,
-}
-
-/// What tests and `/readyz` read without a metrics backend.
-#[derive(Debug, Default)]
-struct Counts {
-    crashes: AtomicU64,
-    shed: AtomicU64,
-    expired: AtomicU64,
 }
 
 /// A message on its way, with what it must not outlive.
@@ -188,14 +181,27 @@ impl<M: Send + 'static> Pool<M> {
         self.send(Share::NOBODYS, message, Instant::now() + self.limits.deadline)
     }
 
-    fn send(&self, share: Share, message: M, deadline: Instant) -> Result<(), Unavailable> {
-        let Some(admitted) = self.places.take(share) else {
+    /// Whether a job on behalf of `whom` finds a place at this moment: for callers who spend something before they ask, and
+    /// must not spend it on a job that is refused.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the queue is full; it counts as refused.
+    pub fn room_for(&self, whom: impl Hash) -> Result<(), Unavailable> {
+        self.admit(Share::of(&self.hasher, whom)).map(drop)
+    }
+
+    fn admit(&self, share: Share) -> Result<Admitted, Unavailable> {
+        self.places.take(share).ok_or_else(|| {
             self.counts.shed.fetch_add(1, Ordering::Relaxed);
             self.metrics
                 .pool_shed
                 .add(1, &[KeyValue::new("pool", self.name), KeyValue::new("reason", "queue_full")]);
-            return Err(Unavailable::shed(self.name));
-        };
+            Unavailable::shed(self.name)
+        })
+    }
+
+    fn send(&self, share: Share, message: M, deadline: Instant) -> Result<(), Unavailable> {
+        let admitted = self.admit(share)?;
         let now = Instant::now();
         let envelope = Envelope {
             message,
@@ -332,8 +338,12 @@ impl<W: Worker> factory::Worker for Seat<W> {
             .metrics
             .pool_wait_duration
             .record((started - envelope.queued_at).as_secs_f64(), &attribute);
-        let mut crash = CrashGuard { observer: &self.observer, armed: true };
-        let work = worker.handle(envelope.message).instrument(envelope.span);
+        let span = envelope.span;
+        let mut crash = CrashGuard { observer: &self.observer, span: span.clone(), armed: true };
+        // Where the drill crashes a worker: FAILPOINTS='pool.password=25%panic'.
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!(&format!("pool.{}", self.observer.name));
+        let work = worker.handle(envelope.message).instrument(span);
         let result = match self.observer.give_up {
             None => work.await,
             Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
@@ -348,40 +358,6 @@ impl<W: Worker> factory::Worker for Seat<W> {
             .pool_work_duration
             .record(started.elapsed().as_secs_f64(), &attribute);
         result.map(|()| key)
-    }
-}
-
-/// Counts a worker that ends in the middle of a job: by an error, by a panic that unwinds through here, or killed.
-struct CrashGuard<'a> {
-    observer: &'a Observer,
-    armed: bool,
-}
-
-impl Drop for CrashGuard<'_> {
-    fn drop(&mut self) {
-        if self.armed {
-            tracing::error!(pool = self.observer.name, "a worker crashed and is replaced");
-            self.observer.counts.crashes.fetch_add(1, Ordering::Relaxed);
-            let attribute = [KeyValue::new("pool", self.observer.name)];
-            self.observer.metrics.pool_worker_crashes.add(1, &attribute);
-        }
-    }
-}
-
-/// What counts on behalf of a pool.
-#[derive(Clone)]
-struct Observer {
-    name: &'static str,
-    give_up: Option<Duration>,
-    counts: Arc<Counts>,
-    metrics: Arc<Metrics>,
-}
-
-impl Observer {
-    fn expired(&self) {
-        self.counts.expired.fetch_add(1, Ordering::Relaxed);
-        let attributes = [KeyValue::new("pool", self.name), KeyValue::new("reason", "expired")];
-        self.metrics.pool_shed.add(1, &attributes);
     }
 }
 

@@ -1,3 +1,4 @@
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::*;
@@ -111,6 +112,19 @@ async fn a_full_queue_refuses_at_once_and_counts() {
     let (_running, _queued) = (fixture.occupy(), fixture.occupy());
     let refused = fixture.echo(1).await.unwrap_err();
     assert_eq!(refused.cause, Cause::Shed);
+    assert_eq!(fixture.pool.shed(), 1);
+}
+
+#[tokio::test]
+async fn who_asks_for_room_takes_none() {
+    let fixture = Fixture::with(1, 2).await;
+    let _running = fixture.occupy();
+    for _ in 0..5 {
+        fixture.pool.room_for("somebody").unwrap();
+    }
+    assert_eq!((fixture.pool.places.taken(), fixture.pool.shed()), (1, 0));
+    let _queued = (fixture.occupy(), fixture.occupy());
+    assert_eq!(fixture.pool.room_for("somebody").unwrap_err().cause, Cause::Shed);
     assert_eq!(fixture.pool.shed(), 1);
 }
 

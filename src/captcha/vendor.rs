@@ -91,7 +91,7 @@ impl Error for Doubt {}
 
 impl Doubt {
     /// Whether it cannot depend on the token that was sent, so that a stranger cannot bring it about by one: only this
-    /// counts towards the breaker. Everything counts for a probe, whose token is ours.
+    /// counts towards the breaker, of a probe too: a vendor that has had enough of us answers our own token no better.
     fn is_the_vendors(&self) -> bool {
         match self {
             Self::Egress(error) => *error != EgressError::TooLarge,
@@ -218,7 +218,11 @@ impl Vendor {
         match answered {
             Ok(()) => pass.answered(),
             Err(doubt) => {
-                pass.failed();
+                if doubt.is_the_vendors() {
+                    pass.failed();
+                } else {
+                    drop(pass);
+                }
                 if !self.breaker.is_open() {
                     return Err(doubt);
                 }

@@ -13,7 +13,7 @@ use super::output::{Talk, print, print_json, say_line};
 use super::{CHECK_SAYS_NO, open};
 use crate::clock::{UnixMillis, rfc3339};
 use crate::config::Config;
-use crate::token::rotation::{Listed, Retired, Rotated};
+use crate::token::rotation::{Listed, Retired, Rotated, Sealed};
 use crate::token::{KeysError, Kind, Needs};
 
 #[derive(Debug, Subcommand)]
@@ -83,8 +83,17 @@ async fn list(keys: &Needs, json: bool, talk: Talk) -> Result<ExitCode, KeysErro
     if json {
         return Ok(print_json(talk, &keys.iter().map(as_json).collect()));
     }
-    if let Some(sealed) = keys.iter().find(|key| !key.opens) {
-        say_line(&format!("{} is sealed with a master key that is not set here", sealed.id));
+    for key in &keys {
+        match key.sealed {
+            Sealed::Now => {}
+            Sealed::Before => say_line(&format!(
+                "{} is sealed with secrets.master_key_previous: leave it set until daemons have sealed it anew",
+                key.id
+            )),
+            Sealed::Elsewhere => {
+                say_line(&format!("{} is sealed with a master key that is not set here", key.id));
+            }
+        }
     }
     Ok(print(talk, &table(&keys)))
 }
@@ -99,21 +108,35 @@ fn as_json(key: &Listed) -> Value {
         "signsFrom": rfc3339(key.signs_from),
         "retiredAt": key.retired_at.map(rfc3339),
         "verifiesUntil": key.verifies_until.map(rfc3339),
-        "opens": key.opens,
+        "opens": key.opens(),
+        "sealedWith": sealed(key),
     })
+}
+
+/// Which master key a key is sealed with, in one word.
+const fn sealed(key: &Listed) -> &'static str {
+    match key.sealed {
+        Sealed::Now => "current",
+        Sealed::Before => "previous",
+        Sealed::Elsewhere => "unknown",
+    }
 }
 
 fn table(keys: &[Listed]) -> String {
     let time = |at: Option<UnixMillis>| at.map_or_else(|| "-".to_owned(), rfc3339);
-    let row = |out: &mut String, cells: [&str; 6]| {
-        let [id, kind, algorithm, state, from, until] = cells;
-        let _ = writeln!(out, "{id:22}  {kind:5}  {algorithm:5}  {state:7}  {from:24}  {until}");
+    let row = |out: &mut String, cells: [&str; 7]| {
+        let [id, kind, algorithm, state, from, until, sealed] = cells;
+        let _ = writeln!(
+            out,
+            "{id:22}  {kind:5}  {algorithm:5}  {state:7}  {from:24}  {until:24}  {sealed}"
+        );
     };
     let mut out = String::new();
-    row(&mut out, ["KID", "KIND", "ALG", "STATE", "SIGNS FROM", "VERIFIES UNTIL"]);
+    row(&mut out, ["KID", "KIND", "ALG", "STATE", "SIGNS FROM", "VERIFIES UNTIL", "SEALED WITH"]);
     for key in keys {
         let (from, until) = (rfc3339(key.signs_from), time(key.verifies_until));
-        row(&mut out, [&key.id, &key.kind, &key.algorithm, key.state, &from, &until]);
+        let sealed = sealed(key);
+        row(&mut out, [&key.id, &key.kind, &key.algorithm, key.state, &from, &until, sealed]);
     }
     out
 }
@@ -201,7 +224,7 @@ mod tests {
             signs_from: 0,
             retired_at: None,
             verifies_until: None,
-            opens: true,
+            sealed: Sealed::Before,
         };
         let table = table(&[key.clone(), key]);
         let rows: Vec<Vec<&str>> =
@@ -213,6 +236,7 @@ mod tests {
             "signing",
             "1970-01-01T00:00:00.000Z",
             "-",
+            "previous",
         ];
         assert_eq!(rows, [expected, expected]);
     }

@@ -137,6 +137,7 @@ pub fn assemble(values: &Values, telemetry: Telemetry) -> Option<Config> {
                 _ => LogFormat::Json,
             },
             filter: values.text("log.filter")?.to_owned(),
+            is_coloured: false,
         },
         telemetry,
     })

@@ -76,7 +76,9 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
     check(&values, &mut problems, &mut warnings);
     let telemetry = telemetry(&values, inputs.environment, &mut problems);
     match telemetry.and_then(|telemetry| assemble(&values, telemetry)) {
-        Some(config) if problems.is_empty() => {
+        Some(mut config) if problems.is_empty() => {
+            config.log.is_coloured =
+                inputs.machine.log_on_terminal && !environment::wants_no_color(inputs.environment);
             let sources = SETTINGS.iter().map(|setting| show(setting, &values)).collect();
             Ok(Loaded { config, warnings, sources })
         }

@@ -361,6 +361,8 @@ pub struct Log {
     pub format: LogFormat,
     /// As `tracing`'s EnvFilter reads it.
     pub filter: String,
+    /// Whether it is for a terminal that may show colours.
+    pub is_coloured: bool,
 }
 
 /// `log.format`
@@ -373,9 +375,17 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// Whether nothing but this machine is used: SQLite, the embedded token store, the built-in mailbox.
+    /// Whether nothing but this machine is used: SQLite, the embedded token store, the built-in mailbox, and nobody else
+    /// is asked or told.
     pub fn is_embedded(&self) -> bool {
-        self.database.is_sqlite() && self.redis_url.is_none() && self.mail.smtp_url.is_none()
+        let telemetry = &self.telemetry;
+        let exports = [&telemetry.traces, &telemetry.metrics, &telemetry.logs];
+        self.database.is_sqlite()
+            && self.redis_url.is_none()
+            && self.mail.smtp_url.is_none()
+            && self.password.breach_url.is_none()
+            && matches!(self.captcha.provider, CaptchaProvider::Altcha | CaptchaProvider::None)
+            && exports.iter().all(|export| export.is_none())
     }
 }
 

@@ -12,8 +12,23 @@ pub fn greet(config: &Config, daemon: &Daemon) {
         version = env!("CARGO_PKG_VERSION"),
         "listening"
     );
+    announce(config);
     if config.profile == Profile::Development {
         eprintln!("{}", text(config, daemon));
+    }
+}
+
+/// Says what is kept on this machine, and by whom: production wants to know, and so does whoever looks for their mail.
+fn announce(config: &Config) {
+    let folder = config.data_dir.display();
+    if config.database.is_sqlite() {
+        tracing::info!(%folder, "the database is embedded: SQLite, for one daemon alone");
+    }
+    if config.redis_url.is_none() {
+        tracing::info!("the token store is embedded: a table of the database");
+    }
+    if config.mail.smtp_url.is_none() {
+        tracing::info!(%folder, "mail goes to the built-in mailbox and leaves this machine never");
     }
 }
 

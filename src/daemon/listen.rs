@@ -39,12 +39,24 @@ pub async fn bind(
                 .map_or_else(|| "it is in use".to_owned(), |who| format!("it is in use by {who}")),
             _ => error.to_string(),
         };
-        let port = address.port().wrapping_add(1).max(1024);
-        let elsewhere = SocketAddr::new(address.ip(), port);
+        let elsewhere = SocketAddr::new(address.ip(), free_near(address.port()));
         StartError::Listen(format!(
             "cannot listen on {address}: {who}\n  to listen elsewhere set `{setting}`, for example {variable}={elsewhere}"
         ))
     })
+}
+
+/// A port that nobody listens on, the next one above if there is one.
+fn free_near(port: u16) -> u16 {
+    let above = (port.max(1023)..u16::MAX).map(|port| port + 1);
+    above.take(100).find(|port| !is_held(*port)).unwrap_or(0)
+}
+
+fn is_held(port: u16) -> bool {
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .into_iter()
+        .filter_map(|table| std::fs::read_to_string(table).ok())
+        .any(|table| table.lines().skip(1).any(|line| listening(line, port).is_some()))
 }
 
 /// Who listens on a TCP port of this machine, as far as the kernel lets us see: `name (pid 123)`.

@@ -36,7 +36,8 @@ const POSTGRES: &str = "SELECT current_setting('server_version') AS version, \
      COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create, \
      (SELECT string_agg(c.relname::text, ', ' ORDER BY c.relname) FROM pg_class c \
       WHERE c.relnamespace = to_regnamespace(quote_ident(current_schema())) AND c.relkind = 'r' \
-      AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT'))) AS closed";
+      AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') \
+      AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE'))) AS closed";
 
 impl Db {
     /// Asks.

@@ -147,11 +147,11 @@ pub fn problem(problem: &Problem, cx: &Cx, public_url: &str, token_shown: TokenS
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if code.status() == StatusCode::UNAUTHORIZED {
-        let challenge = match problem.oauth {
-            Some(OauthError::InvalidClient) => BASIC_CHALLENGE,
-            _ => challenge(code, token_shown),
-        };
-        headers.insert(header::WWW_AUTHENTICATE, challenge);
+        // RFC 6749 §5.2 wants the client's own scheme; the others follow it, as everywhere.
+        if problem.oauth == Some(OauthError::InvalidClient) {
+            headers.append(header::WWW_AUTHENTICATE, BASIC_CHALLENGE);
+        }
+        headers.append(header::WWW_AUTHENTICATE, challenge(code, token_shown));
     }
     answer
 }
@@ -163,6 +163,17 @@ pub enum TokenShown {
     Yes,
     /// It did not: RFC 6750 §3.1 wants no `error` then.
     No,
+}
+
+impl TokenShown {
+    /// What the headers show; another scheme's credentials are no token.
+    pub fn by(headers: &HeaderMap) -> Self {
+        let scheme = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        match scheme.and_then(|value| value.get(..7)) {
+            Some(scheme) if scheme.eq_ignore_ascii_case(b"bearer ") => Self::Yes,
+            _ => Self::No,
+        }
+    }
 }
 
 fn challenge(code: Code, token_shown: TokenShown) -> HeaderValue {

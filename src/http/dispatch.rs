@@ -75,11 +75,7 @@ impl Dispatcher {
         }
         let found = self.router.find(&parts.method, parts.uri.path());
         let route = if let Found::Route(route, _) = &found { Some(route.path) } else { None };
-        let token_shown = if parts.headers.contains_key(header::AUTHORIZATION) {
-            TokenShown::Yes
-        } else {
-            TokenShown::No
-        };
+        let token_shown = TokenShown::by(&parts.headers);
         let method = known_method(&parts.method);
         let is_http_1 = parts.version < Version::HTTP_2;
         let distrusted = is_http_1 && framing_is_in_doubt(&parts);

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::config::CaptchaPoint;
 use crate::limits::device::Device;
 use crate::limits::guesses::Try;
-use crate::limits::{Action, Guesser};
+use crate::limits::{Action, Decision, Guesser};
 use crate::password::{self, Verdict};
 use crate::problem::{Code, Problem};
 use crate::secret::Secret;
@@ -43,7 +43,11 @@ impl Guess {
 
 /// Begins a try: takes one from the address's limit, unless a device that is known to `address` shows itself. A token that
 /// is not ours, not of this address or run out is as good as none.
+///
+/// Where too many wait for a hash it ends here, before anything is counted: an overload of ours would make people with the
+/// right password climb the ladder.
 pub fn begin(app: &App, request: &mut Request, address: &str) -> Result<Guess, Problem> {
+    app.pools.password.room_for(request.cx.source())?;
     let device = shown(app, request, address);
     if device.is_none() {
         steps::limit(app, request, Action::Login)?;
@@ -78,12 +82,12 @@ pub async fn admit(
             steps::demand_captcha(app, request, point, true, payload).await?;
             ask(app, request, guess, Captcha::Solved).await
         }
-        other => judged(other),
+        other => judged(app, guess, other),
     }
 }
 
 async fn ask(app: &App, request: &Request, guess: &Guess, captcha: Captcha) -> Result<(), Problem> {
-    judged(climb(app, request, guess, captcha).await?)
+    judged(app, guess, climb(app, request, guess, captcha).await?)
 }
 
 async fn climb(
@@ -96,10 +100,21 @@ async fn climb(
     Ok(app.budgets.admit(pool, &guess.address, guess.who, captcha, deadline).await?)
 }
 
-fn judged(found: Try) -> Result<(), Problem> {
+fn judged(app: &App, guess: &Guess, found: Try) -> Result<(), Problem> {
     match found {
         Try::Admitted => Ok(()),
-        Try::Wait { retry_after_s } => Err(limited(retry_after_s)),
+        // What is told has to be enough for the limit that the next try meets first, too.
+        Try::Wait { retry_after_s } => {
+            let next = match guess.who {
+                Guesser::Source(ip) => app.limiter.look(Action::Login, ip),
+                Guesser::Device(device) => app.limiter.look_device(&device.id()),
+            };
+            let then = match next {
+                Decision::Limited { retry_after_s, .. } => retry_after_s,
+                Decision::Unlimited | Decision::Allowed(_) => 0,
+            };
+            Err(limited(retry_after_s.max(then)))
+        }
         Try::CaptchaNeeded => Err(Code::CaptchaInvalid.into()),
     }
 }
@@ -118,12 +133,17 @@ pub async fn verify(
     if let Some(device) = guess.device {
         let knows = |person: &Standing| device.knows(person.id, person.password_version);
         if standing.is_some_and(knows) {
+            let id = device.id();
             guess.who = Guesser::Device(device);
+            steps::look_device(app, request, &id)?;
+            ask(app, request, guess, Captcha::NotAsked).await?;
+            // Its ladder forgets with each right password; a hash costs as much then.
+            steps::limit_device(app, request, &id)?;
         } else {
             guess.device = None;
             steps::limit(app, request, Action::Login)?;
+            ask(app, request, guess, Captcha::NotAsked).await?;
         }
-        ask(app, request, guess, Captcha::NotAsked).await?;
     }
     let stored = standing.map(|standing| standing.password_hash.clone());
     let ask = |reply| password::Message::Verify { password, stored, reply };
@@ -153,7 +173,9 @@ pub async fn confirm(
     }
     match verify(app, request, &mut guess, Some(standing), password).await? {
         Verdict::Match | Verdict::MatchNeedsRehash => Ok(()),
-        Verdict::Mismatch => Err(Code::InvalidCredentials.into()),
+        Verdict::Mismatch => {
+            Err(Problem::new(Code::InvalidCredentials).detail("`password` is not your password."))
+        }
     }
 }
 

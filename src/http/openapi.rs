@@ -3,6 +3,8 @@
 //! An endpoint's `operation()` stands beside its handler; schemas come from the request and response types (utoipa);
 //! paths and methods from the route table. So the document cannot speak of a route that does not exist, nor forget one.
 
+mod tag;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -10,6 +12,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+pub use self::tag::Tag;
 use super::router::ROUTES;
 use crate::problem::Code;
 
@@ -28,50 +31,6 @@ impl Done {
     pub const OK: Self = Self { status: "ok" };
 }
 
-/// Where an operation stands in the reference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tag {
-    /// Logging in and out.
-    Session,
-    /// Accounts.
-    Account,
-    /// Addresses.
-    Email,
-    /// Passwords.
-    Password,
-    /// Teams.
-    Team,
-    /// Projects.
-    Project,
-    /// Members of a team.
-    Member,
-    /// Invitations into a team.
-    Invitation,
-    /// Project keys.
-    Key,
-    /// Keys and descriptions.
-    Meta,
-}
-
-impl Tag {
-    const ALL: [(Self, &'static str, &'static str); 10] = [
-        (Self::Session, "Sessions", "Logging in, refreshing, logging out."),
-        (Self::Account, "Account", "A person's own account."),
-        (Self::Email, "Email", "Proving and changing addresses."),
-        (Self::Password, "Password", "Recovering and changing passwords."),
-        (Self::Team, "Teams", "The teams that one is in."),
-        (Self::Project, "Projects", "What a team owns."),
-        (Self::Member, "Members", "Who is in a team, as what."),
-        (Self::Invitation, "Invitations", "Who may become a member."),
-        (Self::Key, "Keys", "Service accounts of a project."),
-        (Self::Meta, "Verification", "What verifies tokens, and what describes the API."),
-    ];
-
-    fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(tag, _, _)| *tag == self).map_or("", |(_, name, _)| name)
-    }
-}
-
 /// What an endpoint says of itself.
 #[derive(Debug)]
 pub struct Operation {
@@ -83,6 +42,7 @@ pub struct Operation {
     parameters: Vec<Value>,
     body: Option<(&'static str, Value, Schemas)>,
     answer: (u16, &'static str, Option<Value>),
+    also: Option<(u16, &'static str)>,
     answer_schemas: Option<Schemas>,
     codes: Vec<Code>,
 }
@@ -99,6 +59,7 @@ impl Operation {
             parameters: Vec::new(),
             body: None,
             answer: (204, "", None),
+            also: None,
             answer_schemas: None,
             codes: Vec::new(),
         }
@@ -152,11 +113,20 @@ impl Operation {
         self.parameter(json!({ "name": name, "in": "query", "required": false, "description": description, "schema": { "type": "string" } }))
     }
 
+    /// Takes a captcha in the query, where the operator asks for one.
+    #[must_use]
+    pub fn captcha(self) -> Self {
+        self.query("capcha", "The answer to a captcha, where the operator asks for one.")
+            .query("captcha", "The same under its right spelling.")
+    }
+
     /// Gives a list page by page.
     #[must_use]
     pub fn paged(self) -> Self {
+        let limit = json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 50 });
         self.query("cursor", "`next` of the page before.")
-            .query("limit", "1 to 100; 50 where nothing is said.")
+            .parameter(json!({ "name": "limit", "in": "query", "required": false, "description": "How many items at most.", "schema": limit }))
+            .fails(&[Code::ValidationFailed])
     }
 
     fn parameter(mut self, parameter: Value) -> Self {
@@ -208,6 +178,13 @@ impl Operation {
         self
     }
 
+    /// Has another answer that is no failure.
+    #[must_use]
+    pub fn also(mut self, status: u16, description: &'static str) -> Self {
+        self.also = Some((status, description));
+        self
+    }
+
     /// Answers these problems, beside those that every operation has.
     #[must_use]
     pub fn fails(mut self, codes: &[Code]) -> Self {
@@ -223,9 +200,12 @@ impl Operation {
             success["content"] = json!({ "application/json": { "schema": schema } });
         }
         responses.insert(status.to_string(), success);
+        if let Some((status, description)) = self.also {
+            responses.insert(status.to_string(), json!({ "description": description }));
+        }
         let mut problems: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
-        let everywhere = [Code::RateLimited, Code::Overloaded, Code::DependencyUnavailable];
-        for code in self.codes.iter().chain(&everywhere) {
+        let with_body: &[Code] = if self.body.is_some() { &OF_A_BODY } else { &[] };
+        for code in self.codes.iter().chain(with_body).chain(&EVERYWHERE) {
             let names = problems.entry(code.status().as_u16()).or_default();
             if !names.contains(&code.name()) {
                 names.push(code.name());
@@ -264,6 +244,18 @@ impl Operation {
         operation
     }
 }
+
+/// What any request may be answered.
+const EVERYWHERE: [Code; 6] = [
+    Code::MalformedRequest,
+    Code::UriTooLong,
+    Code::HeadersTooLarge,
+    Code::RateLimited,
+    Code::Overloaded,
+    Code::DependencyUnavailable,
+];
+/// And besides, one with a body.
+const OF_A_BODY: [Code; 3] = [Code::RequestTimeout, Code::BodyTooLarge, Code::UnsupportedMediaType];
 
 /// A reference to a type's schema; the schema itself where it is no object of ours.
 fn reference<T: ToSchema>() -> Value {
@@ -324,8 +316,8 @@ pub fn document(public_url: &str) -> Value {
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "userToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "`userToken` of a log-in or refresh." },
-                "vaultToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "`vaultToken` of a log-in or refresh." },
+                "userToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Who you are, in which session. Comes with a registration, log-in or refresh; lives for `tokens.user_ttl` (15 minutes), and `GET /api/refresh` replaces it, also when it has expired while its session lives. latchkey alone accepts it: keep it from your own APIs." },
+                "vaultToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "What you may do, in which team and project: the token for your own APIs, which verify it with `/.well-known/jwks.json`. Comes beside each `userToken`, or for a project's key at `POST /api/token`; lives for `tokens.vault_ttl` (5 minutes)." },
                 "client": { "type": "http", "scheme": "basic", "description": "A project's key (its id and the whole `lk_…`), or a client of `introspection.clients`; both may stand in the form instead." },
             },
         },
@@ -369,28 +361,5 @@ fn problem_schema() -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_document_is_the_one_that_was_reviewed() {
-        insta::assert_snapshot!(document_json());
-    }
-
-    #[test]
-    fn every_reference_leads_somewhere_and_no_id_is_used_twice() {
-        let document = document("http://localhost");
-        let text = document.to_string();
-        for reference in text.split("\"#/components/schemas/").skip(1) {
-            let name = reference.split('"').next().unwrap();
-            assert!(document["components"]["schemas"][name].is_object(), "{name}");
-        }
-        let mut ids = std::collections::HashSet::new();
-        for path in document["paths"].as_object().unwrap().values() {
-            for operation in path.as_object().unwrap().values() {
-                assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()));
-            }
-        }
-        assert_eq!(ids.len(), ROUTES.iter().filter(|route| route.operation.is_some()).count());
-    }
-}
+#[path = "openapi_tests.rs"]
+mod tests;

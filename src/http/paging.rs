@@ -1,5 +1,7 @@
 //! Lists, page by page: `?cursor=&limit=` in, `{"items": […], "next": …}` out.
 
+use std::str::FromStr;
+
 use uuid::Uuid;
 
 use super::json::Object;
@@ -11,19 +13,19 @@ const LIMIT_DEFAULT: u64 = 50;
 /// And never more.
 const LIMIT_MAX: u64 = 100;
 
-/// Which page is asked for.
+/// Which page is asked for. A cursor is an id, or what else a list is in order by.
 #[derive(Clone, Copy, Debug)]
-pub struct Page {
-    /// What comes after this id; nil for the first page.
-    pub after: Uuid,
+pub struct Page<C = Uuid> {
+    /// What comes after this; its default (of an id: nil) for the first page.
+    pub after: C,
     limit: u64,
 }
 
-impl Page {
+impl<C: FromStr + Default> Page<C> {
     /// `cursor` and `limit` of a list, or the rules that they break.
     pub fn of(request: &Request) -> Result<Self, Problem> {
         let mut broken = Object::default();
-        let cursor = request.query("cursor")?.map_or(Ok(Uuid::nil()), |cursor| cursor.parse());
+        let cursor = request.query("cursor")?.map_or(Ok(C::default()), |cursor| cursor.parse());
         let limit = request.query("limit")?.map_or(Ok(LIMIT_DEFAULT), |limit| limit.parse());
         if cursor.is_err() {
             broken.reject("cursor", "format", "`cursor` is `next` of the page before.");
@@ -41,10 +43,14 @@ impl Page {
     }
 
     /// Cuts what was read to the page; the cursor of the next one, where there is one.
-    pub fn cut<T>(&self, found: &mut Vec<T>, id: impl Fn(&T) -> Uuid) -> Option<String> {
+    pub fn cut<T, S: ToString>(
+        &self,
+        found: &mut Vec<T>,
+        cursor: impl Fn(&T) -> S,
+    ) -> Option<String> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let has_more = found.len() > limit;
         found.truncate(limit);
-        found.last().filter(|_| has_more).map(|last| id(last).to_string())
+        found.last().filter(|_| has_more).map(|last| cursor(last).to_string())
     }
 }

@@ -68,7 +68,9 @@ impl Request {
 
     /// The body as a form of one of our pages.
     pub fn form(&self) -> Result<Vec<(String, String)>, Problem> {
-        media_type(&self.headers, "application/x-www-form-urlencoded")?;
+        media_type(&self.headers, "application/x-www-form-urlencoded").map_err(|problem| {
+            problem.detail("Send the body as `Content-Type: application/x-www-form-urlencoded`.")
+        })?;
         let text = std::str::from_utf8(&self.body)
             .map_err(|_| Problem::new(Code::MalformedRequest).detail("The body is not UTF-8."))?;
         pairs(text)

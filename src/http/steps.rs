@@ -12,6 +12,7 @@ use crate::actor::Pass;
 use crate::app::App;
 use crate::captcha;
 use crate::config::{CaptchaPoint, CaptchaProvider};
+use crate::limits::budgets::Spent;
 use crate::limits::{Action, Decision};
 use crate::password::{self, Breached, Finding, PolicyViolation};
 use crate::problem::{Code, Problem, Unavailable};
@@ -90,22 +91,54 @@ pub fn limit_session(app: &App, request: &mut Request, sid: &str) -> Result<(), 
     decide(app, request, &decision)
 }
 
-fn decide(app: &App, request: &mut Request, decision: &Decision) -> Result<(), Problem> {
-    let (outcome, headers, refusal) = match *decision {
-        Decision::Unlimited => return Ok(()),
-        Decision::Allowed(headers) => ("allowed", headers, Ok(())),
-        Decision::Limited { headers, retry_after_s } => {
-            ("limited", headers, Err(limited(retry_after_s)))
+/// Takes one from a known device's limit of password checks.
+pub fn limit_device(app: &App, request: &mut Request, id: &str) -> Result<(), Problem> {
+    let decision = app.limiter.check_device(id);
+    decide(app, request, &decision)
+}
+
+/// Tells the headers of a known device's limit, or that it has none left; takes nothing and counts nothing.
+pub fn look_device(app: &App, request: &mut Request, id: &str) -> Result<(), Problem> {
+    let decision = app.limiter.look_device(id);
+    tell(request, &decision)
+}
+
+/// Sets the headers of what a limit found, and refuses where it does.
+pub fn tell(request: &mut Request, decision: &Decision) -> Result<(), Problem> {
+    match *decision {
+        Decision::Unlimited => Ok(()),
+        Decision::Allowed(headers) => {
+            request.cx.rate = Some(headers);
+            Ok(())
         }
+        Decision::Limited { headers, retry_after_s } => {
+            request.cx.rate = Some(headers);
+            Err(limited(retry_after_s))
+        }
+    }
+}
+
+/// Refuses what is beyond a budget.
+pub fn within(spent: Spent) -> Result<(), Problem> {
+    match spent {
+        Spent::Within => Ok(()),
+        Spent::Exhausted { retry_after_s } => Err(limited(retry_after_s)),
+    }
+}
+
+fn decide(app: &App, request: &mut Request, decision: &Decision) -> Result<(), Problem> {
+    let (outcome, headers) = match decision {
+        Decision::Unlimited => return Ok(()),
+        Decision::Allowed(headers) => ("allowed", headers),
+        Decision::Limited { headers, .. } => ("limited", headers),
     };
-    request.cx.rate = Some(headers);
     let attributes = [
         KeyValue::new("policy", headers.policy_name),
         KeyValue::new("decision", outcome),
         KeyValue::new("scope", "address"),
     ];
     app.metrics.rate_limit_decisions.add(1, &attributes);
-    refusal
+    tell(request, decision)
 }
 
 /// Whether a captcha is asked for at this point, with this provider.
@@ -152,7 +185,8 @@ pub async fn demand_captcha(
 
 /// The captcha of a GET: `capcha`, as the page spells it, or `captcha`.
 pub fn captcha_of_query(request: &Request) -> Result<Option<String>, Problem> {
-    Ok(match request.query("capcha")? {
+    let payload = request.query("capcha")?.filter(|payload| !payload.is_empty());
+    Ok(match payload {
         Some(payload) => Some(payload),
         None => request.query("captcha")?,
     })

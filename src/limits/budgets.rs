@@ -28,6 +28,9 @@ const DAY: Duration = Duration::from_hours(24);
 /// Keys that [`Local`] holds at most, of all budgets together: 4 MB. It is needed for the length of an outage.
 const LOCAL_KEYS_MAX: usize = 100_000;
 
+/// The longest that one unit takes to come back: governor counts nanoseconds in 64 bits, and a daemon lives for less.
+const INTERVAL_MAX: Duration = Duration::from_hours(24 * 365);
+
 /// What is spent from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Budget {
@@ -39,24 +42,28 @@ pub enum Budget {
     NewDevices,
     /// Invitations to a mailbox, of all teams: they crowd out nothing else.
     Invitations,
+    /// Changes of address that an account asks for, whichever mailboxes they are to.
+    AddressChanges,
     /// Invitations that one person mails, of all teams: a team's own count goes with the team, and a new one is soon made.
     Inviters,
 }
 
 impl Budget {
     /// Every budget, in the order of its discriminant.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Confirmations,
         Self::Recoveries,
         Self::NewDevices,
         Self::Invitations,
+        Self::AddressChanges,
         Self::Inviters,
     ];
 
     /// Its size: `burst` at once, one back each `period`.
     pub const fn quota(self) -> Quota {
         match self {
-            Self::Confirmations | Self::Recoveries => per(3, HOUR),
+            // An address that was mistyped and one that is taken, and then the right one: nobody moves more often.
+            Self::Confirmations | Self::Recoveries | Self::AddressChanges => per(3, HOUR),
             // Whoever has the password and shows no device causes one with each log-in, up to 100 an hour from one address.
             // Five tell of an evening with a new phone, a laptop, a tablet and two browsers; then one every 4 h 48 min
             // still tells that it goes on, and `GET /api/me/events` has every log-in.
@@ -72,7 +79,7 @@ impl Budget {
     pub const fn quota_of_captchas(self) -> Option<Quota> {
         match self {
             Self::Confirmations | Self::Recoveries => Some(per(7, HOUR)),
-            Self::NewDevices | Self::Invitations | Self::Inviters => None,
+            Self::NewDevices | Self::Invitations | Self::AddressChanges | Self::Inviters => None,
         }
     }
 
@@ -83,6 +90,7 @@ impl Budget {
             Self::Recoveries => "recoveries",
             Self::NewDevices => "new-devices",
             Self::Invitations => "invitations",
+            Self::AddressChanges => "address-changes",
             Self::Inviters => "inviters",
         }
     }
@@ -101,7 +109,7 @@ const fn per(burst: u32, window: Duration) -> Quota {
 /// Whose share of a budget.
 #[derive(Clone, Copy, Debug)]
 pub enum Scope<'a> {
-    /// Everybody's: mailboxes, and all sources together.
+    /// Everybody's: mailboxes, accounts, and all sources together.
     All,
     /// A client address, by its /32 or /64.
     Source(IpAddr),
@@ -123,7 +131,8 @@ impl Keys {
 
     /// The key of a budget or a count by its name: HMAC-SHA-256 over name, normal address and scope, 43 characters of base64url.
     ///
-    /// `address` is [`EmailAddress::normal`](crate::account::EmailAddress::normal), whether it has an account or not.
+    /// `address` is [`EmailAddress::normal`](crate::account::EmailAddress::normal), whether it has an account or not; for
+    /// what an account has of its own, wherever it moves, its id, which is no address.
     pub fn key(&self, name: &str, address: &str, scope: Scope<'_>) -> String {
         let source;
         let (kind, scope) = match scope {
@@ -178,15 +187,18 @@ pub struct Local {
 }
 
 impl Local {
-    /// Budgets of 1/`replicas` of the shared ones each (at least 1), so that together they are not more.
+    /// Budgets of 1/`replicas` of the shared ones each: they fill so much more slowly, so that together they give no more
+    /// in the long run; at once each gives its share of the burst, and one at least.
     pub fn new(clock: Clock, replicas: u32) -> Self {
         let elapsed = Elapsed::new(clock);
         let census = Arc::new(Census { live: AtomicUsize::new(0), keys_max: LOCAL_KEYS_MAX });
         let limiter = |budget: Budget| {
             let Quota { burst, period } = budget.quota();
-            let share = (burst / replicas.max(1)).max(1);
+            let replicas = replicas.max(1);
+            let share = (burst / replicas).max(1);
+            let interval = period.saturating_mul(replicas).min(INTERVAL_MAX);
             RateLimiter::new(
-                quota(share, period * burst),
+                quota(share, interval * share),
                 Table::new(Arc::clone(&census)),
                 elapsed.clone(),
             )

@@ -69,7 +69,7 @@ fn a_source_is_its_32_or_its_64() {
 #[test]
 fn a_local_budget_is_its_share_and_never_none() {
     for (replicas, shares) in
-        [(0, [3, 3, 5, 6]), (1, [3, 3, 5, 6]), (2, [1, 1, 2, 3]), (50, [1; 4])]
+        [(0, [3, 3, 5, 6, 3]), (1, [3, 3, 5, 6, 3]), (2, [1, 1, 2, 3, 1]), (50, [1; 5])]
     {
         let local = Local::new(Clock::manual(0), replicas);
         for (budget, share) in Budget::ALL.into_iter().zip(shares) {
@@ -77,6 +77,47 @@ fn a_local_budget_is_its_share_and_never_none() {
             assert_eq!(within, share, "{budget:?} of {replicas}");
         }
     }
+}
+
+#[test]
+fn over_time_all_replicas_together_give_no_more_than_the_shared_budget() {
+    for replicas in [1, 2, 3, 10, 50] {
+        let clock = Clock::manual(0);
+        let daemons: Vec<_> = (0..replicas).map(|_| Local::new(clock.clone(), replicas)).collect();
+        let spent = || {
+            let of = |local: &Local| {
+                (0..10).filter(|_| local.spend(Budget::Recoveries, "a") == Spent::Within).count()
+            };
+            daemons.iter().map(of).sum::<usize>()
+        };
+        // One a daemon at least, at once; then three an hour among all of them.
+        assert_eq!(spent(), usize::try_from((3 / replicas).max(1) * replicas).unwrap());
+        let mut later = 0;
+        for _ in 0..100 * 60 {
+            clock.advance(Duration::from_mins(1));
+            later += spent();
+        }
+        assert!((290..=300).contains(&later), "{later} of {replicas} replicas in 100 hours");
+    }
+}
+
+#[test]
+fn any_number_of_replicas_leaves_a_local_budget() {
+    let local = Local::new(Clock::manual(0), u32::MAX);
+    assert_eq!(local.spend(Budget::NewDevices, "a"), Spent::Within);
+    assert_ne!(local.spend(Budget::NewDevices, "a"), Spent::Within);
+}
+
+#[test]
+fn beyond_the_keys_of_an_outage_newcomers_share_and_memory_does_not_grow() {
+    let local = Local::new(Clock::manual(0), 1);
+    let spend = |at: usize| local.spend(Budget::Recoveries, &at.to_string()) == Spent::Within;
+    assert!((0..LOCAL_KEYS_MAX).all(spend));
+    let within = (0..10_000).filter(|at| spend(LOCAL_KEYS_MAX + at)).count();
+    assert!((1..=16 * 3).contains(&within), "{within} of what newcomers share");
+    let held: usize = local.limiters.iter().map(RateLimiter::len).sum();
+    assert_eq!(held, LOCAL_KEYS_MAX);
+    assert!(spend(0), "who was there before has their own");
 }
 
 #[test]

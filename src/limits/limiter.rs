@@ -13,7 +13,7 @@ use governor::clock::Clock as _;
 use governor::middleware::StateInformationMiddleware;
 use governor::{Quota, RateLimiter};
 
-use super::policies::{Action, REFRESH, WIDE_FACTOR, Window};
+use super::policies::{Action, DEVICE, REFRESH, WIDE_FACTOR, Window};
 use super::table::{Census, Elapsed, Mode, Probe, Source, Table, wait};
 use crate::clock::Clock;
 
@@ -88,6 +88,7 @@ struct Policies {
     /// By `Action as usize`.
     actions: Vec<Buckets>,
     refresh: Vec<Policy>,
+    device: Vec<Policy>,
 }
 
 /// An action's policies: for an IPv4 /32 or IPv6 /64, and for an IPv6 /48.
@@ -107,7 +108,7 @@ struct Policy {
 }
 
 impl Limiter {
-    /// A limiter whose time is `clock`'s; `enabled` is `rate_limit.enabled`.
+    /// A limiter whose time passes as `clock`'s does, by the machine's monotonic time where that is the system's; `enabled` is `rate_limit.enabled`.
     pub fn new(clock: Clock, enabled: bool) -> Self {
         Self::with_keys_max(clock, enabled, KEYS_MAX)
     }
@@ -156,13 +157,31 @@ impl Limiter {
         policies.decide(policies.refresh.iter().map(|policy| (policy, source)), Mode::Spend)
     }
 
+    /// Whether the known device `id` may have a password checked now, and if so takes one from each of its buckets: 10 a
+    /// minute and 100 an hour.
+    pub fn check_device(&self, id: &str) -> Decision {
+        self.ask_device(id, Mode::Spend)
+    }
+
+    /// The same without taking anything: a check that the ladder refuses costs none.
+    pub fn look_device(&self, id: &str) -> Decision {
+        self.ask_device(id, Mode::Look)
+    }
+
+    fn ask_device(&self, id: &str, mode: Mode) -> Decision {
+        let Some(policies) = &self.policies else { return Decision::Unlimited };
+        let source = policies.hasher.hash_one(("device", id));
+        policies.decide(policies.device.iter().map(|policy| (policy, source)), mode)
+    }
+
     /// The bytes of all maps; governor gives a table back at the end alone.
     #[cfg(test)]
     fn into_bytes(self) -> usize {
         let Some(policies) = self.policies else { return 0 };
         let buckets =
             policies.actions.into_iter().flat_map(|it| it.narrow.into_iter().chain(it.wide));
-        buckets.chain(policies.refresh).map(|it| it.limiter.into_state_store().bytes()).sum()
+        let by_name = policies.refresh.into_iter().chain(policies.device);
+        buckets.chain(by_name).map(|it| it.limiter.into_state_store().bytes()).sum()
     }
 
     /// Forgets the buckets that have been full for one interval and gives their memory back. Once a minute is enough; answers how many
@@ -170,7 +189,7 @@ impl Limiter {
     pub fn sweep(&self) -> usize {
         let Some(policies) = &self.policies else { return 0 };
         let buckets = policies.actions.iter().flat_map(|it| it.narrow.iter().chain(&it.wide));
-        for policy in buckets.chain(&policies.refresh) {
+        for policy in buckets.chain(&policies.refresh).chain(&policies.device) {
             policy.limiter.retain_recent();
             policy.limiter.shrink_to_fit();
         }
@@ -195,7 +214,8 @@ impl Policies {
         };
         let actions = Action::ALL.into_iter().map(buckets).collect();
         let refresh = vec![narrow(&REFRESH)];
-        Self { elapsed, census, hasher: RandomState::new(), actions, refresh }
+        let device = DEVICE.iter().map(narrow).collect();
+        Self { elapsed, census, hasher: RandomState::new(), actions, refresh, device }
     }
 
     fn decide<'a>(
@@ -217,7 +237,9 @@ impl Policies {
         for (policy, source) in buckets {
             match policy.limiter.check_key(&Probe { source, mode }) {
                 Ok(state) => {
-                    let headers = policy.headers(state.remaining_burst_capacity());
+                    // governor tells what is left once this one is taken.
+                    let untaken = u32::from(mode == Mode::Look);
+                    let headers = policy.headers(state.remaining_burst_capacity() + untaken);
                     if tightest.is_none_or(|least| headers.remaining < least.remaining) {
                         tightest = Some(headers);
                     }
@@ -285,3 +307,7 @@ pub(super) fn seconds_up(duration: Duration) -> u64 {
 #[cfg(test)]
 #[path = "limiter_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "limiter_memory_tests.rs"]
+mod memory_tests;

@@ -1,7 +1,6 @@
 //! Tests of `limiter.rs`, `policies.rs` and `table.rs`.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
 
@@ -64,6 +63,8 @@ fn looking_takes_nothing_and_sees_what_is_left() {
     assert!(!look());
     clock.advance(Duration::from_secs(3));
     assert!(look() && look());
+    let Decision::Allowed(headers) = limiter.look(Action::ClientFailure, home()) else { panic!() };
+    assert_eq!(headers.rate_limit(), "\"client-failure\";r=1;t=57");
 }
 
 #[test]
@@ -147,6 +148,35 @@ fn an_ipv6_client_is_its_64_and_a_48_has_ten_times_as_much() {
 }
 
 #[test]
+fn each_window_of_each_action_has_a_48_of_ten_times_as_much() {
+    let from = |at: usize| ip(&format!("2001:db8:1:{at:x}::1"));
+    for action in Action::ALL {
+        for window in action.windows() {
+            let (limiter, clock) = limiter();
+            let (burst, steps) =
+                (window.burst as usize, window.burst as usize * WIDE_FACTOR as usize);
+            // Few from each /64 and slowly: of all buckets only this window's of the /48 can be empty.
+            let shorter = action.windows().iter().any(|it| it.full_after < window.full_after);
+            let mut refused = None;
+            for at in 0..3 * steps {
+                match limiter.check(action, from(at / burst.min(5))) {
+                    Decision::Limited { headers, .. } => {
+                        refused = Some((at, headers));
+                        break;
+                    }
+                    _ if shorter => clock.advance(Duration::from_millis(600)),
+                    _ => {}
+                }
+            }
+            let (at, headers) = refused.expect("refused");
+            assert_eq!((headers.policy_name, headers.quota as usize), (window.wide_name, steps));
+            assert!(at >= steps, "{action:?}: {at}");
+            assert_eq!(passed(&limiter, action, ip("2001:db8:2:1::1"), 1), 1, "another /48");
+        }
+    }
+}
+
+#[test]
 fn a_mapped_address_is_the_ipv4_address() {
     let (limiter, _) = limiter();
     assert_eq!(passed(&limiter, Action::Login, home(), 20), 10);
@@ -164,6 +194,36 @@ fn a_session_refreshes_sixty_times_a_minute() {
     assert_eq!(passed("b"), 60);
     clock.advance(Duration::from_secs(1));
     assert_eq!(passed("a"), 1);
+}
+
+#[test]
+fn a_known_device_has_ten_checks_a_minute_and_a_hundred_an_hour() {
+    let (limiter, clock) = limiter();
+    let passed = |id: &str| {
+        (0..20).filter(|_| matches!(limiter.check_device(id), Decision::Allowed(_))).count()
+    };
+    assert!((0..50).all(|_| matches!(limiter.look_device("a"), Decision::Allowed(_))));
+    assert_eq!((passed("a"), passed("b")), (10, 10));
+    assert_eq!(retry_after_s(&limiter.look_device("a")), 6);
+    let mut hour = 10;
+    for _ in 0..59 {
+        clock.advance(Duration::from_mins(1));
+        hour += passed("a");
+    }
+    assert!((190..=200).contains(&hour), "a hundred, and what comes back in an hour: {hour}");
+    let Decision::Limited { headers, .. } = limiter.check_device("a") else { panic!() };
+    assert_eq!(headers.policy_name, "device-hour");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_daemons_limits_is_monotonic_and_not_the_wall_clocks() {
+    let limiter = Limiter::new(Clock::System, true);
+    assert_eq!(passed(&limiter, Action::Login, home(), 20), 10);
+    // The runtime's time goes on, the machine's clock does not.
+    tokio::time::advance(Duration::from_secs(5)).await;
+    assert_eq!(passed(&limiter, Action::Login, home(), 20), 0);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(passed(&limiter, Action::Login, home(), 20), 1);
 }
 
 #[test]
@@ -311,44 +371,4 @@ proptest! {
             }
         }
     }
-}
-
-/// A million and a bit of each kind of key, at the real cap.
-#[test]
-fn a_million_strangers_fill_the_table_and_no_more_memory() {
-    let fill = |name: &str, check: &dyn Fn(&Limiter, u128) -> Decision| {
-        let (limiter, _) = limiter();
-        for at in 0..KEYS_MAX as u128 + 20_000 {
-            assert_ne!(check(&limiter, at), Decision::Unlimited);
-        }
-        assert_eq!(limiter.sweep(), KEYS_MAX, "{name}: nobody is full yet");
-        let (bytes, bound) = (limiter.into_bytes(), KEYS_MAX * BYTES_A_KEY_MAX);
-        assert!(bytes <= bound, "{name}: {bytes} bytes, {bound} at most");
-    };
-    fill("IPv4 /32", &|limiter, at| {
-        let address = Ipv4Addr::from_bits(0x0B00_0000 + u32::try_from(at).unwrap());
-        limiter.check(Action::Forgot, IpAddr::V4(address))
-    });
-    // Each its own /64 and, of sixteen together, a /48.
-    fill("IPv6 /64", &|limiter, at| {
-        let bits = (0x2001_0DB8_u128 << 96) | ((at / 16) << 80) | ((at % 16) << 64);
-        limiter.check(Action::Forgot, IpAddr::V6(Ipv6Addr::from_bits(bits)))
-    });
-    fill("IPv6 /48", &|limiter, at| {
-        let bits = (0x2001_0DB8_u128 << 96) | (at << 80);
-        limiter.check(Action::Forgot, IpAddr::V6(Ipv6Addr::from_bits(bits)))
-    });
-    fill("sessions", &|limiter, at| limiter.check_session(&at.to_string()));
-}
-
-#[test]
-fn what_is_forgotten_gives_its_memory_back() {
-    let (limiter, clock) = limiter();
-    for at in 0..100_000 {
-        passed(&limiter, Action::Forgot, IpAddr::V4(Ipv4Addr::from_bits(at)), 1);
-    }
-    clock.advance(Duration::from_hours(48));
-    assert_eq!(limiter.sweep(), 0);
-    let bytes = limiter.into_bytes();
-    assert!(bytes < 10_000, "{bytes}");
 }

@@ -61,10 +61,19 @@ pub(super) const WIDE_FACTOR: u32 = 10;
 /// Refreshes of one session: a client needs one every 15 minutes; 60 leave room for many tabs.
 pub(super) const REFRESH: Window = window("refresh", "refresh", 60, MINUTE);
 
-/// The names of every limit by address, as in headers and metrics.
+/// Checks of a password by one known device, which spends from no address's limit: as many as an address has. Its ladder
+/// counts what fails; this bounds what succeeds, since each costs a hash.
+pub(super) const DEVICE: [Window; 2] =
+    [window("device", "device", 10, MINUTE), window("device-hour", "device-hour", 100, HOUR)];
+
+/// The names of every limit by address, session and device, as in headers and metrics.
 pub fn policy_names() -> Vec<&'static str> {
     let windows = Action::ALL.iter().flat_map(|action| action.windows());
-    windows.flat_map(|it| [it.name, it.wide_name]).chain([REFRESH.name]).collect()
+    windows
+        .flat_map(|it| [it.name, it.wide_name])
+        .chain([REFRESH.name])
+        .chain(DEVICE.map(|it| it.name))
+        .collect()
 }
 
 impl Action {

@@ -10,6 +10,7 @@ use governor::clock::{self, Reference as _};
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::state::keyed::ShrinkableKeyedStateStore;
+use tokio::time::Instant;
 
 use crate::clock::{Clock, UnixMillis};
 
@@ -134,20 +135,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The time that has passed by our clock, for governor: it never runs backwards.
+/// The time that has passed, for governor: it never runs backwards.
 ///
-/// A wall clock that jumps back makes it stand for that reading and then go on; had it waited for the largest time
-/// seen, a jump forward and back would keep every bucket from filling until then.
+/// By the machine's monotonic time, so that a wall clock that is set forward fills no bucket. A test's clock is followed as
+/// it is advanced; set back, it stands for that reading and then goes on.
 #[derive(Clone, Debug)]
-pub(super) struct Elapsed {
-    clock: Clock,
-    state: Arc<Mutex<(UnixMillis, Duration)>>,
+pub(super) enum Elapsed {
+    Monotonic(Instant),
+    Advanced(Clock, Arc<Mutex<(UnixMillis, Duration)>>),
 }
 
 impl Elapsed {
     pub(super) fn new(clock: Clock) -> Self {
-        let now = clock.now();
-        Self { clock, state: Arc::new(Mutex::new((now, Duration::ZERO))) }
+        match clock {
+            Clock::System => Self::Monotonic(Instant::now()),
+            Clock::Manual(_) => {
+                let now = clock.now();
+                Self::Advanced(clock, Arc::new(Mutex::new((now, Duration::ZERO))))
+            }
+        }
     }
 }
 
@@ -155,9 +161,13 @@ impl clock::Clock for Elapsed {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
-        let mut state = lock(&self.state);
+        let (clock, state) = match self {
+            Self::Monotonic(started) => return started.elapsed().min(CENTURY),
+            Self::Advanced(clock, state) => (clock, state),
+        };
+        let mut state = lock(state);
         // Read under the lock, so that readings are in order.
-        let now = self.clock.now();
+        let now = clock.now();
         let step = u64::try_from(now.saturating_sub(state.0)).unwrap_or(0);
         // A century at most: governor counts nanoseconds in 64 bits, which is five.
         let elapsed = state.1.saturating_add(Duration::from_millis(step)).min(CENTURY);

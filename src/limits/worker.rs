@@ -163,16 +163,31 @@ impl Budgets {
         deadline: Instant,
     ) -> Spent {
         let key = self.keys.key(budget.name(), address, Scope::All);
-        let spent = self.spend(pool, Spend { budget, key, quota: budget.quota() }, deadline).await;
+        let ask = Spend { budget, key: key.clone(), quota: budget.quota() };
+        let Ok(found) = self.spend(pool, ask, deadline).await else {
+            // With the store down the budgets are smaller, never none; a captcha buys nothing then.
+            return self.spend_here(budget, &key);
+        };
         let bought =
             budget.quota_of_captchas().filter(|_| captcha == Some(crate::captcha::Verdict::Solved));
-        match (spent, bought) {
+        match (found, bought) {
             (Spent::Exhausted { .. }, Some(quota)) => {
                 let key = self.keys.key(budget.name(), address, Scope::Captchas);
-                self.spend(pool, Spend { budget, key, quota }, deadline).await
+                self.spend(pool, Spend { budget, key, quota }, deadline).await.unwrap_or(found)
             }
-            (spent, _) => spent,
+            (found, _) => found,
         }
+    }
+
+    /// Takes one from what an account has, by its id, wherever it moves.
+    pub async fn account(
+        &self,
+        pool: &Pool<Message>,
+        budget: Budget,
+        id: Uuid,
+        deadline: Instant,
+    ) -> Spent {
+        self.mailbox(pool, budget, &id.to_string(), None, deadline).await
     }
 
     /// Takes one from the invitations that a person mails in a day, `per_day` of them.
@@ -186,22 +201,29 @@ impl Budgets {
         let budget = Budget::Inviters;
         let key = self.keys.key(budget.name(), &person.to_string(), Scope::All);
         let quota = budgets::per_day(per_day);
-        self.spend(pool, Spend { budget, key, quota }, deadline).await
+        let spend = Spend { budget, key: key.clone(), quota };
+        self.spend(pool, spend, deadline).await.unwrap_or_else(|_| self.spend_here(budget, &key))
     }
 
-    async fn spend(&self, pool: &Pool<Message>, spend: Spend, deadline: Instant) -> Spent {
+    /// Takes one from a budget that the store has.
+    async fn spend(
+        &self,
+        pool: &Pool<Message>,
+        spend: Spend,
+        deadline: Instant,
+    ) -> Result<Spent, Unavailable> {
         if !self.enabled {
-            return Spent::Within;
+            return Ok(Spent::Within);
         }
-        let (budget, key) = (spend.budget, spend.key.clone());
-        let asked = pool.ask(deadline, |reply| Message::Spend { spend, reply }).await;
-        let (found, scope) = match asked.and_then(|found| found) {
-            Ok(found) => (found, "shared"),
-            // With the store down the budgets are smaller, never none.
-            Err(_) => (self.local.spend(budget, &key), "local"),
-        };
-        let decision = if found == Spent::Within { "allowed" } else { "limited" };
-        self.decided(budget.name(), decision, scope);
+        let budget = spend.budget;
+        let found = pool.ask(deadline, |reply| Message::Spend { spend, reply }).await??;
+        self.decided(budget.name(), decision(found), "shared");
+        Ok(found)
+    }
+
+    fn spend_here(&self, budget: Budget, key: &str) -> Spent {
+        let found = self.local.spend(budget, key);
+        self.decided(budget.name(), decision(found), "local");
         found
     }
 
@@ -218,4 +240,9 @@ impl Budgets {
         ];
         self.metrics.rate_limit_decisions.add(1, &attributes);
     }
+}
+
+/// A budget's finding, as metrics have it.
+fn decision(found: Spent) -> &'static str {
+    if found == Spent::Within { "allowed" } else { "limited" }
 }

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::database::Db;
-use crate::mail::Kind;
 use crate::mail::letter::{BadSender, Sender};
-use crate::mail::prepare::Prepared;
+use crate::mail::prepare::{Known, Prepared};
 use crate::mail::queue::{self, Claim, Marked};
 use crate::mail::transport::{Failure, Transport};
+use crate::mail::{Kind, undo};
 use crate::problem::Unavailable;
 use crate::secret::{self, Secret};
 use crate::store::{PutToken, Store};
@@ -210,20 +210,22 @@ impl Mailer {
     /// Delivers one row. The inner error is the token store's: the row is back as it was.
     async fn deliver(&self, claim: &Claim) -> Result<Result<Outcome, Unavailable>, DbErr> {
         let db = &self.setup.db;
-        let (letter, token) = match self.prepare(claim).await? {
-            Prepared::Ready(letter, token) => (letter, token),
+        let (letter, known) = match self.prepare(claim).await? {
+            Prepared::Ready(letter, known) => (letter, known),
             Prepared::Unwanted => return self.unwanted(claim).await.map(Ok),
             Prepared::Poison(why) => return self.poison(claim, why).await.map(Ok),
         };
-        if let Some(token) = token {
-            match self.setup.store.put_token(&token, self.now()).await {
+        match known {
+            Known::Already => {}
+            Known::InStore(token) => match self.setup.store.put_token(&token, self.now()).await {
                 Ok(PutToken::Stored) => {}
                 Ok(PutToken::Superseded) => return self.unwanted(claim).await.map(Ok),
                 Err(down) => {
                     claim.release(db, claim.row.due_at).await?;
                     return Ok(Err(down));
                 }
-            }
+            },
+            Known::WithChange { id, digest, until } => undo::put(db, id, digest, until).await?,
         }
         let outcome = match self.setup.transport.deliver(&letter).await {
             Ok(()) => {

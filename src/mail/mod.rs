@@ -31,6 +31,7 @@ mod queue;
 mod render;
 mod smtp;
 mod transport;
+pub mod undo;
 mod words;
 mod worker;
 

@@ -69,23 +69,24 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// What the token that it carries is good for, where the token store keeps it; none for a mere notice, and for an
-    /// invitation, which the database knows.
+    /// What the token that it carries is good for, where the token store keeps it; none for a mere notice, and where the
+    /// database knows it: of an undo, which nobody could ask for anew, and of an invitation.
     pub fn token(self) -> Option<TokenKind> {
         match self {
             Self::Confirm => Some(TokenKind::Verify),
             Self::Recover => Some(TokenKind::Recover),
             Self::ChangeEmail => Some(TokenKind::ChangeEmail),
-            Self::EmailChangeNotice => Some(TokenKind::UndoEmail),
-            Self::PasswordChanged | Self::SessionReused | Self::NewDevice | Self::Invitation => {
-                None
-            }
+            Self::PasswordChanged
+            | Self::SessionReused
+            | Self::NewDevice
+            | Self::EmailChangeNotice
+            | Self::Invitation => None,
         }
     }
 
-    /// Whether its link carries a token: of the token store, or an invitation's.
+    /// Whether its link carries a token: of the token store, or of the database.
     pub fn has_token(self) -> bool {
-        self.token().is_some() || self == Self::Invitation
+        self.token().is_some() || matches!(self, Self::EmailChangeNotice | Self::Invitation)
     }
 
     /// The page that its link opens, below `public_url`; with the token where it carries one.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use latchkey_entity::{email_change, user};
 use sea_orm::{DbErr, EntityTrait};
+use uuid::Uuid;
 
-use crate::clock::millis;
+use crate::clock::{UnixMillis, millis};
 use crate::mail::letter::Letter;
 use crate::mail::queue::Claim;
 use crate::mail::render::{Draft, Reader, Unrenderable, render};
@@ -17,10 +18,27 @@ use crate::tenancy::invitations;
 /// How long the link lives that undoes a change of address: it goes to a mailbox that may be read rarely.
 const UNDO_TTL: Duration = Duration::from_hours(7 * 24);
 
+/// Where the token of a letter has to be known before the letter leaves.
+pub(super) enum Known {
+    /// Nowhere: it carries none, or the database knows it already.
+    Already,
+    /// In the token store.
+    InStore(OneTimeToken),
+    /// With the change of address that it undoes.
+    WithChange {
+        /// The change.
+        id: Uuid,
+        /// SHA-256 of the token.
+        digest: String,
+        /// Until when it is good.
+        until: UnixMillis,
+    },
+}
+
 /// What to do with a claimed row.
 pub(super) enum Prepared {
-    /// Send it; and first put its token, where it carries one.
-    Ready(Box<Letter>, Option<OneTimeToken>),
+    /// Send it, once its token is known.
+    Ready(Box<Letter>, Known),
     /// It is not wanted any more.
     Unwanted,
     /// It cannot be rendered.
@@ -68,7 +86,7 @@ impl Mailer {
         }
         let reader = if user.verified_at.is_some() { Reader::Verified } else { Reader::Unproven };
         Ok(match self.compose(claim, &data, reader) {
-            Ok((letter, token)) => Prepared::Ready(Box::new(letter), token),
+            Ok((letter, known)) => Prepared::Ready(Box::new(letter), known),
             Err(Unrenderable(why)) => Prepared::Poison(why),
         })
     }
@@ -78,7 +96,7 @@ impl Mailer {
         claim: &Claim,
         data: &MailData,
         reader: Reader,
-    ) -> Result<(Letter, Option<OneTimeToken>), Unrenderable> {
+    ) -> Result<(Letter, Known), Unrenderable> {
         let (row, kind, now) = (&claim.row, claim.kind, self.now());
         let lives = self.lives(kind);
         let token = kind
@@ -91,15 +109,23 @@ impl Mailer {
                 None => page,
             })
         });
-        let put = token.as_ref().zip(kind.token()).map(|(token, token_kind)| OneTimeToken {
-            kind: token_kind,
-            user_id: row.user_id,
-            row_id: row.id,
-            digest: secret::sha256(token.expose().as_bytes()),
-            stamp: data.password_version.unwrap_or_default(),
-            subject: data.change_id,
-            expires_at: now + millis(lives),
-        });
+        let digest = token.as_ref().map(|token| secret::sha256(token.expose().as_bytes()));
+        let until = now + millis(lives);
+        let known = match (kind.token(), digest, data.change_id) {
+            (Some(token_kind), Some(digest), subject) => Known::InStore(OneTimeToken {
+                kind: token_kind,
+                user_id: row.user_id,
+                row_id: row.id,
+                digest,
+                stamp: data.password_version.unwrap_or_default(),
+                subject,
+                expires_at: until,
+            }),
+            (None, Some(digest), Some(id)) if kind == Kind::EmailChangeNotice => {
+                Known::WithChange { id, digest, until }
+            }
+            _ => Known::Already,
+        };
         let draft =
             Draft { kind, data, reader, service: &self.service, link: link.as_ref(), lives };
         let rendered = render(&draft)?;
@@ -110,7 +136,7 @@ impl Mailer {
             (link, token),
             now,
         )?;
-        Ok((letter, put))
+        Ok((letter, known))
     }
 
     fn lives(&self, kind: Kind) -> Duration {

@@ -4,7 +4,7 @@ use latchkey_entity::{email_change, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
-    QueryFilter as _, QuerySelect as _, SqlErr,
+    QueryFilter as _, SqlErr,
 };
 use uuid::Uuid;
 
@@ -72,12 +72,7 @@ pub(super) async fn ask(desk: Desk<'_>, change: &AddressChange) -> Result<Asked,
     if taken.is_some() {
         return Ok(Asked::EmailTaken);
     }
-    email_change::Entity::update_many()
-        .col_expr(email_change::Column::State, Expr::value("superseded"))
-        .filter(email_change::Column::UserId.eq(person.id))
-        .filter(email_change::Column::State.eq("pending"))
-        .exec(&tx)
-        .await?;
+    drop_pending(&tx, person.id).await?;
     let change_id = uuid_v7(now);
     let row = email_change::ActiveModel {
         id: Set(change_id),
@@ -86,6 +81,7 @@ pub(super) async fn ask(desk: Desk<'_>, change: &AddressChange) -> Result<Asked,
         new_email: Set(change.email.as_typed().to_owned()),
         state: Set("pending".to_owned()),
         created_at: Set(now),
+        ..Default::default()
     };
     email_change::Entity::insert(row).exec_without_returning(&tx).await?;
     let due = |kind, recipient, name| NewMail {
@@ -117,15 +113,15 @@ pub(super) async fn ask(desk: Desk<'_>, change: &AddressChange) -> Result<Asked,
 pub(super) async fn confirm(desk: Desk<'_>, id: Uuid, origin: &Origin) -> Result<Confirmed, DbErr> {
     let now = desk.now;
     let tx = desk.db.begin().await?;
-    let Some(change) = locked(&tx, id).await? else { return Ok(Confirmed::Gone) };
+    let Some((change, person)) = locked(&tx, id).await? else { return Ok(Confirmed::Gone) };
     match change.state.as_str() {
         "pending" => {}
         "done" => return Ok(Confirmed::Already),
         _ => return Ok(Confirmed::Gone),
     }
-    let Some(person) = flow::locked(&tx, change.user_id).await? else {
+    if flow::is_disabled(&person) {
         return Ok(Confirmed::Gone);
-    };
+    }
     let Ok(email) = EmailAddress::parse(&change.new_email) else { return Ok(Confirmed::Gone) };
     match set_address(&tx, person.id, &email, now).await {
         Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
@@ -146,35 +142,39 @@ pub(super) async fn confirm(desk: Desk<'_>, id: Uuid, origin: &Origin) -> Result
     Ok(Confirmed::Now(person.id))
 }
 
-/// Takes a change back. Whoever asked for it held the password: every session ends.
+/// Takes a change back, and with it every later one: whoever took the account over by this one made those too, and their
+/// links went to mailboxes of theirs. Whoever asked for it held the password: every session ends.
 pub(super) async fn undo(desk: Desk<'_>, id: Uuid, origin: &Origin) -> Result<Undone, DbErr> {
     let now = desk.now;
     let tx = desk.db.begin().await?;
-    let Some(change) = locked(&tx, id).await? else { return Ok(Undone::Gone) };
-    let Some(person) = flow::locked(&tx, change.user_id).await? else { return Ok(Undone::Gone) };
-    match change.state.as_str() {
-        "pending" => {}
-        "done" if person.email == change.new_email => {
-            let Ok(email) = EmailAddress::parse(&change.old_email) else {
+    let Some((change, person)) = locked(&tx, id).await? else { return Ok(Undone::Gone) };
+    if change.state == "undone" {
+        return Ok(Undone::Gone);
+    }
+    let since = email_change::Column::UserId
+        .eq(person.id)
+        .and(email_change::Column::CreatedAt.gte(change.created_at));
+    let taken_effect = email_change::Column::State.eq("done");
+    let changes = email_change::Entity::find().filter(since.clone());
+    if changes.filter(taken_effect).one(&tx).await?.is_some() {
+        let Ok(email) = EmailAddress::parse(&change.old_email) else { return Ok(Undone::Gone) };
+        match set_address(&tx, person.id, &email, now).await {
+            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
                 return Ok(Undone::Gone);
-            };
-            match set_address(&tx, person.id, &email, now).await {
-                Err(error)
-                    if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) =>
-                {
-                    return Ok(Undone::Gone);
-                }
-                other => other?,
             }
+            other => other?,
         }
-        _ => return Ok(Undone::Gone),
     }
     user::Entity::update_many()
         .col_expr(user::Column::SessionEpoch, Expr::col(user::Column::SessionEpoch).add(1))
         .filter(user::Column::Id.eq(person.id))
         .exec(&tx)
         .await?;
-    set_state(&tx, id, "undone").await?;
+    email_change::Entity::update_many()
+        .col_expr(email_change::Column::State, Expr::value("undone"))
+        .filter(since)
+        .exec(&tx)
+        .await?;
     let detail = Detail::none().id("change", id);
     desk.own(&tx, Action::EmailChangeUndone, person.id, detail, origin).await?;
     tx.commit().await?;
@@ -184,8 +184,8 @@ pub(super) async fn undo(desk: Desk<'_>, id: Uuid, origin: &Origin) -> Result<Un
 /// Refuses a change that is pending: the new address was somebody else's.
 pub(super) async fn refuse(desk: Desk<'_>, id: Uuid, origin: &Origin) -> Result<Undone, DbErr> {
     let tx = desk.db.begin().await?;
-    let change = locked(&tx, id).await?.filter(|change| change.state == "pending");
-    let Some(change) = change else { return Ok(Undone::Gone) };
+    let found = locked(&tx, id).await?.filter(|(change, _)| change.state == "pending");
+    let Some((change, _)) = found else { return Ok(Undone::Gone) };
     set_state(&tx, id, "undone").await?;
     let refused = Action::EmailChangeRefused;
     desk.on(&tx, refused, Actor::Nobody, change.user_id, origin).await?;
@@ -212,8 +212,27 @@ pub(super) async fn rename(
     tx.commit().await
 }
 
-async fn locked(tx: &DatabaseTransaction, id: Uuid) -> Result<Option<email_change::Model>, DbErr> {
-    email_change::Entity::find_by_id(id).lock_exclusive().one(tx).await
+/// Voids the changes of address that wait for their confirmation: another one was asked for, or the person has proven the
+/// mailbox or set a password since, and whoever asked before may have been a stranger (security §1.5).
+pub(super) async fn drop_pending(tx: &DatabaseTransaction, user_id: Uuid) -> Result<(), DbErr> {
+    email_change::Entity::update_many()
+        .col_expr(email_change::Column::State, Expr::value("superseded"))
+        .filter(email_change::Column::UserId.eq(user_id))
+        .filter(email_change::Column::State.eq("pending"))
+        .exec(tx)
+        .await
+        .map(drop)
+}
+
+/// A change and whose it is. The person's row is locked first, as everywhere here, and the change read under that lock.
+async fn locked(
+    tx: &DatabaseTransaction,
+    id: Uuid,
+) -> Result<Option<(email_change::Model, user::Model)>, DbErr> {
+    let Some(change) = email_change::Entity::find_by_id(id).one(tx).await? else { return Ok(None) };
+    let Some(person) = flow::locked(tx, change.user_id).await? else { return Ok(None) };
+    let change = email_change::Entity::find_by_id(id).one(tx).await?;
+    Ok(change.map(|change| (change, person)))
 }
 
 /// Gives a person another address. The password's version goes with it: a recovery link that is open lies in the mailbox

@@ -11,6 +11,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::change;
 use super::desk::Desk;
 use crate::account::EmailAddress;
 use crate::account::standing::{SessionRow, Standing, Status, TokenRow};
@@ -208,10 +209,14 @@ pub(super) async fn verify(
 ) -> Result<Verified, DbErr> {
     let tx = desk.db.begin().await?;
     let Some(person) = locked(&tx, user_id).await? else { return Ok(Verified::Gone) };
+    if is_disabled(&person) {
+        return Ok(Verified::Gone);
+    }
     if person.verified_at.is_some() {
         return Ok(Verified::Already);
     }
     prove(desk, &tx, &person, origin).await?;
+    change::drop_pending(&tx, user_id).await?;
     tx.commit().await?;
     Ok(Verified::Now)
 }
@@ -243,4 +248,9 @@ pub(super) async fn locked(
     user_id: Uuid,
 ) -> Result<Option<user::Model>, DbErr> {
     user::Entity::find_by_id(user_id).lock_exclusive().one(tx).await
+}
+
+/// Whether the operator has closed the account: no link of it works, and only the right password learns why.
+pub(super) fn is_disabled(person: &user::Model) -> bool {
+    person.status != "active"
 }

@@ -8,6 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::change;
 use super::desk::Desk;
 use super::flow::{Origin, Proof, Reset, locked, prove};
 use crate::account::EmailAddress;
@@ -101,6 +102,7 @@ pub(super) async fn set_password(
         .filter(user::Column::Id.eq(user_id))
         .exec(&tx)
         .await?;
+    change::drop_pending(&tx, user_id).await?;
     let proven = person.verified_at.is_some() || proof == Proof::Mailbox;
     let action = match proof {
         Proof::Password => Action::PasswordChanged,

@@ -294,7 +294,7 @@ async fn a_newer_token_kills_an_older_one_in_either_order(store: &Store) {
         async |token: &OneTimeToken, now| store.find_token(&token.digest, now).await.unwrap();
     let older = OneTimeToken { subject: None, ..new_token(user, TokenKind::Verify, NOW) };
     let newer = new_token(user, TokenKind::Verify, NOW + 1);
-    let other = new_token(user, TokenKind::UndoEmail, NOW);
+    let other = new_token(user, TokenKind::Recover, NOW);
     assert_eq!(put(&other, NOW).await, PutToken::Stored);
     assert_eq!(put(&older, NOW).await, PutToken::Stored);
     assert_eq!(find(&older, NOW).await.as_ref(), Some(&older));

@@ -93,13 +93,11 @@ pub enum TokenKind {
     Recover,
     /// Confirms a new address.
     ChangeEmail,
-    /// Takes a change of address back.
-    UndoEmail,
 }
 
 impl TokenKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Verify, Self::Recover, Self::ChangeEmail, Self::UndoEmail];
+    pub const ALL: [Self; 3] = [Self::Verify, Self::Recover, Self::ChangeEmail];
 
     /// As it stands in the names of keys.
     pub fn name(self) -> &'static str {
@@ -107,7 +105,6 @@ impl TokenKind {
             Self::Verify => "verify",
             Self::Recover => "recover",
             Self::ChangeEmail => "change-email",
-            Self::UndoEmail => "undo-email",
         }
     }
 

@@ -214,7 +214,14 @@ pub(super) const ADDRESS_POLICY: Attribute = needed(
 );
 pub(super) const BUDGET_POLICY: Attribute = needed(
     "policy",
-    Values::Of(&["confirmations", "recoveries", "new-devices", "invitations", "inviters"]),
+    Values::Of(&[
+        "confirmations",
+        "recoveries",
+        "new-devices",
+        "invitations",
+        "address-changes",
+        "inviters",
+    ]),
 );
 pub(super) const GUESS_POLICY: Attribute =
     needed("policy", Values::Of(&["password-checks", "password-checks-device"]));

@@ -1,6 +1,5 @@
 //! Starting what the process says of itself: the log, and the queues of spans and log records.
 
-use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use opentelemetry::logs::{AnyValue, LogRecord as _};
@@ -62,7 +61,7 @@ pub fn start(config: &Config) -> Result<Exports, Refused> {
         LogFormat::Pretty => tracing_subscriber::fmt::layer()
             .compact()
             .with_target(false)
-            .with_ansi(std::io::stderr().is_terminal())
+            .with_ansi(config.log.is_coloured)
             .with_writer(std::io::stderr)
             .boxed(),
     };

@@ -225,6 +225,8 @@ impl KeyRing {
     /// [`RELOAD_EVERY`]; whichever is first wins, in SQL.
     pub async fn turn(&self) -> Result<(), KeysError> {
         let _one_at_a_time = self.reading.lock().await;
+        // Not at the start alone: a daemon that had the master keys the other way round may have made one since.
+        self.needs.reseal().await?;
         self.needs.step().await?;
         self.current.store(Arc::new(self.needs.read().await?));
         Ok(())

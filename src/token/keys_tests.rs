@@ -3,7 +3,7 @@ use crate::clock::Clock;
 use crate::config::{self, Tokens, VaultAlgorithm};
 use crate::database::Db;
 use crate::secret::{MasterKey, Secret};
-use crate::token::rotation::{PUBLISH_AHEAD, Retired, Rotated};
+use crate::token::rotation::{Listed, PUBLISH_AHEAD, Retired, Rotated, Sealed};
 use crate::token::stored::RETIRED_SLACK;
 
 pub(in super::super) struct Fixture {
@@ -279,11 +279,85 @@ async fn the_new_master_key_alone_opens_what_was_sealed_before_once_both_were_se
     let last = KeyRing::load(alone.clone()).await.unwrap();
     assert_eq!(last.current().user.id, first.current().user.id);
     assert_eq!(last.current().vault.id, first.current().vault.id);
-    assert!(alone.list().await.unwrap().iter().all(|key| key.opens));
+    assert!(alone.list().await.unwrap().iter().all(Listed::opens));
     // A replica that still has the old one alone keeps the keys that it has, and makes none.
     assert!(matches!(first.reload().await, Err(KeysError::Sealed(_))));
     assert!(first.turn().await.is_err());
     assert_eq!(alone.list().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn what_a_daemon_with_the_master_keys_the_other_way_round_makes_is_sealed_anew_without_a_restart()
+ {
+    let fixture = fixture(VaultAlgorithm::EdDsa).await;
+    let (a, b) = (MasterKey::new([1; 32]), MasterKey::new([2; 32]));
+    let before = Needs { previous: Some(b.clone()), ..fixture.needs.clone() };
+    let after = Needs { master: b, previous: Some(a), ..fixture.needs.clone() };
+    KeyRing::load(before.clone()).await.unwrap();
+    let ring = KeyRing::load(after.clone()).await.unwrap();
+    before.rotate(Kind::User).await.unwrap();
+    let sealed = async || {
+        let keys = after.list().await.unwrap();
+        keys.iter().map(|key| key.sealed).collect::<Vec<_>>()
+    };
+    assert_eq!(sealed().await.iter().filter(|it| **it == Sealed::Before).count(), 1);
+    ring.turn().await.unwrap();
+    assert_eq!(sealed().await, [Sealed::Now; 3]);
+}
+
+/// A key to sign next, sealed with a master key that nobody has any more.
+async fn sealed_elsewhere(needs: &Needs) -> String {
+    let lost = Needs { master: MasterKey::new([9; 32]), ..needs.clone() };
+    lost.publish(Kind::Vault, Algorithm::EdDSA).await.unwrap();
+    next(needs).await.unwrap()
+}
+
+async fn next(needs: &Needs) -> Option<String> {
+    let rows = needs.rows().await.unwrap();
+    crate::token::stored::of(&rows, Kind::Vault, "next").map(|row| row.id.clone())
+}
+
+#[tokio::test]
+async fn a_next_key_that_no_master_key_opens_does_not_stop_the_rotation() {
+    let fixture = fixture(VaultAlgorithm::EdDsa).await;
+    let needs = &fixture.needs;
+    let ring = KeyRing::load(needs.clone()).await.unwrap();
+    // At the start it goes.
+    sealed_elsewhere(needs).await;
+    KeyRing::load(needs.clone()).await.unwrap();
+    assert_eq!(next(needs).await, None);
+    // By hand another takes its place.
+    let lost = sealed_elsewhere(needs).await;
+    assert!(matches!(needs.rotate(Kind::Vault).await, Ok(Rotated::Published(_))));
+    let good = next(needs).await.unwrap();
+    assert_ne!(good, lost);
+    needs.clock.advance(PUBLISH_AHEAD);
+    ring.turn().await.unwrap();
+    assert_eq!(ring.current().vault.id, good);
+    // In a daemon that is never restarted it goes when an hour overdue; until then another replica may open it.
+    let lost = sealed_elsewhere(needs).await;
+    needs.clock.advance(PUBLISH_AHEAD + Duration::from_mins(59));
+    ring.turn().await.unwrap();
+    assert_eq!(next(needs).await, Some(lost));
+    needs.clock.advance(Duration::from_mins(1));
+    ring.turn().await.unwrap();
+    assert_eq!(next(needs).await, None);
+    needs.clock.advance(needs.tokens.rotate_every);
+    ring.turn().await.unwrap();
+    assert!(next(needs).await.is_some(), "the rotation goes on");
+}
+
+#[tokio::test]
+async fn a_command_with_a_wrong_master_key_takes_nothing_back() {
+    let fixture = fixture(VaultAlgorithm::EdDsa).await;
+    KeyRing::load(fixture.needs.clone()).await.unwrap();
+    fixture.needs.rotate(Kind::Vault).await.unwrap();
+    let published = next(&fixture.needs).await;
+    let wrong = Needs { master: MasterKey::new([9; 32]), ..fixture.needs.clone() };
+    assert!(matches!(wrong.rotate(Kind::Vault).await, Err(KeysError::Sealed(_))));
+    assert_eq!(next(&fixture.needs).await, published);
+    // Nor does it publish one that no daemon opens.
+    assert!(matches!(wrong.rotate(Kind::User).await, Err(KeysError::Sealed(_))));
 }
 
 #[tokio::test]

@@ -17,8 +17,13 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
 
 use super::keys::{KeysError, Kind};
+pub use super::stored::Sealed;
 use super::stored::{Needs, State, algorithm_of, of};
 use crate::clock::{UnixMillis, millis};
+
+/// How long the key that is to sign next may be overdue before it goes: whoever could open it would have let it sign within
+/// 30 s, so nobody can; and as long as it stands no other is published.
+const UNOPENED_MAX: Duration = Duration::from_hours(1);
 
 /// How long a key is published before it signs: verifiers keep the JWKS for 5 min, replicas' clocks differ by up to
 /// 2 min, and one that misses its readings publishes it up to 3 min late (six readings of 30 s).
@@ -43,8 +48,15 @@ pub struct Listed {
     pub retired_at: Option<UnixMillis>,
     /// Until when it verifies; none while that is open, and for a revoked one.
     pub verifies_until: Option<UnixMillis>,
+    /// Which master key opens it.
+    pub sealed: Sealed,
+}
+
+impl Listed {
     /// Whether a master key of ours opens it.
-    pub opens: bool,
+    pub fn opens(&self) -> bool {
+        self.sealed != Sealed::Elsewhere
+    }
 }
 
 /// What became of a rotation by hand.
@@ -83,6 +95,12 @@ impl Needs {
                 // One that we cannot open is for a replica with the master key that can.
                 Some(next) if now >= signs_from(next) && self.parse(next).is_some() => {
                     self.promote(*kind, next, signing, None).await?;
+                }
+                Some(next)
+                    if now >= signs_from(next) + millis(UNOPENED_MAX)
+                        && self.parse(signing).is_some() =>
+                {
+                    self.drop_unopened(next).await?;
                 }
                 None if now >= due => self.publish(*kind, algorithm_of(signing)).await?,
                 _ => {}
@@ -192,7 +210,7 @@ impl Needs {
             },
             retired_at: row.retired_at,
             verifies_until: self.verifies_until(row).filter(|_| row.revoked_at.is_none()),
-            opens: self.parse(row).is_some(),
+            sealed: self.sealed(row),
         }
     }
 
@@ -201,8 +219,16 @@ impl Needs {
         if !self.kinds().contains(&kind) {
             return Ok(Rotated::Shared);
         }
-        if let Some(next) = of(&self.rows().await?, kind, "next") {
-            return Ok(Rotated::Waiting(signs_from(next)));
+        let rows = self.rows().await?;
+        let opens = |row: &Model| self.parse(row).is_some();
+        // Whoever does not open the key that signs has another master key than the daemons: no key of theirs is to sign.
+        if of(&rows, kind, "signing").is_some_and(|row| !opens(row)) {
+            return Err(KeysError::Sealed(kind));
+        }
+        match of(&rows, kind, "next") {
+            Some(next) if opens(next) => return Ok(Rotated::Waiting(signs_from(next))),
+            Some(next) => self.drop_unopened(next).await?,
+            None => {}
         }
         self.publish(kind, self.algorithm(kind)).await?;
         let rows = self.rows().await?;

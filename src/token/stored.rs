@@ -133,6 +133,11 @@ impl Needs {
             .or_else(|| self.previous.as_ref().and_then(open).map(|bytes| (bytes, Sealed::Before)))
     }
 
+    /// Which master key opens a row's key.
+    pub(super) fn sealed(&self, row: &Model) -> Sealed {
+        self.open(row).map_or(Sealed::Elsewhere, |(_, sealed)| sealed)
+    }
+
     /// The key of `tokens.secret`, where there is one.
     pub(super) fn shared_secret_key(&self) -> Option<Key> {
         self.tokens.secret.as_ref().and_then(|secret| shared_secret_key(secret).ok())
@@ -149,7 +154,8 @@ impl Needs {
     }
 
     /// Seals with the master key what the one before it sealed, so that the latter may go. Replicas that do so at once
-    /// do each other no harm: whoever is second changes nothing.
+    /// do each other no harm: whoever is second changes nothing. While some still have the two keys the other way round they
+    /// seal anew what the others did, and all of them open both.
     pub(super) async fn reseal(&self) -> Result<u64, KeysError> {
         if self.previous.is_none() {
             return Ok(0);
@@ -191,19 +197,40 @@ impl Needs {
             return made.await.map(drop);
         };
         let next = of(&rows, kind, "next");
-        let is_next = next.is_some_and(|row| algorithm_of(row) == algorithm);
+        let opens = |row: &Model| self.parse(row).is_some();
+        let is_next = next.is_some_and(|row| algorithm_of(row) == algorithm && opens(row));
         if is_next || (next.is_none() && algorithm_of(usable) == algorithm) {
             return Ok(());
         }
-        if let Some(row) = next {
-            Entity::delete_many()
-                .filter(Column::Id.eq(&row.id))
-                .filter(Column::State.eq("next"))
-                .exec(self.db.writer())
-                .await?;
+        if let Some(row) = next.filter(|row| opens(row)) {
+            self.drop_next(row).await?;
+        } else if let Some(row) = next {
+            self.drop_unopened(row).await?;
         }
         if algorithm_of(usable) != algorithm {
             self.publish(kind, algorithm).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back the key that was to sign next, unless it signs by now.
+    async fn drop_next(&self, row: &Model) -> Result<bool, DbErr> {
+        let dropped = Entity::delete_many()
+            .filter(Column::Id.eq(&row.id))
+            .filter(Column::State.eq("next"))
+            .exec(self.db.writer())
+            .await?;
+        Ok(dropped.rows_affected == 1)
+    }
+
+    /// The same for one that no master key of ours opens: it would never sign, and no other would be published.
+    pub(super) async fn drop_unopened(&self, row: &Model) -> Result<(), DbErr> {
+        if self.drop_next(row).await? {
+            tracing::warn!(
+                kid = row.id,
+                kind = row.kind,
+                "no master key here opens the signing key that was published to sign next: it is taken back"
+            );
         }
         Ok(())
     }
@@ -250,11 +277,15 @@ impl State {
     }
 }
 
-/// Which master key opened a row.
+/// Which master key opens a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sealed {
+pub enum Sealed {
+    /// `secrets.master_key`.
     Now,
+    /// `secrets.master_key_previous`, which has to stay while this is so.
     Before,
+    /// None that is set here.
+    Elsewhere,
 }
 
 impl Fresh {

@@ -90,6 +90,14 @@ with_vendor!(
         }
         let ready = app.admin().get("/readyz").await.expect(200).json();
         assert_eq!(ready["dependencies"]["captcha"], "up");
+        // Nor by asking for challenges, whose probes meet the same.
+        for status in [403, 429] {
+            stub.says(Says::Json(status, "{}".into()));
+            for _ in 0..4 {
+                let probed = app.anonymous().get("/api/captcha").await;
+                probed.expect_problem(503, "dependency-unavailable");
+            }
+        }
         // Nor by a payload of the built-in form that holds no work.
         let asked = stub.asked().len();
         for _ in 0..4 {

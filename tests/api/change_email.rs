@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::app::{PUBLIC_URL, both};
+use crate::app::{PUBLIC_URL, TestApp, both};
 use crate::ask::{at_once, broken_rules, one_succeeds};
 use crate::client::{Answer, Person, claims};
+use crate::people::id_of;
 
 const OLD: &str = "ada@example.org";
 const NEW: &str = "Countess@example.com";
@@ -111,6 +112,22 @@ both!(a_taken_address_is_refused_when_asked_and_when_confirmed, async |app| {
     assert_eq!(person.me().await.json()["email"], OLD);
 });
 
+both!(
+    a_taken_address_is_not_mailed_and_keeps_its_mails,
+    ["rate_limit.enabled" = "true", "captcha.provider" = "none"],
+    async |app| {
+        let victim = app.register("eve@example.org").await;
+        app.mail_to(&victim.email).await;
+        let person = app.verified(OLD).await;
+        for _ in 0..3 {
+            ask(&person, &victim.email).await.expect_problem(409, "email-taken");
+        }
+        app.no_mail_to(&victim.email).await;
+        victim.as_user().get("/api/resend-email-verification").await.expect(200);
+        app.mail_to(&victim.email).await;
+    }
+);
+
 both!(of_parallel_confirmations_one_succeeds, async |app| {
     let person = app.verified(OLD).await;
     ask(&person, NEW).await.expect(200);
@@ -152,4 +169,97 @@ both!(an_open_recovery_link_does_not_outlive_the_address, async |app| {
     app.anonymous().verify(&confirmation).await.expect(200);
     let reset = app.anonymous().reset(&recovery, "a quite new password").await;
     reset.expect_problem(400, "token-invalid");
+});
+
+/// Somebody registers another one's address and asks for a change to an address of their own.
+async fn hijack(app: &TestApp, theirs: &str) -> (Person, String) {
+    let stranger = app.register(OLD).await;
+    ask(&stranger, theirs).await.expect(200);
+    let link = app.mail_to(theirs).await.token().to_owned();
+    (stranger, link)
+}
+
+both!(a_change_that_a_stranger_asked_for_does_not_outlive_a_recovery, async |app| {
+    let (_stranger, link) = hijack(app, "evil@example.com").await;
+    app.mail_to(OLD).await;
+    app.anonymous().forgot(OLD).await.expect(200);
+    let recovery = app.mail_to(OLD).await.token().to_owned();
+    app.anonymous().reset(&recovery, "a quite new password").await.expect(200);
+    app.anonymous().verify(&link).await.expect_problem(400, "token-invalid");
+    let form = [("token", link.as_str())];
+    app.anonymous().post_form("/verify-email", &form).await.expect(400);
+    app.anonymous().login(OLD, "a quite new password").await.expect(200);
+    app.mail_to(OLD).await;
+});
+
+both!(a_change_that_a_stranger_asked_for_does_not_outlive_the_proof_of_the_mailbox, async |app| {
+    let (_stranger, link) = hijack(app, "evil@example.com").await;
+    let confirmation = app.mail_to(OLD).await.token().to_owned();
+    app.anonymous().verify(&confirmation).await.expect(200);
+    app.anonymous().verify(&link).await.expect_problem(400, "token-invalid");
+});
+
+both!(a_change_that_is_open_does_not_outlive_a_change_of_password, async |app| {
+    let mut person = app.verified(OLD).await;
+    ask(&person, "evil@example.com").await.expect(200);
+    let link = app.mail_to("evil@example.com").await.token().to_owned();
+    app.mail_to(OLD).await;
+    person.change_password("a quite new password").await.expect(200);
+    app.anonymous().verify(&link).await.expect_problem(400, "token-invalid");
+    assert_eq!(person.me().await.json()["email"], OLD);
+    app.mail_to(OLD).await;
+});
+
+// Who took the account over moves it twice, so that the second undo goes to a mailbox of theirs.
+both!(the_first_undo_takes_back_every_later_change, async |app| {
+    let mut person = app.verified(OLD).await;
+    ask(&person, "evil@example.com").await.expect(200);
+    let undo = app.mail_to(OLD).await.token().to_owned();
+    let link = app.mail_to("evil@example.com").await.token().to_owned();
+    person.keep(app.anonymous().verify(&link).await.tokens());
+    ask(&person, "worse@example.com").await.expect(200);
+    let second_undo = app.mail_to("evil@example.com").await.token().to_owned();
+    let link = app.mail_to("worse@example.com").await.token().to_owned();
+    person.keep(app.anonymous().verify(&link).await.tokens());
+    ask(&person, "worst@example.com").await.expect(200);
+    app.mail_to("worse@example.com").await;
+    let open = app.mail_to("worst@example.com").await.token().to_owned();
+
+    let page = format!("/undo-email-change?token={undo}");
+    app.anonymous().get(&page).await.expect(200);
+    app.anonymous().post_form("/undo-email-change", &[("token", &undo)]).await.expect(200);
+    app.anonymous().login(OLD, &person.password).await.expect(200);
+    person.me().await.expect(401);
+    app.anonymous().verify(&open).await.expect_problem(400, "token-invalid");
+    for spent in [&undo, &second_undo] {
+        app.anonymous().post_form("/undo-email-change", &[("token", spent)]).await.expect(400);
+    }
+    app.anonymous().login(OLD, &person.password).await.expect(200);
+});
+
+both!(a_replaced_change_is_undone_with_the_one_that_replaced_it, async |app| {
+    let mut person = app.verified(OLD).await;
+    ask(&person, "first@example.com").await.expect(200);
+    let undo = app.mail_to(OLD).await.token().to_owned();
+    app.mail_to("first@example.com").await;
+    ask(&person, "second@example.com").await.expect(200);
+    app.mail_to(OLD).await;
+    let link = app.mail_to("second@example.com").await.token().to_owned();
+    person.keep(app.anonymous().verify(&link).await.tokens());
+    app.anonymous().post_form("/undo-email-change", &[("token", &undo)]).await.expect(200);
+    app.anonymous().login(OLD, &person.password).await.expect(200);
+});
+
+both!(an_undo_outlives_a_lost_token_store_and_ends_after_a_week, async |app| {
+    let person = app.verified(OLD).await;
+    ask(&person, NEW).await.expect(200);
+    let undo = app.mail_to(OLD).await.token().to_owned();
+    let confirmation = app.mail_to(NEW).await.token().to_owned();
+    app.anonymous().verify(&confirmation).await.expect(200);
+    let user = id_of(&person).parse().expect("an id");
+    app.inside().store.forget_user(user).await.expect("up");
+    app.anonymous().get(&format!("/undo-email-change?token={undo}")).await.expect(200);
+    app.clock.advance(Duration::from_hours(7 * 24));
+    app.anonymous().post_form("/undo-email-change", &[("token", &undo)]).await.expect(400);
+    app.anonymous().login(NEW, &person.password).await.expect(200);
 });

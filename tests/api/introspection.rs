@@ -51,7 +51,7 @@ both!(
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         let mut expected = claims(&person.vault_token);
         expected["active"] = json!(true);
-        expected["token_type"] = json!("at+jwt");
+        expected["token_type"] = json!("Bearer");
         assert_eq!(answer.json(), expected, "its claims, and nothing of the person");
         assert!(!answer.text().contains("ada@"));
     }
@@ -64,7 +64,7 @@ both!(
         let person = app.register("ada@example.org").await;
         let told = introspect(app, &person.user_token).await.json();
         let said = claims(&person.user_token);
-        assert_eq!((&told["active"], &told["token_type"]), (&json!(true), &json!("user+jwt")));
+        assert_eq!((&told["active"], &told["token_type"]), (&json!(true), &json!("Bearer")));
         assert_eq!(
             (&told["username"], &told["email_verified"]),
             (&json!("ada@example.org"), &json!(false))

@@ -235,7 +235,7 @@ both!(a_key_introspects_its_own_teams_vault_tokens_alone, async |app| {
     assert_eq!((&said["active"], &said["sub"]), (&json!(true), &json!(id_of(&ada))));
     let said = introspect(app, &key, &token).await;
     assert_eq!((&said["active"], &said["client_id"]), (&json!(true), &json!(key.id)));
-    assert_eq!(said["token_type"], "at+jwt");
+    assert_eq!(said["token_type"], "Bearer");
     assert!(["sid", "role", "mep"].iter().all(|name| said.get(name).is_none()), "{said}");
     for unseen in [&eve.vault_token, &other.token(app).await, &ada.user_token, &eve.user_token] {
         assert_eq!(introspect(app, &key, unseen).await, json!({ "active": false }));

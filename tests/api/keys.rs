@@ -9,6 +9,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use latchkey::clock::{UnixMillis, millis};
 use latchkey::secret::random_bytes;
 use latchkey::token::Kind;
+use latchkey::token::rotation::Sealed;
 use serde_json::Value;
 
 use crate::app::{Backend, Builder, PUBLIC_URL, TestApp, both};
@@ -136,7 +137,7 @@ pub fn needs(app: &TestApp) -> latchkey::token::Needs {
     latchkey::token::Needs {
         db: inside.db.clone(),
         master: latchkey::daemon::read_master_key(&inside.config).expect("a master key"),
-        previous: None,
+        previous: inside.config.master_key_previous.clone(),
         tokens: inside.config.tokens.clone(),
         absolute_ttl: inside.config.sessions.absolute_ttl,
         clock: app.clock.clone(),
@@ -260,4 +261,48 @@ async fn a_new_master_key_signs_nobody_out_embedded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_master_key_signs_nobody_out_on_servers() {
     Box::pin(a_new_master_key_signs_nobody_out_and_voids_no_link(Backend::Servers)).await;
+}
+
+/// The three steps of docs/operate.md, one of two replicas after the other. Each time a replica is ahead of the other, the other
+/// publishes a key.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_replicas_walk_to_a_new_master_key_and_no_token_is_refused_on_servers() {
+    let data = Data::new(Backend::Servers).await;
+    let [a, b] = [(); 2].map(|()| STANDARD.encode(random_bytes::<32>()));
+    let first = data.start(&a, None).await;
+    let mut ada = first.verified("ada@example.org").await;
+    let kid = jose_header(&ada.vault_token)["kid"].clone();
+    let mut replicas = [first, data.start(&a, None).await];
+    for (step, (master, previous)) in
+        [(&a, Some(b.as_str())), (&b, Some(a.as_str())), (&b, None)].into_iter().enumerate()
+    {
+        for turn in 0..2 {
+            let next = data.start(master, previous).await;
+            std::mem::replace(&mut replicas[turn], next).finish().await;
+            let [mine, other] = [&replicas[turn], &replicas[1 - turn]];
+            needs(other).rotate(Kind::Vault).await.expect("published, or waiting");
+            for replica in [other, mine, other] {
+                replica.inside().keys.turn().await.expect("read");
+            }
+            minute(&mut ada, mine, other, 1).await;
+            minute(&mut ada, other, mine, 1).await;
+            assert_eq!(jose_header(&ada.vault_token)["kid"], kid, "step {step}");
+        }
+        // What the next step rests on: with its keys in place nothing is sealed with another.
+        replicas[0].inside().keys.turn().await.expect("read");
+        let keys = needs(&replicas[0]).list().await.expect("listed");
+        assert!(keys.iter().all(|key| key.sealed == Sealed::Now), "step {step}: {keys:#?}");
+    }
+    // What was published on the way signs in the end.
+    for replica in &replicas {
+        replica.clock.advance(Duration::from_mins(10));
+        replica.inside().keys.turn().await.expect("read");
+    }
+    let [one, two] = &replicas;
+    minute(&mut ada, one, two, 1).await;
+    minute(&mut ada, two, one, 1).await;
+    assert_ne!(jose_header(&ada.vault_token)["kid"], kid);
+    for replica in replicas {
+        replica.finish().await;
+    }
 }

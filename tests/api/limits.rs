@@ -51,6 +51,43 @@ both!(logins_are_limited, ["rate_limit.enabled" = "true"], async |app| {
     allows(app, "login", 10, 60, ask).await;
 });
 
+both!(
+    the_wait_that_the_ladder_tells_is_enough_for_the_address_too,
+    ["rate_limit.enabled" = "true"],
+    async |app| {
+        let ask = async || app.anonymous().login("ada@example.org", "x").await;
+        let mut last = None;
+        for _ in 0..10 {
+            last = Some(ask().await);
+        }
+        // Refused by the ladder, for 5 s; the address has none left either, for 6.
+        let refused = last.expect("ten").expect_problem(429, "rate-limited");
+        assert_eq!(refused.header("retry-after"), Some("6"));
+        app.clock.advance(Duration::from_secs(5));
+        assert_eq!(ask().await.header("retry-after"), Some("1"));
+        app.clock.advance(Duration::from_secs(1));
+        ask().await.expect_problem(401, "invalid-credentials");
+    }
+);
+
+both!(
+    failures_of_clients_are_limited_and_the_refusal_tells_of_it,
+    ["rate_limit.enabled" = "true"],
+    async |app| {
+        let ask = async || {
+            let form = [("token", "x"), ("client_id", "x"), ("client_secret", "y")];
+            app.anonymous().post_form("/api/introspect", &form).await
+        };
+        for _ in 0..20 {
+            ask().await.expect(401);
+        }
+        let refused = ask().await.expect(429);
+        assert_eq!(refused.header("ratelimit-policy"), Some("\"client-failure\";q=20;w=60"));
+        assert_eq!(refused.header("ratelimit"), Some("\"client-failure\";r=0;t=60"));
+        assert_eq!(refused.header("retry-after"), Some("3"));
+    }
+);
+
 both!(registrations_are_limited, ["rate_limit.enabled" = "true"], async |app| {
     let ask = async |turn| {
         app.anonymous()

@@ -6,7 +6,9 @@ use serde_json::json;
 
 use crate::app::both;
 use crate::ask::alike;
-use crate::limits_guesses::{DEVICE, WAITS_S, at, device, guess, login, retry_after, stranger};
+use crate::limits_guesses::{
+    DEVICE, WAITS_S, at, device, guess, login, retry_after, stranger, verified,
+};
 
 both!(
     a_known_device_that_guesses_waits_as_anybody,
@@ -24,6 +26,56 @@ both!(
             assert_eq!(retry_after(&guess(&home, &person.email).await), 1);
             app.clock.advance(Duration::from_secs(1));
             guess(&home, &person.email).await.expect_problem(401, "invalid-credentials");
+        }
+    }
+);
+
+both!(
+    a_known_device_has_ten_passwords_checked_a_minute_however_right_they_are,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let known = device(app, &person, "203.0.113.7").await;
+        let other = device(app, &person, "203.0.113.8").await;
+        // Its addresses change, its limit goes with it.
+        let from = |n: usize| at(app, &stranger(n)).header(DEVICE, &known);
+        for n in 0..10 {
+            let answer = login(&from(n), &person.email, &person.password).await.expect(200);
+            assert_eq!(answer.header("ratelimit-policy"), Some("\"device\";q=10;w=60"));
+        }
+        let before = verified(app).await;
+        let refused = login(&from(11), &person.email, &person.password).await;
+        assert_eq!(retry_after(&refused), 6);
+        assert_eq!(refused.header("ratelimit-policy"), Some("\"device\";q=10;w=60"));
+        // The other endpoints spend from it too, and no hash is made.
+        let body = json!({ "password": person.password, "email": "ada@example.com" });
+        let user = from(12).bearer(&person.user_token);
+        retry_after(&user.post_json("/api/change-email", body).await);
+        assert_eq!(verified(app).await, before);
+        let elsewhere = at(app, "203.0.113.8").header(DEVICE, &other);
+        login(&elsewhere, &person.email, &person.password).await.expect(200);
+        app.clock.advance(Duration::from_secs(6));
+        login(&from(13), &person.email, &person.password).await.expect(200);
+    }
+);
+
+both!(
+    a_known_device_that_its_ladder_refuses_is_told_of_its_limit,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let known = device(app, &person, "203.0.113.7").await;
+        let home = at(app, "203.0.113.7").header(DEVICE, &known);
+        for _ in 0..6 {
+            guess(&home, &person.email).await.expect(401);
+        }
+        // What is refused costs nothing of it.
+        for _ in 0..20 {
+            let refused = guess(&home, &person.email).await;
+            assert_eq!(retry_after(&refused), 5);
+            assert!(
+                refused.header("ratelimit").is_some_and(|told| told.starts_with("\"device\";r=4;"))
+            );
         }
     }
 );

@@ -40,7 +40,7 @@ pub fn retry_after(answer: &Answer) -> u64 {
 }
 
 /// How many passwords were looked at.
-async fn verified(app: &TestApp) -> u64 {
+pub async fn verified(app: &TestApp) -> u64 {
     let text = app.admin().get("/metrics").await.text();
     let line = text.lines().find(|line| {
         line.starts_with("latchkey_password_hash_duration_seconds_count")
@@ -322,8 +322,9 @@ async fn two_daemons_share_the_ladder() {
     let answers = at_once(16, async |n| guess(&both[n % 2], &person.email).await).await;
     six_are_looked_at(&answers, verified(&app).await + verified(&replica).await - before);
     while guess(&both[0], &person.email).await.status != 429 {}
+    // The ladder says 5 s at both; the address, which each counts by itself, has none left at one of them, for 6.
     for client in &both {
-        assert_eq!(retry_after(&guess(client, &person.email).await), 5);
+        assert!((5..=6).contains(&retry_after(&guess(client, &person.email).await)));
     }
     let known = device(&app, &person, "203.0.113.8").await;
     let there = both[1].header(DEVICE, &known);

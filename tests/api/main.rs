@@ -27,6 +27,7 @@ mod keys;
 mod limits;
 mod limits_devices;
 mod limits_guesses;
+mod limits_mail;
 mod login;
 mod mails;
 mod matrix;

@@ -55,6 +55,13 @@ both!(
     }
 );
 
+both!(the_token_in_the_header_is_no_client_of_its_own, async |app| {
+    let person = app.verified("ada@example.org").await;
+    let form = [("token", person.user_token.as_str())];
+    person.as_user().post_form(PATH, &form).await.expect(200);
+    person.me().await.expect_problem(401, "invalid-token");
+});
+
 both!(an_unknown_token_is_revoked_like_any_other, async |app| {
     let person = app.verified("ada@example.org").await;
     let unknown = revoke(app, "x").await;

@@ -19,6 +19,30 @@ async fn is_dead(person: &Person) {
     person.as_user().get("/api/refresh").await.expect_problem(401, "invalid-token");
 }
 
+both!(the_list_goes_on_page_by_page_also_behind_a_session_that_ended, async |app| {
+    let person = app.verified("ada@example.org").await;
+    for _ in 0..2 {
+        app.clock.advance(Duration::from_mins(1));
+        person.another_device().await;
+    }
+    let page = async |query: &str| {
+        person.as_user().get(&format!("/api/sessions?{query}")).await.expect(200).json()
+    };
+    let all = items(&person).await;
+    let first = page("limit=1").await;
+    assert_eq!(first["items"].as_array().expect("a list"), &all[..1]);
+    let cursor = first["next"].as_str().expect("there is more").to_owned();
+    let newest = all[0]["sid"].as_str().expect("a name");
+    person.as_user().delete(&format!("/api/sessions/{newest}")).await.expect(204);
+    let rest = page(&format!("limit=2&cursor={cursor}")).await;
+    assert_eq!(rest["items"].as_array().expect("a list"), &all[1..]);
+    assert_eq!(rest["next"], Value::Null);
+    for wrong in ["limit=0", "limit=101", "limit=x", "cursor=x", "cursor=x.y"] {
+        let answer = person.as_user().get(&format!("/api/sessions?{wrong}")).await;
+        answer.expect_problem(422, "validation-failed");
+    }
+});
+
 both!(logging_out_ends_this_session_at_once, async |app| {
     let person = app.verified("ada@example.org").await;
     let other = person.another_device().await;

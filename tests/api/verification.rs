@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::json;
 
 use crate::app::both;
-use crate::ask::{at_once, one_succeeds};
+use crate::ask::{at_once, one_succeeds, sql};
 use crate::client::claims;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -147,4 +147,15 @@ both!(a_resend_needs_a_user_token_and_a_real_visit, ["captcha.provider" = "none"
     person.as_user().get(PATH).await.expect_problem(401, "invalid-token");
     app.no_mail_to("ada@example.org").await;
     assert_eq!(app.anonymous().exists("ada@example.org").await.json(), json!(true));
+});
+
+both!(a_disabled_account_is_not_verified, async |app| {
+    app.register("ada@example.org").await;
+    let token = app.mail_to("ada@example.org").await.token().to_owned();
+    sql(app, "UPDATE users SET status = 'disabled'").await;
+    // Only the right password learns that the account is disabled (contract §4).
+    app.anonymous().verify(&token).await.expect_problem(400, "token-invalid");
+    sql(app, "UPDATE users SET status = 'active'").await;
+    let tokens = app.anonymous().verify(&token).await.tokens();
+    assert_eq!(claims(&tokens.vault)["role"], "owner");
 });

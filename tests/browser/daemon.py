@@ -18,8 +18,10 @@ class Person:
 
 
 class Daemon:
-    def __init__(self, base):
+    def __init__(self, base, public=None):
         self.base = base.rstrip("/")
+        # What its links begin with.
+        self.public = (public or base).rstrip("/")
         self._numbers = itertools.count(1)
 
     def ask(self, path, body=None, token=None, method=None):
@@ -67,8 +69,8 @@ class Daemon:
         raise AssertionError(f"no mail {kind} to {to}")
 
     def path(self, link):
-        assert link.startswith(self.base), link
-        return link[len(self.base):]
+        assert link.startswith(self.public), link
+        return link[len(self.public):]
 
     # Links in the state that a page needs. A test of a flow uses its link up, so each call makes one of its own.
 

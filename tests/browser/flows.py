@@ -1,4 +1,5 @@
-"""What people do on the pages, from the mail to the end. `both_ways` runs a flow with script and without."""
+"""What people do on the pages, from the mail to the end. `both_ways` runs a flow with script and without; `guarded` flows are
+those of a daemon whose forms ask for the proof of work."""
 
 import re
 import subprocess
@@ -10,14 +11,22 @@ FLOWS = []
 
 
 def flow(test):
-    FLOWS.append((test.__name__, True, test))
+    FLOWS.append((test.__name__, True, False, test))
     return test
 
 
 def both_ways(test):
-    FLOWS.append((f"{test.__name__} with script", True, test))
-    FLOWS.append((f"{test.__name__} without script", False, test))
+    FLOWS.append((f"{test.__name__} with script", True, False, test))
+    FLOWS.append((f"{test.__name__} without script", False, False, test))
     return test
+
+
+def guarded(script):
+    def add(test):
+        FLOWS.append((test.__name__, script, True, test))
+        return test
+
+    return add
 
 
 @both_ways
@@ -163,6 +172,68 @@ def a_password_can_be_shown_and_is_hidden_when_it_is_sent(daemon, window):
     assert field.get_attribute("type") == "text" and button.get_attribute("aria-pressed") == "true"
     button.click()
     assert field.get_attribute("type") == "password" and button.get_attribute("aria-pressed") == "false"
+    button.click()
+    # What the field is when the form leaves; kept over the page that comes back.
+    window.page.evaluate(
+        """() => document.addEventListener("submit", (event) => {
+          sessionStorage.left = event.target.elements.namedItem("newPassword").type;
+        })"""
+    )
+    assert field.get_attribute("type") == "text"
+    window.press("Set the new password")
+    assert "Error:" in window.page.get_by_role("alert").inner_text(), "the form was not sent"
+    assert window.page.evaluate("sessionStorage.left") == "password"
+    assert field.get_attribute("type") == "password" and button.get_attribute("aria-pressed") == "false"
+
+
+@guarded(script=True)
+def the_proof_of_work_is_done_while_the_address_is_typed(daemon, window):
+    person = daemon.verified()
+    window.open("/reset-password")
+    status = window.page.locator("[data-captcha-status]")
+    # Who only reads the page does no work.
+    assert status.inner_text() == "" and window.page.locator("[name=captcha]").input_value() == ""
+    with window.page.expect_response("**/api/captcha"):
+        window.page.get_by_label("Email address").fill(person.email)
+    status.get_by_text("Checked: this is not a robot.").wait_for(timeout=60_000)
+    window.is_accessible()
+    window.press("Send me a new link")
+    window.heading("Look into your mail")
+    window.open(daemon.path(daemon.mail(person.email, "recover")["link"]))
+    window.heading("Choose a new password")
+
+
+@guarded(script=True)
+def who_sends_before_the_proof_is_there_waits_for_it(daemon, window):
+    person = daemon.verified()
+    window.open("/reset-password")
+    window.page.get_by_label("Email address").fill(person.email)
+    window.page.keyboard.press("Enter")
+    window.page.get_by_role("heading", name="Look into your mail").wait_for(timeout=60_000)
+    daemon.mail(person.email, "recover")
+
+
+@guarded(script=True)
+def a_proof_that_fails_is_told_and_tried_again(daemon, window):
+    person = daemon.verified()
+    window.page.route("**/api/captcha", lambda route: route.fulfill(status=503, body=""))
+    window.open("/reset-password")
+    window.page.get_by_label("Email address").fill(person.email)
+    window.page.get_by_text("The check did not work.").wait_for()
+    window.page.unroute("**/api/captcha")
+    window.page.get_by_role("button", name="Send me a new link").click()
+    window.page.get_by_role("heading", name="Look into your mail").wait_for(timeout=60_000)
+
+
+@guarded(script=False)
+def without_script_the_proof_of_work_is_said_to_need_it(daemon, window):
+    person = daemon.verified()
+    window.open("/reset-password")
+    assert "needs JavaScript" in window.page.locator("noscript").inner_text()
+    window.page.get_by_label("Email address").fill(person.email)
+    window.press("Send me a new link")
+    assert "The check for robots was not passed." in window.page.get_by_role("alert").inner_text()
+    assert window.page.get_by_label("Email address").input_value() == person.email
 
 
 @flow
@@ -264,6 +335,14 @@ def a_request_is_tried_from_the_reference(daemon, window):
     status, answer = send("post-api-logout")
     assert status.startswith("Answer: 204"), status
     assert send("get-api-me")[0].startswith("Answer: 401")
+
+
+@both_ways
+def the_mailbox_is_a_link_away_from_every_page_for_developers(daemon, window):
+    for path in ["/", "/docs", "/problems", "/problems/rate-limited"]:
+        window.open(path)
+        window.page.get_by_role("navigation", name="Pages").get_by_role("link", name="Mailbox").click()
+        window.heading("Mailbox")
 
 
 @both_ways

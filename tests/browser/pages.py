@@ -84,18 +84,43 @@ PAGES = [
     Page("mail", "Confirm your address", a_mail),
 ]
 
+
+def a_few_mails(daemon):
+    """A mailbox with one mail of each of some kinds, and nothing of the pictures before."""
+    daemon.must("/dev/mailbox/messages", method="DELETE")
+    person = daemon.verified()
+    daemon.recovery(person)
+    daemon.change(person)
+    daemon.invitation()
+    return "/dev/mailbox"
+
+
+# Pages in a state that only a picture needs.
+PICTURED = [
+    Page("docs-head", "latchkey reference", lambda daemon: "/docs"),
+    Page("docs-try", "latchkey reference", lambda daemon: "/docs#post-api-register", send_registration),
+    Page("mailbox-full", "Mailbox", a_few_mails),
+]
+
 # What docs/pages.md shows: page, width and height in CSS pixels, light or dark.
 SCREENSHOTS = [
+    ("landing", 1000, 720, "light"),
+    ("landing", 1000, 720, "dark"),
     ("verify", 800, 600, "light"),
     ("verify", 800, 600, "dark"),
     ("verify", 320, 640, "light"),
+    ("reset", 800, 480, "light"),
     ("reset-refused", 800, 600, "light"),
     ("reset-refused", 320, 640, "dark"),
     ("undo", 800, 460, "light"),
-    ("mailbox", 1000, 620, "light"),
+    ("invitation", 800, 660, "light"),
+    ("invitation", 800, 660, "dark"),
+    ("mailbox-full", 1000, 720, "light"),
+    ("mailbox-full", 1000, 720, "dark"),
     ("mail", 1000, 900, "light"),
     ("mail", 1000, 900, "dark"),
-    ("docs", 1280, 900, "light"),
-    ("docs", 1280, 900, "dark"),
+    ("docs-head", 1280, 900, "light"),
+    ("docs-try", 1280, 900, "light"),
+    ("docs-try", 1280, 900, "dark"),
     ("problems", 1000, 620, "dark"),
 ]

@@ -1,6 +1,8 @@
 """Drives every page in Debian's Chromium. `scripts/lib/browser` starts the daemon and this.
 
-    run.py BASE GALLERY [-k PATTERN] [--screenshots DIRECTORY]
+    run.py BASE GUARDED GALLERY [-k PATTERN] [--screenshots DIRECTORY] [--public URL]
+
+GUARDED is a daemon whose forms ask for the proof of work.
 """
 
 import argparse
@@ -16,7 +18,7 @@ from playwright.sync_api import sync_playwright
 
 from daemon import Daemon
 from flows import FLOWS
-from pages import PAGES, SCREENSHOTS
+from pages import PAGES, PICTURED, SCREENSHOTS
 from window import PHONE, TEXT_SPACING, WIDE, ZOOMED, axe_source, window
 
 # Chromium's own sandbox needs user namespaces, which containers seldom give; every page here is ours.
@@ -62,6 +64,7 @@ def page_at_four_hundred_percent(open_window, daemon, page):
     with open_window(size=ZOOMED, scale=4) as window:
         show(window, page, daemon)
         window.fits()
+        window.is_accessible()
         window.keyboard_reaches_everything()
 
 
@@ -127,15 +130,16 @@ def the_checks_see_what_they_are_meant_to_see(open_window, policy):
     assert len(with_faults.faults) >= 1
 
 
-def tests(drawn, daemon, open_window):
+def tests(drawn, daemon, guarded, open_window):
     yield "the checks see what they are meant to see", (
         lambda: the_checks_see_what_they_are_meant_to_see(open_window, drawn["policy"])
     )
-    for name, script, test in FLOWS:
+    for name, script, is_guarded, test in FLOWS:
+        of = guarded if is_guarded else daemon
 
-        def run(test=test, script=script):
-            with open_window(script=script) as window:
-                test(daemon, window)
+        def run(test=test, script=script, of=of):
+            with open_window(base=of.base, script=script) as window:
+                test(of, window)
 
         yield name.replace("_", " "), run
     for page in PAGES:
@@ -170,14 +174,15 @@ def run_all(chosen):
 
 
 def take_screenshots(directory, daemon, open_window):
-    pages = {page.name: page for page in PAGES}
+    pages = {page.name: page for page in [*PAGES, *PICTURED]}
     directory.mkdir(parents=True, exist_ok=True)
     for name, width, height, scheme in SCREENSHOTS:
         with open_window(size={"width": width, "height": height}, scheme=scheme) as window:
             window.open(pages[name].path(daemon))
-            # The reference is shown from its head.
-            if name != "docs":
-                pages[name].act(window)
+            pages[name].act(window)
+            window.heading(pages[name].heading)
+            # Where it points to nothing: what it points to has another colour.
+            window.page.mouse.move(0, 0)
             window.page.wait_for_timeout(300)
             taken = window.page.screenshot()
         file = directory / f"{name}-{width}-{scheme}.png"
@@ -192,24 +197,26 @@ def take_screenshots(directory, daemon, open_window):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("base")
+    parser.add_argument("guarded")
     parser.add_argument("gallery", type=Path)
     parser.add_argument("-k", default="")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--screenshots", type=Path)
+    parser.add_argument("--public", help="what the links of the first daemon begin with, where it is not BASE")
     asked = parser.parse_args()
-    daemon = Daemon(asked.base)
+    daemon, guarded = Daemon(asked.base, asked.public), Daemon(asked.guarded)
     drawn = json.loads(asked.gallery.read_text())
     axe = axe_source()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=asked.chromium, args=ARGUMENTS)
 
-        def open_window(**how):
-            return window(browser, asked.base, axe, **how)
+        def open_window(base=daemon.base, **how):
+            return window(browser, base, axe, **how)
 
         if asked.screenshots:
             take_screenshots(asked.screenshots, daemon, open_window)
             return 0
-        chosen = [(name, test) for name, test in tests(drawn, daemon, open_window) if asked.k in name]
+        chosen = [(name, test) for name, test in tests(drawn, daemon, guarded, open_window) if asked.k in name]
         return run_all(chosen)
 
 

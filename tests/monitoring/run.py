@@ -148,7 +148,7 @@ def main() -> int:
             "LATCHKEY_SECRETS__MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         }
         daemon = Daemon(binary, Path(home) / "daemon", settings)
-        prometheus = Prometheus(Path(home) / "prometheus", daemon.admin, RULES)
+        prometheus = Prometheus(Path(home) / "prometheus", {"latchkey": daemon.admin}, RULES)
         try:
             client = traffic.Client(daemon.base)
             traffic.drive(client, redis_port)

@@ -74,9 +74,13 @@ class Process:
 
     def __init__(self, name: str, home: Path, command: list[str], environment: dict | None = None):
         home.mkdir(parents=True, exist_ok=True)
-        self.name, self.log = name, home / f"{name}.log"
+        self.name, self.home, self.log = name, home, home / f"{name}.log"
+        self.command, self.environment = command, environment
+        self.start()
+
+    def start(self):
         with self.log.open("ab") as log:
-            self.child = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
+            self.child = subprocess.Popen(self.command, cwd=self.home, env=self.environment, stdout=log, stderr=log)
 
     def lives(self):
         if self.child.poll() is not None:
@@ -98,12 +102,11 @@ class Daemon(Process):
         self.port, self.admin = free_port(), free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("LATCHKEY_", "OTEL_"))}
-        self.environment = kept | {
+        environment = kept | {
             "LATCHKEY_HTTP__LISTEN": f"127.0.0.1:{self.port}",
             "LATCHKEY_ADMIN__LISTEN": f"127.0.0.1:{self.admin}",
         } | settings
-        self.binary, self.home = binary, home
-        super().__init__("latchkey", home, [binary], self.environment)
+        super().__init__("latchkey", home, [binary], environment)
         until("readiness of the daemon", 60, self.is_ready)
 
     def is_ready(self) -> bool:
@@ -112,19 +115,19 @@ class Daemon(Process):
 
 
 class Prometheus(Process):
-    """Debian's Prometheus: it scrapes each second, and evaluates the rules as often."""
+    """Debian's Prometheus: it scrapes `jobs` (by their port), and evaluates the rules as often."""
 
-    def __init__(self, home: Path, admin_port: int, rules: list[Path]):
+    def __init__(self, home: Path, jobs: dict[str, int], rules: list[Path], interval: str = "1s"):
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         home.mkdir(parents=True, exist_ok=True)
         config = home / "prometheus.json"
         # JSON is YAML.
         config.write_text(json.dumps({
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
             "rule_files": [str(path) for path in rules],
             "scrape_configs": [
-                {"job_name": "latchkey", "static_configs": [{"targets": [f"127.0.0.1:{admin_port}"]}]}
+                {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]} for job, port in jobs.items()
             ],
         }))
         super().__init__("prometheus", home, [

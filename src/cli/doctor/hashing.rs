@@ -1,5 +1,6 @@
 //! What a password costs here, and whether the memory is there.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Finding, Patient};
@@ -51,16 +52,62 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     found
 }
 
-/// The cgroup's limit (version 2, then 1), else the machine's memory.
+/// The smallest limit of the cgroups that we are in, else the machine's memory.
 fn memory_kib() -> Option<u64> {
-    let limit = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let limit = limit.iter().find_map(|path| {
-        std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok().filter(|it| *it < NO_LIMIT)
-    });
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let limit = limits(&groups)
+        .filter_map(|file| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok())
+        .filter(|bytes| *bytes < NO_LIMIT)
+        .min();
     let machine = || {
         let text = std::fs::read_to_string("/proc/meminfo").ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
         line.split_whitespace().next()?.parse().ok()
     };
     limit.map(|bytes| bytes / 1_024).or_else(machine)
+}
+
+/// The files with the limits of every group from ours up to the root: each of them holds. `/proc/self/cgroup` has
+/// `0::/a/b` in version 2, `4:memory:/a/b` in version 1 (cgroups(7)).
+fn limits(groups: &str) -> impl Iterator<Item = PathBuf> {
+    groups.lines().flat_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) =
+            (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let (root, file) = if controllers.is_empty() {
+            ("/sys/fs/cgroup", "memory.max")
+        } else {
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+        };
+        let ours = controllers.is_empty() || controllers.split(',').any(|it| it == "memory");
+        let path = Path::new(path.trim_start_matches('/'));
+        let groups = path.ancestors().filter(move |_| ours);
+        groups.map(|group| Path::new(root).join(group).join(file)).collect::<Vec<_>>()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_group_up_to_the_root_counts() {
+        let files = |groups| limits(groups).map(|it| it.display().to_string()).collect::<Vec<_>>();
+        assert_eq!(
+            files("0::/system.slice/latchkey.service\n"),
+            [
+                "/sys/fs/cgroup/system.slice/latchkey.service/memory.max",
+                "/sys/fs/cgroup/system.slice/memory.max",
+                "/sys/fs/cgroup/memory.max",
+            ]
+        );
+        assert_eq!(files("0::/\n"), ["/sys/fs/cgroup/memory.max"]);
+        assert_eq!(
+            files("5:cpu,cpuacct:/a\n4:memory:/a\n"),
+            [
+                "/sys/fs/cgroup/memory/a/memory.limit_in_bytes",
+                "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+            ]
+        );
+    }
 }

@@ -52,7 +52,7 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
     let one = |key: &&crate::token::rotation::Listed| {
         let name = format!("{} {} ({})", key.kind, key.id, key.algorithm);
         let days = (now - key.signs_from) / 86_400_000;
-        if !key.opens {
+        if !key.opens() {
             let remedy = "give the master key that sealed it as `secrets.master_key_previous`; \
                           else the next start makes a new key and everybody logs in again";
             return Finding::failed(format!("{name} is sealed with another master key"), remedy);

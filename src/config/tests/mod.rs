@@ -21,6 +21,7 @@ pub struct Given {
     files: Vec<ConfigFile>,
     environment: BTreeMap<String, String>,
     flags: Vec<String>,
+    log_on_terminal: bool,
 }
 
 impl Given {
@@ -34,6 +35,11 @@ impl Given {
         self
     }
 
+    pub fn on_terminal(mut self) -> Self {
+        self.log_on_terminal = true;
+        self
+    }
+
     pub fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
         self
@@ -44,7 +50,7 @@ impl Given {
             files: self.files.clone(),
             environment: &self.environment,
             flags: &self.flags,
-            machine: Machine { cores: 3, log_on_terminal: false },
+            machine: Machine { cores: 3, log_on_terminal: self.log_on_terminal },
         })
     }
 

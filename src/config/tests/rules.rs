@@ -77,11 +77,43 @@ fn production_refuses_what_development_warns_of() {
         assert_eq!(keys(&production(text).problems()), [name], "{text}");
         assert_eq!(keys(&toml(text).loaded().warnings), [name], "{text}");
     }
-    let tested = production("captcha.secret = '1x0000000000000000000000000000000AA'").problems();
-    assert_eq!(keys(&tested), ["captcha.secret"]);
     assert_eq!(production("").loaded().warnings, []);
     let mailbox = toml("profile = 'production'").problems();
     assert_eq!(keys(&mailbox), ["mail.smtp_url"]);
+}
+
+#[test]
+fn production_refuses_every_vendors_test_keys_and_development_warns_of_them() {
+    for (provider, secrets, site_keys) in [
+        (
+            "turnstile",
+            &["1x0000000000000000000000000000000AA", "2x0000000000000000000000000000000AA"][..],
+            &["1x00000000000000000000AA", "3x00000000000000000000FF"][..],
+        ),
+        (
+            "hcaptcha",
+            &["0x0000000000000000000000000000000000000000"],
+            &["10000000-ffff-ffff-ffff-000000000001", "30000000-ffff-ffff-ffff-000000000003"],
+        ),
+        (
+            "recaptcha",
+            &["6LeIxAcTAAAAAGG-vFI1TnRWxMZNFuojJ4WifJWe"],
+            &["6LeIxAcTAAAAAJcZVRqyHh71UMIEGNQ_MXjiZKhI"],
+        ),
+    ] {
+        let text = |secret: &str, site_key: &str| {
+            format!(
+                "captcha = {{ provider = '{provider}', secret = '{secret}', site_key = '{site_key}' }}"
+            )
+        };
+        assert_eq!(production(&text("own", "own")).loaded().warnings, [], "{provider}");
+        let secrets = secrets.iter().map(|secret| ("captcha.secret", text(secret, "own")));
+        let site_keys = site_keys.iter().map(|key| ("captcha.site_key", text("own", key)));
+        for (name, text) in secrets.chain(site_keys) {
+            assert_eq!(keys(&production(&text).problems()), [name], "{text}");
+            assert_eq!(keys(&toml(&text).loaded().warnings), [name], "{text}");
+        }
+    }
 }
 
 #[test]

@@ -41,6 +41,25 @@ fn nothing_given_is_a_configuration_for_one_machine() {
 }
 
 #[test]
+fn the_log_has_colours_on_a_terminal_alone_and_not_where_they_are_refused() {
+    let terminal = || Given::default().on_terminal();
+    assert!(terminal().loaded().config.log.is_coloured);
+    assert!(terminal().variable("NO_COLOR", "").loaded().config.log.is_coloured);
+    assert!(!terminal().variable("NO_COLOR", "1").loaded().config.log.is_coloured);
+    assert!(!Given::default().loaded().config.log.is_coloured);
+}
+
+#[test]
+fn who_asks_or_tells_somebody_else_is_not_embedded() {
+    for flag in [
+        "telemetry.endpoint=http://127.0.0.1:4318",
+        "password.breach_url=http://127.0.0.1:1/range/",
+    ] {
+        assert!(!Given::default().flag(flag).loaded().config.is_embedded(), "{flag}");
+    }
+}
+
+#[test]
 fn flags_win_over_variables_over_later_files_over_earlier_ones() {
     let given = toml("http.max_in_flight = 1\nhttp.max_connections = 1\ntokens.audience = 'a'")
         .file("b.json", "{\"http\": {\"max_in_flight\": 2,\n\"max_connections\": 2}}");

@@ -12,8 +12,8 @@ use hyper::{StatusCode, Uri};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Mail;
 use super::mailbox::FRAME_CSP;
+use super::{Mail, words};
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::http::answer::{self, Answer};
@@ -133,10 +133,11 @@ fn as_json(message: &Arc<MailboxMessage>) -> serde_json::Value {
     })
 }
 
-/// A message with its id and time as text, for as long as the page is rendered.
+/// A message with its id and times as text, for as long as the page is rendered.
 struct Shown {
     message: Arc<MailboxMessage>,
     id: String,
+    received: String,
     received_at: String,
 }
 
@@ -145,6 +146,7 @@ impl Shown {
         Self {
             message: message.clone(),
             id: message.id.to_string(),
+            received: words::moment(message.received_at),
             received_at: rfc3339(message.received_at),
         }
     }
@@ -161,6 +163,7 @@ impl Shown {
             source: &message.source,
             link: message.link.as_deref(),
             token: message.token.as_deref(),
+            received: &self.received,
             received_at: &self.received_at,
         }
     }

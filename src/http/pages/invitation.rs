@@ -12,6 +12,8 @@ use crate::http::api::session::login;
 use crate::http::guess;
 use crate::http::member::desk;
 use crate::http::request::Request;
+use crate::http::steps;
+use crate::limits::Action;
 use crate::password::Verdict;
 use crate::problem::{Code, Problem};
 use crate::secret::{Secret, sha256};
@@ -38,6 +40,9 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
         found.map(|(_, value)| std::mem::take(value)).unwrap_or_default()
     };
     let (token, password) = (field("token"), Secret::new(field("password")));
+    if let Err(problem) = steps::limit(app, request, Action::Verify) {
+        return failed(&problem, PATH, &token);
+    }
     let offer = match offer(app, &token).await {
         Ok(Some(offer)) => offer,
         Ok(None) => return render(&Invited::Invalid),

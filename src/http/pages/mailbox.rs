@@ -33,7 +33,9 @@ pub struct Mail<'a> {
     pub link: Option<&'a str>,
     /// The one-time token in that link.
     pub token: Option<&'a str>,
-    /// When, as RFC 3339.
+    /// When, in words.
+    pub received: &'a str,
+    /// The same as RFC 3339.
     pub received_at: &'a str,
 }
 

@@ -34,7 +34,7 @@ pub use assets::ASSETS;
 pub use captcha::{Captcha, VendorCaptcha};
 pub use docs::{Trials, docs};
 pub use invited::{Invited, invited};
-pub use landing::{Mailbox, landing};
+pub use landing::{Mailbox, Stores, landing};
 pub use mailbox::{Mail, mailbox, message};
 pub use problems::{problem, problems};
 pub use trouble::{Trouble, trouble};

@@ -4,26 +4,28 @@ use askama::Template;
 
 use crate::problem::Code;
 
-use super::html;
+use super::{Mailbox, html};
 
 #[derive(Template)]
 #[template(path = "problems.html")]
 struct Index {
     codes: &'static [Code],
+    mailbox: Mailbox,
 }
 
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct Entry {
     code: Code,
+    mailbox: Mailbox,
 }
 
 /// The index of every problem.
-pub fn problems() -> String {
-    html(&Index { codes: Code::ALL })
+pub fn problems(mailbox: Mailbox) -> String {
+    html(&Index { codes: Code::ALL, mailbox })
 }
 
 /// One problem: title, status, and what to do about it.
-pub fn problem(code: Code) -> String {
-    html(&Entry { code })
+pub fn problem(code: Code, mailbox: Mailbox) -> String {
+    html(&Entry { code, mailbox })
 }

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
 
 use super::assets::{VERSION, etag};
-use super::{ASSETS, Mailbox, Trials};
+use super::{ASSETS, Mailbox, Stores, Trials};
 use crate::app::{App, Described, Text};
 use crate::config::{Config, Profile};
 use crate::http::answer::{self, Answer};
@@ -17,9 +17,16 @@ const ASSET_SECONDS: u32 = 31_536_000;
 
 /// `GET /`
 pub async fn index(app: &App, request: &mut Request) -> Result<Answer, Problem> {
-    let served = super::dev_mailbox::is_served(app, request);
-    let mailbox = if served { Mailbox::Served } else { Mailbox::Absent };
-    Ok(answer::page(StatusCode::OK, super::landing(&app.config.public_url, mailbox)))
+    let mailbox = mailbox(app, request);
+    Ok(answer::page(
+        StatusCode::OK,
+        super::landing(&app.config.public_url, mailbox, Stores::of(&app.config)),
+    ))
+}
+
+/// Whether who asks may see the mailbox, and so a link to it.
+fn mailbox(app: &App, request: &Request) -> Mailbox {
+    if super::dev_mailbox::is_served(app, request) { Mailbox::Served } else { Mailbox::Absent }
 }
 
 /// Writes what describes the API, once. Requests can be sent from the page in development alone.
@@ -30,8 +37,10 @@ pub fn describe(config: &Config) -> Described {
         Profile::Production => Trials::Absent,
     };
     let text = |text: String| Text { etag: etag(&text), body: text.into() };
+    let reference = |mailbox| text(super::docs(&document, trials, mailbox));
     Described {
-        reference: text(super::docs(&document, trials)),
+        reference: reference(Mailbox::Absent),
+        reference_here: (trials == Trials::Offered).then(|| reference(Mailbox::Served)),
         document: text(document.to_string()),
     }
 }
@@ -39,21 +48,26 @@ pub fn describe(config: &Config) -> Described {
 /// `GET /docs`
 pub async fn docs(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let kind = HeaderValue::from_static("text/html; charset=utf-8");
-    let mut answer = answer::kept(request, &app.described.reference, kind);
+    let described = &app.described;
+    let reference = match mailbox(app, request) {
+        Mailbox::Served => described.reference_here.as_ref().unwrap_or(&described.reference),
+        Mailbox::Absent => &described.reference,
+    };
+    let mut answer = answer::kept(request, reference, kind);
     answer::as_page(&mut answer);
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(answer)
 }
 
 /// `GET /problems`
-pub async fn problems(_: &App, _: &mut Request) -> Result<Answer, Problem> {
-    Ok(answer::page(StatusCode::OK, super::problems()))
+pub async fn problems(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    Ok(answer::page(StatusCode::OK, super::problems(mailbox(app, request))))
 }
 
 /// `GET /problems/{code}`
-pub async fn problem(_: &App, request: &mut Request) -> Result<Answer, Problem> {
+pub async fn problem(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let code = Code::from_name(&request.param("code")?).ok_or(Code::NotFound)?;
-    Ok(answer::page(StatusCode::OK, super::problem(code)))
+    Ok(answer::page(StatusCode::OK, super::problem(code, mailbox(app, request))))
 }
 
 /// `GET /assets/{name}`

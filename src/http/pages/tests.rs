@@ -1,5 +1,7 @@
 //! Every page in every state: it renders, it escapes what it is given, and it fits its content security policy.
 
+mod reference;
+
 use std::process::Command;
 
 use base64::Engine as _;
@@ -22,6 +24,7 @@ fn mail(words: &str) -> Mail<'_> {
         source: words,
         link: Some(words),
         token: Some(words),
+        received: words,
         received_at: words,
     }
 }
@@ -113,18 +116,20 @@ fn gallery(words: &str) -> Vec<(String, String)> {
     pages.extend(undo.iter().map(|state| (format!("{state:?}"), undo_email_change(state))));
     let troubles = [Trouble::Unavailable, Trouble::TooMany { retry_after_s: 45 }];
     pages.extend(troubles.map(|why| (format!("{why:?}"), trouble("/verify-email", token, why))));
-    pages.extend(Code::ALL.iter().map(|code| (format!("problem {code:?}"), problem(*code))));
-    pages.push(("problems".to_owned(), problems()));
+    pages.extend(
+        Code::ALL.iter().map(|code| (format!("problem {code:?}"), problem(*code, Mailbox::Absent))),
+    );
+    pages.push(("problems".to_owned(), problems(Mailbox::Served)));
     pages.push(("mailbox, empty".to_owned(), mailbox(&[])));
     pages.push(("mailbox".to_owned(), mailbox(&[mail(words), mail(words)])));
     pages.push(("message".to_owned(), message(&mail(words))));
-    pages.push(("docs".to_owned(), docs(&document(words), Trials::Offered)));
-    pages.push(("docs of nothing".to_owned(), docs(&Value::Null, Trials::Absent)));
+    pages.push(("docs".to_owned(), docs(&document(words), Trials::Offered, Mailbox::Served)));
+    pages.push(("docs of nothing".to_owned(), docs(&Value::Null, Trials::Absent, Mailbox::Absent)));
     let ours = crate::http::openapi::document("http://127.0.0.1:8080");
-    pages.push(("our docs".to_owned(), docs(&ours, Trials::Offered)));
-    pages.push(("our docs, production".to_owned(), docs(&ours, Trials::Absent)));
-    pages.push(("landing".to_owned(), landing(words, Mailbox::Served)));
-    pages.push(("landing, production".to_owned(), landing(words, Mailbox::Absent)));
+    pages.push(("our docs".to_owned(), docs(&ours, Trials::Offered, Mailbox::Served)));
+    pages.push(("our docs, production".to_owned(), docs(&ours, Trials::Absent, Mailbox::Absent)));
+    pages.push(("landing".to_owned(), landing(words, Mailbox::Served, Stores::Both)));
+    pages.push(("landing, production".to_owned(), landing(words, Mailbox::Absent, Stores::Both)));
     pages
 }
 
@@ -295,65 +300,34 @@ fn a_framed_mail_opens_its_links_in_a_tab() {
 }
 
 #[test]
-fn the_reference_resolves_what_the_document_refers_to() {
-    let page = docs(
-        &json!({
-            "info": { "title": "T", "version": "1" },
-            "servers": [{ "url": "https://auth.example.com/" }],
-            "paths": { "/api/teams/{id}": { "post": {
-                "tags": ["Teams"],
-                "security": [{ "userToken": [] }],
-                "parameters": [{ "$ref": "#/components/parameters/Id" }],
-                "requestBody": { "required": true, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Node" } } } },
-                "responses": { "200": { "description": "Done.", "content": { "application/json": { "schema": { "type": "array", "items": { "$ref": "#/components/schemas/Node" } } } } },
-                    "404": { "description": "See `not-found`." } },
-            } } },
-            "components": {
-                "securitySchemes": { "userToken": { "type": "http", "scheme": "bearer" } },
-                "parameters": { "Id": { "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } } },
-                "schemas": { "Node": { "type": "object", "required": ["name"], "properties": {
-                    "name": { "type": "string", "minLength": 1, "example": "it's" },
-                    "next": { "oneOf": [{ "type": "null" }, { "$ref": "#/components/schemas/Node" }] },
-                } } },
-            },
-        }),
-        Trials::Absent,
-    );
-    assert!(page.contains("<code>next.name</code>") && page.contains("object or null"));
-    assert!(page.contains("<code>[].name</code>") && page.contains("array of object"));
-    assert!(page.contains("string (uuid), in path, required"));
-    assert!(page.contains("at least this many characters: 1"));
-    assert!(page.contains("href=\"/problems/not-found\""));
-    assert!(page.contains("id=\"schema-node\"") && page.contains("<a href=\"#schema-node\">Node"));
-    assert!(page.contains("[\n  {\n    &#34;name&#34;: &#34;it&#39;s&#34;\n  }\n]"), "{page}");
-    let command = between(&page, "<code id=\"post-api-teams-id-curl\">", "</code>").next();
-    let command = command.map(|text| text.replace("&#39;", "'").replace("&#34;", "\""));
-    assert_eq!(
-        command.as_deref(),
-        Some(
-            r#"curl -s -X POST 'https://auth.example.com/api/teams/ID' -H "authorization: Bearer $USER_TOKEN" -H 'content-type: application/json' -d '{"name":"it'\''s"}'"#
-        )
-    );
-}
-
-#[test]
-fn requests_are_sent_from_the_reference_in_development_alone() {
-    let document = crate::http::openapi::document("https://auth.example.com");
-    let (offered, absent) = (docs(&document, Trials::Offered), docs(&document, Trials::Absent));
-    let operations = absent.matches("-curl\">").count();
-    assert!(operations > 30, "{operations}");
-    // Without script none of the forms is there: nothing else could send what they hold.
-    assert_eq!(offered.matches("<details class=\"try\" data-try ").count(), operations);
-    assert_eq!(
-        between(&offered, "<details", ">").filter(|tag| tag.ends_with(" hidden")).count(),
-        operations
-    );
-    for word in ["data-try", "docs.js", "<form", "<input", "Try it"] {
-        assert!(offered.contains(word) && !absent.contains(word), "{word}");
+fn pages_for_developers_lead_to_the_mailbox_where_it_is_served() {
+    let document = document("words");
+    let pages = |mailbox| {
+        [
+            landing("http://127.0.0.1:8080", mailbox, Stores::Both),
+            docs(&document, Trials::Offered, mailbox),
+            problems(mailbox),
+            problem(Code::RateLimited, mailbox),
+        ]
+    };
+    for page in pages(Mailbox::Served) {
+        assert!(page.contains("<a href=\"/dev/mailbox\">Mailbox</a>"), "{page}");
+    }
+    for page in pages(Mailbox::Absent) {
+        assert!(!page.contains("/dev/mailbox") && !page.contains("embedded"), "{page}");
     }
 }
 
-/// The solver runs wherever WebCrypto is; here in node (browsers are tried by hand).
+#[test]
+fn the_embedded_stores_announce_themselves_where_the_mailbox_is_served() {
+    let page = |stores| landing("http://127.0.0.1:8080", Mailbox::Served, stores);
+    assert!(page(Stores::Both).contains("The database and the token store are embedded"));
+    assert!(page(Stores::Database).contains("The database is embedded"));
+    assert!(page(Stores::Tokens).contains("The token store is embedded"));
+    assert!(!page(Stores::Servers).contains("embedded"));
+}
+
+/// The solver runs wherever WebCrypto is; here in node; tests/browser drives it in Chromium.
 #[test]
 fn the_server_accepts_what_the_script_solves() {
     const SECRET: &str = "a secret of this test";

@@ -2,19 +2,18 @@
 
 use latchkey_entity::email_change;
 use opentelemetry::KeyValue;
-use sea_orm::EntityTrait as _;
 
 use super::trouble::failed;
 use super::{UndoEmailChange, words};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::api::email::verify;
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
+use crate::mail::undo as undo_link;
 use crate::problem::Problem;
 use crate::registration::{self, Undone};
-use crate::store::TokenKind;
+use crate::secret::sha256;
 
 /// What a state shows, held until it is rendered.
 enum State {
@@ -44,10 +43,8 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
 }
 
 async fn look(app: &App, token: &str) -> Result<State, Problem> {
-    let Some(change_id) = change_of(app, token).await? else { return Ok(State::Invalid) };
-    let change = email_change::Entity::find_by_id(change_id).one(app.db.reader()).await?;
-    Ok(match change {
-        Some(change) if matches!(change.state.as_str(), "pending" | "done") => State::Ready {
+    Ok(match change_of(app, token).await? {
+        Some(change) if change.state != "undone" => State::Ready {
             email_masked: words::masked(&change.old_email),
             changed_at: change.created_at,
         },
@@ -56,7 +53,8 @@ async fn look(app: &App, token: &str) -> Result<State, Problem> {
 }
 
 async fn undo(app: &App, request: &Request, token: &str) -> Result<State, Problem> {
-    let Some(change_id) = change_of(app, token).await? else { return Ok(State::Invalid) };
+    let Some(change) = change_of(app, token).await? else { return Ok(State::Invalid) };
+    let change_id = change.id;
     let origin = request.origin();
     let ask = |reply| registration::Message::UndoChange { change_id, origin, reply };
     Ok(match app.pools.registration.ask(request.cx.deadline, ask).await?? {
@@ -69,9 +67,8 @@ async fn undo(app: &App, request: &Request, token: &str) -> Result<State, Proble
     })
 }
 
-async fn change_of(app: &App, token: &str) -> Result<Option<uuid::Uuid>, Problem> {
-    let found = verify::find(app, token).await?;
-    Ok(found.filter(|found| found.kind == TokenKind::UndoEmail).and_then(|found| found.subject))
+async fn change_of(app: &App, token: &str) -> Result<Option<email_change::Model>, Problem> {
+    Ok(undo_link::find(&app.db, &sha256(token.as_bytes()), app.clock.now()).await?)
 }
 
 fn rendered(state: &Result<State, Problem>, token: &str) -> Result<Answer, Problem> {

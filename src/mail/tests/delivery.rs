@@ -74,15 +74,20 @@ async fn each_kind_has_its_page_and_its_token() {
     let (reset, verify) = ("reset-password", "verify-email");
     assert_eq!(pages, ["", "", "", reset, reset, "undo-email-change", verify, verify]);
     for mail in sink.mails().iter().filter(|mail| mail.link().contains("?token=")) {
-        let token = world.token_of(mail.link()).await.unwrap();
         let page = page(mail.link());
+        if page == "undo-email-change" {
+            // Known by its change alone: a lost store does not take it away.
+            assert!(world.token_of(mail.link()).await.is_none());
+            assert_eq!(world.undone_by(mail.link()).await, Some(change));
+            continue;
+        }
+        let token = world.token_of(mail.link()).await.unwrap();
         let (kind, subject) = (token.kind, token.subject);
         match kind {
             TokenKind::Verify | TokenKind::ChangeEmail => assert_eq!(page, "verify-email"),
             TokenKind::Recover => assert_eq!(page, "reset-password"),
-            TokenKind::UndoEmail => assert_eq!(page, "undo-email-change"),
         }
-        if matches!(kind, TokenKind::ChangeEmail | TokenKind::UndoEmail) {
+        if kind == TokenKind::ChangeEmail {
             assert_eq!(subject, Some(change));
         }
     }

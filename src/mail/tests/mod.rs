@@ -18,7 +18,7 @@ use crate::clock::{Clock, UnixMillis};
 use crate::config;
 use crate::database::Db;
 use crate::mail::smtp::Smtp;
-use crate::mail::{Kind, MailData, Mailer, NewMail, Setup, Transport, enqueue};
+use crate::mail::{Kind, MailData, Mailer, NewMail, Setup, Transport, enqueue, undo};
 use crate::secret::{MasterKey, Secret, sha256, uuid_v7};
 use crate::store::{OneTimeToken, Store};
 
@@ -116,6 +116,8 @@ impl World {
             new_email: "new@example.com".to_owned(),
             state: state.to_owned(),
             created_at: NOW,
+            undo_digest: None,
+            undo_until: None,
         };
         email_change::Entity::insert(row.into_active_model())
             .exec_without_returning(self.db.writer())
@@ -152,6 +154,13 @@ impl World {
     pub async fn token_of(&self, link: &str) -> Option<OneTimeToken> {
         let token = link.split_once("?token=").unwrap().1;
         self.store.find_token(&sha256(token.as_bytes()), self.clock.now()).await.unwrap()
+    }
+
+    /// The change that the link of a mail undoes.
+    pub async fn undone_by(&self, link: &str) -> Option<Uuid> {
+        let token = link.split_once("?token=").unwrap().1;
+        let digest = sha256(token.as_bytes());
+        undo::find(&self.db, &digest, self.clock.now()).await.unwrap().map(|change| change.id)
     }
 
     /// Takes the embedded store's table away, or brings it back.

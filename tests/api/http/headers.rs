@@ -116,6 +116,8 @@ both!(a_401_says_how_to_come_in, async |app| {
     let challenge = with.header("www-authenticate").expect("a challenge").to_owned();
     assert!(challenge.starts_with("Bearer ") && challenge.contains("error=\"invalid_token\""));
     let basic = app.anonymous().header("Authorization", "Basic YTpi").get("/api/me").await;
+    // RFC 6750 §3.1: no `error` where no token was sent.
+    assert_eq!(basic.header("www-authenticate"), Some("Bearer realm=\"latchkey\""));
     basic.expect_problem(401, "invalid-token");
     // RFC 6750 §2: the header alone counts.
     let person = app.register("ada@header-only.example").await;

@@ -1,6 +1,7 @@
 //! `POST /api/register`: makes an account and mails the link that confirms its address.
 //!
-//! Order: rules, limits, captcha, breaches, then whether the token store answers (else nothing is made), and only then the hash.
+//! Order: rules, limits, captcha, breaches, then whether the token store answers (else nothing is made) and the mailbox has
+//! room for a mail (or whoever deletes and registers again floods it), and only then the hash.
 
 use opentelemetry::KeyValue;
 use utoipa::ToSchema;
@@ -13,6 +14,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps::{self, BY_PASSWORD};
 use crate::limits::Action;
+use crate::limits::budgets::Budget;
 use crate::problem::{Code, Problem};
 use crate::registration::{self, NewPerson, Registered};
 use crate::secret::Secret;
@@ -58,13 +60,16 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
     };
     steps::limit(app, request, Action::Register)?;
     admitted(app, &email)?;
-    steps::captcha(app, request, CaptchaPoint::Register, captcha).await?;
+    let captcha = steps::captcha(app, request, CaptchaPoint::Register, captcha).await?;
     invited(app, &email).await?;
     if Standing::by_email(&app.db, email.normal()).await?.is_some() {
         return Err(Code::EmailTaken.into());
     }
     steps::not_breached(app, "password", &password).await?;
     app.store.ping().await?;
+    let (mails, pool, deadline) = (Budget::Confirmations, &app.pools.limits, request.cx.deadline);
+    let spent = app.budgets.mailbox(pool, mails, email.normal(), captcha, deadline).await;
+    steps::within(spent)?;
     let standing = make(app, request, email, &name, password).await?;
     steps::nudge_mailer(app);
     steps::open_session(app, request, &standing, BY_PASSWORD, Arrival::default()).await

@@ -1,16 +1,20 @@
 //! `POST /api/change-email`: asks for another address. It takes effect when the link mailed to the new one is confirmed;
 //! the old one gets a notice with an undo.
+//!
+//! It mails whom it is told to and says whether an address has an account, so it spends as the endpoints do that do the one or
+//! the other, known device or not, and three an hour of the account's own.
 
 use utoipa::ToSchema;
 
+use crate::account::Standing;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::dispatch::limited;
 use crate::http::guess;
 use crate::http::openapi::{Done, Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
-use crate::limits::budgets::{Budget, Spent};
+use crate::limits::Action;
+use crate::limits::budgets::Budget;
 use crate::problem::{Code, Problem};
 use crate::registration::{self, AddressChange, Asked};
 use crate::session::Caller;
@@ -32,13 +36,19 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
     let email = steps::email(&mut body);
     body.finish()?;
     let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
+    steps::limit(app, request, Action::Resend)?;
     guess::confirm(app, request, &caller, password).await?;
+    steps::limit(app, request, Action::ExistEmail)?;
     let (deadline, pools) = (request.cx.deadline, &app.pools);
-    let budget = Budget::Confirmations;
-    let spent = app.budgets.mailbox(&pools.limits, budget, email.normal(), None, deadline).await;
-    if let Spent::Exhausted { retry_after_s } = spent {
-        return Err(limited(retry_after_s));
+    let (own, id) = (Budget::AddressChanges, caller.standing.id);
+    steps::within(app.budgets.account(&pools.limits, own, id, deadline).await)?;
+    // Before the mailbox's own is spent, which nobody but its owner should use up.
+    if Standing::by_email(&app.db, email.normal()).await?.is_some() {
+        return Err(Code::EmailTaken.into());
     }
+    let mails = Budget::Confirmations;
+    let spent = app.budgets.mailbox(&pools.limits, mails, email.normal(), None, deadline).await;
+    steps::within(spent)?;
     let change =
         Box::new(AddressChange { user_id: caller.standing.id, email, origin: request.origin() });
     let ask = |reply| registration::Message::ChangeEmail { change, reply };
@@ -47,7 +57,9 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
             steps::nudge_mailer(app);
             Ok(answer::json(&Done::OK))
         }
-        Asked::EmailTaken => Err(Code::EmailTaken.into()),
+        Asked::EmailTaken => {
+            Err(Problem::new(Code::EmailTaken).detail("`email` is the address of an account."))
+        }
         Asked::Gone => Err(Code::InvalidToken.into()),
     }
 }

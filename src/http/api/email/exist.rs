@@ -18,7 +18,9 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     if exposure == ExposeExistence::Off {
         return Err(Code::NotFound.into());
     }
-    let email = EmailAddress::parse(&request.param("email")?).map_err(|rule| {
+    // What is not even UTF-8 is no address.
+    let text = request.param("email").unwrap_or_default();
+    let email = EmailAddress::parse(&text).map_err(|rule| {
         let mut told = Object::default();
         told.reject("email", rule.code(), rule);
         told.finish().err().unwrap_or_else(|| Code::ValidationFailed.into())
@@ -36,6 +38,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 pub fn operation() -> Operation {
     Operation::new("existEmail", Tag::Email, "Ask whether an address has an account")
         .path("email", "The address, percent-encoded.")
+        .captcha()
         .gives::<bool>("`true` or `false`.")
         .fails(&[Code::CaptchaInvalid, Code::NotFound, Code::ValidationFailed, Code::RateLimited])
 }

@@ -3,12 +3,11 @@
 use crate::app::App;
 use crate::config::CaptchaPoint;
 use crate::http::answer::{self, Answer};
-use crate::http::dispatch::limited;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
-use crate::limits::budgets::{Budget, Spent};
+use crate::limits::budgets::Budget;
 use crate::problem::{Code, Problem};
 use crate::registration::{self, Verified};
 use crate::session::{Caller, Tokens};
@@ -25,9 +24,7 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
     let address = &caller.standing.email_normal;
     let spent =
         app.budgets.mailbox(&pools.limits, Budget::Confirmations, address, captcha, deadline).await;
-    if let Spent::Exhausted { retry_after_s } = spent {
-        return Err(limited(retry_after_s));
-    }
+    steps::within(spent)?;
     let (user_id, origin) = (caller.standing.id, request.origin());
     let ask = |reply| registration::Message::Resend { user_id, origin, reply };
     match pools.registration.ask(deadline, ask).await?? {
@@ -42,9 +39,9 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
 /// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("resendEmailVerification", Tag::Email, "Mail the confirmation again")
-        .describes("`captcha` is accepted in the place of `capcha`. The older link is dead.")
+        .describes("The older link is dead.")
         .bearer()
-        .query("capcha", "The answer to a captcha.")
+        .captcha()
         .gives::<Tokens>("Tokens of the same session, not rotated.")
         .fails(&[
             Code::CaptchaInvalid,

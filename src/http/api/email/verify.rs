@@ -28,8 +28,9 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let (_, user_id) = prove(app, request, &token).await?;
     let standing = Standing::by_id(&app.db, user_id, Place::default()).await?;
     let standing = standing.ok_or(Code::TokenInvalid)?;
+    // Disabled since: what the link would say anyhow, since only the right password learns of that.
     if standing.status == Status::Disabled {
-        return Err(Code::AccountDisabled.into());
+        return Err(Code::TokenInvalid.into());
     }
     let tokens = steps::open_session(app, request, &standing, BY_MAIL, Arrival::default()).await?;
     Ok(answer::json(&tokens))
@@ -91,11 +92,11 @@ pub fn operation() -> Operation {
              navigates here is led to the page instead (303), and nothing happens.",
         )
         .path("token", "The token out of the mail.")
+        .also(303, "A browser's navigation: to the page, where nothing has happened yet.")
         .gives::<Tokens>("Tokens of a new session.")
         .fails(&[
             Code::TokenInvalid,
             Code::Forbidden,
-            Code::AccountDisabled,
             Code::EmailTaken,
             Code::AlreadyVerified,
             Code::RateLimited,

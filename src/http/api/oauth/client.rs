@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::app::App;
 use crate::config::IntrospectionClient;
-use crate::http::dispatch::limited;
+use crate::http::answer::TokenShown;
 use crate::http::form::Form;
 use crate::http::request::Request;
 use crate::http::steps::{self, Whom};
@@ -58,11 +58,15 @@ struct Credentials {
 ///
 /// # Errors
 /// `invalid_client` (401), `invalid_request` (400) for two ways at once, [`Code::RateLimited`]; a database that is down.
-pub async fn authenticate(app: &App, request: &Request, form: &Form) -> Result<Client, Problem> {
-    if let Decision::Limited { retry_after_s, .. } =
-        app.limiter.look(Action::ClientFailure, request.client())
-    {
-        return Err(limited(retry_after_s));
+pub async fn authenticate(
+    app: &App,
+    request: &mut Request,
+    form: &Form,
+) -> Result<Client, Problem> {
+    let decision = app.limiter.look(Action::ClientFailure, request.client());
+    // Only a refusal tells of this limit: nothing is spent on who proves itself.
+    if let Decision::Limited { .. } = decision {
+        steps::tell(request, &decision)?;
     }
     let known = match Credentials::of(request, form)? {
         Some(credentials) => credentials.client(app, request).await?,
@@ -74,9 +78,11 @@ pub async fn authenticate(app: &App, request: &Request, form: &Form) -> Result<C
     })
 }
 
-/// Whether a request carries credentials of a client at all.
+/// Whether a request carries credentials of a client at all. A Bearer token is a person's.
 pub fn is_shown(request: &Request, form: &Form) -> bool {
-    request.headers.contains_key(header::AUTHORIZATION) || form.get("client_secret").is_some()
+    let is_client = request.headers.contains_key(header::AUTHORIZATION)
+        && TokenShown::by(&request.headers) == TokenShown::No;
+    is_client || form.get("client_secret").is_some()
 }
 
 fn invalid_client() -> Problem {

@@ -16,7 +16,7 @@ use crate::http::request::Request;
 use crate::http::steps::{self, Whom};
 use crate::problem::{Code, Problem};
 use crate::session::Refused;
-use crate::token::{Expiry, Kind, UserClaims, VaultClaims};
+use crate::token::{Expiry, UserClaims, VaultClaims};
 
 /// What a client asks; sent as a form.
 #[derive(ToSchema)]
@@ -50,7 +50,7 @@ pub struct Introspection {
     /// Whether that address is proven; of a userToken alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     email_verified: Option<bool>,
-    /// `at+jwt` for a vaultToken, `user+jwt` for a userToken: the header's `typ`.
+    /// Always `Bearer` (RFC 6749 §5.1): which kind it is shows in what else is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
     /// When it ends (NumericDate).
@@ -103,7 +103,10 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     found.map(|found| answer::json(&found))
 }
 
-async fn introspect(app: &App, request: &Request) -> Result<Introspection, Problem> {
+/// How either kind is used (RFC 6749 §5.1).
+const BEARER: &str = "Bearer";
+
+async fn introspect(app: &App, request: &mut Request) -> Result<Introspection, Problem> {
     let form = Form::read(request)?;
     let client = client::authenticate(app, request, &form).await?;
     let token = form.need("token")?.expose();
@@ -146,7 +149,7 @@ impl From<VaultClaims> for Introspection {
             active: true,
             scope: Some(claims.scope),
             client_id: Some(claims.client_id),
-            token_type: Some(Kind::Vault.typ()),
+            token_type: Some(BEARER),
             exp: Some(claims.exp),
             iat: Some(claims.iat),
             nbf: Some(claims.nbf),
@@ -171,7 +174,7 @@ impl From<UserClaims> for Introspection {
             client_id: Some("latchkey".to_owned()),
             username: Some(claims.email),
             email_verified: Some(claims.email_verified),
-            token_type: Some(Kind::User.typ()),
+            token_type: Some(BEARER),
             exp: Some(claims.exp),
             iat: Some(claims.iat),
             nbf: Some(claims.nbf),

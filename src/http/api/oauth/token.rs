@@ -61,7 +61,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     Ok(answer)
 }
 
-async fn grant(app: &App, request: &Request) -> Result<TokenAnswer, Problem> {
+async fn grant(app: &App, request: &mut Request) -> Result<TokenAnswer, Problem> {
     let form = Form::read(request)?;
     let client = client::authenticate(app, request, &form).await?;
     if form.need("grant_type")?.expose() != GRANT {

@@ -19,9 +19,16 @@ use crate::token::VaultClaims;
 /// What may narrow the answer; anything else in the query is refused, so that no misspelt condition opens a door.
 const CONDITIONS: [&str; 3] = ["team", "project", "scope"];
 
+/// The same for every token that is refused.
+const WANTED: &str =
+    "Send `Authorization: Bearer <vaultToken>` with a token that is unexpired and not revoked.";
+
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
-    let answered = answer_for(app, request).await;
+    let answered = answer_for(app, request).await.map_err(|problem| match problem.code {
+        Code::InvalidToken => problem.detail(WANTED),
+        _ => problem,
+    });
     let outcome = match &answered {
         Ok(_) => "allowed",
         Err(problem) => problem.code.name(),

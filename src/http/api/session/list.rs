@@ -1,6 +1,8 @@
 //! `GET /api/sessions`: where one is logged in.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
+use std::str::FromStr;
 
 use latchkey_entity::ended_session;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
@@ -8,9 +10,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::clock::rfc3339;
+use crate::clock::{UnixMillis, rfc3339};
 use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
+use crate::http::paging::Page;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Caller;
@@ -18,10 +21,25 @@ use crate::session::Caller;
 /// The sessions of a person, newest first.
 #[derive(Serialize, ToSchema)]
 pub struct Sessions {
-    /// At most 100: a person has no more.
+    /// A page of them. A person has 100 at most: beyond that the one ends that was not seen for the longest time.
     items: Vec<Item>,
-    /// Always null: there is one page.
+    /// The cursor of the next page; null on the last.
     next: Option<String>,
+}
+
+/// The place of a session in the list: `<created at, Unix milliseconds>.<sid>`. Where it has ended meanwhile, the list
+/// goes on behind its place all the same.
+#[derive(Clone, Debug, Default)]
+struct After(Option<(Reverse<UnixMillis>, String)>);
+
+impl FromStr for After {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (created_at, sid) = text.split_once('.').ok_or(())?;
+        let created_at = created_at.parse().map_err(|_| ())?;
+        Ok(Self(Some((Reverse(created_at), sid.to_owned()))))
+    }
 }
 
 /// One session.
@@ -47,7 +65,8 @@ struct Item {
 }
 
 /// The handler.
-pub async fn handle(app: &App, _: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+    let page = Page::<After>::of(request)?;
     let user_id = caller.standing.id;
     let sessions = app.store.sessions(user_id, app.clock.now()).await?;
     let ended: HashSet<String> = ended_session::Entity::find()
@@ -58,10 +77,15 @@ pub async fn handle(app: &App, _: &mut Request, caller: Caller) -> Result<Answer
         .into_iter()
         .map(|row| row.sid)
         .collect();
-    let items = sessions
+    let mut sessions: Vec<_> = sessions
         .into_iter()
         .filter(|session| session.epoch == caller.standing.session_epoch)
         .filter(|session| !ended.contains(&session.sid))
+        .filter(|it| Some((Reverse(it.created_at), it.sid.clone())) > page.after.0)
+        .collect();
+    let next = page.cut(&mut sessions, |last| format!("{}.{}", last.created_at, last.sid));
+    let items = sessions
+        .into_iter()
         .map(|session| Item {
             current: session.sid == caller.session.sid,
             created_at: rfc3339(session.created_at),
@@ -73,13 +97,14 @@ pub async fn handle(app: &App, _: &mut Request, caller: Caller) -> Result<Answer
             amr: session.amr,
         })
         .collect();
-    Ok(answer::json(&Sessions { items, next: None }))
+    Ok(answer::json(&Sessions { items, next }))
 }
 
 /// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("listSessions", Tag::Session, "List your sessions")
         .bearer()
+        .paged()
         .gives::<Sessions>("The sessions, newest first.")
         .fails(&[Code::InvalidToken])
 }

@@ -43,8 +43,11 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let captcha = body.optional_text("captcha");
     body.finish()?;
     let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
-    let guess = guess::begin(app, request, email.normal())?;
-    let result = log_in(app, request, guess, &email, (password, captcha)).await;
+    let result = match guess::begin(app, request, email.normal()) {
+        Ok(guess) => log_in(app, request, guess, &email, (password, captcha)).await,
+        Err(limited) if limited.code == Code::RateLimited => return Err(limited),
+        Err(overloaded) => Err(overloaded),
+    };
     let outcome = match &result {
         Ok(_) => "success",
         Err(problem) => problem.code.name(),

@@ -8,7 +8,7 @@ use super::{example, items, members, schema, text};
 /// A body as HTML's forms send it.
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A command that sends the request. Values are examples of the document's, or capitals to replace.
+/// A command that sends the request, an option a line. Values are examples of the document's, or capitals to replace.
 pub(super) fn curl(
     document: &Value,
     path: &str,
@@ -37,14 +37,15 @@ pub(super) fn curl(
         words.push(format!("-X {}", method.to_ascii_uppercase()));
     }
     words.push(quoted(&url));
-    words.extend(credentials(document, operation));
+    let mut lines = vec![words.join(" ")];
+    lines.extend(credentials(document, operation));
     if let Some((media, content)) = members(&body["content"]).next() {
         let example = example::of_content(document, content);
         let data = if media == FORM { form(&example) } else { example.to_string() };
-        words.push(format!("-H {}", quoted(&format!("content-type: {media}"))));
-        words.push(format!("-d {}", quoted(&data)));
+        lines.push(format!("-H {}", quoted(&format!("content-type: {media}"))));
+        lines.push(format!("-d {}", quoted(&data)));
     }
-    words.join(" ")
+    lines.join(" \\\n  ")
 }
 
 /// The option that carries the first required way to authenticate.

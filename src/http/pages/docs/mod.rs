@@ -16,13 +16,14 @@ use serde_json::Value;
 use self::operation::Operation;
 use self::schema::{Field, Named};
 pub use self::trial::Trials;
-use super::{html, words};
+use super::{Mailbox, html, words};
 
 #[derive(Template)]
 #[template(path = "docs.html")]
 struct Docs {
     page: Page,
     trials: Trials,
+    mailbox: Mailbox,
 }
 
 /// The whole page; `description`s are markup.
@@ -66,7 +67,7 @@ const METHODS: [&str; 8] = ["get", "post", "put", "patch", "delete", "head", "op
 const UNTAGGED: &str = "Other";
 
 /// Renders an OpenAPI 3.1 document. Commands use the first of its `servers`, else `http://127.0.0.1:8080`.
-pub fn docs(document: &Value, trials: Trials) -> String {
+pub fn docs(document: &Value, trials: Trials, mailbox: Mailbox) -> String {
     let info = &document["info"];
     let page = Page {
         title: text(info, "title").to_owned(),
@@ -76,7 +77,7 @@ pub fn docs(document: &Value, trials: Trials) -> String {
         groups: groups(document),
         schemas: components(document),
     };
-    html(&Docs { page, trials })
+    html(&Docs { page, trials, mailbox })
 }
 
 fn components(document: &Value) -> Vec<Component> {
@@ -91,8 +92,16 @@ fn components(document: &Value) -> Vec<Component> {
         .collect()
 }
 
+/// Ways to authenticate: bearer tokens first, and those first that more operations ask for.
 fn schemes(document: &Value) -> Vec<Scheme> {
-    members(&document["components"]["securitySchemes"])
+    let asked = |name: &str| {
+        let operations = members(&document["paths"])
+            .flat_map(|(_, item)| METHODS.iter().filter_map(|method| item.get(*method)));
+        operations
+            .filter(|operation| items(&operation["security"]).any(|way| way.get(name).is_some()))
+            .count()
+    };
+    let mut schemes: Vec<Scheme> = members(&document["components"]["securitySchemes"])
         .map(|(name, scheme)| {
             let scheme = schema::resolve(document, scheme);
             let kind = [text(scheme, "type"), text(scheme, "scheme"), text(scheme, "bearerFormat")];
@@ -106,7 +115,13 @@ fn schemes(document: &Value) -> Vec<Scheme> {
                 description: words::prose(text(scheme, "description")),
             }
         })
-        .collect()
+        .collect();
+    schemes.sort_by_key(|scheme| {
+        let is_bearer =
+            document["components"]["securitySchemes"][&scheme.name]["scheme"] == "bearer";
+        std::cmp::Reverse((is_bearer, asked(&scheme.name)))
+    });
+    schemes
 }
 
 /// Operations by their first tag: the document's own tags first and in its order, then those it does not list.

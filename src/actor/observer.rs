@@ -1,0 +1,91 @@
+//! What a pool counts and says of its workers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+
+use crate::telemetry::Metrics;
+
+/// What tests and `/readyz` read without a metrics backend.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) crashes: AtomicU64,
+    pub(super) shed: AtomicU64,
+    pub(super) expired: AtomicU64,
+}
+
+/// What counts on behalf of a pool.
+#[derive(Clone)]
+pub(super) struct Observer {
+    pub(super) name: &'static str,
+    pub(super) give_up: Option<Duration>,
+    pub(super) counts: Arc<Counts>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Observer {
+    /// A job waited until its deadline.
+    pub(super) fn expired(&self) {
+        self.counts.expired.fetch_add(1, Ordering::Relaxed);
+        let attributes = [KeyValue::new("pool", self.name), KeyValue::new("reason", "expired")];
+        self.metrics.pool_shed.add(1, &attributes);
+    }
+}
+
+/// Counts a worker that ends in the middle of a job: by an error, by a panic that unwinds through here, or killed.
+pub(super) struct CrashGuard<'a> {
+    pub(super) observer: &'a Observer,
+    /// Whom it worked for: a panic has left it when the guard is dropped.
+    pub(super) span: tracing::Span,
+    /// Until the job is done.
+    pub(super) armed: bool,
+}
+
+impl Drop for CrashGuard<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.span.in_scope(|| {
+                tracing::error!(pool = self.observer.name, "a worker crashed and is replaced");
+            });
+            self.observer.counts.crashes.fetch_add(1, Ordering::Relaxed);
+            let attribute = [KeyValue::new("pool", self.observer.name)];
+            self.observer.metrics.pool_worker_crashes.add(1, &attribute);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Seek as _};
+
+    use super::*;
+
+    #[test]
+    fn a_crash_is_told_with_the_request_that_it_cost() {
+        let mut log = tempfile::tempfile().unwrap();
+        let writer = Arc::new(log.try_clone().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();
+        let observer = Observer {
+            name: "test",
+            give_up: None,
+            counts: Arc::default(),
+            metrics: Arc::new(Metrics::new().unwrap()),
+        };
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("request", request_id = "r");
+            // Another test whose worker crashes, and which logs to nobody, may be the first at this line and turn it off: it
+            // is known after the first crash, and asks anew before the second.
+            for _ in 0..2 {
+                drop(CrashGuard { observer: &observer, span: span.clone(), armed: true });
+                tracing::callsite::rebuild_interest_cache();
+            }
+        });
+        let mut told = String::new();
+        log.rewind().unwrap();
+        log.read_to_string(&mut told).unwrap();
+        assert!(told.contains(r#"request_id="r""#) && told.contains(r#"pool="test""#), "{told}");
+        assert_eq!(observer.counts.crashes.load(Ordering::Relaxed), 2);
+    }
+}

@@ -1,0 +1,152 @@
+"""What an operator sees of an incident: alerts, panels, log lines, `/readyz`."""
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+import expressions
+from stage import Prometheus, get
+
+# How often a panel is looked at, in seconds.
+STEP = 15
+
+
+class Alerts(threading.Thread):
+    """When each alert of each job became pending, fired, and went."""
+
+    def __init__(self, prometheus: Prometheus):
+        super().__init__(daemon=True)
+        self.prometheus, self.ended = prometheus, threading.Event()
+        # (job, alert, severity) -> [(moment, state)]
+        self.seen: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
+
+    def run(self):
+        while not self.ended.wait(1):
+            now, present = time.time(), {}
+            for alert in self.prometheus.ask("alerts").get("alerts", []):
+                labels = alert["labels"]
+                key = (labels.get("job", ""), labels["alertname"], labels["severity"])
+                if present.get(key) != "firing":
+                    present[key] = alert["state"]
+            for key in present.keys() | self.seen.keys():
+                states = self.seen.setdefault(key, [])
+                if (states[-1][1] if states else "gone") != (state := present.get(key, "gone")):
+                    states.append((now, state))
+
+    def fires(self, job: str, alert: str, severity: str) -> bool:
+        states = self.seen.get((job, alert, severity), [])
+        return bool(states) and states[-1][1] == "firing"
+
+    def fired(self, job: str, alert: str, severity: str) -> bool:
+        return any(state == "firing" for _, state in self.seen.get((job, alert, severity), []))
+
+    def told(self, job: str, begin: float, end: float) -> dict:
+        """By alert: seconds from the fault's begin to pending and to firing, and from its end until it was gone."""
+        result = {}
+        for (of, alert, severity), states in sorted(self.seen.items()):
+            if of != job:
+                continue
+            first = {state: moment for moment, state in reversed(states)}
+            gone = next((moment for moment, state in reversed(states) if state == "gone" and moment > end), None)
+            result[f"{alert} ({severity})"] = {
+                "pending": round(first["pending"] - begin) if "pending" in first else None,
+                "firing": round(first["firing"] - begin) if "firing" in first else None,
+                "gone after the end": round(gone - end) if gone and states[-1][1] == "gone" else None,
+            }
+        return result
+
+
+class Ready(threading.Thread):
+    """Each answer of `/readyz` that differs from the one before."""
+
+    def __init__(self, admin: int):
+        super().__init__(daemon=True)
+        self.url, self.ended = f"http://127.0.0.1:{admin}/readyz", threading.Event()
+        self.seen: list[tuple[float, str]] = []
+
+    def run(self):
+        while not self.ended.wait(0.5):
+            status, body = get(self.url)
+            told = f"{status} {body.decode().strip()}"
+            if not self.seen or self.seen[-1][1] != told:
+                self.seen.append((time.time(), told))
+
+    def told(self, begin: float, end: float) -> list[str]:
+        return [f"{moment - begin:+.0f} s: {told}" for moment, told in self.seen
+                if moment >= begin - 1] or [self.seen[-1][1]]
+
+    def well_again(self, end: float) -> float | None:
+        """Seconds from the fault's end until it said `ok` for good."""
+        moment, told = self.seen[-1]
+        return round(max(0, moment - end), 1) if '"ok"' in told else None
+
+
+def moment_of(line: dict) -> float:
+    return datetime.fromisoformat(line["timestamp"].replace("Z", "+00:00")).timestamp()
+
+
+def log_lines(log: Path, begin: float, end: float) -> list[dict]:
+    """What a daemon wrote between two moments, of level WARN and ERROR, with how often and since when."""
+    lines, others = [], Counter()
+    for text in log.read_text(errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+            moment = moment_of(line)
+        except (ValueError, KeyError):
+            # The one thing that is no JSON line: where a thread panicked.
+            if "panicked at" in text:
+                others[re.sub(r" \(\d+\)", "", text)[:120]] += 1
+            continue
+        if begin <= moment <= end and line.get("level") in ("WARN", "ERROR"):
+            lines.append((moment, line))
+    found: dict[tuple, dict] = {}
+    for moment, line in lines:
+        code = line.get("code", line.get("outcome", line.get("pool", "")))
+        entry = found.setdefault((line["message"], code), {
+            "level": line["level"], "message": line["message"], "code": code, "count": 0,
+            "first": round(moment - begin, 1), "reasons": Counter(),
+        })
+        entry["count"] += 1
+        entry["reasons"][str(line.get("reason") or line.get("error") or "")[:160]] += 1
+    told = sorted(found.values(), key=lambda it: -it["count"])
+    for entry in told:
+        entry["reasons"] = dict(entry["reasons"].most_common(3))
+    return told + [{"no JSON": text, "count": count} for text, count in others.most_common(5)]
+
+
+class Panels:
+    """The dashboards' panels, asked as Grafana asks them."""
+
+    def __init__(self, prometheus: Prometheus, boards: dict[str, dict]):
+        self.prometheus = prometheus
+        self.known = {f"{name} › {panel['title']}": panel.get("targets", [])
+                      for name, board in boards.items() for panel in board["panels"]}
+
+    def told(self, job: str, panel: str, begin: float, fault: float, end: float, close: float) -> dict:
+        """By series: the value just before the fault, the highest and lowest in it, and the last."""
+        result = {}
+        for target in self.known[panel]:
+            query = expressions.plain(target["expr"].replace("$job", job))
+            data = self.prometheus.ask("query_range", query=query, start=f"{begin:.0f}", end=f"{close:.0f}", step=str(STEP))
+            for series in data.get("result", []):
+                points = [(float(at), float(value)) for at, value in series["values"] if value not in ("NaN", "+Inf")]
+                inside = [value for at, value in points if fault <= at <= end + STEP]
+                before = [value for at, value in points if at < fault]
+                if not points or not any(value for _, value in points):
+                    continue
+                name = target.get("legendFormat") or target["refId"]
+                for label, value in series["metric"].items():
+                    name = name.replace("{{" + label + "}}", value)
+                result[name.strip()] = {
+                    "before": before and shown(before[-1]), "highest": inside and shown(max(inside)),
+                    "lowest": inside and shown(min(inside)), "last": shown(points[-1][1]),
+                }
+        return result
+
+
+def shown(value: float) -> float:
+    return float(f"{value:.3g}")
