@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::app::{Backend, TestApp, both};
-use crate::client::{Client, claims};
+use crate::client::{Client, Person, claims};
 use crate::people::{claim, id_of, join, people};
 use crate::servers::TestDatabase;
 
@@ -40,6 +40,41 @@ async fn number(db: &impl sea_orm::ConnectionTrait, sql: &str) -> i64 {
     let statement = Statement::from_string(DatabaseBackend::Postgres, sql);
     let row = db.query_one_raw(statement).await.expect("a valid query").expect("a row");
     row.try_get_by_index(0).expect("a number")
+}
+
+/// Puts a row of each kind into the other's team, out of one's own.
+async fn nothing_is_put_into(
+    db: &DatabaseConnection,
+    (mine, hers): (&str, &str),
+    (ada, eve): (&Person, &Person),
+) {
+    let (me, now, id) = (id_of(ada), 0, Uuid::from_u128(7));
+    for insert in [
+        format!("teams (id, name, slug, created_at) VALUES ('{id}', 'x', 'x', {now})"),
+        format!(
+            "projects (id, team_id, name, slug, created_at) VALUES ('{id}', '{hers}', 'x', 'x', {now})"
+        ),
+        format!(
+            "memberships (id, team_id, user_id, role, epoch, created_at) VALUES ('{id}', '{hers}', '{me}', 'owner', 0, {now})"
+        ),
+        format!(
+            "invitations (id, team_id, email, email_normal, role, digest, created_at, expires_at) \
+             VALUES ('{id}', '{hers}', 'x@example.org', 'x@example.org', 'owner', 'x', {now}, {now})"
+        ),
+        format!(
+            "project_keys (id, team_id, project_id, name, scopes, digest, created_at) \
+             VALUES ('{id}', '{hers}', '{}', 'x', 'team:own', 'x', {now})",
+            claim(eve, "pid")
+        ),
+    ] {
+        let tx = db.begin().await.expect("begun");
+        let set = format!("SELECT set_config('latchkey.team', '{mine}', true)");
+        tx.execute_unprepared(&set).await.expect("set");
+        let refused = tx.execute_unprepared(&format!("INSERT INTO {insert}")).await;
+        let refused = refused.expect_err("into another team");
+        assert!(refused.to_string().contains("row-level security"), "{insert}: {refused}");
+        tx.rollback().await.expect("rolled back");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,34 +125,7 @@ async fn another_teams_rows_are_not_there_on_servers() {
     assert!(refused.to_string().contains("row-level security"), "{refused}");
     tx.rollback().await.expect("rolled back");
 
-    // Nothing is put into another team, whatever the row says.
-    let (me, now, id) = (id_of(&ada), app.clock.now(), Uuid::from_u128(7));
-    for insert in [
-        format!("teams (id, name, slug, created_at) VALUES ('{id}', 'x', 'x', {now})"),
-        format!(
-            "projects (id, team_id, name, slug, created_at) VALUES ('{id}', '{hers}', 'x', 'x', {now})"
-        ),
-        format!(
-            "memberships (id, team_id, user_id, role, epoch, created_at) VALUES ('{id}', '{hers}', '{me}', 'owner', 0, {now})"
-        ),
-        format!(
-            "invitations (id, team_id, email, email_normal, role, digest, created_at, expires_at) \
-             VALUES ('{id}', '{hers}', 'x@example.org', 'x@example.org', 'owner', 'x', {now}, {now})"
-        ),
-        format!(
-            "project_keys (id, team_id, project_id, name, scopes, digest, created_at) \
-             VALUES ('{id}', '{hers}', '{}', 'x', 'team:own', 'x', {now})",
-            claim(&eve, "pid")
-        ),
-    ] {
-        let tx = db.begin().await.expect("begun");
-        let set = format!("SELECT set_config('latchkey.team', '{mine}', true)");
-        tx.execute_unprepared(&set).await.expect("set");
-        let refused = tx.execute_unprepared(&format!("INSERT INTO {insert}")).await;
-        let refused = refused.expect_err("into another team");
-        assert!(refused.to_string().contains("row-level security"), "{insert}: {refused}");
-        tx.rollback().await.expect("rolled back");
-    }
+    nothing_is_put_into(&db, (&mine, &hers), (&ada, &eve)).await;
 
     // By person: what they are in, to read alone.
     let tx = db.begin().await.expect("begun");

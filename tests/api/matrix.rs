@@ -166,22 +166,7 @@ fn row(route: &Route) -> Option<Row> {
         ("DELETE", "/api/teams/{tid}/members/{userId}") => {
             Row::Team(None, [403, 403, 403, 409], 404)
         }
-        ("POST", "/api/token") => {
-            Row::Form(&[("grant_type", "client_credentials")], |who| match who {
-                Who::Key => 200,
-                Who::Operator => 400,
-                _ => 401,
-            })
-        }
-        ("POST", "/api/introspect") => Row::Form(&[("token", "x")], |who| match who {
-            Who::Key | Who::Operator => 200,
-            _ => 401,
-        }),
-        // Holding the token is enough; credentials that are shown have to be a client's.
-        ("POST", "/api/revoke") => Row::Form(&[("token", "x")], |who| match who {
-            Who::Anonymous | Who::Key | Who::Operator => 200,
-            _ => 401,
-        }),
+        ("POST", "/api/token" | "/api/introspect" | "/api/revoke") => clients::row(route.path),
         (
             "POST",
             "/api/login"

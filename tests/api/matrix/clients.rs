@@ -1,7 +1,27 @@
 //! Clients and tokens: what each caller learns at `/api/introspect` of each kind of token of each team.
 
 use super::world::World;
-use super::{Team, Who};
+use super::{Row, Team, Who};
+
+/// What each endpoint for clients answers to whom: to its clients, and to who is none.
+pub(super) fn row(path: &str) -> Row {
+    match path {
+        "/api/token" => Row::Form(&[("grant_type", "client_credentials")], |who| match who {
+            Who::Key => 200,
+            Who::Operator => 400,
+            _ => 401,
+        }),
+        "/api/introspect" => Row::Form(&[("token", "x")], |who| match who {
+            Who::Key | Who::Operator => 200,
+            _ => 401,
+        }),
+        // Holding the token is enough; credentials that are shown have to be a client's.
+        _ => Row::Form(&[("token", "x")], |who| match who {
+            Who::Anonymous | Who::Key | Who::Operator => 200,
+            _ => 401,
+        }),
+    }
+}
 
 /// Whether this caller is told that the token is live; none where they are no client.
 fn is_told(who: Who, team: Team, is_user: bool) -> Option<bool> {
