@@ -163,20 +163,19 @@ impl Budgets {
         deadline: Instant,
     ) -> Spent {
         let key = self.keys.key(budget.name(), address, Scope::All);
-        let spend = Spend { budget, key: key.clone(), quota: budget.quota() };
-        let spent = match self.spend(pool, spend, deadline).await {
-            Ok(spent) => spent,
+        let one = Spend { budget, key: key.clone(), quota: budget.quota() };
+        let Ok(found) = self.spend(pool, one, deadline).await else {
             // With the store down the budgets are smaller, never none; a captcha buys nothing then.
-            Err(_) => return self.spend_here(budget, &key),
+            return self.spend_here(budget, &key);
         };
         let bought =
             budget.quota_of_captchas().filter(|_| captcha == Some(crate::captcha::Verdict::Solved));
-        match (spent, bought) {
+        match (found, bought) {
             (Spent::Exhausted { .. }, Some(quota)) => {
                 let key = self.keys.key(budget.name(), address, Scope::Captchas);
-                self.spend(pool, Spend { budget, key, quota }, deadline).await.unwrap_or(spent)
+                self.spend(pool, Spend { budget, key, quota }, deadline).await.unwrap_or(found)
             }
-            (spent, _) => spent,
+            (found, _) => found,
         }
     }
 
