@@ -1,14 +1,14 @@
-//! Whether the time of an answer tells who has an account: known and unknown addresses in random turns, against the whole
-//! daemon with its limits on, on the embedded stores and, where the tests' servers are given, on PostgreSQL and Redis.
+//! Whether the time of an answer tells who has an account: addresses of each state and unknown ones in random turns, against
+//! the whole daemon with its limits on, on the embedded stores and, where the tests' servers are given, on PostgreSQL and Redis.
 //!
-//! The last column is the AUC of the Mann-Whitney U test: the chance that an answer for a known address took longer than one
-//! for an unknown one. 0.5 tells nothing; p is the chance of a figure as far from it as this where nothing is to be told. Once
+//! The last column is the AUC of the Mann-Whitney U test: the chance that an answer for an address of that state took longer than
+//! one for an unknown one. 0.5 tells nothing; p is the chance of a figure as far from it as this where nothing is to be told. Once
 //! with the hash of production, and once with one that costs nearly nothing, so that it hides nothing.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,33 +19,71 @@ use hyper::header::CONTENT_TYPE;
 use hyper_util::client::legacy::Client as Hyper;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use latchkey::account::Standing;
+use latchkey::app::App;
 use latchkey::clock::Clock;
 use latchkey::config::{self, Inputs, Machine};
 use latchkey::daemon::Daemon;
-use latchkey::secret::random_bytes;
+use latchkey::registration::{Message, Origin, Verified};
+use latchkey::secret::{random_bytes, sha256, uuid_v7};
+use latchkey::store::{OneTimeToken, TokenKind};
+use latchkey::tenancy::wall::{self, Scope};
+use latchkey_entity::user;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde_json::{Value, json};
 
 use crate::measure::{Effort, as_nanos, median, nanos};
 
+/// How long an account may take to be made ready.
+const WITHIN: Duration = Duration::from_secs(20);
 const PASSWORD: &str = "correct horse battery";
 
-/// What is compared.
+/// What is asked.
 #[derive(Clone, Copy)]
 enum What {
     /// `POST /api/login` with a wrong password.
     Login,
     /// The same, where the ladder refuses.
     Refused,
+    /// `POST /api/reset-password` with a link that was mailed to the address once and is void; of an unknown one there is
+    /// none, so with one that was never made.
+    Reset,
     /// `POST /api/forgot-password`.
     Forgot,
 }
 
 impl What {
+    const ALL: [Self; 4] = [Self::Login, Self::Refused, Self::Reset, Self::Forgot];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Login => "log-in",
             Self::Refused => "log-in, refused",
+            Self::Reset => "reset",
             Self::Forgot => "forgot",
+        }
+    }
+}
+
+/// Whose address it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Verified,
+    Unverified,
+    Disabled,
+    Unknown,
+}
+
+impl State {
+    const ALL: [Self; 4] = [Self::Verified, Self::Unverified, Self::Disabled, Self::Unknown];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Unverified => "unverified",
+            Self::Disabled => "disabled",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -58,7 +96,7 @@ pub fn run(effort: Effort) {
 
 async fn measure(effort: Effort) {
     println!(
-        "\n{:<44} {:>6} {:>11} {:>11} {:>11} {:>7} {:>6}",
+        "\n{:<52} {:>6} {:>11} {:>11} {:>11} {:>7} {:>6}",
         "enumeration", "pairs", "known", "unknown", "difference", "AUC", "p"
     );
     let servers = ["LATCHKEY_TEST_POSTGRES_URL", "LATCHKEY_TEST_REDIS_URL"].map(variable);
@@ -77,7 +115,7 @@ async fn measure(effort: Effort) {
             let directory = tempfile::tempdir().expect("a directory");
             let daemon = start(directory.path(), &settings, memory_kib).await;
             let bench = Bench::new(&daemon, effort).await;
-            for what in [What::Login, What::Refused, What::Forgot] {
+            for what in What::ALL {
                 bench.compare(what, &format!("{name}, {cost}"), effort).await;
             }
             daemon.stop().await;
@@ -94,7 +132,7 @@ struct Bench {
     address: SocketAddr,
     http: Hyper<HttpConnector, Full<Bytes>>,
     run: String,
-    /// Of each class.
+    /// Of each state.
     addresses: usize,
 }
 
@@ -106,56 +144,113 @@ impl Bench {
         let run = u64::from_be_bytes(random_bytes()).to_string();
         let addresses = effort.rounds * 4;
         let bench = Self { address: daemon.public_addr(), http, run, addresses };
-        for at in 0..addresses {
-            let body =
-                json!({ "email": bench.email(true, at), "password": PASSWORD, "name": "Ada" });
-            assert_eq!(bench.post("/api/register", at, &body).await, 200, "registered");
+        for state in State::ALL.into_iter().filter(|state| *state != State::Unknown) {
+            for at in 0..addresses {
+                bench.make(daemon.app(), state, at).await;
+            }
         }
         bench
     }
 
-    /// Known and unknown addresses are of one length.
-    fn email(&self, known: bool, at: usize) -> String {
-        format!("{}{at:03}@{}.example.com", if known { "k" } else { "u" }, self.run)
+    /// An account in this state, and a link of it that is void.
+    async fn make(&self, app: &App, state: State, at: usize) {
+        let email = self.email(state, at);
+        let body = json!({ "email": email, "password": PASSWORD, "name": "Ada" });
+        let source = at * State::ALL.len() + state as usize;
+        assert_eq!(self.post("/api/register", source, &body).await, 200, "registered");
+        let person = Standing::by_email(&app.db, &email).await.expect("a database");
+        let user_id = person.expect("a person").id;
+        if state != State::Unverified {
+            let (within, origin) = (tokio::time::Instant::now() + WITHIN, Origin::default());
+            let ask = |reply| Message::Verify { user_id, origin, reply };
+            let verified = app.pools.registration.ask(within, ask).await.expect("an answer");
+            assert_eq!(verified.expect("a database"), Verified::Now);
+        }
+        if state == State::Disabled {
+            let tx = wall::begin(&app.db, Scope::Operator).await.expect("a transaction");
+            user::Entity::update_many()
+                .col_expr(user::Column::Status, Expr::value("disabled"))
+                .filter(user::Column::Id.eq(user_id))
+                .exec(&tx)
+                .await
+                .expect("disabled");
+            tx.commit().await.expect("committed");
+        }
+        let now = app.clock.now();
+        let void = OneTimeToken {
+            kind: TokenKind::Recover,
+            user_id,
+            row_id: uuid_v7(now),
+            digest: sha256(self.link(state, at).as_bytes()),
+            // Of a password that is not the present one.
+            stamp: 1,
+            subject: None,
+            expires_at: now + 3_600_000,
+        };
+        app.store.put_token(&void, now).await.expect("a store");
     }
 
-    /// Pairs in random order: what drifts meanwhile drifts for both.
+    /// Addresses of all states are of one length.
+    fn email(&self, state: State, at: usize) -> String {
+        format!("{}{at:03}@{}.example.com", state as usize, self.run)
+    }
+
+    fn link(&self, state: State, at: usize) -> String {
+        sha256(self.email(state, at).as_bytes())
+    }
+
+    /// All states in random order: what drifts meanwhile drifts for all.
     async fn compare(&self, what: What, stores: &str, effort: Effort) {
         let turns = match what {
-            What::Login => effort.rounds * effort.rounds / 2,
+            What::Login | What::Reset => effort.rounds * 2,
             What::Refused => effort.rounds / 2,
             // What a mailbox gets in an hour.
             What::Forgot => 3,
         };
-        let mut times = [Vec::new(), Vec::new()];
+        let mut times = State::ALL.map(|_| Vec::new());
         for turn in 0..turns {
             for at in 0..self.addresses {
-                let [coin] = random_bytes::<1>();
-                for unknown in [usize::from(coin % 2), usize::from(coin % 2 == 0)] {
-                    let email = self.email(unknown == 0, at);
+                let mut states = State::ALL.map(|state| (random_bytes::<8>(), state));
+                states.sort_unstable_by_key(|(coin, _)| *coin);
+                for (_, state) in states {
                     // An address of its own for each: no limit but the one that is meant is in the way.
-                    let source = ((what as usize * 100 + turn) * self.addresses + at) * 2 + unknown;
-                    self.time(what, &email, 1_000 + source, &mut times[unknown]).await;
+                    let source = ((what as usize * 100 + turn) * self.addresses + at)
+                        * State::ALL.len()
+                        + state as usize;
+                    self.time(what, (state, at), 1_000 + source, &mut times[state as usize]).await;
                 }
             }
         }
-        let pairs = times[0].len().min(times[1].len());
-        let (auc, p) = mann_whitney(&times[0], &times[1]);
-        let [known, unknown] = times.each_mut().map(|times| median(times));
-        println!(
-            "{:<44} {pairs:>6} {:>11} {:>11} {:>11} {auc:>7.3} {p:>6.3}",
-            format!("{}: {stores}", what.name()),
-            nanos(known),
-            nanos(unknown),
-            nanos((known - unknown).abs()),
-        );
+        let [known @ .., unknown] = &mut times;
+        let unknown_median = median(unknown);
+        for (state, times) in State::ALL.into_iter().zip(known) {
+            let pairs = times.len().min(unknown.len());
+            let (auc, p) = mann_whitney(times, unknown);
+            let median = median(times);
+            println!(
+                "{:<52} {pairs:>6} {:>11} {:>11} {:>11} {auc:>7.3} {p:>6.3}",
+                format!("{}, {}: {stores}", what.name(), state.name()),
+                nanos(median),
+                nanos(unknown_median),
+                nanos((median - unknown_median).abs()),
+            );
+        }
     }
 
-    async fn time(&self, what: What, email: &str, source: usize, times: &mut Vec<f64>) {
+    async fn time(
+        &self,
+        what: What,
+        (state, at): (State, usize),
+        source: usize,
+        times: &mut Vec<f64>,
+    ) {
+        let email = self.email(state, at);
         let wrong = json!({ "email": email, "password": "not the password" });
+        let reset = json!({ "token": self.link(state, at), "newPassword": "a quite new password" });
         let (path, body, expected, before, counted) = match what {
             What::Login => ("/api/login", wrong, 401, 0, 1),
             What::Refused => ("/api/login", wrong, 429, 6, 3),
+            What::Reset => ("/api/reset-password", reset, 400, 0, 1),
             What::Forgot => ("/api/forgot-password", json!({ "email": email }), 200, 0, 1),
         };
         for _ in 0..before {

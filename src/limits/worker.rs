@@ -163,8 +163,8 @@ impl Budgets {
         deadline: Instant,
     ) -> Spent {
         let key = self.keys.key(budget.name(), address, Scope::All);
-        let ask = Spend { budget, key: key.clone(), quota: budget.quota() };
-        let Ok(found) = self.spend(pool, ask, deadline).await else {
+        let one = Spend { budget, key: key.clone(), quota: budget.quota() };
+        let Ok(found) = self.spend(pool, one, deadline).await else {
             // With the store down the budgets are smaller, never none; a captcha buys nothing then.
             return self.spend_here(budget, &key);
         };
