@@ -78,10 +78,6 @@ async fn nothing_is_put_into(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one story: what each of three people sees of every walled table"
-)]
 async fn another_teams_rows_are_not_there_on_servers() {
     let database = TestDatabase::create().await;
     let url = database.url();
