@@ -33,8 +33,10 @@ pub fn run(data: &[u8]) {
             assert_eq!(route.path.matches('{').count(), params.len());
             let mut rebuilt = route.path.to_owned();
             for (name, value) in &params {
-                assert!(!value.is_empty() && !value.contains('/'));
-                rebuilt = rebuilt.replace(&format!("{{{name}}}"), value);
+                let rest = format!("{{*{name}}}");
+                let takes_the_rest = route.path.contains(&rest);
+                assert!(!value.is_empty() && (takes_the_rest || !value.contains('/')));
+                rebuilt = rebuilt.replace(&rest, value).replace(&format!("{{{name}}}"), value);
             }
             assert_eq!(rebuilt, uri.path(), "a route takes its own path alone");
             request.params.clone_from(&params);

@@ -252,3 +252,10 @@ fn reason(error: &(dyn Error + 'static)) -> String {
     }
     words.join(": ").chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()
 }
+
+/// The machine's authorities, each as DER; those that cannot be read are left out. For the stores, whose clients make their own
+/// connections.
+pub fn authorities() -> Vec<Vec<u8>> {
+    let found = rustls_native_certs::load_native_certs().certs;
+    found.into_iter().map(|certificate| certificate.to_vec()).collect()
+}

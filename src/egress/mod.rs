@@ -19,6 +19,6 @@ mod collector;
 mod endpoint;
 
 pub use breaker::{Breaker, Pass};
-pub use client::{Egress, EgressError, Limits, Reply};
+pub use client::{Egress, EgressError, Limits, Reply, authorities};
 pub use collector::Collector;
 pub use endpoint::{Endpoint, EndpointError};

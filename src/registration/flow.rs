@@ -145,7 +145,8 @@ pub(super) async fn register(desk: Desk<'_>, person: &NewPerson) -> Result<Regis
     if inserted == 0 {
         return Ok(Registered::EmailTaken);
     }
-    confirm_mail(&tx, id, person.email.as_typed(), &person.origin, now).await?;
+    let data = person.origin.mail_data(now);
+    confirm_mail(&tx, id, person.email.as_typed(), data, &person.origin, now).await?;
     let detail = Detail::none().personal("email", person.email.as_typed());
     desk.own(&tx, Action::Registered, id, detail, &person.origin).await?;
     tx.commit().await?;
@@ -173,16 +174,12 @@ async fn confirm_mail(
     tx: &DatabaseTransaction,
     user_id: Uuid,
     recipient: &str,
+    data: MailData,
     origin: &Origin,
     now: UnixMillis,
 ) -> Result<Uuid, DbErr> {
-    let due = NewMail {
-        user_id,
-        kind: Kind::Confirm,
-        recipient,
-        data: origin.mail_data(now),
-        traceparent: &origin.traceparent,
-    };
+    let due =
+        NewMail { user_id, kind: Kind::Confirm, recipient, data, traceparent: &origin.traceparent };
     mail::enqueue(tx, due, now).await
 }
 
@@ -196,7 +193,14 @@ pub(super) async fn resend(
     if person.verified_at.is_some() {
         return Ok(Resent::AlreadyVerified);
     }
-    let row = confirm_mail(&tx, user_id, &person.email, origin, desk.now).await?;
+    // It tells when and from where the account was made, not who asks again (security §1.5).
+    let data = MailData {
+        at: person.created_at,
+        ip: person.created_ip.clone(),
+        user_agent: String::new(),
+        ..origin.mail_data(desk.now)
+    };
+    let row = confirm_mail(&tx, user_id, &person.email, data, origin, desk.now).await?;
     desk.own(&tx, Action::ConfirmationResent, user_id, Detail::none(), origin).await?;
     tx.commit().await?;
     Ok(Resent::Due(row))

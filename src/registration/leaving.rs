@@ -70,6 +70,10 @@ pub(super) async fn reject(
     if person.verified_at.is_some() {
         return Ok(Verified::Already);
     }
+    // What the operator has closed stays, or the address would be free to register again.
+    if flow::is_disabled(&person) {
+        return Ok(Verified::Gone);
+    }
     desk.on(&tx, Action::AccountRejected, Actor::Nobody, user_id, origin).await?;
     user::Entity::delete_by_id(user_id).exec(&tx).await?;
     tx.commit().await?;
@@ -95,6 +99,7 @@ async fn collect_batch(desk: Desk<'_>, before: UnixMillis) -> Result<u64, DbErr>
         .select_only()
         .column(user::Column::Id)
         .filter(user::Column::VerifiedAt.is_null())
+        .filter(user::Column::Status.eq("active"))
         .filter(user::Column::CreatedAt.lt(before))
         .order_by_asc(user::Column::CreatedAt)
         .limit(COLLECT_BATCH)

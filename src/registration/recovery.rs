@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::change;
 use super::desk::Desk;
-use super::flow::{Origin, Proof, Reset, locked, prove};
+use super::flow::{self, Origin, Proof, Reset, locked, prove};
 use crate::account::EmailAddress;
 use crate::audit::{self, Action, Actor, Detail};
 use crate::clock::UnixMillis;
@@ -87,7 +87,7 @@ pub(super) async fn set_password(
     let now = desk.now;
     let tx = desk.db.begin().await?;
     let Some(person) = locked(&tx, user_id).await? else { return Ok(Reset::Stale) };
-    if person.password_version != password_version {
+    if person.password_version != password_version || flow::is_disabled(&person) {
         return Ok(Reset::Stale);
     }
     let epoch = person.session_epoch + 1;

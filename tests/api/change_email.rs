@@ -263,3 +263,16 @@ both!(an_undo_outlives_a_lost_token_store_and_ends_after_a_week, async |app| {
     app.anonymous().post_form("/undo-email-change", &[("token", &undo)]).await.expect(400);
     app.anonymous().login(NEW, &person.password).await.expect(200);
 });
+
+both!(
+    a_change_of_address_is_no_way_round_the_domains,
+    ["registration.mode" = "domains", "registration.domains" = "corp.example"],
+    async |app| {
+        let stranger = app.register("ceo@corp.example").await;
+        app.mail_to("ceo@corp.example").await;
+        ask(&stranger, "evil@outside.example").await.expect_problem(403, "forbidden");
+        app.no_mail_to("evil@outside.example").await;
+        ask(&stranger, "cfo@corp.example").await.expect(200);
+        app.mail_to("cfo@corp.example").await;
+    }
+);

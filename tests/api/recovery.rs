@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::app::{PUBLIC_URL, both};
-use crate::ask::{alike, at_once, broken_rules, count};
+use crate::ask::{alike, at_once, broken_rules, count, sql};
 use crate::client::claims;
 
 const NEW: &str = "a quite new password";
@@ -183,4 +183,18 @@ both!(members_of_a_reset_are_named, async |app| {
     assert_eq!(broken, [rule("/newPassword", "required"), rule("/token", "type")]);
     let answer = app.anonymous().post_json("/api/forgot-password", json!({})).await;
     assert_eq!(broken_rules(&answer), [rule("/email", "required")]);
+});
+
+both!(a_disabled_account_is_neither_reset_nor_removed_by_a_link, async |app| {
+    let person = app.register("ada@example.org").await;
+    let confirmation = app.mail_to("ada@example.org").await.token().to_owned();
+    app.anonymous().forgot("ada@example.org").await.expect(200);
+    let recovery = app.mail_to("ada@example.org").await.token().to_owned();
+    sql(app, "UPDATE users SET status = 'disabled'").await;
+    let reset = app.anonymous().reset(&recovery, "a quite new password").await;
+    reset.expect_problem(400, "token-invalid");
+    let form = [("token", confirmation.as_str()), ("action", "reject")];
+    app.anonymous().post_form("/verify-email", &form).await.expect(400);
+    let login = app.anonymous().login("ada@example.org", &person.password).await;
+    login.expect_problem(403, "account-disabled");
 });

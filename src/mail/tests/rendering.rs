@@ -8,7 +8,8 @@ use crate::mail::{Kind, Locale, MailData};
 use crate::secret::Secret;
 
 fn link(kind: Kind) -> Option<String> {
-    let token = if kind.token().is_some() { "?token=T0K3N" } else { "" };
+    let token =
+        if kind.token().is_some() || kind == Kind::EmailChangeNotice { "?token=T0K3N" } else { "" };
     kind.page().map(|page| format!("https://auth.example.com/{page}{token}"))
 }
 

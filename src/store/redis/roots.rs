@@ -5,9 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use redis::TlsCertificates;
 
+use crate::egress;
+
 /// The machine's authorities as the client takes them; none means those that are compiled in.
 pub(super) fn of_the_machine() -> TlsCertificates {
-    let found = rustls_native_certs::load_native_certs().certs;
+    let found = egress::authorities();
     let pem: String = found.iter().map(|certificate| as_pem(certificate)).collect();
     TlsCertificates { client_tls: None, root_cert: (!pem.is_empty()).then(|| pem.into_bytes()) }
 }

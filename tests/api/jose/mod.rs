@@ -64,7 +64,14 @@ impl Guarded {
     }
 }
 
-/// Shows every cause to every route: each is refused, and all refusals are the same, to the byte.
+/// Whether a token is shown at all: what is under another scheme, or under none, is told of none (RFC 6750 §3.1).
+fn is_shown(authorization: &str) -> bool {
+    let head = authorization.trim_end().as_bytes().get(..7);
+    head.is_some_and(|head| head.eq_ignore_ascii_case(b"bearer "))
+}
+
+/// Shows every cause to every route: each is refused, and all refusals are the same, to the byte; but for the challenge's
+/// `error`, which only a token that is shown gets.
 async fn all_refused(app: &TestApp, causes: &[Cause], at_least: usize) {
     assert!(causes.len() >= at_least, "only {} causes of {at_least}", causes.len());
     let client = app.anonymous();
@@ -73,10 +80,13 @@ async fn all_refused(app: &TestApp, causes: &[Cause], at_least: usize) {
         let reference = alike(&route.ask(&client, "Bearer nothing").await);
         assert_eq!(reference.0, 401, "{} {}", route.method, route.path);
         assert!(reference.2.contains("\"invalid-token\""), "{}", reference.2);
+        let bare = alike(&route.ask(&client, "Nothing").await);
+        assert_eq!((bare.0, &bare.2), (reference.0, &reference.2));
         for cause in causes.iter().filter(|cause| !(cause.expired && route.refreshes)) {
             let answer = route.ask(&client, &cause.authorization).await;
             let told = alike(&answer);
-            assert_eq!(told, reference, "{} {}: {}", route.method, route.path, cause.name);
+            let wanted = if is_shown(&cause.authorization) { &reference } else { &bare };
+            assert_eq!(&told, wanted, "{} {}: {}", route.method, route.path, cause.name);
             asked += 1;
         }
     }
@@ -91,8 +101,11 @@ async fn all_refused_at(app: &TestApp, path: &str, causes: &[Cause], at_least: u
     };
     let reference = ask("Bearer nothing").await;
     assert_eq!(reference.0, 401, "{path}");
+    let bare = ask("Nothing").await;
+    assert_eq!((bare.0, &bare.2), (reference.0, &reference.2));
     for cause in causes {
-        assert_eq!(ask(&cause.authorization).await, reference, "{path}: {}", cause.name);
+        let wanted = if is_shown(&cause.authorization) { &reference } else { &bare };
+        assert_eq!(&ask(&cause.authorization).await, wanted, "{path}: {}", cause.name);
     }
     println!("{} causes at {path}, all refused alike", causes.len());
 }

@@ -15,10 +15,10 @@ pub(super) fn row(path: &str) -> Row {
             Who::Key | Who::Operator => 200,
             _ => 401,
         }),
-        // Holding the token is enough; credentials that are shown have to be a client's.
+        // Holding the token is enough; a client's credentials that are shown have to be good, and a Bearer token is none.
         _ => Row::Form(&[("token", "x")], |who| match who {
-            Who::Anonymous | Who::Key | Who::Operator => 200,
-            _ => 401,
+            Who::KeyOfClosed => 401,
+            _ => 200,
         }),
     }
 }

@@ -120,6 +120,16 @@ async fn invited(app: &App, email: &EmailAddress) -> Result<(), Problem> {
     refused("Registration here is by invitation.")
 }
 
+/// Whether an account may move to this address. A mode that admits some admits no others by the back door: domains hold for
+/// everybody, and who has not proven the address that was admitted moves only to another one that is.
+pub async fn may_move(app: &App, standing: &Standing, email: &EmailAddress) -> Result<(), Problem> {
+    if app.config.registration.mode == RegistrationMode::Domains || !standing.is_verified() {
+        admitted(app, email)?;
+        invited(app, email).await?;
+    }
+    Ok(())
+}
+
 fn refused(detail: &str) -> Result<(), Problem> {
     Err(Problem::new(Code::Forbidden).detail(detail))
 }

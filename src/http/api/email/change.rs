@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::account::Standing;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::api::account::register;
 use crate::http::guess;
 use crate::http::openapi::{Done, Operation, Tag};
 use crate::http::request::Request;
@@ -38,6 +39,7 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
     let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
     steps::limit(app, request, Action::Resend)?;
     guess::confirm(app, request, &caller, password).await?;
+    register::may_move(app, &caller.standing, &email).await?;
     steps::limit(app, request, Action::ExistEmail)?;
     let (deadline, pools) = (request.cx.deadline, &app.pools);
     let (own, id) = (Budget::AddressChanges, caller.standing.id);
