@@ -144,8 +144,8 @@ impl Mailer {
         Ok(Self { setup, sender, host, service, paused_at, stopping })
     }
 
-    /// Claims and delivers rows until none is due, nothing can leave, [`ROUND`] is over, or [`Mailer::stop`]. Safe in any number of workers
-    /// and replicas at once, and safe to drop at any moment: a claimed row comes again when its lease ends.
+    /// Claims and delivers rows until none is due, nothing can leave, half a minute is over, or [`Mailer::stop`]. Safe in any
+    /// number of workers and replicas at once, and safe to drop at any moment: a claimed row comes again when its lease ends.
     ///
     /// The database down ends it; with the token store down the mails that carry no token still leave. Either is the
     /// error of the sweep, unless something was delivered before: then it is logged, and the next sweep's.
