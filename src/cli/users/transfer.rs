@@ -58,7 +58,7 @@ struct Tally {
 
 impl Tally {
     fn new(report: Option<&Path>) -> Result<Self, Box<dyn Error>> {
-        let report = report.map(report_file).transpose()?.map(BufWriter::new);
+        let report = report.map(private_file).transpose()?.map(BufWriter::new);
         Ok(Self { imported: 0, exists: 0, refused: 0, report })
     }
 
@@ -268,14 +268,4 @@ pub(super) async fn export(
 fn private_file(path: &Path) -> Result<File, Box<dyn Error>> {
     let options = File::options().write(true).create_new(true).mode(0o600).open(path);
     options.map_err(|error| format!("cannot write {}: {error}", path.display()).into())
-}
-
-/// The report of refused lines, likewise private. It takes the place of the one of a run before: an import is run again to
-/// go on.
-fn report_file(path: &Path) -> Result<File, Box<dyn Error>> {
-    if path.symlink_metadata().is_ok_and(|it| it.is_file()) {
-        std::fs::remove_file(path)
-            .map_err(|error| format!("cannot replace {}: {error}", path.display()))?;
-    }
-    private_file(path)
 }
