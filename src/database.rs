@@ -6,7 +6,7 @@
 
 mod facts;
 mod measure;
-mod reach;
+mod probe;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use sea_orm::{
 
 pub use self::facts::{Facts, Server};
 use self::measure::Measure;
+pub use self::probe::{Place, is_unreachable};
 use crate::config;
 
 /// How long a statement may take on PostgreSQL before the server ends it: below every pool's deadline.
@@ -67,7 +68,7 @@ impl Db {
             );
             let mut pool = match Database::connect(options).await {
                 Ok(pool) => pool,
-                Err(error) => return Err(reach::why(url, error).await),
+                Err(error) => return Err(probe::reason(url, error).await),
             };
             let statements = counted([&mut pool]);
             return Ok(Self { reader: pool.clone(), writer: pool, statements, measure: None });

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
+use super::ending::broken_off;
 use super::output::{Progress, Talk, print, print_json};
 use super::{CHECK_SAYS_NO, open};
 use crate::audit::heads::{self, Claims};
@@ -62,7 +63,7 @@ pub async fn run(command: Command, config: &Config, json: bool, talk: Talk) -> E
             run_export(needs, &filter, talk).await
         }
     };
-    done.unwrap_or_else(|error| talk.fail(&error.to_string()))
+    done.unwrap_or_else(|error| broken_off(talk, error.as_ref()))
 }
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;

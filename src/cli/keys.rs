@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::ending::broken_off;
 use super::output::{Talk, print, print_json, say_line};
 use super::{CHECK_SAYS_NO, open};
 use crate::clock::{UnixMillis, rfc3339};
@@ -36,7 +37,12 @@ pub enum Command {
     /// place at once.
     Retire {
         /// Its `kid`
+        // One in 64 begins with `-`: base64url.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
+        /// Say what would happen, change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Print the public keys that verify vaultTokens, as a JWK set
     ExportJwks,
@@ -72,10 +78,11 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     let done = match command {
         Command::List => list(&keys, json, talk).await,
         Command::Rotate { kind, now } => rotate(&keys, *kind, *now, json, talk).await,
-        Command::Retire { kid } => retire(&keys, kid, json, talk).await,
+        Command::Retire { kid, dry_run: false } => retire(&keys, kid, json, talk).await,
+        Command::Retire { kid, dry_run: true } => plan(&keys, kid, json, talk).await,
         Command::ExportJwks => keys.jwks().await.map(|set| print_json(talk, &set)),
     };
-    done.unwrap_or_else(|error| talk.fail(&error.to_string()))
+    done.unwrap_or_else(|error| broken_off(talk, &error))
 }
 
 async fn list(keys: &Needs, json: bool, talk: Talk) -> Result<ExitCode, KeysError> {
@@ -190,23 +197,47 @@ async fn rotate(
     list(keys, false, talk).await
 }
 
+/// What became of a key, in a word for programs; none where there is none.
+fn outcome(retired: Retired) -> Option<&'static str> {
+    match retired {
+        Retired::Unknown => None,
+        Retired::Revoked => Some("revoked"),
+        Retired::Replaced => Some("replaced"),
+    }
+}
+
+fn unknown(talk: Talk) -> ExitCode {
+    talk.fail("there is no key of this kid: latchkey keys list");
+    ExitCode::from(CHECK_SAYS_NO)
+}
+
 async fn retire(keys: &Needs, kid: &str, json: bool, talk: Talk) -> Result<ExitCode, KeysError> {
-    let outcome = match keys.retire(kid).await? {
-        Retired::Unknown => {
-            talk.fail("there is no key of this kid: latchkey keys list");
-            return Ok(ExitCode::from(CHECK_SAYS_NO));
+    let retired = keys.retire(kid).await?;
+    let Some(outcome) = outcome(retired) else { return Ok(unknown(talk)) };
+    say_line(match retired {
+        Retired::Replaced => {
+            "its tokens are refused within 30 s on every daemon, and a new key signs"
         }
-        Retired::Revoked => "revoked",
-        Retired::Replaced => "replaced",
-    };
-    say_line(match outcome {
-        "replaced" => "its tokens are refused within 30 s on every daemon, and a new key signs",
         _ => "its tokens are refused within 30 s on every daemon",
     });
     if json {
         return Ok(print_json(talk, &json!({ "kid": kid, "outcome": outcome })));
     }
     list(keys, false, talk).await
+}
+
+/// What [`retire`] would do.
+async fn plan(keys: &Needs, kid: &str, json: bool, talk: Talk) -> Result<ExitCode, KeysError> {
+    let retired = keys.would_retire(kid).await?;
+    let Some(outcome) = outcome(retired) else { return Ok(unknown(talk)) };
+    say_line(match retired {
+        Retired::Replaced => "it signs: its tokens would be refused, and a new key would sign",
+        _ => "it does not sign: its tokens would be refused, nothing else would change",
+    });
+    if json {
+        return Ok(print_json(talk, &json!({ "kid": kid, "outcome": outcome })));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use latchkey_migration::{Migrator, MigratorTrait as _, Schema};
 use serde_json::json;
 
 use super::CHECK_SAYS_NO;
+use super::ending::exit_code;
 use super::open::Fault;
 use super::output::{Talk, print, print_json, say_line};
 use crate::config::Config;
@@ -67,7 +68,8 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     if *command == Command::Up
         && let Err(error) = db.migrate().await
     {
-        return talk.fail(&format!("cannot migrate: {error}"));
+        talk.fail(&format!("cannot migrate: {error}"));
+        return ExitCode::from(exit_code(&error));
     }
     tell(*command, &before, json, talk)
 }

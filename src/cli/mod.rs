@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod doctor;
+mod ending;
 mod healthcheck;
 mod keys;
 mod mail;
@@ -38,7 +39,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 a check says 
 
 /// A self-hosted, multi-tenant auth daemon: JWTs, sessions, teams and projects over HTTP.
 #[derive(Debug, Parser)]
-#[command(name = "latchkey", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "latchkey", version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -185,6 +186,11 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// The commands as pages describe them: each without a `help` that says what its page says.
+fn described() -> clap::Command {
+    Cli::command().disable_help_subcommand(true)
+}
+
 fn version(json: bool) -> String {
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     if json {
@@ -195,15 +201,15 @@ fn version(json: bool) -> String {
 
 fn man(dir: Option<&std::path::Path>, talk: Talk) -> ExitCode {
     if let Some(dir) = dir {
-        let written = std::fs::create_dir_all(dir)
-            .and_then(|()| clap_mangen::generate_to(Cli::command(), dir));
+        let written =
+            std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(described(), dir));
         return match written {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => talk.fail(&format!("cannot write to {}: {error}", dir.display())),
         };
     }
     let mut out = Vec::new();
-    match clap_mangen::Man::new(Cli::command()).render(&mut out) {
+    match clap_mangen::Man::new(described()).render(&mut out) {
         Ok(()) => print(talk, &String::from_utf8_lossy(&out)),
         Err(error) => talk.fail(&format!("cannot make the manual page: {error}")),
     }
@@ -250,6 +256,15 @@ mod tests {
         let cli = cli.unwrap();
         assert!(cli.command.is_none());
         assert_eq!(cli.common.config.len(), 2);
+    }
+
+    #[test]
+    fn a_kid_that_begins_with_a_hyphen_is_no_option() {
+        for line in [&["-h_AbC", "--dry-run"][..], &["--dry-run", "--AbC"], &["-"]] {
+            let line = ["latchkey", "keys", "retire"].iter().chain(line);
+            assert!(Cli::try_parse_from(line.clone()).is_ok(), "{line:?}");
+        }
+        assert!(Cli::try_parse_from(["latchkey", "keys", "retire"]).is_err());
     }
 
     #[test]

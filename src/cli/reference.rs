@@ -21,7 +21,7 @@ const WITHOUT_JSON: &[(&str, &str)] = &[
 
 /// The whole page.
 pub fn markdown(cli: &Command) -> String {
-    let mut cli = cli.clone();
+    let mut cli = cli.clone().disable_help_subcommand(true);
     cli.build();
     let mut out = HEAD.to_owned();
     arguments(cli.get_arguments().filter(|it| it.is_global_set()), &mut out);

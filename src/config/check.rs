@@ -132,7 +132,7 @@ impl Rules<'_> {
         if self.values.text("tokens.secret").is_some_and(is_example_secret) {
             self.unfit("tokens.secret", "looks like an example that everybody knows", fix);
         }
-        let exposed = &self.values.exposed_files;
+        let exposed = &self.values.secret_files.exposed;
         if self.is("profile", "production") {
             self.problems.extend(exposed.iter().cloned());
         } else {

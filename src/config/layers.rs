@@ -4,10 +4,10 @@
 //! collected, and the rest goes on, so that a person sees everything at once.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::catalogue::{self, Fallback, SETTINGS, Setting};
+use super::holds::SecretFiles;
 use super::kind::{Kind, Refusal, Value, split};
 use super::problems::Problem;
 use super::source::{Given, Raw, Source};
@@ -16,8 +16,8 @@ use super::source::{Given, Raw, Source};
 #[derive(Debug, Default)]
 pub struct Values {
     values: BTreeMap<&'static str, Option<(Value, Source)>>,
-    /// Secrets out of files that everybody on the machine can read: an error in production.
-    pub exposed_files: Vec<Problem>,
+    /// Files that hold secrets.
+    pub secret_files: SecretFiles,
 }
 
 impl Values {
@@ -64,6 +64,9 @@ pub fn lay(layers: Vec<Vec<Given>>, problems: &mut Vec<Problem>) -> Values {
                 problems.push(unknown(&given));
                 continue;
             };
+            if through == Through::Value {
+                values.secret_files.inline(setting.key, setting.kind, &given);
+            }
             if let Some(before) = seen.insert(setting.key, through) {
                 let place = place(&given.source);
                 let what = if before == through {
@@ -81,6 +84,7 @@ pub fn lay(layers: Vec<Vec<Given>>, problems: &mut Vec<Problem>) -> Values {
             winners.insert(setting.key, (given, through));
         }
     }
+    values.secret_files.judge_inline();
     for setting in SETTINGS {
         let read = match winners.remove(setting.key) {
             Some((given, through)) => Some(read(setting, &given, through, &mut values, problems)),
@@ -190,13 +194,8 @@ fn from_file(setting: &Setting, given: &Given, values: &mut Values) -> Result<St
         Refusal::new(format!("names `{path}`, which cannot be read"), error.to_string())
     };
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    let mode = Path::new(path).metadata().map_err(unreadable)?.permissions().mode();
-    if setting.kind.is_secret() && mode & 0o004 != 0 {
-        values.exposed_files.push(Problem::new(
-            given.key.clone(),
-            format!("everybody on this machine can read `{path}`"),
-            format!("chmod o-r {path}"),
-        ));
+    if setting.kind.is_secret() {
+        values.secret_files.named(&given.key, Path::new(path)).map_err(unreadable)?;
     }
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);

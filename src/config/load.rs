@@ -1,7 +1,7 @@
 //! From sources to a checked [`Config`]: a pure function but for the files that values name.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::assemble::assemble;
@@ -50,10 +50,12 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// Every setting with its value, secrets blanked, and where it comes from; in the catalogue's order.
     pub sources: Vec<Shown>,
+    /// The files that hold secrets: those that values name, and configuration files with secrets in them.
+    pub secret_files: Vec<PathBuf>,
 }
 
 /// The files that `--config` names, or `latchkey.toml` where it stands in the working directory.
-pub fn files(named: &[std::path::PathBuf]) -> Vec<ConfigFile> {
+pub fn files(named: &[PathBuf]) -> Vec<ConfigFile> {
     let default = Path::new(DEFAULT_FILE);
     if named.is_empty() && default.exists() {
         return vec![ConfigFile::read(default)];
@@ -80,7 +82,8 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
             config.log.is_coloured =
                 inputs.machine.log_on_terminal && !environment::wants_no_color(inputs.environment);
             let sources = SETTINGS.iter().map(|setting| show(setting, &values)).collect();
-            Ok(Loaded { config, warnings, sources })
+            let secret_files = values.secret_files.paths();
+            Ok(Loaded { config, warnings, sources, secret_files })
         }
         Some(_) => Err(Problems(problems)),
         None => {

@@ -10,6 +10,7 @@ mod check_egress;
 mod derive;
 mod environment;
 mod file;
+mod holds;
 mod json;
 mod kind;
 mod layers;

@@ -25,10 +25,11 @@ pub fn sources(config: &Config) -> Arc<Sources> {
     Sources::new(max, config.http.trusted_proxies.clone())
 }
 
-/// Binds `address`, the value of `setting`.
+/// Binds `address`, the value of `setting`; `other` is where our other listener is.
 pub async fn bind(
     setting: &'static str,
     address: SocketAddr,
+    other: SocketAddr,
     tls: Option<Arc<Tls>>,
     connections_max: usize,
 ) -> Result<Server, StartError> {
@@ -39,17 +40,17 @@ pub async fn bind(
                 .map_or_else(|| "it is in use".to_owned(), |who| format!("it is in use by {who}")),
             _ => error.to_string(),
         };
-        let elsewhere = SocketAddr::new(address.ip(), free_near(address.port()));
+        let elsewhere = SocketAddr::new(address.ip(), free_near(address.port(), other.port()));
         StartError::Listen(format!(
             "cannot listen on {address}: {who}\n  to listen elsewhere set `{setting}`, for example {variable}={elsewhere}"
         ))
     })
 }
 
-/// A port that nobody listens on, the next one above if there is one.
-fn free_near(port: u16) -> u16 {
+/// A port that nobody listens on and that is not `ours`, the next one above if there is one.
+fn free_near(port: u16, ours: u16) -> u16 {
     let above = (port.max(1023)..u16::MAX).map(|port| port + 1);
-    above.take(100).find(|port| !is_held(*port)).unwrap_or(0)
+    above.take(100).find(|port| *port != ours && !is_held(*port)).unwrap_or(0)
 }
 
 fn is_held(port: u16) -> bool {
@@ -95,12 +96,26 @@ fn listening(line: &str, port: u16) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn at(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
     #[tokio::test]
     async fn a_taken_port_is_told_by_its_holder() {
-        let first = bind("http.listen", "127.0.0.1:0".parse().unwrap(), None, 1).await.unwrap();
+        let first = bind("http.listen", at(0), at(9), None, 1).await.unwrap();
         let taken = first.local_addr().unwrap();
-        let error = bind("http.listen", taken, None, 1).await.unwrap_err().to_string();
+        let error = bind("http.listen", taken, at(9), None, 1).await.unwrap_err().to_string();
         assert!(error.contains(&format!("(pid {})", std::process::id())), "{error}");
         assert!(error.contains("LATCHKEY_HTTP__LISTEN="), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_port_is_offered_that_neither_we_nor_others_have() {
+        let taken = bind("http.listen", at(0), at(9), None, 1).await.unwrap();
+        let taken = taken.local_addr().unwrap().port();
+        assert_ne!(free_near(taken - 1, 9), taken, "somebody else's");
+        let offered = free_near(taken, 9);
+        assert!(offered > taken || taken == u16::MAX, "{offered}");
+        assert_ne!(free_near(taken, offered), offered, "our own");
     }
 }

@@ -69,9 +69,11 @@ impl Daemon {
         let (listen_public, listen_admin) = (config.http.listen, config.admin_listen);
         let connections_max = config.http.max_connections;
         let public_server =
-            listen::bind("http.listen", listen_public, tls.clone(), connections_max).await?;
+            listen::bind("http.listen", listen_public, listen_admin, tls.clone(), connections_max)
+                .await?;
         let public_server = public_server.sharing(listen::sources(&config));
-        let admin_server = listen::bind("admin.listen", listen_admin, None, 64).await?;
+        let admin_server =
+            listen::bind("admin.listen", listen_admin, listen_public, None, 64).await?;
         let public = public_server.local_addr()?;
         let admin = admin_server.local_addr()?;
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
@@ -123,14 +125,15 @@ impl Daemon {
     /// the mailer last.
     pub async fn stop(self) {
         let pause = self.app.config.http.drain_delay;
-        self.stop_after(pause).await;
+        self.stop_after(pause, HARD_STOP).await;
     }
 
-    async fn stop_after(self, pause: Duration) {
+    /// The same after another pause; what has not ended `within` this time then is cut.
+    pub async fn stop_after(self, pause: Duration, within: Duration) {
         self.app.gate.draining.store(true, Ordering::SeqCst);
         tokio::time::sleep(pause).await;
         self.stop.cancel();
-        if tokio::time::timeout(HARD_STOP, self.drain()).await.is_err() {
+        if tokio::time::timeout(within, self.drain()).await.is_err() {
             tracing::error!("the daemon did not drain in time, what is left is cut");
         }
     }
@@ -208,7 +211,7 @@ async fn serve(loaded: Loaded, load: reload::Load<'_>, exports: &Exports) -> Exi
     };
     tracing::info!("stopping");
     tokio::select! {
-        () = daemon.stop_after(pause) => code,
+        () = daemon.stop_after(pause, HARD_STOP) => code,
         _ = signals.told_to_stop() => {
             tracing::warn!("told to stop twice, stopping at once");
             ExitCode::FAILURE

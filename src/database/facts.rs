@@ -25,7 +25,8 @@ pub struct Server {
     pub connections_max: i32,
     /// Whether our role may make tables, which migrations do.
     pub may_create: bool,
-    /// Our tables that the role may not read or write, by name with commas.
+    /// Our tables that the role may not read, or not add to, change and delete from, by name with commas. Who only serves
+    /// reads the table of migrations and leaves it as it is.
     pub closed: Option<String>,
 }
 
@@ -36,8 +37,9 @@ const POSTGRES: &str = "SELECT current_setting('server_version') AS version, \
      COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create, \
      (SELECT string_agg(c.relname::text, ', ' ORDER BY c.relname) FROM pg_class c \
       WHERE c.relnamespace = to_regnamespace(quote_ident(current_schema())) AND c.relkind = 'r' \
-      AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') \
-      AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE'))) AS closed";
+      AND NOT (has_table_privilege(c.oid, 'SELECT') AND (c.relname = 'seaql_migrations' \
+      OR has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE') \
+      AND has_table_privilege(c.oid, 'DELETE')))) AS closed";
 
 impl Db {
     /// Asks.

@@ -2,8 +2,8 @@
 
 use latchkey_entity::outbox::{Column, Entity, Model};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _};
-use sea_orm::{QuerySelect as _, QueryTrait as _};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, PaginatorTrait as _, QueryFilter as _};
+use sea_orm::{QueryOrder as _, QuerySelect as _, QueryTrait as _};
 use uuid::Uuid;
 
 use crate::clock::UnixMillis;
@@ -98,6 +98,11 @@ pub async fn retry(db: &Db, id: Uuid, now: UnixMillis) -> Result<Retried, DbErr>
 /// Makes every mail due that was given up; how many.
 pub async fn retry_dead(db: &Db, now: UnixMillis) -> Result<u64, DbErr> {
     revive(db, None, now).await
+}
+
+/// How many mails were given up.
+pub async fn count_dead(db: &Db) -> Result<u64, DbErr> {
+    Entity::find().filter(Column::State.eq(State::Dead.name())).count(db.reader()).await
 }
 
 async fn revive(db: &Db, id: Option<Uuid>, now: UnixMillis) -> Result<u64, DbErr> {

@@ -192,4 +192,8 @@ impl fmt::Display for Unavailable {
     }
 }
 
-impl Error for Unavailable {}
+impl Error for Unavailable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -174,7 +174,15 @@ impl std::fmt::Display for KeysError {
     }
 }
 
-impl std::error::Error for KeysError {}
+impl std::error::Error for KeysError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unavailable(error) => Some(error),
+            Self::Key(error) => Some(error),
+            Self::Sealed(_) => None,
+        }
+    }
+}
 
 impl From<sea_orm::DbErr> for KeysError {
     fn from(error: sea_orm::DbErr) -> Self {

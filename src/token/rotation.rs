@@ -249,12 +249,8 @@ impl Needs {
     /// Calls a key compromised: no token of it is good any more. Where it signs, another takes its place at once.
     pub async fn retire(&self, id: &str) -> Result<Retired, KeysError> {
         let (rows, now) = (self.rows().await?, self.clock.now());
-        let found = rows.iter().find(|row| row.id == id);
-        let Some((row, kind)) = found.and_then(|row| Some((row, Kind::from_name(&row.kind)?)))
-        else {
-            return Ok(Retired::Unknown);
-        };
-        if row.state == "signing" && self.kinds().contains(&kind) {
+        let Some((row, kind)) = named(&rows, id) else { return Ok(Retired::Unknown) };
+        if self.is_to_be_replaced(row, kind) {
             self.succeed(&rows, kind, Some(row), Some(now)).await?;
             return Ok(Retired::Replaced);
         }
@@ -266,6 +262,21 @@ impl Needs {
             .exec(self.db.writer())
             .await?;
         Ok(Retired::Revoked)
+    }
+
+    /// What [`Needs::retire`] would do; changes nothing.
+    pub async fn would_retire(&self, id: &str) -> Result<Retired, KeysError> {
+        let rows = self.rows().await?;
+        Ok(match named(&rows, id) {
+            None => Retired::Unknown,
+            Some((row, kind)) if self.is_to_be_replaced(row, kind) => Retired::Replaced,
+            Some(_) => Retired::Revoked,
+        })
+    }
+
+    /// Whether another key has to sign once this one is gone.
+    fn is_to_be_replaced(&self, row: &Model, kind: Kind) -> bool {
+        row.state == "signing" && self.kinds().contains(&kind)
     }
 
     /// Another key signs in place of `signing`, at once.
@@ -289,6 +300,12 @@ impl Needs {
         Err(DbErr::Custom("another process changed the keys at the same moment: try again".into())
             .into())
     }
+}
+
+/// The key of this `kid`, with its kind.
+fn named<'a>(rows: &'a [Model], id: &str) -> Option<(&'a Model, Kind)> {
+    let row = rows.iter().find(|row| row.id == id)?;
+    Some((row, Kind::from_name(&row.kind)?))
 }
 
 /// Ends a key's signing, unless it has ended.

@@ -98,7 +98,7 @@ pub async fn run_changing(backend: Backend, body: impl AsyncFn(&mut TestApp)) {
 }
 
 /// The settings as the daemon would read them out of its environment.
-fn config(settings: &BTreeMap<String, String>) -> Config {
+pub fn config(settings: &BTreeMap<String, String>) -> Config {
     let environment: BTreeMap<String, String> = settings
         .iter()
         .map(|(key, value)| {
@@ -179,7 +179,7 @@ impl Builder {
 }
 
 /// What a test wants unless it says otherwise: free ports, cheap hashes, no limits.
-fn defaults(directory: &TempDir) -> BTreeMap<String, String> {
+pub fn defaults(directory: &TempDir) -> BTreeMap<String, String> {
     let data_dir = directory.path().join("data").display().to_string();
     [
         ("http.listen", "127.0.0.1:0"),

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Finding, Patient};
-use crate::clock::Clock;
+use latchkey_migration::Schema;
+
+use super::{Finding, Patient, State, network};
+use crate::clock::{Clock, UnixMillis};
 use crate::config::Config;
-use crate::database::{Db, Facts, Server, sqlite_path};
+use crate::database::{Db, Facts, Place, Server, sqlite_path};
 use crate::tenancy::wall;
 
 /// The oldest PostgreSQL that its project still mends: 13 ended in November 2025.
@@ -19,27 +21,68 @@ const READ_WITHIN: Duration = Duration::from_secs(8);
 const SKEW_WARNS_MS: i64 = 2_000;
 const SKEW_FAILS_MS: i64 = 60_000;
 
-/// Connects, without making a file.
+/// Connects, without making a file; says how each step went where there are steps.
 pub(super) async fn open(config: &Config) -> (Option<Db>, Vec<Finding>) {
     let path = sqlite_path(config.database.url.expose());
     if config.database.is_sqlite() && !Path::new(path).exists() {
         let remedy = "the daemon makes it at its first start, or latchkey migrate up";
         return (None, vec![Finding::warning(format!("there is no {path} yet"), remedy)]);
     }
+    let mut found = Vec::new();
+    let is_reached = match Place::of(&config.database) {
+        Some(place) => reach(&place, &mut found).await,
+        None => true,
+    };
+    if !is_reached {
+        return (None, found);
+    }
     match Db::connect(&config.database).await {
-        Ok(db) => (Some(db), Vec::new()),
+        Ok(db) => (Some(db), found),
         Err(error) => {
-            let remedy = "check `database.url`, the server, and the firewall between";
-            (None, vec![Finding::failed(format!("cannot be reached: {error}"), remedy)])
+            let remedy =
+                "check user, password, database and `sslmode` of `database.url`, and pg_hba.conf";
+            found.push(Finding::failed(format!("login: {error}"), remedy));
+            (None, found)
         }
     }
+}
+
+/// Resolves and connects; whether somebody answers there.
+async fn reach(place: &Place, found: &mut Vec<Finding>) -> bool {
+    let (at, connected) = match place {
+        Place::Tcp(host, port) => {
+            let addresses = match network::resolve(host, *port).await {
+                Ok(addresses) => addresses,
+                Err(why) => {
+                    let remedy = "correct the host of `database.url`, or look at the name server";
+                    found.push(Finding::failed(format!("resolve: {host}: {why}"), remedy));
+                    return false;
+                }
+            };
+            let texts: Vec<String> = addresses.iter().map(|it| it.ip().to_string()).collect();
+            found.push(Finding::ok(format!("resolve: {host} is {}", texts.join(", "))));
+            (format!("{host}:{port}"), network::connect(&addresses).await)
+        }
+        Place::Socket(path) => {
+            let connected = tokio::net::UnixStream::connect(path).await;
+            (path.display().to_string(), connected.map(drop).map_err(|error| error.to_string()))
+        }
+    };
+    match connected {
+        Ok(()) => found.push(Finding::ok(format!("connect: {at}"))),
+        Err(why) => found.push(Finding::failed(
+            format!("connect: {at}: {why}"),
+            "see that the server runs and listens there, and that no firewall stands between",
+        )),
+    }
+    found.last().is_some_and(|it| it.state == State::Ok)
 }
 
 pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<Finding> {
     let Some(db) = &patient.db else { return found };
     found.push(latency(db).await);
     match db.facts().await {
-        Ok(facts) => judge(&facts, patient.config, &mut found),
+        Ok(facts) => judge(&facts, patient.config, Clock::System.now(), &mut found),
         Err(error) => found.push(Finding::failed(
             format!("does not say what it is: {error}"),
             "see that the role may read the catalogue",
@@ -68,6 +111,10 @@ async fn latency(db: &Db) -> Finding {
         }
         best = best.min(started.elapsed());
     }
+    speed(best)
+}
+
+fn speed(best: Duration) -> Finding {
     let text = format!("answers in {:.1} ms", best.as_secs_f64() * 1_000.0);
     if best > LATENCY_MAX {
         return Finding::warning(
@@ -78,7 +125,7 @@ async fn latency(db: &Db) -> Finding {
     Finding::ok(text)
 }
 
-fn judge(facts: &Facts, config: &Config, found: &mut Vec<Finding>) {
+fn judge(facts: &Facts, config: &Config, now: UnixMillis, found: &mut Vec<Finding>) {
     let version = &facts.version;
     let Some(server) = &facts.server else {
         found.push(Finding::ok(format!("SQLite {version}")));
@@ -91,7 +138,7 @@ fn judge(facts: &Facts, config: &Config, found: &mut Vec<Finding>) {
     } else {
         Finding::ok(text)
     });
-    found.push(skew("the database", server.clock));
+    found.push(skew("the database", server.clock, now));
     rights(server, found);
     let wanted = i64::from(config.database.max_connections) * i64::from(config.rate_limit_replicas);
     let has = i64::from(server.connections_max);
@@ -135,8 +182,8 @@ async fn whole(db: &Db) -> Finding {
 }
 
 /// How far another clock is from ours.
-pub(super) fn skew(whose: &str, theirs: crate::clock::UnixMillis) -> Finding {
-    let off = (theirs - Clock::System.now()).abs();
+pub(super) fn skew(whose: &str, theirs: UnixMillis, ours: UnixMillis) -> Finding {
+    let off = (theirs - ours).abs();
     let text = format!("the clock of {whose} is {off} ms from ours");
     let remedy = "run chrony or systemd-timesyncd on both machines";
     match off {
@@ -147,15 +194,16 @@ pub(super) fn skew(whose: &str, theirs: crate::clock::UnixMillis) -> Finding {
 }
 
 async fn schema(db: &Db) -> Finding {
-    let schema = match db.schema().await {
-        Ok(schema) => schema,
-        Err(error) => {
-            return Finding::failed(
-                format!("the migrations cannot be read: {error}"),
-                "let the role read seaql_migrations",
-            );
-        }
-    };
+    match db.schema().await {
+        Ok(schema) => window(&schema),
+        Err(error) => Finding::failed(
+            format!("the migrations cannot be read: {error}"),
+            "let the role read seaql_migrations",
+        ),
+    }
+}
+
+fn window(schema: &Schema) -> Finding {
     if let Some(reason) = schema.beyond() {
         return Finding::failed(reason, "run the release that migrated it, or the one before that");
     }
@@ -165,3 +213,7 @@ async fn schema(db: &Db) -> Finding {
     let lacks = format!("the schema lacks {}", schema.pending.join(", "));
     Finding::failed(lacks, "latchkey migrate up")
 }
+
+#[cfg(test)]
+#[path = "database_tests.rs"]
+mod tests;

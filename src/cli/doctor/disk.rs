@@ -1,8 +1,10 @@
-//! How much room there is at `data_dir`, and at the database where that lies elsewhere.
+//! How much room the disks have on which something is kept: `data_dir`, and the folder of the SQLite file elsewhere.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use super::{Finding, Patient};
+use crate::config::Config;
 use crate::database::sqlite_path;
 
 /// SQLite cannot write without room for its log; a checkpoint and a backup need as much again.
@@ -10,36 +12,55 @@ const LOW_MIB: u64 = 1_024;
 const FULL_MIB: u64 = 64;
 
 pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
-    let config = patient.config;
-    let keeps = config.database.is_sqlite() || config.mail.smtp_url.is_none();
-    if !keeps {
+    let places = places(patient.config);
+    if places.is_empty() {
         return vec![Finding::skipped("nothing is kept on this machine")];
     }
-    let mut places = vec![("data_dir", config.data_dir.as_path())];
-    let file = Path::new(sqlite_path(config.database.url.expose()));
-    if config.database.is_sqlite() && !file.starts_with(&config.data_dir) {
-        places.push(("database.url", file.parent().unwrap_or(Path::new("."))));
+    let (mut disks, mut found) = (Vec::new(), Vec::new());
+    for (setting, folder) in places {
+        // Where it is not made yet, the folder that it will be made in.
+        let there = folder.ancestors().map(or_here).find(|path| path.exists());
+        let disk = there.and_then(|path| Some((path, path.metadata().ok()?.dev())));
+        let Some((path, disk)) = disk else {
+            found.push(Finding::skipped(format!("there is no {} yet", folder.display())));
+            continue;
+        };
+        if disks.contains(&disk) {
+            continue;
+        }
+        disks.push(disk);
+        found.push(match rustix::fs::statvfs(path) {
+            Ok(stat) => {
+                let free = stat.f_bavail.saturating_mul(stat.f_frsize) / (1_024 * 1_024);
+                room(free, setting, &folder)
+            }
+            Err(error) => Finding::warning(error.to_string(), "see that it can be read"),
+        });
     }
-    places.into_iter().map(|(setting, place)| room(setting, place)).collect()
+    found
 }
 
-fn room(setting: &str, place: &Path) -> Finding {
-    // Where it is not made yet, the folder that it will be made in.
-    let there = if place.as_os_str().is_empty() { Path::new(".") } else { place };
-    let Some(there) = there.ancestors().find(|path| path.exists()) else {
-        return Finding::skipped("its folder is not there yet");
-    };
-    let stat = match rustix::fs::statvfs(there) {
-        Ok(stat) => stat,
-        Err(error) => return Finding::warning(error.to_string(), "see that it can be read"),
-    };
-    let free = stat.f_bavail.saturating_mul(stat.f_frsize) / (1_024 * 1_024);
-    judge(setting, place, free)
+/// The folders that something is kept in, each with the setting that moves it.
+fn places(config: &Config) -> Vec<(&'static str, PathBuf)> {
+    let mut places = Vec::new();
+    if config.database.is_sqlite() {
+        let file = Path::new(sqlite_path(config.database.url.expose()));
+        places.push(("database.url", or_here(file.parent().unwrap_or(file)).to_owned()));
+    }
+    if config.mail.smtp_url.is_none() || config.master_key.is_none() {
+        places.push(("data_dir", config.data_dir.clone()));
+    }
+    places
 }
 
-fn judge(setting: &str, place: &Path, free_mib: u64) -> Finding {
-    let text = format!("{free_mib} MiB are free at {}", place.display());
-    let remedy = format!("make room, or move `{setting}`");
+/// A path relative to this folder ends in the empty one.
+fn or_here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
+fn room(free_mib: u64, setting: &str, folder: &Path) -> Finding {
+    let text = format!("{free_mib} MiB are free at {}", folder.display());
+    let remedy = format!("make room, or move it: `{setting}`");
     match free_mib {
         free if free < FULL_MIB => Finding::failed(text, &remedy),
         free if free < LOW_MIB => Finding::warning(text, &remedy),
@@ -49,14 +70,39 @@ fn judge(setting: &str, place: &Path, free_mib: u64) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use super::super::State;
+    use super::super::tests::config;
     use super::*;
-    use crate::cli::doctor::State;
 
     #[test]
-    fn little_room_is_a_warning_and_none_a_failure() {
-        let at = |free| judge("data_dir", Path::new("data"), free).state;
-        assert_eq!(at(FULL_MIB - 1), State::Failed);
-        assert_eq!(at(FULL_MIB), State::Warning);
-        assert_eq!(at(LOW_MIB), State::Ok);
+    fn a_disk_warns_before_it_is_full() {
+        let at = |free| room(free, "data_dir", Path::new("data")).state;
+        for (free, state) in [
+            (0, State::Failed),
+            (63, State::Failed),
+            (64, State::Warning),
+            (1_023, State::Warning),
+            (1_024, State::Ok),
+        ] {
+            assert_eq!(at(free), state, "{free}");
+        }
+    }
+
+    #[test]
+    fn every_folder_counts_in_which_something_is_kept() {
+        let smtp = ("mail.smtp_url", "smtp://mail");
+        let key = ("secrets.master_key", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=");
+        let places = |settings: &[(&str, &str)]| places(&config(settings));
+        let data = ("data_dir", PathBuf::from("./data"));
+        assert_eq!(places(&[]), [("database.url", PathBuf::from("./data")), data.clone()]);
+        let elsewhere = ("database.url", "sqlite:///srv/db/a.db");
+        let srv = ("database.url", PathBuf::from("/srv/db"));
+        assert_eq!(places(&[elsewhere]), [srv.clone(), data.clone()]);
+        assert_eq!(places(&[elsewhere, smtp, key]), [srv]);
+        let here = ("database.url", PathBuf::from("."));
+        assert_eq!(places(&[("database.url", "sqlite://a.db"), smtp, key]), [here]);
+        let server = ("database.url", "postgres://ada@db/x");
+        assert_eq!(places(&[server]), [data]);
+        assert_eq!(places(&[server, smtp]), []);
     }
 }

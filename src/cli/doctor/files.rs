@@ -1,7 +1,7 @@
 //! The files of the daemon and who may read them; and what the configuration itself warns of.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Finding, Patient, State};
 use crate::config::Loaded;
@@ -27,6 +27,9 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     if config.database.is_sqlite() {
         found.push(mode(Path::new(sqlite_path(config.database.url.expose())), 0o077, "chmod 600"));
     }
+    // A production does not start with one that others read.
+    let secret = |path: &PathBuf| mode(path, 0o006, "chmod o-rw").map(softened);
+    found.extend(patient.secret_files.iter().map(secret));
     if let Some(tls) = &config.http.tls {
         found.push(mode(&tls.key, 0o007, "chmod 640"));
     }

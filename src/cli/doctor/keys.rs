@@ -1,9 +1,10 @@
 //! The master key, and the signing keys that it seals.
 
-use super::{Finding, Patient, State};
-use crate::clock::{Clock, millis};
+use super::{Finding, Patient};
+use crate::clock::{Clock, UnixMillis, millis};
 use crate::daemon::read_master_key;
 use crate::token::Needs;
+use crate::token::rotation::Listed;
 
 /// Whether there is a master key.
 pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
@@ -43,13 +44,17 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
     let Ok(keys) = needs.list().await else {
         return vec![Finding::skipped("the schema has none yet")];
     };
+    judge(&keys, Clock::System.now(), millis(config.tokens.rotate_every))
+}
+
+/// Of every key, by the time and the period of the rotation.
+fn judge(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
     let signing: Vec<_> = keys.iter().filter(|key| key.state == "signing").collect();
     if signing.is_empty() {
         let remedy = "the daemon makes them at its first start";
         return vec![Finding::warning("none signs yet", remedy)];
     }
-    let (now, period) = (Clock::System.now(), millis(config.tokens.rotate_every));
-    let one = |key: &&crate::token::rotation::Listed| {
+    let one = |key: &&Listed| {
         let name = format!("{} {} ({})", key.kind, key.id, key.algorithm);
         let days = (now - key.signs_from) / 86_400_000;
         if !key.opens() {
@@ -62,7 +67,44 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
             let remedy = "rotation runs in the daemon: see that one runs, or latchkey keys rotate";
             return Finding::warning(format!("{name} signs for {days} days already"), remedy);
         }
-        Finding::new(State::Ok, format!("{name} signs since {days} days"), None)
+        Finding::ok(format!("{name} signs since {days} days"))
     };
     signing.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State::{Failed, Ok, Warning};
+    use super::super::tests::states;
+    use super::*;
+    use crate::token::rotation::Sealed;
+
+    const DAY: i64 = 86_400_000;
+
+    fn key(state: &'static str, signs_from: UnixMillis, sealed: Sealed) -> Listed {
+        Listed {
+            id: "kid".to_owned(),
+            kind: "vault".to_owned(),
+            algorithm: "ES256".to_owned(),
+            state,
+            created_at: 0,
+            signs_from,
+            retired_at: None,
+            verifies_until: None,
+            sealed,
+        }
+    }
+
+    #[test]
+    fn keys_are_judged_by_age_and_seal_where_they_sign() {
+        let (now, period) = (1_000 * DAY, 100 * DAY);
+        let at = |days: i64| key("signing", now - days * DAY, Sealed::Now);
+        let said = |keys: &[Listed]| states(&judge(keys, now, period));
+        assert_eq!(said(&[at(0), at(110), at(111)]), [Ok, Ok, Warning]);
+        assert_eq!(said(&[key("signing", now, Sealed::Elsewhere)]), [Failed]);
+        assert_eq!(said(&[key("signing", now, Sealed::Before)]), [Ok]);
+        assert_eq!(said(&[key("retired", 0, Sealed::Elsewhere), at(1)]), [Ok], "it signs nothing");
+        assert_eq!(said(&[]), [Warning]);
+        assert_eq!(said(&[key("next", now, Sealed::Now)]), [Warning]);
+    }
 }

@@ -50,6 +50,11 @@ pub(super) async fn outbox(patient: &Patient<'_>) -> Vec<Finding> {
     let (Ok(depth), Ok(dead)) = (mail::depth(db, Clock::System.now()).await, dead) else {
         return vec![Finding::skipped("the schema has none yet")];
     };
+    judge(depth, dead.len() as u64)
+}
+
+/// Of what waits, and of how many were given up, [`DEAD_MAX`] at most.
+fn judge(depth: mail::Depth, dead: u64) -> Vec<Finding> {
     let minutes = depth.oldest_age.as_secs() / 60;
     let text = format!("{} wait, the oldest for {minutes} min", depth.waiting);
     let mut found = vec![match depth.waiting {
@@ -59,12 +64,33 @@ pub(super) async fn outbox(patient: &Patient<'_>) -> Vec<Finding> {
             Finding::warning(text, "see that a daemon runs; latchkey mail list says why they wait")
         }
     }];
-    if !dead.is_empty() {
-        let many = if dead.len() as u64 == DEAD_MAX { "or more " } else { "" };
+    if dead > 0 {
+        let many = if dead >= DEAD_MAX { "or more " } else { "" };
         found.push(Finding::warning(
-            format!("{} {many}were given up", dead.len()),
+            format!("{dead} {many}were given up"),
             "latchkey mail list --state dead says why, latchkey mail retry --dead sends them again",
         ));
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State::{Ok, Warning};
+    use super::super::tests::states;
+    use super::*;
+
+    #[test]
+    fn mails_that_are_late_or_given_up_are_told() {
+        let depth = |waiting, oldest_age| mail::Depth { waiting, oldest_age };
+        let said = |depth, dead| states(&judge(depth, dead));
+        let nothing = depth(0, Duration::ZERO);
+        assert_eq!(said(nothing, 0), [Ok]);
+        assert_eq!(said(depth(3, Duration::from_secs(899)), 0), [Ok]);
+        assert_eq!(said(depth(3, LATE), 0), [Warning]);
+        let dead = judge(nothing, 7);
+        assert_eq!(states(&dead), [Ok, Warning]);
+        assert_eq!(dead[1].detail, "7 were given up");
+        assert_eq!(judge(nothing, DEAD_MAX)[1].detail, "1000 or more were given up");
+    }
 }

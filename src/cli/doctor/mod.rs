@@ -5,6 +5,7 @@
 
 mod captcha;
 mod certificate;
+mod cgroup;
 mod database;
 mod disk;
 mod files;
@@ -16,6 +17,7 @@ mod redis;
 mod tls;
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -83,6 +85,8 @@ impl Finding {
 /// What the checks look at.
 struct Patient<'a> {
     config: &'a Config,
+    /// The files that hold secrets.
+    secret_files: &'a [PathBuf],
     /// None where it does not answer: the check of the database says why.
     db: Option<Db>,
 }
@@ -116,7 +120,7 @@ async fn examine(loaded: &Loaded) -> Vec<(&'static str, Vec<Finding>)> {
     let config = &loaded.config;
     let opened = tokio::time::timeout(CHECK_WITHIN, database::open(config)).await;
     let (db, reached) = opened.unwrap_or_else(|_| (None, vec![out_of_time()]));
-    let patient = &Patient { config, db };
+    let patient = &Patient { config, secret_files: &loaded.secret_files, db };
     let checks: Vec<Check<'_>> = vec![
         ("configuration", Box::pin(files::warnings(loaded))),
         ("files", Box::pin(files::run(patient))),
@@ -176,4 +180,53 @@ fn as_text(findings: &[(&'static str, Vec<Finding>)]) -> String {
     }
     let _ = writeln!(out, "{failed} failed, {warnings} to be looked at");
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::{Inputs, Machine, load};
+
+    /// Settings by their names, over the defaults.
+    pub(super) fn config(settings: &[(&str, &str)]) -> Config {
+        let key = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
+        let needs_key = settings.iter().any(|(_, value)| value.starts_with("postgres"));
+        let master = needs_key.then_some(("secrets.master_key", key));
+        let environment: BTreeMap<String, String> = settings
+            .iter()
+            .chain(&master)
+            .map(|(name, value)| {
+                let variable = format!("LATCHKEY_{}", name.replace('.', "__").to_uppercase());
+                (variable, (*value).to_owned())
+            })
+            .collect();
+        let machine = Machine { cores: 1, log_on_terminal: false };
+        let inputs = Inputs { files: Vec::new(), environment: &environment, flags: &[], machine };
+        load(&inputs).unwrap_or_else(|problems| panic!("{problems}")).config
+    }
+
+    /// How all of it is.
+    pub(super) fn states(found: &[Finding]) -> Vec<State> {
+        found.iter().map(|it| it.state).collect()
+    }
+
+    #[test]
+    fn what_fails_or_warns_is_counted_and_has_a_remedy_in_text_and_json() {
+        let findings = [
+            ("files", vec![Finding::ok("fine"), Finding::warning("odd", "chmod")]),
+            ("disk", vec![Finding::failed("full", "make room"), Finding::skipped("none")]),
+        ];
+        let text = as_text(&findings);
+        assert!(text.ends_with("1 failed, 1 to be looked at\n"), "{text}");
+        assert!(text.contains("> chmod") && text.contains("> make room"), "{text}");
+        let json = as_json(&findings);
+        let counts = (&json["ok"], &json["failed"], &json["warnings"]);
+        assert_eq!(counts, (&json!(false), &json!(1), &json!(1)));
+        assert_eq!(
+            json["checks"][3],
+            json!({ "check": "disk", "state": "skipped", "detail": "none", "remedy": null })
+        );
+    }
 }

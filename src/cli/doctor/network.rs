@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 use super::{Finding, Patient};
-use crate::config::Profile;
+use crate::config::{Config, Profile};
 use crate::daemon::holder;
 
 /// How long one name or connection may take.
@@ -22,26 +23,40 @@ pub(super) async fn public_url(patient: &Patient<'_>) -> Vec<Finding> {
     };
     let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default());
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let remedy = "make an A or AAAA record for it, or correct `public_url`";
-    let mut found = vec![match resolve(&host, port.unwrap_or(443)).await {
+    let resolved = resolve(&host, port.unwrap_or(443)).await;
+    let mut found = vec![name(&host, resolved)];
+    found.extend(proxy(config, url.scheme() == "https"));
+    found
+}
+
+/// Of the name in links and tokens.
+fn name(host: &str, resolved: Result<Vec<SocketAddr>, String>) -> Finding {
+    match resolved {
         Ok(addresses) => {
             let text: Vec<String> = addresses.iter().map(|it| it.ip().to_string()).collect();
             Finding::ok(format!("{host} is {}", text.join(", ")))
         }
         // Behind split DNS the daemon itself may not know its own name.
-        Err(why) => Finding::warning(format!("{host}: {why}"), remedy),
-    }];
-    let is_behind = url.scheme() == "https" && config.http.tls.is_none();
-    if is_behind && config.http.trusted_proxies.is_empty() {
-        let text =
-            "a proxy stands in front and `http.trusted_proxies` is empty: everybody is one address";
-        let remedy = "list the proxy's network in `http.trusted_proxies`";
-        found.push(match config.profile {
-            Profile::Production => Finding::failed(text, remedy),
-            Profile::Development => Finding::warning(text, remedy),
-        });
+        Err(why) => Finding::warning(
+            format!("{host}: {why}"),
+            "make an A or AAAA record for it, or correct `public_url`",
+        ),
     }
-    found
+}
+
+/// Of a proxy that has to stand in front, and that nobody trusts.
+fn proxy(config: &Config, is_https: bool) -> Option<Finding> {
+    let is_behind = is_https && config.http.tls.is_none();
+    if !is_behind || !config.http.trusted_proxies.is_empty() {
+        return None;
+    }
+    let text =
+        "a proxy stands in front and `http.trusted_proxies` is empty: everybody is one address";
+    let remedy = "list the proxy's network in `http.trusted_proxies`";
+    Some(match config.profile {
+        Profile::Production => Finding::failed(text, remedy),
+        Profile::Development => Finding::warning(text, remedy),
+    })
 }
 
 /// Whether the listeners' ports are free, or ours already.
@@ -84,35 +99,54 @@ async fn port(setting: &str, address: SocketAddr) -> Finding {
     }
 }
 
-/// Whether those answer that we ask: the collector, the service of breached passwords.
+/// Whether those answer that we ask: the collectors, the service of breached passwords.
 pub(super) async fn others(patient: &Patient<'_>) -> Vec<Finding> {
-    let mut asked = Vec::new();
-    if let Some(url) = &patient.config.password.breach_url {
-        asked.push(("password.breach_url", url.clone(), "passwords pass unchecked meanwhile"));
-    }
-    let telemetry = &patient.config.telemetry;
-    let signals = [&telemetry.traces, &telemetry.metrics, &telemetry.logs];
-    if let Some(to) = signals.into_iter().flatten().next() {
-        asked.push((
-            "telemetry.endpoint",
-            to.endpoint.clone(),
-            "what is exported is dropped meanwhile",
-        ));
-    }
+    let asked = asked(patient.config);
     if asked.is_empty() {
         return vec![Finding::skipped("nobody else is asked")];
     }
-    let mut found = Vec::new();
-    for (setting, url, meanwhile) in asked {
-        found.push(match reach(&url).await {
-            Ok(()) => Finding::ok(format!("{setting} takes connections")),
+    join_all(asked.into_iter().map(|(what, url, meanwhile)| async move {
+        match reach(url).await {
+            Ok(()) => Finding::ok(format!("{what} takes connections")),
             Err(why) => Finding::warning(
-                format!("{setting}: {why} ({meanwhile})"),
+                format!("{what}: {why} ({meanwhile})"),
                 "let this machine reach it",
             ),
-        });
+        }
+    }))
+    .await
+}
+
+/// Whom, by what, at which URL, and what happens while they do not answer. A collector of several signals is asked once.
+fn asked(config: &Config) -> Vec<(String, &str, &'static str)> {
+    let mut asked = Vec::new();
+    if let Some(url) = &config.password.breach_url {
+        let meanwhile = "passwords pass unchecked meanwhile";
+        asked.push(("password.breach_url".to_owned(), url.as_str(), meanwhile));
     }
-    found
+    let telemetry = &config.telemetry;
+    let signals =
+        [("traces", &telemetry.traces), ("metrics", &telemetry.metrics), ("logs", &telemetry.logs)];
+    let mut collectors: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (signal, to) in signals {
+        let Some(to) = to else { continue };
+        let place = origin(&to.endpoint);
+        match collectors.iter_mut().find(|(url, _)| origin(url) == place) {
+            Some((_, signals)) => signals.push(signal),
+            None => collectors.push((&to.endpoint, vec![signal])),
+        }
+    }
+    for (url, signals) in collectors {
+        let what = format!("the collector of {}", signals.join(", "));
+        asked.push((what, url, "what is exported is dropped meanwhile"));
+    }
+    asked
+}
+
+/// What a connection goes to: with HTTP each signal has a path of its own.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    url[host..].find('/').map_or(url, |end| &url[..host + end])
 }
 
 async fn reach(url: &str) -> Result<(), String> {
@@ -120,16 +154,85 @@ async fn reach(url: &str) -> Result<(), String> {
     let host = url.host_str().ok_or("no host")?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = url.port_or_known_default().unwrap_or(GRPC);
-    let addresses = resolve(&host, port).await?;
-    match tokio::time::timeout(WITHIN, TcpStream::connect(addresses.as_slice())).await {
+    connect(&resolve(&host, port).await?).await
+}
+
+/// Whether one of the addresses takes a connection.
+pub(super) async fn connect(addresses: &[SocketAddr]) -> Result<(), String> {
+    match tokio::time::timeout(WITHIN, TcpStream::connect(addresses)).await {
         Ok(connected) => connected.map(drop).map_err(|error| error.to_string()),
         Err(_) => Err("does not answer".to_owned()),
     }
 }
 
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+/// The addresses of a name.
+pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let found = tokio::time::timeout(WITHIN, lookup_host((host, port))).await;
     let found = found.map_err(|_| "the name server does not answer".to_owned())?;
     let found: Vec<SocketAddr> = found.map_err(|_| "does not resolve".to_owned())?.collect();
     if found.is_empty() { Err("does not resolve".to_owned()) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State::{Failed, Ok as Well, Warning};
+    use super::super::tests::config;
+    use super::*;
+
+    #[test]
+    fn a_name_that_leads_nowhere_warns() {
+        let addresses = vec![SocketAddr::from(([192, 0, 2, 7], 443))];
+        assert_eq!(name("auth.example", Ok(addresses)).detail, "auth.example is 192.0.2.7");
+        let nowhere = name("auth.example", Err("does not resolve".to_owned()));
+        assert_eq!(nowhere.state, Warning);
+        assert!(nowhere.detail.contains("does not resolve"), "{nowhere:?}");
+        assert_eq!(name("auth.example", Ok(Vec::new())).state, Well);
+    }
+
+    #[test]
+    fn a_proxy_that_nobody_trusts_fails_in_production() {
+        let smtp = ("mail.smtp_url", "smtps://mail.example.com");
+        let url = ("public_url", "https://auth.example.com");
+        let production = [("profile", "production"), smtp, url];
+        let of = |settings: &[_], is_https| proxy(&config(settings), is_https).map(|it| it.state);
+        assert_eq!(of(&production, true), Some(Failed));
+        assert_eq!(of(&[url], true), Some(Warning));
+        assert_eq!(of(&[], false), None);
+        let trusted = [&production[..], &[("http.trusted_proxies", "10.0.0.0/8")]].concat();
+        assert_eq!(of(&trusted, true), None);
+    }
+
+    #[test]
+    fn every_collector_is_asked_and_each_once() {
+        let one = config(&[("telemetry.endpoint", "http://otel.example:4318")]);
+        let whom = |config: &Config| -> Vec<(String, String)> {
+            let asked = asked(config).into_iter();
+            asked.map(|(what, url, _)| (what, origin(url).to_owned())).collect()
+        };
+        let at = |what: &str, url: &str| (what.to_owned(), url.to_owned());
+        let all = whom(&one);
+        assert_eq!(all.len(), 1, "{all:?}");
+        assert_eq!(all[0].1, "http://otel.example:4318");
+        let mut two = one.clone();
+        two.password.breach_url = Some("https://breaches.example/range/".to_owned());
+        let mut elsewhere = one.telemetry.traces.clone().expect("traces are exported");
+        elsewhere.endpoint = "http://logs.example:4318/v1/logs".to_owned();
+        two.telemetry.logs = Some(elsewhere);
+        let all = whom(&two);
+        assert_eq!(all[0], at("password.breach_url", "https://breaches.example"));
+        assert_eq!(all[2], at("the collector of logs", "http://logs.example:4318"));
+        assert_eq!(whom(&config(&[])), []);
+    }
+
+    #[test]
+    fn an_origin_is_a_url_without_its_path() {
+        for (url, expected) in [
+            ("http://a:1/v1/logs", "http://a:1"),
+            ("https://a", "https://a"),
+            ("http://[::1]:4317/", "http://[::1]:4317"),
+            ("a/b", "a"),
+        ] {
+            assert_eq!(origin(url), expected);
+        }
+    }
 }

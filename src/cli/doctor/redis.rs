@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::database::skew;
-use super::{Finding, Patient, State};
+use super::{Finding, Patient};
+use crate::clock::{Clock, UnixMillis};
 use crate::store::{RedisFacts, Store};
 
 /// The oldest Redis with what our scripts use.
@@ -31,27 +32,36 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
         let remedy = "check `redis.url`, its password, the server, and the firewall between";
         return vec![Finding::failed(format!("does not answer: {error}"), remedy)];
     }
-    let took = started.elapsed();
-    let text = format!("Redis answers in {:.1} ms", took.as_secs_f64() * 1_000.0);
-    let state = if took > LATENCY_MAX { State::Warning } else { State::Ok };
-    let remedy = (state == State::Warning).then_some("run it in the same region");
-    let mut found = vec![Finding::new(state, text, remedy)];
+    let mut found = vec![speed(started.elapsed())];
     match store.redis_facts().await {
-        Ok(facts) => judge(&facts.unwrap_or_default(), &mut found),
+        Ok(facts) => judge(&facts.unwrap_or_default(), Clock::System.now(), &mut found),
         Err(error) => found.push(Finding::failed(format!("INFO: {error}"), "look at its log")),
     }
-    found.push(match store.eviction_policy().await {
-        Ok(Some(policy)) if policy == "noeviction" => Finding::ok("evicts nothing"),
-        Ok(Some(policy)) => Finding::failed(
-            format!("maxmemory-policy is {policy}: it may forget sessions and spent captchas"),
-            "set maxmemory-policy to noeviction",
-        ),
-        _ => Finding::skipped("does not say what it evicts: see that it is noeviction"),
-    });
+    found.push(eviction(store.eviction_policy().await.ok().flatten().as_deref()));
     found
 }
 
-fn judge(facts: &RedisFacts, found: &mut Vec<Finding>) {
+fn speed(took: Duration) -> Finding {
+    let text = format!("Redis answers in {:.1} ms", took.as_secs_f64() * 1_000.0);
+    if took > LATENCY_MAX {
+        return Finding::warning(text, "run it in the same region");
+    }
+    Finding::ok(text)
+}
+
+/// Of `maxmemory-policy`; none where it is not told.
+fn eviction(policy: Option<&str>) -> Finding {
+    match policy {
+        Some("noeviction") => Finding::ok("evicts nothing"),
+        Some(policy) => Finding::failed(
+            format!("maxmemory-policy is {policy}: it may forget sessions and spent captchas"),
+            "set maxmemory-policy to noeviction",
+        ),
+        None => Finding::skipped("does not say what it evicts: see that it is noeviction"),
+    }
+}
+
+fn judge(facts: &RedisFacts, now: UnixMillis, found: &mut Vec<Finding>) {
     if let Some(version) = &facts.version {
         let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
         let number = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
@@ -80,6 +90,56 @@ fn judge(facts: &RedisFacts, found: &mut Vec<Finding>) {
         });
     }
     if let Some(clock) = facts.clock {
-        found.push(skew("Redis", clock));
+        found.push(skew("Redis", clock, now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State::{self, Failed, Ok, Skipped, Warning};
+    use super::super::tests::states;
+    use super::*;
+
+    fn said(facts: &RedisFacts) -> Vec<State> {
+        let mut found = Vec::new();
+        judge(facts, 1_000_000, &mut found);
+        states(&found)
+    }
+
+    #[test]
+    fn a_redis_is_judged_by_version_persistence_memory_and_clock() {
+        let well = RedisFacts {
+            version: Some("7.0.15".to_owned()),
+            append_only: Some(true),
+            memory: Some((79, 100)),
+            clock: Some(1_000_000),
+        };
+        assert_eq!(said(&well), [Ok, Ok, Ok, Ok]);
+        assert_eq!(said(&RedisFacts::default()), [], "what it does not tell");
+        for (version, state) in
+            [("6.2.0", Ok), ("6.1.9", Failed), ("5.9", Failed), ("10.0", Ok), ("odd", Failed)]
+        {
+            let facts = RedisFacts { version: Some(version.to_owned()), ..well.clone() };
+            assert_eq!(said(&facts)[0], state, "{version}");
+        }
+        let forgets = RedisFacts { append_only: Some(false), ..well.clone() };
+        assert_eq!(said(&forgets)[1], Warning);
+        let full = RedisFacts { memory: Some((80, 100)), ..well.clone() };
+        assert_eq!(said(&full)[2], Warning);
+        let without_limit = RedisFacts { memory: Some((80, 0)), ..well.clone() };
+        assert_eq!(said(&without_limit), [Ok, Ok, Ok]);
+        let off = RedisFacts { clock: Some(0), ..well };
+        assert_eq!(said(&off)[3], Failed);
+    }
+
+    #[test]
+    fn it_fails_where_it_may_forget_and_warns_where_it_is_far() {
+        let of = |policy| eviction(policy).state;
+        assert_eq!([of(Some("noeviction")), of(None)], [Ok, Skipped]);
+        for policy in ["allkeys-lru", "volatile-ttl", "allkeys-random"] {
+            assert_eq!(of(Some(policy)), Failed, "{policy}");
+        }
+        assert_eq!(speed(LATENCY_MAX).state, Ok);
+        assert_eq!(speed(LATENCY_MAX * 2).state, Warning);
     }
 }

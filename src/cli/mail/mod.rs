@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::ending::exit_code;
 use super::output::Talk;
 use super::{CHECK_SAYS_NO, open};
 use crate::config::Config;
@@ -36,5 +37,8 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
         Command::Retry(retry) => retry::retry(retry, &db, json, talk).await,
         Command::Test(_) => return ExitCode::SUCCESS,
     };
-    done.unwrap_or_else(|error| talk.fail(&format!("the database: {error}")))
+    done.unwrap_or_else(|error| {
+        talk.fail(&format!("the database: {error}"));
+        ExitCode::from(exit_code(&error))
+    })
 }

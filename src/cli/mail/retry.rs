@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use sea_orm::DbErr;
 use serde_json::json;
 use uuid::Uuid;
@@ -14,7 +14,8 @@ use crate::database::Db;
 use crate::mail::operator::{self, Retried};
 
 #[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
+#[group(skip)]
+#[command(group = ArgGroup::new("which").required(true).args(["ids", "dead"]))]
 pub struct Retry {
     /// The mails, by their ids
     #[arg(value_name = "ID")]
@@ -22,6 +23,9 @@ pub struct Retry {
     /// Every mail that was given up
     #[arg(long)]
     dead: bool,
+    /// With `--dead`: say how many there are, change nothing
+    #[arg(long, requires = "dead", conflicts_with = "ids")]
+    dry_run: bool,
 }
 
 pub(super) async fn retry(
@@ -32,7 +36,9 @@ pub(super) async fn retry(
 ) -> Result<ExitCode, DbErr> {
     let now = Clock::System.now();
     let (mut due, mut refused) = (0, Vec::new());
-    if retry.dead {
+    if retry.dry_run {
+        due = operator::count_dead(db).await?;
+    } else if retry.dead {
         due = operator::retry_dead(db, now).await?;
     }
     for id in &retry.ids {
@@ -47,7 +53,8 @@ pub(super) async fn retry(
             refused.iter().map(|(id, why)| json!({ "id": id, "why": why })).collect();
         print_json(talk, &json!({ "due": due, "refused": refused }));
     } else {
-        say_line(&format!("{due} due now"));
+        let word = if retry.dry_run { "would be due" } else { "due now" };
+        say_line(&format!("{due} {word}"));
     }
     for (id, why) in &refused {
         talk.fail(&format!("{id}: {why}"));

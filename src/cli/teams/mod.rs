@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::ending::broken_off;
 use super::open::Opened;
 use super::output::{Talk, print_json, say_line};
 use super::{CHECK_SAYS_NO, open};
@@ -53,7 +54,7 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
         }
         Command::Enable { which } => status(which, TeamStatus::Active, &opened, json, talk).await,
     };
-    done.unwrap_or_else(|error| talk.fail(&error.to_string()))
+    done.unwrap_or_else(|error| broken_off(talk, error.as_ref()))
 }
 
 async fn status(

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::ending::broken_off;
 use super::output::Talk;
 use super::{CHECK_SAYS_NO, open};
 use crate::account::operator::{NewStatus, Who};
@@ -75,7 +76,7 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
         Command::Import(import) => transfer::import(import, config, &opened, json, talk).await,
         Command::Export(export) => transfer::export(export, &opened, talk).await,
     };
-    done.unwrap_or_else(|error| talk.fail(&error.to_string()))
+    done.unwrap_or_else(|error| broken_off(talk, error.as_ref()))
 }
 
 /// There is nobody of that name.

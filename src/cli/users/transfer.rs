@@ -1,13 +1,15 @@
 //! Many accounts at once: in as a stream, out as a stream.
 
 use std::error::Error;
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, IsTerminal as _, Read, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fmt;
+use std::fs::{File, Permissions};
+use std::io::{self, BufRead as _, BufReader, BufWriter, IsTerminal as _, Read, Seek as _, Write};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use sea_orm::DbErr;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -30,7 +32,7 @@ pub struct Import {
     /// JSON lines, one account each; `-` for stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Write the lines that are refused here as JSON lines of `{line, member, detail}`
+    /// Write the lines that are refused here as JSON lines of `{line, member, detail}`; an earlier report is replaced
     #[arg(long, value_name = "FILE")]
     errors: Option<PathBuf>,
     /// Read and check every line, write nothing
@@ -58,7 +60,7 @@ struct Tally {
 
 impl Tally {
     fn new(report: Option<&Path>) -> Result<Self, Box<dyn Error>> {
-        let report = report.map(private_file).transpose()?.map(BufWriter::new);
+        let report = report.map(report_file).transpose()?.map(BufWriter::new);
         Ok(Self { imported: 0, exists: 0, refused: 0, report })
     }
 
@@ -87,6 +89,30 @@ impl Tally {
             say_line(&format!("{imported} {word}, {exists} were there, {refused} refused"));
         }
         Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    }
+}
+
+/// An import that could not go on.
+#[derive(Debug)]
+struct Stopped {
+    before: u64,
+    imported: u64,
+    cause: DbErr,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { before, imported, cause } = self;
+        write!(
+            f,
+            "stopped before line {before} with {imported} imported: {cause}; run it again to go on"
+        )
+    }
+}
+
+impl Error for Stopped {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.cause)
     }
 }
 
@@ -198,11 +224,10 @@ pub(super) async fn import(
         let written =
             import::write(&opened.db, &opened.audit, &batch, &no_password, opened.clock.now())
                 .await;
-        let outcomes = written.map_err(|error| {
-            let (first, imported) = (batch[0].number, tally.imported);
-            format!(
-                "stopped before line {first} with {imported} imported: {error}; run it again to go on"
-            )
+        let outcomes = written.map_err(|cause| Stopped {
+            before: batch[0].number,
+            imported: tally.imported,
+            cause,
         })?;
         for (line, outcome) in batch.drain(..).zip(outcomes) {
             match outcome {
@@ -268,4 +293,36 @@ pub(super) async fn export(
 fn private_file(path: &Path) -> Result<File, Box<dyn Error>> {
     let options = File::options().write(true).create_new(true).mode(0o600).open(path);
     options.map_err(|error| format!("cannot write {}: {error}", path.display()).into())
+}
+
+/// A report, in place of the one of a run before: that run's refusals are told again. Nothing else is overwritten.
+fn report_file(path: &Path) -> Result<File, Box<dyn Error>> {
+    let cannot = |why: &dyn std::fmt::Display| format!("cannot write {}: {why}", path.display());
+    if path.symlink_metadata().is_ok_and(|it| !it.is_file()) {
+        return Err(cannot(&"it is no plain file").into());
+    }
+    let options =
+        File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    let mut file = options.map_err(|error| cannot(&error))?;
+    // A run that was killed leaves no line, or whole ones before a piece of one.
+    let mut first = String::new();
+    BufReader::new(&file)
+        .take(LINE_BYTES_MAX as u64)
+        .read_line(&mut first)
+        .map_err(|error| cannot(&error))?;
+    if !first.is_empty() && !is_of_a_report(&first) {
+        return Err(cannot(&"it is there and no report of an import").into());
+    }
+    file.set_permissions(Permissions::from_mode(0o600))
+        .and_then(|()| file.set_len(0))
+        .and_then(|()| file.rewind())
+        .map_err(|error| cannot(&error))?;
+    Ok(file)
+}
+
+/// Whether the line is one that [`Tally::refuse`] writes.
+fn is_of_a_report(line: &str) -> bool {
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line).is_ok_and(|it| {
+        it.len() == 3 && ["line", "member", "detail"].iter().all(|key| it.contains_key(*key))
+    })
 }

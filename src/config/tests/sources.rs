@@ -57,6 +57,11 @@ fn who_asks_or_tells_somebody_else_is_not_embedded() {
     ] {
         assert!(!Given::default().flag(flag).loaded().config.is_embedded(), "{flag}");
     }
+    let vendor = variable("LATCHKEY_CAPTCHA__PROVIDER", "turnstile")
+        .variable("LATCHKEY_CAPTCHA__SECRET", SECRET)
+        .variable("LATCHKEY_CAPTCHA__SITE_KEY", "key")
+        .variable("LATCHKEY_CAPTCHA__HOSTNAMES", "localhost");
+    assert!(!vendor.loaded().config.is_embedded());
 }
 
 #[test]
@@ -193,6 +198,36 @@ fn a_secret_that_everybody_can_read_is_an_error_in_production_and_else_a_warning
         .problems();
     assert_eq!(keys(&problems), ["secrets.master_key_file"]);
     assert!(problems[0].fix.starts_with("chmod o-r"));
+}
+
+#[test]
+fn a_configuration_file_with_a_secret_in_it_is_a_secret_file() {
+    let given = |text: &str, mode| {
+        let (file, path) = value_file(text, mode);
+        let given = Given::default().file(&path, text);
+        let given = given.variable("LATCHKEY_MAIL__SMTP_URL", "smtps://mail.example.com");
+        (file, path, given)
+    };
+    let inline = "mail.smtp_url = 'smtps://ada:hunter2@mail.example.com'\ncaptcha.secret = 'x'";
+    for mode in [0o644, 0o602] {
+        let (_file, path, given) = given(inline, mode);
+        let loaded = given.loaded();
+        let told: Vec<_> = loaded.warnings.iter().filter(|it| it.key == path).collect();
+        assert_eq!(told.len(), 1, "{mode:o}: {:?}", loaded.warnings);
+        // Also where a variable wins over it.
+        assert!(told[0].what.ends_with("it holds `mail.smtp_url`, `captcha.secret`"));
+        assert!(!told[0].what.contains("hunter2"));
+        assert_eq!(loaded.secret_files, [std::path::PathBuf::from(&path)]);
+        let problems = given.variable("LATCHKEY_PROFILE", "production").problems();
+        let fix = format!("chmod o-rw {path}, or give `mail.smtp_url_file`");
+        assert!(problems.iter().any(|it| it.key == path && it.fix == fix), "{problems:?}");
+    }
+    let (_file, path, closed) = given(inline, 0o640);
+    assert!(closed.loaded().warnings.iter().all(|it| it.key != path));
+    let (_file, path, open) = given("mail.smtp_url = 'smtps://mail.example.com'", 0o644);
+    let loaded = open.loaded();
+    assert!(loaded.warnings.iter().all(|it| it.key != path), "there is no secret in it");
+    assert_eq!(loaded.secret_files, [] as [std::path::PathBuf; 0]);
 }
 
 #[test]

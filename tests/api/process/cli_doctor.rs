@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::{Value, json};
 
 use super::{Ended, Place};
@@ -84,6 +85,7 @@ async fn servers_are_looked_at_and_their_secrets_stay_on_servers() {
     place.run(&["migrate", "up"]).expect(0);
     let ended = place.run(JSON);
     says(&ended, "database", "ok PostgreSQL");
+    says(&ended, "database", "ok connect: ");
     says(&ended, "database", "the clock of the database is");
     says(&ended, "token store", "ok version");
     says(&ended, "token store", "keeps no append-only file");
@@ -96,15 +98,27 @@ async fn servers_are_looked_at_and_their_secrets_stay_on_servers() {
         .set("redis.url", &format!("redis://:{secret}@127.0.0.1:{gone}"))
         .set("mail.smtp_url", &format!("smtp://ada:{secret}@127.0.0.1:{gone}"));
     let ended = place.run(JSON).expect(3);
-    // The pool would say that its time was up, and nothing of why.
-    says(&ended, "database", "failed cannot be reached: ");
-    says(&ended, "database", "refused");
+    says(&ended, "database", "ok resolve: 127.0.0.1 is 127.0.0.1");
+    says(&ended, "database", &format!("failed connect: 127.0.0.1:{gone}: Connection refused"));
     says(&ended, "token store", "failed does not answer");
     says(&ended, "smtp", "failed connect");
     says(&ended, "outbox", "skipped");
     let text = place.run(&["doctor"]).expect(3);
     let all = ended.stdout() + &ended.stderr() + &text.stdout() + &text.stderr();
     assert!(!all.contains(secret), "{all}");
+    let place = place.set("database.url", &format!("postgres://ada:{secret}@nowhere.invalid/x"));
+    says(&place.run(JSON).expect(3), "database", "failed resolve: nowhere.invalid: does not");
+    let place = place.set("database.url", &with_user(&database.url(), "nobody-here"));
+    let ended = place.run(JSON).expect(3);
+    says(&ended, "database", "failed login: ");
+    says(&ended, "database", "\"nobody-here\"");
+}
+
+/// The same database, as somebody else.
+fn with_user(url: &str, user: &str) -> String {
+    let mut url = url::Url::parse(url).expect("a URL");
+    url.set_username(user).expect("it has a host");
+    url.into()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,6 +157,62 @@ async fn a_configuration_that_does_not_hold_is_exit_78_with_every_problem() {
     let report = value(&ended.stdout());
     assert_eq!((&report["ok"], &report["failed"]), (&json!(false), &json!(1)));
     assert_eq!(report["problems"].as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn a_role_needs_every_right_on_every_table_but_the_migrations_on_servers() {
+    let server = PrivateServer::postgres().await;
+    let key = "A".repeat(43);
+    let owner = Place::new().set("database.url", &server.url()).set("secrets.master_key", &key);
+    owner.run(&["migrate", "up"]).expect(0);
+    let db = Database::connect(&server.url()).await.expect("connected");
+    let role = with_user(&server.url(), "plain");
+    let place = Place::new().set("database.url", &role).set("secrets.master_key", &key);
+    for (given, is_closed) in [
+        ("CREATE ROLE plain LOGIN NOBYPASSRLS", true),
+        ("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO plain", true),
+        ("GRANT UPDATE ON ALL TABLES IN SCHEMA public TO plain", true),
+        ("GRANT DELETE ON ALL TABLES IN SCHEMA public TO plain", false),
+        ("REVOKE INSERT, UPDATE, DELETE ON seaql_migrations FROM plain", false),
+        ("REVOKE DELETE ON outbox FROM plain", true),
+    ] {
+        db.execute_unprepared(given).await.expect(given);
+        let said = said(&place.run(JSON), "database");
+        let closed = said.iter().find(|it| it.starts_with("failed the role may not read or"));
+        assert_eq!(closed.is_some(), is_closed, "{given}: {said:?}");
+        assert!(said.iter().any(|it| it.starts_with("warning the role may not make tables")));
+    }
+    says(&place.run(JSON), "database", "failed the role may not read or write: outbox");
+    db.close().await.expect("closed");
+}
+
+#[tokio::test]
+async fn a_configuration_file_with_a_secret_that_others_read_is_told_embedded() {
+    let place = Place::new();
+    let file = place.path("latchkey.toml");
+    std::fs::write(&file, "mail.smtp_url = 'smtp://ada:hunter2@127.0.0.1:9'").expect("written");
+    let may = |mode| std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(&file, may(0o666)).expect("ours");
+    let checked = place.run(&["config", "check"]).expect(0).stderr();
+    assert!(checked.contains("chmod o-rw latchkey.toml"), "{checked}");
+    let ended = place.run(JSON);
+    says(&ended, "files", "warning latchkey.toml has mode 666");
+    says(&ended, "configuration", "warning latchkey.toml: everybody on this machine");
+    assert!(!(ended.stdout() + &ended.stderr() + &checked).contains("hunter2"));
+    std::fs::set_permissions(&file, may(0o640)).expect("ours");
+    says(&place.run(JSON), "files", "ok latchkey.toml has mode 640");
+    std::fs::set_permissions(&file, may(0o644)).expect("ours");
+    let place = place.set("profile", "production").set("public_url", "https://auth.example.com");
+    let told = place.run(&["config", "check"]).expect(78).stderr();
+    assert!(told.contains("chmod o-rw latchkey.toml"), "{told}");
+}
+
+#[tokio::test]
+async fn a_database_apart_from_the_data_has_its_own_disk_looked_at_embedded() {
+    let place = Place::new().set("database.url", "sqlite:///dev/shm/latchkey-that-is-not-there.db");
+    let said = said(&place.run(JSON).expect(0), "disk");
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].ends_with("MiB are free at /dev/shm"), "{said:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,13 @@
 //! Every command that works on the data ends alike where it cannot: one table of exit codes, and nothing is made.
 
-use super::Place;
-use crate::servers::{TestDatabase, free_port};
+use std::io::Write as _;
+use std::process::Stdio;
+
+use serde_json::json;
+
+use super::{Ended, PATIENCE, Place};
+use crate::poll::eventually;
+use crate::servers::{PrivateServer, Signal, TestDatabase, free_port};
 
 /// A command of every kind that opens the data.
 const COMMANDS: &[&[&str]] = &[
@@ -64,12 +70,51 @@ async fn a_database_without_our_schema_is_exit_3_and_stays_as_it_is_on_servers()
 #[tokio::test]
 async fn a_database_that_does_not_answer_is_exit_69_without_its_password() {
     let url = format!("postgres://ada:hunter2@127.0.0.1:{}/latchkey", free_port());
-    let place = Place::new().set("database.url", &url).set("secrets.master_key", &"A".repeat(43));
+    let mut place =
+        Place::new().set("database.url", &url).set("secrets.master_key", &"A".repeat(43));
     for command in COMMANDS {
         let told = place.run(command).expect(69).stderr();
         assert!(told.contains("cannot reach the database"), "{told}");
+        assert!(told.contains("refused"), "{told}");
         assert!(!told.contains("hunter2"), "{told}");
     }
+    let waiting = place.spawn();
+    let refused = eventually("its complaint", PATIENCE, async || {
+        let log = waiting.log();
+        log.lines().find(|it| it.contains("the database is not ready")).map(str::to_owned)
+    })
+    .await;
+    assert!(refused.contains("refused") && !refused.contains("hunter2"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_on_the_way_is_exit_69_on_servers() {
+    let mut server = PrivateServer::postgres().await;
+    let place =
+        Place::new().set("database.url", &server.url()).set("secrets.master_key", &"A".repeat(43));
+    place.run(&["migrate", "up"]).expect(0);
+    let mut command = place.command(&["users", "import", "-"]);
+    let import = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut import = import.spawn().expect("the program runs");
+    let mut lines = import.stdin.take().expect("piped");
+    // A batch; what follows is the next.
+    for n in 0..500 {
+        writeln!(lines, "{}", json!({ "email": format!("p{n}@away.example"), "name": "P" }))
+            .expect("it reads");
+    }
+    lines.flush().expect("it reads");
+    eventually("the first batch", PATIENCE, async || {
+        let list = place.run(&["users", "list", "--json", "--limit", "1"]).expect(0).stdout();
+        list.contains("@away.example").then_some(())
+    })
+    .await;
+    server.signal(Signal::Quit);
+    writeln!(lines, "{}", json!({ "email": "last@away.example", "name": "P" })).expect("it reads");
+    drop(lines);
+    let ended = Ended(import.wait_with_output().expect("our own child")).expect(69);
+    let told = ended.stderr();
+    assert!(told.contains("stopped before line 501 with 500 imported"), "{told}");
+    assert!(told.contains("run it again to go on"), "{told}");
 }
 
 #[tokio::test]

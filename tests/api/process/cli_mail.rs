@@ -51,6 +51,9 @@ async fn a_dead_mail_is_listed_and_sent_again(place: Place) {
     let next = page["next"].as_str().expect("there is another");
     assert_eq!(items(&place, &["--state", "all", "--after", next]).len(), 1);
 
+    let dry = place.run(&["mail", "retry", "--dead", "--dry-run"]).expect(0).stderr();
+    assert!(dry.contains("1 would be due"), "{dry}");
+    assert_eq!(items(&place, &["--state", "dead"]).len(), 1, "nothing was changed");
     sink.heal();
     let told = value(&place.run(&["mail", "retry", &id, "--json"]).expect(0).stdout());
     assert_eq!(told, json!({ "due": 1, "refused": [] }));
@@ -69,6 +72,7 @@ async fn a_dead_mail_is_listed_and_sent_again(place: Place) {
     for wrong in [
         &["mail", "retry"][..],
         &["mail", "retry", "--dead", &id],
+        &["mail", "retry", "--dry-run", &id],
         &["mail", "list", "--kind", "x"],
     ] {
         place.run(wrong).expect(2);

@@ -51,6 +51,20 @@ async fn sqlite_is_migrated_by_command_and_looking_makes_no_file_embedded() {
 }
 
 #[tokio::test]
+async fn help_is_a_command_of_every_level() {
+    let place = Place::new();
+    let whole = place.run(&["help"]).expect(0).stdout();
+    assert_eq!(whole, place.run(&["--help"]).expect(0).stdout());
+    for line in [["help", "users"], ["users", "help"]] {
+        let told = place.run(&line).expect(0).stdout();
+        assert!(told.contains("revoke-sessions"), "{line:?}: {told}");
+    }
+    let deep = place.run(&["help", "users", "import"]).expect(0).stdout();
+    assert!(deep.contains("--dry-run"), "{deep}");
+    place.run(&["help", "nobody"]).expect(2);
+}
+
+#[tokio::test]
 async fn a_database_that_does_not_answer_is_exit_69() {
     let url = format!("postgres://ada:hunter2@127.0.0.1:{}/latchkey", free_port());
     let place = Place::new().set("database.url", &url).set("secrets.master_key", &"A".repeat(43));

@@ -56,6 +56,13 @@ async fn walks(mut place: Place) {
     assert_eq!(kids(&place, "vault", "signing"), next, "the published one goes first");
     assert_eq!(kids(&place, "vault", "retired"), std::slice::from_ref(&vault));
 
+    let before = list(&place);
+    for (kid, outcome) in [(&user, "replaced"), (&vault, "revoked")] {
+        let dry = place.run(&["keys", "retire", kid, "--dry-run", "--json"]).expect(0).stdout();
+        assert_eq!(json(&dry)["outcome"], outcome);
+    }
+    place.run(&["keys", "retire", "nobody", "--dry-run"]).expect(3);
+    assert_eq!(list(&place), before, "a dry run changes nothing");
     let replaced = place.run(&["keys", "retire", &user, "--json"]).expect(0).stdout();
     assert_eq!(json(&replaced)["outcome"], "replaced");
     assert_eq!(kids(&place, "user", "revoked"), [user]);

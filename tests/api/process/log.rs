@@ -1,5 +1,7 @@
 //! What the log says of a whole session, and what it does not: no secret, and nobody's address.
 
+use std::process::{Command, Stdio};
+
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -103,4 +105,25 @@ async fn the_log_of_a_whole_life_holds_no_secret_and_no_address_embedded() {
 async fn nor_does_it_when_everything_is_told_embedded() {
     says_no_secret("debug").await;
     says_no_secret("trace").await;
+}
+
+/// What a start says on a terminal whose first port is taken, so that it ends by itself.
+fn on_a_terminal(place: &Place) -> String {
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--command", super::PROGRAM, "/dev/null"]).env_clear();
+    command.envs(place.settings.iter().map(|(name, value)| (name, value)));
+    command.current_dir(place.directory.path()).stdin(Stdio::null());
+    String::from_utf8(command.output().expect("script runs").stdout).expect("UTF-8")
+}
+
+#[tokio::test]
+async fn the_log_is_in_colour_on_a_terminal_unless_somebody_minds() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let place = Place::new().set("http.listen", &address);
+    let coloured = on_a_terminal(&place);
+    assert!(coloured.contains("cannot listen on"), "{coloured}");
+    assert!(coloured.contains("WARN") && coloured.contains("\u{1b}["), "{coloured}");
+    let plain = on_a_terminal(&place.variable("NO_COLOR", "1"));
+    assert!(plain.contains("WARN") && !plain.contains('\u{1b}'), "{plain}");
 }

@@ -12,6 +12,7 @@ mod egress;
 mod keys;
 mod log;
 mod rollout;
+mod schema_rules;
 mod schemas;
 mod start;
 mod stop;

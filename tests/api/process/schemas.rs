@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use latchkey_migration::{CONTRACT, Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseBackend, DatabaseConnection, Statement};
 
+use super::schema_rules::{Rules, bound, rules, samples};
 use super::{PATIENCE, Place};
 use crate::client::{Client, Person};
 use crate::poll::eventually;
@@ -71,7 +72,7 @@ fn taken(before: &Catalogue, after: &Catalogue) -> Vec<String> {
 
 async fn every_step_only_adds(url: &str) {
     let db = Database::connect(url).await.expect("connected");
-    let mut before = Catalogue::new();
+    let (mut before, mut rules_before) = (Catalogue::new(), Rules::new());
     for migration in Migrator::get_migration_files() {
         let name = migration.name();
         Migrator::up(&db, Some(1)).await.expect(name);
@@ -79,7 +80,22 @@ async fn every_step_only_adds(url: &str) {
         assert!(after.len() > before.len() || name.contains(CONTRACT), "{name} is seen: {after:?}");
         let taken = taken(&before, &after);
         assert!(taken.is_empty() || name.contains(CONTRACT), "{name} takes away: {taken:#?}");
-        before = after;
+        let rules_after = rules(&db).await;
+        let columns = before.keys().cloned().collect();
+        let bound = bound(&rules_before, &rules_after, &columns, name);
+        assert!(bound.is_empty() || name.contains(CONTRACT), "{name} binds: {bound:#?}");
+        (before, rules_before) = (after, rules_after);
+    }
+    let (binding, harmless) = samples(db.get_database_backend());
+    for (statement, binds) in
+        harmless.iter().map(|it| (it, false)).chain(binding.iter().map(|it| (it, true)))
+    {
+        db.execute_unprepared(statement).await.expect("done");
+        let (after, rules_after) = (catalogue(&db).await, rules(&db).await);
+        let columns = before.keys().cloned().collect();
+        let bound = bound(&rules_before, &rules_after, &columns, statement);
+        assert_eq!(!bound.is_empty(), binds, "{statement}: {bound:?}");
+        (before, rules_before) = (after, rules_after);
     }
     // The comparison sees what it is meant to see.
     for statement in [

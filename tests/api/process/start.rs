@@ -27,6 +27,10 @@ async fn the_first_start_greets_and_keeps_its_files_to_itself_embedded() {
         "http://127.0.0.1:8080/docs",
         &format!("http://{}/readyz", running.admin),
         "curl -s http://127.0.0.1:8080/api/register",
+        "nothing leaves this machine",
+        "the database is embedded",
+        "the token store is embedded",
+        "the built-in mailbox",
     ] {
         assert!(log.contains(said), "no `{said}` in {log}");
     }

@@ -1,8 +1,11 @@
 //! Stopping: requests in work end, nothing new begins, and who insists gets it at once.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey::clock::Clock;
+use latchkey::daemon::Daemon;
 use latchkey::http::answer::{self, Answer};
 use latchkey::http::cx::Peer;
 use latchkey::http::server::{Server, Service};
@@ -10,15 +13,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{PATIENCE, Place, Running};
+use super::{PATIENCE, Place};
+use crate::app;
 use crate::http::frames::{
     ACK, Connection, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, fields, frame, request,
 };
 use crate::poll::eventually;
 
 /// A login whose body is not complete.
-async fn slow_request(running: &Running) -> TcpStream {
-    let mut stream = TcpStream::connect(running.public).await.expect("connected");
+async fn slow_request(public: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(public).await.expect("connected");
     let head = "POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
                 Expect: 100-continue\r\nContent-Length: 2\r\n\r\n";
     stream.write_all(head.as_bytes()).await.expect("written");
@@ -33,7 +37,7 @@ async fn slow_request(running: &Running) -> TcpStream {
 async fn sigterm_lets_requests_end_takes_no_new_ones_and_exits_0_embedded() {
     let mut place = Place::new();
     let mut running = place.start().await;
-    let mut slow = slow_request(&running).await;
+    let mut slow = slow_request(running.public).await;
     let mut idle = TcpStream::connect(running.public).await.expect("connected");
     running.daemon.signal("-TERM");
     eventually("a closed listener", PATIENCE, async || {
@@ -58,7 +62,7 @@ async fn sigterm_lets_requests_end_takes_no_new_ones_and_exits_0_embedded() {
 async fn a_second_sigterm_stops_at_once_embedded() {
     let mut place = Place::new().set("http.drain_delay", "60s");
     let mut running = place.start().await;
-    let _slow = slow_request(&running).await;
+    let _slow = slow_request(running.public).await;
     running.daemon.signal("-TERM");
     running.daemon.says("stopping").await;
     running.daemon.signal("-TERM");
@@ -113,6 +117,45 @@ impl Service for Silent {
     async fn call(&self, _: Peer, _: hyper::Request<hyper::body::Incoming>) -> Answer {
         answer::no_content()
     }
+}
+
+/// Never answers, and tells when it was asked.
+struct Deaf(tokio::sync::Notify);
+
+impl Service for Deaf {
+    async fn call(&self, _: Peer, _: hyper::Request<hyper::body::Incoming>) -> Answer {
+        self.0.notify_one();
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_holds_the_listener_no_longer_than_its_patience() {
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), None, 64).await.expect("bound");
+    let mut stream =
+        TcpStream::connect(server.local_addr().expect("bound")).await.expect("in the backlog");
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
+    let (deaf, stop) = (Arc::new(Deaf(tokio::sync::Notify::new())), CancellationToken::new());
+    let patience = Duration::from_millis(300);
+    let running = server.spawn(deaf.clone(), stop.clone(), patience);
+    deaf.0.notified().await;
+    let began = std::time::Instant::now();
+    stop.cancel();
+    tokio::time::timeout(PATIENCE, running).await.expect("it ends").expect("it ends well");
+    assert!(began.elapsed() >= patience, "the request had its time");
+}
+
+#[tokio::test]
+async fn a_daemon_that_does_not_drain_is_cut_embedded() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = app::config(&app::defaults(&directory));
+    let daemon = Daemon::start(config, Clock::System).await.expect("started");
+    let _slow = slow_request(daemon.public_addr()).await;
+    let (within, began) = (Duration::from_millis(300), std::time::Instant::now());
+    daemon.stop_after(Duration::ZERO, within).await;
+    let took = began.elapsed();
+    // A body has 15 s to come: whoever waits for this one waits longer.
+    assert!(took >= within && took < Duration::from_secs(10), "{took:?}");
 }
 
 #[tokio::test]

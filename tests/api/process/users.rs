@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -218,6 +219,48 @@ async fn a_broken_import_goes_on_embedded() {
 async fn a_broken_import_goes_on_on_servers() {
     let (place, _database) = on_servers().await;
     a_broken_import_goes_on(place).await;
+}
+
+#[tokio::test]
+async fn a_report_of_refusals_is_replaced_by_the_next_run_and_nothing_else_is_embedded() {
+    let place = Place::new().set("secrets.master_key", &"A".repeat(43));
+    place.run(&["migrate", "up"]).expect(0);
+    let count = 4_000;
+    let text = format!("{{ not json\n{}[1]\n", lines(count));
+    fs::write(place.path("people.jsonl"), &text).expect("written");
+    let line = ["users", "import", "people.jsonl", "--errors", "bad.jsonl", "--json"];
+    let dry: Vec<&str> = line.iter().copied().chain(["--dry-run"]).collect();
+    let report = || -> Vec<u64> {
+        let report = fs::read_to_string(place.path("bad.jsonl")).expect("written");
+        report.lines().map(|line| value(line)["line"].as_u64().expect("a number")).collect()
+    };
+    let all = [1, u64::from(count) + 2];
+    place.run(&dry).expect(1);
+    assert_eq!(report(), all);
+    let mut child = place.command(&line);
+    let child = child.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = child.spawn().expect("it runs");
+    eventually("the first batch", PATIENCE, async || {
+        let list = place.run(&["users", "list", "--json", "--limit", "1"]).expect(0).stdout();
+        (value(&list)["items"] != json!([])).then_some(())
+    })
+    .await;
+    child.kill().expect("our own child");
+    child.wait().expect("our own child");
+    // As a run leaves it that was killed while it wrote.
+    fs::write(place.path("bad.jsonl"), "{\"detail\":\"x\",\"line\":1,\"member\":\"\"}\n{\"det")
+        .expect("written");
+    let open = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(place.path("bad.jsonl"), open).expect("ours");
+    let told = value(&place.run(&line).expect(1).stdout());
+    let number = |name: &str| told[name].as_u64().expect("a number");
+    assert_eq!((number("refused"), number("imported") + number("exists")), (2, count.into()));
+    assert_eq!(report(), all);
+    assert_eq!(super::mode(&place.path("bad.jsonl")), 0o600, "it names people");
+    let slip = ["users", "import", "people.jsonl", "--errors", "people.jsonl"];
+    let told = place.run(&slip).expect(1).stderr();
+    assert!(told.contains("no report of an import"), "{told}");
+    assert_eq!(fs::read_to_string(place.path("people.jsonl")).expect("there"), text);
 }
 
 #[tokio::test]

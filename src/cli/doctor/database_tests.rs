@@ -1,0 +1,77 @@
+//! Every branch of what is said of a database.
+
+use super::super::tests::{config, states};
+use super::*;
+
+const NOW: UnixMillis = 1_800_000_000_000;
+
+/// A server that nothing is wrong with.
+fn server() -> Server {
+    Server { number: 150_008, clock: NOW, connections_max: 100, may_create: true, closed: None }
+}
+
+/// What is said of it, with 3 replicas of 10 connections.
+fn said(server: Option<Server>) -> Vec<Finding> {
+    let config = config(&[
+        ("database.url", "postgres://ada@db/x"),
+        ("database.max_connections", "10"),
+        ("rate_limit.replicas", "3"),
+    ]);
+    let mut found = Vec::new();
+    judge(&Facts { version: "15.8".to_owned(), server }, &config, NOW, &mut found);
+    found
+}
+
+#[test]
+fn a_server_is_judged_by_version_clock_rights_and_connections() {
+    use State::{Failed, Ok, Warning};
+    assert_eq!(states(&said(Some(server()))), [Ok, Ok]);
+    assert_eq!(states(&said(None)), [Ok], "SQLite");
+    let old = said(Some(Server { number: 139_999, ..server() }));
+    assert_eq!(states(&old), [Warning, Ok]);
+    let closed = Some("audit_events, users".to_owned());
+    let closed = said(Some(Server { closed, ..server() }));
+    assert_eq!(states(&closed), [Ok, Ok, Failed]);
+    assert!(closed[2].detail.ends_with("audit_events, users"), "{closed:?}");
+    let reader = said(Some(Server { may_create: false, ..server() }));
+    assert_eq!(states(&reader), [Ok, Ok, Warning]);
+    for (connections_max, more) in [(33, None), (32, Some(Warning))] {
+        let few = said(Some(Server { connections_max, ..server() }));
+        assert_eq!(few.get(2).map(|it| it.state), more, "{connections_max}");
+    }
+}
+
+#[test]
+fn a_clock_is_as_wrong_ahead_as_behind() {
+    for (off, state) in [
+        (0, State::Ok),
+        (1_999, State::Ok),
+        (2_000, State::Warning),
+        (59_999, State::Warning),
+        (60_000, State::Failed),
+    ] {
+        for theirs in [NOW - off, NOW + off] {
+            assert_eq!(skew("it", theirs, NOW).state, state, "{off}");
+        }
+    }
+}
+
+#[test]
+fn a_slow_answer_warns() {
+    assert_eq!(speed(LATENCY_MAX).state, State::Ok);
+    assert_eq!(speed(LATENCY_MAX + Duration::from_micros(1)).state, State::Warning);
+}
+
+#[test]
+fn a_schema_fails_that_lacks_something_or_is_too_new() {
+    let names = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect();
+    let window = |pending: &[&str], newer: &[&str]| {
+        window(&Schema { pending: names(pending), newer: names(newer) })
+    };
+    assert_eq!(window(&[], &[]).state, State::Ok);
+    assert_eq!(window(&[], &["m29990101_000099_colours"]).state, State::Ok, "the next adds");
+    let lacks = window(&["m20990101_000001_more"], &[]);
+    assert_eq!(lacks.state, State::Failed);
+    assert_eq!(lacks.remedy.as_deref(), Some("latchkey migrate up"));
+    assert_eq!(window(&[], &["m29990201_000100_contract_names"]).state, State::Failed);
+}
