@@ -36,6 +36,7 @@ pub use schema::schema;
 pub use show::Shown;
 pub use source::Source;
 pub use telemetry::Telemetry;
+pub(crate) use url::Url;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -130,7 +130,7 @@ pub async fn build(
     let pools = rooms.open(&root).await.map_err(|error| StartError::Broken(error.into()))?;
     let budgets = Budgets::new(&master, local, config.rate_limit_enabled, metrics.clone());
     let app = Arc::new(App {
-        policy: Policy::new(config.password.min_length),
+        policy: Policy::of(&config),
         gate: Gate::new(config.http.max_in_flight, config.database.max_connections),
         described: site::describe(&config),
         db,

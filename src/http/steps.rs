@@ -19,6 +19,7 @@ use crate::problem::{Code, Problem, Unavailable};
 use crate::secret::Secret;
 use crate::session::{self, Arrival, Tokens, issue};
 use crate::store::Session;
+use crate::tenancy::teams;
 use crate::token::{Expiry, UserClaims, VaultClaims};
 
 /// `amr` of a log-in by password (RFC 8176).
@@ -213,12 +214,29 @@ pub fn policy(
     address: Option<&EmailAddress>,
     name: Option<&str>,
 ) {
-    let mut context = vec!["latchkey"];
+    let mut context = Vec::new();
     if let Some(address) = address {
         context.extend([address.as_typed(), address.normal(), address.local()]);
     }
     context.extend(name);
     object.check(member, app.policy.check(password, &context));
+}
+
+/// Whether a new password that keeps the other rules is the name of one of the person's teams (ASVS 6.2.11). Asked once
+/// the person has proven to be that one: the answer would tell a stranger their teams.
+pub async fn not_a_teams_name(
+    app: &App,
+    member: &'static str,
+    password: &Secret<String>,
+    user_id: Uuid,
+) -> Result<(), Problem> {
+    let teams = teams::of_user(&app.db, user_id, Uuid::nil(), app.config.teams.max_per_user);
+    let teams = teams.await?;
+    let names: Vec<&str> =
+        teams.iter().flat_map(|team| [team.name.as_str(), team.slug.as_str()]).collect();
+    let mut told = Object::default();
+    told.check(member, app.policy.check(password, &names));
+    told.finish()
 }
 
 /// Whether a new password that keeps the other rules is known from a breach: asked last, after limits and captcha, since

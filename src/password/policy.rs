@@ -10,6 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use super::{common, normalized};
+use crate::config::{Config, Url};
 use crate::secret::Secret;
 
 /// A password's greatest length in code points after NFC (contract §5). NIST asks for at least 64; what bounds it is
@@ -17,22 +18,38 @@ use crate::secret::Secret;
 pub const PASSWORD_CHARS_MAX: usize = 256;
 
 /// The rules that a new password is held to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     length_min: usize,
+    /// What this installation calls itself, lower case.
+    ours: Box<[String]>,
 }
 
 impl Policy {
-    /// Rules with a least length of `length_min` code points (`password.min_length`).
-    pub const fn new(length_min: usize) -> Self {
-        Self { length_min }
+    /// The rules of an installation: a least length in code points (`password.min_length`), and no password that is
+    /// `latchkey`, the host of `public_url`, one of its labels, or the name in `mail.from` (ASVS 6.2.11).
+    pub fn of(config: &Config) -> Self {
+        Self::new(config.password.min_length, &config.public_url, &config.mail.from)
+    }
+
+    fn new(length_min: usize, public_url: &str, mail_from: &str) -> Self {
+        let host = Url::parse(public_url).map_or("", |url| url.host);
+        let sender = mail_from.split('<').next().unwrap_or("").trim().trim_matches('"');
+        let words = ["latchkey", host, sender].into_iter().chain(host.split('.'));
+        let ours = words.filter(|word| !word.is_empty()).map(folded).collect();
+        Self { length_min, ours }
     }
 
     /// Holds a password to the rules.
     ///
-    /// `context` is what an attacker would try for this person: address, its local part, name, `latchkey`. The
-    /// comparison with it and with the common list is without regard to case and of the whole password.
-    pub fn check(self, password: &Secret<String>, context: &[&str]) -> Result<(), PolicyViolation> {
+    /// `context` is what an attacker would try for this person: address, its local part, name, teams. The comparison
+    /// with it, with what the installation calls itself and with the common list is without regard to case and of the
+    /// whole password.
+    pub fn check(
+        &self,
+        password: &Secret<String>,
+        context: &[&str],
+    ) -> Result<(), PolicyViolation> {
         let text = normalized(password);
         let length = text.chars().take(PASSWORD_CHARS_MAX + 1).count();
         if length < self.length_min {
@@ -42,7 +59,7 @@ impl Policy {
             return Err(PolicyViolation::TooLong);
         }
         let lowercase = Zeroizing::new(text.to_lowercase());
-        if context.iter().any(|word| word.nfc().collect::<String>().to_lowercase() == *lowercase) {
+        if self.ours.contains(&lowercase) || context.iter().any(|word| folded(word) == *lowercase) {
             return Err(PolicyViolation::Contextual);
         }
         if common::is_common(&lowercase) {
@@ -50,6 +67,11 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// A word as passwords are compared with it.
+fn folded(word: &str) -> String {
+    word.nfc().collect::<String>().to_lowercase()
 }
 
 /// Why a password is refused. `Display` is a sentence for the person who chose it (NIST: say why).
@@ -64,7 +86,7 @@ pub enum PolicyViolation {
     TooLong,
     /// On the list of common passwords.
     TooCommon,
-    /// The address, the name or the product.
+    /// The address, the name, a team's name or what the installation calls itself.
     Contextual,
 }
 
@@ -93,7 +115,7 @@ impl fmt::Display for PolicyViolation {
                 "The password is one of the most common ones, which attackers try first.",
             ),
             Self::Contextual => f.write_str(
-                "The password is the address, the name or the product's name, which attackers try first.",
+                "The password is the address, or a name of yours, your team's or the product's, which attackers try first.",
             ),
         }
     }
@@ -107,11 +129,15 @@ mod tests {
 
     use super::*;
 
-    const CONTEXT: [&str; 4] =
-        ["ada.lovelace@a.example", "ada.lovelace", "Ada Lovelace", "latchkey"];
+    const CONTEXT: [&str; 3] = ["ada.lovelace@a.example", "ada.lovelace", "Ada Lovelace"];
+
+    fn at_least(length_min: usize) -> Policy {
+        let mail_from = "\"The Bookshop\" <no-reply@bookshop-example.org>";
+        Policy::new(length_min, "https://login.Bookshop-Example.org", mail_from)
+    }
 
     fn check(password: &str) -> Result<(), PolicyViolation> {
-        Policy::new(8).check(&Secret::new(password.to_owned()), &CONTEXT)
+        at_least(8).check(&Secret::new(password.to_owned()), &CONTEXT)
     }
 
     #[test]
@@ -125,7 +151,7 @@ mod tests {
         assert_eq!(check(&"ab".repeat(128)), Ok(()));
         assert_eq!(check(&format!("{}a", "ab".repeat(128))), Err(PolicyViolation::TooLong));
         assert_eq!(check(&"e\u{301}".repeat(256)), Ok(()));
-        let long = Policy::new(15).check(&Secret::new("kqv7zpwxkqv7zp".into()), &[]);
+        let long = at_least(15).check(&Secret::new("kqv7zpwxkqv7zp".into()), &[]);
         assert_eq!(long, Err(PolicyViolation::TooShort { length_min: 15 }));
     }
 
@@ -147,16 +173,26 @@ mod tests {
 
     #[test]
     fn the_persons_own_data_is_refused_in_any_case() {
-        for password in ["Ada.Lovelace@A.example", "ADA.LOVELACE", "ada lovelace", "LatchKey"] {
+        for password in ["Ada.Lovelace@A.example", "ADA.LOVELACE", "ada lovelace"] {
             assert_eq!(check(password), Err(PolicyViolation::Contextual), "{password}");
         }
         assert_eq!(check("ada lovelace 1815"), Ok(()));
     }
 
+    #[test]
+    fn what_the_installation_calls_itself_is_refused_in_any_case() {
+        for password in
+            ["LatchKey", "login.bookshop-example.org", "Bookshop-Example", "the bookshop"]
+        {
+            assert_eq!(check(password), Err(PolicyViolation::Contextual), "{password}");
+        }
+        assert_eq!(check("the bookshop 1815"), Ok(()));
+    }
+
     proptest! {
         #[test]
         fn checking_never_panics(password in any::<String>(), context in any::<String>()) {
-            let _ = Policy::new(8).check(&Secret::new(password), &[&context]);
+            let _ = at_least(8).check(&Secret::new(password), &[&context]);
         }
     }
 }

@@ -53,6 +53,7 @@ both!(the_new_password_keeps_the_rules, async |app| {
         ("password", "too-common"),
         ("ada.lovelace", "contextual"),
         ("ADA LOVELACE", "contextual"),
+        ("Ada Lovelace's Team", "contextual"),
     ] {
         let answer = person.change_password(bad).await;
         assert_eq!(broken_rules(&answer), [("/newPassword".to_owned(), code.to_owned())], "{bad}");

@@ -119,6 +119,7 @@ both!(a_refused_password_does_not_burn_the_token, async |app| {
         ("Ada.Lovelace", "contextual"),
         ("ada lovelace", "contextual"),
         ("latchkey", "contextual"),
+        ("Ada Lovelace's Team", "contextual"),
     ] {
         let answer = app.anonymous().reset(&token, bad).await;
         assert_eq!(broken_rules(&answer), [("/newPassword".to_owned(), code.to_owned())], "{bad}");

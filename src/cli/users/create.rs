@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
@@ -14,8 +15,10 @@ use crate::account::operator::{self, Address, Created, FirstMail, NewAccount};
 use crate::account::{EmailAddress, PersonName};
 use crate::cli::{CHECK_SAYS_NO, USAGE};
 use crate::config::{self, Config};
-use crate::password::{HashError, Hasher, Policy, Setup};
+use crate::password::breach::{self, Breach};
+use crate::password::{Breached, Finding, HashError, Hasher, Policy, Setup};
 use crate::secret::Secret;
+use crate::telemetry::Metrics;
 
 /// A file's bytes at most: 256 characters of four bytes, and a line's end.
 const PASSWORD_BYTES_MAX: u64 = 4 * 256 + 2;
@@ -60,9 +63,12 @@ pub(super) async fn create(
     };
     let given = create.password_file.as_deref().map(read_password).transpose()?;
     if let Some(password) = &given {
-        let context = ["latchkey", email.as_typed(), email.normal(), email.local(), name.as_str()];
-        if let Err(violation) = Policy::new(config.password.min_length).check(password, &context) {
+        let context = [email.as_typed(), email.normal(), email.local(), name.as_str()];
+        if let Err(violation) = Policy::of(config).check(password, &context) {
             return wrong(&format!("the password: {violation}"));
+        }
+        if is_breached(password, config, opened).await? {
+            return wrong(&format!("the password: {Breached}"));
         }
     }
     let has_password = given.is_some();
@@ -98,6 +104,20 @@ pub(super) async fn create(
         return Ok(print_json(talk, &json!({ "id": id })));
     }
     Ok(print(talk, &format!("{id}\n")))
+}
+
+/// Whether the service of breached passwords knows it, where one is configured; open when it cannot be asked, as for
+/// people.
+async fn is_breached(
+    password: &Secret<String>,
+    config: &Config,
+    opened: &Opened,
+) -> Result<bool, Box<dyn Error>> {
+    let Some(url) = &config.password.breach_url else { return Ok(false) };
+    let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
+    let service = Breach::new(url, breach::LIMITS, opened.clock.clone(), metrics);
+    let service = service.map_err(|error| format!("password.breach_url: {error}"))?;
+    Ok(service.check(password).await == Finding::Breached)
 }
 
 /// A hasher of today's parameters; its decoy is the hash of those who have no password yet.

@@ -18,6 +18,10 @@ pub const MEMORY_MAX: u64 = 256 << 20;
 /// Memory times lanes: 256 MiB, 0.6 s. OWASP's take half of it; Django's 16 MiB in 5 lanes, 0.2 s.
 pub const WORK_MAX: u64 = 256 << 20;
 
+/// Blocks times lanes: 2¹⁴, where Django has 5 lanes of 8 blocks and OWASP 8 in all. PBKDF2 fills 128·r·p bytes
+/// before the first round and reads them after the last, which the memory of N rounds does not bound where N is small.
+pub const BLOCKS_MAX: u64 = 1 << 14;
+
 /// What a hash costs.
 #[derive(Clone, Copy)]
 pub struct Cost {
@@ -36,6 +40,7 @@ impl Cost {
         // With N under 2^32 the products stay under 2^103.
         let memory = |n: u32| (128 * u128::from(self.r)) << n;
         self.log_n < 32
+            && u64::from(self.r) * u64::from(self.p) <= BLOCKS_MAX
             && memory(self.log_n) <= u128::from(MEMORY_MAX)
             && memory(self.log_n) * u128::from(self.p) <= u128::from(WORK_MAX)
     }

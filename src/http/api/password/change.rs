@@ -39,9 +39,11 @@ pub async fn handle(
     steps::policy(app, &mut body, "newPassword", &new_password, address.as_ref(), name);
     body.finish()?;
     guess::confirm(app, request, &caller, password).await?;
+    let user_id = caller.standing.id;
+    steps::not_a_teams_name(app, "newPassword", &new_password, user_id).await?;
     steps::not_breached(app, "newPassword", &new_password).await?;
     let password_hash = steps::hash(app, request, new_password).await?;
-    let (user_id, origin) = (caller.standing.id, request.origin());
+    let origin = request.origin();
     let password_version = caller.standing.password_version;
     let ask = |reply| registration::Message::SetPassword {
         user_id,

@@ -80,6 +80,7 @@ async fn spend(
     let name = Some(standing.name.as_str());
     steps::policy(app, &mut rules, "newPassword", &password, address.as_ref(), name);
     rules.finish()?;
+    steps::not_a_teams_name(app, "newPassword", &password, standing.id).await?;
     steps::not_breached(app, "newPassword", &password).await?;
     let password_hash = steps::hash(app, request, password).await?;
     let (user_id, password_version, origin) = (standing.id, found.stamp, request.origin());
