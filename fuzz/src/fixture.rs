@@ -13,6 +13,9 @@ use tokio::runtime::Runtime;
 
 /// The issuer of the fixture's tokens.
 pub const ISSUER: &str = "https://latchkey.test";
+/// A resource server's id, and its secret, which has to be encoded in a form.
+pub const CLIENT_ID: &str = "gateway";
+pub const CLIENT_SECRET: &str = "s+e%63ret of the gateway";
 
 /// A daemon at a standing clock, with cheap hashes and without limits. The fields stand in the order of their end.
 pub struct Fixture {
@@ -30,6 +33,7 @@ impl Fixture {
     pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let data_dir = directory.path().join("data").display().to_string();
+        let client = format!("{CLIENT_ID}:{CLIENT_SECRET}");
         let environment: BTreeMap<String, String> = [
             ("HTTP__LISTEN", "127.0.0.1:0"),
             ("ADMIN__LISTEN", "127.0.0.1:0"),
@@ -38,6 +42,7 @@ impl Fixture {
             ("PASSWORD__MEMORY_KIB", "64"),
             ("PASSWORD__ITERATIONS", "1"),
             ("RATE_LIMIT__ENABLED", "false"),
+            ("INTROSPECTION__CLIENTS", client.as_str()),
         ]
         .map(|(name, value)| (format!("LATCHKEY_{name}"), value.to_owned()))
         .into();

@@ -7,14 +7,18 @@
 pub mod address;
 pub mod authorization;
 pub mod captcha;
+pub mod client;
+pub mod device;
 mod edits;
 mod fixture;
 pub mod forwarded;
+pub mod import;
 pub mod json;
 pub mod jwt;
 pub mod path;
 pub mod person;
 pub mod phc;
+pub mod project_key;
 pub mod request;
 pub mod settings;
 

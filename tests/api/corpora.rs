@@ -58,12 +58,16 @@ corpora! {
     addresses_hold: address;
     authorizations_hold: authorization;
     captchas_hold: captcha;
+    clients_hold: client with Fixture;
+    devices_hold: device;
     forwarded_headers_hold: forwarded;
+    imported_lines_hold: import;
     bodies_hold: json;
     tokens_hold: jwt with Fixture;
     paths_hold: path;
     names_and_languages_hold: person;
     stored_hashes_hold: phc;
+    project_keys_hold: project_key;
     requests_hold: request with Fixture;
     urls_in_settings_hold: settings;
 }

@@ -82,8 +82,16 @@ impl fmt::Display for LineError {
 }
 
 impl Line {
-    /// Reads a line; `hashing` says which hashes can be verified here.
-    pub fn read(number: u64, text: &[u8], hashing: &Setup) -> Result<Self, LineError> {
+    /// Reads a line; `hashing` says which hashes can be verified here, `now` which points in time are past.
+    ///
+    /// # Errors
+    /// What is wrong, told without a value of the line.
+    pub fn read(
+        number: u64,
+        text: &[u8],
+        hashing: &Setup,
+        now: UnixMillis,
+    ) -> Result<Self, LineError> {
         let wrong = |member, detail: String| LineError { line: number, member, detail };
         if text.len() > LINE_BYTES_MAX {
             return Err(wrong("", format!("longer than {LINE_BYTES_MAX} bytes")));
@@ -100,6 +108,12 @@ impl Line {
         let created_at = record.created_at.as_deref().map(millis_of).transpose().map_err(|()| {
             wrong("createdAt", "not a point in time as RFC 3339 has it".to_owned())
         })?;
+        if created_at.is_some_and(|at| !is_a_time_of_making(at, now)) {
+            return Err(wrong("createdAt", "before 1970, or to come".to_owned()));
+        }
+        if record.id.is_some_and(|id| id.is_nil() || id.is_max()) {
+            return Err(wrong("id", "the nil and the max UUID name nobody (RFC 9562 §5.9)".into()));
+        }
         Ok(Self {
             number,
             id: record.id,
@@ -113,17 +127,34 @@ impl Line {
     }
 }
 
-/// What serde says, without the values that it quotes: they may be a hash or an address.
+/// What serde says, without what it quotes of the line: that may be a hash or an address, in the place of a member's name
+/// too, where two columns were mixed up.
 fn without_values(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    // `unknown field`, `missing field` and `duplicate field` name a member; `invalid type` quotes a value.
-    match text.split_once("invalid type: ") {
-        Some((_, rest)) => match rest.rsplit_once("expected ") {
-            Some((_, expected)) => format!("a member of the wrong type, expected {expected}"),
-            None => "a member of the wrong type".to_owned(),
-        },
-        None => text,
+    // `missing field` and `duplicate field` name members that we know; the others quote what was sent.
+    if text.contains("UUID parsing failed") {
+        return "`id` is no UUID".to_owned();
     }
+    for (quoting, told) in [
+        ("unknown field", "a member that no account has"),
+        ("invalid type", "a member of the wrong type"),
+        ("invalid value", "a member of a wrong value"),
+        ("invalid length", "a list in place of an object"),
+    ] {
+        let Some((_, rest)) = text.split_once(quoting) else { continue };
+        return match rest.rsplit_once("expected ") {
+            Some((_, expected)) => format!("{told}, expected {expected}"),
+            None => told.to_owned(),
+        };
+    }
+    text
+}
+
+/// When an account may have been made: from 1970, which no system's account is older than, to a day ahead, which no two
+/// clocks are apart.
+fn is_a_time_of_making(at: UnixMillis, now: UnixMillis) -> bool {
+    const DAY_MS: UnixMillis = 24 * 60 * 60 * 1_000;
+    (0..=now.saturating_add(DAY_MS)).contains(&at)
 }
 
 fn millis_of(text: &str) -> Result<UnixMillis, ()> {
@@ -150,9 +181,12 @@ mod tests {
     use super::*;
     use crate::password::Params;
 
+    /// 2026-11-28.
+    const NOW: UnixMillis = 1_795_824_000_000;
+
     fn read(text: &str) -> Result<Line, String> {
         let hashing = Setup::plain(Params { memory_kib: 19_456, iterations: 2, parallelism: 1 });
-        Line::read(7, text.as_bytes(), &hashing).map_err(|error| error.to_string())
+        Line::read(7, text.as_bytes(), &hashing, NOW).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -170,9 +204,18 @@ mod tests {
             (r#"{"email":"ada@example.com"}"#, "missing field `name`"),
             (r#"{"email":"ada","name":"Ada"}"#, "line 7: email: "),
             (r#"{"email":"ada@example.com","name":""}"#, "line 7: name: "),
-            (r#"{"email":"ada@example.com","name":"Ada","admin":true}"#, "unknown field `admin`"),
+            (r#"{"email":"ada@example.com","name":"Ada","admin":true}"#, "no account has"),
             (r#"{"email":"a@example.com","email":"b@example.com","name":"A"}"#, "duplicate field"),
             (r#"{"email":"a@example.com","name":"A","createdAt":"yesterday"}"#, "createdAt: "),
+            (r#"{"email":"a@example.com","name":"A","createdAt":"1969-12-31T23:59:59Z"}"#, "1970"),
+            (
+                r#"{"email":"a@example.com","name":"A","createdAt":"2027-11-28T00:00:00Z"}"#,
+                "to come",
+            ),
+            (
+                r#"{"id":"00000000-0000-0000-0000-000000000000","email":"a@b.example","name":"A"}"#,
+                "id: ",
+            ),
             (r#"{"email":"a@example.com","name":"A","passwordHash":"plain"}"#, "passwordHash: "),
         ] {
             let told = read(text).unwrap_err();
@@ -183,10 +226,18 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_is_told_without_its_value() {
-        let told =
-            read(r#"{"email":"ada@example.com","name":"Ada","emailVerified":"$2b$10$hash"}"#)
-                .unwrap_err();
-        assert!(told.contains("expected a boolean") && !told.contains("$2b$"), "{told}");
+    fn what_was_sent_is_never_told_again() {
+        for (sent, told) in [
+            (r#""emailVerified":"$2b$10$hash""#, "expected a boolean"),
+            (r#""disabled":"$2b$10$hash""#, "expected a boolean"),
+            (r#""$2b$10$hash":true"#, "no account has"),
+            (r#""id":"$2b$10$hash""#, "no UUID"),
+            (r#""createdAt":"$2b$10$hash""#, "RFC 3339"),
+            (r#""passwordHash":"$2b$10$hash""#, "passwordHash: "),
+        ] {
+            let line = format!(r#"{{"email":"ada@example.com","name":"Ada",{sent}}}"#);
+            let error = read(&line).unwrap_err();
+            assert!(error.contains(told) && !error.contains("$2b$"), "{error}");
+        }
     }
 }

@@ -21,6 +21,7 @@ use crate::account::transfer::import::{self, BATCH_LINES, Outcome};
 use crate::account::transfer::line::LINE_BYTES_MAX;
 use crate::account::transfer::{Line, LineError};
 use crate::cli::FAILED;
+use crate::clock::{Clock, UnixMillis};
 use crate::config::Config;
 use crate::password::Setup;
 
@@ -122,18 +123,20 @@ struct Lines {
     number: u64,
     bytes_read: u64,
     bytes: Option<u64>,
+    now: UnixMillis,
 }
 
 impl Lines {
     fn open(path: &Path) -> Result<Self, Box<dyn Error>> {
+        let now = Clock::System.now();
         if path == Path::new("-") {
             let from = Box::new(BufReader::new(io::stdin()));
-            return Ok(Self { from, number: 0, bytes_read: 0, bytes: None });
+            return Ok(Self { from, number: 0, bytes_read: 0, bytes: None, now });
         }
         let file =
             File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         let bytes = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|it| it.len());
-        Ok(Self { from: Box::new(BufReader::new(file)), number: 0, bytes_read: 0, bytes })
+        Ok(Self { from: Box::new(BufReader::new(file)), number: 0, bytes_read: 0, bytes, now })
     }
 
     /// The next line that is not blank; none at the end. What is too long is read past, not kept.
@@ -153,7 +156,7 @@ impl Lines {
             self.bytes_read += read;
             let text = line.trim_ascii();
             if !text.is_empty() {
-                return Ok(Some(Line::read(self.number, text, hashing)));
+                return Ok(Some(Line::read(self.number, text, hashing, self.now)));
             }
         }
     }

@@ -1,0 +1,37 @@
+//! A line of `latchkey users import`: a file of somebody else's making.
+
+use latchkey::account::EmailAddress;
+use latchkey::account::transfer::Line;
+use latchkey::password::{Params, Setup};
+use serde_json::Value;
+
+/// What an input may hold to see whether it is told again.
+const PLANTED: &str = "hunter2";
+
+/// 2026-11-28.
+const NOW: i64 = 1_795_824_000_000;
+
+/// A line that passed names an address and a person that pass again; a refusal tells nothing of the values.
+pub fn run(data: &[u8]) {
+    let hashing = Setup::plain(Params { memory_kib: 19_456, iterations: 2, parallelism: 1 });
+    match Line::read(7, data, &hashing, NOW) {
+        Ok(line) => {
+            let value: Value = serde_json::from_slice(data).expect("JSON, since it was read");
+            let sent = value["email"].as_str().expect("an address");
+            assert_eq!(
+                EmailAddress::parse(sent).expect("read before").normal(),
+                line.email.normal()
+            );
+            assert!((1..=100).contains(&line.name.chars().count()));
+            assert_eq!(value["passwordHash"].as_str(), line.password_hash.as_deref());
+            assert_eq!(value["disabled"].as_bool().unwrap_or(false), line.disabled);
+            assert!(line.created_at.is_none_or(|at| (0..=NOW + 86_400_000).contains(&at)));
+            assert!(line.id.is_none_or(|id| !id.is_nil()));
+        }
+        Err(error) => {
+            assert_eq!(error.line, 7);
+            let told = error.to_string();
+            assert!(!told.contains(PLANTED) && told.len() < 512, "{told}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The text of a project's key. The input is such a text, or, behind a `!`, edits of a good one.
+
+use latchkey::tenancy::key_text::{KeyText, make};
+use uuid::Uuid;
+
+use super::edits::edited;
+
+/// `lk_`, 32 digits, `_`, 43 and 6.
+const CHARS: usize = 3 + 32 + 1 + 43 + 6;
+
+/// What passes has the one shape; a slip of up to four bytes in a row never passes (that is what a CRC-32 finds).
+pub fn run(data: &[u8]) {
+    let Some(script) = data.strip_prefix(b"!") else {
+        let Ok(text) = std::str::from_utf8(data) else { return };
+        if let Some(key) = KeyText::parse(text) {
+            assert!(text.len() == CHARS && text.starts_with("lk_"));
+            assert_eq!(text[3..35], key.id.simple().to_string());
+            assert!(text[36..].bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        }
+        return;
+    };
+    let id = Uuid::from_u128(0x0197_d3c1_0000_7000_8000_0000_0000_0001);
+    let good = make(id);
+    assert_eq!(KeyText::parse(good.expose()).map(|key| key.id), Some(id));
+    let other = edited(good.expose(), &script[..script.len().min(3)]);
+    assert!(other == *good.expose() || KeyText::parse(&other).is_none(), "a slip passes");
+}
