@@ -96,7 +96,13 @@ BAD = {
     ),
     "less memory than the hashes take": (
         {"config": {"password": {"workers": 32}}},
-        "resources.limits.memory is too small: config.password.workers × memory_kib and the base take 736 MiB",
+        "resources.limits.memory is too small: config.password.workers × memory_kib, 33 KB for each of config.http.max_connections and the base take 988 MiB",
+    ),
+    "less memory than the connections take": (
+        {"config": {"http": {"max_connections": 20000}}}, "config.http.max_connections and the base take 796 MiB",
+    ),
+    "TLS in the pod behind a plain Ingress": (
+        {"tls": {"existingSecret": "pod-tls"}, "ingress": {"enabled": True}}, "tls.existingSecret behind an Ingress",
     ),
     "a setting among the variables": (
         {"extraEnv": [{"name": "LATCHKEY_LOG__FILTER", "value": "debug"}]}, "extraEnv: LATCHKEY_LOG__FILTER is a setting",

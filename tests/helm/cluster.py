@@ -17,7 +17,7 @@ RESOURCES = {
     "autoscaling/v2": {"horizontalpodautoscalers": "HorizontalPodAutoscaler"},
     "policy/v1": {"poddisruptionbudgets": "PodDisruptionBudget"},
     "networking.k8s.io/v1": {"networkpolicies": "NetworkPolicy", "ingresses": "Ingress"},
-    "gateway.networking.k8s.io/v1": {"httproutes": "HTTPRoute"},
+    "gateway.networking.k8s.io/v1": {"httproutes": "HTTPRoute", "backendtlspolicies": "BackendTLSPolicy"},
     "monitoring.coreos.com/v1": {"servicemonitors": "ServiceMonitor", "prometheusrules": "PrometheusRule"},
     "keda.sh/v1alpha1": {"scaledobjects": "ScaledObject"},
 }

@@ -71,6 +71,15 @@ def ways_in(rendered):
     route = checks.only(rendered["gateway"], "HTTPRoute")["spec"]
     assert route["hostnames"] == ["auth.example.com"]
     assert route["rules"][0]["backendRefs"] == [{"name": "latchkey", "port": 8080}]
+    policy = checks.only(rendered["gateway"], "BackendTLSPolicy")["spec"]
+    assert policy["targetRefs"] == [{"group": "", "kind": "Service", "name": "latchkey"}]
+    assert policy["validation"] == {
+        "hostname": "latchkey.auth.svc",
+        "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "internal-ca"}],
+    }
+    assert "BackendTLSPolicy" not in kinds(rendered["production"])
+    query = checks.only(rendered["gateway"], "ScaledObject")["spec"]["triggers"][1]["metadata"]["query"]
+    assert 'pod=~"latchkey-[0-9a-z]+-[0-9a-z]+"' in query, "another release's queue is not ours"
     assert 443 in ports_out(rendered["gateway"]) and 443 in ports_out(rendered["production"])
     assert checks.config_of(rendered["gateway"])["http"]["tls"]["cert"] == "/etc/latchkey/tls/tls.crt"
 
@@ -91,6 +100,7 @@ def the_watched(rendered):
     assert monitor["selector"]["matchLabels"].items() <= admin["metadata"]["labels"].items()
     assert not monitor["selector"]["matchLabels"].items() <= checks.only(objects, "Service", "latchkey")["metadata"]["labels"].items()
     assert monitor["endpoints"][0]["port"] == admin["spec"]["ports"][0]["name"]
+    assert 4317 in ports_out(rendered["ha"]) and 4317 not in ports_out(rendered["default"]), "by a variable"
     assert 4318 in ports_out(objects) and 4317 not in ports_out(objects)
 
 
@@ -151,7 +161,7 @@ def jobs_are_not_changed(helm):
 def notes(helm):
     _, told = helm.install(NEEDED)
     words = helm.notes(told)
-    assert "2 workers × 19456 KiB and a base of 128 MiB: 166 MiB" in words, words
+    assert "2 workers × 19456 KiB, 8000 connections × 33 KB and a base of 128 MiB: 418 MiB" in words, words
     assert "https://auth.example.com/api" in words and "Nothing leads here" in words
 
 

@@ -11,7 +11,7 @@ import yaml
 # The oldest Kubernetes of Chart.yaml, one between, and the newest that is known.
 VERSIONS = ["1.27", "1.31", "1.37"]
 # Kinds that Kubernetes itself does not have.
-CUSTOM = {"HTTPRoute", "ScaledObject", "ServiceMonitor", "PrometheusRule"}
+CUSTOM = {"BackendTLSPolicy", "HTTPRoute", "ScaledObject", "ServiceMonitor", "PrometheusRule"}
 # Rules of checkov that are not followed, and why.
 SKIPPED = {
     "CKV_K8S_11": "a CPU limit would throttle hashes at the moment they are asked for; the request is there",

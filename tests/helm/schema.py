@@ -92,6 +92,7 @@ def values_schema(config):
         "httpRoute": fields(
             enabled=BOOLEAN, annotations=ANNOTATIONS, hostnames=list_of(NAME), filters=ANY_LIST,
             parentRefs=list_of({"type": "object", "required": ["name"], "properties": {"name": NAME}}),
+            backendTLS=fields(hostname=NAME, caConfigMap=NAME),
         ),
         "networkPolicy": fields(
             enabled=BOOLEAN,

@@ -61,6 +61,9 @@ kubectl create secret generic {{ .Values.secrets.existingSecret | default (inclu
 {{- if and (or .Values.ingress.enabled .Values.httpRoute.enabled) (not .Values.config.http.trusted_proxies) -}}
 {{- $faults = append $faults "config.http.trusted_proxies is missing: name the networks of the Ingress or Gateway, or everybody behind it is one address, with one budget" -}}
 {{- end -}}
+{{- if and .Values.ingress.enabled .Values.tls.existingSecret (not (regexMatch "(?i)https" (.Values.ingress.annotations | toString))) -}}
+{{- $faults = append $faults "tls.existingSecret behind an Ingress: its controller speaks plain HTTP to pods until an annotation says otherwise, e.g. ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/backend-protocol=HTTPS" -}}
+{{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- $faults = append $faults "httpRoute.parentRefs is missing: name the Gateway, e.g. [{name: public, namespace: gateways}]" -}}
 {{- end -}}
@@ -94,7 +97,7 @@ kubectl create secret generic {{ .Values.secrets.existingSecret | default (inclu
 {{- $has := include "latchkey.quantityMiB" . -}}
 {{- $needs := include "latchkey.memoryMiB" $ -}}
 {{- if and $has (lt ($has | int) ($needs | int)) -}}
-{{- $faults = append $faults (printf "resources.limits.memory is too small: config.password.workers × memory_kib and the base take %s MiB" $needs) -}}
+{{- $faults = append $faults (printf "resources.limits.memory is too small: config.password.workers × memory_kib, 33 KB for each of config.http.max_connections and the base take %s MiB" $needs) -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraEnv -}}

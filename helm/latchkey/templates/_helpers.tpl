@@ -120,12 +120,13 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- regexReplaceAll "^https?://([^/:]+).*$" .Values.config.public_url "${1}" -}}
 {{- end }}
 
-{{/* MiB: workers × m_cost and a base, as `latchkey doctor` reckons. */}}
+{{/* MiB: workers × m_cost, 33 KB a connection and a base, as `latchkey doctor` reckons. */}}
 {{- define "latchkey.memoryMiB" -}}
 {{- $password := .Values.config.password | default dict -}}
 {{- $kib := $password.memory_kib | default 19456 | int -}}
 {{- $workers := $password.workers | default 2 | int -}}
-{{- add 128 (div (add (mul $workers $kib) 1023) 1024) -}}
+{{- $connections := .Values.config.http.max_connections | default 20000 | int -}}
+{{- add 128 (div (add (mul $workers $kib) 1023) 1024) (div (add (mul $connections 33000) 1048575) 1048576) -}}
 {{- end }}
 
 {{/* A quantity of memory in MiB; empty where its unit is none of ours. */}}

@@ -7,8 +7,10 @@ use crate::password::{Hasher, Setup};
 
 /// A log-in that takes longer keeps people waiting.
 const SLOW: Duration = Duration::from_millis(500);
-/// What the daemon needs besides hashes: code, connections, queues and caches, in KiB.
+/// What the daemon needs besides hashes and connections: code, queues and caches, in KiB.
 const BASE_KIB: u64 = 128 * 1_024;
+/// What an open connection of a client takes, in bytes (measured: docs/scale.md).
+const CONNECTION_BYTES: u64 = 33_000;
 
 pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let password = &patient.config.password;
@@ -19,8 +21,10 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
         Ok(Err(error)) => Finding::failed(error.to_string(), "see `password.*`"),
         Err(_) => Finding::failed("the hash broke", "lower `password.memory_kib`"),
     }];
-    let needs = u64::from(password.memory_kib) * password.workers as u64 + BASE_KIB;
-    found.extend(cgroup::memory_kib().map(|has| memory(needs, has)));
+    let hashes = u64::from(password.memory_kib) * password.workers as u64;
+    let connections = patient.config.http.max_connections as u64 * CONNECTION_BYTES / 1_024;
+    let least = hashes + BASE_KIB;
+    found.extend(cgroup::memory_kib().map(|has| memory(least, least + connections, has)));
     found
 }
 
@@ -38,13 +42,19 @@ fn speed(took: Duration, workers: usize) -> Finding {
     Finding::ok(text)
 }
 
-/// Of what all hashes at once need, and what there is, in KiB.
-fn memory(needs: u64, has: u64) -> Finding {
-    let (needs_mib, has_mib) = (needs / 1_024, has / 1_024);
-    let text = format!("needs some {needs_mib} MiB at its busiest, {has_mib} MiB are there");
-    if needs > has {
+/// Of what all hashes at once need, what they and every connection that is allowed do, and what there is, in KiB.
+fn memory(least: u64, most: u64, has: u64) -> Finding {
+    let [least_mib, most_mib, has_mib] = [least, most, has].map(|kib| kib / 1_024);
+    let text = format!(
+        "needs some {least_mib} MiB for its hashes, {most_mib} MiB with all of `http.max_connections`; {has_mib} MiB are there"
+    );
+    if least > has {
         let remedy = "raise the memory limit, or lower `password.workers` or `password.memory_kib`";
         return Finding::failed(text, remedy);
+    }
+    if most > has {
+        let remedy = "raise the memory limit, or lower `http.max_connections`";
+        return Finding::warning(text, remedy);
     }
     Finding::ok(text)
 }
@@ -60,7 +70,8 @@ mod tests {
         assert_eq!((state(500), state(501)), (State::Ok, State::Warning));
         assert!(speed(Duration::from_millis(20), 4).detail.contains("200 log-ins a second"));
         assert!(speed(Duration::ZERO, 4).state == State::Ok, "a clock that stands still");
-        assert_eq!(memory(1_024, 1_024).state, State::Ok);
-        assert_eq!(memory(1_025, 1_024).state, State::Failed);
+        let state = |least, most| memory(least, most, 1_024).state;
+        assert_eq!((state(1_024, 1_024), state(1_025, 2_000)), (State::Ok, State::Failed));
+        assert_eq!(state(1_000, 1_025), State::Warning, "only if everybody comes at once");
     }
 }
