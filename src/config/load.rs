@@ -14,7 +14,7 @@ use super::layers::lay;
 use super::problems::{Problem, Problems};
 use super::show::{Shown, show};
 use super::source::{Given, Raw, Source};
-use super::telemetry::telemetry;
+use super::telemetry::{telemetry, unheard};
 
 /// The file that is read where `--config` names none and it exists.
 pub const DEFAULT_FILE: &str = "latchkey.toml";
@@ -77,6 +77,7 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
     let mut warnings = Vec::new();
     check(&values, &mut problems, &mut warnings);
     let telemetry = telemetry(&values, inputs.environment, &mut problems);
+    unheard(inputs.environment, &mut warnings);
     match telemetry.and_then(|telemetry| assemble(&values, telemetry)) {
         Some(mut config) if problems.is_empty() => {
             config.log.is_coloured =

@@ -77,6 +77,58 @@ const LOGS: Signal = Signal { name: "LOGS", path: "/v1/logs" };
 const TIMEOUT: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_mins(1);
 
+/// The standard's variables that are read; for one signal, `*` is its name, or nothing.
+const READ: [&str; 13] = [
+    "OTEL_SDK_DISABLED",
+    "OTEL_EXPORTER_OTLP_*ENDPOINT",
+    "OTEL_EXPORTER_OTLP_*PROTOCOL",
+    "OTEL_EXPORTER_OTLP_*HEADERS",
+    "OTEL_EXPORTER_OTLP_*TIMEOUT",
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_METRICS_EXPORTER",
+    "OTEL_LOGS_EXPORTER",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+    "OTEL_METRIC_EXPORT_INTERVAL",
+    "OTEL_SERVICE_NAME",
+    "OTEL_RESOURCE_ATTRIBUTES",
+];
+/// Read too, but what it may name is told apart.
+const PROPAGATORS: &str = "OTEL_PROPAGATORS";
+
+fn is_read(name: &str) -> bool {
+    let fits = |pattern: &str| match pattern.split_once('*') {
+        None => name == pattern,
+        Some((before, after)) => name
+            .strip_prefix(before)
+            .and_then(|rest| rest.strip_suffix(after))
+            .is_some_and(|signal| ["", "TRACES_", "METRICS_", "LOGS_"].contains(&signal)),
+    };
+    name == PROPAGATORS || READ.iter().any(|pattern| fits(pattern))
+}
+
+/// What is set and does not do what it says: an operator who set it would look for its effect in vain.
+pub(super) fn unheard(environment: &BTreeMap<String, String>, warnings: &mut Vec<Problem>) {
+    let given = environment.iter().filter(|(_, value)| !value.trim().is_empty());
+    for (name, value) in given.filter(|(name, _)| name.starts_with("OTEL_")) {
+        let value = value.trim();
+        if !is_read(name) {
+            let fix = "take it away, or see docs/telemetry.md for what is";
+            warnings.push(Problem::new(name, "is not read by latchkey", fix));
+        } else if name == "OTEL_SDK_DISABLED"
+            && !["true", "false"].iter().any(|word| value.eq_ignore_ascii_case(word))
+        {
+            let fix = "write `true` to export nothing";
+            warnings.push(Problem::new(name, "counts as `false`, as the standard says", fix));
+        } else if name == PROPAGATORS
+            && value.split(',').any(|it| !["tracecontext", "baggage", "none"].contains(&it.trim()))
+        {
+            let fix = "write `tracecontext`, or `none`";
+            warnings.push(Problem::new(name, "names a format that latchkey does not read", fix));
+        }
+    }
+}
+
 /// Reads the settings and the variables over them; what is wrong goes into `problems`.
 pub(super) fn telemetry(
     values: &Values,
@@ -143,7 +195,9 @@ impl<'a> Reader<'a> {
             }
         };
         let protocol = self.protocol(signal);
-        let headers = self.headers(signal);
+        // Ours are for our own endpoint: another collector must not get its credentials.
+        let is_redirected = self.of(signal, "ENDPOINT").is_some();
+        let headers = self.headers(signal, is_redirected);
         let timeout = self.timeout(signal);
         let endpoint = self.endpoint(signal, protocol).filter(|_| wanted)?;
         Some(Exported { endpoint, protocol, headers, timeout })
@@ -181,10 +235,10 @@ impl<'a> Reader<'a> {
     }
 
     /// `key=value,key=value`, values percent-encoded (W3C Baggage's grammar); later sources win.
-    fn headers(&mut self, signal: &Signal) -> Vec<(String, Secret<String>)> {
+    fn headers(&mut self, signal: &Signal, is_redirected: bool) -> Vec<(String, Secret<String>)> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_HEADERS", signal.name);
         let sources = [
-            ("telemetry.headers", self.values.text("telemetry.headers")),
+            ("telemetry.headers", self.values.text("telemetry.headers").filter(|_| !is_redirected)),
             ("OTEL_EXPORTER_OTLP_HEADERS", self.variable("OTEL_EXPORTER_OTLP_HEADERS")),
             (own.as_str(), self.variable(&own)),
         ];

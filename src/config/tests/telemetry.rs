@@ -70,7 +70,7 @@ fn the_standard_variables_win_and_a_signals_own_before_the_common_one() {
     assert_eq!(traces.timeout, Duration::from_millis(1500));
     let headers: Vec<_> =
         traces.headers.iter().map(|(key, value)| (key.as_str(), value.expose().as_str())).collect();
-    assert_eq!(headers, [("x-a", "ours"), ("x-b", "a b")]);
+    assert_eq!(headers, [("x-b", "a b")], "ours are for our own collector");
     assert_eq!(
         where_to(telemetry.metrics.as_ref()),
         Some(("https://numbers/exactly", Protocol::Http))
@@ -93,6 +93,49 @@ fn a_disabled_sdk_and_an_exporter_called_none_export_nothing() {
     assert!(off.traces.is_none() && off.metrics.is_none());
     let some = given.variable("OTEL_TRACES_EXPORTER", "none").loaded().config.telemetry;
     assert!(some.traces.is_none() && some.metrics.is_some());
+}
+
+#[test]
+fn headers_of_ours_go_to_the_endpoint_of_ours_with_the_variables_over_them() {
+    let telemetry = given()
+        .variable("LATCHKEY_TELEMETRY__ENDPOINT", "http://ours:4318")
+        .variable("LATCHKEY_TELEMETRY__HEADERS", "x-a=ours,x-b=ours")
+        .variable("OTEL_EXPORTER_OTLP_HEADERS", "X-B=a%20b")
+        .loaded()
+        .config
+        .telemetry;
+    let headers = telemetry.traces.unwrap().headers;
+    let headers: Vec<_> =
+        headers.iter().map(|(key, value)| (key.as_str(), value.expose().as_str())).collect();
+    assert_eq!(headers, [("x-a", "ours"), ("x-b", "a b")]);
+}
+
+#[test]
+fn a_variable_that_has_no_effect_is_warned_of() {
+    let warned = |name: &str, value: &str| {
+        let warnings = given().variable(name, value).loaded().warnings;
+        warnings.iter().any(|warning| format!("{warning:?}").contains(name))
+    };
+    for (name, value) in [
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
+        ("OTEL_EXPORTER_OTLP_SPANS_TIMEOUT", "1"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "100"),
+        ("OTEL_SDK_DISABLED", "yes"),
+        ("OTEL_PROPAGATORS", "tracecontext,b3"),
+    ] {
+        assert!(warned(name, value), "{name}");
+    }
+    for (name, value) in [
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", " "),
+        ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "1"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
+        ("OTEL_SDK_DISABLED", "False"),
+        ("OTEL_PROPAGATORS", "tracecontext, baggage"),
+        ("OTEL_SERVICE_NAME", "auth"),
+    ] {
+        assert!(!warned(name, value), "{name}={value}");
+    }
 }
 
 #[test]
