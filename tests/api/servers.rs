@@ -140,6 +140,7 @@ pub struct PrivateServer {
     kind: Kind,
     port: u16,
     directory: TempDir,
+    arguments: Vec<String>,
     child: Option<Child>,
 }
 
@@ -152,12 +153,17 @@ enum Kind {
 impl PrivateServer {
     /// A Redis that writes every command to its disk at once: what it acknowledged survives a kill.
     pub async fn redis() -> Self {
-        Self::start(Kind::Redis).await
+        Self::redis_with(Vec::new()).await
+    }
+
+    /// The same, with further arguments.
+    pub async fn redis_with(arguments: Vec<String>) -> Self {
+        Self::start(Kind::Redis, arguments).await
     }
 
     /// A PostgreSQL with `fsync`, as in production.
     pub async fn postgres() -> Self {
-        Self::start(Kind::Postgres).await
+        Self::start(Kind::Postgres, Vec::new()).await
     }
 
     /// `redis://…` or `postgres://…`.
@@ -191,12 +197,12 @@ impl PrivateServer {
         assert!(self.answers_in_time().await, "{:?} answers again", self.kind);
     }
 
-    async fn start(kind: Kind) -> Self {
+    async fn start(kind: Kind, arguments: Vec<String>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         if kind == Kind::Postgres {
             init_postgres(directory.path());
         }
-        let mut server = Self { kind, port: 0, directory, child: None };
+        let mut server = Self { kind, port: 0, directory, arguments, child: None };
         // Somebody else may take a free port before we do: another one, then.
         for _ in 0..5 {
             server.port = free_port();
@@ -217,7 +223,7 @@ impl PrivateServer {
                 let mut command = Command::new(must_be_told("LATCHKEY_TEST_REDIS_BIN"));
                 command.args(["--bind", "127.0.0.1", "--port", &port, "--save", ""]);
                 command.args(["--appendonly", "yes", "--appendfsync", "always"]);
-                command.arg("--dir").arg(place);
+                command.arg("--dir").arg(place).args(&self.arguments);
                 command
             }
             Kind::Postgres => {

@@ -45,6 +45,36 @@ def problems(*command, **more):
     return [] if code == 0 else [f"exit {code}: {told}"]
 
 
+def stage(name):
+    """The last stage of a Dockerfile, without what differs: where the program comes from."""
+    lines = (ROOT / name).read_text().split("FROM scratch\n")[-1].splitlines()
+    return [line for line in lines if not re.match(r"COPY .*/latchkey$", line)]
+
+
+def one_image():
+    """Both Dockerfiles end in one image, of this version."""
+    built, released = stage("Dockerfile"), stage("Dockerfile.release")
+    yield from (f"only in one Dockerfile: {line}" for line in set(built) ^ set(released))
+    version = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+    if f"ARG VERSION={version}" not in built:
+        yield f"Dockerfile: ARG VERSION is not {version}"
+
+
+def context():
+    """What the build reads is let in by .dockerignore, and nothing else of the root is."""
+    let_in = [ROOT / line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    yield from (f".dockerignore: {path} is not there" for path in let_in if not path.exists())
+    needed = {ROOT / name for name in ("Cargo.toml", "Cargo.lock", "askama.toml", "deploy/image/root/etc")}
+    for manifest in (ROOT / "Cargo.toml", ROOT / "entity/Cargo.toml", ROOT / "migration/Cargo.toml"):
+        needed |= {manifest} | {manifest.parent / path for path in re.findall(r'^path = "(.+\.rs)"$', manifest.read_text(), re.M)}
+    for source in (path for folder in ("src", "entity", "migration") for path in (ROOT / folder).rglob("*.rs")):
+        # What tests read is not built.
+        built = source.read_text().split("#[cfg(test)]")[0] if "tests" not in f"{source.parent.name} {source.stem}" else ""
+        needed |= {(source.parent / name).resolve() for name in re.findall(r'include_(?:str|bytes)!\("(.+?)"\)', built)}
+    inside = lambda path: any(path == one or one in path.parents for one in let_in)
+    yield from (f".dockerignore keeps {path.relative_to(ROOT)} out" for path in needed if not inside(path))
+
+
 def mounts():
     """(service, source, target) of everything that is mounted from this repository."""
     for name, service in services.items():
@@ -62,6 +92,8 @@ check(
     "every_mounted_file_is_there_and_read_only",
     [f"{name}: {source}" for name, source, _, mode in mounts() if not source.exists() or mode != ["ro"]],
 )
+check("both_dockerfiles_end_in_one_image", one_image())
+check("the_build_sees_what_it_reads", context())
 check("every_service_tells_whether_it_is_well", [name for name, service in services.items() if "healthcheck" not in service])
 pinned = re.compile(r"^docker\.io/[a-z/]+:v?\d+\.\d+(\.\d+)?(-[a-z]+)?$")
 foreign = {name: service["image"] for name, service in services.items() if name not in ("latchkey", "migrate")}

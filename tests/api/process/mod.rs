@@ -11,6 +11,7 @@ mod crashes;
 mod egress;
 mod keys;
 mod log;
+mod redis_tls;
 mod rollout;
 mod schema_rules;
 mod schemas;

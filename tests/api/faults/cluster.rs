@@ -1,0 +1,117 @@
+//! A Redis Cluster of three primaries: people are spread over them, and one that is away takes along its own people alone.
+
+use redis::Cmd;
+
+use crate::app::{Backend, TestApp};
+use crate::client::Person;
+use crate::poll::eventually;
+use crate::servers::{PrivateServer, Signal, free_port, redis_connection};
+
+use super::{HEALED, timed};
+
+/// Redis' slots, in three parts.
+const PARTS: [(u16, u16); 3] = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
+/// So many that with people spread evenly a node has nobody in one run of 10^8.
+const PEOPLE: usize = 48;
+
+async fn ask<T: redis::FromRedisValue>(node: &PrivateServer, line: &str) -> T {
+    let mut command = Cmd::new();
+    for word in line.split(' ') {
+        command.arg(word);
+    }
+    let mut connection = redis_connection(&node.url()).await.expect("the node answers");
+    command.query_async(&mut connection).await.expect(line)
+}
+
+async fn is_whole(nodes: &[PrivateServer]) {
+    eventually("the cluster", HEALED, async || {
+        for node in nodes {
+            let told: String = ask(node, "CLUSTER INFO").await;
+            let knows_all = told.contains("cluster_known_nodes:3");
+            (told.contains("cluster_state:ok") && knows_all).then_some(())?;
+        }
+        Some(())
+    })
+    .await;
+}
+
+/// Three nodes that know each other. One that is away does not close the others.
+async fn cluster() -> Vec<PrivateServer> {
+    let mut nodes = Vec::new();
+    for _ in PARTS {
+        let bus = free_port().to_string();
+        let words = [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-port",
+            &bus,
+            "--cluster-node-timeout",
+            "1000",
+            "--cluster-require-full-coverage",
+            "no",
+        ];
+        nodes.push((PrivateServer::redis_with(words.map(str::to_owned).into()).await, bus));
+    }
+    for ((node, _), (first, last)) in nodes.iter().zip(PARTS) {
+        let () = ask(node, &format!("CLUSTER ADDSLOTSRANGE {first} {last}")).await;
+        for (other, bus) in &nodes {
+            let port = other.address().port();
+            let () = ask(node, &format!("CLUSTER MEET 127.0.0.1 {port} {bus}")).await;
+        }
+    }
+    let nodes: Vec<PrivateServer> = nodes.into_iter().map(|(node, _)| node).collect();
+    is_whole(&nodes).await;
+    nodes
+}
+
+/// The statuses of everybody's question who they are.
+async fn statuses(people: &[Person]) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    for person in people {
+        let (_, answer) = timed("me", person.me()).await;
+        statuses.push(answer.status);
+    }
+    statuses
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_spread_over_a_cluster_and_a_lost_node_is_theirs_alone_on_servers() {
+    let mut nodes = cluster().await;
+    let addresses: Vec<String> = nodes.iter().map(|node| node.address().to_string()).collect();
+    // Two names; the third is found by them.
+    let url = format!("redis+cluster://{}", addresses[..2].join(","));
+    let app = TestApp::builder(Backend::Servers).set("redis.url", &url).start().await;
+    let mut people = Vec::new();
+    for n in 0..PEOPLE {
+        people.push(app.verified(&format!("p{n}@cluster.example")).await);
+    }
+    for node in &nodes {
+        let keys: u64 = ask(node, "DBSIZE").await;
+        assert!(keys > 0, "a node has nobody");
+    }
+    // Every step that takes several keys at once: rotation, a one-time token, the end of all sessions.
+    let mut ada = app.verified("ada@cluster.example").await;
+    ada.refresh().await.expect(200);
+    app.anonymous().forgot(&ada.email).await.expect(200);
+    let link = app.mail_to(&ada.email).await;
+    app.anonymous().reset(link.token(), "a password of another kind").await.expect(200);
+    ada.me().await.expect_problem(401, "invalid-token");
+
+    nodes[2].signal(Signal::Kill);
+    let mut all = Vec::new();
+    eventually("the cluster without a node", HEALED, async || {
+        all = statuses(&people).await;
+        all.contains(&200).then_some(())
+    })
+    .await;
+    assert!(all.iter().all(|status| matches!(status, 200 | 503)), "never a wrong answer: {all:?}");
+    assert!(all.contains(&503), "a node that is away is missed: {all:?}");
+    nodes[2].restart().await;
+    is_whole(&nodes).await;
+    eventually("everybody", HEALED, async || {
+        statuses(&people).await.iter().all(|status| *status == 200).then_some(())
+    })
+    .await;
+    app.mails_to(&ada.email).await;
+    app.finish().await;
+}
