@@ -1,5 +1,7 @@
 //! Rules between settings, and what the production profile refuses.
 
+use std::time::Duration;
+
 use super::catalogue::EXAMPLE_KEY;
 use super::kind::{Kind, Value};
 use super::layers::{Values, place};
@@ -16,6 +18,9 @@ const EXAMPLE_WORDS: [&str; 8] =
 
 /// 128 bits in base64 without padding (RFC 6749 §10.10 asks for as many).
 const CLIENT_SECRET_CHARS_MIN: usize = 22;
+
+/// NIST SP 800-63B-4 §2.1.3: with one factor, 30 days at most between two log-ins.
+const ABSOLUTE_TTL_MAX: Duration = Duration::from_hours(30 * 24);
 
 /// Checks what one value alone cannot tell.
 pub fn check(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
@@ -179,6 +184,11 @@ impl Rules<'_> {
         {
             let fix = "shorten it, or lengthen the other";
             self.problem("sessions.idle_ttl", "is longer than `sessions.absolute_ttl`", fix);
+        }
+        if values.duration("sessions.absolute_ttl").is_some_and(|ttl| ttl > ABSOLUTE_TTL_MAX) {
+            let fix = "shorten it to 30d";
+            let what = "is longer than NIST SP 800-63B-4 §2.1.3 lets anybody stay signed in";
+            self.warning("sessions.absolute_ttl", what, fix);
         }
         if let (Some(link), Some(account)) =
             (values.duration("verification.ttl"), values.duration("registration.unverified_ttl"))

@@ -36,6 +36,14 @@ fn defaults_follow_what_was_given() {
 }
 
 #[test]
+fn a_session_of_more_than_thirty_days_is_warned_of() {
+    for (ttl, warned) in [("30d", false), ("721h", true)] {
+        let loaded = variable("LATCHKEY_SESSIONS__ABSOLUTE_TTL", ttl).loaded();
+        assert_eq!(keys(&loaded.warnings).contains(&"sessions.absolute_ttl"), warned, "{ttl}");
+    }
+}
+
+#[test]
 fn postgresql_needs_a_master_key_of_32_bytes() {
     let given = || variable("LATCHKEY_DATABASE__URL", "postgres://db/latchkey");
     assert_eq!(keys(&given().problems()), ["secrets.master_key"]);

@@ -6,6 +6,7 @@ use latchkey::audit::Origin;
 use latchkey::mail::MailData;
 use latchkey::tenancy::invitations::{self, Post};
 use latchkey::tenancy::{Actor, Desk, Role, teams};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::DAY;
@@ -33,6 +34,32 @@ both!(
         app.clock.advance(DAY * 7);
         assert_eq!(alike(&register("late@example.org").await), alike(&refused));
         assert!(!late.is_empty());
+    }
+);
+
+both!(
+    a_change_of_address_is_no_way_round_the_invitation,
+    ["registration.mode" = "invite"],
+    async |app| {
+        invited_by_an_operators_person(app, "new@example.org").await;
+        invited_by_an_operators_person(app, "other@example.org").await;
+        let mut new = app.register("new@example.org").await;
+        let confirmation = app.mail_to("new@example.org").await;
+        let change = async |email: &str| {
+            let body = json!({ "email": email, "password": new.password });
+            new.as_user().post_json("/api/change-email", body).await
+        };
+        // Who has proven nothing yet moves to an address that is invited, and to no other.
+        change("else@example.org").await.expect_problem(403, "forbidden");
+        app.no_mail_to("else@example.org").await;
+        change("other@example.org").await.expect(200);
+        app.mail_to("other@example.org").await;
+        // Who came in by theirs is in, and may move.
+        new.verify(confirmation.token()).await.expect(200);
+        let body = json!({ "email": "else@example.org", "password": new.password });
+        new.as_user().post_json("/api/change-email", body).await.expect(200);
+        app.mail_to("else@example.org").await;
+        app.mails_to("new@example.org").await;
     }
 );
 
