@@ -6,8 +6,8 @@
 use latchkey_entity::token_store::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr,
-    EntityTrait, QueryFilter, Statement,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait,
+    QueryFilter, Statement,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +18,7 @@ use super::rules::{self, Gcra, RefreshRule, Stored};
 use super::types::{Budget, OneTimeToken, PutToken, Refresh, Refreshed, Session, Spend, TokenKind};
 use super::{COLLECT_SLACK_MS, SESSIONS_PER_USER_MAX, keys, lost};
 use crate::clock::UnixMillis;
-use crate::database::Db;
+use crate::database::{Db, Transaction};
 use crate::problem::Unavailable;
 
 /// Rows that one statement of a sweep deletes: others get the writer in between.
@@ -31,7 +31,7 @@ pub struct Embedded {
 }
 
 /// A transaction that holds the lock of what it is about to change.
-struct Locked(DatabaseTransaction);
+struct Locked(Transaction);
 
 impl Embedded {
     /// On this database, whose schema is there.

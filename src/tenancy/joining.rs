@@ -7,8 +7,8 @@
 use latchkey_entity::{invitation, membership, team, user};
 use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _, Statement, Value,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
+    QueryFilter as _, QuerySelect as _, Statement, Value,
 };
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use super::wall::{self, Scope};
 use super::{Desk, Permission, Refusal, Role};
 use crate::audit::{self, Action, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
-use crate::database::Db;
+use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 
 /// An invitation that can be accepted, as whoever was invited sees it.
@@ -177,14 +177,14 @@ fn conflict(detail: &str) -> Refusal {
 }
 
 /// The person, held until the transaction ends: of two invitations that would be one team too many, one is accepted.
-async fn locked(tx: &DatabaseTransaction, user_id: Uuid) -> Result<user::Model, Refusal> {
+async fn locked(tx: &Transaction, user_id: Uuid) -> Result<user::Model, Refusal> {
     let found = user::Entity::find_by_id(user_id).lock_exclusive().one(tx).await?;
     found.filter(|person| person.verified_at.is_some()).ok_or(Refusal::Forbidden)
 }
 
 /// The invitation, if it is this person's. Others learn that a link is not theirs; of an id they learn nothing.
 async fn find(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     shown: Shown<'_>,
     person: &user::Model,
     now: UnixMillis,
@@ -208,7 +208,7 @@ async fn find(
 /// Enters and locks the team (on SQLite the whole file is), and reads the invitation again: none where it ended, expired
 /// or was sent anew meanwhile.
 async fn lock(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     seen: &Invitation,
     now: UnixMillis,
 ) -> Result<Option<(Invitation, team::Model)>, DbErr> {
@@ -224,11 +224,7 @@ async fn lock(
 }
 
 /// Whether the inviter is a member still who may invite with this role, and whose account is in use. The team is locked.
-async fn inviter_may(
-    tx: &DatabaseTransaction,
-    invitation: &Invitation,
-    role: Role,
-) -> Result<bool, DbErr> {
+async fn inviter_may(tx: &Transaction, invitation: &Invitation, role: Role) -> Result<bool, DbErr> {
     let Some(inviter) = invitation.invited_by else { return Ok(false) };
     let statement = Statement::from_sql_and_values(
         tx.get_database_backend(),
@@ -244,7 +240,7 @@ async fn inviter_may(
 /// Deletes the invitation, records what became of it, and makes both last.
 async fn end(
     desk: &Desk<'_>,
-    tx: DatabaseTransaction,
+    tx: Transaction,
     invitation: &Invitation,
     (person, action, detail): (Uuid, Action, Detail),
 ) -> Result<(), DbErr> {

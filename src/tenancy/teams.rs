@@ -3,9 +3,8 @@
 use latchkey_entity::{membership, project, team, user};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait as _, FromQueryResult, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
-    Statement,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
+    PaginatorTrait as _, QueryFilter as _, QuerySelect as _, Statement,
 };
 use uuid::Uuid;
 
@@ -14,7 +13,7 @@ use super::wall::{self, Scope};
 use super::{Actor, Desk, Permission, Refusal, Role, Slug};
 use crate::audit::{self, Action, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
-use crate::database::Db;
+use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 
 /// A team's name has 100 characters at most, like a person's.
@@ -204,7 +203,7 @@ pub async fn create(
 
 /// Refuses where a person is in as many teams as they may. The person is locked, and the transaction stands with them.
 pub(super) async fn room_for_one_more(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     user_id: Uuid,
     teams_max: u64,
 ) -> Result<(), Refusal> {
@@ -262,7 +261,7 @@ pub async fn dissolve(desk: &Desk<'_>, actor: Actor, name: &str) -> Result<(), R
     Ok(act.commit(Action::TeamDeleted, None, Detail::none()).await?)
 }
 
-async fn find(tx: &DatabaseTransaction, team_id: Uuid) -> Result<team::Model, Refusal> {
+async fn find(tx: &Transaction, team_id: Uuid) -> Result<team::Model, Refusal> {
     team::Entity::find_by_id(team_id).one(tx).await?.ok_or(Refusal::NotFound)
 }
 
