@@ -138,11 +138,6 @@ impl Needs {
         self.open(row).map_or(Sealed::Elsewhere, |(_, sealed)| sealed)
     }
 
-    /// The key of `tokens.secret`, where there is one.
-    pub(super) fn shared_secret_key(&self) -> Option<Key> {
-        self.tokens.secret.as_ref().and_then(|secret| shared_secret_key(secret).ok())
-    }
-
     /// The key of a row; none where no master key of ours opens it.
     pub(super) fn parse(&self, row: &Model) -> Option<Key> {
         let kind = Kind::from_name(&row.kind)?;

@@ -1,10 +1,11 @@
 //! What is recorded, that it verifies, and that nothing done to it stays unseen.
 
 mod flows;
+mod heads;
 mod people;
 mod retention;
 mod tampering;
-mod tenancy;
+pub mod tenancy;
 
 use latchkey::audit::verify::{Finding, Kind, verify};
 use latchkey_entity::{audit_event, audit_stream};
@@ -29,7 +30,7 @@ async fn findings(app: &TestApp) -> Vec<Finding> {
     found
 }
 
-async fn is_sound(app: &TestApp) {
+pub async fn is_sound(app: &TestApp) {
     assert_eq!(findings(app).await, []);
 }
 
