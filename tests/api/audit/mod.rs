@@ -4,6 +4,7 @@ mod flows;
 mod heads;
 mod people;
 mod retention;
+mod signing_keys;
 mod tampering;
 pub mod tenancy;
 
