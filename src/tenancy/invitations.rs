@@ -112,7 +112,7 @@ pub async fn create(
     } else {
         write(&act.tx, sent.clone()).await?;
     }
-    let detail = Detail::none().id("invitation", sent.id).word("role", role.name());
+    let detail = told_of(&sent).word("role", role.name());
     act.commit(Action::InvitationCreated, None, detail).await?;
     Ok(sent)
 }
@@ -160,16 +160,22 @@ pub async fn resend(
     let found = within_reach(&act, actor.team_id, id).await?;
     let sent = send(&act, desk, actor, found, post).await?;
     write(&act.tx, sent.clone()).await?;
-    act.commit(Action::InvitationResent, None, Detail::none().id("invitation", id)).await?;
+    act.commit(Action::InvitationResent, None, told_of(&sent)).await?;
     Ok(sent)
 }
 
 /// Takes an invitation back: its link is dead.
 pub async fn revoke(desk: &Desk<'_>, actor: Actor, id: Uuid) -> Result<(), Refusal> {
     let act = wall::act(desk, actor, None, Permission::ManageInvitations).await?;
-    within_reach(&act, actor.team_id, id).await?;
+    let found = within_reach(&act, actor.team_id, id).await?;
     delete(&act.tx, actor.team_id, id).await?;
-    Ok(act.commit(Action::InvitationRevoked, None, Detail::none().id("invitation", id)).await?)
+    Ok(act.commit(Action::InvitationRevoked, None, told_of(&found)).await?)
+}
+
+/// What the audit keeps of an invitation: which, and whom it is for. The address stands with whoever acts, and goes with
+/// them: of whoever it belongs to nobody knows yet whether they are anybody here.
+fn told_of(invitation: &Invitation) -> Detail {
+    Detail::none().id("invitation", invitation.id).personal("email", invitation.email.as_str())
 }
 
 /// Whether the invitation with this digest can be accepted still: what the mailer asks before it mails the link.

@@ -3,6 +3,7 @@
 mod flows;
 mod heads;
 mod people;
+mod refusals;
 mod retention;
 mod signing_keys;
 mod tampering;

@@ -38,7 +38,7 @@ pub async fn handle(
     let name = Some(caller.standing.name.as_str());
     steps::policy(app, &mut body, "newPassword", &new_password, address.as_ref(), name);
     body.finish()?;
-    guess::confirm(app, request, &caller, password).await?;
+    guess::confirm(app, request, &caller, password, "change-password").await?;
     steps::not_breached(app, "newPassword", &new_password).await?;
     let password_hash = steps::hash(app, request, new_password).await?;
     let (user_id, origin) = (caller.standing.id, request.origin());
