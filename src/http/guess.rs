@@ -120,7 +120,8 @@ fn judged(app: &App, guess: &Guess, found: Try) -> Result<(), Problem> {
     }
 }
 
-/// Checks the password of a try that was admitted. Without a person a decoy is checked, so that the time tells nothing.
+/// Checks the password of a try that was admitted. Without a person a decoy is checked, so that the time tells nothing. Where
+/// it ends without a verdict, for want of time or by a crash, the try is taken back.
 ///
 /// A device is judged here: one that does not know this person's present password is a stranger after all, and spends as
 /// one.
@@ -150,7 +151,14 @@ pub async fn verify(
     let ask = |reply| password::Message::Verify { password, stored, reply };
     let deadline = request.cx.deadline;
     let source = request.cx.source();
-    let verdict = app.pools.password.ask_for(source, deadline, ask).await??;
+    let judged = app.pools.password.ask_for(source, deadline, ask).await;
+    let verdict = match judged.and_then(|verdict| verdict) {
+        Ok(verdict) => verdict,
+        Err(unavailable) => {
+            app.budgets.refund(&app.pools.limits, &guess.address, guess.who);
+            return Err(unavailable.into());
+        }
+    };
     if verdict != Verdict::Mismatch {
         let forgiven = app.budgets.forgive(&app.pools.limits, &guess.address, guess.who, deadline);
         if let Err(error) = forgiven.await {
