@@ -8,7 +8,7 @@ use latchkey_entity::{invitation, membership, team, user};
 use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
-    QueryFilter as _, QuerySelect as _, Statement, Value,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement, Value,
 };
 use uuid::Uuid;
 
@@ -160,6 +160,38 @@ pub async fn decline(desk: &Desk<'_>, user_id: Uuid, id: Uuid) -> Result<(), Ref
     let (invitation, _) = lock(&tx, &seen, desk.now).await?.ok_or(Refusal::NotFound)?;
     let detail = Detail::none().id("invitation", id);
     Ok(end(desk, tx, &invitation, (user_id, Action::InvitationDeclined, detail)).await?)
+}
+
+/// The teams that have an invitation of a proven address, expired ones too, in the order of ids.
+pub async fn inviting(tx: &Transaction, address: &str) -> Result<Vec<Uuid>, DbErr> {
+    wall::enter(tx, Scope::Address(address)).await?;
+    invitation::Entity::find()
+        .select_only()
+        .column(invitation::Column::TeamId)
+        .filter(invitation::Column::EmailNormal.eq(address))
+        .order_by_asc(invitation::Column::TeamId)
+        .into_tuple()
+        .all(tx)
+        .await
+}
+
+/// Deletes a team's invitation of an address, in the caller's transaction, which stands in the team from then on; what it
+/// was. The team is locked.
+pub async fn withdraw(
+    tx: &Transaction,
+    team: Uuid,
+    address: &str,
+) -> Result<Option<Invitation>, DbErr> {
+    wall::enter(tx, Scope::Team(team)).await?;
+    let found = invitation::Entity::find()
+        .filter(invitation::Column::TeamId.eq(team))
+        .filter(invitation::Column::EmailNormal.eq(address))
+        .one(tx)
+        .await?;
+    if let Some(invitation) = &found {
+        invitations::delete(tx, team, invitation.id).await?;
+    }
+    Ok(found)
 }
 
 impl Shown<'_> {
