@@ -7,6 +7,7 @@
 mod facts;
 mod measure;
 mod probe;
+mod transaction;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use sea_orm::{
 pub use self::facts::{Facts, Server};
 use self::measure::Measure;
 pub use self::probe::{Place, is_unreachable};
+pub use self::transaction::Transaction;
 use crate::config;
 
 /// How long a statement may take on PostgreSQL before the server ends it: below every pool's deadline.
@@ -106,7 +108,11 @@ impl Db {
     }
 
     /// A transaction that may write. It rolls back when dropped.
-    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+    pub async fn begin(&self) -> Result<Transaction, DbErr> {
+        self.begin_writing().await.map(Transaction::new)
+    }
+
+    async fn begin_writing(&self) -> Result<DatabaseTransaction, DbErr> {
         let mut options = TransactionOptions::default();
         if self.is_postgres() {
             options.isolation_level = Some(IsolationLevel::ReadCommitted);
@@ -123,13 +129,13 @@ impl Db {
     }
 
     /// A transaction that reads: one moment of the database, and on PostgreSQL a place for settings of its own.
-    pub async fn begin_reading(&self) -> Result<DatabaseTransaction, DbErr> {
+    pub async fn begin_reading(&self) -> Result<Transaction, DbErr> {
         let mut options = TransactionOptions::default();
         if self.is_postgres() {
             options.isolation_level = Some(IsolationLevel::ReadCommitted);
             options.access_mode = Some(AccessMode::ReadOnly);
         }
-        self.reader.begin_with_options(options).await
+        self.reader.begin_with_options(options).await.map(Transaction::new)
     }
 
     /// The dialect, for a statement of our own.
@@ -144,7 +150,7 @@ impl Db {
 
     /// Applies what is missing of the schema. Several replicas may call it at once: they take turns.
     pub async fn migrate(&self) -> Result<(), DbErr> {
-        let tx = self.begin().await?;
+        let tx = self.begin_writing().await?;
         if self.is_postgres() {
             // Waiting for another replica's migrations and long migrations themselves are no reason to give up.
             for sql in ["SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0"] {

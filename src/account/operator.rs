@@ -6,16 +6,15 @@
 use latchkey_entity::{ended_session, membership, outbox, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    SqlErr,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
 };
 use uuid::Uuid;
 
 use super::EmailAddress;
 use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
-use crate::database::{Db, containing};
+use crate::database::{Db, Transaction, containing};
 use crate::mail::{self, Kind, MailData, NewMail};
 use crate::secret::uuid_v7;
 use crate::tenancy::teams;
@@ -286,7 +285,7 @@ pub async fn end_sessions(
     Ok(Changed::Now(person.id))
 }
 
-async fn raise_epoch(tx: &DatabaseTransaction, id: Uuid, now: UnixMillis) -> Result<(), DbErr> {
+async fn raise_epoch(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<(), DbErr> {
     user::Entity::update_many()
         .col_expr(user::Column::SessionEpoch, Expr::col(user::Column::SessionEpoch).add(1))
         .col_expr(user::Column::UpdatedAt, Expr::value(now))
@@ -298,7 +297,7 @@ async fn raise_epoch(tx: &DatabaseTransaction, id: Uuid, now: UnixMillis) -> Res
 
 /// The event of a change that an operator made.
 pub(super) async fn record(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     chain: &Chain,
     action: Action,
     subject: Uuid,

@@ -13,5 +13,5 @@ mod turnstile;
 pub use pool::{Limits, Pool, Reply, Worker, WorkerError};
 pub use ractor::SpawnErr as SpawnError;
 pub use root::Root;
-pub use ticker::every;
+pub use ticker::{every, soon_and_every};
 pub use turnstile::{Pass, Turnstile};

@@ -66,6 +66,8 @@ actions! {
     RecoveryAsked = "password.recovery-asked",
     /// A password was set by a mailed token; every session ended.
     PasswordReset = "password.reset",
+    /// A password that somebody who is signed in had to prove was wrong; once an hour for each account and source.
+    PasswordRefused = "password.refused",
     /// Another address was asked for.
     EmailChangeAsked = "email.change-asked",
     /// Another address was confirmed and is in force.
@@ -112,6 +114,8 @@ actions! {
     ProjectKeyRevoked = "project-key.revoked",
     /// A vaultToken was revoked before its end.
     TokenRevoked = "token.revoked",
+    /// A signing key was published, to sign next.
+    SigningKeyPublished = "signing-key.published",
     /// A new signing key took over.
     SigningKeyRotated = "signing-key.rotated",
     /// A signing key stopped verifying.

@@ -106,17 +106,22 @@ impl Chain {
     /// under the present one.
     pub async fn load(db: &Db, masters: Masters<'_>, now: UnixMillis) -> Result<Self, ChainError> {
         reseal(db, masters).await?;
+        if let Some(chain) = Self::read(db, masters).await? {
+            return Ok(chain);
+        }
+        let (id, bytes) = make(db, masters, now).await?;
+        Self::of(db, masters, id, bytes).await
+    }
+
+    /// Today's key as it stands; none where there is none that opens. Changes nothing.
+    pub async fn read(db: &Db, masters: Masters<'_>) -> Result<Option<Self>, ChainError> {
         let current = audit_key::Entity::find()
             .filter(audit_key::Column::State.eq(CURRENT))
             .one(db.writer())
             .await?;
-        if let Some(row) = current
-            && let Some(bytes) = masters.open(&row)
-        {
-            return Self::of(db, masters, row.id, bytes).await;
-        }
-        let (id, bytes) = make(db, masters, now).await?;
-        Self::of(db, masters, id, bytes).await
+        let opened = current.and_then(|row| masters.open(&row).map(|bytes| (row.id, bytes)));
+        let Some((id, bytes)) = opened else { return Ok(None) };
+        Self::of(db, masters, id, bytes).await.map(Some)
     }
 
     async fn of(
@@ -161,6 +166,11 @@ impl Chain {
 
     pub(super) fn key_id(&self) -> &str {
         &self.key.id
+    }
+
+    /// What today's key of heads is made of.
+    pub(super) fn heads_seed(&self) -> Secret<[u8; 32]> {
+        Secret::new(seal::heads_seed(self.key.bytes.expose()))
     }
 
     pub(super) fn event_mac(&self, previous: &[u8], row: &audit_event::Model) -> [u8; 32] {

@@ -99,6 +99,7 @@ impl Origin {
 /// with the subject's identity and goes with the person.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Detail {
+    reason: Option<&'static str>,
     plain: Map<String, Value>,
     personal: Map<String, Value>,
 }
@@ -116,10 +117,20 @@ impl Detail {
         self
     }
 
-    /// One of our own words: a role, a reason.
+    /// One of our own words: a role, a `reason` (which is also in the log).
     #[must_use]
     pub fn word(mut self, name: &'static str, word: &'static str) -> Self {
+        if name == "reason" {
+            self.reason = Some(word);
+        }
         self.plain.insert(name.to_owned(), Value::String(word.to_owned()));
+        self
+    }
+
+    /// The `kid` of a key of ours.
+    #[must_use]
+    pub fn kid(mut self, name: &'static str, kid: &str) -> Self {
+        self.plain.insert(name.to_owned(), Value::String(kid.to_owned()));
         self
     }
 
@@ -135,6 +146,10 @@ impl Detail {
     pub fn personal(mut self, name: &'static str, text: impl Into<String>) -> Self {
         self.personal.insert(name.to_owned(), Value::String(text.into()));
         self
+    }
+
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        self.reason
     }
 
     /// As in the table: a JSON object.

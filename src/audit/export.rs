@@ -1,4 +1,8 @@
-//! Exporting: rows as JSON lines, by stream and number, with who they are about for as long as that is known.
+//! Exporting: rows as JSON lines, by stream and number, with who they are about for as long as that is known, and with all
+//! that their `mac`s are made of: whoever has the keys checks a copy without the database (docs/audit.md).
+//!
+//! What is hashed as text (`detail`, and who it is about) is text of ours, compact and with sorted members; a line holds it
+//! in the same form.
 
 use std::fmt::Write as _;
 
@@ -85,15 +89,9 @@ pub async fn page(
     let mut lines = String::new();
     for row in &rows {
         let stream = streams.iter().find(|stream| stream.id == row.stream_id);
-        let party = |name: &str| {
-            let found = identities.iter().find(|it| it.event_id == row.id && it.party == name);
-            found.and_then(|it| serde_json::from_str::<Value>(&it.body).ok())
-        };
-        let _ = writeln!(
-            lines,
-            "{}",
-            line(row, stream, party("actor").as_ref(), party("subject").as_ref())
-        );
+        let party =
+            |name: &str| identities.iter().find(|it| it.event_id == row.id && it.party == name);
+        let _ = writeln!(lines, "{}", line(row, stream, party("actor"), party("subject")));
     }
     Ok((lines, rows.last().map(|row| (row.stream_id, row.seq))))
 }
@@ -101,10 +99,15 @@ pub async fn page(
 fn line(
     row: &audit_event::Model,
     stream: Option<&audit_stream::Model>,
-    actor: Option<&Value>,
-    subject: Option<&Value>,
+    actor: Option<&audit_identity::Model>,
+    subject: Option<&audit_identity::Model>,
 ) -> Value {
     let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
+    let body = |of: Option<&audit_identity::Model>| {
+        of.and_then(|it| serde_json::from_str::<Value>(&it.body).ok())
+    };
+    let bytes = |of: Option<&[u8]>| of.map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+    let salt = |of: Option<&audit_identity::Model>| bytes(of.map(|it| it.salt.as_slice()));
     json!({
         "id": row.id,
         "stream": row.stream_id,
@@ -114,10 +117,15 @@ fn line(
         "action": row.action,
         "outcome": row.outcome,
         "actorKind": row.actor_kind,
-        "actor": actor,
-        "subject": subject,
+        "actor": body(actor),
+        "actorSalt": salt(actor),
+        "actorCommitment": bytes(row.actor_commitment.as_deref()),
+        "subject": body(subject),
+        "subjectSalt": salt(subject),
+        "subjectCommitment": bytes(row.subject_commitment.as_deref()),
         "traceId": row.trace_id,
         "detail": detail,
+        "keyId": row.key_id,
         "mac": URL_SAFE_NO_PAD.encode(&row.mac),
     })
 }

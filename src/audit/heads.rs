@@ -1,7 +1,12 @@
 //! Heads kept elsewhere: what shows a database that was put back as a whole.
 //!
-//! A head says that at a moment a stream's row of this number had this `mac`. Many of them are one JWS, signed with the
-//! key of vaultTokens and of a type of its own, so that it passes for no token and no token passes for it.
+//! A head says that at a moment a stream's row of this number had this `mac`. Many of them are one JWS of a type of its own,
+//! so that it passes for no token and no token passes for it.
+//!
+//! The key that signs it is made of the audit key that authenticates rows at that moment. Signing keys of tokens would
+//! not do: they are forgotten minutes after they retire, and heads are kept for years. Audit keys are never forgotten,
+//! are sealed anew when the master key changes, and heads say nothing without the rows that those keys prove. One more
+//! table of keys would live exactly as long, for nothing.
 
 use std::cmp::Ordering;
 
@@ -14,11 +19,14 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Chain;
+use super::keys::Keys;
 use super::seal::{self, End};
 use super::verify::{Finding, Kind, Sink};
 use crate::clock::UnixMillis;
 use crate::database::Db;
-use crate::token::{KeyError, KeySet, heads as signing};
+use crate::secret::Secret;
+use crate::token::{KeyError, heads as signing};
 
 /// Heads of one JWS: with them it is about 10 KB, which every collector of logs takes as one line.
 pub const HEADS_PER_TOKEN: usize = 50;
@@ -79,12 +87,44 @@ pub async fn page(db: &Db, since: UnixMillis, after: Uuid) -> Result<Vec<Head>, 
 /// # Errors
 /// When the key cannot sign.
 pub fn sign(
-    keys: &KeySet,
+    chain: &Chain,
     issuer: &str,
     now_seconds: i64,
     heads: Vec<Head>,
 ) -> Result<String, KeyError> {
-    signing::sign(&keys.vault, &Claims { iss: issuer.to_owned(), iat: now_seconds, heads })
+    let claims = Claims { iss: issuer.to_owned(), iat: now_seconds, heads };
+    signing::sign(chain.key_id(), &chain.heads_seed(), &claims)
+}
+
+/// Reads what an audit key of ours signed, whenever that was; none for anything else.
+pub fn open(keys: &Keys, token: &str) -> Option<Claims> {
+    let seed_of = |kid: &str| {
+        let key = keys.get(kid)?;
+        Some(Secret::new(seal::heads_seed(key.expose())))
+    };
+    signing::open(keys.ids(), seed_of, token)
+}
+
+/// The public half of the key that signs, as a JWK.
+///
+/// # Errors
+/// When the key cannot be used.
+pub fn public_key(chain: &Chain) -> Result<serde_json::Value, KeyError> {
+    signing::public_key(chain.key_id(), &chain.heads_seed())
+}
+
+/// When the last row of all was written; none where there is none.
+///
+/// # Errors
+/// The database's.
+pub async fn latest(db: &Db) -> Result<Option<UnixMillis>, DbErr> {
+    audit_stream::Entity::find()
+        .select_only()
+        .column_as(audit_stream::Column::HeadAt.max(), "latest")
+        .into_tuple()
+        .one(db.reader())
+        .await
+        .map(Option::flatten)
 }
 
 /// Everything in a line that looks like a JWS: so a file may be an export, a log, or bare.

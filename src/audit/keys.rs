@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_entity::{audit_event, audit_key, audit_stream};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait as _};
 
@@ -36,6 +38,21 @@ impl Keys {
         let rows = audit_key::Entity::find().all(db).await?;
         let opened = |row: audit_key::Model| masters.open(&row).map(|bytes| (row.id, bytes));
         Ok(Self(rows.into_iter().filter_map(opened).collect()))
+    }
+
+    /// Each with its 32 bytes in base64url: for whoever is to check rows without this database. Never for the log.
+    pub fn printed(&self) -> impl Iterator<Item = (&str, String)> {
+        let encoded = |key: &Secret<[u8; 32]>| URL_SAFE_NO_PAD.encode(key.expose());
+        self.0.iter().map(move |(id, key)| (id.as_str(), encoded(key)))
+    }
+
+    /// Their names.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<&Secret<[u8; 32]>> {
+        self.0.get(id)
     }
 
     pub(super) fn insert(&mut self, id: String, bytes: Secret<[u8; 32]>) {

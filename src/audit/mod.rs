@@ -3,7 +3,8 @@
 //! Rows form chains ("streams"): a team's for what happens in a team, a person's for what happens to an account, the
 //! installation's for the rest. Each row is authenticated over the one before it ([`seal`]), both ends of a stream are
 //! sealed, and what identifies a person stands apart under a salted commitment, so that it can be deleted and the chain
-//! still verifies. Rooms call [`record`] within their transaction; an error of it fails the change.
+//! still verifies. Rooms call [`record`] within their transaction; an error of it fails the change. Once the transaction has
+//! lasted each event is a line in the log, too ([`TARGET`]).
 //!
 //! Locks are taken in this order, also by who calls: people, then the person's stream, then a team's.
 
@@ -16,6 +17,7 @@ mod keys;
 mod record;
 pub mod seal;
 mod sweep;
+mod told;
 pub mod verify;
 
 pub use action::Action;
@@ -24,3 +26,4 @@ pub use event::{Actor, Detail, Event, Origin, Outcome};
 pub use keys::{Checked, Keys};
 pub use record::{UNPROVEN, decoy, next_in_team, record};
 pub use sweep::{Swept, sweep};
+pub use told::TARGET;

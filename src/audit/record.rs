@@ -1,7 +1,6 @@
 //! [`record`]: appends one event to its stream, within the transaction of the change.
 
 use latchkey_entity::{audit_event, audit_identity, audit_stream, user};
-use opentelemetry::KeyValue;
 use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _,
@@ -12,8 +11,10 @@ use uuid::Uuid;
 
 use super::keys::Checked;
 use super::seal::{self, End, GENESIS};
+use super::told::Told;
 use super::{Actor, Chain, Event};
 use crate::clock::UnixMillis;
+use crate::database::Transaction;
 use crate::secret::{random_bytes, uuid_v7};
 
 /// The member of `detail` that says that the row before this one could not be proven to be the last that was written:
@@ -43,27 +44,27 @@ impl Stream {
 /// so that both are there or neither.
 ///
 /// Of an event whose people are gone (deleted while it was on its way) nothing personal is written; it then stands in
-/// the installation's stream.
+/// the installation's stream. It is counted and logged after the commit, and not before.
 ///
 /// # Errors
 /// The database's. Whoever calls fails with it: no change without its event.
-pub async fn record<C: ConnectionTrait>(
-    tx: &C,
+pub async fn record(
+    tx: &Transaction,
     chain: &Chain,
     event: &Event<'_>,
     now: UnixMillis,
 ) -> Result<(), DbErr> {
-    let result = append(tx, chain, event, now).await;
-    match (&result, chain.metrics()) {
-        (Err(_), _) => chain.count_failure(),
-        (Ok(()), Some(metrics)) => {
-            let action = KeyValue::new("action", event.action.as_str());
-            let outcome = KeyValue::new("outcome", event.outcome.as_str());
-            metrics.audit_events.add(1, &[action, outcome]);
+    match append(tx, chain, event, now).await {
+        Ok(told) => {
+            let chain = chain.clone();
+            tx.after_commit(move || told.tell(&chain));
+            Ok(())
         }
-        (Ok(()), None) => {}
+        Err(error) => {
+            chain.count_failure();
+            Err(error)
+        }
     }
-    result
 }
 
 /// The number that the next event of a team's stream gets. The stream is locked until the transaction ends: people are
@@ -114,7 +115,7 @@ async fn append<C: ConnectionTrait>(
     chain: &Chain,
     event: &Event<'_>,
     now: UnixMillis,
-) -> Result<(), DbErr> {
+) -> Result<Told, DbErr> {
     let people = present(tx, event).await?;
     let is_present = |id: Uuid| people.contains(&id);
     let person = event.subject.or(event.actor.person()).filter(|id| is_present(*id));
@@ -160,6 +161,7 @@ async fn append<C: ConnectionTrait>(
     stream.head_mac.clone_from(&row.mac);
     chain.key_id().clone_into(&mut stream.head_key);
     stream.head_seal = chain.end_seal(End::Head, &seal::place(&stream, End::Head)).to_vec();
+    let told = Told::of(event, &row);
     audit_event::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
     if !identities.is_empty() {
         let rows = identities.into_iter().map(sea_orm::IntoActiveModel::into_active_model);
@@ -177,7 +179,7 @@ async fn append<C: ConnectionTrait>(
         .filter(audit_stream::Column::Id.eq(stream.id))
         .exec(tx)
         .await?;
-    Ok(())
+    Ok(told)
 }
 
 /// Which of an event's people there are. Their rows are held until the transaction ends, before the stream is: whoever

@@ -121,6 +121,11 @@ pub fn name_mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     hmac_sha256(key, &parts.iter().fold(start, |all, part| all.field(Some(part))).0)
 }
 
+/// What the key is made of that signs heads; see [`heads`](super::heads).
+pub fn heads_seed(key: &[u8; 32]) -> [u8; 32] {
+    hmac_sha256(key, &Encoding::new("latchkey audit heads 1").0)
+}
+
 /// What an event keeps of an identity: SHA-256 of the salt, which is 32 bytes, and the body.
 pub fn commitment(salt: &[u8], body: &str) -> [u8; 32] {
     sha256_of(&[salt, body.as_bytes()].concat())

@@ -16,8 +16,10 @@ use crate::tenancy::wall::{self, Scope};
 
 /// Rows that one transaction removes.
 const BATCH: u64 = 200;
-/// Streams that one call looks at; the next call goes on.
+/// Streams that are read at once; and how many a call sweeps at most, the next one goes on.
 const STREAMS_MAX: u64 = 500;
+/// Streams left alone that a call names in the log, the rest are counted: a lost key alone can make millions.
+const NAMED_MAX: u64 = 10;
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,30 +28,60 @@ pub struct Swept {
     pub events: u64,
     /// Streams removed: their rows were too old and their person or team is gone.
     pub streams: u64,
-    /// Streams left alone because their rows are not what was written.
+    /// Streams left alone because their rows are not what was written, or nobody can tell.
     pub broken: u64,
 }
 
-/// Removes rows written before a moment; a part of them where there are many.
+impl Swept {
+    /// Counts a stream that is left alone, and names it in the log.
+    fn leave(&mut self, stream: Uuid) {
+        self.broken += 1;
+        if self.broken <= NAMED_MAX {
+            tracing::error!(%stream, "audit rows are not what was written, or cannot be checked: retention leaves their stream alone");
+        }
+    }
+}
+
+/// Removes rows written before a moment; a part of them where there are many. Of a stream with a row among them that is not
+/// proven none is removed: neither what was altered nor what names a key that we do not have. Those streams keep no other
+/// from its turn.
 ///
 /// # Errors
 /// The database's; what was removed before it stays removed.
 pub async fn sweep(db: &Db, chain: &Chain, before: UnixMillis) -> Result<Swept, DbErr> {
-    let mut swept = Swept::default();
-    let due: Vec<Uuid> = audit_event::Entity::find()
+    let (mut swept, mut looked, mut after) = (Swept::default(), 0, Uuid::nil());
+    while looked - swept.broken < STREAMS_MAX {
+        let due = due(db, before, after).await?;
+        let Some(last) = due.last() else { break };
+        after = *last;
+        for stream in due {
+            looked += 1;
+            while sweep_batch(db, chain, stream, before, &mut swept).await? == BATCH {}
+        }
+    }
+    forget_ownerless(db, chain, before, &mut swept).await?;
+    if swept.broken > NAMED_MAX {
+        tracing::error!(
+            streams = swept.broken,
+            "retention leaves these many streams of the audit alone"
+        );
+    }
+    Ok(swept)
+}
+
+/// The next streams with rows that are too old, by id.
+async fn due(db: &Db, before: UnixMillis, after: Uuid) -> Result<Vec<Uuid>, DbErr> {
+    audit_event::Entity::find()
         .select_only()
         .column(audit_event::Column::StreamId)
         .distinct()
         .filter(audit_event::Column::Id.lt(first_id_of(before)))
+        .filter(audit_event::Column::StreamId.gt(after))
+        .order_by_asc(audit_event::Column::StreamId)
         .limit(STREAMS_MAX)
         .into_tuple()
         .all(db.reader())
-        .await?;
-    for stream in due {
-        while sweep_batch(db, chain, stream, before, &mut swept).await? == BATCH {}
-    }
-    swept.streams += forget_ownerless(db, before).await?;
-    Ok(swept)
+        .await
 }
 
 /// The lowest UUID version 7 of a moment.
@@ -76,17 +108,17 @@ async fn sweep_batch(
         .await?;
     let old = rows.iter().take_while(|row| row.at < before).count();
     rows.truncate(old);
-    // A base is never sealed over what was tampered with: that would be made good by it.
-    let mut sound = chain.keys().end(&stream, End::Base) != Checked::Bad;
+    // A base is never sealed over what is not proven: that would be made good by it. A key that we do not have proves
+    // nothing: whoever tampers may name any.
+    let mut sound = chain.keys().end(&stream, End::Base) == Checked::Good;
     for row in &rows {
         sound &= row.seq == stream.base_seq + 1
-            && chain.keys().event(&stream.base_mac, row) != Checked::Bad;
+            && chain.keys().event(&stream.base_mac, row) == Checked::Good;
         stream.base_seq = row.seq;
         stream.base_mac.clone_from(&row.mac);
     }
     if !sound {
-        swept.broken += 1;
-        tracing::error!(stream = %id, "audit rows are not what was written, retention leaves their stream alone");
+        swept.leave(id);
         return Ok(0);
     }
     if rows.is_empty() {
@@ -120,33 +152,45 @@ async fn sweep_batch(
     Ok(removed)
 }
 
-/// Removes streams that are empty and will stay so.
-async fn forget_ownerless(db: &Db, before: UnixMillis) -> Result<u64, DbErr> {
-    let empty: Vec<(Uuid, Option<Uuid>)> = audit_stream::Entity::find()
-        .select_only()
-        .columns([audit_stream::Column::Id, audit_stream::Column::TeamId])
-        .filter(audit_stream::Column::HeadAt.lt(before))
-        .filter(audit_stream::Column::UserId.is_null())
-        .filter(audit_stream::Column::Kind.ne("installation"))
-        .filter(sea_orm::sea_query::ExprTrait::eq(
-            sea_orm::sea_query::Expr::col(audit_stream::Column::BaseSeq),
-            sea_orm::sea_query::Expr::col(audit_stream::Column::HeadSeq),
-        ))
-        .limit(STREAMS_MAX)
-        .into_tuple()
-        .all(db.reader())
-        .await?;
-    let mut forgotten = 0;
-    for (id, team_id) in empty {
-        if let Some(team_id) = team_id
-            && is_standing(db, team_id).await?
-        {
-            continue;
+/// Removes streams that are empty and will stay so; none whose ends are not where we left them: somebody else emptied it.
+async fn forget_ownerless(
+    db: &Db,
+    chain: &Chain,
+    before: UnixMillis,
+    swept: &mut Swept,
+) -> Result<(), DbErr> {
+    let mut after = Uuid::nil();
+    loop {
+        let empty = audit_stream::Entity::find()
+            .filter(audit_stream::Column::HeadAt.lt(before))
+            .filter(audit_stream::Column::UserId.is_null())
+            .filter(audit_stream::Column::Kind.ne("installation"))
+            .filter(audit_stream::Column::Id.gt(after))
+            .filter(sea_orm::sea_query::ExprTrait::eq(
+                sea_orm::sea_query::Expr::col(audit_stream::Column::BaseSeq),
+                sea_orm::sea_query::Expr::col(audit_stream::Column::HeadSeq),
+            ))
+            .order_by_asc(audit_stream::Column::Id)
+            .limit(STREAMS_MAX)
+            .all(db.reader())
+            .await?;
+        let Some(last) = empty.last() else { return Ok(()) };
+        after = last.id;
+        for stream in empty {
+            if let Some(team_id) = stream.team_id
+                && is_standing(db, team_id).await?
+            {
+                continue;
+            }
+            let is_ours = |end| chain.keys().end(&stream, end) == Checked::Good;
+            if !(is_ours(End::Base) && is_ours(End::Head)) {
+                swept.leave(stream.id);
+                continue;
+            }
+            let deleted = audit_stream::Entity::delete_by_id(stream.id).exec(db.writer()).await?;
+            swept.streams += deleted.rows_affected;
         }
-        let deleted = audit_stream::Entity::delete_by_id(id).exec(db.writer()).await?;
-        forgotten += deleted.rows_affected;
     }
-    Ok(forgotten)
 }
 
 /// Whether a team is there, read from above the wall between teams.

@@ -13,12 +13,13 @@ use uuid::Uuid;
 use super::ending::broken_off;
 use super::output::{Progress, Talk, print, print_json};
 use super::{CHECK_SAYS_NO, open};
-use crate::audit::heads::{self, Claims};
+use crate::audit::heads;
 use crate::audit::verify::{Finding, Kind};
-use crate::audit::{Keys, Masters, export, verify};
+use crate::audit::{Chain, Keys, Masters, export, verify};
 use crate::clock::{UnixMillis, millis};
 use crate::config::Config;
-use crate::token::{self, KeyRing, heads as signing};
+use crate::database::Db;
+use crate::token;
 
 /// Findings that `--json` lists; the rest are counted. A lost key alone can make millions.
 const LISTED_MAX: usize = 1_000;
@@ -31,6 +32,10 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         heads: Option<PathBuf>,
     },
+    /// Print the keys that authenticate rows as JSON lines: secrets, whoever has them can write another history
+    ///
+    /// With them an export is checked elsewhere, without this database (docs/audit.md).
+    Keys,
     /// Print what was recorded as JSON lines, with signed heads at the end
     Export {
         /// From this moment on (RFC 3339)
@@ -57,16 +62,27 @@ pub async fn run(command: Command, config: &Config, json: bool, talk: Talk) -> E
         Err(fault) => return fault.tell(talk),
     };
     let done = match command {
+        Command::Keys => run_keys(&needs, talk).await,
         Command::Verify { heads } => run_verify(&needs, heads.as_deref(), config, json, talk).await,
         Command::Export { since, team, user } => {
             let filter = export::Filter { since: since.unwrap_or(0), team, user };
-            run_export(needs, &filter, talk).await
+            run_export(&needs, &filter, talk).await
         }
     };
     done.unwrap_or_else(|error| broken_off(talk, error.as_ref()))
 }
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+fn masters(needs: &token::Needs) -> Masters<'_> {
+    Masters { current: &needs.master, previous: needs.previous.as_ref() }
+}
+
+async fn run_keys(needs: &token::Needs, talk: Talk) -> Result<ExitCode, Failed> {
+    let keys = Keys::read(needs.db.reader(), masters(needs)).await?;
+    let line = |(id, key): (&str, String)| format!("{}\n", json!({ "keyId": id, "key": key }));
+    Ok(print(talk, &keys.printed().map(line).collect::<String>()))
+}
 
 async fn run_verify(
     needs: &token::Needs,
@@ -75,8 +91,7 @@ async fn run_verify(
     json: bool,
     talk: Talk,
 ) -> Result<ExitCode, Failed> {
-    let masters = Masters { current: &needs.master, previous: needs.previous.as_ref() };
-    let keys = Keys::read(needs.db.reader(), masters).await?;
+    let keys = Keys::read(needs.db.reader(), masters(needs)).await?;
     let progress = Progress::rows(verify::count(&needs.db).await.ok());
     let (mut listed, mut found) = (Vec::new(), 0_u64);
     let mut sink = |finding: Finding| {
@@ -92,7 +107,7 @@ async fn run_verify(
     let mut compared = 0;
     if let Some(file) = file {
         let kept_from = needs.clock.now() - millis(config.audit_retention);
-        compared = compare(needs, file, kept_from, &mut sink).await?;
+        compared = compare((&needs.db, &keys), file, kept_from, &mut sink).await?;
     }
     progress.end();
     let printed = if json {
@@ -129,18 +144,17 @@ fn line(finding: &Finding) -> String {
 
 /// Compares every head in a file; how many.
 async fn compare(
-    needs: &token::Needs,
+    (db, keys): (&Db, &Keys),
     file: &Path,
     kept_from: UnixMillis,
     sink: &mut (dyn FnMut(Finding) + Send),
 ) -> Result<u64, Failed> {
-    let keys = signing::keys(needs).await?;
     let lines = std::io::BufReader::new(std::fs::File::open(file)?).lines();
     let mut compared = 0;
     for line in lines {
         let line = line?;
         for token in heads::tokens_in(&line) {
-            let Some(claims) = signing::open::<Claims>(&keys, token) else {
+            let Some(claims) = heads::open(keys, token) else {
                 sink(Finding {
                     stream: Uuid::nil(),
                     seq: None,
@@ -150,7 +164,7 @@ async fn compare(
                 continue;
             };
             for head in claims.heads {
-                heads::compare(&needs.db, &head, kept_from, sink).await?;
+                heads::compare(db, &head, kept_from, sink).await?;
                 compared += 1;
             }
         }
@@ -159,23 +173,21 @@ async fn compare(
 }
 
 async fn run_export(
-    needs: token::Needs,
+    needs: &token::Needs,
     filter: &export::Filter,
     talk: Talk,
 ) -> Result<ExitCode, Failed> {
-    let (db, issuer) = (needs.db.clone(), needs.tokens.issuer.clone());
-    let now_seconds = needs.clock.now_seconds();
-    let ring = KeyRing::load(needs).await?;
+    let (db, issuer) = (&needs.db, &needs.tokens.issuer);
     let is_all = filter.since == 0 && filter.team.is_none() && filter.user.is_none();
     let progress = if std::io::stdout().is_terminal() {
         Progress::none()
     } else {
-        let total = if is_all { verify::count(&db).await.ok() } else { None };
+        let total = if is_all { verify::count(db).await.ok() } else { None };
         Progress::rows(total)
     };
     let (mut after, mut rows) = (export::START, 0);
     loop {
-        let (lines, last) = export::page(&db, filter, after).await?;
+        let (lines, last) = export::page(db, filter, after).await?;
         let Some(last) = last else { break };
         after = last;
         rows += lines.lines().count() as u64;
@@ -185,13 +197,16 @@ async fn run_export(
         }
     }
     progress.end();
-    let mut after = Uuid::nil();
+    let (mut after, chain) = (Uuid::nil(), Chain::read(db, masters(needs)).await?);
     loop {
-        let page = heads::page(&db, i64::MIN, after).await?;
+        let page = heads::page(db, i64::MIN, after).await?;
         let Some(last) = page.last() else { break };
         after = last.stream;
-        let signed = heads::sign(&ring.current(), &issuer, now_seconds, page)?;
-        if print(talk, &format!("{}\n", json!({ "heads": signed }))) != ExitCode::SUCCESS {
+        let chain = chain.as_ref().ok_or("no master key here opens the audit key: no heads")?;
+        let key = heads::public_key(chain)?;
+        let signed = heads::sign(chain, issuer, needs.clock.now_seconds(), page)?;
+        let line = json!({ "heads": signed, "key": key });
+        if print(talk, &format!("{line}\n")) != ExitCode::SUCCESS {
             return Ok(ExitCode::FAILURE);
         }
     }

@@ -12,6 +12,7 @@ const WITHOUT_JSON: &[(&str, &str)] = &[
     ("serve", "prints no data; its log is JSON with `log.format`"),
     ("users export", "always prints JSON lines"),
     ("audit export", "always prints JSON lines"),
+    ("audit keys", "always prints JSON lines"),
     ("keys export-jwks", "always prints JSON"),
     ("config schema", "always prints JSON"),
     ("openapi", "always prints JSON"),

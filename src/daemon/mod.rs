@@ -33,7 +33,7 @@ use crate::telemetry::{Exports, Metrics};
 pub use build::StartError;
 pub use files::read_master_key;
 pub use listen::holder;
-pub use tick::turn_keys;
+pub use tick::{AuditKeeper, turn_keys};
 
 /// Requests in work may go on for so long after the listener is closed: a body's 15 s and an answer's 5 s.
 const REQUESTS_END_WITHIN: Duration = Duration::from_secs(20);

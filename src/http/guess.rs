@@ -5,6 +5,7 @@
 //! whether the address has an account.
 
 use hyper::header::HeaderValue;
+use uuid::Uuid;
 
 use super::answer::Answer;
 use super::dispatch::limited;
@@ -19,7 +20,7 @@ use crate::limits::{Action, Decision, Guesser};
 use crate::password::{self, Verdict};
 use crate::problem::{Code, Problem};
 use crate::secret::Secret;
-use crate::session::Caller;
+use crate::session::{self, Caller, RefusedPassword, Tried};
 use crate::store::Captcha;
 
 /// Where a known device shows itself, and where it is made known.
@@ -119,7 +120,8 @@ fn judged(app: &App, guess: &Guess, found: Try) -> Result<(), Problem> {
     }
 }
 
-/// Checks the password of a try that was admitted. Without a person a decoy is checked, so that the time tells nothing.
+/// Checks the password of a try that was admitted. Without a person a decoy is checked, so that the time tells nothing. Where
+/// it ends without a verdict, for want of time or by a crash, the try is taken back.
 ///
 /// A device is judged here: one that does not know this person's present password is a stranger after all, and spends as
 /// one.
@@ -149,7 +151,14 @@ pub async fn verify(
     let ask = |reply| password::Message::Verify { password, stored, reply };
     let deadline = request.cx.deadline;
     let source = request.cx.source();
-    let verdict = app.pools.password.ask_for(source, deadline, ask).await??;
+    let judged = app.pools.password.ask_for(source, deadline, ask).await;
+    let verdict = match judged.and_then(|verdict| verdict) {
+        Ok(verdict) => verdict,
+        Err(unavailable) => {
+            app.budgets.refund(&app.pools.limits, &guess.address, guess.who);
+            return Err(unavailable.into());
+        }
+    };
     if verdict != Verdict::Mismatch {
         let forgiven = app.budgets.forgive(&app.pools.limits, &guess.address, guess.who, deadline);
         if let Err(error) = forgiven.await {
@@ -159,12 +168,34 @@ pub async fn verify(
     Ok(verdict)
 }
 
-/// Checks the password of somebody who is logged in, limits and all.
+/// Leaves a password that was refused to the audit, apart from the answer.
+pub fn note_refused(
+    app: &App,
+    request: &Request,
+    tried: Tried,
+    address: &str,
+    account: Option<Uuid>,
+) {
+    let refused = session::Message::Refused(Box::new(RefusedPassword {
+        tried,
+        address: address.to_owned(),
+        account,
+        client: request.client(),
+        origin: request.origin(),
+    }));
+    if app.pools.session.nudge(refused).is_err() {
+        app.metrics.audit_write_failures.add(1, &[]);
+    }
+}
+
+/// Checks the password of somebody who is logged in, limits and all. A wrong one is in the audit, with `at`: our word for
+/// what it was to prove.
 pub async fn confirm(
     app: &App,
     request: &mut Request,
     caller: &Caller,
     password: Secret<String>,
+    at: &'static str,
 ) -> Result<(), Problem> {
     let standing = &caller.standing;
     let mut guess = begin(app, request, &standing.email_normal)?;
@@ -174,6 +205,8 @@ pub async fn confirm(
     match verify(app, request, &mut guess, Some(standing), password).await? {
         Verdict::Match | Verdict::MatchNeedsRehash => Ok(()),
         Verdict::Mismatch => {
+            let (address, account) = (&standing.email_normal, Some(standing.id));
+            note_refused(app, request, Tried::Change(at), address, account);
             Err(Problem::new(Code::InvalidCredentials).detail("`password` is not your password."))
         }
     }

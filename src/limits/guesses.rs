@@ -30,7 +30,7 @@ pub enum Guesser {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Try {
-    /// It may; the try counts as a failure until [`Budgets::forgive`].
+    /// It may; the try counts as a failure until [`Budgets::forgive`], or [`Budgets::refund`].
     Admitted,
     /// Not now.
     Wait {
@@ -106,6 +106,18 @@ impl Budgets {
             self.count(pool, Count::Forgive { account, source: None }, deadline).await?;
         }
         Ok(())
+    }
+
+    /// The try that was admitted got no verdict: the hash was not computed in time, its worker crashed. It counts no more,
+    /// shortly. Whoever tried has learned nothing, and pays for nothing; one who goes away before the answer does.
+    pub fn refund(&self, pool: &Pool<Message>, address: &str, who: Guesser) {
+        if !self.enabled {
+            return;
+        }
+        let (account, source) = (self.account_key(address, who), self.source_key(address, who));
+        if let Err(error) = pool.nudge(Message::Refund { account, source }) {
+            tracing::warn!(error = %error, "a try that nobody judged counts as a failure");
+        }
     }
 
     /// There is another password: what failed at the one before counts no more, from any source.

@@ -33,6 +33,13 @@ pub enum Message {
         /// What was found: [`Admission::Admitted`] where something was forgotten; [`Unavailable`] with the store down.
         reply: Reply<Result<Admission, Unavailable>>,
     },
+    /// Takes a try back that was counted and never judged. Nobody waits: whoever tried has their answer.
+    Refund {
+        /// Of the account.
+        account: String,
+        /// Of the source.
+        source: String,
+    },
     /// Forgets what is full again, and what has expired in an embedded store.
     Sweep,
 }
@@ -120,6 +127,12 @@ impl crate::actor::Worker for Worker {
             }
             Message::Count { count, reply } => {
                 let _ = reply.send(count.run(&self.store, self.clock.now()).await);
+            }
+            Message::Refund { account, source } => {
+                let now = self.clock.now();
+                if let Err(error) = self.store.refund(&LADDER, &account, &source, now).await {
+                    tracing::warn!(error = %error, "a try that nobody judged counts as a failure");
+                }
             }
             Message::Sweep => {
                 self.limiter.sweep();

@@ -42,7 +42,7 @@ pub use delivery::{Delivery, Mailer, Outcome, Setup, Swept};
 pub use letter::BadSender;
 pub use locale::Locale;
 pub use mailbox::{Mailbox, MailboxMessage};
-pub use outbox::{Kind, MailData, NewMail, enqueue, mailed_token};
+pub use outbox::{Kind, MailData, NewMail, enqueue, mailed_token, withdraw};
 pub use probe::{Probe, Step, TestMail, Tried};
 pub use queue::{Depth, depth, forget};
 pub use smtp::BadSmtpUrl;

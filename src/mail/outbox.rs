@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_entity::outbox::{ActiveModel, Column, Entity};
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
@@ -206,6 +206,24 @@ pub async fn enqueue<C: ConnectionTrait>(
     };
     Entity::insert(row).exec_without_returning(tx).await?;
     Ok(id)
+}
+
+/// Deletes the mails to an address that have not left, whoever they are about: nobody reads it any more. `normal` is its
+/// normal form, `typed` are the ways in which it was typed.
+pub async fn withdraw<C: ConnectionTrait>(
+    tx: &C,
+    normal: &str,
+    typed: impl IntoIterator<Item = String>,
+) -> Result<(), DbErr> {
+    let as_typed = Column::Recipient.is_in(typed);
+    let lower = Func::lower(Expr::col(Column::Recipient)).eq(normal);
+    Entity::delete_many()
+        // As a literal: a bound parameter would not meet the partial index.
+        .filter(Expr::cust("state = 'pending'"))
+        .filter(as_typed.or(lower))
+        .exec(tx)
+        .await
+        .map(drop)
 }
 
 /// The token of a row: HMAC-SHA-256 over kind, recipient and row, 256 bits as 43 characters of base64url. `key` is the

@@ -3,8 +3,7 @@
 use latchkey_entity::{email_change, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
-    QueryFilter as _, SqlErr,
+    ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, SqlErr,
 };
 use uuid::Uuid;
 
@@ -13,6 +12,7 @@ use super::flow::{self, Origin};
 use crate::account::EmailAddress;
 use crate::audit::{Action, Actor, Detail};
 use crate::clock::UnixMillis;
+use crate::database::Transaction;
 use crate::mail::{self, Kind, MailData, NewMail};
 use crate::secret::uuid_v7;
 
@@ -214,7 +214,7 @@ pub(super) async fn rename(
 
 /// Voids the changes of address that wait for their confirmation: another one was asked for, or the person has proven the
 /// mailbox or set a password since, and whoever asked before may have been a stranger (security §1.5).
-pub(super) async fn drop_pending(tx: &DatabaseTransaction, user_id: Uuid) -> Result<(), DbErr> {
+pub(super) async fn drop_pending(tx: &Transaction, user_id: Uuid) -> Result<(), DbErr> {
     email_change::Entity::update_many()
         .col_expr(email_change::Column::State, Expr::value("superseded"))
         .filter(email_change::Column::UserId.eq(user_id))
@@ -226,7 +226,7 @@ pub(super) async fn drop_pending(tx: &DatabaseTransaction, user_id: Uuid) -> Res
 
 /// A change and whose it is. The person's row is locked first, as everywhere here, and the change read under that lock.
 async fn locked(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     id: Uuid,
 ) -> Result<Option<(email_change::Model, user::Model)>, DbErr> {
     let Some(change) = email_change::Entity::find_by_id(id).one(tx).await? else { return Ok(None) };
@@ -238,7 +238,7 @@ async fn locked(
 /// Gives a person another address. The password's version goes with it: a recovery link that is open lies in the mailbox
 /// of before, and is void.
 async fn set_address(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     user_id: Uuid,
     email: &EmailAddress,
     now: UnixMillis,
@@ -254,7 +254,7 @@ async fn set_address(
     Ok(())
 }
 
-async fn set_state(tx: &DatabaseTransaction, id: Uuid, state: &str) -> Result<(), DbErr> {
+async fn set_state(tx: &Transaction, id: Uuid, state: &str) -> Result<(), DbErr> {
     email_change::Entity::update_many()
         .col_expr(email_change::Column::State, Expr::value(state))
         .filter(email_change::Column::Id.eq(id))

@@ -1,12 +1,12 @@
 //! [`Desk`]: what each transaction of this room works with, and how it tells the audit.
 
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::flow::Origin;
 use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
-use crate::database::Db;
+use crate::database::{Db, Transaction};
 
 /// The database, the audit and the present, for one job.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ impl Desk<'_> {
     /// A person did something to their own account.
     pub async fn own(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &Transaction,
         action: Action,
         person: Uuid,
         detail: Detail,
@@ -33,7 +33,7 @@ impl Desk<'_> {
     /// Somebody else did something to a person's account.
     pub async fn on(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &Transaction,
         action: Action,
         actor: Actor,
         subject: Uuid,
@@ -45,7 +45,7 @@ impl Desk<'_> {
     /// Somebody did something in a team.
     pub async fn in_team(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &Transaction,
         action: Action,
         actor: Actor,
         team: Uuid,
@@ -57,7 +57,7 @@ impl Desk<'_> {
 
     async fn record(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &Transaction,
         action: Action,
         actor: Actor,
         (subject, team): (Option<Uuid>, Option<Uuid>),

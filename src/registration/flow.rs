@@ -6,8 +6,7 @@
 use latchkey_entity::user;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
-    QueryFilter as _, QuerySelect as _,
+    ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
 };
 use uuid::Uuid;
 
@@ -17,6 +16,7 @@ use crate::account::EmailAddress;
 use crate::account::standing::{SessionRow, Standing, Status, TokenRow};
 use crate::audit::{Action, Actor, Detail};
 use crate::clock::UnixMillis;
+use crate::database::Transaction;
 use crate::mail::{self, Kind, MailData, NewMail};
 use crate::secret::{Secret, uuid_v7};
 use crate::tenancy::teams;
@@ -171,7 +171,7 @@ pub(super) async fn register(desk: Desk<'_>, person: &NewPerson) -> Result<Regis
 
 /// The confirmation mail: without the name, which a stranger may have chosen.
 async fn confirm_mail(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     user_id: Uuid,
     recipient: &str,
     data: MailData,
@@ -228,7 +228,7 @@ pub(super) async fn verify(
 /// Marks the address as proven and gives the person their team and project. The row is locked by the caller.
 pub(super) async fn prove(
     desk: Desk<'_>,
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     person: &user::Model,
     origin: &Origin,
 ) -> Result<(), DbErr> {
@@ -247,10 +247,7 @@ pub(super) async fn prove(
 }
 
 /// The person's row, locked until the transaction ends (on SQLite the whole file is).
-pub(super) async fn locked(
-    tx: &DatabaseTransaction,
-    user_id: Uuid,
-) -> Result<Option<user::Model>, DbErr> {
+pub(super) async fn locked(tx: &Transaction, user_id: Uuid) -> Result<Option<user::Model>, DbErr> {
     user::Entity::find_by_id(user_id).lock_exclusive().one(tx).await
 }
 

@@ -12,6 +12,8 @@ use super::desk::Desk;
 use super::flow::{self, Origin, Verified};
 use crate::audit::{Action, Actor, Detail};
 use crate::clock::UnixMillis;
+use crate::mail;
+use crate::tenancy::joining;
 use crate::tenancy::teams::{self, Leaving};
 
 /// Accounts that one transaction collects: half a dozen statements each, so a tenth of a second of the one writer.
@@ -29,27 +31,50 @@ pub enum Deleted {
 }
 
 /// Deletes a person: rows that name them go with them (mail, memberships, endings, changes of address, identities of the
-/// audit).
+/// audit). So do the invitations of their address by other teams, and mail to it that has not left. Of an address that was
+/// never proven neither: it may be somebody else's.
 pub(super) async fn delete(
     desk: Desk<'_>,
     user_id: Uuid,
     origin: &Origin,
 ) -> Result<Deleted, DbErr> {
     let tx = desk.db.begin().await?;
-    if flow::locked(&tx, user_id).await?.is_none() {
-        return Ok(Deleted::Now);
-    }
-    let left = match teams::leaving(&tx, user_id).await? {
+    let Some(person) = flow::locked(&tx, user_id).await? else { return Ok(Deleted::Now) };
+    let address = person.email_normal.as_str();
+    let inviting = match person.verified_at {
+        Some(_) => joining::inviting(&tx, address).await?,
+        None => Vec::new(),
+    };
+    let left = match teams::leaving(&tx, user_id, &inviting).await? {
         Leaving::OwnedWithOthers(names) => return Ok(Deleted::OwnsTeams(names)),
         Leaving::Free(left) => left,
     };
     let who = Actor::Person(user_id);
     desk.own(&tx, Action::AccountDeleted, user_id, Detail::none(), origin).await?;
+    let of_teams = left.iter().map(|team| (team.team_id, Some(team.ends)));
+    let mut events: Vec<(Uuid, Option<bool>)> =
+        of_teams.chain(inviting.into_iter().map(|team| (team, None))).collect();
     // In the order of ids, always: the teams' streams are locked in it.
-    for team in &left {
-        let action = if team.ends { Action::TeamDeleted } else { Action::MemberLeft };
-        let detail = Detail::none().word("reason", "account-deleted");
-        desk.in_team(&tx, action, who, team.team_id, detail, origin).await?;
+    events.sort_unstable();
+    let mut typed = vec![person.email.clone()];
+    for (team, ends) in events {
+        let mut detail = Detail::none().word("reason", "account-deleted");
+        let action = match ends {
+            Some(true) => Action::TeamDeleted,
+            Some(false) => Action::MemberLeft,
+            None => {
+                let Some(invitation) = joining::withdraw(&tx, team, address).await? else {
+                    continue;
+                };
+                detail = detail.id("invitation", invitation.id);
+                typed.push(invitation.email);
+                Action::InvitationDeclined
+            }
+        };
+        desk.in_team(&tx, action, who, team, detail, origin).await?;
+    }
+    if person.verified_at.is_some() {
+        mail::withdraw(&tx, address, typed).await?;
     }
     for team in left.iter().filter(|team| team.ends) {
         teams::delete(&tx, team.team_id).await?;

@@ -3,8 +3,8 @@
 use latchkey_entity::{outbox as outbox_row, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait as _, QueryFilter as _, Statement,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
+    Statement,
 };
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use super::flow::{self, Origin, Proof, Reset, locked, prove};
 use crate::account::EmailAddress;
 use crate::audit::{self, Action, Actor, Detail};
 use crate::clock::UnixMillis;
-use crate::database::Db;
+use crate::database::{Db, Transaction};
 use crate::mail::{self, Kind, MailData, NewMail};
 use crate::secret::{random_bytes, uuid_v7};
 
@@ -52,7 +52,7 @@ pub(super) async fn recover(
 }
 
 /// What [`mail::enqueue`] does, on rows that nobody reads.
-async fn decoy(tx: &DatabaseTransaction, now: UnixMillis) -> Result<(), DbErr> {
+async fn decoy(tx: &Transaction, now: UnixMillis) -> Result<(), DbErr> {
     let nobody = uuid_v7(now);
     let of_nobody =
         outbox_row::Column::UserId.eq(nobody).and(outbox_row::Column::Kind.eq("recover"));

@@ -9,7 +9,7 @@ pub mod issue;
 mod refused;
 mod work;
 
-pub use refused::RefusedLogin;
+pub use refused::{RefusedPassword, Tried};
 pub use work::sweep_endings;
 
 use uuid::Uuid;
@@ -58,8 +58,8 @@ pub enum Message {
         /// When they are ended.
         reply: Reply<Result<(), Unavailable>>,
     },
-    /// Notes a log-in that was refused. Nobody waits: the answer's time tells nothing of the account.
-    Refused(Box<RefusedLogin>),
+    /// Notes a password that was refused. Nobody waits: the answer's time tells nothing of the account.
+    Refused(Box<RefusedPassword>),
 }
 
 /// What is new about a session to its account; nothing, as a rule.

@@ -1,4 +1,5 @@
-//! Log-ins that were refused: one row of audit an account, source and hour, so that nobody fills the table by guessing.
+//! Passwords that were refused: one row of audit an action, account, source and hour, so that nobody fills the table by
+//! guessing.
 //!
 //! It is done apart from the answer, and for an address without an account the same work is done on rows that nobody
 //! reads: neither the answer's time nor the load behind it tells of an account.
@@ -18,36 +19,63 @@ use crate::store::Spend;
 
 const HOUR_MS: UnixMillis = 3_600_000;
 
-/// A log-in that was refused.
+/// A log-in, or a proof by password, that was refused.
 #[derive(Clone, Debug)]
-pub struct RefusedLogin {
+pub struct RefusedPassword {
+    /// At what.
+    pub tried: Tried,
     /// The address that was tried, in its normal form.
     pub address: String,
     /// The account, where there is one.
     pub account: Option<Uuid>,
-    /// Why: `password` or `disabled`.
-    pub reason: &'static str,
     /// The client's address: its /32 or /64 is the source.
     pub client: IpAddr,
     /// Who asked, from where.
     pub origin: Origin,
 }
 
+/// At what a password was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// A log-in by somebody who proved nothing; with why it was refused: `password` or `disabled`. Of an hour's the first
+    /// is told.
+    LogIn(&'static str),
+    /// A change that somebody who is signed in has to prove by password; with which.
+    Change(&'static str),
+}
+
+impl Tried {
+    const fn action(self) -> Action {
+        match self {
+            Self::LogIn(_) => Action::LoggedIn,
+            Self::Change(_) => Action::PasswordRefused,
+        }
+    }
+
+    fn detail(self) -> Detail {
+        match self {
+            Self::LogIn(reason) => Detail::none().word("reason", reason),
+            Self::Change(at) => Detail::none().word("reason", "password").word("at", at),
+        }
+    }
+}
+
 impl Keeper {
-    pub(super) async fn note_refused(&self, refused: &RefusedLogin) {
+    pub(super) async fn note_refused(&self, refused: &RefusedPassword) {
         if let Err(error) = self.try_note(refused).await {
             tracing::warn!(error = %error, "a refused log-in is not in the audit");
         }
     }
 
-    async fn try_note(&self, refused: &RefusedLogin) -> Result<(), Unavailable> {
+    async fn try_note(&self, refused: &RefusedPassword) -> Result<(), Unavailable> {
         let now = self.clock.now();
         let hour = now.div_euclid(HOUR_MS);
         let source = source_prefix(refused.client);
+        // Without the reason: a disabled account would have two rows an hour, and the second tell that a guess was right.
         let key = self.audit.name(&[
+            refused.tried.action().as_str().as_bytes(),
             refused.address.as_bytes(),
             &source,
-            refused.reason.as_bytes(),
             &hour.to_be_bytes(),
         ]);
         let spent = self.store.spend_once(&key, (hour + 1) * HOUR_MS, now).await;
@@ -60,12 +88,16 @@ impl Keeper {
         }
     }
 
-    async fn write(&self, refused: &RefusedLogin, now: UnixMillis) -> Result<(), DbErr> {
+    async fn write(&self, refused: &RefusedPassword, now: UnixMillis) -> Result<(), DbErr> {
         let tx = self.db.begin().await?;
         if let Some(account) = refused.account {
-            let what = (Action::LoggedIn, Outcome::Refused);
-            let detail = Detail::none().word("reason", refused.reason);
-            self.tell(&tx, what, Actor::Nobody, account, detail, &refused.origin).await?;
+            let actor = match refused.tried {
+                Tried::LogIn(_) => Actor::Nobody,
+                Tried::Change(_) => Actor::Person(account),
+            };
+            let what = (refused.tried.action(), Outcome::Refused);
+            let detail = refused.tried.detail();
+            self.tell(&tx, what, actor, account, detail, &refused.origin).await?;
         } else {
             audit::decoy(&tx, now).await?;
         }

@@ -3,14 +3,14 @@
 use latchkey_entity::{ended_session, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait as _, QueryFilter as _,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
 };
 use uuid::Uuid;
 
 use super::{Arrival, Keeper, Outcome as Refreshing, RefreshRequest, Which};
 use crate::audit::{self, Action, Actor, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
+use crate::database::Transaction;
 use crate::mail::{self, Kind, MailData, NewMail};
 use crate::problem::Unavailable;
 use crate::registration::Origin;
@@ -67,7 +67,7 @@ impl Keeper {
     /// Makes a notice about a person's sessions due; whether there is such a person.
     async fn notify(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &Transaction,
         user_id: Uuid,
         kind: Kind,
         origin: &Origin,
@@ -134,7 +134,7 @@ impl Keeper {
     /// Records an event of a person's account.
     pub(super) async fn tell(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &Transaction,
         (action, outcome): (Action, Outcome),
         actor: Actor,
         subject: Uuid,
@@ -184,11 +184,7 @@ impl Keeper {
 }
 
 /// Raises a person's epoch: every session that is not stamped again is dead. Returns the new one.
-async fn bump_epoch(
-    tx: &DatabaseTransaction,
-    user_id: Uuid,
-    now: UnixMillis,
-) -> Result<i32, DbErr> {
+async fn bump_epoch(tx: &Transaction, user_id: Uuid, now: UnixMillis) -> Result<i32, DbErr> {
     user::Entity::update_many()
         .col_expr(user::Column::SessionEpoch, Expr::col(user::Column::SessionEpoch).add(1))
         .col_expr(user::Column::UpdatedAt, Expr::value(now))

@@ -70,6 +70,9 @@ pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
                     let source = (pick(28, 2) == 0).then_some(sid.as_str());
                     format!("{:?}", store.forgive(&LADDER, &run, source, now).await.unwrap())
                 }
+                _ if pick(24, 9) == 2 => {
+                    format!("{:?}", store.refund(&LADDER, &run, &sid, now).await.unwrap())
+                }
                 _ if pick(24, 9) == 1 => {
                     format!("{:?}", store.pardon(&LADDER, &run, now).await.unwrap())
                 }

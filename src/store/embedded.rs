@@ -3,22 +3,23 @@
 //! Each read-modify-write is one transaction. On SQLite there is one writer, and it locks at once; on PostgreSQL the
 //! transaction first takes an advisory lock named after what it guards, since a row that is not there cannot be locked.
 
+mod guesses;
+
 use latchkey_entity::token_store::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr,
-    EntityTrait, QueryFilter, Statement,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait,
+    QueryFilter, Statement,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::ladder::{self, Account, Admission, Guess, Ladder, Source};
 use super::rules::{self, Gcra, RefreshRule, Stored};
 use super::types::{Budget, OneTimeToken, PutToken, Refresh, Refreshed, Session, Spend, TokenKind};
 use super::{COLLECT_SLACK_MS, SESSIONS_PER_USER_MAX, keys, lost};
 use crate::clock::UnixMillis;
-use crate::database::Db;
+use crate::database::{Db, Transaction};
 use crate::problem::Unavailable;
 
 /// Rows that one statement of a sweep deletes: others get the writer in between.
@@ -31,7 +32,7 @@ pub struct Embedded {
 }
 
 /// A transaction that holds the lock of what it is about to change.
-struct Locked(DatabaseTransaction);
+struct Locked(Transaction);
 
 impl Embedded {
     /// On this database, whose schema is there.
@@ -221,59 +222,6 @@ impl Embedded {
             tx.commit().await?;
         }
         Ok(verdict)
-    }
-
-    pub(super) async fn admit(
-        &self,
-        ladder: &Ladder,
-        guess: Guess<'_>,
-        now: UnixMillis,
-    ) -> Result<Admission, Unavailable> {
-        let account_key = keys::guesses(guess.account);
-        let source_key = keys::guesses_of(guess.account, guess.source);
-        let tx = self.lock(&account_key).await?;
-        let (account, source) = (tx.read(&account_key).await?, tx.read(&source_key).await?);
-        let (verdict, counted) = ladder::admit(ladder, guess.captcha, account, source, now);
-        if let Some((account, source)) = counted {
-            tx.write::<Account>(&account_key, "", &account, account.kept_until).await?;
-            tx.write::<Source>(&source_key, "", &source, source.kept_until).await?;
-            tx.commit().await?;
-        }
-        Ok(verdict)
-    }
-
-    pub(super) async fn forgive(
-        &self,
-        ladder: &Ladder,
-        account: &str,
-        source: Option<&str>,
-        now: UnixMillis,
-    ) -> Result<(), Unavailable> {
-        let key = keys::guesses(account);
-        let tx = self.lock(&key).await?;
-        if let Some(source) = source {
-            tx.delete(&keys::guesses_of(account, source)).await?;
-        }
-        let own = u32::from(source.is_some());
-        if let Some(left) = ladder::forgive(ladder, tx.read(&key).await?, own, now) {
-            tx.write(&key, "", &left, left.kept_until).await?;
-        }
-        tx.commit().await
-    }
-
-    pub(super) async fn pardon(
-        &self,
-        ladder: &Ladder,
-        account: &str,
-        now: UnixMillis,
-    ) -> Result<(), Unavailable> {
-        let key = keys::guesses(account);
-        let tx = self.lock(&key).await?;
-        if let Some(left) = ladder::pardon(ladder, tx.read(&key).await?, now) {
-            tx.write(&key, "", &left, left.kept_until).await?;
-            tx.commit().await?;
-        }
-        Ok(())
     }
 
     pub(super) async fn forget_user(&self, user: Uuid) -> Result<(), Unavailable> {

@@ -55,6 +55,7 @@ pub async fn holds(store: &Store) {
     a_device_success_opens_nothing_that_is_closed(&fresh()).await;
     another_password_forgets_all(&fresh()).await;
     a_count_fades_by_a_day_a_failure(&fresh()).await;
+    a_try_without_a_verdict_is_taken_back(&fresh()).await;
 }
 
 async fn a_source_climbs_and_waits_exactly(it: &Counted<'_>) {
@@ -147,6 +148,40 @@ async fn another_password_forgets_all(it: &Counted<'_>) {
     it.forgive(Some("0"), NOW).await;
     it.forgive(Some("0"), NOW).await;
     closed(it).await;
+}
+
+async fn a_try_without_a_verdict_is_taken_back(it: &Counted<'_>) {
+    let refund = async |source: &str, now| {
+        it.store.refund(&LADDER, &it.account, source, now).await.unwrap();
+    };
+    refund("a", NOW).await;
+    for _ in 0..10 {
+        assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
+        refund("a", NOW).await;
+    }
+    // Of two failures one is left: the wait is that of one, and the next brings that of two.
+    assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
+    assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
+    assert_eq!(it.admit("a", NOW).await, wait(5_000));
+    refund("a", NOW).await;
+    assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
+    assert_eq!(it.admit("a", NOW).await, wait(5_000));
+    // Nor does the account count it: the eighth closes it, and taken back opens it.
+    for source in ["b", "c", "d", "e", "f", "g"] {
+        assert_eq!(it.admit(source, NOW).await, Admission::Admitted);
+    }
+    assert_eq!(it.admit("x", NOW).await, wait(100 * 86_400_000));
+    refund("never there", NOW).await;
+    assert_eq!(it.admit("x", NOW).await, wait(100 * 86_400_000));
+    refund("g", NOW).await;
+    assert_eq!(it.admit("x", NOW).await, Admission::Admitted);
+    // What another password has forgotten is not taken back from what came after.
+    it.store.pardon(&LADDER, &it.account, NOW).await.unwrap();
+    for n in 0..8 {
+        assert_eq!(it.admit(&n.to_string(), NOW).await, Admission::Admitted);
+    }
+    refund("b", NOW).await;
+    assert_eq!(it.admit("x", NOW).await, wait(100 * 86_400_000));
 }
 
 async fn a_count_fades_by_a_day_a_failure(it: &Counted<'_>) {

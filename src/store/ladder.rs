@@ -1,7 +1,7 @@
 //! Failures of an account's password: how many there were, from which source, and whether one more try may be made.
 //!
 //! The decision is here, pure. The embedded store runs it in a transaction, Redis has the same in
-//! `admit.lua`, `forgive.lua` and `pardon.lua`. The numbers are the caller's: [`Ladder`].
+//! `admit.lua`, `forgive.lua`, `pardon.lua` and `refund.lua`. The numbers are the caller's: [`Ladder`].
 
 use std::time::Duration;
 
@@ -164,6 +164,25 @@ pub(super) fn forgive(
     }
     let kept_until = now.saturating_add(millis(ladder.source_kept));
     Some(Account { failures: 0, kept_until, ..account })
+}
+
+/// What a try leaves that was admitted and never judged: one failure less of its source and of the account, and no longer a
+/// wait than one failure less brings from now on. None where there is nothing to take back: it was forgiven or pardoned
+/// meanwhile, or forgotten. An account that the try had closed is open again.
+pub(super) fn refund(
+    ladder: &Ladder,
+    account: Option<Account>,
+    source: Option<Source>,
+    now: UnixMillis,
+) -> Option<(Account, Source)> {
+    let account = account.filter(|it| it.kept_until > now)?;
+    let of_now = |it: &Source| it.kept_until > now && it.era == account.era && it.failures > 0;
+    let source = source.filter(of_now)?;
+    let failures = source.failures - 1;
+    let step = usize::try_from(failures).unwrap_or(usize::MAX).min(ladder.waits.len() - 1);
+    let wait_until = source.wait_until.min(now.saturating_add(millis(ladder.waits[step])));
+    let account = Account { failures: account.failures.saturating_sub(1), ..account };
+    Some((account, Source { failures, wait_until, ..source }))
 }
 
 /// What another password leaves of the account: a new era.

@@ -87,6 +87,33 @@ proptest! {
         }
     }
 
+    /// What is taken back counts no more, and leaves no shorter a wait than the failures that are left.
+    #[test]
+    fn a_try_that_is_taken_back_was_never_made(
+        steps in prop::collection::vec((0..9_usize, 0..3_usize, any::<bool>()), 1..60),
+    ) {
+        let (mut kept, mut now) = (Kept::default(), 1_795_467_791_042);
+        for (step, source, judged) in steps {
+            now += STEPS_MS[step];
+            let forgotten = |it: &Source| it.kept_until <= now;
+            let before = kept.sources.get(&source).copied().filter(|it| !forgotten(it));
+            let account = kept.account.filter(|it| it.kept_until > now).unwrap_or_default();
+            let verdict = kept.admit(source, Captcha::Solved, now);
+            if judged || verdict != Admission::Admitted {
+                continue;
+            }
+            let found = kept.sources.get(&source).copied();
+            let (left, of) = refund(&LADDER, kept.account, found, now).expect("it was counted");
+            let before = before.unwrap_or_default();
+            prop_assert_eq!((left.failures, of.failures), (account.failures, before.failures));
+            let step = usize::try_from(of.failures).unwrap().min(LADDER.waits.len() - 1);
+            prop_assert!(of.wait_until >= before.wait_until.min(now + millis(LADDER.waits[step])));
+            prop_assert!(of.wait_until <= now + millis(LADDER.waits[step]));
+            kept.account = Some(left);
+            kept.sources.insert(source, of);
+        }
+    }
+
     /// Whatever sources do, with captchas and without, no hundred-and-first failure in a row is admitted.
     #[test]
     fn a_hundred_failures_close_the_account_whoever_they_are_from(
@@ -122,6 +149,7 @@ proptest! {
             admit(&LADDER, captcha, account, source, now);
         }
         forgive(&LADDER, account, 1, now);
+        refund(&LADDER, account, source, now);
         pardon(&LADDER, account, now);
     }
 }

@@ -14,7 +14,8 @@
 //! Every operation answers or is [`Unavailable`] ("token store"), with Redis within 250 ms; a key of the wrong type and a
 //! value that cannot be read are outages too. Nothing is ever taken for absent in doubt. Connections are made on first
 //! use and again by themselves. An operation that was Unavailable may have happened: each may be repeated, and a
-//! repeated one finds its own work ([`spend_budget`](Store::spend_budget) and [`admit`](Store::admit) may count twice).
+//! repeated one finds its own work ([`spend_budget`](Store::spend_budget) and [`admit`](Store::admit) may count twice,
+//! [`refund`](Store::refund) take back twice).
 //!
 //! # Keys
 //!
@@ -281,6 +282,17 @@ impl Store {
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
         on!(self, it => it.forgive(ladder, account, source, now).await)
+    }
+
+    /// After a try that was admitted and never judged: takes it back, from its source and from the account.
+    pub async fn refund(
+        &self,
+        ladder: &Ladder,
+        account: &str,
+        source: &str,
+        now: UnixMillis,
+    ) -> Result<(), Unavailable> {
+        on!(self, it => it.refund(ladder, account, source, now).await)
     }
 
     /// After another password: forgets every failure of every source at the account, and opens it.

@@ -9,9 +9,9 @@ use std::time::Duration;
 use latchkey_entity::{invitation, membership, team, user};
 use sea_orm::sea_query::{ExprTrait as _, SimpleExpr};
 use sea_orm::{
-    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, DatabaseTransaction, DbErr,
-    EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, Statement,
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait as _, DbErr, EntityTrait as _,
+    IntoActiveModel as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    Statement,
 };
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ use super::{Actor, Desk, Permission, Refusal, Role};
 use crate::account::EmailAddress;
 use crate::audit::{Action, Detail};
 use crate::clock::{UnixMillis, millis};
-use crate::database::Db;
+use crate::database::{Db, Transaction};
 use crate::mail::{self, Kind, MailData, NewMail, mailed_token};
 use crate::secret::{self, Secret, uuid_v7};
 
@@ -112,7 +112,7 @@ pub async fn create(
     } else {
         write(&act.tx, sent.clone()).await?;
     }
-    let detail = Detail::none().id("invitation", sent.id).word("role", role.name());
+    let detail = told_of(&sent).word("role", role.name());
     act.commit(Action::InvitationCreated, None, detail).await?;
     Ok(sent)
 }
@@ -160,16 +160,22 @@ pub async fn resend(
     let found = within_reach(&act, actor.team_id, id).await?;
     let sent = send(&act, desk, actor, found, post).await?;
     write(&act.tx, sent.clone()).await?;
-    act.commit(Action::InvitationResent, None, Detail::none().id("invitation", id)).await?;
+    act.commit(Action::InvitationResent, None, told_of(&sent)).await?;
     Ok(sent)
 }
 
 /// Takes an invitation back: its link is dead.
 pub async fn revoke(desk: &Desk<'_>, actor: Actor, id: Uuid) -> Result<(), Refusal> {
     let act = wall::act(desk, actor, None, Permission::ManageInvitations).await?;
-    within_reach(&act, actor.team_id, id).await?;
+    let found = within_reach(&act, actor.team_id, id).await?;
     delete(&act.tx, actor.team_id, id).await?;
-    Ok(act.commit(Action::InvitationRevoked, None, Detail::none().id("invitation", id)).await?)
+    Ok(act.commit(Action::InvitationRevoked, None, told_of(&found)).await?)
+}
+
+/// What the audit keeps of an invitation: which, and whom it is for. The address stands with whoever acts, and goes with
+/// them: of whoever it belongs to nobody knows yet whether they are anybody here.
+fn told_of(invitation: &Invitation) -> Detail {
+    Detail::none().id("invitation", invitation.id).personal("email", invitation.email.as_str())
 }
 
 /// Whether the invitation with this digest can be accepted still: what the mailer asks before it mails the link.
@@ -208,14 +214,14 @@ async fn within_reach(act: &Act<'_>, team: Uuid, id: Uuid) -> Result<Invitation,
 }
 
 /// Writes an invitation that is there already as it is from now on.
-async fn write(tx: &DatabaseTransaction, invitation: Invitation) -> Result<(), DbErr> {
+async fn write(tx: &Transaction, invitation: Invitation) -> Result<(), DbErr> {
     let (team, id) = (invitation.team_id, invitation.id);
     let row = invitation.into_active_model().reset_all();
     invitation::Entity::update_many().set(row).filter(of(team, id)).exec(tx).await.map(drop)
 }
 
 /// Deletes an invitation of the team.
-pub(super) async fn delete(tx: &DatabaseTransaction, team: Uuid, id: Uuid) -> Result<(), DbErr> {
+pub(super) async fn delete(tx: &Transaction, team: Uuid, id: Uuid) -> Result<(), DbErr> {
     invitation::Entity::delete_many().filter(of(team, id)).exec(tx).await.map(drop)
 }
 
@@ -260,7 +266,7 @@ async fn send(
 
 /// Refuses a member's address, one member too many, and one mail too many; counts the mail. The team is locked.
 async fn admit(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     invitation: &Invitation,
     post: &Post<'_>,
     now: UnixMillis,
@@ -273,7 +279,7 @@ async fn admit(
     count_the_day(tx, invitation.team_id, now, post.per_day).await
 }
 
-async fn is_member(tx: &DatabaseTransaction, invitation: &Invitation) -> Result<bool, DbErr> {
+async fn is_member(tx: &Transaction, invitation: &Invitation) -> Result<bool, DbErr> {
     let statement = Statement::from_sql_and_values(
         tx.get_database_backend(),
         "SELECT m.id FROM memberships m JOIN users u ON u.id = m.user_id \
@@ -285,7 +291,7 @@ async fn is_member(tx: &DatabaseTransaction, invitation: &Invitation) -> Result<
 
 /// Refuses where members, and the others who can become one, are as many as there may be.
 async fn room_for_one_more(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     invitation: &Invitation,
     now: UnixMillis,
     members_max: u64,
@@ -307,13 +313,13 @@ async fn room_for_one_more(
 }
 
 /// How many are in a team. It is locked.
-pub(super) async fn members_of(tx: &DatabaseTransaction, team: Uuid) -> Result<u64, DbErr> {
+pub(super) async fn members_of(tx: &Transaction, team: Uuid) -> Result<u64, DbErr> {
     membership::Entity::find().filter(membership::Column::TeamId.eq(team)).count(tx).await
 }
 
 /// Takes one from the team's mails of this day (UTC), or refuses. The count goes with the transaction.
 async fn count_the_day(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     team: Uuid,
     now: UnixMillis,
     per_day: u32,

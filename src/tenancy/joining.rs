@@ -7,8 +7,8 @@
 use latchkey_entity::{invitation, membership, team, user};
 use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _, Statement, Value,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement, Value,
 };
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use super::wall::{self, Scope};
 use super::{Desk, Permission, Refusal, Role};
 use crate::audit::{self, Action, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
-use crate::database::Db;
+use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 
 /// An invitation that can be accepted, as whoever was invited sees it.
@@ -162,6 +162,38 @@ pub async fn decline(desk: &Desk<'_>, user_id: Uuid, id: Uuid) -> Result<(), Ref
     Ok(end(desk, tx, &invitation, (user_id, Action::InvitationDeclined, detail)).await?)
 }
 
+/// The teams that have an invitation of a proven address, expired ones too, in the order of ids.
+pub async fn inviting(tx: &Transaction, address: &str) -> Result<Vec<Uuid>, DbErr> {
+    wall::enter(tx, Scope::Address(address)).await?;
+    invitation::Entity::find()
+        .select_only()
+        .column(invitation::Column::TeamId)
+        .filter(invitation::Column::EmailNormal.eq(address))
+        .order_by_asc(invitation::Column::TeamId)
+        .into_tuple()
+        .all(tx)
+        .await
+}
+
+/// Deletes a team's invitation of an address, in the caller's transaction, which stands in the team from then on; what it
+/// was. The team is locked.
+pub async fn withdraw(
+    tx: &Transaction,
+    team: Uuid,
+    address: &str,
+) -> Result<Option<Invitation>, DbErr> {
+    wall::enter(tx, Scope::Team(team)).await?;
+    let found = invitation::Entity::find()
+        .filter(invitation::Column::TeamId.eq(team))
+        .filter(invitation::Column::EmailNormal.eq(address))
+        .one(tx)
+        .await?;
+    if let Some(invitation) = &found {
+        invitations::delete(tx, team, invitation.id).await?;
+    }
+    Ok(found)
+}
+
 impl Shown<'_> {
     /// What is said where there is no such invitation, or no more.
     fn gone(self) -> Refusal {
@@ -177,14 +209,14 @@ fn conflict(detail: &str) -> Refusal {
 }
 
 /// The person, held until the transaction ends: of two invitations that would be one team too many, one is accepted.
-async fn locked(tx: &DatabaseTransaction, user_id: Uuid) -> Result<user::Model, Refusal> {
+async fn locked(tx: &Transaction, user_id: Uuid) -> Result<user::Model, Refusal> {
     let found = user::Entity::find_by_id(user_id).lock_exclusive().one(tx).await?;
     found.filter(|person| person.verified_at.is_some()).ok_or(Refusal::Forbidden)
 }
 
 /// The invitation, if it is this person's. Others learn that a link is not theirs; of an id they learn nothing.
 async fn find(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     shown: Shown<'_>,
     person: &user::Model,
     now: UnixMillis,
@@ -208,7 +240,7 @@ async fn find(
 /// Enters and locks the team (on SQLite the whole file is), and reads the invitation again: none where it ended, expired
 /// or was sent anew meanwhile.
 async fn lock(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     seen: &Invitation,
     now: UnixMillis,
 ) -> Result<Option<(Invitation, team::Model)>, DbErr> {
@@ -224,11 +256,7 @@ async fn lock(
 }
 
 /// Whether the inviter is a member still who may invite with this role, and whose account is in use. The team is locked.
-async fn inviter_may(
-    tx: &DatabaseTransaction,
-    invitation: &Invitation,
-    role: Role,
-) -> Result<bool, DbErr> {
+async fn inviter_may(tx: &Transaction, invitation: &Invitation, role: Role) -> Result<bool, DbErr> {
     let Some(inviter) = invitation.invited_by else { return Ok(false) };
     let statement = Statement::from_sql_and_values(
         tx.get_database_backend(),
@@ -244,7 +272,7 @@ async fn inviter_may(
 /// Deletes the invitation, records what became of it, and makes both last.
 async fn end(
     desk: &Desk<'_>,
-    tx: DatabaseTransaction,
+    tx: Transaction,
     invitation: &Invitation,
     (person, action, detail): (Uuid, Action, Detail),
 ) -> Result<(), DbErr> {

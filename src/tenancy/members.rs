@@ -8,8 +8,8 @@ use std::cmp::max;
 use latchkey_entity::{membership, project};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait as _, FromQueryResult, PaginatorTrait as _, QueryFilter as _, Statement,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
+    PaginatorTrait as _, QueryFilter as _, Statement,
 };
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use super::wall::{self, Scope};
 use super::{Actor, Desk, Permission, Refusal, Role};
 use crate::audit::{self, Action, Detail};
 use crate::clock::UnixMillis;
-use crate::database::Db;
+use crate::database::{Db, Transaction};
 
 /// A member as the other members see them.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -131,7 +131,7 @@ pub async fn remove(desk: &Desk<'_>, actor: Actor, user_id: Uuid) -> Result<Ende
 ///
 /// What ends a membership says it too: each token of that person in the team with a lower `mep` is out of date.
 pub(super) async fn next_epoch(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     desk: &Desk<'_>,
     team: Uuid,
 ) -> Result<i32, DbErr> {
@@ -181,7 +181,7 @@ async fn find<C: ConnectionTrait>(
 }
 
 /// Refuses where the team has one owner alone. The team is locked.
-async fn keep_an_owner(tx: &DatabaseTransaction, team: Uuid) -> Result<(), Refusal> {
+async fn keep_an_owner(tx: &Transaction, team: Uuid) -> Result<(), Refusal> {
     let owners = membership::Entity::find()
         .filter(membership::Column::TeamId.eq(team))
         .filter(membership::Column::Role.eq(Role::Owner.name()))

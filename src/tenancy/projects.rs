@@ -3,16 +3,15 @@
 use latchkey_entity::project;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    SqlErr,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
 };
 use uuid::Uuid;
 
 use super::wall::{self, Scope};
 use super::{Actor, Desk, Permission, Refusal, Slug};
 use crate::audit::{Action, Detail};
-use crate::database::Db;
+use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 
 pub use project::Model as Project;
@@ -85,7 +84,7 @@ pub async fn create(
 }
 
 /// False when the team has a project of that slug.
-async fn insert(tx: &DatabaseTransaction, project: &Project) -> Result<bool, DbErr> {
+async fn insert(tx: &Transaction, project: &Project) -> Result<bool, DbErr> {
     let row = project::ActiveModel {
         id: Set(project.id),
         team_id: Set(project.team_id),

@@ -1,11 +1,12 @@
 //! Teams: the one that a person gets with the proof of their address, and those that they make, change and delete.
 
+use std::collections::BTreeSet;
+
 use latchkey_entity::{membership, project, team, user};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr,
-    EntityTrait as _, FromQueryResult, PaginatorTrait as _, QueryFilter as _, QuerySelect as _,
-    Statement,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
+    PaginatorTrait as _, QueryFilter as _, QuerySelect as _, Statement,
 };
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ use super::wall::{self, Scope};
 use super::{Actor, Desk, Permission, Refusal, Role, Slug};
 use crate::audit::{self, Action, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
-use crate::database::Db;
+use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 
 /// A team's name has 100 characters at most, like a person's.
@@ -204,7 +205,7 @@ pub async fn create(
 
 /// Refuses where a person is in as many teams as they may. The person is locked, and the transaction stands with them.
 pub(super) async fn room_for_one_more(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     user_id: Uuid,
     teams_max: u64,
 ) -> Result<(), Refusal> {
@@ -262,7 +263,7 @@ pub async fn dissolve(desk: &Desk<'_>, actor: Actor, name: &str) -> Result<(), R
     Ok(act.commit(Action::TeamDeleted, None, Detail::none()).await?)
 }
 
-async fn find(tx: &DatabaseTransaction, team_id: Uuid) -> Result<team::Model, Refusal> {
+async fn find(tx: &Transaction, team_id: Uuid) -> Result<team::Model, Refusal> {
     team::Entity::find_by_id(team_id).one(tx).await?.ok_or(Refusal::NotFound)
 }
 
@@ -292,21 +293,30 @@ struct Company {
     other_owners: i64,
 }
 
-/// Which teams end with a person, or which forbid that the person leaves. Every team of theirs is locked, in the order
-/// of ids, so that none loses its other owner meanwhile; the person's row is locked by the caller, so that none is new.
-pub async fn leaving<C: ConnectionTrait>(tx: &C, user_id: Uuid) -> Result<Leaving, DbErr> {
+/// Which teams end with a person, or which forbid that the person leaves. Every team of theirs is locked, and every one of
+/// `others`, in the order of ids, so that none loses its other owner meanwhile; the person's row is locked by the caller, so
+/// that none is new.
+pub async fn leaving<C: ConnectionTrait>(
+    tx: &C,
+    user_id: Uuid,
+    others: &[Uuid],
+) -> Result<Leaving, DbErr> {
     wall::enter(tx, Scope::Person(user_id)).await?;
-    let mut mine: Vec<Uuid> = membership::Entity::find()
+    let mine: Vec<Uuid> = membership::Entity::find()
         .select_only()
         .column(membership::Column::TeamId)
         .filter(membership::Column::UserId.eq(user_id))
         .into_tuple()
         .all(tx)
         .await?;
-    mine.sort_unstable();
     let (mut left, mut held) = (Vec::new(), Vec::new());
-    for team_id in mine {
+    let all: BTreeSet<Uuid> = mine.iter().chain(others).copied().collect();
+    for team_id in all {
         wall::enter(tx, Scope::Team(team_id)).await?;
+        if !mine.contains(&team_id) {
+            team::Entity::find_by_id(team_id).lock_exclusive().one(tx).await?;
+            continue;
+        }
         wall::lock_role(tx, Actor { team_id, user_id }).await?;
         let Some(team) = company(tx, team_id, user_id).await? else { continue };
         left.push(Left { team_id, ends: team.others == 0 });

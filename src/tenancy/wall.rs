@@ -7,16 +7,15 @@
 use latchkey_entity::user;
 use sea_orm::sea_query::LockType;
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr,
-    EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    Statement,
+    ColumnTrait as _, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait as _, FromQueryResult,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
 };
 use uuid::Uuid;
 
 use super::teams::TeamStatus;
 use super::{Actor, Desk, Permission, Refusal, Role};
 use crate::audit::{self, Action, Detail, Event, Outcome};
-use crate::database::Db;
+use crate::database::{Db, Transaction};
 
 /// What a transaction may see of the tables of tenancy.
 #[derive(Clone, Copy, Debug)]
@@ -59,14 +58,14 @@ pub async fn enter<C: ConnectionTrait>(tx: &C, scope: Scope<'_>) -> Result<(), D
 }
 
 /// A transaction that may write, inside a scope.
-pub async fn begin(db: &Db, scope: Scope<'_>) -> Result<DatabaseTransaction, DbErr> {
+pub async fn begin(db: &Db, scope: Scope<'_>) -> Result<Transaction, DbErr> {
     let tx = db.begin().await?;
     enter(&tx, scope).await?;
     Ok(tx)
 }
 
 /// A transaction that reads, inside a scope: one moment of the database.
-pub async fn read(db: &Db, scope: Scope<'_>) -> Result<DatabaseTransaction, DbErr> {
+pub async fn read(db: &Db, scope: Scope<'_>) -> Result<Transaction, DbErr> {
     let tx = db.begin_reading().await?;
     enter(&tx, scope).await?;
     Ok(tx)
@@ -76,7 +75,7 @@ pub async fn read(db: &Db, scope: Scope<'_>) -> Result<DatabaseTransaction, DbEr
 #[derive(Debug)]
 pub struct Act<'a> {
     /// Inside the team.
-    pub tx: DatabaseTransaction,
+    pub tx: Transaction,
     /// What the one who acts is, as of now.
     pub role: Role,
     actor: Actor,

@@ -1,55 +1,84 @@
-//! Signed heads of the audit (`typ` `audit-head+jwt`): JWS compact, under the key of vaultTokens.
+//! Signed heads of the audit (`typ` `audit-head+jwt`): JWS compact, `EdDSA`, under a key of the audit's own.
 //!
-//! As with tokens, algorithm and type are never read from what was shown: a header is ours to the byte, or it is not.
-
-use std::sync::Arc;
+//! As with tokens, algorithm and type are never read from what was shown: a header is ours to the byte, or it is not. Which
+//! keys there are, and that they are kept for as long as heads are, is the audit's to say ([`crate::audit::heads`]).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use latchkey_entity::signing_key;
-use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
-use super::Needs;
-use super::keys::{Key, Kind};
-use super::material::KeyError;
+use super::material::{KeyError, Material};
+use crate::secret::Secret;
 
 const TYP: &str = "audit-head+jwt";
 
-/// The key's header, with the type of heads.
-fn header(key: &Key) -> Result<String, KeyError> {
-    let json = URL_SAFE_NO_PAD.decode(&key.header).map_err(|_| KeyError)?;
-    let mut header: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(&json).map_err(|_| KeyError)?;
-    header.insert("typ".to_owned(), TYP.into());
-    Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header).map_err(|_| KeyError)?))
+/// The protected header of every token of this key, encoded.
+fn header(kid: &str) -> String {
+    let header = json!({ "alg": "EdDSA", "kid": kid, "typ": TYP });
+    URL_SAFE_NO_PAD.encode(header.to_string())
 }
 
-/// Signs claims.
-pub fn sign<C: Serialize>(key: &Key, claims: &C) -> Result<String, KeyError> {
+/// Signs claims with the key of this name, whose private half is made of `seed`.
+///
+/// # Errors
+/// When it cannot sign, or the claims are no JSON.
+pub fn sign<C: Serialize>(
+    kid: &str,
+    seed: &Secret<[u8; 32]>,
+    claims: &C,
+) -> Result<String, KeyError> {
     let payload = serde_json::to_vec(claims).map_err(|_| KeyError)?;
-    let signed = format!("{}.{}", header(key)?, URL_SAFE_NO_PAD.encode(payload));
-    let signature = key.material.sign(signed.as_bytes())?;
+    let signed = format!("{}.{}", header(kid), URL_SAFE_NO_PAD.encode(payload));
+    let signature = Material::ed25519(seed.expose())?.sign(signed.as_bytes())?;
     Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
-/// Reads what one of `keys` signed; none for anything else.
-pub fn open<C: DeserializeOwned>(keys: &[Arc<Key>], token: &str) -> Option<C> {
+/// Reads what one of the keys `kids` signed; none for anything else. `seed_of` gives what a key is made of.
+pub fn open<'a, C: DeserializeOwned>(
+    mut kids: impl Iterator<Item = &'a str>,
+    seed_of: impl FnOnce(&str) -> Option<Secret<[u8; 32]>>,
+    token: &str,
+) -> Option<C> {
     let (signed, signature) = token.rsplit_once('.')?;
     let (shown, payload) = signed.split_once('.')?;
-    let key = keys.iter().find(|key| header(key).is_ok_and(|header| header == shown))?;
+    let seed = seed_of(kids.find(|kid| header(kid) == shown)?)?;
     let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-    key.material.verify(signed.as_bytes(), &signature).ok()?;
+    Material::ed25519(seed.expose()).ok()?.verify(signed.as_bytes(), &signature).ok()?;
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }
 
-/// Every key that signed vaultTokens and still opens, also long retired ones: heads are kept for years.
-pub async fn keys(needs: &Needs) -> Result<Vec<Arc<Key>>, DbErr> {
-    let rows = signing_key::Entity::find()
-        .filter(signing_key::Column::Kind.eq(Kind::Vault.name()))
-        .all(needs.db.reader())
-        .await?;
-    let shared = needs.shared_secret_key();
-    Ok(rows.iter().filter_map(|row| needs.parse(row)).chain(shared).map(Arc::new).collect())
+/// The public half as a JWK (RFC 8037), for whoever is to check heads and must not be able to write any.
+pub fn public_key(kid: &str, seed: &Secret<[u8; 32]>) -> Result<Value, KeyError> {
+    let jwk = Material::ed25519(seed.expose())?.jwk(kid).ok_or(KeyError)?;
+    serde_json::to_value(jwk).map_err(|_| KeyError)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_open_as_what_was_signed_and_as_nothing_else() {
+        let seed = |byte| Secret::new([byte; 32]);
+        let open = |token: &str| {
+            open::<Value>(["a", "b"].into_iter(), |kid| (kid == "a").then(|| seed(1)), token)
+        };
+        let claims = json!({ "iss": "x" });
+        let signed = sign("a", &seed(1), &claims).unwrap();
+        assert_eq!(open(&signed), Some(claims.clone()));
+        assert_eq!(open(&sign("a", &seed(2), &claims).unwrap()), None, "another key of that name");
+        assert_eq!(open(&sign("b", &seed(1), &claims).unwrap()), None, "a lost key");
+        assert_eq!(open(&sign("c", &seed(1), &claims).unwrap()), None, "no key of ours");
+        let (head, rest) = signed.split_once('.').unwrap();
+        let (payload, signature) = rest.split_once('.').unwrap();
+        let other = URL_SAFE_NO_PAD.encode(json!({ "iss": "y" }).to_string());
+        assert_eq!(open(&format!("{head}.{other}.{signature}")), None);
+        let none = json!({ "alg": "none", "kid": "a", "typ": TYP }).to_string();
+        let none = URL_SAFE_NO_PAD.encode(none);
+        assert_eq!(open(&format!("{none}.{payload}.{signature}")), None);
+        assert_eq!(open(&format!("{head}.{payload}.")), None);
+        assert_eq!(public_key("a", &seed(1)).unwrap()["crv"], "Ed25519");
+    }
 }

@@ -5,6 +5,7 @@ use crate::database::Db;
 use crate::secret::{MasterKey, Secret};
 use crate::token::rotation::{Listed, PUBLISH_AHEAD, Retired, Rotated, Sealed};
 use crate::token::stored::RETIRED_SLACK;
+use crate::token::told::Why;
 
 pub(in super::super) struct Fixture {
     pub(in super::super) needs: Needs,
@@ -308,7 +309,7 @@ async fn what_a_daemon_with_the_master_keys_the_other_way_round_makes_is_sealed_
 /// A key to sign next, sealed with a master key that nobody has any more.
 async fn sealed_elsewhere(needs: &Needs) -> String {
     let lost = Needs { master: MasterKey::new([9; 32]), ..needs.clone() };
-    lost.publish(Kind::Vault, Algorithm::EdDSA).await.unwrap();
+    lost.publish(Kind::Vault, Algorithm::EdDSA, Why::Due).await.unwrap();
     next(needs).await.unwrap()
 }
 

@@ -88,6 +88,13 @@ pub fn generate(algorithm: Algorithm) -> Result<Secret<Vec<u8>>, KeyError> {
 }
 
 impl Material {
+    /// The Ed25519 key of a seed (RFC 8032 §5.1.5).
+    pub fn ed25519(seed: &[u8; 32]) -> Result<Self, KeyError> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed)?;
+        let public = ParsedPublicKey::new(EDDSA, pair.public_key())?;
+        Ok(Self::Ed25519(pair, public))
+    }
+
     /// Parses what [`generate`] made.
     pub fn parse(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, KeyError> {
         Ok(match algorithm {

@@ -11,6 +11,7 @@ pub mod revocation;
 pub mod rotation;
 pub(crate) mod seal;
 mod stored;
+mod told;
 
 pub use jwt::{Expiry, Invalid, UserClaims, VaultClaims};
 pub use keys::{KeyRing, KeySet, KeysError, Kind};

@@ -6,7 +6,8 @@
 //! | `signing` | yes | yes | the next one takes its place |
 //! | `retired` | yes | no | its last token can matter no more; then the row goes |
 //!
-//! Any replica may take a step, and the first does: the steps are compare-and-set in SQL. A key that was called
+//! Any replica may take a step, and the first does: the steps are compare-and-set in SQL, and the audit is told of them in the
+//! same transaction. A key that was called
 //! compromised (`revoked_at`) verifies nothing, from a replica's next reading on.
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryF
 use super::keys::{KeysError, Kind};
 pub use super::stored::Sealed;
 use super::stored::{Needs, State, algorithm_of, of};
+use super::told::Why;
 use crate::clock::{UnixMillis, millis};
 
 /// How long the key that is to sign next may be overdue before it goes: whoever could open it would have let it sign within
@@ -94,7 +96,7 @@ impl Needs {
             match of(&rows, *kind, "next") {
                 // One that we cannot open is for a replica with the master key that can.
                 Some(next) if now >= signs_from(next) && self.parse(next).is_some() => {
-                    self.promote(*kind, next, signing, None).await?;
+                    self.promote(*kind, next, signing, Why::Due).await?;
                 }
                 Some(next)
                     if now >= signs_from(next) + millis(UNOPENED_MAX)
@@ -102,23 +104,49 @@ impl Needs {
                 {
                     self.drop_unopened(next).await?;
                 }
-                None if now >= due => self.publish(*kind, algorithm_of(signing)).await?,
+                None if now >= due => {
+                    self.publish(*kind, algorithm_of(signing), Why::Due).await?;
+                }
                 _ => {}
             }
         }
         let over = |row: &&Model| self.verifies_until(row).is_some_and(|until| now > until);
         for row in rows.iter().filter(over) {
-            Entity::delete_by_id(&row.id).exec(self.db.writer()).await?;
+            self.forget(row).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a key that verifies nothing any more. That one was called compromised was told when it was.
+    async fn forget(&self, row: &Model) -> Result<(), KeysError> {
+        let teller = self.teller(Why::Due).await?;
+        let tx = self.db.begin().await?;
+        let gone = Entity::delete_by_id(&row.id).exec(&tx).await?.rows_affected == 1;
+        let kind = Kind::from_name(&row.kind).filter(|_| row.revoked_at.is_none());
+        if let Some(kind) = kind.filter(|_| gone) {
+            teller.retired(&tx, kind, &row.id).await?;
+        }
+        tx.commit().await?;
+        if gone {
             tracing::info!(kid = row.id, kind = row.kind, "retired signing key forgotten");
         }
         Ok(())
     }
 
     /// Publishes a key that is to sign next, unless one is published already.
-    pub(super) async fn publish(&self, kind: Kind, algorithm: Algorithm) -> Result<(), KeysError> {
+    pub(super) async fn publish(
+        &self,
+        kind: Kind,
+        algorithm: Algorithm,
+        why: Why,
+    ) -> Result<(), KeysError> {
         let fresh = self.fresh(kind, algorithm, State::Next).await?;
         let id = fresh.id().to_owned();
-        if fresh.insert(self.db.writer()).await? {
+        let teller = self.teller(why).await?;
+        let tx = self.db.begin().await?;
+        if fresh.insert(&tx).await? {
+            teller.published(&tx, kind, &id).await?;
+            tx.commit().await?;
             tracing::info!(kid = id, kind = kind.name(), "signing key published, to sign next");
         }
         Ok(())
@@ -130,11 +158,12 @@ impl Needs {
         kind: Kind,
         next: &Model,
         signing: &Model,
-        revoked_at: Option<UnixMillis>,
+        why: Why,
     ) -> Result<bool, KeysError> {
+        let teller = self.teller(why).await?;
         let tx = self.db.begin().await?;
         let now = self.clock.now();
-        let promoted = stop(&tx, &signing.id, now, revoked_at).await?
+        let promoted = stop(&tx, &signing.id, now, why.revoked_at()).await?
             && Entity::update_many()
                 .col_expr(Column::State, Expr::value("signing"))
                 .col_expr(Column::SignsFrom, Expr::value(now))
@@ -145,6 +174,7 @@ impl Needs {
                 .rows_affected
                 == 1;
         if promoted {
+            teller.rotated(&tx, kind, (&signing.id, &next.id)).await?;
             tx.commit().await?;
             tracing::info!(kid = next.id, kind = kind.name(), "signing key signs from now on");
         }
@@ -157,17 +187,24 @@ impl Needs {
         kind: Kind,
         algorithm: Algorithm,
         old: Option<&str>,
-        revoked_at: Option<UnixMillis>,
+        why: Why,
     ) -> Result<bool, KeysError> {
         let fresh = self.fresh(kind, algorithm, State::Signing).await?;
         let id = fresh.id().to_owned();
+        let before = match old {
+            Some(old) => Some((old, self.teller(why).await?)),
+            None => None,
+        };
         let tx = self.db.begin().await?;
-        if let Some(old) = old
-            && !stop(&tx, old, self.clock.now(), revoked_at).await?
+        if let Some((old, _)) = &before
+            && !stop(&tx, old, self.clock.now(), why.revoked_at()).await?
         {
             return Ok(false);
         }
         let made = fresh.insert(&tx).await?;
+        if let Some((old, teller)) = before.filter(|_| made) {
+            teller.rotated(&tx, kind, (old, &id)).await?;
+        }
         tx.commit().await?;
         if made {
             tracing::info!(kid = id, kind = kind.name(), "signing key made");
@@ -230,7 +267,7 @@ impl Needs {
             Some(next) => self.drop_unopened(next).await?,
             None => {}
         }
-        self.publish(kind, self.algorithm(kind)).await?;
+        self.publish(kind, self.algorithm(kind), Why::Asked).await?;
         let rows = self.rows().await?;
         let from = of(&rows, kind, "next").map_or(self.clock.now(), signs_from);
         Ok(Rotated::Published(from))
@@ -242,7 +279,7 @@ impl Needs {
             return Ok(Rotated::Shared);
         }
         let rows = self.rows().await?;
-        self.succeed(&rows, kind, of(&rows, kind, "signing"), None).await?;
+        self.succeed(&rows, kind, of(&rows, kind, "signing"), Why::Asked).await?;
         Ok(Rotated::Signs)
     }
 
@@ -251,16 +288,23 @@ impl Needs {
         let (rows, now) = (self.rows().await?, self.clock.now());
         let Some((row, kind)) = named(&rows, id) else { return Ok(Retired::Unknown) };
         if self.is_to_be_replaced(row, kind) {
-            self.succeed(&rows, kind, Some(row), Some(now)).await?;
+            self.succeed(&rows, kind, Some(row), Why::Compromised(now)).await?;
             return Ok(Retired::Replaced);
         }
-        Entity::update_many()
+        let teller = self.teller(Why::Compromised(now)).await?;
+        let tx = self.db.begin().await?;
+        let revoked = Entity::update_many()
             .col_expr(Column::State, Expr::value("retired"))
             .col_expr(Column::RetiredAt, Expr::value(row.retired_at.unwrap_or(now)))
-            .col_expr(Column::RevokedAt, Expr::value(row.revoked_at.unwrap_or(now)))
+            .col_expr(Column::RevokedAt, Expr::value(now))
             .filter(Column::Id.eq(id))
-            .exec(self.db.writer())
+            .filter(Column::RevokedAt.is_null())
+            .exec(&tx)
             .await?;
+        if revoked.rows_affected == 1 {
+            teller.retired(&tx, kind, id).await?;
+        }
+        tx.commit().await?;
         Ok(Retired::Revoked)
     }
 
@@ -285,14 +329,14 @@ impl Needs {
         rows: &[Model],
         kind: Kind,
         signing: Option<&Model>,
-        revoked_at: Option<UnixMillis>,
+        why: Why,
     ) -> Result<(), KeysError> {
         let next = of(rows, kind, "next").filter(|row| self.parse(row).is_some());
         let done = if let (Some(next), Some(signing)) = (next, signing) {
-            self.promote(kind, next, signing, revoked_at).await?
+            self.promote(kind, next, signing, why).await?
         } else {
             let old = signing.map(|row| row.id.as_str());
-            self.replace(kind, self.algorithm(kind), old, revoked_at).await?
+            self.replace(kind, self.algorithm(kind), old, why).await?
         };
         if done {
             return Ok(());

@@ -21,6 +21,7 @@ use sea_orm::{
 use super::keys::{Key, KeySet, KeysError, Kind};
 use super::material::{self, KeyError, Material};
 use super::seal;
+use super::told::Why;
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::config::{Tokens, VaultAlgorithm};
 use crate::database::Db;
@@ -138,11 +139,6 @@ impl Needs {
         self.open(row).map_or(Sealed::Elsewhere, |(_, sealed)| sealed)
     }
 
-    /// The key of `tokens.secret`, where there is one.
-    pub(super) fn shared_secret_key(&self) -> Option<Key> {
-        self.tokens.secret.as_ref().and_then(|secret| shared_secret_key(secret).ok())
-    }
-
     /// The key of a row; none where no master key of ours opens it.
     pub(super) fn parse(&self, row: &Model) -> Option<Key> {
         let kind = Kind::from_name(&row.kind)?;
@@ -193,7 +189,8 @@ impl Needs {
                     "the master key does not open this signing key: a new one takes its place, its tokens are void"
                 );
             }
-            let made = self.replace(kind, algorithm, signing.map(|row| row.id.as_str()), None);
+            let old = signing.map(|row| row.id.as_str());
+            let made = self.replace(kind, algorithm, old, Why::Lost);
             return made.await.map(drop);
         };
         let next = of(&rows, kind, "next");
@@ -208,7 +205,7 @@ impl Needs {
             self.drop_unopened(row).await?;
         }
         if algorithm_of(usable) != algorithm {
-            self.publish(kind, algorithm).await?;
+            self.publish(kind, algorithm, Why::Due).await?;
         }
         Ok(())
     }

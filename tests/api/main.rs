@@ -28,6 +28,7 @@ mod limits;
 mod limits_devices;
 mod limits_guesses;
 mod limits_mail;
+mod limits_unjudged;
 mod login;
 mod mails;
 mod matrix;

@@ -8,8 +8,7 @@ use std::collections::HashSet;
 use latchkey_entity::user;
 use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, DbErr, EntityTrait as _,
-    QueryFilter as _, QuerySelect as _,
+    ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
 };
 use uuid::Uuid;
 
@@ -17,7 +16,7 @@ use super::Line;
 use crate::account::operator::{is_taken, record};
 use crate::audit::{Action, Chain};
 use crate::clock::UnixMillis;
-use crate::database::Db;
+use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 use crate::tenancy::teams;
 
@@ -113,7 +112,7 @@ struct Taken {
 }
 
 impl Taken {
-    async fn read(tx: &DatabaseTransaction, lines: &[Line]) -> Result<Self, DbErr> {
+    async fn read(tx: &Transaction, lines: &[Line]) -> Result<Self, DbErr> {
         let emails = lines.iter().map(|line| line.email.normal());
         let ids = lines.iter().filter_map(|line| line.id);
         let known: Vec<(Uuid, String)> = user::Entity::find()

@@ -62,4 +62,19 @@ impl Redis {
         call.arg(now).arg(millis(ladder.source_kept)).arg(COLLECT_SLACK_MS);
         self.link.invoke(&call).await.map_err(lost)
     }
+
+    pub(in crate::store) async fn refund(
+        &self,
+        ladder: &Ladder,
+        account: &str,
+        source: &str,
+        now: UnixMillis,
+    ) -> Result<(), Unavailable> {
+        let mut call = self.scripts.refund.key(keys::guesses(account));
+        call.key(keys::guesses_of(account, source)).arg(now);
+        for wait in ladder.waits {
+            call.arg(millis(*wait));
+        }
+        self.link.invoke(&call).await.map_err(lost)
+    }
 }

@@ -19,6 +19,7 @@ pub(super) struct Scripts {
     pub(super) admit: Script,
     pub(super) forgive: Script,
     pub(super) pardon: Script,
+    pub(super) refund: Script,
 }
 
 impl Default for Scripts {
@@ -38,6 +39,7 @@ impl Default for Scripts {
             admit: Script::new(include_str!("admit.lua")),
             forgive: Script::new(include_str!("forgive.lua")),
             pardon: Script::new(include_str!("pardon.lua")),
+            refund: Script::new(include_str!("refund.lua")),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use hyper::Method;
 use latchkey::audit::{Action, Actor, Detail, Event, Origin, Outcome, record};
-use latchkey_entity::{audit_event, audit_stream};
+use latchkey_entity::audit_stream;
 use sea_orm::EntityTrait as _;
 use serde_json::json;
 use uuid::Uuid;
@@ -10,9 +10,6 @@ use uuid::Uuid;
 use super::{actions, findings, is_sound, rows, stream_of};
 use crate::app::both;
 use crate::ask::{at_once, count, sql};
-use crate::poll::eventually;
-
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 async fn id_of(person: &crate::client::Person) -> Uuid {
     person.me().await.expect(200).json()["id"].as_str().expect("an id").parse().expect("a uuid")
@@ -80,32 +77,6 @@ both!(a_reused_token_is_recorded, async |app| {
     let of_it = actions(app, user_id).await.iter().filter(|it| it.contains("reuse")).count();
     assert_eq!(of_it, 1, "refreshes are counted, not audited, and a reuse is told once");
     app.mail_to("ada@example.org").await;
-    is_sound(app).await;
-});
-
-both!(refused_logins_make_one_row_an_account_source_and_hour, async |app| {
-    let person = app.verified("ada@example.org").await;
-    let user_id = id_of(&person).await;
-    let refused = async || {
-        let mine = stream_of(app, user_id).await.id;
-        let is_refusal =
-            |row: &audit_event::Model| row.stream_id == mine && row.outcome == "refused";
-        rows(app).await.iter().filter(|row| is_refusal(row)).count()
-    };
-    let before = rows(app).await.len();
-    for _ in 0..40 {
-        let answers = at_once(25, async |turn| {
-            let who = if turn % 5 == 0 { "nobody@example.org" } else { "ada@example.org" };
-            app.anonymous().login(who, "a wrong password").await
-        });
-        let answers = answers.await;
-        assert_eq!(count(&answers, 401) + count(&answers, 503), 25);
-    }
-    eventually("the row", PATIENCE, async || (refused().await == 1).then_some(())).await;
-    app.clock.advance(std::time::Duration::from_hours(1));
-    app.anonymous().login("ada@example.org", "a wrong password").await.expect(401);
-    eventually("the next hour's", PATIENCE, async || (refused().await == 2).then_some(())).await;
-    assert_eq!(rows(app).await.len(), before + 2);
     is_sound(app).await;
 });
 

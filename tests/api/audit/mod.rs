@@ -1,10 +1,13 @@
 //! What is recorded, that it verifies, and that nothing done to it stays unseen.
 
 mod flows;
+mod heads;
 mod people;
+mod refusals;
 mod retention;
+mod signing_keys;
 mod tampering;
-mod tenancy;
+pub mod tenancy;
 
 use latchkey::audit::verify::{Finding, Kind, verify};
 use latchkey_entity::{audit_event, audit_stream};
@@ -29,7 +32,7 @@ async fn findings(app: &TestApp) -> Vec<Finding> {
     found
 }
 
-async fn is_sound(app: &TestApp) {
+pub async fn is_sound(app: &TestApp) {
     assert_eq!(findings(app).await, []);
 }
 

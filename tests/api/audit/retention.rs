@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use latchkey::audit::verify::Kind;
 use latchkey::audit::{Swept, sweep};
-use latchkey_entity::{audit_event, audit_stream};
+use latchkey_entity::{audit_event, audit_identity, audit_stream};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
@@ -36,6 +37,72 @@ both!(old_rows_go_and_the_rest_still_verifies, async |app| {
     is_sound(app).await;
     assert_eq!(sweep_now(app, KEPT).await, Swept::default());
 });
+
+both!(what_names_a_key_that_is_not_ours_is_not_swept_away, async |app| {
+    app.verified("ada@example.org").await;
+    app.verified("eve@example.org").await;
+    without_guards(app).await;
+    let registered = rows(app).await.into_iter().filter(|row| row.action == "account.registered");
+    let altered = registered.min_by_key(|row| row.seq).expect("a row");
+    audit_event::Entity::update_many()
+        .col_expr(audit_event::Column::KeyId, Expr::value("nobodys"))
+        .col_expr(audit_event::Column::TraceId, Expr::value("0"))
+        .filter(audit_event::Column::Id.eq(altered.id))
+        .exec(app.inside().db.writer())
+        .await
+        .expect("altered");
+    // A base under such a key proves nothing either.
+    let team = streams(app, "team").await[0];
+    audit_stream::Entity::update_many()
+        .col_expr(audit_stream::Column::BaseKey, Expr::value("nobodys"))
+        .filter(audit_stream::Column::Id.eq(team))
+        .exec(app.inside().db.writer())
+        .await
+        .expect("altered");
+    let before = rows(app).await;
+    app.clock.advance(KEPT + Duration::from_hours(1));
+    let swept = sweep_now(app, KEPT).await;
+    assert_eq!(swept.broken, 2);
+    let left = rows(app).await;
+    let kept = |of: uuid::Uuid| left.iter().filter(move |row| row.stream_id == of).count();
+    let were = |of: uuid::Uuid| before.iter().filter(move |row| row.stream_id == of).count();
+    for stream in [altered.stream_id, team] {
+        assert!(were(stream) > 0 && kept(stream) == were(stream), "nothing of it is swept");
+    }
+    assert_eq!(left.len(), were(altered.stream_id) + were(team), "the sound ones had their turn");
+    assert!(kinds(app).await.contains(&Kind::Unproven), "it is still there to be found");
+});
+
+both!(a_stream_that_somebody_else_has_emptied_is_not_forgotten, async |app| {
+    let person = app.verified("ada@example.org").await;
+    let team = streams(app, "team").await[0];
+    person.leave().await.expect(204);
+    without_guards(app).await;
+    let mine = rows(app).await.into_iter().filter(|row| row.stream_id == team);
+    let ids: Vec<_> = mine.map(|row| row.id).collect();
+    let db = app.inside().db.writer();
+    let of_events = audit_identity::Column::EventId.is_in(ids);
+    audit_identity::Entity::delete_many().filter(of_events).exec(db).await.expect("removed");
+    let of_team = audit_event::Column::StreamId.eq(team);
+    audit_event::Entity::delete_many().filter(of_team).exec(db).await.expect("removed");
+    audit_stream::Entity::update_many()
+        .col_expr(audit_stream::Column::BaseSeq, Expr::col(audit_stream::Column::HeadSeq))
+        .col_expr(audit_stream::Column::BaseMac, Expr::col(audit_stream::Column::HeadMac))
+        .filter(audit_stream::Column::Id.eq(team))
+        .exec(db)
+        .await
+        .expect("moved");
+    app.clock.advance(KEPT + Duration::from_hours(1));
+    assert_eq!(sweep_now(app, KEPT).await.broken, 1);
+    assert_eq!(streams(app, "team").await, [team]);
+    assert!(kinds(app).await.contains(&Kind::Unsealed), "it is still there to be found");
+});
+
+/// The streams of a kind.
+async fn streams(app: &TestApp, kind: &str) -> Vec<uuid::Uuid> {
+    let all = audit_stream::Entity::find().all(app.inside().db.reader()).await.expect("read");
+    all.into_iter().filter(|stream| stream.kind == kind).map(|stream| stream.id).collect()
+}
 
 both!(what_was_tampered_with_is_not_swept_away, async |app| {
     app.verified("ada@example.org").await;

@@ -1,5 +1,6 @@
 //! Invitations: by mail, for the proven holder of the address alone.
 
+mod leaving;
 mod registration;
 mod rules;
 

@@ -1,5 +1,7 @@
 //! `latchkey audit …` as an operator uses it.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use super::Place;
@@ -22,7 +24,8 @@ async fn an_operator_verifies_and_exports(mut place: Place) {
         export.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(lines[0]["action"], "account.registered");
     assert_eq!(lines[0]["actor"]["email"], "ada@example.org");
-    assert!(lines.last().expect("a line")["heads"].is_string());
+    let last = lines.last().expect("a line");
+    assert!(last["heads"].is_string() && last["key"]["crv"] == "Ed25519", "{last}");
     let kept = place.path("heads.jsonl");
     std::fs::write(&kept, &export).expect("written");
     let file = kept.display().to_string();
@@ -32,10 +35,80 @@ async fn an_operator_verifies_and_exports(mut place: Place) {
     std::fs::write(&kept, forged).expect("written");
     let told = place.run(&["audit", "verify", "--heads", &file]).expect(3);
     assert!(told.stderr().contains("not signed by a key of ours"), "{}", told.stderr());
+    elsewhere(&place, &export);
     let since =
         place.run(&["audit", "export", "--since", "2999-01-01T00:00:00Z"]).expect(0).stdout();
     assert!(since.lines().all(|line| line.starts_with("{\"heads\"")), "{since}");
     place.run(&["audit", "export", "--since", "yesterday"]).expect(2);
+}
+
+/// Checks an export with nothing but the script of docs/audit.md and the keys; and one that somebody has altered.
+fn elsewhere(place: &Place, export: &str) {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/audit.md");
+    let page = std::fs::read_to_string(docs).expect("the page");
+    let (_, script) = page.split_once("```python\n").expect("a script");
+    let (script, _) = script.split_once("```").expect("an end");
+    let write = |name: &str, text: &str| {
+        std::fs::write(place.path(name), text).expect("written");
+        place.path(name)
+    };
+    let script = write("check.py", script);
+    let keys = write("keys.jsonl", &place.run(&["audit", "keys"]).expect(0).stdout());
+    let checked = |export: &str| {
+        let export = write("export.jsonl", export);
+        let ended = Command::new("python3").arg(&script).arg(export).arg(&keys).output();
+        let ended = ended.expect("python3 runs");
+        (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+    };
+    assert_eq!(checked(export), (Some(0), String::new()));
+    for (from, to) in [("session.login", "session.logout"), ("ada@example.org", "eve@example.org")]
+    {
+        assert!(export.contains(from), "{from}: {export}");
+        assert_eq!(checked(&export.replacen(from, to, 1)).0, Some(3), "{from} is {to}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_event_and_the_heads_are_in_the_log_from_the_start_on_embedded() {
+    // `listening` is what a test waits for.
+    let filter = "warn,latchkey::audit=info,latchkey::daemon=info,latchkey::http=info";
+    let mut place = Place::new().set("log.filter", filter);
+    let running = place.start().await;
+    let ada = crate::client::Person::register(&running.client, "ada@example.org").await;
+    running.anonymous().login(&ada.email, "a wrong password").await.expect(401);
+    running.daemon.says("log-in refused").await;
+    let log = running.stop().await;
+    let told: Vec<Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|line| line["message"] == "audit event")
+        .collect();
+    let said = |line: &Value| {
+        ["action", "outcome", "actor", "reason"].map(|name| line[name].as_str().map(str::to_owned))
+    };
+    let text = |words: [&str; 4]| words.map(|word| (!word.is_empty()).then(|| word.to_owned()));
+    let expected = [
+        text(["account.registered", "success", "person", ""]),
+        text(["session.login", "success", "person", ""]),
+        text(["session.login", "refused", "nobody", "password"]),
+    ];
+    assert_eq!(told.iter().map(said).collect::<Vec<_>>(), expected, "{log}");
+    for line in &told {
+        assert_eq!((&line["level"], &line["target"]), (&json!("INFO"), &json!("latchkey::audit")));
+        assert!(line["event"].is_string() && line["seq"].is_u64(), "{line}");
+        assert_eq!(line["stream"], told[0]["stream"], "one account, one stream");
+        assert!(line["trace_id"].is_string(), "{line}");
+        assert!(!line.to_string().contains("ada") && !line.to_string().contains("127.0.0.1"));
+    }
+    // However short it ran: the next one says at its start what it did not.
+    let running = place.start().await;
+    running.daemon.says("audit heads").await;
+    let kept = place.path("heads.log");
+    let log = running.stop().await;
+    std::fs::write(&kept, log).expect("written");
+    let file = kept.display().to_string();
+    let told = place.run(&["audit", "verify", "--heads", &file]).expect(0).stdout();
+    assert!(told.contains("1 heads compared"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,8 +76,14 @@ async fn every_command_speaks_json_or_says_why_not_embedded() {
     for (name, _) in ARGUMENTS {
         assert!(spoken.contains(name), "{name} is no command that speaks JSON");
     }
-    for command in ["users export", "audit export", "keys export-jwks", "config schema", "openapi"]
-    {
+    for command in [
+        "users export",
+        "audit export",
+        "audit keys",
+        "keys export-jwks",
+        "config schema",
+        "openapi",
+    ] {
         let line: Vec<&str> = command.split(' ').collect();
         let data = place.run(&line).expect(0).stdout();
         let whole = serde_json::from_str::<Value>(&data).is_ok();

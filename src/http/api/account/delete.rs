@@ -25,7 +25,7 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
     let mut body = request.json()?;
     let password = body.secret("password");
     body.finish()?;
-    guess::confirm(app, request, &caller, password).await?;
+    guess::confirm(app, request, &caller, password, "delete-account").await?;
     let (user_id, origin) = (caller.standing.id, request.origin());
     let ask = |reply| registration::Message::Delete { user_id, origin, reply };
     match app.pools.registration.ask(request.cx.deadline, ask).await?? {

@@ -38,7 +38,7 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
     body.finish()?;
     let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
     steps::limit(app, request, Action::Resend)?;
-    guess::confirm(app, request, &caller, password).await?;
+    guess::confirm(app, request, &caller, password, "change-email").await?;
     register::may_move(app, &caller.standing, &email).await?;
     steps::limit(app, request, Action::ExistEmail)?;
     let (deadline, pools) = (request.cx.deadline, &app.pools);

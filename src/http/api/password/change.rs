@@ -38,7 +38,7 @@ pub async fn handle(
     let name = Some(caller.standing.name.as_str());
     steps::policy(app, &mut body, "newPassword", &new_password, address.as_ref(), name);
     body.finish()?;
-    guess::confirm(app, request, &caller, password).await?;
+    guess::confirm(app, request, &caller, password, "change-password").await?;
     let user_id = caller.standing.id;
     steps::not_a_teams_name(app, "newPassword", &new_password, user_id).await?;
     steps::not_breached(app, "newPassword", &new_password).await?;

@@ -20,7 +20,7 @@ use crate::password::{self, Verdict};
 use crate::problem::{Code, Problem};
 use crate::registration;
 use crate::secret::Secret;
-use crate::session::{self, Arrival, RefusedLogin, Tokens};
+use crate::session::{Arrival, Tokens, Tried};
 
 /// Address and password.
 #[derive(ToSchema)]
@@ -124,16 +124,7 @@ pub fn refused(
 ) {
     let digest = app.audit.name(&[b"log", email.normal().as_bytes()]);
     tracing::info!(account = digest, reason, "log-in refused");
-    let refused = session::Message::Refused(Box::new(RefusedLogin {
-        address: email.normal().to_owned(),
-        account,
-        reason,
-        client: request.client(),
-        origin: request.origin(),
-    }));
-    if app.pools.session.nudge(refused).is_err() {
-        app.metrics.audit_write_failures.add(1, &[]);
-    }
+    guess::note_refused(app, request, Tried::LogIn(reason), email.normal(), account);
 }
 
 /// Brings an old hash up to today's parameters, after the answer: nobody waits for it, and a refusal is made up for by the

@@ -1,0 +1,41 @@
+//! Tries of a password that end without a verdict: no guess was made, and none counts.
+
+use std::time::Duration;
+
+use sea_orm::ConnectionTrait as _;
+
+use crate::app::{TestApp, both};
+use crate::ask::sql;
+use crate::limits_guesses::{at, guess, login};
+
+/// Every stored hash, and what puts it back.
+async fn break_hashes(app: &TestApp) -> String {
+    let db = app.inside().db.writer();
+    let select = sea_orm::Statement::from_string(
+        app.inside().db.backend(),
+        "SELECT password_hash FROM users",
+    );
+    let row = db.query_one_raw(select).await.expect("read").expect("a person");
+    let hash: String = row.try_get("", "password_hash").expect("a hash");
+    sql(app, "UPDATE users SET password_hash = 'none that anybody can read'").await;
+    format!("UPDATE users SET password_hash = '{hash}'")
+}
+
+both!(
+    a_try_that_nobody_judged_is_no_guess,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let source = at(app, "203.0.113.7");
+        let mend = break_hashes(app).await;
+        // Of six failures the seventh waits.
+        for _ in 0..9 {
+            let answer = guess(&source, &person.email).await;
+            answer.expect_problem(503, "dependency-unavailable");
+            app.clock.advance(Duration::from_millis(100));
+        }
+        sql(app, &mend).await;
+        // And so at once with the right one.
+        login(&source, &person.email, &person.password).await.expect(200);
+    }
+);
