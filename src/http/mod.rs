@@ -15,6 +15,7 @@ pub mod guess;
 pub mod json;
 pub mod member;
 pub mod openapi;
+mod lead;
 pub mod pages;
 pub mod paging;
 pub mod request;

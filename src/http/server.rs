@@ -21,7 +21,7 @@ use super::answer::Answer;
 use super::cx::{Peer, Transport};
 use super::sources::Sources;
 use super::tls::Tls;
-use super::watch::{LOOK_EVERY, QUIET_LOOK_EVERY, Watch, Watched};
+use super::watch::{LOOK_EVERY, QUIET_LOOK_EVERY, Sent, Watch, Watched};
 
 /// A header block, also the buffer of HTTP/1.1.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
@@ -199,8 +199,8 @@ where
     let watch = Watch::new();
     let io = TokioIo::new(Watched::new(stream, watch.clone()));
     let in_work = watch.clone();
-    let handler = service_fn(move |request| {
-        let (service, work) = (service.clone(), in_work.begin());
+    let handler = service_fn(move |request: hyper::Request<Incoming>| {
+        let (service, work) = (service.clone(), in_work.begin(Sent::by(&request)));
         async move {
             let answer = service.call(peer, request).await;
             drop(work);
