@@ -97,7 +97,8 @@ impl Dispatcher {
             log(&problem);
             answer::problem(&problem, &cx, &self.app.config.public_url, token_shown)
         });
-        answer::harden(answer.headers_mut(), &cx);
+        answer::harden(answer.headers_mut(), cx.transport);
+        answer::tell(answer.headers_mut(), &cx);
         cors::allow(answer.headers_mut(), origin.as_ref(), &config.cors_origins);
         // While the daemon drains, whoever keeps connections open moves them to another one before the listener closes.
         if distrusted || (is_http_1 && self.app.gate.draining.load(Ordering::SeqCst)) {
