@@ -55,6 +55,7 @@ mod sessions;
 mod siteverify;
 mod smtp;
 mod store_suite;
+mod stored_secrets;
 mod teams;
 mod telemetry;
 mod threats;
