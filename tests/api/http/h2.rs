@@ -93,7 +93,7 @@ both!(a_head_of_more_than_16_kib_is_refused, async |app| {
         connection.send(&bytes).await;
         match word(&mut connection, 1).await {
             Some(frame) if frame.kind == HEADERS => {
-                assert_eq!(frame.status(), Some(431), "{count}")
+                assert_eq!(frame.status(), Some(431), "{count}");
             }
             Some(frame) => assert_ne!(frame.error(), 0, "{count}"),
             None => {}
