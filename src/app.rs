@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 
 use crate::actor::{Pool, Turnstile};
 use crate::audit::Chain;
@@ -14,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Config, IntrospectionClient};
 use crate::database::Db;
 use crate::limits::device::Devices;
-use crate::limits::{Budgets, Limiter};
+use crate::limits::{Budgets, Limiter, Places};
 use crate::mail::Mailbox;
 use crate::password::{Breach, Policy};
 use crate::secret::Secret;
@@ -119,12 +118,14 @@ impl Pools {
 /// Admission of requests, and readiness.
 #[derive(Debug)]
 pub struct Gate {
-    /// Permits of requests in work.
-    pub in_flight: Arc<Semaphore>,
+    /// Places of requests in work.
+    pub in_flight: Arc<Places>,
+    /// Places of requests whose body is awaited: they hold none in work, so that who withholds bodies takes none.
+    pub bodies: Arc<Places>,
     /// Requests of accounts, keys and teams at the stores: so many at once, the others in turn by whose they are.
     pub turns: Arc<Turnstile>,
-    /// Permits that refreshes have to themselves, so that a storm of log-ins never signs everybody out.
-    pub refreshes: Arc<Semaphore>,
+    /// Places that refreshes have to themselves, so that a storm of log-ins never signs everybody out.
+    pub refreshes: Arc<Places>,
     /// Whether the daemon is about to stop.
     pub draining: AtomicBool,
     /// When an untrusted forwarded header was last told of, in Unix milliseconds.
@@ -132,15 +133,17 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate for `max_in_flight` requests; a quarter of as many refreshes have permits of their own. Requests of accounts and
+    /// A gate for `max_in_flight` requests, and as many bodies that are awaited: 16 KiB each, 16 MiB of the default's 1 024. A
+    /// quarter of as many refreshes have places of their own. Requests of accounts and
     /// teams use three quarters of the database's `connections`, so that nobody waits behind them who logs in or refreshes;
     /// none alone has more than half of the requests in flight ([`Turnstile`]).
     pub fn new(max_in_flight: usize, connections: u32) -> Self {
         let width = usize::try_from(connections).unwrap_or(usize::MAX) / 4 * 3;
         Self {
             turns: Turnstile::new("turns", width, max_in_flight),
-            in_flight: Arc::new(Semaphore::new(max_in_flight)),
-            refreshes: Arc::new(Semaphore::new((max_in_flight / 4).max(1))),
+            in_flight: Places::new(max_in_flight),
+            bodies: Places::new(max_in_flight),
+            refreshes: Places::new((max_in_flight / 4).max(1)),
             draining: AtomicBool::new(false),
             forwarded_warned_at: AtomicI64::new(i64::MIN),
         }

@@ -29,7 +29,7 @@
 //!
 //! # A request
 //!
-//! `http::server` accepts → `http::dispatch` makes the span and the context, takes a permit, reads the body, proves the
+//! `http::server` accepts → `http::dispatch` makes the span and the context, reads the body, takes a place, proves the
 //! caller → one file of `http::api` asks the rooms → `dispatch` turns answer or [`problem::Problem`] into a response,
 //! measures and logs it, once. Endpoints compose, workers work: only an endpoint asks a pool, no worker asks another.
 //!

@@ -49,7 +49,7 @@ pub fn run(data: &[u8]) {
             }
         }
         Found::Methods(allowed) => {
-            let known = ["OPTIONS", "GET", "HEAD", "POST", "PATCH", "DELETE"];
+            let known = ["OPTIONS", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
             assert!(allowed.split(", ").all(|method| known.contains(&method)), "{allowed}");
             let taken =
                 *method != Method::OPTIONS && allowed.split(", ").any(|it| it == method.as_str());

@@ -82,7 +82,7 @@ pub const SETTINGS: &[Setting] = &[
         "http.max_in_flight",
         Integer(1, 100_000),
         Is("1024"),
-        "Requests in work at once; beyond it the answer is 503.",
+        "Requests in work at once, and as many that wait for their body; of either one source has half at most. Beyond it the answer is 503.",
     ),
     new(
         "http.drain_delay",

@@ -83,7 +83,7 @@ async fn outside_window(app: &App) -> Option<&'static str> {
 }
 
 impl Service for Admin {
-    async fn call(&self, _: Peer, request: hyper::Request<Incoming>) -> Answer {
+    async fn call(&self, peer: Peer, request: hyper::Request<Incoming>) -> Answer {
         let mut answer = match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, "/livez") => answer::json(&json!({ "status": "ok" })),
             (&Method::GET | &Method::HEAD, "/readyz") => self.ready().await,
@@ -100,9 +100,7 @@ impl Service for Admin {
             }
             _ => answer::status_json(StatusCode::NOT_FOUND, &json!({ "status": "not found" })),
         };
-        let headers = answer.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        answer::harden(answer.headers_mut(), peer.transport);
         answer
     }
 }

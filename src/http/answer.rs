@@ -185,8 +185,8 @@ fn challenge(code: Code, token_shown: TokenShown) -> HeaderValue {
     }
 }
 
-/// The headers of every answer, where the handler did not set its own.
-pub fn harden(headers: &mut HeaderMap, cx: &Cx) {
+/// The headers of every answer of every listener, where the handler did not set its own.
+pub fn harden(headers: &mut HeaderMap, transport: Transport) {
     let mut default = |name: HeaderName, value: HeaderValue| {
         headers.entry(name).or_insert(value);
     };
@@ -198,21 +198,28 @@ pub fn harden(headers: &mut HeaderMap, cx: &Cx) {
         HeaderValue::from_static("same-origin"),
     );
     default(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if cx.transport == Transport::Tls {
+    if transport == Transport::Tls {
         default(
             header::STRICT_TRANSPORT_SECURITY,
             HeaderValue::from_static("max-age=63072000; includeSubDomains"),
         );
     }
+}
+
+/// What a request's own answer says of it: its id, and how much of a limit is left.
+pub fn tell(headers: &mut HeaderMap, cx: &Cx) {
+    let mut default = |name: &'static str, value: HeaderValue| {
+        headers.entry(name).or_insert(value);
+    };
     if let Ok(id) = HeaderValue::from_str(&cx.request_id) {
-        default(HeaderName::from_static("x-request-id"), id);
+        default("x-request-id", id);
     }
     if let Some(rate) = &cx.rate {
         for (name, value) in
             [("ratelimit", rate.rate_limit()), ("ratelimit-policy", rate.rate_limit_policy())]
         {
             if let Ok(value) = HeaderValue::from_str(&value) {
-                default(HeaderName::from_static(name), value);
+                default(name, value);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hyper::header::{HeaderMap, HeaderName, USER_AGENT};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
@@ -39,6 +39,10 @@ pub struct Cx {
     pub client: IpAddr,
     /// Whether the connection to the client is TLS, ours or a trusted proxy's.
     pub transport: Transport,
+    /// Whether a trusted proxy says that the client reached it in clear: `X-Forwarded-Proto: http`.
+    pub clear_at_proxy: bool,
+    /// Whether a trusted proxy asks on its own behalf: it names nobody else. A header that names garbage is no such word.
+    pub of_proxy_itself: bool,
     /// What the client calls itself, cut.
     pub user_agent: String,
     /// `Accept-Language`, for mails.
@@ -99,8 +103,9 @@ impl Cx {
         let address = peer.address.to_canonical();
         let is_trusted = trusts(trusted, address);
         let forwarded = headers.contains_key(FORWARDED_FOR);
-        let tls_at_proxy = is_trusted
-            && headers.get(FORWARDED_PROTO).is_some_and(|value| value.as_bytes() == b"https");
+        let at_proxy = headers.get(FORWARDED_PROTO).filter(|_| is_trusted);
+        let at_proxy = at_proxy.map(HeaderValue::as_bytes).unwrap_or_default();
+        let tls_at_proxy = at_proxy == b"https";
         let told = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
         let caller = match told.and_then(Traceparent::parse) {
             None => Caller::None,
@@ -126,6 +131,8 @@ impl Cx {
             caller,
             client: if is_trusted { client(headers, trusted, address) } else { address },
             transport: if tls_at_proxy { Transport::Tls } else { peer.transport },
+            clear_at_proxy: at_proxy.eq_ignore_ascii_case(b"http"),
+            of_proxy_itself: is_trusted && !forwarded,
             user_agent: text(headers, &USER_AGENT, USER_AGENT_BYTES_MAX),
             accept_language: text(headers, &hyper::header::ACCEPT_LANGUAGE, USER_AGENT_BYTES_MAX),
             deadline: Instant::now() + answer_within,
@@ -144,6 +151,13 @@ impl Cx {
             IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 80 << 80).into()),
             v4 @ IpAddr::V4(_) => v4,
         }
+    }
+
+    /// Whose places the request takes ([`crate::limits::places`]); none where a trusted proxy asks on its own behalf, since
+    /// it stands for many. What the proxy says cannot be parsed counts as the proxy's own address, so that nobody gets out
+    /// of a share by garbage.
+    pub fn holder(&self) -> Option<IpAddr> {
+        (!self.of_proxy_itself).then_some(self.client)
     }
 
     /// Where the request's own span belongs.
@@ -237,6 +251,32 @@ mod tests {
         assert_eq!(client_of("10.0.0.1", &["10.0.0.0/8"], &["198.51.100.7"]), "198.51.100.7");
         let (_, forwarded) = cx("192.0.2.1", &[], &[("x-forwarded-for", "198.51.100.7")]);
         assert_eq!(forwarded, Forwarded::Untrusted);
+    }
+
+    #[test]
+    fn a_proxy_is_never_the_holder_of_its_clients_places() {
+        let holder = |peer: &str, headers: &[(&'static str, &str)]| {
+            cx(peer, &["10.0.0.0/8"], headers).0.holder().map(|address| address.to_string())
+        };
+        let forwarded = |value| [("x-forwarded-for", value)];
+        assert_eq!(holder("10.0.0.1", &[]), None, "it asks for itself");
+        let client = holder("10.0.0.1", &forwarded("198.51.100.7"));
+        assert_eq!(client.as_deref(), Some("198.51.100.7"));
+        assert_eq!(holder("10.0.0.1", &forwarded("garbage")).as_deref(), Some("10.0.0.1"));
+        assert_eq!(holder("192.0.2.1", &[]).as_deref(), Some("192.0.2.1"));
+        let forged = holder("192.0.2.1", &forwarded("198.51.100.7"));
+        assert_eq!(forged.as_deref(), Some("192.0.2.1"));
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_that_a_client_came_in_clear() {
+        let clear = |peer: &str, proto: &str| {
+            cx(peer, &["10.0.0.0/8"], &[("x-forwarded-proto", proto)]).0.clear_at_proxy
+        };
+        assert!(clear("10.0.0.1", "http") && clear("10.0.0.1", "HTTP"));
+        assert!(
+            !clear("10.0.0.1", "https") && !clear("10.0.0.1", "") && !clear("192.0.2.1", "http")
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The one wrapper around every request: id, span, permit, route, body, caller, handler, and back.
+//! The one wrapper around every request: id, span, route, limit, body, place, caller, handler, and back.
 //!
 //! This is the only place that turns a [`Problem`] into an answer, logs it (once), measures, and sets the headers that
 //! every answer has. A handler's panic ends here as a 500; a handler that runs past its deadline as a 503.
@@ -6,41 +6,32 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
 use opentelemetry::KeyValue;
-use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::access::Access;
 use super::answer::{self, Answer, TokenShown};
+use super::body;
 use super::cors;
 use super::cx::{Cx, Forwarded, Peer};
+use super::head;
 use super::member::{self, Member};
 use super::request::Request;
-use super::router::{ANSWER_WITHIN, Found, Handler, Manner, Route, Router};
+use super::router::{ANSWER_WITHIN, Entry, Found, Handler, Manner, Route, Router, Verb};
 use super::steps::{self, Whom};
 use crate::app::App;
-use crate::limits::{Action, Decision};
+use crate::limits::{Action, Decision, Place, Places, Refused};
 use crate::problem::{Code, Problem, Unavailable};
 
-/// A body has 16 KiB at most: the largest honest one is a password of 256 characters and a captcha's 4 KiB.
-pub const BODY_BYTES_MAX: usize = 16 * 1024;
-/// A body has to be there within this time.
-const BODY_WITHIN: Duration = Duration::from_secs(15);
-/// Path and query together.
-const URI_BYTES_MAX: usize = 4 * 1024;
-/// One `Authorization` header.
-const AUTHORIZATION_BYTES_MAX: usize = 8 * 1024;
-/// Honest after a full gate: permits come back within the time of one answer.
+/// Honest after a full gate: places come back within the time of one answer.
 const RETRY_AFTER_SHED_SECONDS: u32 = 1;
 /// An untrusted `X-Forwarded-For` is told of once in this time.
 const FORWARDED_WARNING_EVERY_MS: i64 = 60_000;
@@ -78,7 +69,7 @@ impl Dispatcher {
         let token_shown = TokenShown::by(&parts.headers);
         let method = known_method(&parts.method);
         let is_http_1 = parts.version < Version::HTTP_2;
-        let distrusted = is_http_1 && framing_is_in_doubt(&parts);
+        let distrusted = is_http_1 && head::framing_is_in_doubt(&parts);
         let origin = parts.headers.get(header::ORIGIN).cloned();
         let span = tracing::info_span!(
             "request",
@@ -97,7 +88,8 @@ impl Dispatcher {
             log(&problem);
             answer::problem(&problem, &cx, &self.app.config.public_url, token_shown)
         });
-        answer::harden(answer.headers_mut(), &cx);
+        answer::harden(answer.headers_mut(), cx.transport);
+        answer::tell(answer.headers_mut(), &cx);
         cors::allow(answer.headers_mut(), origin.as_ref(), &config.cors_origins);
         // While the daemon drains, whoever keeps connections open moves them to another one before the listener closes.
         if distrusted || (is_http_1 && self.app.gate.draining.load(Ordering::SeqCst)) {
@@ -120,7 +112,8 @@ impl Dispatcher {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let app = &*self.app;
-        check_head(&parts)?;
+        self.spend(cx, &parts.method, &found)?;
+        head::check(&parts)?;
         let (route, params) = match found {
             Found::Route(route, params) => (route, params),
             Found::Methods(allowed) if parts.method == Method::OPTIONS => {
@@ -137,18 +130,13 @@ impl Dispatcher {
             }
             Found::Nothing => return Err(Code::NotFound.into()),
         };
-        let _permit = self.admit(route)?;
-        if route.manner != Manner::Server
-            && let Decision::Limited { retry_after_s, headers } =
-                app.limiter.check(Action::Anything, cx.client)
-        {
-            cx.rate = Some(headers);
-            return Err(limited(retry_after_s));
-        }
-        if let Some(answer) = guard(route, &parts)? {
+        self.refuse_in_clear(cx, &route)?;
+        if let Some(answer) = head::guard(&route, &parts)? {
             return Ok(answer);
         }
-        let body = read(body, &parts.headers).await?;
+        let body = self.body_of(cx, &route, &parts, body).await?;
+        // Who withholds a body holds no place in work, nor does whoever gave one without being asked.
+        let _place = self.admit(cx, &route)?;
         cx.deadline = Instant::now() + route.answer_within();
         let mut request = Request {
             cx: cx.clone(),
@@ -158,7 +146,7 @@ impl Dispatcher {
             body,
             params,
         };
-        let handled = self.handle(route, &mut request);
+        let handled = self.handle(&route, &mut request);
         let outcome =
             tokio::time::timeout_at(cx.deadline, AssertUnwindSafe(handled).catch_unwind());
         let result = match outcome.await {
@@ -193,17 +181,76 @@ impl Dispatcher {
         }
     }
 
-    /// A permit for one request, or a refusal before any work.
-    fn admit(&self, route: &Route) -> Result<OwnedSemaphorePermit, Problem> {
-        let gate = &self.app.gate;
-        let own =
-            (route.manner == Manner::Refresh).then(|| gate.refreshes.clone().try_acquire_owned());
-        let permit = match own {
-            Some(Ok(permit)) => Ok(permit),
-            _ => gate.in_flight.clone().try_acquire_owned(),
+    /// Takes one from what a source may ask for in all. Preflights cost nothing: a browser sends them by itself, asks nobody
+    /// and is told what the table says. Nor do servers that ask for many ([`Manner::Server`]).
+    fn spend(&self, cx: &mut Cx, method: &Method, found: &Found) -> Result<(), Problem> {
+        let is_free = match found {
+            Found::Route(route, _) => route.manner == Manner::Server,
+            Found::Methods(_) => *method == Method::OPTIONS,
+            Found::Nothing => false,
         };
-        permit.map_err(|_: TryAcquireError| {
-            self.app.metrics.requests_shed.add(1, &[KeyValue::new("reason", "in_flight")]);
+        if is_free {
+            return Ok(());
+        }
+        match self.app.limiter.check(Action::Anything, cx.client) {
+            Decision::Limited { retry_after_s, headers } => {
+                cx.rate = Some(headers);
+                Err(limited(retry_after_s))
+            }
+            Decision::Unlimited | Decision::Allowed(_) => Ok(()),
+        }
+    }
+
+    /// Where clients come by https, the API is refused to who came to the proxy in clear, and not led elsewhere: a redirect
+    /// would hide that what was sent is known to everybody on the way (ASVS 4.1.2). What a proxy asks forward-auth is of a
+    /// request to somebody else.
+    fn refuse_in_clear(&self, cx: &Cx, route: &Route) -> Result<(), Problem> {
+        let is_api = route.path.starts_with("/api/") && route.verb != Verb::Any;
+        let is_ours = is_api && route.path != "/api/forward-auth";
+        if cx.clear_at_proxy && is_ours && self.app.config.public_url.starts_with("https://") {
+            return Err(Problem::new(Code::Forbidden).detail(
+                "This came over plain http. Use https; what was sent may have been read on the way: change it.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The body, where the handler reads one.
+    async fn body_of<B>(
+        &self,
+        cx: &Cx,
+        route: &Entry,
+        parts: &Parts,
+        body: B,
+    ) -> Result<Bytes, Problem>
+    where
+        B: Body + Send,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if !route.takes_body || body.is_end_stream() {
+            return Ok(Bytes::new());
+        }
+        let _place = self.enter(&self.app.gate.bodies, cx, "body")?;
+        body::read(body, &parts.headers).await
+    }
+
+    /// A place for one request, or a refusal before any work.
+    fn admit(&self, cx: &Cx, route: &Route) -> Result<Place, Problem> {
+        let gate = &self.app.gate;
+        if route.manner == Manner::Refresh
+            && let Ok(own) = gate.refreshes.enter(cx.holder())
+        {
+            return Ok(own);
+        }
+        self.enter(&gate.in_flight, cx, "in_flight")
+    }
+
+    /// A place of one kind; `full` is the metric's word where there is none left.
+    fn enter(&self, places: &Arc<Places>, cx: &Cx, full: &'static str) -> Result<Place, Problem> {
+        places.enter(cx.holder()).map_err(|refused| {
+            let reason = if refused == Refused::Full { full } else { "source" };
+            self.app.metrics.requests_shed.add(1, &[KeyValue::new("reason", reason)]);
             Problem::new(Code::Overloaded).retry_after(RETRY_AFTER_SHED_SECONDS)
         })
     }
@@ -226,94 +273,6 @@ impl Dispatcher {
 /// The answer to a request that is over a limit.
 pub fn limited(retry_after_s: u64) -> Problem {
     Problem::new(Code::RateLimited).retry_after(u32::try_from(retry_after_s).unwrap_or(u32::MAX))
-}
-
-/// What can be told from the head alone.
-fn check_head(parts: &Parts) -> Result<(), Problem> {
-    let uri = parts.uri.path_and_query().map_or(0, |part| part.as_str().len());
-    if uri > URI_BYTES_MAX {
-        return Err(Code::UriTooLong.into());
-    }
-    let mut authorizations = parts.headers.get_all(header::AUTHORIZATION).iter();
-    if authorizations.next().is_some_and(|value| value.len() > AUTHORIZATION_BYTES_MAX) {
-        return Err(Code::HeadersTooLarge.into());
-    }
-    if authorizations.next().is_some() {
-        return Err(
-            Problem::new(Code::MalformedRequest).detail("There are two `Authorization` headers.")
-        );
-    }
-    if host_is_in_doubt(parts) {
-        return Err(
-            Problem::new(Code::MalformedRequest).detail("There has to be one `Host` header.")
-        );
-    }
-    Ok(())
-}
-
-/// HTTP/1.1 asks for one `Host`, and none of 1.x has two (RFC 9112 §3.2): proxies that choose differently would see two
-/// requests in one.
-fn host_is_in_doubt(parts: &Parts) -> bool {
-    match (parts.version, parts.headers.get_all(header::HOST).iter().count()) {
-        (Version::HTTP_11, hosts) => hosts != 1,
-        (_, hosts) => hosts > 1,
-    }
-}
-
-/// Requests after which the connection is not trusted to be framed as we read it (RFC 9112 §6.1, security §3).
-fn framing_is_in_doubt(parts: &Parts) -> bool {
-    let headers = &parts.headers;
-    let both = headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.contains_key(header::CONTENT_LENGTH);
-    let twice = headers.get_all(header::AUTHORIZATION).iter().count() > 1;
-    both || twice || host_is_in_doubt(parts)
-}
-
-/// The rules of the GETs that change state (security §1.1).
-fn guard(route: &Route, parts: &Parts) -> Result<Option<Answer>, Problem> {
-    if !matches!(route.manner, Manner::ChangesState | Manner::MailedLink | Manner::Refresh) {
-        return Ok(None);
-    }
-    let says = |name: &'static str, word: &str| {
-        let values = parts.headers.get_all(HeaderName::from_static(name));
-        values.iter().filter_map(|value| value.to_str().ok()).any(|value| {
-            value.split([',', ';']).any(|token| token.trim().eq_ignore_ascii_case(word))
-        })
-    };
-    let prefetch =
-        says("sec-purpose", "prefetch") || says("purpose", "prefetch") || says("x-moz", "prefetch");
-    if prefetch {
-        return Err(Problem::new(Code::Forbidden)
-            .detail("A prefetch of a link that changes something is refused."));
-    }
-    if route.manner == Manner::MailedLink && says("sec-fetch-mode", "navigate") {
-        let token = parts.uri.path().rsplit('/').next().unwrap_or_default();
-        return Ok(Some(answer::see_other(&format!("/verify-email?token={token}"))));
-    }
-    Ok(None)
-}
-
-/// Reads the whole body, within its limits.
-async fn read<B>(body: B, headers: &HeaderMap) -> Result<Bytes, Problem>
-where
-    B: Body + Send,
-    B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let told = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if told.and_then(|told| told.parse::<usize>().ok()).is_some_and(|told| told > BODY_BYTES_MAX) {
-        return Err(Code::BodyTooLarge.into());
-    }
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
-    let body = std::pin::pin!(Limited::new(body, BODY_BYTES_MAX));
-    match tokio::time::timeout(BODY_WITHIN, body.collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Code::BodyTooLarge.into()),
-        Ok(Err(error)) => Err(Problem::new(Code::MalformedRequest).because(error)),
-        Err(_) => Err(Code::RequestTimeout.into()),
-    }
 }
 
 /// A method as a metric's attribute: the known ones, and one word for all others (OpenTelemetry's conventions).

@@ -192,6 +192,11 @@ impl Operation {
         self
     }
 
+    /// Whether its handler reads a body.
+    pub fn takes_body(&self) -> bool {
+        self.body.is_some()
+    }
+
     fn to_json(&self, path: &str) -> Value {
         let (status, description, schema) = &self.answer;
         let mut responses = Map::new();

@@ -83,7 +83,8 @@ pub enum Verb {
     Patch,
     /// DELETE.
     Delete,
-    /// Whatever a proxy asks on behalf of: only where the method means nothing.
+    /// Whatever a proxy asks on behalf of: only where the method means nothing. A proxy forwards no CONNECT, which makes a
+    /// tunnel, and no TRACE, which would tell what it adds (RFC 9110 §9.3.6, §9.3.8); PRI is HTTP/2's (RFC 9113 §11.6).
     Any,
 }
 
@@ -119,7 +120,13 @@ impl Route {
         let head = *method == Method::HEAD
             && self.verb == Verb::Get
             && matches!(self.manner, Manner::Plain | Manner::LongPoll | Manner::Server);
-        head || self.verb == Verb::Any || method.as_str() == self.verb.name()
+        let any = self.verb == Verb::Any && !matches!(method.as_str(), "CONNECT" | "TRACE" | "PRI");
+        head || any || method.as_str() == self.verb.name()
+    }
+
+    /// Whether its handler reads a body: by what the endpoint says of itself; of what says nothing, the pages' forms do.
+    fn reads_body(&self) -> bool {
+        self.operation.map_or(self.verb == Verb::Post, |operation| operation().takes_body())
     }
 }
 
@@ -252,15 +259,31 @@ pub const ROUTES: &[Route] = &[
     route!(Get "/dev/mailbox/{id}/html" page pages::dev_mailbox::html),
 ];
 
+/// A route with what is worked out of it once.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    route: &'static Route,
+    /// Whether its handler reads a body; where it does not, none is awaited, whatever the request announces.
+    pub takes_body: bool,
+}
+
+impl std::ops::Deref for Entry {
+    type Target = Route;
+
+    fn deref(&self) -> &Route {
+        self.route
+    }
+}
+
 /// Finds the route of a request.
 pub struct Router {
-    matcher: Matcher<Vec<&'static Route>>,
+    matcher: Matcher<Vec<Entry>>,
 }
 
 /// What the table says to a request.
 pub enum Found {
     /// This route, with its path parameters.
-    Route(&'static Route, Vec<(String, String)>),
+    Route(Entry, Vec<(String, String)>),
     /// The path is known, the method is not: these are.
     Methods(String),
     /// Nothing.
@@ -273,11 +296,12 @@ impl Router {
     /// # Panics
     /// When two routes contradict each other: a test makes the table once.
     pub fn new() -> Self {
-        let mut paths: Vec<(&'static str, Vec<&'static Route>)> = Vec::new();
+        let mut paths: Vec<(&'static str, Vec<Entry>)> = Vec::new();
         for route in ROUTES {
+            let entry = Entry { route, takes_body: route.reads_body() };
             match paths.iter_mut().find(|(path, _)| *path == route.path) {
-                Some((_, routes)) => routes.push(route),
-                None => paths.push((route.path, vec![route])),
+                Some((_, routes)) => routes.push(entry),
+                None => paths.push((route.path, vec![entry])),
             }
         }
         let mut matcher = Matcher::new();
@@ -293,18 +317,19 @@ impl Router {
         if let Some(route) = matched.value.iter().find(|route| route.takes(method)) {
             let params = matched.params.iter();
             let params = params.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-            return Found::Route(route, params);
+            return Found::Route(*route, params);
         }
         let mut allowed = vec!["OPTIONS"];
-        for method in [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE] {
+        for (method, name) in [
+            (Method::GET, "GET"),
+            (Method::HEAD, "HEAD"),
+            (Method::POST, "POST"),
+            (Method::PUT, "PUT"),
+            (Method::PATCH, "PATCH"),
+            (Method::DELETE, "DELETE"),
+        ] {
             if matched.value.iter().any(|route| route.takes(&method)) {
-                allowed.push(match method {
-                    Method::GET => "GET",
-                    Method::HEAD => "HEAD",
-                    Method::POST => "POST",
-                    Method::PATCH => "PATCH",
-                    _ => "DELETE",
-                });
+                allowed.push(name);
             }
         }
         Found::Methods(allowed.join(", "))
@@ -350,6 +375,52 @@ mod tests {
             assert_eq!(find("HEAD", path), "405 OPTIONS, GET", "{path}");
         }
         assert!(find("HEAD", "/api/me").starts_with("/api/me"));
+    }
+
+    #[test]
+    fn a_proxy_asks_for_what_it_can_forward() {
+        let path = "/api/forward-auth/v1/x";
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"] {
+            assert!(find(method, path).starts_with("/api/forward-auth/{*path}"), "{method}");
+        }
+        for method in ["TRACE", "CONNECT", "PRI"] {
+            let refused = "405 OPTIONS, GET, HEAD, POST, PUT, PATCH, DELETE";
+            assert_eq!(find(method, path), refused, "{method}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_awaited_where_the_endpoint_reads_one() {
+        let takes_body =
+            |method: &str, path: &str| match Router::new().find(&method.parse().unwrap(), path) {
+                Found::Route(route, _) => route.takes_body,
+                _ => panic!("{method} {path} is no route"),
+            };
+        for (method, path) in [
+            ("POST", "/api/login"),
+            ("POST", "/api/introspect"),
+            ("POST", "/api/revoke"),
+            ("PATCH", "/api/me"),
+            ("DELETE", "/api/me"),
+            ("POST", "/reset-password"),
+        ] {
+            assert!(takes_body(method, path), "{method} {path}");
+        }
+        for (method, path) in [
+            ("GET", "/api/me"),
+            ("HEAD", "/api/me"),
+            ("GET", "/api/refresh"),
+            ("DELETE", "/api/sessions"),
+            ("POST", "/api/logout"),
+            ("GET", "/api/forward-auth"),
+            ("POST", "/api/forward-auth/x"),
+            ("GET", "/reset-password"),
+        ] {
+            assert!(!takes_body(method, path), "{method} {path}");
+        }
+        for route in ROUTES.iter().filter(|route| matches!(route.verb, Verb::Get | Verb::Any)) {
+            assert!(!route.reads_body(), "{}", route.path);
+        }
     }
 
     #[test]

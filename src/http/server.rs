@@ -18,17 +18,22 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::answer::Answer;
+use super::body::BODY_BYTES_MAX;
 use super::cx::{Peer, Transport};
+use super::head::HEADERS_MAX;
 use super::sources::Sources;
 use super::tls::Tls;
-use super::watch::{LOOK_EVERY, QUIET_LOOK_EVERY, Watch, Watched};
+use super::watch::{LOOK_EVERY, QUIET_LOOK_EVERY, Sent, Watch, Watched};
 
 /// A header block, also the buffer of HTTP/1.1.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// Headers of a request.
-const HEADERS_MAX: usize = 64;
 /// Requests at once on one HTTP/2 connection.
 const HTTP_2_STREAMS_MAX: u32 = 100;
+/// What a stream of HTTP/2 may send before it is read: a whole body, and no more is ever read.
+const HTTP_2_STREAM_WINDOW: usize = BODY_BYTES_MAX;
+/// What all streams of a connection may send so together: HTTP/2's own default (RFC 9113 §6.9.2), below which none can be
+/// told. It bounds what a connection has buffered of bodies that nobody reads; hyper's 1 MiB would be 20 GB of all connections.
+const HTTP_2_CONNECTION_WINDOW: u32 = 65_535;
 /// Streams that a client opened and reset before we looked: beyond these the connection goes (rapid reset).
 const HTTP_2_PENDING_RESETS_MAX: usize = 20;
 /// A handshake.
@@ -199,8 +204,8 @@ where
     let watch = Watch::new();
     let io = TokioIo::new(Watched::new(stream, watch.clone()));
     let in_work = watch.clone();
-    let handler = service_fn(move |request| {
-        let (service, work) = (service.clone(), in_work.begin());
+    let handler = service_fn(move |request: hyper::Request<Incoming>| {
+        let (service, work) = (service.clone(), in_work.begin(Sent::by(&request)));
         async move {
             let answer = service.call(peer, request).await;
             drop(work);
@@ -220,6 +225,8 @@ where
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(HTTP_2_STREAMS_MAX)
+        .initial_stream_window_size(u32::try_from(HTTP_2_STREAM_WINDOW).ok())
+        .initial_connection_window_size(HTTP_2_CONNECTION_WINDOW)
         .max_pending_accept_reset_streams(HTTP_2_PENDING_RESETS_MAX)
         .max_header_list_size(u32::try_from(HEADER_BYTES_MAX).unwrap_or(u32::MAX))
         .keep_alive_interval(Some(Duration::from_secs(20)))

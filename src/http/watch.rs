@@ -2,17 +2,22 @@
 //!
 //! hyper's `header_read_timeout` also ends idle keep-alive connections, and its auto builder waits for ever for a first
 //! byte. So the timers are ours: a head has to be complete within 10 s of its first byte, and a connection may sit idle
-//! for 60 s. [`Watched`] sees the bytes, the service tells when a request begins and ends, [`Watch::overdue`] judges.
+//! for 60 s. [`Watched`] sees the bytes, the service tells when a request begins and ends, [`Watch::overdue`] judges. A head
+//! that came ahead of its turn has its 10 s from the end of the request before it: until then nobody could read it.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
+
+pub use super::lead::Sent;
+use super::lead::{Lead, Speaks};
 
 /// A request's head, from its first byte to its last.
 pub const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -25,8 +30,6 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub const QUIET: Duration = Duration::from_millis(500);
 /// How often a connection is looked at while the listener stops.
 pub const QUIET_LOOK_EVERY: Duration = Duration::from_millis(100);
-/// The first bytes of HTTP/2 (RFC 9113 §3.4). Its heads are bounded by the idle limit: pings are no requests.
-const HTTP_2_PREFACE: &[u8] = b"PRI";
 
 /// What a connection is doing.
 #[derive(Debug)]
@@ -37,8 +40,8 @@ pub struct Watch {
     idle_since_ms: AtomicU64,
     /// When the first byte of a head came; 0 when none is under way.
     head_since_ms: AtomicU64,
-    /// Whether the first bytes were HTTP/2's: 0 not known, 1 no, 2 yes.
-    http_2: AtomicU32,
+    /// What came beside what requests account for. Held by one task for some nanoseconds at a time.
+    lead: Mutex<Lead>,
 }
 
 impl Watch {
@@ -49,7 +52,7 @@ impl Watch {
             requests: AtomicU32::new(0),
             idle_since_ms: AtomicU64::new(0),
             head_since_ms: AtomicU64::new(0),
-            http_2: AtomicU32::new(0),
+            lead: Mutex::new(Lead::new()),
         })
     }
 
@@ -58,22 +61,36 @@ impl Watch {
     }
 
     /// A request's head is complete; it is in work until the returned guard drops.
-    pub fn begin(self: &Arc<Self>) -> InWork {
+    pub fn begin(self: &Arc<Self>, sent: Sent) -> InWork {
         self.requests.fetch_add(1, Ordering::AcqRel);
+        self.lead().begins(sent);
         self.head_since_ms.store(0, Ordering::Release);
         InWork(self.clone())
     }
 
     fn saw(&self, bytes: &[u8]) {
-        if self.http_2.load(Ordering::Acquire) == 0 {
-            let is_http_2 = bytes.starts_with(HTTP_2_PREFACE);
-            self.http_2.store(if is_http_2 { 2 } else { 1 }, Ordering::Release);
+        let speaks = {
+            let mut lead = self.lead();
+            lead.saw(bytes);
+            lead.speaks()
+        };
+        if speaks == Speaks::Http2 {
+            // Its heads are bounded by the idle limit, and by a ping that nobody can answer within a head: pings are no
+            // requests.
+            self.head_since_ms.store(0, Ordering::Release);
+        } else if self.requests.load(Ordering::Acquire) == 0 {
+            self.a_head_begins();
         }
-        if self.requests.load(Ordering::Acquire) == 0 {
-            let now = self.now_ms().max(1);
-            let _ =
-                self.head_since_ms.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
-        }
+    }
+
+    fn a_head_begins(&self) {
+        let now = self.now_ms().max(1);
+        let _ = self.head_since_ms.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Nothing that a panic could leave half done is in there.
+    fn lead(&self) -> MutexGuard<'_, Lead> {
+        self.lead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a limit has passed.
@@ -82,7 +99,7 @@ impl Watch {
             return false;
         }
         let head = self.head_since_ms.load(Ordering::Acquire);
-        (!self.is_http_2() && head > 0 && self.over(head, HEAD_WITHIN))
+        (head > 0 && self.over(head, HEAD_WITHIN))
             || self.over(self.idle_since_ms.load(Ordering::Acquire), IDLE_WITHIN)
     }
 
@@ -97,7 +114,7 @@ impl Watch {
     }
 
     fn is_http_2(&self) -> bool {
-        self.http_2.load(Ordering::Acquire) == 2
+        self.lead().speaks() == Speaks::Http2
     }
 
     fn over(&self, since_ms: u64, limit: Duration) -> bool {
@@ -111,8 +128,14 @@ pub struct InWork(Arc<Watch>);
 
 impl Drop for InWork {
     fn drop(&mut self) {
-        self.0.idle_since_ms.store(self.0.now_ms(), Ordering::Release);
-        self.0.requests.fetch_sub(1, Ordering::AcqRel);
+        let watch = &self.0;
+        watch.idle_since_ms.store(watch.now_ms(), Ordering::Release);
+        let is_last = watch.requests.fetch_sub(1, Ordering::AcqRel) == 1;
+        let mut lead = watch.lead();
+        if is_last && lead.speaks() != Speaks::Http2 && lead.ends() {
+            drop(lead);
+            watch.a_head_begins();
+        }
     }
 }
 
@@ -179,6 +202,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 mod tests {
     use super::*;
 
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const NONE: Sent = Sent::Length(0);
+
     #[tokio::test(start_paused = true)]
     async fn a_head_has_ten_seconds_from_its_first_byte() {
         let watch = Watch::new();
@@ -194,8 +221,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_may_be_idle_for_a_minute_between_requests() {
         let watch = Watch::new();
-        watch.saw(b"GET / HTTP/1.1");
-        let work = watch.begin();
+        watch.saw(GET);
+        let work = watch.begin(NONE);
         tokio::time::advance(Duration::from_secs(100)).await;
         assert!(!watch.overdue(), "a request in work is not idle");
         drop(work);
@@ -206,9 +233,39 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_head_ahead_of_its_turn_has_ten_seconds_from_its_turn() {
+        for ahead in [true, false] {
+            let watch = Watch::new();
+            let behind: &[u8] = if ahead { b"GET / HT" } else { b"" };
+            watch.saw(&[GET, behind].concat());
+            let work = watch.begin(NONE);
+            if !ahead {
+                watch.saw(b"GET / HT");
+            }
+            tokio::time::advance(Duration::from_secs(30)).await;
+            assert!(!watch.overdue(), "the request before it is in work");
+            drop(work);
+            tokio::time::advance(Duration::from_secs(9)).await;
+            assert!(!watch.overdue());
+            tokio::time::advance(Duration::from_secs(2)).await;
+            assert!(watch.overdue(), "ahead: {ahead}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_only_begins_like_http_2_has_a_heads_time() {
+        for bytes in [b"PRIVATE / HTTP/1.1\r\n".as_slice(), b"PRI", &PREFACE[..20]] {
+            let watch = Watch::new();
+            watch.saw(bytes);
+            tokio::time::advance(Duration::from_secs(11)).await;
+            assert!(watch.overdue(), "{bytes:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn http_2_is_bounded_by_idleness_alone() {
         let watch = Watch::new();
-        watch.saw(b"PRI * HTTP/2.0");
+        watch.saw(PREFACE);
         tokio::time::advance(Duration::from_secs(30)).await;
         assert!(!watch.overdue());
         tokio::time::advance(Duration::from_secs(31)).await;
@@ -221,9 +278,10 @@ mod tests {
         assert!(!watch.may_end(), "its first request may be on its way");
         tokio::time::advance(Duration::from_millis(501)).await;
         assert!(watch.may_end());
-        watch.saw(b"GET / HT");
+        watch.saw(&GET[..8]);
         assert!(!watch.may_end());
-        let work = watch.begin();
+        watch.saw(&GET[8..]);
+        let work = watch.begin(NONE);
         assert!(watch.may_end(), "its answer is still sent");
         drop(work);
         assert!(!watch.may_end(), "the next request may be on its way");
@@ -234,7 +292,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn http_2_may_end_at_any_time() {
         let watch = Watch::new();
-        watch.saw(b"PRI * HTTP/2.0");
+        watch.saw(PREFACE);
         assert!(watch.may_end());
     }
 }

@@ -204,7 +204,7 @@ pub(super) const BREACH_OUTCOME: Attribute =
 pub(super) const POOL: Attribute = needed("pool", Values::Of(POOLS));
 pub(super) const POOL_REASON: Attribute = needed("reason", Values::Of(&["queue_full", "expired"]));
 pub(super) const SHED_REASON: Attribute =
-    needed("reason", Values::Of(&["in_flight", "account", "key", "team"]));
+    needed("reason", Values::Of(&["in_flight", "body", "source", "account", "key", "team"]));
 pub(super) const ADDRESS_POLICY: Attribute = needed(
     "policy",
     Values::From(

@@ -89,6 +89,7 @@ instruments! {
 
     REQUESTS_SHED = Counter, "latchkey.requests.shed", "{request}", &[&[of::SHED_REASON]],
         "Requests refused with 503: `in_flight` before any work, because `http.max_in_flight` were in work; \
+         `body` because as many bodies were awaited, `source` because one address had its part of either; \
          `account`, `key` or `team` because one of them had its part of what is in work ([limits](limits.md)).";
     LOGINS = Counter, "latchkey.logins", "{login}", &[&[of::LOGIN_METHOD, of::OUTCOME]],
         "Log-ins.";

@@ -171,7 +171,10 @@ async fn beside_a_crowd(crowd: &[Client], path: &str, other: &Client, others: &s
     let (done, shed, served) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let crowd = at_once(CROWD, async |turn| {
         while !done.load(Ordering::SeqCst) {
-            let answer = crowd[turn % crowd.len()].get(path).await;
+            // Each from an address of its own: what bounds them is whose they are, not where they are.
+            let from = format!("198.51.100.{turn}");
+            let caller = crowd[turn % crowd.len()].header("x-forwarded-for", &from);
+            let answer = caller.get(path).await;
             if answer.status == 200 {
                 served.fetch_add(1, Ordering::SeqCst);
                 continue;
@@ -186,7 +189,7 @@ async fn beside_a_crowd(crowd: &[Client], path: &str, other: &Client, others: &s
         eventually("a crowd that has its part", PATIENCE, full).await;
         let mut answers = Vec::new();
         for _ in 0..OTHERS {
-            answers.push(other.get(others).await);
+            answers.push(other.header("x-forwarded-for", "203.0.113.7").get(others).await);
         }
         done.store(true, Ordering::SeqCst);
         answers
@@ -202,7 +205,11 @@ async fn beside_a_crowd(crowd: &[Client], path: &str, other: &Client, others: &s
 
 both!(
     an_account_at_many_times_its_share_takes_nothing_of_anothers,
-    ["http.max_in_flight" = "64", "database.max_connections" = "4"],
+    [
+        "http.max_in_flight" = "64",
+        "database.max_connections" = "4",
+        "http.trusted_proxies" = "127.0.0.1/32"
+    ],
     async |app| {
         let [ada, eve] = people(app, ["ada", "eve"]).await;
         for path in ["/api/me", "/api/teams"] {
@@ -213,7 +220,11 @@ both!(
 
 both!(
     a_team_at_many_times_its_share_takes_nothing_of_anothers,
-    ["http.max_in_flight" = "64", "database.max_connections" = "4"],
+    [
+        "http.max_in_flight" = "64",
+        "database.max_connections" = "4",
+        "http.trusted_proxies" = "127.0.0.1/32"
+    ],
     async |app| {
         let [ada, bob, eve] = people(app, ["ada", "bob", "eve"]).await;
         join(app, &claim(&ada, "tid"), &bob, "member").await;

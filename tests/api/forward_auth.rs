@@ -95,6 +95,25 @@ both!(a_proxy_that_appends_path_and_keeps_the_method_is_answered_too, async |app
     }
 });
 
+both!(what_no_proxy_forwards_is_refused, async |app| {
+    let person = app.verified("ada@example.org").await;
+    let path = format!("{PATH}/v1/secrets");
+    for method in ["TRACE", "CONNECT", "PRI"] {
+        let token = &person.vault_token;
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        let told = String::from_utf8(app.raw(request.as_bytes()).await).expect("ASCII");
+        // hyper takes no path for CONNECT's target.
+        let is_refused = told.starts_with("HTTP/1.1 405") || told.starts_with("HTTP/1.1 400");
+        assert!(is_refused, "{method}: {told}");
+        assert!(!told.to_ascii_lowercase().contains("x-latchkey-"), "{method}: {told}");
+    }
+    let trace = person.as_vault().bare(Method::TRACE, &path).await;
+    assert_eq!(trace.header("allow"), Some("OPTIONS, GET, HEAD, POST, PUT, PATCH, DELETE"));
+    trace.expect_problem(405, "method-not-allowed");
+});
+
 both!(a_proxy_is_not_limited_by_its_address, ["rate_limit.enabled" = "true"], async |app| {
     let person = app.verified("ada@example.org").await;
     for _ in 0..320 {

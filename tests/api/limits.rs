@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hyper::Method;
 use serde_json::json;
 
 use crate::app::{TestApp, both};
@@ -258,3 +259,35 @@ both!(limits_that_are_off_say_nothing, async |app| {
     let captcha = encoded("x");
     app.anonymous().exists(&format!("{captcha}@example.org")).await.expect(200);
 });
+
+both!(
+    what_is_not_there_is_in_the_300_and_a_preflight_is_not,
+    ["rate_limit.enabled" = "true"],
+    async |app| {
+        let nobody = app.anonymous();
+        for turn in 0..300 {
+            match turn % 3 {
+                0 => nobody.get("/nowhere").await.expect(404),
+                1 => nobody.bare(Method::PUT, "/api/me").await.expect(405),
+                _ => nobody.bare(Method::OPTIONS, "/nowhere").await.expect(404),
+            };
+        }
+        for (method, path) in
+            [(Method::GET, "/nowhere"), (Method::PUT, "/api/me"), (Method::GET, "/api/captcha")]
+        {
+            let refused = nobody.bare(method, path).await;
+            assert_eq!(
+                refused.header("ratelimit-policy"),
+                Some("\"anything\";q=300;w=60"),
+                "{path}"
+            );
+            let wait = refused.header("retry-after").and_then(|wait| wait.parse().ok());
+            refused.expect_problem(429, "rate-limited");
+            assert_eq!(wait, Some(1_u64), "{path}");
+        }
+        nobody.bare(Method::OPTIONS, "/api/me").await.expect(204);
+        nobody.get("/api/forward-auth").await.expect_problem(401, "invalid-token");
+        app.clock.advance(Duration::from_secs(1));
+        nobody.get("/nowhere").await.expect(404);
+    }
+);

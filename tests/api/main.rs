@@ -56,6 +56,7 @@ mod sessions;
 mod siteverify;
 mod smtp;
 mod store_suite;
+mod stored_secrets;
 mod teams;
 mod telemetry;
 mod threats;

@@ -52,7 +52,7 @@ both!(
 );
 
 /// Connects from another loopback address, which is another source.
-async fn connected_from(source: [u8; 4], to: std::net::SocketAddr) -> TcpStream {
+pub(super) async fn connected_from(source: [u8; 4], to: std::net::SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind((source, 0).into()).expect("all of 127/8 is this machine");
     socket.connect(to).await.expect("the kernel takes it")
@@ -186,7 +186,48 @@ async fn a_connection_that_says_nothing_is_cut_after_a_minute_embedded() {
         ),
         // HTTP/2's keep-alive asks after 20 s and gives up 10 s later.
         ("HTTP/2, then nothing", vec![(preface, 0)], 28, 63),
-        ("half of HTTP/2's preface", vec![(&preface[..10], 0)], 10, 63),
+        // Whoever is in the middle of a head cannot answer that.
+        ("half a head of HTTP/2", vec![(preface, 1), (b"\0\0\x01\x01\0\0\0\0\x01\x82", 0)], 28, 33),
+        ("half of HTTP/2's preface", vec![(&preface[..10], 0)], 10, 13),
+        ("a method that begins like it", vec![(b"PRIVATE / HTTP/1.1\r\n".as_slice(), 0)], 10, 13),
+        ("PRI alone", vec![(b"PRI".as_slice(), 0)], 10, 13),
+        (
+            "half a head behind a request",
+            vec![(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\n".as_slice(), 0)],
+            10,
+            13,
+        ),
+        (
+            "half a head behind a request with a body",
+            vec![(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}G".as_slice(), 0)],
+            10,
+            13,
+        ),
+        (
+            "half a head behind chunks",
+            vec![(
+                b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET"
+                    .as_slice(),
+                0,
+            )],
+            10,
+            13,
+        ),
+        (
+            "two requests at once, then nothing",
+            vec![(
+                b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n".as_slice(),
+                0,
+            )],
+            60,
+            63,
+        ),
+        (
+            "a request with a body, then nothing",
+            vec![(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}".as_slice(), 0)],
+            60,
+            63,
+        ),
     ] {
         let (seconds, _) = until_closed(address, &parts).await;
         assert!((least..=most).contains(&seconds), "{name}: {seconds} s");

@@ -45,6 +45,37 @@ impl Frame {
     }
 }
 
+impl Frame {
+    /// The status that a head begins with: `:status` by the static table, whole or by its name (RFC 7541 §6, appendix A).
+    pub fn status(&self) -> Option<u16> {
+        let [first, rest @ ..] = self.payload.as_slice() else { return None };
+        if let Some(at) = first.checked_sub(0x88) {
+            return [200, 204, 206, 304, 400, 404, 500].get(usize::from(at)).copied();
+        }
+        let [length, text @ ..] = rest else { return None };
+        let text = text.get(..usize::from(length & 0x7f))?;
+        if first & 0xf != 8 {
+            return None;
+        }
+        if length & 0x80 == 0 {
+            return std::str::from_utf8(text).ok()?.parse().ok();
+        }
+        // Huffman's digits: 0 to 2 are five bits, 3 to 9 six (appendix B).
+        let mut bits = text.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+        bits <<= 32 - 8 * text.len();
+        let mut status = 0;
+        for _ in 0..3 {
+            let (digit, length) = match bits >> 27 {
+                five @ 0..=2 => (five, 5),
+                _ => ((bits >> 26).checked_sub(0x19)? + 3, 6),
+            };
+            bits <<= length;
+            status = 10 * status + u16::try_from(digit).ok()?;
+        }
+        Some(status)
+    }
+}
+
 /// A frame's bytes; the length may be a lie.
 pub fn frame_of(length: usize, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(length).expect("24 bits").to_be_bytes();
@@ -102,7 +133,11 @@ impl Connection {
 
     /// The same, to a listener.
     pub async fn to(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
-        let mut stream = TcpStream::connect(address).await.expect("connected");
+        Self::over(TcpStream::connect(address).await.expect("connected"), settings).await
+    }
+
+    /// The same, over a connection that is there.
+    pub async fn over(mut stream: TcpStream, settings: &[(u16, u32)]) -> Self {
         let mut payload = Vec::new();
         for (name, value) in settings {
             payload.extend_from_slice(&name.to_be_bytes());

@@ -1,8 +1,8 @@
 //! What every answer carries, and what none does.
 
 use hyper::Method;
+use latchkey::limits::Place;
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::{TestApp, both};
 use crate::client::Answer;
@@ -50,15 +50,14 @@ async fn answers(app: &TestApp) -> Vec<(&'static str, Answer)> {
         ("431", endless.get("/api/me").await.expect(431)),
     ]);
     app.mail_to(&person.email).await;
-    let _all = all_permits(app);
+    let _all = all_places(app);
     answers.push(("503", nobody.get("/api/me").await.expect(503)));
     answers
 }
 
-fn all_permits(app: &TestApp) -> OwnedSemaphorePermit {
-    let gate = app.inside().gate.in_flight.clone();
-    let all = u32::try_from(gate.available_permits()).expect("not so many");
-    gate.try_acquire_many_owned(all).expect("nobody else asks")
+fn all_places(app: &TestApp) -> Vec<Place> {
+    let places = &app.inside().gate.in_flight;
+    std::iter::from_fn(|| places.enter(None).ok()).collect()
 }
 
 both!(every_answer_is_hardened, async |app| {
@@ -89,6 +88,32 @@ both!(every_answer_is_hardened, async |app| {
     }
     let keys = app.anonymous().get("/.well-known/jwks.json").await;
     assert_eq!(keys.header("cache-control"), Some("public, max-age=300"));
+});
+
+both!(the_admin_listener_is_hardened_as_the_public_one_is, async |app| {
+    let admin = app.admin();
+    for (name, answer) in [
+        ("/livez", admin.get("/livez").await.expect(200)),
+        ("/readyz", admin.get("/readyz").await.expect(200)),
+        ("/metrics", admin.get("/metrics").await.expect(200)),
+        ("HEAD", admin.bare(Method::HEAD, "/metrics").await.expect(200)),
+        ("404", admin.get("/nowhere").await.expect(404)),
+        ("405", admin.bare(Method::POST, "/livez").await.expect(405)),
+    ] {
+        for (header, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", API_POLICY),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("cache-control", "no-store"),
+        ] {
+            assert_eq!(answer.header(header), Some(value), "{name}: {header}");
+        }
+        assert!(answer.header("content-type").is_some(), "{name}");
+        for absent in ["server", "set-cookie", "access-control-allow-origin"] {
+            assert_eq!(answer.header(absent), None, "{name}: {absent}");
+        }
+    }
 });
 
 both!(a_429_is_hardened_as_any_other_answer, ["rate_limit.enabled" = "true"], async |app| {

@@ -11,6 +11,7 @@ mod metacharacters;
 mod proxies;
 mod routes;
 mod secure;
+mod shares;
 mod smuggling;
 
 use serde_json::Value;

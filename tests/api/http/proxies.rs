@@ -1,5 +1,7 @@
 //! Who is believed about where a request comes from, and who may see the mailbox.
 
+use serde_json::json;
+
 use crate::app::{TestApp, both};
 use crate::client::Person;
 
@@ -55,11 +57,48 @@ both!(
     }
 );
 
+both!(
+    what_a_proxy_took_in_clear_is_refused_where_https_is_promised,
+    ["http.trusted_proxies" = "127.0.0.1/32"],
+    async |app| {
+        for said in ["http", "HTTP"] {
+            let clear = app.anonymous().header("X-Forwarded-Proto", said);
+            for path in ["/api/me", "/api/refresh", "/api/captcha", "/api/exist-email/a@b.example"]
+            {
+                let refused = clear.get(path).await;
+                assert_eq!(refused.header("location"), None, "nothing is led to https");
+                refused.expect_problem(403, "forbidden");
+            }
+            let login = json!({ "email": "a@b.example", "password": "x" });
+            clear.post_json("/api/login", login).await.expect_problem(403, "forbidden");
+            // What a proxy asks here is of a request to somebody else; keys are public.
+            clear.get("/api/forward-auth").await.expect_problem(401, "invalid-token");
+            clear.get("/api/forward-auth/x").await.expect_problem(401, "invalid-token");
+            clear.get("/.well-known/jwks.json").await.expect(200);
+        }
+        for said in ["https", "", "ftp"] {
+            let other = app.anonymous().header("X-Forwarded-Proto", said);
+            other.get("/api/me").await.expect_problem(401, "invalid-token");
+        }
+    }
+);
+
+both!(
+    where_http_is_promised_it_is_served,
+    ["http.trusted_proxies" = "127.0.0.1/32", "public_url" = "http://127.0.0.1:8080"],
+    async |app| {
+        let clear = app.anonymous().header("X-Forwarded-Proto", "http");
+        clear.get("/api/me").await.expect_problem(401, "invalid-token");
+    }
+);
+
 both!(anybody_else_is_not, ["http.trusted_proxies" = "192.0.2.0/24"], async |app| {
     assert_eq!(seen_from(app, "a@direct.example", &["203.0.113.7"]).await, "127.0.0.1");
     assert!(!goes_on(app).await);
     let https = app.anonymous().header("X-Forwarded-Proto", "https").get("/api/me").await;
     assert_eq!(https.header("strict-transport-security"), None);
+    let http = app.anonymous().header("X-Forwarded-Proto", "http").get("/api/me").await;
+    http.expect_problem(401, "invalid-token");
 });
 
 both!(the_mailbox_is_for_this_machine_alone, async |app| {

@@ -25,10 +25,26 @@ const WANTED: &str =
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
-    let answered = answer_for(app, request).await.map_err(|problem| match problem.code {
-        Code::InvalidToken => problem.detail(WANTED),
-        _ => problem,
-    });
+    let conditions = Conditions::of(request);
+    answered(app, request, conditions).await
+}
+
+/// The same for proxies that append the original path and query, and keep the method (Envoy): those are the client's words,
+/// left as they came and no part of the decision.
+pub async fn handle_any(app: &App, request: &mut Request) -> Result<Answer, Problem> {
+    answered(app, request, Ok(Conditions::default())).await
+}
+
+async fn answered(
+    app: &App,
+    request: &Request,
+    conditions: Result<Conditions, Problem>,
+) -> Result<Answer, Problem> {
+    let answered =
+        answer_for(app, request, conditions).await.map_err(|problem| match problem.code {
+            Code::InvalidToken => problem.detail(WANTED),
+            _ => problem,
+        });
     let outcome = match &answered {
         Ok(_) => "allowed",
         Err(problem) => problem.code.name(),
@@ -37,14 +53,12 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     answered
 }
 
-/// The same for proxies that append the original path and query, and keep the method (Envoy): neither is looked at.
-pub async fn handle_any(app: &App, request: &mut Request) -> Result<Answer, Problem> {
-    request.uri = hyper::Uri::from_static("/api/forward-auth");
-    handle(app, request).await
-}
-
-async fn answer_for(app: &App, request: &Request) -> Result<Answer, Problem> {
-    let conditions = Conditions::of(request)?;
+async fn answer_for(
+    app: &App,
+    request: &Request,
+    conditions: Result<Conditions, Problem>,
+) -> Result<Answer, Problem> {
+    let conditions = conditions?;
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
     let claims = app.check().vault_claims(token).await?;
     let _pass = steps::turn_of(app, request, &claims).await?;

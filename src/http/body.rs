@@ -1,0 +1,96 @@
+//! Reading a request's body: all of it, within its size and its time, before anybody's token is looked at.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::Body;
+use hyper::header::{self, HeaderMap};
+
+use crate::problem::{Code, Problem};
+
+/// A body has 16 KiB at most: the largest honest one is a password of 256 characters and a captcha's 4 KiB.
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
+/// A body has to be there within this time.
+pub const BODY_WITHIN: Duration = Duration::from_secs(15);
+
+/// Reads the whole body.
+///
+/// What it holds meanwhile is the body's own bytes, 16 KiB at most, however it is framed: pieces are put together as they
+/// come, since 16 384 pieces of one byte each cost 32 times as much when they are kept apart.
+///
+/// # Errors
+/// [`Code::BodyTooLarge`] before anything is read where the length is told, and else at the first byte beyond;
+/// [`Code::RequestTimeout`]; [`Code::MalformedRequest`] for framing that is none.
+pub(super) async fn read<B>(body: B, headers: &HeaderMap) -> Result<Bytes, Problem>
+where
+    B: Body + Send,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let told = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if told.and_then(|told| told.parse::<usize>().ok()).is_some_and(|told| told > BODY_BYTES_MAX) {
+        return Err(Code::BodyTooLarge.into());
+    }
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    match tokio::time::timeout(BODY_WITHIN, collect(body)).await {
+        Ok(collected) => collected,
+        Err(_) => Err(Code::RequestTimeout.into()),
+    }
+}
+
+async fn collect<B>(body: B) -> Result<Bytes, Problem>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut body = std::pin::pin!(body);
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Problem::new(Code::MalformedRequest).because(error))?;
+        // Trailers say nothing that we read.
+        let Ok(data) = frame.into_data() else { continue };
+        let length = bytes::Buf::remaining(&data);
+        if length > BODY_BYTES_MAX - whole.len() {
+            return Err(Code::BodyTooLarge.into());
+        }
+        bytes::BufMut::put(&mut whole, data);
+    }
+    Ok(whole.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::{Full, StreamBody};
+    use hyper::body::Frame;
+
+    use super::*;
+
+    async fn read_pieces(size: usize, count: usize) -> Result<Bytes, Code> {
+        let pieces = (0..count)
+            .map(move |_| Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b'a'; size]))));
+        let body = StreamBody::new(futures_util::stream::iter(pieces));
+        read(body, &HeaderMap::new()).await.map_err(|problem| problem.code)
+    }
+
+    #[tokio::test]
+    async fn pieces_are_bounded_together() {
+        assert_eq!(read_pieces(1, BODY_BYTES_MAX).await.unwrap().len(), BODY_BYTES_MAX);
+        assert_eq!(read_pieces(1, BODY_BYTES_MAX + 1).await, Err(Code::BodyTooLarge));
+        assert_eq!(read_pieces(BODY_BYTES_MAX, 2).await, Err(Code::BodyTooLarge));
+        assert_eq!(read_pieces(BODY_BYTES_MAX + 1, 1).await, Err(Code::BodyTooLarge));
+        assert_eq!(read_pieces(0, 1000).await.unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_length_that_is_told_is_believed_before_anything_is_read() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_LENGTH, (BODY_BYTES_MAX + 1).into());
+        let refused = read(Full::new(Bytes::from("{}")), &headers).await.unwrap_err();
+        assert_eq!(refused.code, Code::BodyTooLarge);
+    }
+}

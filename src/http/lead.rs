@@ -1,0 +1,201 @@
+//! Where one request of an HTTP/1 connection ends, as far as its timers have to know.
+//!
+//! Who sends ahead of their turn has a head under way while the request before it is in work: its time begins when that one
+//! has ended. hyper frames requests; here is only counted whether more came than the request in work accounts for. In
+//! doubt (a body sent ahead of its turn) it is more: an idle connection then has a head's time instead of a minute.
+
+use hyper::Request;
+use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+
+/// The first bytes of HTTP/2 (RFC 9113 §3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How a request says where its body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// By its length; 0 without a body.
+    Length(u64),
+    /// By a last chunk, whose line is followed by an empty one.
+    Chunks,
+}
+
+impl Sent {
+    /// What a head says; hyper has refused what contradicts itself.
+    pub fn by<B>(request: &Request<B>) -> Self {
+        let headers = request.headers();
+        if headers.contains_key(TRANSFER_ENCODING) {
+            return Self::Chunks;
+        }
+        let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        Self::Length(length.and_then(|length| length.parse().ok()).unwrap_or(0))
+    }
+}
+
+/// Which version a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// So many bytes of HTTP/2's preface have come and nothing else.
+    Unknown(usize),
+    /// HTTP/1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// What came on a connection, beside what its requests account for.
+#[derive(Debug)]
+pub struct Lead {
+    speaks: Speaks,
+    /// The last bytes that came: the end of a head or of a last chunk is four long.
+    tail: [u8; 4],
+    /// Bytes behind the head whose end was seen last; none while no end was seen since the request before.
+    behind_head: Option<u64>,
+    /// The request in work.
+    sent: Sent,
+}
+
+impl Lead {
+    /// Of a connection on which nothing came.
+    pub const fn new() -> Self {
+        Self { speaks: Speaks::Unknown(0), tail: [0; 4], behind_head: None, sent: Sent::Length(0) }
+    }
+
+    /// Which version it is.
+    pub const fn speaks(&self) -> Speaks {
+        self.speaks
+    }
+
+    /// Bytes came. Of HTTP/2, whose frames say where they end, nothing more is asked.
+    pub fn saw(&mut self, bytes: &[u8]) {
+        if let Speaks::Unknown(seen) = self.speaks {
+            let rest = &PREFACE[seen..];
+            let length = rest.len().min(bytes.len());
+            self.speaks = match (rest[..length] == bytes[..length], rest.len() - length) {
+                (false, _) => Speaks::Http1,
+                (true, 0) => Speaks::Http2,
+                (true, _) => Speaks::Unknown(seen + length),
+            };
+        }
+        if self.speaks == Speaks::Http2 {
+            return;
+        }
+        match &mut self.behind_head {
+            Some(behind) => *behind += length(bytes),
+            None => self.behind_head = self.end_of_head(bytes).map(|at| length(&bytes[at..])),
+        }
+        for byte in &bytes[bytes.len().saturating_sub(4)..] {
+            self.tail.rotate_left(1);
+            self.tail[3] = *byte;
+        }
+    }
+
+    /// A request's head was complete.
+    pub fn begins(&mut self, sent: Sent) {
+        self.sent = sent;
+    }
+
+    /// It has ended: whether something of the next one is there already.
+    pub fn ends(&mut self) -> bool {
+        let behind = self.behind_head.take();
+        match (self.sent, behind) {
+            (Sent::Length(length), Some(behind)) => behind > length,
+            (Sent::Length(0) | Sent::Chunks, _) => !is_end(self.tail),
+            // Its head came ahead of its turn, so nobody looked for its end.
+            (Sent::Length(_), None) => true,
+        }
+    }
+
+    /// Where the first end of a head is in `bytes`, of which a part may have come before. Lines end as hyper takes them:
+    /// by LF, with or without a CR.
+    fn end_of_head(&self, bytes: &[u8]) -> Option<usize> {
+        let mut four = self.tail;
+        bytes
+            .iter()
+            .position(|byte| {
+                four.rotate_left(1);
+                four[3] = *byte;
+                *byte == b'\n' && is_end(four)
+            })
+            .map(|at| at + 1)
+    }
+}
+
+/// An empty line behind another.
+fn is_end(four: [u8; 4]) -> bool {
+    four.ends_with(b"\n\r\n") || four.ends_with(b"\n\n")
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    /// Whether something is left when one request ends, of which these bytes came before its handler ran.
+    fn left(sent: Sent, parts: &[&[u8]]) -> bool {
+        let mut lead = Lead::new();
+        for part in parts {
+            lead.saw(part);
+        }
+        lead.begins(sent);
+        lead.ends()
+    }
+
+    #[test]
+    fn what_comes_behind_a_request_is_the_next_ones() {
+        let (none, five) = (Sent::Length(0), Sent::Length(5));
+        assert!(!left(none, &[GET]));
+        assert!(!left(none, &[&GET[..10], &GET[10..]]));
+        assert!(!left(none, &[&GET[..GET.len() - 2], b"\r", b"\n"]));
+        assert!(left(none, &[GET, b"G"]));
+        assert!(left(none, &[&[GET, b"GET / HT"].concat()]));
+        assert!(!left(five, &[GET, b"12345"]));
+        assert!(!left(five, &[&[GET, b"123"].concat()]), "who never sent all of it is refused");
+        assert!(left(five, &[&[GET, b"12345G"].concat()]));
+        assert!(left(five, &[&[GET, b"1\n\r\n5"].concat(), b"\r\n\r\n"]));
+        let last = b"5\r\n12345\r\n0\r\n\r\n".as_slice();
+        assert!(!left(Sent::Chunks, &[GET, last]));
+        assert!(left(Sent::Chunks, &[GET, last, b"GET / HTTP/1.1\r\n"]));
+        assert!(!left(none, &[b"GET / HTTP/1.1\nHost: x\n\n"]), "lines may end by LF alone");
+    }
+
+    #[test]
+    fn requests_ahead_of_their_turn_are_told_from_a_part_of_one() {
+        let mut lead = Lead::new();
+        lead.saw(&[GET, GET, GET].concat());
+        lead.begins(Sent::Length(0));
+        assert!(lead.ends(), "two are waiting");
+        lead.begins(Sent::Length(0));
+        assert!(!lead.ends(), "whatever waits is whole");
+        lead.begins(Sent::Length(0));
+        assert!(!lead.ends());
+        lead.saw(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{");
+        lead.begins(Sent::Length(2));
+        lead.saw(b"}");
+        assert!(!lead.ends(), "what comes in its turn is counted again");
+    }
+
+    #[test]
+    fn http_2_is_its_whole_preface_and_nothing_less() {
+        let speaks = |parts: &[&[u8]]| {
+            let mut lead = Lead::new();
+            for part in parts {
+                lead.saw(part);
+            }
+            lead.speaks()
+        };
+        assert_eq!(speaks(&[PREFACE]), Speaks::Http2);
+        assert_eq!(speaks(&[&PREFACE[..1], &PREFACE[1..7], &PREFACE[7..], b"\0\0"]), Speaks::Http2);
+        assert_eq!(speaks(&[&PREFACE[..23]]), Speaks::Unknown(23));
+        for other in ["PRI", "PRI * HTTP/2.0\r\n\r\nSM"] {
+            assert!(matches!(speaks(&[other.as_bytes()]), Speaks::Unknown(_)), "{other}");
+        }
+        for other in ["PRIX / HTTP/1.1", "PRI / HTTP/1.1", "PRI * HTTP/2.0\r\nHost", "GET /"] {
+            assert_eq!(speaks(&[other.as_bytes()]), Speaks::Http1, "{other}");
+        }
+    }
+}

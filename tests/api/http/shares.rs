@@ -1,0 +1,251 @@
+//! Who withholds bodies, or asks for much at once, takes nothing of anybody else.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, Version};
+use hyper_util::client::legacy::Client as Hyper;
+use hyper_util::rt::TokioExecutor;
+use latchkey::limits::Place;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::floods::connected_from;
+use super::frames::{
+    Connection, DATA, END_HEADERS, END_STREAM, HEADERS, WINDOW_UPDATE, fields, frame, request,
+};
+use super::{Raw, Unfinished, bare, lines, post};
+use crate::app::{TestApp, both};
+use crate::poll::eventually;
+
+/// The contract's limit of a body.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+const WITHIN: Duration = Duration::from_secs(10);
+const GREEDY: [u8; 4] = [127, 0, 0, 2];
+const OTHER: [u8; 4] = [127, 0, 0, 3];
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+/// One request from an address, and its answer, which does not wait for what anybody withholds.
+async fn ask_from(app: &TestApp, source: [u8; 4], request: &[u8]) -> Raw {
+    let asked = async {
+        let mut stream = connected_from(source, app.public_addr()).await;
+        stream.write_all(request).await.expect("written");
+        let mut told = Vec::new();
+        stream.read_to_end(&mut told).await.expect("answered");
+        Raw::only(&told)
+    };
+    timeout(WITHIN, asked).await.expect("an answer at once")
+}
+
+both!(who_withholds_bodies_takes_nothing_of_others, async |app| {
+    let gate = &app.inside().gate;
+    let all = gate.in_flight.free();
+    assert_eq!(all, 1024, "the default's");
+    let mut asked = request("POST", "/api/introspect");
+    asked.push(("content-type", "application/x-www-form-urlencoded"));
+    let asked = frame(HEADERS, END_HEADERS, 1, &fields(&asked));
+    // More than all places there are: 11 connections of 100 streams, none of which says more than its head.
+    let mut held = Vec::new();
+    for _ in 0..11 {
+        let stream = connected_from(GREEDY, app.public_addr()).await;
+        let mut connection = Connection::over(stream, &[]).await;
+        for stream in (0..100_u32).map(|n| 2 * n + 1) {
+            let mut opening = asked.clone();
+            opening[5..9].copy_from_slice(&stream.to_be_bytes());
+            assert!(connection.send(&opening).await);
+        }
+        // Its frames were read once it answers on.
+        assert!(connection.lives().await);
+        held.push(connection);
+    }
+    let taken = async || (gate.bodies.free() == all / 2).then_some(());
+    eventually("a source that has its part", WITHIN, taken).await;
+    assert_eq!(gate.in_flight.free(), all, "a body that is awaited is not in work");
+
+    // Others are served, of every kind.
+    let close = ("Connection", "close");
+    let introspect = post("/api/introspect", &[FORM], b"token=x");
+    assert_eq!(ask_from(app, OTHER, &introspect).await.status, 401);
+    let login = br#"{"email":"nobody@shares.example","password":"not this one"}"#;
+    let login = post("/api/login", &[JSON], login);
+    assert_eq!(ask_from(app, OTHER, &login).await.status, 401);
+    for path in ["/api/me", "/api/refresh", "/api/forward-auth"] {
+        assert_eq!(ask_from(app, OTHER, &bare("GET", path, &[close])).await.status, 401, "{path}");
+    }
+    // The source itself is told to wait where it would send a body, and served where it would not.
+    let refused = ask_from(app, GREEDY, &login).await;
+    assert_eq!(refused.problem(), (503, "overloaded".to_owned()));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(ask_from(app, GREEDY, &bare("GET", "/api/me", &[close])).await.status, 401);
+    let said = app.admin().get("/metrics").await.expect(200).text();
+    assert!(said.contains("latchkey_requests_shed_total{reason=\"source\""), "{said}");
+
+    drop(held);
+    let back = async || (gate.bodies.free() == all).then_some(());
+    eventually("all places, once they are gone", WITHIN, back).await;
+    assert_eq!(ask_from(app, GREEDY, &login).await.status, 401);
+});
+
+/// A log-in whose body is not there yet.
+async fn withheld(app: &TestApp, headers: &[(&str, &str)]) -> TcpStream {
+    let mut stream = TcpStream::connect(app.public_addr()).await.expect("connected");
+    let head = format!(
+        "POST /api/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{}Content-Type: \
+         application/json\r\nContent-Length: 2\r\n\r\n",
+        lines(headers)
+    );
+    stream.write_all(head.as_bytes()).await.expect("written");
+    stream
+}
+
+both!(
+    clients_of_a_proxy_have_a_share_each_and_the_proxy_has_none,
+    ["http.max_in_flight" = "16", "http.trusted_proxies" = "127.0.0.1/32"],
+    async |app| {
+        let bodies = &app.inside().gate.bodies;
+        let mut held = Vec::new();
+        let mut take = async |headers: &[(&str, &str)], free: usize| {
+            held.push(withheld(app, headers).await);
+            let taken = async || (bodies.free() == free).then_some(());
+            eventually("a place that is taken", WITHIN, taken).await;
+        };
+        let from = |client: &'static str| [("X-Forwarded-For", client)];
+        for n in 1..=8 {
+            take(&from("198.51.100.7"), 16 - n).await;
+        }
+        let login = br#"{"email":"nobody@shares.example","password":"not this one"}"#;
+        let ask = async |headers: &[(&str, &str)]| {
+            let headers = [&[JSON], headers].concat();
+            Raw::only(&app.raw(&post("/api/login", &headers, login)).await)
+        };
+        let refused = ask(&from("198.51.100.7")).await;
+        assert_eq!(refused.problem(), (503, "overloaded".to_owned()));
+        assert_eq!(ask(&from("198.51.100.8")).await.status, 401);
+        // What cannot be parsed is no way round: it is the proxy's own address, with a share as anybody's.
+        for n in 1..=4 {
+            take(&from("garbage"), 8 - n).await;
+        }
+        assert_eq!(ask(&from("rubbish")).await.status, 503);
+        // Without the header the proxy asks for itself, and stands for many.
+        for n in 1..=3 {
+            take(&[], 4 - n).await;
+        }
+        assert_eq!(ask(&[]).await.status, 401);
+    }
+);
+
+both!(of_what_is_in_work_no_source_has_more_than_is_left, async |app| {
+    let gate = &app.inside().gate;
+    let source = Some(GREEDY.into());
+    let held: Vec<Place> = std::iter::from_fn(|| gate.in_flight.enter(source).ok()).collect();
+    assert_eq!(held.len(), gate.in_flight.free(), "half of all");
+    let get = bare("GET", "/api/me", &[("Connection", "close")]);
+    let refused = ask_from(app, GREEDY, &get).await;
+    assert_eq!(refused.problem(), (503, "overloaded".to_owned()));
+    assert_eq!(ask_from(app, OTHER, &get).await.status, 401);
+    drop(held);
+    assert_eq!(ask_from(app, GREEDY, &get).await.status, 401);
+});
+
+both!(whoever_holds_back_a_body_is_not_in_work, ["http.max_in_flight" = "1"], async |app| {
+    let slow = Unfinished::start(app).await;
+    let gate = &app.inside().gate;
+    let taken = async || (gate.bodies.free() == 0).then_some(());
+    eventually("the slow request has the only place of a body", WITHIN, taken).await;
+    app.anonymous().get("/api/me").await.expect_problem(401, "invalid-token");
+    app.anonymous().login("a@b.example", "x").await.expect_problem(503, "overloaded");
+    assert_eq!(slow.finish().await.problem(), (422, "validation-failed".to_owned()));
+    app.anonymous().login("a@b.example", "some password").await.expect(401);
+});
+
+both!(what_reads_no_body_waits_for_none, async |app| {
+    let endless = ("Transfer-Encoding", "chunked");
+    let withheld = ("Content-Length", "5");
+    for (method, path, status) in [
+        ("GET", "/api/me", 401),
+        ("GET", "/api/refresh", 401),
+        ("GET", "/api/forward-auth", 401),
+        ("POST", "/api/forward-auth/v1/x", 401),
+        ("DELETE", "/api/sessions", 401),
+        ("POST", "/api/logout", 401),
+        ("GET", "/docs", 200),
+    ] {
+        for framing in [endless, withheld] {
+            let asked = ask_from(app, OTHER, &bare(method, path, &[framing])).await;
+            assert_eq!(asked.status, status, "{method} {path} {framing:?}");
+        }
+    }
+    // What it announces is not what it is judged by, however much that is.
+    let much = ("Content-Length", "1000000");
+    assert_eq!(ask_from(app, OTHER, &bare("GET", "/api/me", &[much])).await.status, 401);
+});
+
+/// A POST over HTTP/2 without a length, in pieces, and one piece more where it is said; what is answered.
+async fn in_pieces(app: &TestApp, path: &'static str, size: usize, more: bool) -> Option<u16> {
+    let mut connection = Connection::open(app, &[]).await;
+    let mut head = request("POST", path);
+    head.push(if path == "/api/login" {
+        ("content-type", JSON.1)
+    } else {
+        ("content-type", FORM.1)
+    });
+    assert!(connection.send(&frame(HEADERS, END_HEADERS, 1, &fields(&head))).await);
+    let piece = vec![b' '; size];
+    let count = BODY_BYTES_MAX / size;
+    for n in 1..=count {
+        let flags = if n == count && !more { END_STREAM } else { 0 };
+        if !connection.send(&frame(DATA, flags, 1, &piece)).await {
+            return None;
+        }
+    }
+    if more {
+        // Its window is a whole body: it opens again once that was read.
+        let opened = connection.until(|it| it.kind == WINDOW_UPDATE && it.stream == 1).await;
+        assert!(opened.is_some());
+        assert!(connection.send(&frame(DATA, 0, 1, &piece)).await);
+    }
+    let answer = connection.until(|it| it.kind == HEADERS && it.stream == 1).await?;
+    assert!(connection.lives().await, "{path}: one stream's body is no other's");
+    answer.status()
+}
+
+both!(a_body_of_http_2_is_bounded_before_anybody_is_known, async |app| {
+    for path in ["/api/introspect", "/api/revoke", "/api/token", "/api/login"] {
+        // Of spaces alone: no JSON, no token to revoke, no client.
+        let fits = if matches!(path, "/api/login" | "/api/revoke") { 400 } else { 401 };
+        for size in [BODY_BYTES_MAX, 1_024, 512] {
+            assert_eq!(in_pieces(app, path, size, false).await, Some(fits), "{path} {size}");
+            assert_eq!(in_pieces(app, path, size, true).await, Some(413), "{path} {size}");
+        }
+        // Crumbs of a byte, which cost more to hold than they are, come to nothing or end the connection.
+        let crumbs = in_pieces(app, path, 1, false).await;
+        assert!(crumbs.is_none() || crumbs == Some(fits), "{path}: {crumbs:?}");
+    }
+    let back = async || (app.inside().gate.bodies.free() == 1024).then_some(());
+    eventually("all places, once they are gone", WITHIN, back).await;
+});
+
+both!(more_than_64_headers_are_431_over_http_2_too, async |app| {
+    let client = Hyper::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let ask = async |names: &[String]| {
+        let mut request = Request::get(format!("http://{}/api/me", app.public_addr()));
+        for name in names {
+            request = request.header(name.as_str(), "a");
+        }
+        let request = request.body(Full::<Bytes>::default()).expect("a request");
+        let answer = client.request(request).await.expect("an answer");
+        assert_eq!(answer.version(), Version::HTTP_2);
+        (answer.status().as_u16(), answer.headers().get("content-type").cloned())
+    };
+    let names = |count: usize| -> Vec<String> { (0..count).map(|n| format!("x-{n}")).collect() };
+    assert_eq!(ask(&names(64)).await.0, 401);
+    let (status, kind) = ask(&names(65)).await;
+    assert_eq!(status, 431);
+    assert!(kind.is_some_and(|kind| kind == "application/problem+json"));
+    assert_eq!(ask(&vec!["x-same".to_owned(); 65]).await.0, 431, "lines, not names");
+    // Browsers cut the cookies of a domain into lines of their own: those are one.
+    assert_eq!(ask(&vec!["cookie".to_owned(); 100]).await.0, 401);
+});

@@ -1,0 +1,350 @@
+//! No secret is at rest: every table, every key of the token store and every file is dumped behind a walk through all flows,
+//! and nothing that only its owner may know is in there as it was shown (invariant L of the design).
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hyper::Method;
+use latchkey::tenancy::wall::{self, Scope};
+use redis::aio::MultiplexedConnection;
+use sea_orm::{ConnectionTrait as _, DatabaseBackend, Statement};
+use serde_json::json;
+
+use crate::app::{Backend, TestApp};
+use crate::ask::solved_captcha;
+use crate::client::{Answer, Client, encoded};
+use crate::introspection::{CLIENT, as_client};
+use crate::people::claim;
+use crate::servers::{redis_connection, redis_space};
+
+const ADA: &str = "ada@secrets.example";
+const BOB: &str = "bob@secrets.example";
+/// Right ones and wrong ones: each is typed by somebody.
+const PASSWORDS: [&str; 5] = [
+    "planted-first-Qx 1",
+    "planted-second-Qx 2",
+    "planted-third-Qx 3",
+    "planted-wrong-Qx 4",
+    "planted-bobs-Qx 5",
+];
+const BEARER: &str = "planted-bearer-Qx";
+const ONE_TIME: &str = "planted-one-time-Qx";
+const CAPTCHA: &str = "planted-captcha-Qx";
+/// What is in there, so that a dump that reads nothing is known: addresses, a team's name, a user agent.
+const NO_SECRETS: [&str; 4] = [ADA, BOB, "Planted Team Qx", "planted-agent-Qx"];
+/// A dump has so many bytes at least.
+const BYTES_MIN: usize = 10_000;
+
+/// What came up in a walk and only its owner may know.
+#[derive(Default)]
+struct Secrets(Vec<(String, String)>);
+
+impl Secrets {
+    fn keep(&mut self, name: &str, secret: &str) {
+        assert!(secret.len() >= 12, "{name}: `{secret}` is too short to look for");
+        self.0.push((name.to_owned(), secret.to_owned()));
+    }
+
+    /// A token in whole, and what nobody can make who has the rest: its signature.
+    fn keep_tokens(&mut self, answer: &Answer) {
+        let tokens = answer.tokens();
+        for (name, token) in [("userToken", &tokens.user), ("vaultToken", &tokens.vault)] {
+            self.keep(name, token);
+            self.keep("signature", token.rsplit('.').next().expect("a signature"));
+        }
+        if let Some(device) = answer.header("x-latchkey-device") {
+            self.keep("known device", device);
+        }
+    }
+
+    /// Those that a dump shows: as they are, or in hexadecimal (PostgreSQL's bytes) or base64.
+    fn found_in(&self, dump: &[u8]) -> Vec<String> {
+        let shown = |secret: &str| {
+            let mut forms = vec![secret.to_owned(), hexadecimal(secret)];
+            forms.extend((0..3).map(|shift| base64_inside(secret, shift)));
+            forms.iter().any(|form| contains(dump, form))
+        };
+        self.0
+            .iter()
+            .filter(|(_, secret)| shown(secret))
+            .map(|(name, secret)| format!("{name}: {secret}"))
+            .collect()
+    }
+}
+
+fn hexadecimal(text: &str) -> String {
+    let digits = text.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
+
+/// What is sure of a text's base64 inside a longer one, where it begins at any of three places.
+fn base64_inside(text: &str, shift: usize) -> String {
+    let encoded = STANDARD.encode([&vec![0; shift], text.as_bytes()].concat());
+    let sure = encoded.trim_end_matches('=').get([0, 2, 3][shift]..).unwrap_or_default();
+    sure[..sure.len() - 2].to_owned()
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// Somebody with a userToken.
+fn user(app: &TestApp, token: &str) -> Client {
+    app.anonymous().header("user-agent", "planted-agent-Qx").bearer(token)
+}
+
+/// Registers, confirms, logs in, refreshes, recovers, changes: what one person does, and what goes wrong. The last userToken
+/// and vaultToken.
+async fn live(app: &TestApp, secrets: &mut Secrets) -> (String, String) {
+    let nobody = app.anonymous();
+    let [first, second, third, wrong, _] = PASSWORDS;
+    let registered = nobody.register(ADA, first, "Ada").await.expect(200);
+    secrets.keep_tokens(&registered);
+    let token = registered.tokens().user;
+    let captcha = solved_captcha(app).await;
+    secrets.keep("captcha", &captcha);
+    let early = app.mail_to(ADA).await;
+    secrets.keep("first confirmation", early.token());
+    let resend =
+        |captcha: &str| format!("/api/resend-email-verification?capcha={}", encoded(captcha));
+    user(app, &token).get(&resend(CAPTCHA)).await.expect(400);
+    secrets.keep_tokens(&user(app, &token).get(&resend(&captcha)).await.expect(200));
+    let mail = app.mail_to(ADA).await;
+    secrets.keep("confirmation", mail.token());
+    nobody.verify(ONE_TIME).await.expect(400);
+    nobody.verify(early.token()).await.expect(400);
+    let verified = nobody.verify(mail.token()).await.expect(200);
+    secrets.keep_tokens(&verified);
+    nobody.verify(mail.token()).await.expect(409);
+
+    nobody.login(ADA, wrong).await.expect(401);
+    nobody.login("nobody@secrets.example", wrong).await.expect(401);
+    let login = json!({ "email": ADA, "password": first });
+    let login = user(app, BEARER).post_json("/api/login", login).await.expect(200);
+    secrets.keep_tokens(&login);
+    let refreshed = user(app, &login.tokens().user).get("/api/refresh").await.expect(200);
+    secrets.keep_tokens(&refreshed);
+    user(app, BEARER).get("/api/refresh").await.expect(401);
+    app.anonymous()
+        .header("authorization", &format!("Basic {BEARER}"))
+        .get("/api/me")
+        .await
+        .expect(401);
+
+    nobody.forgot(ADA).await.expect(200);
+    let recovery = app.mail_to(ADA).await;
+    secrets.keep("recovery", recovery.token());
+    nobody.reset(ONE_TIME, second).await.expect(400);
+    nobody.reset(recovery.token(), "short").await.expect(422);
+    nobody.reset(recovery.token(), second).await.expect(200);
+    app.mail_to(ADA).await;
+    let login = nobody.login(ADA, second).await.expect(200);
+    secrets.keep_tokens(&login);
+    let token = login.tokens().user;
+    let change = json!({ "password": second, "newPassword": third });
+    let changed = user(app, &token).post_json("/api/change-password", change).await.expect(200);
+    secrets.keep_tokens(&changed);
+    let token = changed.tokens().user;
+    let change = json!({ "password": third, "email": "ada2@secrets.example" });
+    user(app, &token).post_json("/api/change-email", change).await.expect(200);
+    secrets.keep("change of address", app.mail_to("ada2@secrets.example").await.token());
+    for mail in app.mails_to(ADA).await {
+        if mail.text.contains("token=") {
+            secrets.keep("a mail's", mail.token());
+        }
+    }
+    (token, changed.tokens().vault)
+}
+
+/// What is done with teams: a key, what it opens, an invitation that is accepted, a revocation.
+async fn work(app: &TestApp, secrets: &mut Secrets, token: &str, vault: &str) {
+    let mut ada = crate::client::Person::register(&app.anonymous(), "eve@secrets.example").await;
+    ada.verify(app.mail_to("eve@secrets.example").await.token()).await.expect(200);
+    let key = ada.make_key(&["vault:read"]).await;
+    secrets.keep("key's secret", &key.secret);
+    secrets.keep("key as Basic", &STANDARD.encode(format!("{}:{}", key.id, key.secret)));
+    let opened = key.token(app).await;
+    secrets.keep("key's vaultToken", &opened);
+    let asked = key.client(app).post_form("/api/introspect", &[("token", &opened)]).await;
+    asked.expect(200);
+    as_client(app).post_form("/api/introspect", &[("token", token)]).await.expect(200);
+    let basic = STANDARD.encode(format!("{}:{BEARER}", key.id));
+    let stranger = app.anonymous().header("authorization", &format!("Basic {basic}"));
+    stranger.post_form("/api/introspect", &[("token", &opened)]).await.expect(401);
+    app.anonymous().bearer(vault).get("/api/forward-auth").await.expect(200);
+    app.anonymous().bearer(BEARER).get("/api/forward-auth").await.expect(401);
+    key.client(app).post_form("/api/revoke", &[("token", &opened)]).await.expect(200);
+
+    let team = user(app, token).post_json("/api/teams", json!({ "name": "Planted Team Qx" })).await;
+    let team = team.expect(200).json()["id"].as_str().expect("an id").to_owned();
+    let bob = app.anonymous().register(BOB, PASSWORDS[4], "Bob").await.expect(200);
+    secrets.keep_tokens(&bob);
+    let confirmed = app.anonymous().verify(app.mail_to(BOB).await.token()).await.expect(200);
+    secrets.keep_tokens(&confirmed);
+    let invitation = json!({ "email": BOB, "role": "member" });
+    let path = format!("/api/teams/{team}/invitations");
+    user(app, token).post_json(&path, invitation).await.expect(200);
+    let invited = app.mail_to(BOB).await;
+    secrets.keep("invitation", invited.token());
+    let bob = user(app, &confirmed.tokens().user);
+    bob.post_json("/api/invitations/accept", json!({ "token": ONE_TIME })).await.expect(400);
+    bob.post_json("/api/invitations/accept", json!({ "token": invited.token() })).await.expect(200);
+    let switched = bob.bare(Method::POST, &format!("/api/teams/{team}/switch")).await.expect(200);
+    secrets.keep_tokens(&switched);
+    // One that nobody accepts, whose mail has gone.
+    let open = json!({ "email": "open@secrets.example", "role": "viewer" });
+    user(app, token).post_json(&path, open).await.expect(200);
+    secrets.keep("open invitation", app.mail_to("open@secrets.example").await.token());
+    assert!(!claim(&ada, "tid").is_empty());
+}
+
+async fn walk(app: &TestApp) -> Secrets {
+    let mut secrets = Secrets::default();
+    for password in PASSWORDS {
+        secrets.keep("password", password);
+    }
+    for (name, planted) in [("bearer", BEARER), ("one-time", ONE_TIME), ("captcha", CAPTCHA)] {
+        secrets.keep(name, planted);
+    }
+    secrets.keep("client's secret", CLIENT.split_once(':').expect("an id and a secret").1);
+    let (token, vault) = live(app, &mut secrets).await;
+    work(app, &mut secrets, &token, &vault).await;
+    // A recovery that is open while the dump is made.
+    app.anonymous().forgot(BOB).await.expect(200);
+    secrets.keep("open recovery", app.mail_to(BOB).await.token());
+    app.outbox_is_empty().await;
+    secrets
+}
+
+/// Every byte below a directory but the master key, which is a file of its own beside what it seals, and the built-in
+/// mailbox: it is where mail has arrived, in development alone.
+fn files(directory: &Path, dump: &mut Vec<u8>) {
+    for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        if path.is_dir() {
+            if name != "mailbox" {
+                files(&path, dump);
+            }
+        } else if name != "master.key" {
+            dump.extend(std::fs::read(&path).expect("a file"));
+        }
+    }
+}
+
+/// Every row of every table, in PostgreSQL's own words; how many tables had some.
+async fn tables(app: &TestApp, dump: &mut Vec<u8>) -> usize {
+    let tx = wall::begin(&app.inside().db, Scope::Operator).await.expect("a transaction");
+    let ask = |sql: String| Statement::from_string(DatabaseBackend::Postgres, sql);
+    let sql = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema()";
+    let names = tx.query_all_raw(ask(sql.to_owned())).await.expect("a valid query");
+    let mut filled = 0;
+    for name in names {
+        let name: String = name.try_get_by_index(0).expect("a name");
+        let rows = tx.query_all_raw(ask(format!("SELECT t::text FROM \"{name}\" AS t"))).await;
+        let rows = rows.expect("a valid query");
+        filled += usize::from(!rows.is_empty());
+        for row in rows {
+            let line: String = row.try_get_by_index(0).expect("a row's text");
+            dump.extend(format!("{name} {line}\n").into_bytes());
+        }
+    }
+    tx.rollback().await.expect("nothing was changed");
+    filled
+}
+
+/// Every key of the token store with what it holds; how many there are.
+async fn keys(redis: &mut MultiplexedConnection, dump: &mut Vec<u8>) -> usize {
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(redis).await.expect("listed");
+    for key in &keys {
+        let kind: String = redis::cmd("TYPE").arg(key).query_async(redis).await.expect("told");
+        let read: &[&str] = match kind.as_str() {
+            "string" => &["GET", key],
+            "hash" => &["HGETALL", key],
+            "list" => &["LRANGE", key, "0", "-1"],
+            "set" => &["SMEMBERS", key],
+            "zset" => &["ZRANGE", key, "0", "-1", "WITHSCORES"],
+            other => panic!("{key} is a {other}: say how it is read"),
+        };
+        let mut command = redis::cmd(read[0]);
+        command.arg(&read[1..]);
+        let value: redis::Value = command.query_async(redis).await.expect("read");
+        dump.extend(key.as_bytes());
+        spell(&value, dump);
+        dump.push(b'\n');
+    }
+    keys.len()
+}
+
+/// The bytes of a value, and of those in it.
+fn spell(value: &redis::Value, dump: &mut Vec<u8>) {
+    dump.push(b' ');
+    match value {
+        redis::Value::BulkString(bytes) => dump.extend(bytes),
+        redis::Value::SimpleString(text) => dump.extend(text.as_bytes()),
+        redis::Value::Array(all) | redis::Value::Set(all) => {
+            for one in all {
+                spell(one, dump);
+            }
+        }
+        redis::Value::Map(all) => {
+            for (name, one) in all {
+                spell(name, dump);
+                spell(one, dump);
+            }
+        }
+        other => dump.extend(format!("{other:?}").into_bytes()),
+    }
+}
+
+#[track_caller]
+fn holds_no_secret(secrets: &Secrets, dump: &[u8]) {
+    assert!(dump.len() >= BYTES_MIN, "{} bytes", dump.len());
+    for known in NO_SECRETS {
+        assert!(contains(dump, known), "`{known}` is not in the dump: it reads too little");
+    }
+    assert!(secrets.0.len() >= 40, "{} secrets", secrets.0.len());
+    let found = secrets.found_in(dump);
+    assert!(found.is_empty(), "at rest in plain: {found:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_at_rest_in_any_file_embedded() {
+    let app = TestApp::builder(Backend::Embedded).set("introspection.clients", CLIENT);
+    let app = app.start().await;
+    let secrets = walk(&app).await;
+    let mut dump = Vec::new();
+    files(&app.inside().config.data_dir, &mut dump);
+    holds_no_secret(&secrets, &dump);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_at_rest_in_any_table_or_key_on_servers() {
+    let url = redis_space().await;
+    let app = TestApp::builder(Backend::Servers)
+        .set("introspection.clients", CLIENT)
+        .set("redis.url", &url)
+        .start()
+        .await;
+    let secrets = walk(&app).await;
+    let mut dump = Vec::new();
+    assert!(tables(&app, &mut dump).await >= 12);
+    let mut redis = redis_connection(&url).await.expect("connected");
+    assert!(keys(&mut redis, &mut dump).await >= 5);
+    holds_no_secret(&secrets, &dump);
+    app.finish().await;
+}
+
+#[test]
+fn a_secret_is_found_in_each_of_its_forms() {
+    let mut secrets = Secrets::default();
+    secrets.keep("password", PASSWORDS[0]);
+    let (text, hex) = (PASSWORDS[0].to_owned(), hexadecimal(PASSWORDS[0]));
+    let base64 = |prefix: &str| STANDARD.encode(format!("{prefix}{text} and more"));
+    for form in [text.clone(), hex, base64(""), base64("1"), base64("12"), base64("123")] {
+        assert_eq!(secrets.found_in(format!("a{form}b").as_bytes()).len(), 1, "{form}");
+    }
+    assert!(secrets.found_in(b"planted-first-Q").is_empty());
+}
