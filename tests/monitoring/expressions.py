@@ -4,7 +4,7 @@ import re
 
 WORDS = set(
     "and or unless by without on ignoring group_left group_right bool offset sum min max avg count rate increase irate "
-    "clamp_min clamp_max absent vector histogram_quantile max_over_time min_over_time avg_over_time inf nan".split()
+    "clamp_min clamp_max absent vector histogram_quantile last_over_time max_over_time min_over_time avg_over_time inf nan".split()
 )
 TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 LABELS = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
