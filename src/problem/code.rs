@@ -101,7 +101,7 @@ catalogue! {
     /// 431: a header is over its limit.
     HeadersTooLarge = "headers-too-large" 431
         "A header is too large"
-        "`Authorization` may have 8 KiB at most, all headers together 16 KiB.";
+        "`Authorization` may have 8 KiB at most, all headers together 16 KiB in 64 lines.";
     /// 409: the address has an account.
     EmailTaken = "email-taken" 409
         "The email address has an account"
