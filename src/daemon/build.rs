@@ -111,7 +111,8 @@ pub async fn build(
     let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit_enabled));
     let local = Arc::new(Local::new(clock.clone(), config.rate_limit_replicas));
     let captcha = judge(&config, &master, &clock, &metrics)?;
-    let breach = breach(&config, &clock, &metrics)?;
+    let breach =
+        Breach::of(&config.password, &clock, &metrics).map_err(StartError::Broken)?.map(Arc::new);
     let root = Root::spawn().await.map_err(|error| StartError::Broken(error.into()))?;
     let rooms = Rooms {
         config: &config,
@@ -184,18 +185,6 @@ fn judge(
     let before = config.master_key_previous.as_ref().map(challenges);
     let altcha = Altcha::new(&challenges(master)).and_before(before.as_ref());
     Ok(Judge::new(settings.provider, altcha, vendor, settings.fallback_altcha))
-}
-
-/// The service of breached passwords, where one is configured.
-fn breach(
-    config: &Config,
-    clock: &Clock,
-    metrics: &Arc<Metrics>,
-) -> Result<Option<Arc<Breach>>, StartError> {
-    let Some(url) = &config.password.breach_url else { return Ok(None) };
-    let limits = password::breach::LIMITS;
-    let breach = Breach::new(url, limits, clock.clone(), metrics.clone());
-    Ok(Some(Arc::new(breach.map_err(StartError::Broken)?)))
 }
 
 /// The database, migrated where that is ours to do, and the keys out of it. Waits as long as it takes: replicas and

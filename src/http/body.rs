@@ -32,9 +32,6 @@ where
     if told.and_then(|told| told.parse::<usize>().ok()).is_some_and(|told| told > BODY_BYTES_MAX) {
         return Err(Code::BodyTooLarge.into());
     }
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
     match tokio::time::timeout(BODY_WITHIN, collect(body)).await {
         Ok(collected) => collected,
         Err(_) => Err(Code::RequestTimeout.into()),

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::normalized;
 use crate::clock::Clock;
+use crate::config;
 use crate::egress::{Breaker, Egress, Endpoint, Limits};
 use crate::secret::{Secret, equal};
 use crate::telemetry::Metrics;
@@ -72,6 +73,19 @@ impl fmt::Display for Breached {
 }
 
 impl Breach {
+    /// The service that `password.breach_url` names; none where it names none.
+    ///
+    /// # Errors
+    /// As [`Breach::new`].
+    pub fn of(
+        password: &config::Password,
+        clock: &Clock,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Option<Self>, Box<dyn std::error::Error + Send + Sync>> {
+        let url = password.breach_url.as_ref();
+        url.map(|url| Self::new(url, LIMITS, clock.clone(), metrics.clone())).transpose()
+    }
+
     /// Asks the range service at `url`, the prefix appended as one segment of the path.
     ///
     /// # Errors

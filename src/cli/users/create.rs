@@ -15,8 +15,7 @@ use crate::account::operator::{self, Address, Created, FirstMail, NewAccount};
 use crate::account::{EmailAddress, PersonName};
 use crate::cli::{CHECK_SAYS_NO, USAGE};
 use crate::config::{self, Config};
-use crate::password::breach::{self, Breach};
-use crate::password::{Breached, Finding, HashError, Hasher, Policy, Setup};
+use crate::password::{Breach, Breached, Finding, HashError, Hasher, Policy, Setup};
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
 
@@ -113,10 +112,10 @@ async fn is_breached(
     config: &Config,
     opened: &Opened,
 ) -> Result<bool, Box<dyn Error>> {
-    let Some(url) = &config.password.breach_url else { return Ok(false) };
     let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
-    let service = Breach::new(url, breach::LIMITS, opened.clock.clone(), metrics);
-    let service = service.map_err(|error| format!("password.breach_url: {error}"))?;
+    let service = Breach::of(&config.password, &opened.clock, &metrics)
+        .map_err(|error| format!("password.breach_url: {error}"))?;
+    let Some(service) = service else { return Ok(false) };
     Ok(service.check(password).await == Finding::Breached)
 }
 

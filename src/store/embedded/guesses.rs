@@ -13,17 +13,8 @@ impl Embedded {
         guess: Guess<'_>,
         now: UnixMillis,
     ) -> Result<Admission, Unavailable> {
-        let account_key = keys::guesses(guess.account);
-        let source_key = keys::guesses_of(guess.account, guess.source);
-        let tx = self.lock(&account_key).await?;
-        let (account, source) = (tx.read(&account_key).await?, tx.read(&source_key).await?);
-        let (verdict, counted) = ladder::admit(ladder, guess.captcha, account, source, now);
-        if let Some((account, source)) = counted {
-            tx.write::<Account>(&account_key, "", &account, account.kept_until).await?;
-            tx.write::<Source>(&source_key, "", &source, source.kept_until).await?;
-            tx.commit().await?;
-        }
-        Ok(verdict)
+        let judge = |account, source| ladder::admit(ladder, guess.captcha, account, source, now);
+        self.recount(guess.account, guess.source, judge).await
     }
 
     pub(in crate::store) async fn forgive(
@@ -67,14 +58,25 @@ impl Embedded {
         source: &str,
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
+        let judge = |account, source| ((), ladder::refund(ladder, account, source, now));
+        self.recount(account, source, judge).await
+    }
+
+    /// Reads what stands of an account and of a source at it, and writes what `judge` makes of both.
+    async fn recount<T>(
+        &self,
+        account: &str,
+        source: &str,
+        judge: impl FnOnce(Option<Account>, Option<Source>) -> (T, Option<(Account, Source)>),
+    ) -> Result<T, Unavailable> {
         let (account_key, source_key) = (keys::guesses(account), keys::guesses_of(account, source));
         let tx = self.lock(&account_key).await?;
-        let (account, source) = (tx.read(&account_key).await?, tx.read(&source_key).await?);
-        if let Some((account, source)) = ladder::refund(ladder, account, source, now) {
-            tx.write::<Account>(&account_key, "", &account, account.kept_until).await?;
-            tx.write::<Source>(&source_key, "", &source, source.kept_until).await?;
+        let (verdict, counted) = judge(tx.read(&account_key).await?, tx.read(&source_key).await?);
+        if let Some((account, source)) = counted {
+            tx.write(&account_key, "", &account, account.kept_until).await?;
+            tx.write(&source_key, "", &source, source.kept_until).await?;
             tx.commit().await?;
         }
-        Ok(())
+        Ok(verdict)
     }
 }
