@@ -4,6 +4,7 @@
 //! left as they are ([`Outcome::Exists`]).
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use latchkey_entity::user;
 use sea_orm::sea_query::ExprTrait as _;
@@ -23,6 +24,10 @@ use crate::tenancy::teams;
 /// Lines in a transaction: large enough that the commit's fsync is shared by many, small enough that a daemon beside it
 /// waits for SQLite's one writer less than a request may last.
 pub const BATCH_LINES: usize = 500;
+
+/// The shortest rest on SQLite. Who waits for its lock asks again after 1, 2, 5, 10, 15, 20 and 25 ms, then every 25, 50 and
+/// 100 ms (`sqliteDefaultBusyCallback`): a shorter one could fall between two questions every time.
+const REST_MIN: Duration = Duration::from_millis(25);
 
 /// What became of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +54,15 @@ pub async fn write(
         // Somebody registered one of the addresses in between: now they are seen.
         Err(error) if is_taken(&error) => attempt(db, chain, lines, no_password, now).await,
         other => other,
+    }
+}
+
+/// Leaves a daemon beside the import its turn after a batch that took so long. PostgreSQL locks rows, not the database; on
+/// SQLite nobody queues for the lock, so that an import without a pause holds it against every question until the others
+/// give up. A rest as long as the batch cannot be missed twice in a row.
+pub async fn rest(db: &Db, batch: Duration) {
+    if !db.is_postgres() {
+        tokio::time::sleep(batch.max(REST_MIN)).await;
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::{self, BufRead as _, BufReader, BufWriter, IsTerminal as _, Read, S
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Args;
 use sea_orm::DbErr;
@@ -224,6 +225,7 @@ pub(super) async fn import(
         if batch.len() < BATCH_LINES && (!at_end || batch.is_empty()) {
             continue;
         }
+        let started = Instant::now();
         let written =
             import::write(&opened.db, &opened.audit, &batch, &no_password, opened.clock.now())
                 .await;
@@ -244,6 +246,9 @@ pub(super) async fn import(
             }
         }
         progress.at(lines.bytes_read);
+        if !at_end {
+            import::rest(&opened.db, started.elapsed()).await;
+        }
     }
     progress.end();
     tally.finish("imported", json, talk)

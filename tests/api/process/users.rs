@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
+use hyper::Method;
 use serde_json::{Value, json};
 
 use super::{PATIENCE, Place, Running};
@@ -219,6 +220,24 @@ async fn a_broken_import_goes_on_embedded() {
 async fn a_broken_import_goes_on_on_servers() {
     let (place, _database) = on_servers().await;
     a_broken_import_goes_on(place).await;
+}
+
+/// SQLite has one writer: an import that never rests would have it alone.
+#[tokio::test]
+async fn an_import_leaves_a_running_daemon_its_turn_embedded() {
+    let mut place = Place::new().set("secrets.master_key", &"A".repeat(43));
+    let running = place.start().await;
+    let ada = Person::register(&running.client, "ada@work.example").await.as_user();
+    fs::write(place.path("people.jsonl"), lines(6_000)).expect("written");
+    let mut command = place.command(&["users", "import", "people.jsonl"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    let mut changes = 0;
+    while changes < 200 && child.try_wait().expect("our own child").is_none() {
+        let name = json!({ "name": format!("Ada {changes}") });
+        ada.json(Method::PATCH, "/api/me", name).await.expect(200);
+        changes += 1;
+    }
+    assert!(changes > 0 && child.wait().expect("our own child").success());
 }
 
 #[tokio::test]
