@@ -175,6 +175,7 @@ async fn fresh_ring(algorithm: VaultAlgorithm) -> (KeyRing, TempDir) {
         },
         absolute_ttl: Duration::from_hours(30 * 24),
         clock: Clock::System,
+        metrics: None,
     };
     (KeyRing::load(needs).await.expect("keys"), directory)
 }

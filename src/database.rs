@@ -83,6 +83,8 @@ impl Db {
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
                     .foreign_keys(true)
+                    // What is deleted is overwritten: a person who leaves is not left in the file's free pages.
+                    .pragma("secure_delete", "ON")
                     .busy_timeout(BUSY_TIMEOUT)
             });
             Database::connect(options)

@@ -115,6 +115,7 @@ pub async fn keys(config: &Config) -> Result<Needs, Fault> {
         tokens: config.tokens.clone(),
         absolute_ttl: config.sessions.absolute_ttl,
         clock: Clock::System,
+        metrics: None,
     })
 }
 

@@ -232,6 +232,7 @@ async fn try_database(
         tokens: config.tokens.clone(),
         absolute_ttl: config.sessions.absolute_ttl,
         clock: clock.clone(),
+        metrics: Some(metrics.clone()),
     })
     .await?;
     let masters = Masters { current: master, previous: config.master_key_previous.as_ref() };

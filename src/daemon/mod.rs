@@ -85,9 +85,10 @@ impl Daemon {
         let admin_service = Arc::new(Admin::new(started.clone(), metrics.clone()));
         let admin_server =
             admin_server.spawn(admin_service, stop_admin.clone(), Duration::from_secs(1));
-        let built = build::build(config, clock, metrics).await?;
-        let _ = started.set(built.app.clone());
         let ticking = CancellationToken::new();
+        tick::push(&metrics, config.telemetry.interval, &ticking);
+        let built = build::build(config, clock, metrics).await.inspect_err(|_| ticking.cancel())?;
+        let _ = started.set(built.app.clone());
         tick::tick(&built, tls.clone(), &ticking);
         let dispatcher = Arc::new(Dispatcher::new(built.app.clone()));
         let server = public_server.spawn(dispatcher, stop.clone(), REQUESTS_END_WITHIN);

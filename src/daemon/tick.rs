@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::audit::{self, heads};
 use crate::clock::{UnixMillis, millis};
 use crate::http::tls::Tls;
+use crate::telemetry::Metrics;
 use crate::{limits, mail, registration, tenancy, token};
 
 /// How often heads of the audit are logged and old rows swept.
@@ -43,7 +44,6 @@ fn measure_keys(app: &App) {
 pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
     let app = &built.app;
     measure_keys(app);
-    tell(app, stop);
     let pools = app.pools.clone();
     let mailer = pools.mailer.clone();
     let sweep = move || {
@@ -64,6 +64,11 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
         let _ = pools.registration.nudge(registration::Message::Collect { before });
         let _ = pools.mailer.nudge(mail::Message::Forget);
         ready(())
+    });
+    let counted = app.clone();
+    every(Duration::from_mins(1), stop.clone(), move || {
+        let app = counted.clone();
+        async move { count_migrations(&app.db, &app.metrics).await }
     });
     let keyed = app.clone();
     every(token::keys::RELOAD_EVERY, stop.clone(), move || turn_keys(keyed.clone()));
@@ -95,20 +100,15 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
     }
 }
 
-/// What is measured or pushed by itself.
-fn tell(app: &Arc<App>, stop: &CancellationToken) {
-    if app.metrics.is_pushed() {
-        let metrics = app.metrics.clone();
-        every(app.config.telemetry.interval, stop.clone(), move || {
+/// Pushes the metrics where there is a collector, also of a daemon that still waits for its database.
+pub fn push(metrics: &Arc<Metrics>, interval: Duration, stop: &CancellationToken) {
+    if metrics.is_pushed() {
+        let metrics = metrics.clone();
+        every(interval, stop.clone(), move || {
             let metrics = metrics.clone();
             async move { metrics.push().await }
         });
     }
-    let counted = app.clone();
-    every(Duration::from_mins(1), stop.clone(), move || {
-        let app = counted.clone();
-        async move { count_migrations(&app.db, &app.metrics).await }
-    });
 }
 
 /// Keeps the audit: heads into the log, old rows away.

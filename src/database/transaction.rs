@@ -80,6 +80,8 @@ impl ConnectionTrait for Transaction {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::ConnectionTrait as _;
+
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -87,15 +89,39 @@ mod tests {
     use crate::database::Db;
     use crate::secret::Secret;
 
-    #[tokio::test]
-    async fn what_waits_for_the_commit_is_done_after_it_or_never() {
-        let dir = tempfile::tempdir().unwrap();
-        let config = config::Database {
+    fn file(dir: &tempfile::TempDir) -> config::Database {
+        config::Database {
             url: Secret::new(format!("sqlite://{}", dir.path().join("t.db").display())),
             auto_migrate: true,
             max_connections: 2,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_deleted_is_gone_from_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::connect(&file(&dir)).await.unwrap();
+        let run = async |sql: &str| db.writer().execute_unprepared(sql).await.unwrap();
+        let holds = || {
+            let bytes = std::fs::read(dir.path().join("t.db")).unwrap();
+            bytes.windows(13).any(|it| it == b"ada@left.test")
         };
-        let db = Db::connect(&config).await.unwrap();
+        run("CREATE TABLE people (address TEXT, text TEXT)").await;
+        // So many that whole pages become free, which is where they would stay.
+        let all = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)";
+        run(&format!("INSERT INTO people {all} SELECT 'ada@left.test', hex(zeroblob(200)) FROM n"))
+            .await;
+        run("PRAGMA wal_checkpoint(TRUNCATE)").await;
+        assert!(holds());
+        run("DELETE FROM people").await;
+        run("PRAGMA wal_checkpoint(TRUNCATE)").await;
+        assert!(!holds());
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_the_commit_is_done_after_it_or_never() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::connect(&file(&dir)).await.unwrap();
         let done = Arc::new(AtomicU32::new(0));
         let begin = async || {
             let (tx, done) = (db.begin().await.unwrap(), done.clone());

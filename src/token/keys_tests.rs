@@ -36,6 +36,7 @@ pub(in super::super) async fn fixture(algorithm: VaultAlgorithm) -> Fixture {
         },
         absolute_ttl: Duration::from_hours(30 * 24),
         clock: Clock::manual(1_000_000_000_000),
+        metrics: None,
     };
     Fixture { needs, _dir: dir }
 }

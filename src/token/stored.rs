@@ -26,6 +26,7 @@ use crate::clock::{Clock, UnixMillis, millis};
 use crate::config::{Tokens, VaultAlgorithm};
 use crate::database::Db;
 use crate::secret::{MasterKey, Secret, random_id};
+use crate::telemetry::Metrics;
 
 /// How much longer than its last token's life a retired key verifies: replicas' clocks differ by up to 2 min, and one
 /// that misses its readings signs with the old key up to 8 min after another has retired it.
@@ -46,6 +47,8 @@ pub struct Needs {
     pub absolute_ttl: Duration,
     /// The present.
     pub clock: Clock,
+    /// Counts what is told to the audit; none in a command, which nobody scrapes.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// A key that was made and is in no table yet.

@@ -69,7 +69,12 @@ impl Needs {
     pub(super) async fn teller(&self, why: Why) -> Result<Teller, KeysError> {
         let masters = Masters { current: &self.master, previous: self.previous.as_ref() };
         let now = self.clock.now();
-        Ok(Teller { chain: Chain::load(&self.db, masters, now).await?, why, now })
+        let chain = Chain::load(&self.db, masters, now).await?;
+        let chain = match &self.metrics {
+            Some(metrics) => chain.counting(metrics.clone()),
+            None => chain,
+        };
+        Ok(Teller { chain, why, now })
     }
 }
 

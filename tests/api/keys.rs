@@ -16,6 +16,7 @@ use crate::app::{Backend, Builder, PUBLIC_URL, TestApp, both};
 use crate::client::{Person, jose_header};
 use crate::introspection::{CLIENT, is_active, is_inactive};
 use crate::servers::{TestDatabase, redis_space};
+use crate::telemetry::registry::sum;
 
 /// A resource server that keeps the JWKS for its 5 minutes and never asks in between, not even for an unknown `kid`.
 struct Verifier {
@@ -141,6 +142,7 @@ pub fn needs(app: &TestApp) -> latchkey::token::Needs {
         tokens: inside.config.tokens.clone(),
         absolute_ttl: inside.config.sessions.absolute_ttl,
         clock: app.clock.clone(),
+        metrics: None,
     }
 }
 
@@ -183,6 +185,13 @@ both!(the_age_of_the_keys_is_measured, ["tokens.rotate_every" = "2h"], async |ap
     }
     // What an alert compares it with: `tokens.rotate_every`.
     assert!(metrics.contains("\nlatchkey_signing_key_age_limit_seconds 7200\n"), "{metrics}");
+    // What the rotation tells the audit is counted like all that is told to it.
+    app.clock.advance(Duration::from_hours(2));
+    latchkey::daemon::turn_keys(app.inside().clone()).await;
+    let metrics = app.admin().get("/metrics").await.expect(200).text();
+    let events =
+        sum(&metrics, "latchkey_audit_events_total", &[("action", "signing-key.published")]);
+    assert!(events >= 2.0, "{events}");
 });
 
 /// Daemons one after another on the same data.

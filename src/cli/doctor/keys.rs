@@ -40,6 +40,7 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
         tokens: config.tokens.clone(),
         absolute_ttl: config.sessions.absolute_ttl,
         clock: Clock::System,
+        metrics: None,
     };
     let Ok(keys) = needs.list().await else {
         return vec![Finding::skipped("the schema has none yet")];

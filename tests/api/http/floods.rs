@@ -235,6 +235,38 @@ async fn a_connection_that_says_nothing_is_cut_after_a_minute_embedded() {
     stop.cancel();
 }
 
+/// Between the frames of a head nothing else may come (RFC 9113 §6.10), so that no ping is answered within it, however slowly
+/// it goes on.
+#[tokio::test(start_paused = true)]
+async fn a_head_of_http_2_that_drips_is_cut_by_the_ping_embedded() {
+    let (address, stop) = listener().await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".as_slice();
+    let kib = b"\0\x04\0\x01\x04\0\0\0\x01\x82".as_slice();
+    let open = b"\0\0\x01\x01\0\0\0\0\x01\x82".as_slice();
+    let more = b"\0\0\x05\x09\0\0\0\0\x01\0\x01a\x01b".as_slice();
+    for (name, head, drip, every, least) in [
+        ("a byte of one frame", kib, b"\0".as_slice(), 5, 28),
+        ("one frame after another", open, more, 9, 28),
+        // Six frames for one field are no head that anybody sends: h2 ends it by their number.
+        ("many small frames", open, more, 1, 5),
+    ] {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        let began = Instant::now();
+        stream.write_all(&[preface, head].concat()).await.expect("written");
+        let mut bytes = [0; 1024];
+        loop {
+            match timeout(Duration::from_secs(every), stream.read(&mut bytes)).await {
+                Ok(Ok(0) | Err(_)) => break,
+                Err(_) if stream.write_all(drip).await.is_err() => break,
+                Ok(Ok(_)) | Err(_) => {}
+            }
+        }
+        let seconds = began.elapsed().as_secs();
+        assert!((least..=33).contains(&seconds), "{name}: {seconds} s");
+    }
+    stop.cancel();
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_does_not_read_the_answer_is_cut_after_a_minute_embedded() {
     let (address, stop) = listener().await;

@@ -98,7 +98,7 @@ both!(forward_auth_refuses_every_forged_user_token_alike, async |app| {
     let mut person = app.verified("ada@jose.example").await;
     let mut causes = headers::causes(app, &person.user_token, &person.vault_token).await;
     causes.extend(shapes::causes(app, &person.user_token, &person.vault_token));
-    causes.extend(keys::causes(app, &mut person).await);
+    causes.extend(Box::pin(keys::causes(app, &mut person)).await);
     causes.push(Cause::new("the userToken", &person.user_token));
     // The one honest thing among them.
     causes.retain(|cause| cause.name != "the vaultToken");

@@ -133,7 +133,7 @@ both!(claims_that_we_would_never_sign_are_refused_alike, async |app| {
 
 both!(tokens_of_other_keys_sessions_and_kinds_are_refused_alike, async |app| {
     let mut person = app.verified("ada@jose.example").await;
-    let causes = keys::causes(app, &mut person).await;
+    let causes = Box::pin(keys::causes(app, &mut person)).await;
     all_refused(app, &causes, KEY_CAUSES).await;
     person.me().await.expect(200);
 });

@@ -130,6 +130,23 @@ async fn a_collector_that_is_away_costs_telemetry_and_nothing_else_embedded() {
     assert!((1..=2).contains(&told), "once a signal, not once a try: {log}");
 }
 
+/// An operator who is pushed to sees the daemon before its database is there.
+#[tokio::test]
+async fn metrics_are_pushed_while_the_database_is_awaited_embedded() {
+    let collector = Collector::start().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut place = Place::new()
+        .set("database.url", &format!("postgres://latchkey@{nobody}/latchkey"))
+        .set("secrets.master_key", &"A".repeat(43))
+        .set("telemetry.endpoint", &collector.url())
+        .variable("OTEL_METRIC_EXPORT_INTERVAL", "50");
+    let _daemon = place.spawn();
+    eventually("metrics of a daemon that waits", PATIENCE, async || {
+        collector.metrics().iter().any(|it| it.name == "latchkey.build.info").then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_disabled_sdk_exports_nothing_embedded() {
     let collector = Collector::start().await;
