@@ -67,6 +67,13 @@ BAD = {
         {"httpRoute": {"enabled": True}, "config": {"http": {"trusted_proxies": ["10.0.0.0/8"]}}},
         "httpRoute.parentRefs is missing: name the Gateway",
     ),
+    "a route to no host": ({"httpRoute": {"hostnames": [""]}}, "/httpRoute/hostnames/0"),
+    "a route that leads away": (
+        {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}],
+                       "filters": [{"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}]},
+         "config": {"http": {"trusted_proxies": ["10.0.0.0/8"]}}},
+        "httpRoute.filters: a RequestRedirect cannot stand beside a backend",
+    ),
     "two autoscalers": (
         {"autoscaling": {"enabled": True}, "keda": {"enabled": True}}, "autoscaling.enabled and keda.enabled exclude each other",
     ),
@@ -78,6 +85,7 @@ BAD = {
          "persistence": {"existingClaim": "a"}},
         "more than one pod needs PostgreSQL",
     ),
+    "an interval with the smaller unit first": ({"serviceMonitor": {"interval": "30s1m"}}, "/serviceMonitor/interval"),
     "metrics that nobody reaches": (
         {"serviceMonitor": {"enabled": True}}, "name Prometheus in networkPolicy.admin.from",
     ),

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 import checks
+import outside
 
 NEEDED = {"config": {"public_url": "https://auth.example.com"}, "secrets": {"existingSecret": "latchkey"}}
 
@@ -82,6 +83,25 @@ def ways_in(rendered):
     assert 'pod=~"latchkey-[0-9a-z]+-[0-9a-z]+"' in query, "another release's queue is not ours"
     assert 443 in ports_out(rendered["gateway"]) and 443 in ports_out(rendered["production"])
     assert checks.config_of(rendered["gateway"])["http"]["tls"]["cert"] == "/etc/latchkey/tls/tls.crt"
+
+
+def other_ways_in(helm, values):
+    """What the values of ci/ leave out: the Gateway's own authorities, other hosts, a host in capitals, the members of a parent."""
+    values = copy.deepcopy(values)
+    values["config"]["public_url"] = "https://Auth.Example.com"
+    values["httpRoute"]["backendTLS"] = {}
+    objects = helm.render(values)
+    outside.schemas(objects)
+    assert checks.only(objects, "HTTPRoute")["spec"]["hostnames"] == ["auth.example.com"]
+    assert checks.only(objects, "BackendTLSPolicy")["spec"]["validation"] == {
+        "hostname": "auth.example.com", "wellKnownCACertificates": "System",
+    }
+    values["httpRoute"] |= {
+        "annotations": {"a": "b"}, "hostnames": ["a.example.com", "b.example.com"], "filters": [],
+        "parentRefs": [{"name": "a", "group": "", "kind": "Service", "port": 443}],
+    }
+    values["keda"] = {"enabled": True, "triggers": [{"type": "cron", "metadata": {"desiredReplicas": "3"}}]}
+    outside.schemas(helm.render(values))
 
 
 def other_secrets(rendered):
@@ -208,6 +228,8 @@ def expectations(helm, rendered, chart):
         yield check.__name__.replace("_", " "), lambda check=check: check(rendered)
     values = yaml.safe_load((chart / "ci/monitoring-values.yaml").read_text())
     yield "rules and dashboards", lambda: rules_and_dashboards(helm, chart, values)
+    gateway = yaml.safe_load((chart / "ci/gateway-values.yaml").read_text())
+    yield "other ways in", lambda: other_ways_in(helm, gateway)
     for check in (upgrade, jobs_are_not_changed, notes, long_names):
         yield check.__name__.replace("_", " "), lambda check=check: check(helm)
     yield "faults are found", lambda: faults_are_found(helm, chart)

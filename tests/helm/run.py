@@ -25,6 +25,7 @@ from bad import BAD, MISSING
 from cluster import Cluster
 from helm import Helm
 from schema import values_schema
+from spoilt import schemas_find_faults
 from table import leaves, with_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,10 +128,11 @@ def tests(latchkey, helm, work):
         yield f"{name}: renders", render
         for check in checks.EVERYWHERE:
             yield f"{name}: {check.__name__.replace('_', ' ')}", lambda check=check, name=name: check(rendered[name])
-        yield f"{name}: Kubernetes' schemas, strict", lambda name=name: outside.schemas(rendered[name])
+        yield f"{name}: schemas, strict", lambda name=name: outside.schemas(rendered[name])
         yield f"{name}: the daemon takes its settings", (
             lambda name=name: daemon.takes(latchkey, rendered[name], work / name)
         )
+    yield "schemas find faults", lambda: schemas_find_faults(rendered)
     yield "checkov", lambda: outside.checkov(rendered, work / "checkov")
     for name, check in flows.expectations(helm, rendered, CHART):
         yield name, check

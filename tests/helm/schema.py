@@ -40,7 +40,8 @@ def fields(required=(), **properties):
 
 ANNOTATIONS = map_of(TEXT)
 LABELS = map_of(LABEL_VALUE)
-DURATION = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$"}
+# The Prometheus operator's: the larger unit first, each once.
+DURATION = {"type": "string", "minLength": 2, "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"}
 AMOUNTS = fields(cpu=QUANTITY, memory=QUANTITY, **{"ephemeral-storage": QUANTITY})
 EGRESS = fields(to=ANY_LIST, ports=list_of(PORT))
 SOURCE = fields(required=["secret", "key"], secret=NAME | {"minLength": 1}, key=TEXT | {"minLength": 1})
@@ -90,8 +91,8 @@ def values_schema(config):
         "serviceAccount": fields(create=BOOLEAN, name=NAME, annotations=ANNOTATIONS),
         "ingress": fields(enabled=BOOLEAN, className=NAME, annotations=ANNOTATIONS, host=NAME, tlsSecret=NAME),
         "httpRoute": fields(
-            enabled=BOOLEAN, annotations=ANNOTATIONS, hostnames=list_of(NAME), filters=ANY_LIST,
-            parentRefs=list_of({"type": "object", "required": ["name"], "properties": {"name": NAME}}),
+            enabled=BOOLEAN, annotations=ANNOTATIONS, hostnames=list_of(NAME | {"minLength": 1}), filters=ANY_LIST,
+            parentRefs=list_of({"type": "object", "required": ["name"], "properties": {"name": NAME | {"minLength": 1}}}),
             backendTLS=fields(hostname=NAME, caConfigMap=NAME),
         ),
         "networkPolicy": fields(

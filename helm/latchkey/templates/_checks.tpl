@@ -67,6 +67,11 @@ kubectl create secret generic {{ .Values.secrets.existingSecret | default (inclu
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- $faults = append $faults "httpRoute.parentRefs is missing: name the Gateway, e.g. [{name: public, namespace: gateways}]" -}}
 {{- end -}}
+{{- range .Values.httpRoute.filters -}}
+{{- if and $.Values.httpRoute.enabled (eq (.type | default "") "RequestRedirect") -}}
+{{- $faults = append $faults "httpRoute.filters: a RequestRedirect cannot stand beside a backend, give it a route of its own in extraObjects" -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.autoscaling.enabled .Values.keda.enabled -}}
 {{- $faults = append $faults "autoscaling.enabled and keda.enabled exclude each other: two would pull at one Deployment" -}}
 {{- end -}}

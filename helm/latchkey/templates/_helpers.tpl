@@ -117,7 +117,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 
 {{/* The host of the public URL, without scheme and port. */}}
 {{- define "latchkey.publicHost" -}}
-{{- regexReplaceAll "^https?://([^/:]+).*$" .Values.config.public_url "${1}" -}}
+{{- regexReplaceAll "^https?://([^/:]+).*$" .Values.config.public_url "${1}" | lower -}}
 {{- end }}
 
 {{/* MiB: workers × m_cost, 33 KB a connection and a base, as `latchkey doctor` reckons. */}}

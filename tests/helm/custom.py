@@ -1,0 +1,113 @@
+"""Schemas of kinds that Kubernetes itself does not have: what the chart writes of them, and nothing besides.
+
+They stand here in the tests' own words, and are as strict as the definitions of Gateway API 1.4 to 1.6, KEDA 2.20 and the Prometheus
+operator 0.93. An API server drops or refuses what a definition does not name: a member that a template gains is added here after a
+look at the definition. Of its rules (CEL) those are here that a template could break.
+"""
+
+from schema import PORT, TEXT, fields, list_of, map_of, one_of, within
+
+LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+# Lengths and letters are the definitions'.
+NAME = {"type": "string", "minLength": 1, "maxLength": 253}
+NAMESPACE = {"type": "string", "maxLength": 63, "pattern": f"^{LABEL}$"}
+GROUP = {"type": "string", "maxLength": 253, "pattern": rf"^$|^{LABEL}(\.{LABEL})*$"}
+KIND = {"type": "string", "maxLength": 63, "pattern": "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"}
+DOMAIN = NAME | {"pattern": rf"^{LABEL}(\.{LABEL})*$"}
+HOSTNAME = NAME | {"pattern": rf"^(\*\.)?{LABEL}(\.{LABEL})*$"}
+HEADER = NAME | {"maxLength": 256, "pattern": r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"}
+# Of Prometheus: the larger unit first, each once.
+PERIOD = {"type": "string", "minLength": 2, "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"}
+
+
+def some(item, least=1, most=None):
+    bounds = list_of(item) | {"minItems": least}
+    return bounds if most is None else bounds | {"maxItems": most}
+
+
+def this(word):
+    return {"const": word}
+
+
+def either(*members):
+    """One of them, never both."""
+    return {"oneOf": [{"required": [member]} for member in members]}
+
+
+def header_filter(kind, member):
+    """Its own member stands beside the type, and no other's."""
+    headers = list_of(fields(["name", "value"], name=HEADER, value=TEXT | {"minLength": 1, "maxLength": 4096})) | {"maxItems": 16}
+    changes = fields(add=headers, set=headers, remove=list_of(TEXT) | {"maxItems": 16, "uniqueItems": True})
+    return fields(["type", member], type=this(kind), **{member: changes})
+
+
+PARENT = fields(["name"], group=GROUP, kind=KIND, name=NAME, namespace=NAMESPACE, sectionName=DOMAIN, port=PORT)
+FILTER = {"oneOf": [
+    header_filter("RequestHeaderModifier", "requestHeaderModifier"),
+    header_filter("ResponseHeaderModifier", "responseHeaderModifier"),
+]}
+ROUTE = fields(
+    ["parentRefs", "hostnames", "rules"],
+    parentRefs=some(PARENT, most=32),
+    hostnames=some(HOSTNAME, most=16),
+    rules=some(fields(
+        ["matches", "backendRefs"],
+        matches=some(fields(["path"], path=fields(["type", "value"], type=this("PathPrefix"), value=this("/"))), most=64),
+        filters=some(FILTER, most=16),
+        # A Service is named with its port.
+        backendRefs=some(fields(["name", "port"], name=NAME, port=PORT), most=16),
+    ), most=16),
+)
+
+AUTHORITY = fields(["group", "kind", "name"], group=this(""), kind=this("ConfigMap"), name=NAME)
+BACKEND = fields(["group", "kind", "name"], group=this(""), kind=this("Service"), name=NAME)
+BACKEND_TLS = fields(
+    ["targetRefs", "validation"],
+    targetRefs=some(BACKEND, most=16),
+    validation=fields(
+        ["hostname"], hostname=DOMAIN, caCertificateRefs=some(AUTHORITY, most=8), wellKnownCACertificates=this("System"),
+    ) | either("caCertificateRefs", "wellKnownCACertificates"),
+)
+
+TRIGGER = fields(
+    ["type", "metadata"],
+    type=TEXT | {"minLength": 1}, name=TEXT, metricType=one_of("AverageValue", "Utilization", "Value"),
+    # Numbers too are written as texts.
+    metadata=map_of(TEXT),
+    useCachedMetrics={"type": "boolean"},
+    authenticationRef=fields(["name"], name=TEXT, kind=one_of("TriggerAuthentication", "ClusterTriggerAuthentication")),
+)
+SCALED = fields(
+    ["scaleTargetRef", "triggers"],
+    scaleTargetRef=fields(["name"], name=NAME),
+    minReplicaCount=within(0), maxReplicaCount=within(1),
+    triggers=some(TRIGGER),
+)
+
+MONITOR = fields(
+    ["selector", "endpoints"],
+    selector=fields(["matchLabels"], matchLabels=map_of(TEXT)),
+    endpoints=some(fields(
+        port=TEXT, path=TEXT, interval=PERIOD, scrapeTimeout=PERIOD,
+        relabelings=list_of(fields(targetLabel=TEXT, replacement=TEXT)),
+    )),
+)
+
+# A recording or an alert; the definition takes both members, Prometheus does not.
+RULE = fields(
+    ["expr"],
+    record=TEXT, alert=TEXT, expr=TEXT, labels=map_of(TEXT), annotations=map_of(TEXT), **{"for": PERIOD, "keep_firing_for": PERIOD},
+) | either("record", "alert")
+RULES = fields(
+    ["groups"],
+    groups=some(fields(["name", "rules"], name=NAME, interval=PERIOD, rules=some(RULE))),
+)
+
+# By apiVersion and kind.
+SPECS = {
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"): ROUTE,
+    ("gateway.networking.k8s.io/v1", "BackendTLSPolicy"): BACKEND_TLS,
+    ("keda.sh/v1alpha1", "ScaledObject"): SCALED,
+    ("monitoring.coreos.com/v1", "ServiceMonitor"): MONITOR,
+    ("monitoring.coreos.com/v1", "PrometheusRule"): RULES,
+}
