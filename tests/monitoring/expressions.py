@@ -1,4 +1,4 @@
-"""PromQL read just far enough: the metrics of an expression, and the vectors that an alert compares."""
+"""PromQL read just far enough: the metrics of an expression, the matchers on them, and the vectors that an alert compares."""
 
 import re
 
@@ -9,16 +9,29 @@ WORDS = set(
 TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 LABELS = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
 SPLIT = re.compile(r"\s(and|or|unless)\s|\s(>=|<=|==|!=|>|<)\s")
+# A name, a set of matchers, or both; before them what holds neither.
+SELECTOR = re.compile(
+    rf"{TEXT.pattern}|\[[^\]]*\]|{LABELS.pattern}|(?<![\w.])([A-Za-z_:][\w:]*)?(?:\s*(\{{(?:{TEXT.pattern}|[^}}\"])*\}}))?"
+)
 
-# What Grafana puts in, as a test may have it.
-VARIABLES = {"$__rate_interval": "1m", "$__interval": "15s", "$__range": "1h", "$job": ".*", "$instance": ".*"}
+# What Grafana puts in, as a test may have it; `.*` is what "All" stands for.
+VARIABLES = {"__rate_interval": "1m", "__interval": "15s", "__range": "1h", "namespace": ".*", "job": ".*", "instance": ".*"}
+# Which installation: two of them in one Prometheus differ in one of these.
+INSTALLATION = {'namespace=~"$namespace"', 'job=~"$job"'}
 
 
-def plain(expression: str) -> str:
-    """An expression of a dashboard as Prometheus reads it."""
-    for name, value in VARIABLES.items():
-        expression = expression.replace(name, value)
+def plain(expression: str, **chosen: str) -> str:
+    """An expression of a dashboard as Prometheus reads it, with what is chosen of its variables."""
+    for name, value in (VARIABLES | chosen).items():
+        expression = expression.replace(f"${name}", value)
     return expression
+
+
+def unbound(expression: str) -> list[str]:
+    """The selectors of a dashboard's expression that do not ask for the chosen installation alone."""
+    found = [("" if name in WORDS else name, matchers) for name, matchers in SELECTOR.findall(expression)]
+    return [name + matchers for name, matchers in found
+            if name + matchers and not INSTALLATION <= set(re.findall(r'\w+=~"[^"]*"', matchers))]
 
 
 def metrics(expression: str) -> set[str]:

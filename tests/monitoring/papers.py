@@ -3,7 +3,11 @@
 import re
 from pathlib import Path
 
-VARIABLES = ["datasource", "job", "instance"]
+import expressions
+
+# Each is asked for within those before it.
+CHOSEN = ["namespace", "job", "instance"]
+VARIABLES = ["datasource", *CHOSEN]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 
@@ -16,6 +20,9 @@ def dashboard_faults(board: dict) -> list[str]:
         faults.append("uid, title or description is missing")
     if [it["name"] for it in board["templating"]["list"]] != VARIABLES:
         faults.append(f"the variables are not {VARIABLES}")
+    faults += [f"${it['name']} {fault}" for it in board["templating"]["list"] if it["name"] in CHOSEN for fault in variable_faults(it)]
+    if not board["links"] or not all(it["includeVars"] and it["keepTime"] for it in board["links"]):
+        faults.append("no link to the others, or one that forgets what is chosen")
     ids = [panel["id"] for panel in board["panels"]]
     titles = [panel["title"] for panel in board["panels"]]
     faults += [f"id {it} stands twice" for it in sorted(set(ids)) if ids.count(it) > 1]
@@ -35,6 +42,18 @@ def dashboard_faults(board: dict) -> list[str]:
     return faults
 
 
+def variable_faults(variable: dict):
+    """"All" must match series without the label: a scrape outside Kubernetes gives no namespace."""
+    before = ",".join(f'{it}=~"${it}"' for it in CHOSEN[: CHOSEN.index(variable["name"])])
+    asked = f"label_values(latchkey_build_info{before and f'{{{before}}}'}, {variable['name']})"
+    if variable["query"]["query"] != asked or variable["definition"] != asked:
+        yield f"is not {asked}"
+    if not (variable["multi"] and variable["includeAll"]) or variable["allValue"] != ".*" or variable["current"]["value"] != "$__all":
+        yield "is not any number of values, at first all"
+    if variable["refresh"] != 2 or variable["datasource"] != SOURCE:
+        yield "is not asked for anew with the time range, or elsewhere"
+
+
 def panel_faults(panel: dict):
     if not panel.get("description", "").endswith("."):
         yield "no description"
@@ -44,6 +63,8 @@ def panel_faults(panel: dict):
         yield "another datasource than the variable"
     if not panel["targets"] or len({it["refId"] for it in panel["targets"]}) != len(panel["targets"]):
         yield "no targets, or one refId twice"
+    for target in panel["targets"]:
+        yield from (f"{it} asks for every installation" for it in expressions.unbound(target["expr"]))
 
 
 def alert_faults(rule: dict, pages: Path) -> list[str]:

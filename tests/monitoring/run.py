@@ -28,6 +28,8 @@ PAGES = ROOT / "docs/runbooks"
 RULES = sorted((CHART / "rules").glob("*.yaml"))
 # How long series may take to be there: scraped and evaluated each second, chains of recordings take some.
 PATIENCE = 20
+# The daemon is scraped as two installations: by a plain Prometheus, and as a pod in a namespace.
+PLAIN, POD, NAMESPACE = "latchkey", "latchkey-pods", "staging"
 passed, failed = 0, []
 
 
@@ -86,10 +88,22 @@ def wanted(rules: list[dict], boards: dict[str, dict]) -> list[tuple[str, str]]:
         name = rule.get("record") or rule["alert"]
         parts = [rule["expr"]] if "record" in rule else expressions.vectors(rule["expr"])
         found += [(f"{name} {rule.get('labels') or ''}".strip(), part) for part in parts]
-    for name, board in boards.items():
-        for panel in board["panels"]:
-            found += [(f"{name} › {panel['title']} {it['refId']}", expressions.plain(it["expr"])) for it in panel.get("targets", [])]
-    return found
+    return found + [(where, expressions.plain(expression)) for where, expression in of_panels(boards)]
+
+
+def of_panels(boards: dict[str, dict]) -> list[tuple[str, str]]:
+    """Where an expression of a dashboard stands, and the expression with its variables."""
+    return [(f"{name} › {panel['title']} {it['refId']}", it["expr"])
+            for name, board in boards.items() for panel in board["panels"] for it in panel.get("targets", [])]
+
+
+def awaited(prometheus: Prometheus, expression: str, end: float) -> tuple[int, str]:
+    """How many series an expression has, as soon as it has one, or at the end."""
+    count, error = prometheus.series(expression)
+    while not count and not error and time.monotonic() < end:
+        time.sleep(0.5)
+        count, error = prometheus.series(expression)
+    return count, error
 
 
 def check_expressions(prometheus: Prometheus, rules: list[dict], boards: dict[str, dict]):
@@ -98,12 +112,23 @@ def check_expressions(prometheus: Prometheus, rules: list[dict], boards: dict[st
     for where, expression in wanted(rules, boards):
         asked = expressions.metrics(expression)
         unknown = asked - known
-        count, error = prometheus.series(expression)
-        while not count and not error and time.monotonic() < end:
-            time.sleep(0.5)
-            count, error = prometheus.series(expression)
+        count, error = awaited(prometheus, expression, end)
         told = f"unknown: {unknown}" if unknown else error or f"no series: {expression}"
         check(f"{where} has series", bool(asked) and not unknown and count > 0, told)
+
+
+def check_installations(prometheus: Prometheus, boards: dict[str, dict]):
+    """A panel shows the installation that is chosen, be it without a namespace, and nothing where there is none."""
+    end = time.monotonic() + PATIENCE
+    for where, expression in of_panels(boards):
+        faults = []
+        for chosen in ({"job": PLAIN}, {"namespace": NAMESPACE}, {"namespace": NAMESPACE, "job": POD}):
+            if not awaited(prometheus, expressions.plain(expression, **chosen), end)[0]:
+                faults.append(f"no series of {chosen}")
+        for chosen in ({"namespace": "elsewhere"}, {"job": "elsewhere"}, {"namespace": NAMESPACE, "job": PLAIN}):
+            if prometheus.series(expressions.plain(expression, **chosen))[0]:
+                faults.append(f"series of {chosen}")
+        check(f"{where} shows what is chosen", not faults, "; ".join(faults))
 
 
 def check_loaded(prometheus: Prometheus, rules: list[dict]):
@@ -129,6 +154,16 @@ def check_the_checks(prometheus: Prometheus, boards: dict[str, dict]):
     spoilt["panels"][1]["id"] = spoilt["panels"][2]["id"]
     del spoilt["panels"][1]["fieldConfig"]["defaults"]["unit"]
     check("a spoilt dashboard is not one", len(papers.dashboard_faults(spoilt)) == 2)
+    spoilt = json.loads(json.dumps(boards["overview"]))
+    budget = next(panel for panel in spoilt["panels"] if panel["title"].startswith("Budget left"))["targets"][0]
+    budget["expr"] = "".join(budget["expr"].rsplit('namespace=~"$namespace",', 1))
+    spoilt["links"][0]["includeVars"] = False
+    spoilt["templating"]["list"][1]["allValue"] = ".+"
+    told = papers.dashboard_faults(spoilt)
+    check("a dashboard that mixes installations is not one", len(told) == 3, str(told))
+    bound, other = 'a_b{job=~"$job",namespace=~"$namespace",c="}"}', 'h{a_job=~"$job",namespace=~"$namespace"}'
+    told = expressions.unbound(f'sum by (job) (rate({bound}[5m])) / clamp_min(d:e, 1e-9) or {{f="g"}} or {other}')
+    check("what asks for every installation is found", told == ["d:e", '{f="g"}', other], str(told))
     parts = expressions.vectors("a_b > 14.4 * 0.001 and c_d > 3 * e_f unless absent(g_h)")
     check("an alert's vectors are found", parts == ["a_b", "c_d", "3 * e_f", "g_h"], str(parts))
 
@@ -148,13 +183,15 @@ def main() -> int:
             "LATCHKEY_SECRETS__MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         }
         daemon = Daemon(binary, Path(home) / "daemon", settings)
-        prometheus = Prometheus(Path(home) / "prometheus", {"latchkey": daemon.admin}, RULES)
+        prometheus = Prometheus(Path(home) / "prometheus", {PLAIN: daemon.admin, POD: daemon.admin}, RULES,
+                                namespaces={POD: NAMESPACE})
         try:
             client = traffic.Client(daemon.base)
             traffic.drive(client, redis_port)
             print(f"drove {sum(client.statuses.values())} requests: {client.statuses}", flush=True)
             check_loaded(prometheus, rules)
             check_expressions(prometheus, rules, boards)
+            check_installations(prometheus, boards)
             check_the_checks(prometheus, boards)
         finally:
             prometheus.stop()

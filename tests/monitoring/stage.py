@@ -115,9 +115,11 @@ class Daemon(Process):
 
 
 class Prometheus(Process):
-    """Debian's Prometheus: it scrapes `jobs` (by their port), and evaluates the rules as often."""
+    """Debian's Prometheus: it scrapes `jobs` (by their port), and evaluates the rules as often. Those in `namespaces` have
+    the label that they would have on Kubernetes."""
 
-    def __init__(self, home: Path, jobs: dict[str, int], rules: list[Path], interval: str = "1s"):
+    def __init__(self, home: Path, jobs: dict[str, int], rules: list[Path], interval: str = "1s",
+                 namespaces: dict[str, str] | None = None):
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         home.mkdir(parents=True, exist_ok=True)
@@ -127,7 +129,10 @@ class Prometheus(Process):
             "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
             "rule_files": [str(path) for path in rules],
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]} for job, port in jobs.items()
+                {"job_name": job, "static_configs": [{
+                    "targets": [f"127.0.0.1:{port}"],
+                    "labels": {"namespace": namespaces[job]} if namespaces and job in namespaces else {},
+                }]} for job, port in jobs.items()
             ],
         }))
         super().__init__("prometheus", home, [

@@ -130,7 +130,7 @@ class Panels:
         """By series: the value just before the fault, the highest and lowest in it, and the last."""
         result = {}
         for target in self.known[panel]:
-            query = expressions.plain(target["expr"].replace("$job", job))
+            query = expressions.plain(target["expr"], job=job)
             data = self.prometheus.ask("query_range", query=query, start=f"{begin:.0f}", end=f"{close:.0f}", step=str(STEP))
             for series in data.get("result", []):
                 points = [(float(at), float(value)) for at, value in series["values"] if value not in ("NaN", "+Inf")]
@@ -139,8 +139,7 @@ class Panels:
                 if not points or not any(value for _, value in points):
                     continue
                 name = target.get("legendFormat") or target["refId"]
-                for label, value in series["metric"].items():
-                    name = name.replace("{{" + label + "}}", value)
+                name = re.sub(r"\{\{(\w+)\}\}", lambda label: series["metric"].get(label[1], ""), name)
                 result[name.strip()] = {
                     "before": before and shown(before[-1]), "highest": inside and shown(max(inside)),
                     "lowest": inside and shown(min(inside)), "last": shown(points[-1][1]),
