@@ -120,6 +120,7 @@ def the_watched(rendered):
     assert monitor["selector"]["matchLabels"].items() <= admin["metadata"]["labels"].items()
     assert not monitor["selector"]["matchLabels"].items() <= checks.only(objects, "Service", "latchkey")["metadata"]["labels"].items()
     assert monitor["endpoints"][0]["port"] == admin["spec"]["ports"][0]["name"]
+    assert monitor["endpoints"][0]["relabelings"] == [{"targetLabel": "job", "replacement": checks.only(objects, "Deployment")["metadata"]["name"]}]
     assert 4317 in ports_out(rendered["ha"]) and 4317 not in ports_out(rendered["default"]), "by a variable"
     assert 4318 in ports_out(objects) and 4317 not in ports_out(objects)
 

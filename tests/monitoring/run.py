@@ -29,7 +29,7 @@ RULES = sorted((CHART / "rules").glob("*.yaml"))
 # How long series may take to be there: scraped and evaluated each second, chains of recordings take some.
 PATIENCE = 20
 # The daemon is scraped as two installations: by a plain Prometheus, and as a pod in a namespace.
-PLAIN, POD, NAMESPACE = "latchkey", "latchkey-pods", "staging"
+NAMESPACE = "staging"
 passed, failed = 0, []
 
 
@@ -122,10 +122,10 @@ def check_installations(prometheus: Prometheus, boards: dict[str, dict]):
     end = time.monotonic() + PATIENCE
     for where, expression in of_panels(boards):
         faults = []
-        for chosen in ({"job": PLAIN}, {"namespace": NAMESPACE}, {"namespace": NAMESPACE, "job": POD}):
+        for chosen in ({"job": expressions.PLAIN}, {"namespace": NAMESPACE}, {"namespace": NAMESPACE, "job": expressions.POD}):
             if not awaited(prometheus, expressions.plain(expression, **chosen), end)[0]:
                 faults.append(f"no series of {chosen}")
-        for chosen in ({"namespace": "elsewhere"}, {"job": "elsewhere"}, {"namespace": NAMESPACE, "job": PLAIN}):
+        for chosen in ({"namespace": "elsewhere"}, {"job": "elsewhere"}, {"namespace": NAMESPACE, "job": expressions.PLAIN}):
             if prometheus.series(expressions.plain(expression, **chosen))[0]:
                 faults.append(f"series of {chosen}")
         check(f"{where} shows what is chosen", not faults, "; ".join(faults))
@@ -164,8 +164,8 @@ def check_the_checks(prometheus: Prometheus, boards: dict[str, dict]):
     bound, other = 'a_b{job=~"$job",namespace=~"$namespace",c="}"}', 'h{a_job=~"$job",namespace=~"$namespace"}'
     told = expressions.unbound(f'sum by (job) (rate({bound}[5m])) / clamp_min(d:e, 1e-9) or {{f="g"}} or {other}')
     check("what asks for every installation is found", told == ["d:e", '{f="g"}', other], str(told))
-    parts = expressions.vectors("a_b > 14.4 * 0.001 and c_d > 3 * e_f unless absent(g_h)")
-    check("an alert's vectors are found", parts == ["a_b", "c_d", "3 * e_f", "g_h"], str(parts))
+    parts = expressions.vectors("a_b > 14.4 * 0.001 and c_d > 3 * e_f and on (job) i:j unless absent(g_h)")
+    check("an alert's vectors are found", parts == ["a_b", "c_d", "3 * e_f", "i:j", "g_h"], str(parts))
 
 
 def main() -> int:
@@ -183,8 +183,8 @@ def main() -> int:
             "LATCHKEY_SECRETS__MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         }
         daemon = Daemon(binary, Path(home) / "daemon", settings)
-        prometheus = Prometheus(Path(home) / "prometheus", {PLAIN: daemon.admin, POD: daemon.admin}, RULES,
-                                namespaces={POD: NAMESPACE})
+        prometheus = Prometheus(Path(home) / "prometheus", {expressions.PLAIN: daemon.admin, expressions.POD: daemon.admin}, RULES,
+                                namespaces={expressions.POD: NAMESPACE})
         try:
             client = traffic.Client(daemon.base)
             traffic.drive(client, redis_port)
