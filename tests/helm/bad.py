@@ -109,6 +109,12 @@ BAD = {
     "less memory than the connections take": (
         {"config": {"http": {"max_connections": 20000}}}, "config.http.max_connections and the base take 796 MiB",
     ),
+    "an Ingress for an address": (
+        {"config": {"public_url": "https://[2001:db8::1]:8443"}, "ingress": {"enabled": True}}, "ingress.enabled, but config.public_url has an address",
+    ),
+    "a route for an address": (
+        {"config": {"public_url": "https://192.0.2.7"}, "httpRoute": {"enabled": True}}, "httpRoute.enabled, but config.public_url has an address",
+    ),
     "TLS in the pod behind a plain Ingress": (
         {"tls": {"existingSecret": "pod-tls"}, "ingress": {"enabled": True}}, "tls.existingSecret behind an Ingress",
     ),

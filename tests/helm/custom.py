@@ -5,16 +5,14 @@ operator 0.93. An API server drops or refuses what a definition does not name: a
 look at the definition. Of its rules (CEL) those are here that a template could break.
 """
 
-from schema import PORT, TEXT, fields, list_of, map_of, one_of, within
+from schema import HOSTNAME, LABEL, PORT, TEXT, fields, list_of, map_of, one_of, within
 
-LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 # Lengths and letters are the definitions'.
 NAME = {"type": "string", "minLength": 1, "maxLength": 253}
 NAMESPACE = {"type": "string", "maxLength": 63, "pattern": f"^{LABEL}$"}
 GROUP = {"type": "string", "maxLength": 253, "pattern": rf"^$|^{LABEL}(\.{LABEL})*$"}
 KIND = {"type": "string", "maxLength": 63, "pattern": "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"}
 DOMAIN = NAME | {"pattern": rf"^{LABEL}(\.{LABEL})*$"}
-HOSTNAME = NAME | {"pattern": rf"^(\*\.)?{LABEL}(\.{LABEL})*$"}
 HEADER = NAME | {"maxLength": 256, "pattern": r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"}
 # Of Prometheus: the larger unit first, each once.
 PERIOD = {"type": "string", "minLength": 2, "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"}

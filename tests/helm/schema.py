@@ -4,6 +4,9 @@ TEXT = {"type": "string"}
 BOOLEAN = {"type": "boolean"}
 LABEL_VALUE = {"type": "string", "maxLength": 63, "pattern": "^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$"}
 NAME = {"type": "string", "maxLength": 253, "pattern": "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"}
+LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+# As a Gateway takes it: a name in small letters, its first label may be a wildcard.
+HOSTNAME = {"type": "string", "minLength": 1, "maxLength": 253, "pattern": rf"^(\*\.)?{LABEL}(\.{LABEL})*$"}
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 QUANTITY = {"type": ["string", "number"], "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"}
 # As Kubernetes writes it; checked by the API server.
@@ -91,7 +94,7 @@ def values_schema(config):
         "serviceAccount": fields(create=BOOLEAN, name=NAME, annotations=ANNOTATIONS),
         "ingress": fields(enabled=BOOLEAN, className=NAME, annotations=ANNOTATIONS, host=NAME, tlsSecret=NAME),
         "httpRoute": fields(
-            enabled=BOOLEAN, annotations=ANNOTATIONS, hostnames=list_of(NAME | {"minLength": 1}), filters=ANY_LIST,
+            enabled=BOOLEAN, annotations=ANNOTATIONS, hostnames=list_of(HOSTNAME) | {"maxItems": 16}, filters=ANY_LIST,
             parentRefs=list_of({"type": "object", "required": ["name"], "properties": {"name": NAME | {"minLength": 1}}}),
             backendTLS=fields(hostname=NAME, caConfigMap=NAME),
         ),

@@ -61,6 +61,11 @@ kubectl create secret generic {{ .Values.secrets.existingSecret | default (inclu
 {{- if and (or .Values.ingress.enabled .Values.httpRoute.enabled) (not .Values.config.http.trusted_proxies) -}}
 {{- $faults = append $faults "config.http.trusted_proxies is missing: name the networks of the Ingress or Gateway, or everybody behind it is one address, with one budget" -}}
 {{- end -}}
+{{- range $way, $named := dict "ingress" .Values.ingress.host "httpRoute" .Values.httpRoute.hostnames -}}
+{{- if and (get $.Values $way).enabled (not $named) (regexMatch "^https?://(\\[|[0-9.]+([:/]|$))" $.Values.config.public_url) -}}
+{{- $faults = append $faults (printf "%s.enabled, but config.public_url has an address where its host's name would be" $way) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.ingress.enabled .Values.tls.existingSecret (not (regexMatch "(?i)https" (.Values.ingress.annotations | toString))) -}}
 {{- $faults = append $faults "tls.existingSecret behind an Ingress: its controller speaks plain HTTP to pods until an annotation says otherwise, e.g. ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/backend-protocol=HTTPS" -}}
 {{- end -}}
