@@ -1,0 +1,91 @@
+//! A path and a method lead to one route, to none, or to a refusal that says what there is.
+
+use super::*;
+
+fn find(method: &str, path: &str) -> String {
+    match Router::new().find(&method.parse().unwrap(), path) {
+        Found::Route(route, params) => format!("{} {params:?}", route.path),
+        Found::Methods(allowed) => format!("405 {allowed}"),
+        Found::Nothing => "404".to_owned(),
+    }
+}
+
+#[test]
+fn every_route_is_found_by_its_own_path() {
+    for route in ROUTES {
+        let path = route.path.replace(['{', '}'], "");
+        let method = if route.verb == Verb::Any { "PROPFIND" } else { route.verb.name() };
+        assert!(find(method, &path).starts_with(route.path), "{}", route.path);
+    }
+}
+
+#[test]
+fn the_gets_that_change_state_have_no_head() {
+    for path in ["/api/verify-email/x", "/api/resend-email-verification", "/api/refresh"] {
+        assert_eq!(find("HEAD", path), "405 OPTIONS, GET", "{path}");
+    }
+    assert!(find("HEAD", "/api/me").starts_with("/api/me"));
+}
+
+#[test]
+fn a_proxy_asks_for_what_it_can_forward() {
+    let path = "/api/forward-auth/v1/x";
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"] {
+        assert!(find(method, path).starts_with("/api/forward-auth/{*path}"), "{method}");
+    }
+    for method in ["TRACE", "CONNECT", "PRI"] {
+        let refused = "405 OPTIONS, GET, HEAD, POST, PUT, PATCH, DELETE";
+        assert_eq!(find(method, path), refused, "{method}");
+    }
+}
+
+#[test]
+fn a_body_is_awaited_where_the_endpoint_reads_one() {
+    let takes_body =
+        |method: &str, path: &str| match Router::new().find(&method.parse().unwrap(), path) {
+            Found::Route(route, _) => route.takes_body,
+            _ => panic!("{method} {path} is no route"),
+        };
+    for (method, path) in [
+        ("POST", "/api/login"),
+        ("POST", "/api/introspect"),
+        ("POST", "/api/revoke"),
+        ("PATCH", "/api/me"),
+        ("DELETE", "/api/me"),
+        ("POST", "/reset-password"),
+    ] {
+        assert!(takes_body(method, path), "{method} {path}");
+    }
+    for (method, path) in [
+        ("GET", "/api/me"),
+        ("HEAD", "/api/me"),
+        ("GET", "/api/refresh"),
+        ("DELETE", "/api/sessions"),
+        ("POST", "/api/logout"),
+        ("GET", "/api/forward-auth"),
+        ("POST", "/api/forward-auth/x"),
+        ("GET", "/reset-password"),
+    ] {
+        assert!(!takes_body(method, path), "{method} {path}");
+    }
+    for route in ROUTES.iter().filter(|route| matches!(route.verb, Verb::Get | Verb::Any)) {
+        assert!(!route.reads_body(), "{}", route.path);
+    }
+}
+
+#[test]
+fn what_is_not_in_the_table_is_not_there() {
+    for path in [
+        "/api/login/",
+        "//api/login",
+        "/api/Login",
+        "/api/%6cogin",
+        "/api",
+        "/api/verify-email/",
+        "/api/verify-email/a/b",
+    ] {
+        assert_eq!(find("GET", path), "404", "{path}");
+    }
+    assert_eq!(find("TRACE", "/api/login"), "405 OPTIONS, POST");
+    assert_eq!(find("get", "/api/login"), "405 OPTIONS, POST");
+}
