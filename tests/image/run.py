@@ -1,8 +1,8 @@
 """The image's program as a container engine runs it: an empty, read-only root, an account of its own, names by DNS.
 
-    python3 run.py ROOT CONFIG
+    python3 run.py ROOT CONFIG SBOM
 
-ROOT is the image's file system, CONFIG its configuration as `buildah inspect` prints it. It needs mount and network namespaces
+ROOT is the image's file system, CONFIG its configuration as `buildah inspect` prints it, SBOM the list of what is in it. It needs mount and network namespaces
 of its own (`unshare --mount --net`), so that nothing of this machine is touched or asked.
 """
 
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 import urllib.request
 
 ACCOUNT = 65532
@@ -115,6 +116,14 @@ check("is_stopped_by_sigterm", config["StopSignal"] == "SIGTERM")
 labels = {name.rpartition(".")[2] for name in config["Labels"] if name.startswith("org.opencontainers.image.")}
 wanted = {"title", "description", "source", "documentation", "licenses", "version", "revision", "created"}
 check("is_labelled", wanted <= labels and config["Labels"]["org.opencontainers.image.revision"] != "unknown", labels)
+
+text = pathlib.Path(sys.argv[3]).read_text() if pathlib.Path(sys.argv[3]).exists() else "{}"
+listed = {(it["name"], it["version"]) for it in json.loads(text).get("components", [])}
+locked = {(it["name"], it["version"]) for it in tomllib.loads(pathlib.Path("Cargo.lock").read_text())["package"]}
+linked = {"argon2", "hyper", "jsonwebtoken", "lettre", "ractor", "redis", "rustls", "sea-orm", "tokio"}
+check("is_listed_in_cyclonedx", json.loads(text).get("bomFormat") == "CycloneDX" and linked <= {name for name, _ in listed}, linked - {name for name, _ in listed})
+check("is_listed_as_it_was_locked", bool(listed) and listed <= locked, listed - locked)
+check("is_listed_without_the_builders_paths", os.getcwd() not in text)
 
 loopback_up()
 name_server()
