@@ -168,7 +168,7 @@ fn lines(count: u32) -> String {
 
 /// Kills an import on its way, runs it again: every account is there once.
 async fn a_broken_import_goes_on(place: Place) {
-    let count = rounds(4_000, 100_000);
+    let count = rounds(2_000, 100_000);
     fs::write(place.path("people.jsonl"), lines(count)).expect("written");
     place.run(&["migrate", "up"]).expect(0);
     let mut command = place.command(&["users", "import", "people.jsonl"]);
@@ -228,7 +228,7 @@ async fn an_import_leaves_a_running_daemon_its_turn_embedded() {
     let mut place = Place::new().set("secrets.master_key", &"A".repeat(43));
     let running = place.start().await;
     let ada = Person::register(&running.client, "ada@work.example").await.as_user();
-    fs::write(place.path("people.jsonl"), lines(6_000)).expect("written");
+    fs::write(place.path("people.jsonl"), lines(3_000)).expect("written");
     let mut command = place.command(&["users", "import", "people.jsonl"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
     let mut changes = 0;
@@ -244,7 +244,7 @@ async fn an_import_leaves_a_running_daemon_its_turn_embedded() {
 async fn a_report_of_refusals_is_replaced_by_the_next_run_and_nothing_else_is_embedded() {
     let place = Place::new().set("secrets.master_key", &"A".repeat(43));
     place.run(&["migrate", "up"]).expect(0);
-    let count = 4_000;
+    let count = 2_000;
     let text = format!("{{ not json\n{}[1]\n", lines(count));
     fs::write(place.path("people.jsonl"), &text).expect("written");
     let line = ["users", "import", "people.jsonl", "--errors", "bad.jsonl", "--json"];
