@@ -20,7 +20,7 @@ use crate::secret::{self, Secret};
 
 /// The longest stored string that is read, in bytes: five times the longest that any format makes of usual parts.
 pub const STORED_BYTES_MAX: usize = 1_024;
-/// How long a start or `doctor` measures hashes: seven of 14 ms.
+/// How long a start or `doctor` goes on measuring hashes: longer than five usual ones take.
 const TIMED_WITHIN: Duration = Duration::from_millis(100);
 
 /// How hashes are computed.
