@@ -249,7 +249,7 @@ impl Hasher {
     }
 
     /// How long one hash of today's parameters takes on this thread: the best of two, so that the first touch of the memory
-    /// does not count, and of as many as five within [`TIMED_WITHIN`]: what else a machine does at a start only adds.
+    /// does not count, and of as many as five within 100 ms: what else a machine does at a start only adds.
     pub fn time_one(&mut self) -> Result<Duration, HashError> {
         let password = Secret::new("how long does it take".to_owned());
         let (mut best, began) = (Duration::MAX, Instant::now());
