@@ -43,6 +43,8 @@ pub enum ChainError {
     Database(DbErr),
     /// A key could not be sealed, or another replica's cannot be opened.
     Key(KeyError),
+    /// There is a key of today, and no master key of ours opens it.
+    Sealed,
 }
 
 impl fmt::Display for ChainError {
@@ -50,6 +52,9 @@ impl fmt::Display for ChainError {
         match self {
             Self::Database(error) => error.fmt(f),
             Self::Key(error) => write!(f, "audit key: {error}"),
+            Self::Sealed => f.write_str(
+                "`secrets.master_key` does not open the audit's key: it is not the one that the daemons have",
+            ),
         }
     }
 }
@@ -113,13 +118,20 @@ impl Chain {
         Self::of(db, masters, id, bytes).await
     }
 
+    /// The same for what works beside daemons: a key that does not open is one of theirs, under another master key, and stays.
+    ///
+    /// # Errors
+    /// [`ChainError::Sealed`] then.
+    pub async fn join(db: &Db, masters: Masters<'_>, now: UnixMillis) -> Result<Self, ChainError> {
+        let Some(row) = current(db).await? else { return Self::load(db, masters, now).await };
+        let bytes = masters.open(&row).ok_or(ChainError::Sealed)?;
+        Self::of(db, masters, row.id, bytes).await
+    }
+
     /// Today's key as it stands; none where there is none that opens. Changes nothing.
     pub async fn read(db: &Db, masters: Masters<'_>) -> Result<Option<Self>, ChainError> {
-        let current = audit_key::Entity::find()
-            .filter(audit_key::Column::State.eq(CURRENT))
-            .one(db.writer())
-            .await?;
-        let opened = current.and_then(|row| masters.open(&row).map(|bytes| (row.id, bytes)));
+        let opened =
+            current(db).await?.and_then(|row| masters.open(&row).map(|bytes| (row.id, bytes)));
         let Some((id, bytes)) = opened else { return Ok(None) };
         Self::of(db, masters, id, bytes).await.map(Some)
     }
@@ -186,8 +198,12 @@ fn context(id: &str) -> String {
     format!("audit key {id}")
 }
 
+async fn current(db: &Db) -> Result<Option<audit_key::Model>, DbErr> {
+    audit_key::Entity::find().filter(audit_key::Column::State.eq(CURRENT)).one(db.writer()).await
+}
+
 /// Seals again what only the master key before opens.
-async fn reseal(db: &Db, masters: Masters<'_>) -> Result<(), ChainError> {
+pub(crate) async fn reseal(db: &Db, masters: Masters<'_>) -> Result<(), ChainError> {
     if masters.previous.is_none() {
         return Ok(());
     }

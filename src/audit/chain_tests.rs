@@ -45,3 +45,16 @@ async fn a_lost_master_key_means_a_new_key_and_the_old_one_is_unknown() {
     let keys = format!("{:?}", Keys::read(db.reader(), only(&new)).await.unwrap());
     assert!(keys.contains(after.key_id()) && !keys.contains(before.key_id()), "{keys}");
 }
+
+#[tokio::test]
+async fn who_joins_with_another_master_key_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = database(dir.path()).await;
+    let (ours, theirs) = (MasterKey::new([1; 32]), MasterKey::new([2; 32]));
+    let first = Chain::join(&db, only(&ours), 0).await.unwrap();
+    let slip = Chain::join(&db, only(&theirs), 1).await;
+    assert!(matches!(slip, Err(ChainError::Sealed)), "{slip:?}");
+    let both = Masters { current: &theirs, previous: Some(&ours) };
+    assert_eq!(Chain::join(&db, both, 1).await.unwrap().key_id(), first.key_id());
+    assert_eq!(Chain::load(&db, only(&ours), 1).await.unwrap().key_id(), first.key_id());
+}

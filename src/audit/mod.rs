@@ -21,6 +21,7 @@ mod told;
 pub mod verify;
 
 pub use action::Action;
+pub(crate) use chain::reseal;
 pub use chain::{Chain, ChainError, Masters};
 pub use event::{Actor, Detail, Event, Origin, Outcome};
 pub use keys::{Checked, Keys};

@@ -47,7 +47,8 @@ impl Swept {
 /// from its turn.
 ///
 /// # Errors
-/// The database's; what was removed before it stays removed.
+/// The database's where it cannot be reached; what was removed before it stays removed. What fails at one stream (somebody holds its row) is that
+/// stream's alone.
 pub async fn sweep(db: &Db, chain: &Chain, before: UnixMillis) -> Result<Swept, DbErr> {
     let (mut swept, mut looked, mut after) = (Swept::default(), 0, Uuid::nil());
     while looked - swept.broken < STREAMS_MAX {
@@ -56,7 +57,12 @@ pub async fn sweep(db: &Db, chain: &Chain, before: UnixMillis) -> Result<Swept, 
         after = *last;
         for stream in due {
             looked += 1;
-            while sweep_batch(db, chain, stream, before, &mut swept).await? == BATCH {}
+            if let Err(error) = sweep_stream(db, chain, stream, before, &mut swept).await {
+                if crate::database::is_unreachable(&error) {
+                    return Err(error);
+                }
+                tracing::warn!(%stream, error = %error, "a stream of the audit not swept, its turn is with the next sweep");
+            }
         }
     }
     forget_ownerless(db, chain, before, &mut swept).await?;
@@ -67,6 +73,17 @@ pub async fn sweep(db: &Db, chain: &Chain, before: UnixMillis) -> Result<Swept, 
         );
     }
     Ok(swept)
+}
+
+async fn sweep_stream(
+    db: &Db,
+    chain: &Chain,
+    stream: Uuid,
+    before: UnixMillis,
+    swept: &mut Swept,
+) -> Result<(), DbErr> {
+    while sweep_batch(db, chain, stream, before, swept).await? == BATCH {}
+    Ok(())
 }
 
 /// The next streams with rows that are too old, by id.

@@ -130,8 +130,9 @@ pub async fn stores(config: &Config) -> Result<Opened, Fault> {
     let Needs { db, master, previous, clock, .. } = keys(config).await?;
     let store = store(config, &db)?;
     let masters = Masters { current: &master, previous: previous.as_ref() };
-    let audit = Chain::load(&db, masters, clock.now()).await.map_err(|error| match error {
+    let audit = Chain::join(&db, masters, clock.now()).await.map_err(|error| match error {
         ChainError::Database(error) => Fault::Database(error),
+        error @ ChainError::Sealed => Fault::MasterKey(std::io::Error::other(error.to_string())),
         error @ ChainError::Key(_) => {
             Fault::Broken(format!("cannot read the audit key: {error}").into())
         }

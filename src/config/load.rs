@@ -77,7 +77,7 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
     let mut warnings = Vec::new();
     check(&values, &mut problems, &mut warnings);
     let telemetry = telemetry(&values, inputs.environment, &mut problems);
-    unheard(inputs.environment, &mut warnings);
+    unheard(&values, inputs.environment, &mut warnings);
     match telemetry.and_then(|telemetry| assemble(&values, telemetry)) {
         Some(mut config) if problems.is_empty() => {
             config.log.is_coloured =

@@ -108,7 +108,21 @@ fn is_read(name: &str) -> bool {
 }
 
 /// What is set and does not do what it says: an operator who set it would look for its effect in vain.
-pub(super) fn unheard(environment: &BTreeMap<String, String>, warnings: &mut Vec<Problem>) {
+pub(super) fn unheard(
+    values: &Values,
+    environment: &BTreeMap<String, String>,
+    warnings: &mut Vec<Problem>,
+) {
+    let redirects = |name: &str, value: &str| {
+        name.starts_with("OTEL_EXPORTER_OTLP_") && name.ends_with("ENDPOINT") && !value.is_empty()
+    };
+    if let Some((name, _)) = environment.iter().find(|(name, value)| redirects(name, value))
+        && values.text("telemetry.headers").is_some_and(|it| !it.is_empty())
+    {
+        let what = format!("is for `telemetry.endpoint` alone, and not sent where {name} points");
+        let fix = "give its headers in OTEL_EXPORTER_OTLP_HEADERS, or take the variable away";
+        warnings.push(Problem::new("telemetry.headers", what, fix));
+    }
     let given = environment.iter().filter(|(_, value)| !value.trim().is_empty());
     for (name, value) in given.filter(|(name, _)| name.starts_with("OTEL_")) {
         let value = value.trim();

@@ -4,7 +4,10 @@
 //! The order is what keeps the answers alike: a stranger is refused by address and by the ladder before anybody looks
 //! whether the address has an account.
 
+use std::time::Duration;
+
 use hyper::header::HeaderValue;
+use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use super::answer::Answer;
@@ -18,10 +21,13 @@ use crate::limits::device::Device;
 use crate::limits::guesses::Try;
 use crate::limits::{Action, Decision, Guesser};
 use crate::password::{self, Verdict};
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, Unavailable};
 use crate::secret::Secret;
 use crate::session::{self, Caller, RefusedPassword, Tried};
 use crate::store::Captcha;
+
+/// What a request needs to take a try back before its deadline ends it: after that nobody would.
+const TOLD_WITHIN: Duration = Duration::from_millis(100);
 
 /// Where a known device shows itself, and where it is made known.
 pub const DEVICE: &str = "x-latchkey-device";
@@ -118,6 +124,27 @@ fn judged(app: &App, guess: &Guess, found: Try) -> Result<(), Problem> {
         }
         Try::CaptchaNeeded => Err(Code::CaptchaInvalid.into()),
     }
+}
+
+/// Whose password is tried, once the try was admitted. Where nobody can say, or only when the request has no time left, the
+/// try is taken back: it was counted, and what it would have told was not.
+pub async fn person(
+    app: &App,
+    request: &Request,
+    guess: &Guess,
+) -> Result<Option<Standing>, Problem> {
+    let look = Standing::by_email(&app.db, &guess.address);
+    let found = match timeout_at(request.cx.deadline - TOLD_WITHIN, look).await {
+        Ok(found) => found.map_err(Unavailable::from),
+        Err(late) => Err(Unavailable::because("database", late)),
+    };
+    found.map_err(|unavailable| {
+        // A device is counted later: see `verify`.
+        if guess.device.is_none() {
+            app.budgets.refund(&app.pools.limits, &guess.address, guess.who);
+        }
+        unavailable.into()
+    })
 }
 
 /// Checks the password of a try that was admitted. Without a person a decoy is checked, so that the time tells nothing. Where

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::material::{KeyError, Material};
 use super::stored::Needs;
+use crate::audit::ChainError;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
 
@@ -160,6 +161,8 @@ pub enum KeysError {
     Key(KeyError),
     /// No master key of ours opens the key that signs: another replica has another one.
     Sealed(Kind),
+    /// Nor the audit's key: what is done to the keys could not be told.
+    SealedAudit,
 }
 
 impl std::fmt::Display for KeysError {
@@ -170,6 +173,7 @@ impl std::fmt::Display for KeysError {
             Self::Sealed(kind) => {
                 write!(f, "no master key of ours opens the {} key that signs", kind.name())
             }
+            Self::SealedAudit => ChainError::Sealed.fmt(f),
         }
     }
 }
@@ -179,7 +183,7 @@ impl std::error::Error for KeysError {
         match self {
             Self::Unavailable(error) => Some(error),
             Self::Key(error) => Some(error),
-            Self::Sealed(_) => None,
+            Self::Sealed(_) | Self::SealedAudit => None,
         }
     }
 }

@@ -1,10 +1,11 @@
 use super::*;
+use crate::audit::{Chain, Masters};
 use crate::clock::Clock;
 use crate::config::{self, Tokens, VaultAlgorithm};
 use crate::database::Db;
 use crate::secret::{MasterKey, Secret};
 use crate::token::rotation::{Listed, PUBLISH_AHEAD, Retired, Rotated, Sealed};
-use crate::token::stored::RETIRED_SLACK;
+use crate::token::stored::{RETIRED_SLACK, State};
 use crate::token::told::Why;
 
 pub(in super::super) struct Fixture {
@@ -305,12 +306,25 @@ async fn what_a_daemon_with_the_master_keys_the_other_way_round_makes_is_sealed_
     assert_eq!(sealed().await.iter().filter(|it| **it == Sealed::Before).count(), 1);
     ring.turn().await.unwrap();
     assert_eq!(sealed().await, [Sealed::Now; 3]);
+    // So is the audit's, which the one before may have sealed again.
+    let alone = Masters { current: &after.master, previous: None };
+    Chain::join(&after.db, alone, 0).await.unwrap();
 }
 
 /// A key to sign next, sealed with a master key that nobody has any more.
 async fn sealed_elsewhere(needs: &Needs) -> String {
     let lost = Needs { master: MasterKey::new([9; 32]), ..needs.clone() };
-    lost.publish(Kind::Vault, Algorithm::EdDSA, Why::Due).await.unwrap();
+    let ours = Masters { current: &needs.master, previous: None };
+    Chain::join(&needs.db, ours, 0).await.unwrap();
+    // Nobody with that master key could tell the audit of it today.
+    assert!(matches!(
+        lost.publish(Kind::Vault, Algorithm::EdDSA, Why::Due).await,
+        Err(KeysError::SealedAudit)
+    ));
+    let fresh = lost.fresh(Kind::Vault, Algorithm::EdDSA, State::Next).await.unwrap();
+    let tx = needs.db.begin().await.unwrap();
+    assert!(fresh.insert(&tx).await.unwrap());
+    tx.commit().await.unwrap();
     next(needs).await.unwrap()
 }
 

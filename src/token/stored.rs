@@ -22,6 +22,7 @@ use super::keys::{Key, KeySet, KeysError, Kind};
 use super::material::{self, KeyError, Material};
 use super::seal;
 use super::told::Why;
+use crate::audit::{self, Masters};
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::config::{Tokens, VaultAlgorithm};
 use crate::database::Db;
@@ -159,6 +160,9 @@ impl Needs {
         if self.previous.is_none() {
             return Ok(0);
         }
+        // First: once every signing key is under the present one, so is the audit's.
+        let masters = Masters { current: &self.master, previous: self.previous.as_ref() };
+        audit::reseal(&self.db, masters).await?;
         let mut resealed = 0;
         for row in self.rows().await? {
             let Some((bytes, Sealed::Before)) = self.open(&row) else { continue };

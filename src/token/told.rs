@@ -53,6 +53,7 @@ impl From<ChainError> for KeysError {
         match error {
             ChainError::Database(error) => error.into(),
             ChainError::Key(error) => error.into(),
+            ChainError::Sealed => Self::SealedAudit,
         }
     }
 }
@@ -69,7 +70,13 @@ impl Needs {
     pub(super) async fn teller(&self, why: Why) -> Result<Teller, KeysError> {
         let masters = Masters { current: &self.master, previous: self.previous.as_ref() };
         let now = self.clock.now();
-        let chain = Chain::load(&self.db, masters, now).await?;
+        // Only who takes their own master key for the only one there is may put another audit key in place.
+        let chain = match why {
+            Why::Lost => Chain::load(&self.db, masters, now).await?,
+            Why::Due | Why::Asked | Why::Compromised(_) => {
+                Chain::join(&self.db, masters, now).await?
+            }
+        };
         let chain = match &self.metrics {
             Some(metrics) => chain.counting(metrics.clone()),
             None => chain,

@@ -39,3 +39,21 @@ both!(
         login(&source, &person.email, &person.password).await.expect(200);
     }
 );
+
+both!(
+    a_try_of_nobody_who_can_be_looked_up_is_no_guess,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let source = at(app, "203.0.113.7");
+        // As while a database is away that the counts are not in.
+        sql(app, "ALTER TABLE users RENAME COLUMN password_hash TO away").await;
+        for _ in 0..9 {
+            let answer = login(&source, &person.email, &person.password).await;
+            answer.expect_problem(503, "dependency-unavailable");
+            app.clock.advance(Duration::from_millis(100));
+        }
+        sql(app, "ALTER TABLE users RENAME COLUMN away TO password_hash").await;
+        login(&source, &person.email, &person.password).await.expect(200);
+    }
+);

@@ -118,6 +118,10 @@ BAD = {
     "TLS in the pod behind a plain Ingress": (
         {"tls": {"existingSecret": "pod-tls"}, "ingress": {"enabled": True}}, "tls.existingSecret behind an Ingress",
     ),
+    "an annotation that leads to a page, behind an Ingress": (
+        {"tls": {"existingSecret": "pod-tls"}, "ingress": {"enabled": True, "annotations": {"example.com/wiki": "https://wiki.example.com/"}}},
+        "tls.existingSecret behind an Ingress",
+    ),
     "a setting among the variables": (
         {"extraEnv": [{"name": "LATCHKEY_LOG__FILTER", "value": "debug"}]}, "extraEnv: LATCHKEY_LOG__FILTER is a setting",
     ),

@@ -102,6 +102,11 @@ def other_ways_in(helm, values):
     }
     values["keda"] = {"enabled": True, "triggers": [{"type": "cron", "metadata": {"desiredReplicas": "3"}}]}
     outside.schemas(helm.render(values))
+    # TLS up to the pod, as Traefik and GKE are told it: by the Service.
+    values |= {"httpRoute": {"enabled": False}, "ingress": {"enabled": True}, "tls": {"existingSecret": "pod-tls"}}
+    for annotations in ({"traefik.ingress.kubernetes.io/service.serversscheme": "https"}, {"cloud.google.com/app-protocols": '{"http":"HTTPS"}'}):
+        values["service"] = {"annotations": annotations}
+        outside.schemas(helm.render(values))
 
 
 def other_secrets(rendered):

@@ -66,8 +66,8 @@ kubectl create secret generic {{ .Values.secrets.existingSecret | default (inclu
 {{- $faults = append $faults (printf "%s.enabled, but config.public_url has an address where its host's name would be" $way) -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.ingress.enabled .Values.tls.existingSecret (not (regexMatch "(?i)https" (.Values.ingress.annotations | toString))) -}}
-{{- $faults = append $faults "tls.existingSecret behind an Ingress: its controller speaks plain HTTP to pods until an annotation says otherwise, e.g. ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/backend-protocol=HTTPS" -}}
+{{- if and .Values.ingress.enabled .Values.tls.existingSecret (not (regexMatch "(?i)\\bhttps\\b[^:]|server-ssl" (printf "%s %s " (.Values.ingress.annotations | toString) (.Values.service.annotations | toString)))) -}}
+{{- $faults = append $faults "tls.existingSecret behind an Ingress: its controller speaks plain HTTP to pods until an annotation of it or of the Service says otherwise, e.g. ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/backend-protocol=HTTPS" -}}
 {{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- $faults = append $faults "httpRoute.parentRefs is missing: name the Gateway, e.g. [{name: public, namespace: gateways}]" -}}

@@ -111,6 +111,20 @@ fn headers_of_ours_go_to_the_endpoint_of_ours_with_the_variables_over_them() {
 }
 
 #[test]
+fn headers_that_go_nowhere_are_warned_of() {
+    let warned = |given: Given| {
+        let warnings = given.loaded().warnings;
+        warnings.iter().any(|warning| warning.key == "telemetry.headers")
+    };
+    let headers = || given().variable("LATCHKEY_TELEMETRY__HEADERS", "x-a=ours");
+    assert!(!warned(headers().variable("LATCHKEY_TELEMETRY__ENDPOINT", "http://ours:4318")));
+    for name in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] {
+        assert!(warned(headers().variable(name, "http://theirs:4318")), "{name}");
+        assert!(!warned(given().variable(name, "http://theirs:4318")), "{name}");
+    }
+}
+
+#[test]
 fn a_variable_that_has_no_effect_is_warned_of() {
     let warned = |name: &str, value: &str| {
         let warnings = given().variable(name, value).loaded().warnings;

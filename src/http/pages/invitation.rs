@@ -4,7 +4,7 @@
 use super::trouble::failed;
 use super::{Invited, words};
 use crate::account::EmailAddress;
-use crate::account::standing::{Standing, Status};
+use crate::account::standing::Status;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::invitation::room;
@@ -75,7 +75,7 @@ async fn accept(
     let email = EmailAddress::parse(&offer.email).map_err(|_| Code::TokenInvalid)?;
     let mut guess = guess::begin(app, request, email.normal())?;
     guess::admit(app, request, &guess, None).await?;
-    let standing = Standing::by_email(&app.db, email.normal()).await?;
+    let standing = guess::person(app, request, &guess).await?;
     let account = standing.as_ref().map(|standing| standing.id);
     let verdict = guess::verify(app, request, &mut guess, standing.as_ref(), password).await?;
     let (Some(standing), Verdict::Match | Verdict::MatchNeedsRehash) = (standing, verdict) else {

@@ -1,12 +1,16 @@
 //! PostgreSQL and Redis down, cut off, and slow.
 
+use std::time::Duration;
+
 use latchkey_entity::{outbox, user};
 use sea_orm::{EntityTrait as _, PaginatorTrait as _};
 
 use super::{Unverified, all_refuse, heals, is_degraded, is_unavailable, through, timed};
 use crate::app::{Backend, TestApp};
+use crate::poll::eventually;
 use crate::servers::{PrivateServer, Signal, TestDatabase, redis_space};
 
+const PATIENCE: Duration = Duration::from_secs(20);
 const DATABASE: &str = "database";
 /// The setting that says where it is, and what `/readyz` calls it.
 const POSTGRES: (&str, &str) = ("database.url", DATABASE);
@@ -94,6 +98,31 @@ async fn a_redis_that_does_not_answer_is_not_waited_for_on_servers() {
 async fn a_postgresql_that_does_not_answer_is_not_waited_for_on_servers() {
     let database = TestDatabase::create().await;
     Box::pin(is_not_waited_for(&database.url(), POSTGRES)).await;
+}
+
+/// The counts are in Redis, which is there: what nobody could answer is taken back, or was not counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_postgresql_is_away_nobody_spends_a_guess_or_a_mail_on_servers() {
+    let database = TestDatabase::create().await;
+    let (proxy, url) = through(&database.url()).await;
+    let settings = TestApp::builder(Backend::Servers).set("database.url", &url);
+    let app = settings.set("rate_limit.enabled", "true").start().await;
+    let person = app.verified("ada@away.example").await;
+    let nobody = app.anonymous();
+    proxy.cut();
+    for _ in 0..8 {
+        nobody.login(&person.email, &person.password).await.expect(503);
+    }
+    for _ in 0..4 {
+        nobody.forgot(&person.email).await.expect(503);
+    }
+    proxy.heal();
+    eventually("the database", PATIENCE, async || (person.me().await.status == 200).then_some(()))
+        .await;
+    nobody.login(&person.email, &person.password).await.expect(200);
+    nobody.forgot(&person.email).await.expect(200);
+    assert!(app.mail_to(&person.email).await.token.is_some(), "a link that sets a password");
+    app.finish().await;
 }
 
 /// Whoever logs out is told the truth: 204 means ended, also when the token store comes back with the session in it.

@@ -45,6 +45,27 @@ async fn without_a_master_key_every_command_is_exit_78_and_makes_none_embedded()
     assert_eq!(std::fs::read_to_string(place.path("data/master.key")).expect("there"), "short");
 }
 
+/// An operator's slip, which must not put another audit key in the place of the daemons'.
+#[tokio::test]
+async fn with_another_master_key_what_would_be_recorded_is_exit_78_and_changes_nothing_embedded() {
+    let place = Place::new().set("secrets.master_key", &"A".repeat(43));
+    place.run(&["migrate", "up"]).expect(0);
+    let create = ["users", "create", "--email", "ada@work.example", "--name", "Ada"];
+    place.run(&create).expect(0);
+    let place = place.set("secrets.master_key", &"B".repeat(43));
+    for command in [&["users", "disable", "ada@work.example"][..], &["keys", "rotate"]] {
+        let told = place.run(command);
+        assert!(matches!(told.code(), Some(1 | 78)), "{command:?}: {:?}", told.code());
+        assert!(told.stderr().contains("master"), "{command:?}: {}", told.stderr());
+    }
+    let place = place.set("secrets.master_key", &"A".repeat(43));
+    let told: serde_json::Value =
+        serde_json::from_str(&place.run(&["audit", "verify", "--json"]).expect(0).stdout())
+            .expect("JSON");
+    assert_eq!(told["found"], 0, "{told}");
+    place.run(&["users", "disable", "ada@work.example"]).expect(0);
+}
+
 #[tokio::test]
 async fn a_wrong_redis_url_is_exit_78_embedded() {
     let place = Place::new();

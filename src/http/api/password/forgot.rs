@@ -68,6 +68,8 @@ async fn ask(
     email: EmailAddress,
     captcha: Option<captcha::Verdict>,
 ) -> Result<(), Problem> {
+    // What is spent of a mailbox's budget while the database is away would buy no mail, and later ones would be missed.
+    app.db.ping().await?;
     let (deadline, pools) = (request.cx.deadline, &app.pools);
     let budget = Budget::Recoveries;
     let spent = app.budgets.mailbox(&pools.limits, budget, email.normal(), captcha, deadline).await;

@@ -67,7 +67,7 @@ async fn log_in(
     // Without a token store nobody gets in: 503 before a hash is spent, and the same for a wrong password.
     app.store.ping().await?;
     guess::admit(app, request, &guess, captcha).await?;
-    let standing = Standing::by_email(&app.db, email.normal()).await?;
+    let standing = guess::person(app, request, &guess).await?;
     let account = standing.as_ref().map(|standing| standing.id);
     let again = password.clone();
     let verdict = guess::verify(app, request, &mut guess, standing.as_ref(), password).await?;
