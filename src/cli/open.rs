@@ -132,7 +132,7 @@ pub async fn stores(config: &Config) -> Result<Opened, Fault> {
     let masters = Masters { current: &master, previous: previous.as_ref() };
     let audit = Chain::join(&db, masters, clock.now()).await.map_err(|error| match error {
         ChainError::Database(error) => Fault::Database(error),
-        error @ ChainError::Sealed => Fault::MasterKey(std::io::Error::other(error.to_string())),
+        error @ ChainError::Sealed => Fault::Setting(error.to_string()),
         error @ ChainError::Key(_) => {
             Fault::Broken(format!("cannot read the audit key: {error}").into())
         }

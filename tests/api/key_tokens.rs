@@ -126,7 +126,8 @@ both!(
         let mut refusals = vec![is_no_client(form(&[grant]).await)];
         let stranger = latchkey::tenancy::key_text::make(uuid::Uuid::from_u128(7));
         let forged = latchkey::tenancy::key_text::make(key.id.parse().expect("an id"));
-        let spoilt = format!("{}0", &key.secret[..key.secret.len() - 1]);
+        let other_last = if key.secret.ends_with('0') { "1" } else { "0" };
+        let spoilt = format!("{}{other_last}", &key.secret[..key.secret.len() - 1]);
         for (id, secret) in [
             (key.id.as_str(), other.secret.as_str()),
             (&other.id, &key.secret),
