@@ -8,6 +8,9 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/latchkey-target}
 say() { printf '== %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
+# package_version: of the workspace, as Cargo.toml has it.
+package_version() { sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml"; }
+
 # port_is_free PORT: whether nobody listens there on the loopback.
 port_is_free() {
     ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
