@@ -7,6 +7,7 @@
 mod facts;
 mod measure;
 mod probe;
+mod release;
 mod transaction;
 
 use std::path::Path;
@@ -20,7 +21,7 @@ use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
     DatabaseTransaction, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    TransactionOptions,
 };
 
 pub use self::facts::{Facts, Server};
@@ -59,15 +60,16 @@ impl Db {
         let url = config.url.expose();
         if !config.is_sqlite() {
             let mut options = ConnectOptions::new(url.clone());
-            common(&mut options).max_connections(config.max_connections).map_sqlx_postgres_opts(
-                |options| {
+            common(&mut options)
+                .max_connections(config.max_connections)
+                .map_sqlx_postgres_pool_opts(release::postgres)
+                .map_sqlx_postgres_opts(|options| {
                     options.application_name("latchkey").options([
                         ("statement_timeout", STATEMENT_TIMEOUT),
                         ("lock_timeout", LOCK_TIMEOUT),
                         ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
                     ])
-                },
-            );
+                });
             let mut pool = match Database::connect(options).await {
                 Ok(pool) => pool,
                 Err(error) => return Err(probe::reason(url, error).await),
@@ -78,15 +80,18 @@ impl Db {
         create_private(Path::new(sqlite_path(url)))?;
         let connect = |connections: u32| {
             let mut options = ConnectOptions::new(url.clone());
-            common(&mut options).max_connections(connections).map_sqlx_sqlite_opts(|options| {
-                options
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Full)
-                    .foreign_keys(true)
-                    // What is deleted is overwritten: a person who leaves is not left in the file's free pages.
-                    .pragma("secure_delete", "ON")
-                    .busy_timeout(BUSY_TIMEOUT)
-            });
+            common(&mut options)
+                .max_connections(connections)
+                .map_sqlx_sqlite_pool_opts(release::sqlite)
+                .map_sqlx_sqlite_opts(|options| {
+                    options
+                        .journal_mode(SqliteJournalMode::Wal)
+                        .synchronous(SqliteSynchronous::Full)
+                        .foreign_keys(true)
+                        // SQLite overwrites what it deletes: a deleted user's data does not stay in free pages.
+                        .pragma("secure_delete", "ON")
+                        .busy_timeout(BUSY_TIMEOUT)
+                });
             Database::connect(options)
         };
         let (mut writer, mut reader) = (connect(1).await?, connect(config.max_connections).await?);
@@ -123,7 +128,7 @@ impl Db {
             options.sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
         }
         let started = Instant::now();
-        let begun = self.writer.begin_with_options(options).await;
+        let begun = transaction::begin(&self.writer, options).await;
         if let Some(measure) = &self.measure {
             measure.record("BEGIN", started.elapsed(), begun.is_err());
         }
@@ -137,7 +142,7 @@ impl Db {
             options.isolation_level = Some(IsolationLevel::ReadCommitted);
             options.access_mode = Some(AccessMode::ReadOnly);
         }
-        self.reader.begin_with_options(options).await.map(Transaction::new)
+        transaction::begin(&self.reader, options).await.map(Transaction::new)
     }
 
     /// The dialect, for a statement of our own.

@@ -1,21 +1,27 @@
-//! [`Transaction`]: a transaction of the database, and what is to be done once it has lasted.
+//! [`Transaction`]: a database transaction that commits all of its statements or none.
+//!
+//! A statement that failed, or whose caller stopped waiting for it, breaks the transaction: it refuses every later
+//! statement, and [`Transaction::commit`] rolls back and returns an error. Neither database does this by itself.
+//! PostgreSQL answers a `COMMIT` of an aborted transaction with success and rolls back. SQLite rolls back on its own
+//! after some errors (disk full, I/O error, out of memory), and then commits each later statement alone.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, ExecResult, QueryResult,
-    Statement,
+    ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult,
+    QueryResult, Statement, TransactionOptions, TransactionTrait as _,
 };
+use tokio::sync::Mutex as AsyncMutex;
 
 type Work = Box<dyn FnOnce() + Send>;
 
 /// A transaction from [`Db::begin`](super::Db::begin). It rolls back when dropped.
-///
-/// What must not be said of a change that is rolled back (a line in the log, a count) waits here until the commit.
 pub struct Transaction {
     inner: DatabaseTransaction,
-    then: Mutex<Vec<Work>>,
+    /// Whether a statement has failed or was abandoned. Held while a statement runs.
+    is_broken: AsyncMutex<bool>,
+    after_commit: Mutex<Vec<Work>>,
 }
 
 impl fmt::Debug for Transaction {
@@ -26,33 +32,75 @@ impl fmt::Debug for Transaction {
 
 impl Transaction {
     pub(super) fn new(inner: DatabaseTransaction) -> Self {
-        Self { inner, then: Mutex::default() }
+        Self { inner, is_broken: AsyncMutex::new(false), after_commit: Mutex::default() }
     }
 
-    /// Does `work` after the commit, in the order of asking; never where there is none. It is short and cannot fail.
+    /// Runs `work` after the commit, in the order of the calls, and never without one: log lines and counts of a change
+    /// belong here. It is short and cannot fail.
     pub fn after_commit(&self, work: impl FnOnce() + Send + 'static) {
-        self.then.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(work));
+        self.after_commit.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(work));
     }
 
-    /// Makes it last, and does what waited for that.
+    /// Makes the changes durable, then runs what [`Transaction::after_commit`] collected.
     ///
     /// # Errors
-    /// The database's. Whether the change lasts is unknown then; what waited for it is not done.
+    /// A broken transaction: it is rolled back. Or the database's own error: whether the changes last is unknown then.
     pub async fn commit(self) -> Result<(), DbErr> {
+        if self.is_broken.into_inner() {
+            self.inner.rollback().await?;
+            return Err(broken());
+        }
         self.inner.commit().await?;
-        for work in self.then.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        for work in self.after_commit.into_inner().unwrap_or_else(PoisonError::into_inner) {
             work();
         }
         Ok(())
     }
 
-    /// Takes everything back.
+    /// Undoes every change.
     ///
     /// # Errors
-    /// The database's: it takes everything back by itself then.
+    /// The database's own: it undoes the changes by itself then.
     pub async fn rollback(self) -> Result<(), DbErr> {
         self.inner.rollback().await
     }
+
+    /// Runs one statement. The transaction counts as broken until the statement has succeeded.
+    async fn run<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        let mut is_broken = self.is_broken.lock().await;
+        if std::mem::replace(&mut *is_broken, true) {
+            return Err(broken());
+        }
+        let done = statement.await?;
+        *is_broken = false;
+        Ok(done)
+    }
+}
+
+fn broken() -> DbErr {
+    DbErr::Custom("an earlier statement of this transaction failed".to_owned())
+}
+
+/// Begins a transaction, and finishes beginning it when the caller stops waiting.
+///
+/// sqlx counts a PostgreSQL transaction once the server has confirmed `BEGIN`. A caller that is cancelled between the two
+/// would return a connection to the pool inside a transaction that nobody ends: the next user's writes would be
+/// acknowledged and lost. sqlx's worker thread for SQLite handles this by itself.
+pub(super) async fn begin(
+    connection: &DatabaseConnection,
+    options: TransactionOptions,
+) -> Result<DatabaseTransaction, DbErr> {
+    if connection.get_database_backend() != DatabaseBackend::Postgres {
+        return connection.begin_with_options(options).await;
+    }
+    let connection = connection.clone();
+    let begun = async move { connection.begin_with_options(options).await };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the task ends within the time-outs of the pool and of a statement"
+    )]
+    let task = tokio::spawn(begun);
+    task.await.unwrap_or_else(|error| Err(DbErr::Custom(error.to_string())))
 }
 
 #[async_trait::async_trait]
@@ -62,79 +110,22 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.inner.execute_raw(statement).await
+        self.run(self.inner.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.inner.execute_unprepared(sql).await
+        self.run(self.inner.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.inner.query_one_raw(statement).await
+        self.run(self.inner.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.inner.query_all_raw(statement).await
+        self.run(self.inner.query_all_raw(statement)).await
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use sea_orm::ConnectionTrait as _;
-
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use crate::config;
-    use crate::database::Db;
-    use crate::secret::Secret;
-
-    fn file(dir: &tempfile::TempDir) -> config::Database {
-        config::Database {
-            url: Secret::new(format!("sqlite://{}", dir.path().join("t.db").display())),
-            auto_migrate: true,
-            max_connections: 2,
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_deleted_is_gone_from_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Db::connect(&file(&dir)).await.unwrap();
-        let run = async |sql: &str| db.writer().execute_unprepared(sql).await.unwrap();
-        let holds = || {
-            let bytes = std::fs::read(dir.path().join("t.db")).unwrap();
-            bytes.windows(13).any(|it| it == b"ada@left.test")
-        };
-        run("CREATE TABLE people (address TEXT, text TEXT)").await;
-        // So many that whole pages become free, which is where they would stay.
-        let all = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)";
-        run(&format!("INSERT INTO people {all} SELECT 'ada@left.test', hex(zeroblob(200)) FROM n"))
-            .await;
-        run("PRAGMA wal_checkpoint(TRUNCATE)").await;
-        assert!(holds());
-        run("DELETE FROM people").await;
-        run("PRAGMA wal_checkpoint(TRUNCATE)").await;
-        assert!(!holds());
-    }
-
-    #[tokio::test]
-    async fn what_waits_for_the_commit_is_done_after_it_or_never() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Db::connect(&file(&dir)).await.unwrap();
-        let done = Arc::new(AtomicU32::new(0));
-        let begin = async || {
-            let (tx, done) = (db.begin().await.unwrap(), done.clone());
-            tx.after_commit(move || {
-                done.fetch_add(1, Ordering::Relaxed);
-            });
-            tx
-        };
-        drop(begin().await);
-        begin().await.rollback().await.unwrap();
-        let tx = begin().await;
-        assert_eq!(done.load(Ordering::Relaxed), 0);
-        tx.commit().await.unwrap();
-        assert_eq!(done.load(Ordering::Relaxed), 1);
-    }
-}
+#[path = "transaction_tests.rs"]
+mod tests;
