@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::catalogue::EXAMPLE_KEY;
 use super::kind::{Kind, Value};
-use super::layers::{Values, place};
+use super::layers::Values;
 use super::problems::Problem;
 use super::url::Url;
 
@@ -45,12 +45,12 @@ pub(super) struct Rules<'a> {
 
 impl Rules<'_> {
     pub(super) fn problem(&mut self, key: &str, what: &str, fix: &str) {
-        let what = format!("{what}{}", place(&self.values.source(key)));
+        let what = format!("{what}{}", self.values.source(key).place());
         self.problems.push(Problem::new(key, what, fix));
     }
 
     pub(super) fn warning(&mut self, key: &str, what: &str, fix: &str) {
-        let what = format!("{what}{}", place(&self.values.source(key)));
+        let what = format!("{what}{}", self.values.source(key).place());
         self.warnings.push(Problem::new(key, what, fix));
     }
 

@@ -27,7 +27,7 @@ mod tests;
 mod text;
 mod url;
 
-pub use environment::{process_environment, wants_no_color};
+pub use environment::{process_arguments, process_environment, wants_no_color};
 pub use file::ConfigFile;
 pub use kind::{Item, Kind};
 pub use load::{DEFAULT_FILE, Inputs, Loaded, Machine, files, load};
