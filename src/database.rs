@@ -8,6 +8,7 @@ mod facts;
 mod measure;
 mod probe;
 mod transaction;
+mod url;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use latchkey_migration::{Migrator, MigratorTrait, Schema};
 use sea_orm::sea_query::LikeExpr;
+use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
@@ -27,6 +29,7 @@ pub use self::facts::{Facts, Server};
 use self::measure::Measure;
 pub use self::probe::{Place, is_unreachable};
 pub use self::transaction::Transaction;
+pub use self::url::{check as check_url, ignored as ignored_parameters};
 use crate::config;
 
 /// How long a statement may take on PostgreSQL before the server ends it: below every pool's deadline.
@@ -43,6 +46,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const IDLE_BEFORE_PING: Duration = Duration::from_secs(2);
 /// `pg_advisory_lock`'s key of the migrations: "latchkey" in ASCII.
 const MIGRATION_LOCK: i64 = 0x6c61_7463_686b_6579;
+/// What SeaORM is given in place of a PostgreSQL's URL: it puts URLs into errors and spans.
+const WITHOUT_SECRETS: &str = "postgres://localhost";
 
 /// Connections to the one database.
 #[derive(Clone, Debug)]
@@ -58,19 +63,21 @@ impl Db {
     pub async fn connect(config: &config::Database) -> Result<Self, DbErr> {
         let url = config.url.expose();
         if !config.is_sqlite() {
-            let mut options = ConnectOptions::new(url.clone());
-            common(&mut options).max_connections(config.max_connections).map_sqlx_postgres_opts(
-                |options| {
-                    options.application_name("latchkey").options([
-                        ("statement_timeout", STATEMENT_TIMEOUT),
-                        ("lock_timeout", LOCK_TIMEOUT),
-                        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
-                    ])
-                },
-            );
+            let server = self::url::postgres(url)?.disable_statement_logging();
+            let server = server.application_name("latchkey").options([
+                ("statement_timeout", STATEMENT_TIMEOUT),
+                ("lock_timeout", LOCK_TIMEOUT),
+                ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
+            ]);
+            let mut options = ConnectOptions::new(WITHOUT_SECRETS);
+            common(&mut options)
+                .max_connections(config.max_connections)
+                .map_sqlx_postgres_opts(move |_| server.clone());
             let mut pool = match Database::connect(options).await {
                 Ok(pool) => pool,
-                Err(error) => return Err(probe::reason(url, error).await),
+                Err(error) => {
+                    return Err(self::url::redacted(url, probe::reason(url, error).await));
+                }
             };
             let statements = counted([&mut pool]);
             return Ok(Self { reader: pool.clone(), writer: pool, statements, measure: None });
@@ -88,6 +95,9 @@ impl Db {
                     .busy_timeout(BUSY_TIMEOUT)
             });
             Database::connect(options)
+        };
+        let connect = async |connections: u32| {
+            connect(connections).await.map_err(|error| self::url::redacted(url, error))
         };
         let (mut writer, mut reader) = (connect(1).await?, connect(config.max_connections).await?);
         let statements = counted([&mut writer, &mut reader]);

@@ -1,5 +1,6 @@
 //! The command line: data on stdout, talk on stderr, and exit codes that scripts can tell apart.
 
+mod arguments;
 mod audit;
 mod config;
 mod doctor;
@@ -120,8 +121,7 @@ pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Nobody is left to tell when even this cannot be printed.
-            let _ = error.print();
+            arguments::print(&error);
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
         }
     };
@@ -137,7 +137,7 @@ pub fn run() -> ExitCode {
             log_on_terminal: std::io::stderr().is_terminal(),
         },
     };
-    let load = || settings::load(&inputs());
+    let load = || settings::load(&inputs()).and_then(crate::daemon::check_urls);
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => with_settings(talk, load(), |loaded| {
             block_on(talk, crate::daemon::run(loaded, &load)).unwrap_or(ExitCode::from(FAILED))

@@ -22,7 +22,7 @@ use crate::limits::device::Devices;
 use crate::limits::{Budgets, Limiter};
 use crate::mail::{self, Mailbox, Mailer, Transport};
 use crate::password::{self, Breach, Hasher, Policy, Setup};
-use crate::secret::MasterKey;
+use crate::secret::{MasterKey, redact};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tenancy::wall;
@@ -60,7 +60,7 @@ impl std::fmt::Display for StartError {
         match self {
             Self::Settings(text) | Self::Listen(text) => f.write_str(text),
             Self::Files(error) => error.fmt(f),
-            Self::Broken(error) => error.fmt(f),
+            Self::Broken(error) => f.write_str(&redact(&error.to_string())),
         }
     }
 }

@@ -10,6 +10,7 @@ mod listen;
 mod pools;
 mod reload;
 mod tick;
+mod urls;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ pub use build::StartError;
 pub use files::read_master_key;
 pub use listen::holder;
 pub use tick::{AuditKeeper, turn_keys};
+pub use urls::check_urls;
 
 /// Requests in work may go on for so long after the listener is closed: a body's 15 s and an answer's 5 s.
 const REQUESTS_END_WITHIN: Duration = Duration::from_secs(20);

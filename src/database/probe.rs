@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
 use sea_orm::{DbErr, RuntimeErr};
 use tokio::time::timeout;
@@ -33,7 +32,7 @@ impl Place {
         if config.is_sqlite() {
             return None;
         }
-        let options: PgConnectOptions = config.url.expose().parse().ok()?;
+        let options = super::url::postgres(config.url.expose()).ok()?;
         let (host, port) = (options.get_host(), options.get_port());
         let folder = options.get_socket().cloned();
         let folder = folder.or_else(|| host.starts_with('/').then(|| PathBuf::from(host)));
@@ -48,7 +47,7 @@ impl Place {
 pub(super) async fn reason(url: &str, error: DbErr) -> DbErr {
     let is_late = matches!(error, DbErr::ConnectionAcquire(_))
         || source(&error).is_some_and(|it| matches!(it, sqlx::Error::PoolTimedOut));
-    let Some(options) = url.parse::<PgConnectOptions>().ok().filter(|_| is_late) else {
+    let Some(options) = super::url::postgres(url).ok().filter(|_| is_late) else {
         return error;
     };
     let why = match timeout(DIRECT_WITHIN, options.connect()).await {

@@ -55,7 +55,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub use self::ladder::{Admission, Captcha, Guess, Ladder};
-pub use self::redis::RedisFacts;
+pub use self::redis::{RedisFacts, is_url as is_redis_url};
 pub use self::types::{
     Budget, OneTimeToken, PutToken, Quota, Refresh, Refreshed, Session, Spend, TokenKind,
 };

@@ -52,6 +52,11 @@ impl std::fmt::Debug for Redis {
     }
 }
 
+/// Whether `redis.url` can be read.
+pub fn is_url(url: &Secret<String>) -> bool {
+    connection::is_url(url.expose())
+}
+
 impl Redis {
     pub(super) fn connect(url: &Secret<String>) -> Result<Self, Unavailable> {
         Ok(Self {

@@ -76,9 +76,14 @@ pub fn start(config: &Config) -> Result<Exports, Refused> {
     Ok(exports)
 }
 
-/// sqlx and ractor narrate at info what is no operator's business; their warnings stay.
+/// The records of libraries that are no operator's business: sqlx and ractor below warnings. And those that may show a
+/// secret: sqlx quotes parameters of URLs and lines of `.pgpass`, redis what a server said to the login. Our own records
+/// of the same failures stay.
+const FILTER: &str =
+    "sqlx=warn,sqlx_postgres::options=off,redis=off,ractor=warn,sea_orm_migration=warn";
+
 fn filter(text: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(format!("sqlx=warn,ractor=warn,sea_orm_migration=warn,{text}"))
+    EnvFilter::builder().parse(format!("{FILTER},{text}"))
 }
 
 /// Who says all this.

@@ -28,6 +28,7 @@ use super::output::{Talk, print, print_json};
 use super::{BAD_CONFIGURATION, CHECK_SAYS_NO};
 use crate::config::{Config, Loaded, Problems};
 use crate::database::Db;
+use crate::secret::redact;
 
 /// How long one check may take: SMTP has four steps of network in it.
 const CHECK_WITHIN: Duration = Duration::from_secs(15);
@@ -66,7 +67,7 @@ struct Finding {
 
 impl Finding {
     fn new(state: State, detail: impl Into<String>, remedy: Option<&str>) -> Self {
-        Self { state, detail: detail.into(), remedy: remedy.map(str::to_owned) }
+        Self { state, detail: redact(&detail.into()), remedy: remedy.map(str::to_owned) }
     }
     fn ok(detail: impl Into<String>) -> Self {
         Self::new(State::Ok, detail, None)

@@ -16,6 +16,7 @@ use redis::{
 };
 
 use super::roots;
+use crate::secret::Redactor;
 use crate::telemetry::Metrics;
 use crate::telemetry::attributes::REDIS_OPERATIONS;
 use crate::telemetry::trace::{self, Said};
@@ -38,6 +39,7 @@ const QUEUE_CALLS_MAX: usize = 512;
 pub(super) struct Link {
     way: Way,
     metrics: OnceLock<Arc<Metrics>>,
+    redactor: Redactor,
 }
 
 /// One server or a cluster.
@@ -85,7 +87,9 @@ impl Call<'_> {
 impl Link {
     /// Reads the URL. Connects to nothing yet.
     pub(super) fn open(url: &str) -> RedisResult<Self> {
-        Ok(Self { way: Way::open(url)?, metrics: OnceLock::new() })
+        let redactor = Redactor::of_url(url);
+        let way = Way::open(url).map_err(|error| redacted(&redactor, error))?;
+        Ok(Self { way, metrics: OnceLock::new(), redactor })
     }
 
     /// Measures every call from now on.
@@ -136,7 +140,24 @@ impl Link {
             let error = answer.as_ref().err().map(error_type);
             record(metrics, call.name(), started.elapsed(), error);
         }
-        answer
+        answer.map_err(|error| redacted(&self.redactor, error))
+    }
+}
+
+/// The same error, without what it may repeat of the URL: a server that does not know a command says its arguments, and
+/// those of `HELLO` and `AUTH` are the password.
+fn redacted(redactor: &Redactor, error: RedisError) -> RedisError {
+    let text = error.to_string();
+    let shown = redactor.redact(&text);
+    if shown == text { error } else { (error.kind(), "refused", shown).into() }
+}
+
+/// Whether [`Link::open`] can read a URL. Needs no runtime.
+pub(super) fn is_url(url: &str) -> bool {
+    let is_one = |url: String| url.into_connection_info().is_ok();
+    match cluster_nodes(url) {
+        Some(nodes) => nodes.into_iter().all(is_one),
+        None => is_one(url.to_owned()),
     }
 }
 
