@@ -221,6 +221,7 @@ pub(super) const BUDGET_POLICY: Attribute = needed(
         "invitations",
         "address-changes",
         "inviters",
+        "password-confirmations",
     ]),
 );
 pub(super) const GUESS_POLICY: Attribute =
