@@ -37,6 +37,7 @@ mod meta;
 mod mime;
 mod new_device;
 mod nginx;
+mod notices;
 mod pages;
 mod password;
 mod people;
