@@ -14,7 +14,7 @@ use crate::config::{Config, IntrospectionClient};
 use crate::database::Db;
 use crate::limits::device::Devices;
 use crate::limits::{Budgets, Limiter, Places};
-use crate::mail::Mailbox;
+use crate::mail::{Mailbox, MailboxKey};
 use crate::password::{Breach, Policy};
 use crate::secret::Secret;
 use crate::session::check::Check;
@@ -56,6 +56,8 @@ pub struct App {
     pub breach: Option<Arc<Breach>>,
     /// The built-in mailbox; none where there is SMTP.
     pub mailbox: Option<Arc<Mailbox>>,
+    /// The key that opens the mailbox; none where the mailbox is not served.
+    pub mailbox_key: Option<MailboxKey>,
     /// The present.
     pub clock: Clock,
     /// The instruments.

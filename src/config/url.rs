@@ -89,10 +89,18 @@ impl<'a> Url<'a> {
 
     /// Whether only this machine can be meant.
     pub fn is_loopback(&self) -> bool {
-        self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-            || self.host.eq_ignore_ascii_case("localhost")
-            || self.host.to_ascii_lowercase().ends_with(".localhost")
+        is_loopback(self.host)
     }
+}
+
+/// Whether a host is this machine: a loopback address (IPv6 with or without brackets), `localhost`, or a name below it
+/// (RFC 6761 §6.3).
+pub fn is_loopback(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let name = host.to_ascii_lowercase();
+    bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || name == "localhost"
+        || name.ends_with(".localhost")
 }
 
 /// A URL without the secrets that it may carry: user, password and every parameter's value.
@@ -162,6 +170,24 @@ mod tests {
         assert_eq!(redacted("sqlite://./data/latchkey.db"), "sqlite://./data/latchkey.db");
         assert_eq!(redacted("redis://u:1/ss@h:1"), "redis://***");
         assert_eq!(redacted("hunter2"), "***");
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_loopback() {
+        for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]", "a.localhost"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "localhost.evil.example",
+            "example.com",
+            "10.0.0.1",
+            "",
+            "[::]",
+            "notlocalhost",
+            "[::1",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod banner;
 mod build;
 pub mod files;
 mod listen;
+mod mailbox_key_file;
 mod pools;
 mod reload;
 mod tick;

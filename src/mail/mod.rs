@@ -13,6 +13,7 @@
 //! | `locale`, `words/` | languages, and all words of one language in one file |
 //! | `render`, `letter` | text and HTML out of words; the RFC 5322 message |
 //! | `transport`, `smtp`, `mailbox` | how it leaves: SMTP, or files for development |
+//! | `mailbox_key` | the key that opens the built-in mailbox |
 //! | `operator` | what the command line does to the outbox |
 //! | `probe` | SMTP step by step, for `mail test` and `doctor` |
 //!
@@ -23,6 +24,7 @@ mod delivery;
 mod letter;
 mod locale;
 mod mailbox;
+mod mailbox_key;
 pub mod operator;
 mod outbox;
 mod prepare;
@@ -42,6 +44,7 @@ pub use delivery::{Delivery, Mailer, Outcome, Setup, Swept};
 pub use letter::BadSender;
 pub use locale::Locale;
 pub use mailbox::{Mailbox, MailboxMessage};
+pub use mailbox_key::{COOKIE_TTL_S, MAILBOX_KEY_FILE, MailboxKey};
 pub use outbox::{Kind, MailData, NewMail, enqueue, mailed_token, withdraw};
 pub use probe::{Probe, Step, TestMail, Tried};
 pub use queue::{Depth, depth, forget};

@@ -30,6 +30,7 @@ mod limits_guesses;
 mod limits_mail;
 mod limits_unjudged;
 mod login;
+mod mailbox;
 mod mails;
 mod matrix;
 mod members;
