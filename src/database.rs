@@ -5,9 +5,13 @@
 //! A read-modify-write always runs in a transaction from [`Db::begin`], a single statement on [`Db::writer`].
 
 mod facts;
+mod guard;
+mod handle;
 mod measure;
 mod probe;
+mod refusal;
 mod transaction;
+mod write_probe;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,10 +28,14 @@ use sea_orm::{
 };
 
 pub use self::facts::{Facts, Server};
+use self::guard::{Guard, Shared};
+pub use self::handle::Handle;
 use self::measure::Measure;
 pub use self::probe::{Place, is_unreachable};
+pub use self::refusal::Refusal;
 pub use self::transaction::Transaction;
 use crate::config;
+use crate::health::StoreHealth;
 
 /// How long a statement may take on PostgreSQL before the server ends it: below every pool's deadline.
 const STATEMENT_TIMEOUT: &str = "2s";
@@ -47,8 +55,8 @@ const MIGRATION_LOCK: i64 = 0x6c61_7463_686b_6579;
 /// Connections to the one database.
 #[derive(Clone, Debug)]
 pub struct Db {
-    reader: DatabaseConnection,
-    writer: DatabaseConnection,
+    reader: Handle,
+    writer: Handle,
     statements: Arc<AtomicU64>,
     measure: Option<Measure>,
 }
@@ -57,6 +65,7 @@ impl Db {
     /// Connects. A SQLite file is made, mode 0600, where it is missing.
     pub async fn connect(config: &config::Database) -> Result<Self, DbErr> {
         let url = config.url.expose();
+        let shared = Shared::new();
         if !config.is_sqlite() {
             let mut options = ConnectOptions::new(url.clone());
             common(&mut options).max_connections(config.max_connections).map_sqlx_postgres_opts(
@@ -68,12 +77,17 @@ impl Db {
                     ])
                 },
             );
+            let guarded = shared.clone();
+            options.map_sqlx_postgres_pool_opts(move |pool| guarded.hooks(pool));
             let mut pool = match Database::connect(options).await {
                 Ok(pool) => pool,
-                Err(error) => return Err(probe::reason(url, error).await),
+                Err(error) => match shared.refusal() {
+                    Some(refusal) => return Err(refusal.error()),
+                    None => return Err(probe::reason(url, error).await),
+                },
             };
             let statements = counted([&mut pool]);
-            return Ok(Self { reader: pool.clone(), writer: pool, statements, measure: None });
+            return Ok(Self::guarded(&shared, pool.clone(), pool, statements));
         }
         create_private(Path::new(sqlite_path(url)))?;
         let connect = |connections: u32| {
@@ -91,16 +105,31 @@ impl Db {
         };
         let (mut writer, mut reader) = (connect(1).await?, connect(config.max_connections).await?);
         let statements = counted([&mut writer, &mut reader]);
-        Ok(Self { reader, writer, statements, measure: None })
+        Ok(Self::guarded(&shared, reader, writer, statements))
+    }
+
+    fn guarded(
+        shared: &Arc<Shared>,
+        reader: DatabaseConnection,
+        writer: DatabaseConnection,
+        statements: Arc<AtomicU64>,
+    ) -> Self {
+        let handle = |inner| Handle { guard: Guard::new(shared, &inner), inner };
+        Self { reader: handle(reader), writer: handle(writer), statements, measure: None }
+    }
+
+    /// Whether it takes writes, as the last probe or an outage since then has it.
+    pub fn health(&self) -> &Arc<StoreHealth> {
+        self.writer.guard.health()
     }
 
     /// For reading; may lag behind nothing: both are the primary.
-    pub fn reader(&self) -> &DatabaseConnection {
+    pub fn reader(&self) -> &Handle {
         &self.reader
     }
 
     /// For a single statement that writes.
-    pub fn writer(&self) -> &DatabaseConnection {
+    pub fn writer(&self) -> &Handle {
         &self.writer
     }
 
@@ -111,7 +140,10 @@ impl Db {
 
     /// A transaction that may write. It rolls back when dropped.
     pub async fn begin(&self) -> Result<Transaction, DbErr> {
-        self.begin_writing().await.map(Transaction::new)
+        let guard = &self.writer.guard;
+        guard.admit()?;
+        let begun = guard.call().end(self.begin_writing().await)?;
+        Ok(Transaction::new(begun, guard.clone()))
     }
 
     async fn begin_writing(&self) -> Result<DatabaseTransaction, DbErr> {
@@ -123,7 +155,7 @@ impl Db {
             options.sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
         }
         let started = Instant::now();
-        let begun = self.writer.begin_with_options(options).await;
+        let begun = self.writer.inner.begin_with_options(options).await;
         if let Some(measure) = &self.measure {
             measure.record("BEGIN", started.elapsed(), begun.is_err());
         }
@@ -137,7 +169,7 @@ impl Db {
             options.isolation_level = Some(IsolationLevel::ReadCommitted);
             options.access_mode = Some(AccessMode::ReadOnly);
         }
-        self.reader.begin_with_options(options).await.map(Transaction::new)
+        self.reader.begin(options).await
     }
 
     /// The dialect, for a statement of our own.
@@ -178,7 +210,8 @@ impl Db {
 
     /// What the database's schema lacks, and has beyond what this binary knows. Changes nothing.
     pub async fn schema(&self) -> Result<Schema, DbErr> {
-        Schema::of(&self.writer).await
+        self.reader.guard.admit()?;
+        self.reader.guard.call().end(Schema::of(&self.reader.inner).await)
     }
 
     /// Names of migrations that are not applied yet, oldest first. Changes nothing.

@@ -13,6 +13,7 @@ use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
 use sea_orm::{DbErr, RuntimeErr};
 use tokio::time::timeout;
 
+use super::refusal::source;
 use crate::config;
 
 /// How long the one connection may take that is made for its error: TCP, TLS and the log-in, over a slow line.
@@ -88,15 +89,6 @@ pub fn is_unreachable(error: &DbErr) -> bool {
 /// `cannot_connect_now`.
 fn is_of_the_end(code: &str) -> bool {
     code.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&code)
-}
-
-fn source(error: &DbErr) -> Option<&sqlx::Error> {
-    match error {
-        DbErr::Conn(RuntimeErr::SqlxError(it))
-        | DbErr::Exec(RuntimeErr::SqlxError(it))
-        | DbErr::Query(RuntimeErr::SqlxError(it)) => Some(it),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use sea_orm::{
     Statement,
 };
 
+use super::guard::Guard;
+
 type Work = Box<dyn FnOnce() + Send>;
 
 /// A transaction from [`Db::begin`](super::Db::begin). It rolls back when dropped.
@@ -16,6 +18,7 @@ type Work = Box<dyn FnOnce() + Send>;
 pub struct Transaction {
     inner: DatabaseTransaction,
     then: Mutex<Vec<Work>>,
+    guard: Guard,
 }
 
 impl fmt::Debug for Transaction {
@@ -25,8 +28,8 @@ impl fmt::Debug for Transaction {
 }
 
 impl Transaction {
-    pub(super) fn new(inner: DatabaseTransaction) -> Self {
-        Self { inner, then: Mutex::default() }
+    pub(super) fn new(inner: DatabaseTransaction, guard: Guard) -> Self {
+        Self { inner, then: Mutex::default(), guard }
     }
 
     /// Does `work` after the commit, in the order of asking; never where there is none. It is short and cannot fail.
@@ -39,7 +42,7 @@ impl Transaction {
     /// # Errors
     /// The database's. Whether the change lasts is unknown then; what waited for it is not done.
     pub async fn commit(self) -> Result<(), DbErr> {
-        self.inner.commit().await?;
+        self.guard.call().end(self.inner.commit().await)?;
         for work in self.then.into_inner().unwrap_or_else(PoisonError::into_inner) {
             work();
         }
@@ -51,7 +54,7 @@ impl Transaction {
     /// # Errors
     /// The database's: it takes everything back by itself then.
     pub async fn rollback(self) -> Result<(), DbErr> {
-        self.inner.rollback().await
+        self.guard.call().end(self.inner.rollback().await)
     }
 }
 
@@ -62,19 +65,19 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.inner.execute_raw(statement).await
+        self.guard.call().end(self.inner.execute_raw(statement).await)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.inner.execute_unprepared(sql).await
+        self.guard.call().end(self.inner.execute_unprepared(sql).await)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.inner.query_one_raw(statement).await
+        self.guard.call().end(self.inner.query_one_raw(statement).await)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.inner.query_all_raw(statement).await
+        self.guard.call().end(self.inner.query_all_raw(statement).await)
     }
 }
 

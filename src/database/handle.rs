@@ -1,0 +1,65 @@
+//! [`Handle`]: a pool of connections whose errors the [`Guard`] sees.
+
+use sea_orm::{
+    AccessMode, ConnectionTrait, DatabaseBackend, DatabaseConnection, DbErr, ExecResult,
+    IsolationLevel, QueryResult, Statement, TransactionOptions, TransactionTrait as _,
+};
+
+use super::Transaction;
+use super::guard::Guard;
+
+/// A pool of connections: [`Db::reader`](super::Db::reader) or [`Db::writer`](super::Db::writer).
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) inner: DatabaseConnection,
+    pub(super) guard: Guard,
+}
+
+impl Handle {
+    /// A transaction that reads one moment of the database, however long it takes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin_snapshot(&self) -> Result<Transaction, DbErr> {
+        let mut options = TransactionOptions::default();
+        if self.get_database_backend() == DatabaseBackend::Postgres {
+            options.isolation_level = Some(IsolationLevel::RepeatableRead);
+            options.access_mode = Some(AccessMode::ReadOnly);
+        }
+        self.begin(options).await
+    }
+
+    pub(super) async fn begin(&self, options: TransactionOptions) -> Result<Transaction, DbErr> {
+        self.guard.admit()?;
+        let call = self.guard.call();
+        let begun = call.end(self.inner.begin_with_options(options).await)?;
+        Ok(Transaction::new(begun, self.guard.clone()))
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Handle {
+    fn get_database_backend(&self) -> DatabaseBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.guard.admit()?;
+        self.guard.call().end(self.inner.execute_raw(statement).await)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.guard.admit()?;
+        self.guard.call().end(self.inner.execute_unprepared(sql).await)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.guard.admit()?;
+        self.guard.call().end(self.inner.query_one_raw(statement).await)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.guard.admit()?;
+        self.guard.call().end(self.inner.query_all_raw(statement).await)
+    }
+}
