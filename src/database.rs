@@ -32,8 +32,9 @@ use self::guard::{Guard, Shared};
 pub use self::handle::Handle;
 use self::measure::Measure;
 pub use self::probe::{Place, is_unreachable};
-pub use self::refusal::Refusal;
+pub use self::refusal::{Refusal, probe_reason};
 pub use self::transaction::Transaction;
+pub use self::write_probe::ProbeError;
 use crate::config;
 use crate::health::StoreHealth;
 

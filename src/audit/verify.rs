@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use latchkey_entity::{audit_event, audit_identity, audit_stream};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
-    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    Statement,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
 };
 use serde::Serialize;
 use uuid::Uuid;

@@ -8,6 +8,7 @@ mod build;
 pub mod files;
 mod listen;
 mod pools;
+mod probe;
 mod reload;
 mod tick;
 
@@ -33,6 +34,7 @@ use crate::telemetry::{Exports, Metrics};
 pub use build::StartError;
 pub use files::read_master_key;
 pub use listen::holder;
+pub use probe::Prober;
 pub use tick::{AuditKeeper, turn_keys};
 
 /// Requests in work may go on for so long after the listener is closed: a body's 15 s and an answer's 5 s.
@@ -88,7 +90,11 @@ impl Daemon {
         let ticking = CancellationToken::new();
         tick::push(&metrics, config.telemetry.interval, &ticking);
         let built = build::build(config, clock, metrics).await.inspect_err(|_| ticking.cancel())?;
+        // Before `/readyz` says anything of the stores.
+        let prober = Arc::new(Prober::new(built.app.clone()));
+        prober.probe().await;
         let _ = started.set(built.app.clone());
+        prober.start(&ticking);
         tick::tick(&built, tls.clone(), &ticking);
         let dispatcher = Arc::new(Dispatcher::new(built.app.clone()));
         let server = public_server.spawn(dispatcher, stop.clone(), REQUESTS_END_WITHIN);

@@ -90,11 +90,13 @@ pub(super) fn consequence(error: &DbErr) -> Consequence {
     }
 }
 
-/// The reason of an error that the prober met: every error has one, but those that [`is_no_outage`] names.
-pub(super) fn reason(error: &DbErr) -> Reason {
-    if let Some(reason) = consequence(error).reason {
-        return reason;
-    }
+/// The reason of an error that a probe met: every error has one, but those that say nothing about the database.
+pub fn probe_reason(error: &DbErr) -> Option<Reason> {
+    (!is_no_outage(error)).then(|| consequence(error).reason.unwrap_or_else(|| of_probe(error)))
+}
+
+/// What an error means to a probe that means nothing to a request.
+fn of_probe(error: &DbErr) -> Reason {
     let Some(sqlx::Error::Database(said)) = source(error) else { return Reason::Refused };
     match said.code().as_deref() {
         _ if is_sqlite(said.as_ref()) => Reason::Refused,
@@ -105,9 +107,9 @@ pub(super) fn reason(error: &DbErr) -> Reason {
     }
 }
 
-/// Whether the prober's error says nothing about the database: another replica's probe holds the row
+/// Whether a probe's error says nothing about the database: another replica's probe holds the row
 /// (`lock_not_available`), or the schema lacks the row's table, which is the schema's matter.
-pub(super) fn is_no_outage(error: &DbErr) -> bool {
+fn is_no_outage(error: &DbErr) -> bool {
     let Some(sqlx::Error::Database(said)) = source(error) else { return false };
     if is_sqlite(said.as_ref()) {
         return said.message().starts_with("no such table");
@@ -252,7 +254,10 @@ mod tests {
         assert_eq!(consequence(&broken), Consequence::gone(Reason::Unreachable));
         let full = DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout);
         assert_eq!(consequence(&full), Consequence::down(Reason::Timeout));
-        assert_eq!(consequence(&query(sqlx::Error::PoolTimedOut)), Consequence::down(Reason::Timeout));
+        assert_eq!(
+            consequence(&query(sqlx::Error::PoolTimedOut)),
+            Consequence::down(Reason::Timeout)
+        );
     }
 
     #[test]

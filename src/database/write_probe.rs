@@ -1,9 +1,9 @@
 //! A write that lasts, seen by a reader: whether the database takes writes, and whether its readers see them.
 
 use latchkey_entity::store_probe;
-use sea_orm::{ConnectionTrait as _, DbErr, EntityTrait as _, QueryResult, Statement};
+use sea_orm::{ConnectionTrait as _, DbErr, EntityTrait as _, QueryResult, RuntimeErr, Statement};
 
-use super::{Db, refusal};
+use super::{Db, probe_reason};
 use crate::health::Reason;
 
 /// All replicas count up the one row. So it costs one small write a probe, and no row is ever left over. Where it is
@@ -30,11 +30,24 @@ impl Db {
         match self.count_up_and_read().await {
             Ok(true) => Ok(()),
             Ok(false) => Err(ProbeError { reason: Reason::Stale, source: None }),
-            Err(error) if refusal::is_no_outage(&error) => Ok(()),
-            Err(error) => {
-                Err(ProbeError { reason: refusal::reason(&error), source: Some(error) })
-            }
+            Err(error) => match probe_reason(&error) {
+                Some(reason) => Err(ProbeError { reason, source: Some(error) }),
+                None => Ok(()),
+            },
         }
+    }
+
+    /// Refuses work that would end in a write that the database is known to refuse, before anything is changed elsewhere;
+    /// and asks whether it answers at all.
+    ///
+    /// # Errors
+    /// When it does not answer, or takes no writes.
+    pub async fn ready(&self) -> Result<(), DbErr> {
+        if let Some(reason) = self.health().reason().filter(|it| it.refuses_every_write()) {
+            let text = format!("it takes no writes: {}", reason.name());
+            return Err(DbErr::Conn(RuntimeErr::Internal(text)));
+        }
+        self.ping().await
     }
 
     /// Whether the reader saw the count, or a later one by another replica.

@@ -5,11 +5,13 @@
 //! only one that reports that the store works. `/readyz`, the metrics and the log read the state and ask nobody.
 
 mod reason;
+mod schema;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 pub use self::reason::Reason;
+pub use self::schema::SchemaWindow;
 
 /// The state of a store that takes writes.
 const UP: u8 = 0;

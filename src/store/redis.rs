@@ -6,6 +6,8 @@
 mod connection;
 mod facts;
 mod guesses;
+mod probe;
+mod refusal;
 mod roots;
 mod scripts;
 

@@ -165,6 +165,8 @@ instruments! {
         "Rows of the audit.";
     AUDIT_WRITE_FAILURES = Counter, "latchkey.audit.write.failures", "{event}", PLAIN,
         "Rows of the audit that could not be written: raise an alarm on any.";
+    STORE_WRITABLE = Gauge, "latchkey.store.writable", "", &[&[of::STORE]],
+        "1 when the last probe wrote to the store and read it back, 0 when it failed; the log and `/readyz` have the reason.";
     MIGRATIONS_PENDING = Gauge, "latchkey.migrations.pending", "{migration}", PLAIN,
         "Migrations that this binary knows and the database lacks.";
     TELEMETRY_DROPPED = Counter, "latchkey.telemetry.dropped", "{item}", &[&[of::SIGNAL]],

@@ -1,7 +1,8 @@
 //! `latchkey doctor`: looks at everything that a daemon stands on, from the machine where it runs, and says what to do.
 //!
-//! A file is a check. A check changes nothing, makes nothing, prints no secret, and is cut off after [`CHECK_WITHIN`]; all
-//! of them run at once. What a check says is a list of [`Finding`]s.
+//! A file is a check. A check changes nothing but the row and the keys that a daemon's own probe writes, makes nothing,
+//! prints no secret, and is cut off after [`CHECK_WITHIN`]; all of them run at once. What a check says is a list of
+//! [`Finding`]s.
 
 mod captcha;
 mod certificate;
