@@ -41,6 +41,7 @@ mod pages;
 mod password;
 mod people;
 mod poll;
+mod postgres;
 mod process;
 mod project_keys;
 mod projects;
