@@ -28,7 +28,13 @@ impl Redis {
     /// Writes and reads back under every tag, also on one server: it may be a node of a cluster, which has only some.
     pub(in crate::store) async fn probe_write(&self) -> Result<(), StoreProbeError> {
         let probes = join_all(PROBE_TAGS.map(|tag| self.probe_tag(tag))).await;
-        probes.into_iter().collect()
+        let some_work = probes.iter().any(Result::is_ok);
+        let Some(mut error) = probes.into_iter().find_map(Result::err) else { return Ok(()) };
+        let is_away = matches!(error.reason, Reason::Unreachable | Reason::Timeout);
+        if self.is_cluster() && some_work && is_away {
+            error.reason = Reason::ClusterDown;
+        }
+        Err(error)
     }
 
     async fn probe_tag(&self, tag: u8) -> Result<(), StoreProbeError> {

@@ -155,13 +155,13 @@ async fn the_least_rights_are_enough_and_each_that_is_missing_is_found_on_server
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_cannot_save_is_told_until_it_can_on_servers() {
-    let server = PrivateServer::redis().await;
+    let saves = ["--save", "3600 1"].map(str::to_owned);
+    let server = PrivateServer::redis_with(saves.into()).await;
     let app = start(&server.url()).await;
     let mut person = app.verified("ada@unsaved.example").await;
     // A snapshot cannot take the place of a directory.
     let in_the_way = server.directory().join("dump.rdb");
     fs::create_dir(&in_the_way).expect("made");
-    let _: String = server.redis_command("CONFIG SET save 3600 1").await;
     let _: String = server.redis_command("BGSAVE").await;
     knows(&server, "rdb_last_bgsave_status:err").await;
     becomes_degraded(&app, STORE, "persistence-failing").await;
