@@ -64,6 +64,14 @@ impl Store {
         self.ping().await
     }
 
+    /// What the ACL of Redis does not give: commands, and keys. Each is tried; nothing of the embedded store.
+    pub async fn missing_rights(&self) -> Vec<&'static str> {
+        match self {
+            Self::Redis(it) => it.missing_rights().await,
+            Self::Embedded(_) => Vec::new(),
+        }
+    }
+
     /// Whether Redis is asked as a cluster; never of the embedded store.
     pub fn is_redis_cluster(&self) -> bool {
         matches!(self, Self::Redis(it) if it.is_cluster())

@@ -8,6 +8,7 @@ mod facts;
 mod guesses;
 mod probe;
 mod refusal;
+mod rights;
 mod roots;
 mod scripts;
 

@@ -43,7 +43,15 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
         }
         Err(error) => found.push(Finding::failed(format!("INFO: {error}"), "look at its log")),
     }
+    let is_forbidden = matches!(&written, Err(it) if it.reason == Reason::NoPermission);
     found.push(writes(written));
+    if is_forbidden {
+        let missing = store.missing_rights().await;
+        if !missing.is_empty() {
+            let text = format!("the user may not use {}", missing.join(", "));
+            found.push(Finding::failed(text, Reason::NoPermission.redis_fix()));
+        }
+    }
     found.push(eviction(store.eviction_policy().await.ok().flatten().as_deref()));
     found
 }

@@ -1,6 +1,6 @@
 //! Servers that are down, slow or forgetful. Whatever they do: 503 in time, never a 401, and healed within 10 s.
 
-mod cluster;
+pub mod cluster;
 mod failover;
 mod forgotten;
 mod mail;

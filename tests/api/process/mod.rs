@@ -2,6 +2,7 @@
 
 mod audit;
 mod cli_doctor;
+mod cli_doctor_stores;
 mod cli_faults;
 mod cli_mail;
 mod cli_reload;
