@@ -88,10 +88,11 @@ enum Command {
     Config(config::Command),
     /// Look at everything a daemon stands on, and say what to do: exit 0, or 3 where something does not work
     ///
-    /// Configuration, modes of files, master key, database (reachability, writes, version, schema, rights, row-level security,
-    /// clock), signing keys, Redis (writes, role, version, eviction, persistence, memory, clock), SMTP up to the login, mails that wait or
-    /// were given up, the captcha vendor and its secret, the certificate, public_url, ports, whom the daemon asks, the cost
-    /// of a hash and the memory for all of them, the disk. Nothing is made or sent, and nothing is changed but what a daemon's own probe writes.
+    /// Configuration, modes of files, master key, database (reachability, writes, version, schema, rights, row-level
+    /// security, clock), signing keys, Redis (writes, role, version, eviction, persistence, memory, clock), SMTP up to the
+    /// login, mails that wait or were given up, the captcha vendor and its secret, the certificate, public_url, ports,
+    /// whom the daemon asks, the cost of a hash and the memory for all of them, the disk. Nothing is made or sent, and
+    /// nothing is changed but what a daemon's own probe writes.
     Doctor,
     /// Print the OpenAPI document
     Openapi,

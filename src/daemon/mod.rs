@@ -92,7 +92,7 @@ impl Daemon {
         let built = build::build(config, clock, metrics).await.inspect_err(|_| ticking.cancel())?;
         // Before `/readyz` says anything of the stores.
         let prober = Arc::new(Prober::new(built.app.clone()));
-        prober.probe().await;
+        Box::pin(prober.probe()).await;
         let _ = started.set(built.app.clone());
         prober.start(&ticking);
         tick::tick(&built, tls.clone(), &ticking);

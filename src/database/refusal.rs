@@ -227,7 +227,7 @@ mod tests {
         for code in ["23505", "23503", "42501", "57014", "40001", "40P01", "55P03", "22P05"] {
             assert_eq!(of_postgres(code), Consequence::default(), "{code}");
         }
-        for code in [1, 19, 19 | (8 << 8)] {
+        for code in [1, 19, 2067] {
             assert_eq!(of_sqlite(code), Consequence::default(), "{code}");
         }
         assert_eq!(consequence(&DbErr::Custom("x".into())), Consequence::default());
@@ -238,8 +238,8 @@ mod tests {
         for (code, reason) in [
             (13, Reason::FullDisk),
             (8, Reason::ReadOnly),
-            (8 | (4 << 8), Reason::ReadOnly),
-            (10 | (3 << 8), Reason::Damaged),
+            (1032, Reason::ReadOnly),
+            (778, Reason::Damaged),
             (5, Reason::Locked),
             (14, Reason::Unreachable),
         ] {

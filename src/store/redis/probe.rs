@@ -13,7 +13,7 @@ use crate::store::keys::{self, PROBE_TAGS};
 use crate::store::{StoreProbeError, lost};
 
 /// How long the server keeps what a probe wrote.
-const KEPT: Duration = Duration::from_secs(60);
+const KEPT: Duration = Duration::from_mins(1);
 
 impl Redis {
     pub(in crate::store) fn health(&self) -> &StoreHealth {
