@@ -89,7 +89,8 @@ impl Daemon {
             admin_server.spawn(admin_service, stop_admin.clone(), Duration::from_secs(1));
         let ticking = CancellationToken::new();
         tick::push(&metrics, config.telemetry.interval, &ticking);
-        let built = build::build(config, clock, metrics).await.inspect_err(|_| ticking.cancel())?;
+        let built = Box::pin(build::build(config, clock, metrics)).await;
+        let built = built.inspect_err(|_| ticking.cancel())?;
         // Before `/readyz` says anything of the stores.
         let prober = Arc::new(Prober::new(built.app.clone()));
         Box::pin(prober.probe()).await;
