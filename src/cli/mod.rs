@@ -140,6 +140,8 @@ pub fn run() -> ExitCode {
     let load = || settings::load(&inputs());
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => with_settings(talk, load(), |loaded| {
+            // Dropped after the runtime, whose tasks may log until they are gone, and also when a panic ends the daemon.
+            let _flush = crate::telemetry::FlushAtEnd;
             block_on(talk, crate::daemon::run(loaded, &load)).unwrap_or(ExitCode::from(FAILED))
         }),
         Command::Migrate(command) => with_settings(talk, load(), |loaded| {

@@ -2,6 +2,7 @@
 
 use super::Daemon;
 use crate::config::{Config, Profile};
+use crate::telemetry;
 
 /// Greets a developer, and tells everybody's log that we listen.
 pub fn greet(config: &Config, daemon: &Daemon) {
@@ -14,7 +15,7 @@ pub fn greet(config: &Config, daemon: &Daemon) {
     );
     announce(config);
     if config.profile == Profile::Development {
-        eprintln!("{}", text(config, daemon));
+        telemetry::print(&text(config, daemon));
     }
 }
 

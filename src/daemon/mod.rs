@@ -28,7 +28,7 @@ use crate::config::{Config, Loaded, Problems};
 use crate::http::admin::Admin;
 use crate::http::dispatch::Dispatcher;
 use crate::http::tls::Tls;
-use crate::telemetry::{Exports, Metrics};
+use crate::telemetry::{self, Exports, Metrics};
 
 pub use build::StartError;
 pub use files::read_master_key;
@@ -167,10 +167,17 @@ impl Daemon {
 
 /// Runs the daemon until a signal, or until a pool dies; reads its settings by `load` again when it is told to.
 pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) -> ExitCode {
-    let exports = match crate::telemetry::start(&loaded.config) {
+    match telemetry::open(loaded.config.log.format) {
+        Ok(log) => telemetry::report_panics(log),
+        Err(error) => {
+            telemetry::print(&format!("error: cannot start the log's thread: {error}"));
+            return ExitCode::FAILURE;
+        }
+    }
+    let exports = match telemetry::start(&loaded.config) {
         Ok(exports) => exports,
         Err(error) => {
-            eprintln!("error: log or telemetry: {error}");
+            telemetry::print(&format!("error: log or telemetry: {error}"));
             return crate::cli::BAD_CONFIGURATION.into();
         }
     };
@@ -193,7 +200,7 @@ async fn serve(loaded: Loaded, load: reload::Load<'_>, exports: &Exports) -> Exi
     let daemon = match daemon {
         Ok(daemon) => daemon,
         Err(error) => {
-            eprintln!("error: {error}");
+            telemetry::print(&format!("error: {error}"));
             return error.exit_code();
         }
     };

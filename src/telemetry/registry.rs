@@ -169,6 +169,9 @@ instruments! {
         "Migrations that this binary knows and the database lacks.";
     TELEMETRY_DROPPED = Counter, "latchkey.telemetry.dropped", "{item}", &[&[of::SIGNAL]],
         "Spans, log records and batches of metrics that were not exported: the collector is slow or away.";
+    LOG_DROPPED = Counter, "latchkey.log.dropped", "{line}", PLAIN,
+        "Lines of the log that were dropped: the reader of stderr stalls or is gone, or the disk is full \
+         ([operating](operate.md#when-nobody-reads-the-log)).";
     BUILD_INFO = Gauge, "latchkey.build.info", "", &[&[of::VERSION]],
         "Always 1.";
 }

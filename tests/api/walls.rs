@@ -99,6 +99,12 @@ const WALLS: &[Wall] = &[
         ],
         reason: "a room never sees App: it says what it needs",
     },
+    Wall {
+        crates: &[],
+        words: &["print!", "println!", "io::stdout", "io::stderr", "dbg!"],
+        allowed: &[("src/cli/", None), ("src/telemetry/writer.rs", None)],
+        reason: "a reader of stderr that stalls would block the caller: use the log, or telemetry::print",
+    },
 ];
 
 #[test]

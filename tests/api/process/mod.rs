@@ -15,6 +15,7 @@ mod redis_tls;
 mod rollout;
 mod schema_rules;
 mod schemas;
+mod stalled_log;
 mod start;
 mod stop;
 mod teams;
