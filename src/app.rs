@@ -12,9 +12,10 @@ use crate::captcha::Judge;
 use crate::clock::Clock;
 use crate::config::{Config, IntrospectionClient};
 use crate::database::Db;
+use crate::health::SchemaWindow;
 use crate::limits::device::Devices;
 use crate::limits::{Budgets, Limiter, Places};
-use crate::mail::Mailbox;
+use crate::mail::{Mailbox, MailboxKey};
 use crate::password::{Breach, Policy};
 use crate::secret::Secret;
 use crate::session::check::Check;
@@ -56,6 +57,8 @@ pub struct App {
     pub breach: Option<Arc<Breach>>,
     /// The built-in mailbox; none where there is SMTP.
     pub mailbox: Option<Arc<Mailbox>>,
+    /// The key that opens the mailbox; none where the mailbox is not served.
+    pub mailbox_key: Option<MailboxKey>,
     /// The present.
     pub clock: Clock,
     /// The instruments.
@@ -126,6 +129,8 @@ pub struct Gate {
     pub turns: Arc<Turnstile>,
     /// Places that refreshes have to themselves, so that a storm of log-ins never signs everybody out.
     pub refreshes: Arc<Places>,
+    /// The schema, as the prober last read it.
+    pub schema: SchemaWindow,
     /// Whether the daemon is about to stop.
     pub draining: AtomicBool,
     /// When an untrusted forwarded header was last told of, in Unix milliseconds.
@@ -144,6 +149,7 @@ impl Gate {
             in_flight: Places::new(max_in_flight),
             bodies: Places::new(max_in_flight),
             refreshes: Places::new((max_in_flight / 4).max(1)),
+            schema: SchemaWindow::default(),
             draining: AtomicBool::new(false),
             forwarded_warned_at: AtomicI64::new(i64::MIN),
         }

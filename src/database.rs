@@ -5,10 +5,15 @@
 //! A read-modify-write always runs in a transaction from [`Db::begin`], a single statement on [`Db::writer`].
 
 mod facts;
+mod guard;
+mod handle;
 mod measure;
 mod probe;
+mod refusal;
 mod release;
 mod transaction;
+mod url;
+mod write_probe;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,18 +22,24 @@ use std::time::{Duration, Instant};
 
 use latchkey_migration::{Migrator, MigratorTrait, Schema};
 use sea_orm::sea_query::LikeExpr;
+use sea_orm::sqlx::ConnectOptions as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
-    DatabaseTransaction, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
-    TransactionOptions,
+    DatabaseTransaction, DbErr, IsolationLevel, Statement, TransactionOptions,
 };
 
 pub use self::facts::{Facts, Server};
+use self::guard::{Guard, Shared};
+pub use self::handle::Handle;
 use self::measure::Measure;
 pub use self::probe::{Place, is_unreachable};
+pub use self::refusal::{Refusal, probe_reason};
 pub use self::transaction::Transaction;
+pub use self::url::{check as check_url, ignored as ignored_parameters};
+pub use self::write_probe::ProbeError;
 use crate::config;
+use crate::health::StoreHealth;
 
 /// How long a statement may take on PostgreSQL before the server ends it: below every pool's deadline.
 const STATEMENT_TIMEOUT: &str = "2s";
@@ -44,12 +55,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const IDLE_BEFORE_PING: Duration = Duration::from_secs(2);
 /// `pg_advisory_lock`'s key of the migrations: "latchkey" in ASCII.
 const MIGRATION_LOCK: i64 = 0x6c61_7463_686b_6579;
+/// What SeaORM is given in place of a PostgreSQL's URL: it puts URLs into errors and spans.
+const WITHOUT_SECRETS: &str = "postgres://localhost";
 
 /// Connections to the one database.
 #[derive(Clone, Debug)]
 pub struct Db {
-    reader: DatabaseConnection,
-    writer: DatabaseConnection,
+    reader: Handle,
+    writer: Handle,
     statements: Arc<AtomicU64>,
     measure: Option<Measure>,
 }
@@ -58,31 +71,37 @@ impl Db {
     /// Connects. A SQLite file is made, mode 0600, where it is missing.
     pub async fn connect(config: &config::Database) -> Result<Self, DbErr> {
         let url = config.url.expose();
+        let shared = Shared::new();
         if !config.is_sqlite() {
-            let mut options = ConnectOptions::new(url.clone());
+            let server = self::url::postgres(url)?.disable_statement_logging();
+            let server = server.application_name("latchkey").options([
+                ("statement_timeout", STATEMENT_TIMEOUT),
+                ("lock_timeout", LOCK_TIMEOUT),
+                ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
+            ]);
+            let mut options = ConnectOptions::new(WITHOUT_SECRETS);
+            let guarded = shared.clone();
             common(&mut options)
                 .max_connections(config.max_connections)
-                .map_sqlx_postgres_pool_opts(release::postgres)
-                .map_sqlx_postgres_opts(|options| {
-                    options.application_name("latchkey").options([
-                        ("statement_timeout", STATEMENT_TIMEOUT),
-                        ("lock_timeout", LOCK_TIMEOUT),
-                        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
-                    ])
-                });
+                .map_sqlx_postgres_pool_opts(move |pool| guarded.postgres_hooks(pool))
+                .map_sqlx_postgres_opts(move |_| server.clone());
             let mut pool = match Database::connect(options).await {
                 Ok(pool) => pool,
-                Err(error) => return Err(probe::reason(url, error).await),
+                Err(error) => match shared.refusal() {
+                    Some(refusal) => return Err(refusal.error()),
+                    None => return Err(self::url::redacted(url, probe::reason(url, error).await)),
+                },
             };
             let statements = counted([&mut pool]);
-            return Ok(Self { reader: pool.clone(), writer: pool, statements, measure: None });
+            return Ok(Self::guarded(&shared, pool.clone(), pool, statements));
         }
         create_private(Path::new(sqlite_path(url)))?;
         let connect = |connections: u32| {
+            let guarded = shared.clone();
             let mut options = ConnectOptions::new(url.clone());
             common(&mut options)
                 .max_connections(connections)
-                .map_sqlx_sqlite_pool_opts(release::sqlite)
+                .map_sqlx_sqlite_pool_opts(move |pool| guarded.sqlite_hooks(pool))
                 .map_sqlx_sqlite_opts(|options| {
                     options
                         .journal_mode(SqliteJournalMode::Wal)
@@ -94,18 +113,40 @@ impl Db {
                 });
             Database::connect(options)
         };
+        let connect = async |connections: u32| {
+            connect(connections).await.map_err(|error| self::url::redacted(url, error))
+        };
         let (mut writer, mut reader) = (connect(1).await?, connect(config.max_connections).await?);
         let statements = counted([&mut writer, &mut reader]);
-        Ok(Self { reader, writer, statements, measure: None })
+        Ok(Self::guarded(&shared, reader, writer, statements))
+    }
+
+    fn guarded(
+        shared: &Arc<Shared>,
+        reader: DatabaseConnection,
+        writer: DatabaseConnection,
+        statements: Arc<AtomicU64>,
+    ) -> Self {
+        Self {
+            reader: Handle::reader(Guard::new(shared, &reader), reader),
+            writer: Handle::writer(Guard::new(shared, &writer), writer),
+            statements,
+            measure: None,
+        }
+    }
+
+    /// Whether it takes writes, as the last probe or an outage since then has it.
+    pub fn health(&self) -> &Arc<StoreHealth> {
+        self.writer.guard.health()
     }
 
     /// For reading; may lag behind nothing: both are the primary.
-    pub fn reader(&self) -> &DatabaseConnection {
+    pub fn reader(&self) -> &Handle {
         &self.reader
     }
 
     /// For a single statement that writes.
-    pub fn writer(&self) -> &DatabaseConnection {
+    pub fn writer(&self) -> &Handle {
         &self.writer
     }
 
@@ -116,19 +157,20 @@ impl Db {
 
     /// A transaction that may write. It rolls back when dropped.
     pub async fn begin(&self) -> Result<Transaction, DbErr> {
-        self.begin_writing().await.map(Transaction::new)
+        let guard = &self.writer.guard;
+        guard.admit()?;
+        let begun = guard.call().end(self.begin_writing().await)?;
+        Ok(Transaction::new(begun, guard.clone()))
     }
 
     async fn begin_writing(&self) -> Result<DatabaseTransaction, DbErr> {
-        let mut options = TransactionOptions::default();
+        let mut options = handle::immediate();
         if self.is_postgres() {
             options.isolation_level = Some(IsolationLevel::ReadCommitted);
             options.access_mode = Some(AccessMode::ReadWrite);
-        } else {
-            options.sqlite_transaction_mode = Some(SqliteTransactionMode::Immediate);
         }
         let started = Instant::now();
-        let begun = transaction::begin(&self.writer, options).await;
+        let begun = transaction::begin(&self.writer.inner, options).await;
         if let Some(measure) = &self.measure {
             measure.record("BEGIN", started.elapsed(), begun.is_err());
         }
@@ -142,7 +184,7 @@ impl Db {
             options.isolation_level = Some(IsolationLevel::ReadCommitted);
             options.access_mode = Some(AccessMode::ReadOnly);
         }
-        transaction::begin(&self.reader, options).await.map(Transaction::new)
+        self.reader.begin(options).await
     }
 
     /// The dialect, for a statement of our own.
@@ -183,7 +225,8 @@ impl Db {
 
     /// What the database's schema lacks, and has beyond what this binary knows. Changes nothing.
     pub async fn schema(&self) -> Result<Schema, DbErr> {
-        Schema::of(&self.writer).await
+        self.reader.guard.admit()?;
+        self.reader.guard.call().end(Schema::of(&self.reader.inner).await)
     }
 
     /// Names of migrations that are not applied yet, oldest first. Changes nothing.

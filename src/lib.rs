@@ -21,6 +21,7 @@
 //! | [`mail`] | outbox, rendering, delivery |
 //! | [`store`] | everything with a time to live: Redis, or a table with the same semantics |
 //! | [`database`] | SQLite or PostgreSQL; schema in the crate `latchkey-migration`, tables in `latchkey-entity` |
+//! | [`health`] | whether each store takes writes, and why not |
 //! | [`config`], [`problem`], [`telemetry`], [`clock`], [`secret`] | what everybody stands on |
 //!
 //! Dependencies run one way: `main → cli → daemon → http → app, rooms → store, database, problem, clock, secret`. Rooms
@@ -51,6 +52,7 @@ pub mod config;
 pub mod daemon;
 pub mod database;
 pub mod egress;
+pub mod health;
 pub mod http;
 pub mod limits;
 pub mod mail;

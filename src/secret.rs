@@ -1,7 +1,9 @@
 //! Secrets: how they are held, made, digested and compared.
 //!
 //! [`Secret`] has a blind `Debug`, no `Display` and no `Serialize`, and is wiped on drop. Randomness comes from
-//! aws-lc's CSPRNG and from nowhere else.
+//! aws-lc's CSPRNG and from nowhere else. [`Redactor`] takes secrets out of the texts of libraries and servers.
+
+mod redact;
 
 use std::fmt;
 
@@ -10,6 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 use zeroize::Zeroize;
+
+pub use redact::{Redactor, redact};
 
 use crate::clock::UnixMillis;
 

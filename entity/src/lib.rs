@@ -16,6 +16,7 @@ pub mod project;
 pub mod project_key;
 pub mod revoked_token;
 pub mod signing_key;
+pub mod store_probe;
 pub mod team;
 pub mod token_store;
 pub mod user;

@@ -29,7 +29,7 @@ pub struct Model {
     pub traceparent: String,
     /// The refusal that came last; without addresses.
     pub last_error: Option<String>,
-    /// When it was made.
+    /// When it was made; for a notice that is put off, when it is due first.
     pub created_at: i64,
     /// When it was handed over.
     pub sent_at: Option<i64>,

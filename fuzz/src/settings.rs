@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use latchkey::config::{Inputs, Machine, load};
+use latchkey::daemon::check_urls;
 use latchkey::mail::Transport;
-use latchkey::secret::Secret;
+use latchkey::secret::{Redactor, Secret};
 
 const PASSWORD: &str = "hunter2";
 const NAMES: [&str; 3] = ["DATABASE__URL", "REDIS__URL", "MAIL__SMTP_URL"];
 
-/// Neither the settings as they are printed nor a refusal of them shows a password.
+/// Neither the settings as they are printed, nor a refusal of them, nor an error that quotes the URL shows a password.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut lines = text.splitn(3, '\n');
@@ -22,6 +23,7 @@ pub fn run(data: &[u8]) {
         return;
     }
     let _ = Transport::smtp(&Secret::new(url.clone())).map_err(|error| hidden(&error.to_string()));
+    hidden(&Redactor::of_url(&url).redact(&format!("cannot connect to '{url}' or {url:?}")));
     for name in NAMES {
         let environment = BTreeMap::from([
             (format!("LATCHKEY_{name}"), url.clone()),
@@ -32,8 +34,11 @@ pub fn run(data: &[u8]) {
         ]);
         let machine = Machine { cores: 2, log_on_terminal: false };
         let inputs = Inputs { files: Vec::new(), environment: &environment, flags: &[], machine };
-        match load(&inputs) {
-            Ok(loaded) => loaded.sources.iter().for_each(|shown| hidden(&shown.value.to_string())),
+        match load(&inputs).and_then(check_urls) {
+            Ok(loaded) => {
+                loaded.sources.iter().for_each(|shown| hidden(&shown.value.to_string()));
+                hidden(&format!("{:?}{:?}", loaded.config, loaded.warnings));
+            }
             Err(problems) => hidden(&problems.to_string()),
         }
     }

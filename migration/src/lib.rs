@@ -11,6 +11,7 @@ mod m20261123_000003_revocations;
 mod m20261123_000004_tenancy;
 mod m20261123_000005_log_ins;
 mod m20261128_000006_undo_links;
+mod m20261201_000007_store_probe;
 mod window;
 
 pub use sea_orm_migration::MigratorTrait;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000004_tenancy::Migration),
             Box::new(m20261123_000005_log_ins::Migration),
             Box::new(m20261128_000006_undo_links::Migration),
+            Box::new(m20261201_000007_store_probe::Migration),
         ]
     }
 }

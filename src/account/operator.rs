@@ -15,7 +15,7 @@ use super::EmailAddress;
 use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::{Db, Transaction, containing};
-use crate::mail::{self, Kind, MailData, NewMail};
+use crate::mail::{self, LinkKind, MailData, NewMail};
 use crate::secret::uuid_v7;
 use crate::tenancy::teams;
 use crate::tenancy::wall::{self, Scope};
@@ -191,8 +191,8 @@ pub async fn create(
         teams::create_default(&tx, id, &account.name, now).await?;
     }
     let kind = match account.mail {
-        FirstMail::SetPassword => Some(Kind::Recover),
-        FirstMail::Confirm => Some(Kind::Confirm),
+        FirstMail::SetPassword => Some(LinkKind::Recover),
+        FirstMail::Confirm => Some(LinkKind::Confirm),
         FirstMail::Nothing => None,
     };
     if let Some(kind) = kind {

@@ -7,9 +7,8 @@ use std::collections::HashMap;
 
 use latchkey_entity::{audit_event, audit_identity, audit_stream};
 use sea_orm::{
-    AccessMode, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
-    IsolationLevel, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-    Statement, TransactionTrait as _,
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -131,9 +130,7 @@ async fn check_stream(
     id: Uuid,
     (sink, told): (&mut (dyn FnMut(Finding) + Send), &mut Told<'_>),
 ) -> Result<u64, DbErr> {
-    let isolation = db.is_postgres().then_some(IsolationLevel::RepeatableRead);
-    let access = db.is_postgres().then_some(AccessMode::ReadOnly);
-    let tx = db.reader().begin_with_config(isolation, access).await?;
+    let tx = db.reader().begin_snapshot().await?;
     let Some(stream) = audit_stream::Entity::find_by_id(id).one(&tx).await? else { return Ok(0) };
     let mut walk = Walk {
         keys,

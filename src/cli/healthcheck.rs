@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use super::output::{Talk, print_json, say_line};
 use super::{BAD_CONFIGURATION, FAILED, USAGE};
 use crate::config::{Loaded, Problems};
+use crate::secret::redact;
 
 /// How long all of it may take: under Docker's and Kubernetes' usual patience.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,7 +43,7 @@ pub async fn run(
 ) -> ExitCode {
     let target = if let Some(url) = &arguments.url {
         let Some(target) = target(url) else {
-            talk.fail(&format!("`{url}` is not host:port or http://host:port"));
+            talk.fail("--url is not host:port or http://host:port, without a user");
             return ExitCode::from(USAGE);
         };
         target
@@ -71,7 +72,7 @@ pub async fn run(
             &json!({ "ready": is_ready, "status": status.as_ref().ok(), "error": error }),
         );
     } else {
-        let url = format!("http://{}{}", target.authority, target.path);
+        let url = redact(&format!("http://{}{}", target.authority, target.path));
         match &status {
             Ok(200) => say_line("ready"),
             Ok(status) => say_line(&format!("not ready: {url} answers {status}")),
@@ -119,7 +120,8 @@ fn target(given: &str) -> Option<Target> {
     };
     let (host, port) = authority.rsplit_once(':')?;
     let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_graphic());
-    let is_sound = !host.is_empty() && port.parse::<u16>().is_ok() && is_plain(rest);
+    let is_host = !host.is_empty() && !host.contains('@');
+    let is_sound = is_host && port.parse::<u16>().is_ok() && is_plain(rest);
     is_sound.then(|| Target { authority: authority.to_owned(), path: path.to_owned() })
 }
 
@@ -152,7 +154,9 @@ mod tests {
         assert_eq!(both("localhost:1"), pair("localhost:1", "/readyz"));
         assert_eq!(both("http://[::1]:9/"), pair("[::1]:9", "/readyz"));
         assert_eq!(both("http://a:9/livez"), pair("a:9", "/livez"));
-        for wrong in ["", "localhost", "https://a:1", ":1", "a:b", "a:1/x y", "a:1/\r\nX: y"] {
+        for wrong in
+            ["", "localhost", "u:p@a:1", "https://a:1", ":1", "a:b", "a:1/x y", "a:1/\r\nX: y"]
+        {
             assert_eq!(both(wrong), None, "{wrong}");
         }
     }

@@ -1,5 +1,6 @@
 //! The command line: data on stdout, talk on stderr, and exit codes that scripts can tell apart.
 
+mod arguments;
 mod audit;
 mod config;
 mod doctor;
@@ -88,10 +89,11 @@ enum Command {
     Config(config::Command),
     /// Look at everything a daemon stands on, and say what to do: exit 0, or 3 where something does not work
     ///
-    /// Configuration, modes of files, master key, database (reachability, version, schema, rights, row-level security,
-    /// clock), signing keys, Redis (version, eviction, persistence, memory, clock), SMTP up to the login, mails that wait or
-    /// were given up, the captcha vendor and its secret, the certificate, public_url, ports, whom the daemon asks, the cost
-    /// of a hash and the memory for all of them, the disk. Nothing is changed, made or sent.
+    /// Configuration, modes of files, master key, database (reachability, writes, version, schema, rights, row-level
+    /// security, clock), signing keys, Redis (writes, role, version, eviction, persistence, memory, clock), SMTP up to the
+    /// login, mails that wait or were given up, the captcha vendor and its secret, the certificate, public_url, ports,
+    /// whom the daemon asks, the cost of a hash and the memory for all of them, the disk. Nothing is made or sent, and
+    /// nothing is changed but what a daemon's own probe writes.
     Doctor,
     /// Print the OpenAPI document
     Openapi,
@@ -120,8 +122,7 @@ pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Nobody is left to tell when even this cannot be printed.
-            let _ = error.print();
+            arguments::print(&error);
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
         }
     };
@@ -137,9 +138,11 @@ pub fn run() -> ExitCode {
             log_on_terminal: std::io::stderr().is_terminal(),
         },
     };
-    let load = || settings::load(&inputs());
+    let load = || settings::load(&inputs()).and_then(crate::daemon::check_urls);
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => with_settings(talk, load(), |loaded| {
+            // Dropped after the runtime, whose tasks may log until they are gone, and also when a panic ends the daemon.
+            let _flush = crate::telemetry::FlushAtEnd;
             block_on(talk, crate::daemon::run(loaded, &load)).unwrap_or(ExitCode::from(FAILED))
         }),
         Command::Migrate(command) => with_settings(talk, load(), |loaded| {

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::FAILED;
 use crate::config::{Problem, Problems, table};
+use crate::secret::redact;
 
 /// Says things to the person, on stderr.
 #[derive(Clone, Copy, Debug)]
@@ -47,9 +48,9 @@ impl Talk {
         ));
     }
 
-    /// What went wrong; gives the exit code of failure.
+    /// What went wrong, without what a URL in it may hide; gives the exit code of failure.
     pub fn fail(self, text: &str) -> ExitCode {
-        say(&format!("{} {text}\n", self.label("error:", "31")));
+        say(&format!("{} {}\n", self.label("error:", "31"), redact(text)));
         ExitCode::from(FAILED)
     }
 

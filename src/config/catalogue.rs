@@ -38,7 +38,7 @@ pub const SETTINGS: &[Setting] = &[
         "data_dir",
         Path,
         Is("./data"),
-        "Files of the embedded mode: database and master key; made with mode 0700.",
+        "Files of the embedded mode: database, master key, mails and the mailbox's key; made with mode 0700.",
     ),
     new("http.listen", Address, Is("127.0.0.1:8080"), "Where the public listener binds."),
     new(
@@ -124,7 +124,7 @@ pub const SETTINGS: &[Setting] = &[
         "mail.smtp_url",
         SecretUrl(&["smtp", "smtps"]),
         Nothing("smtp://user:password@smtp.example.com:587?tls=required"),
-        "Without it mails stay in the built-in mailbox at `/dev/mailbox`, which only this machine can read.",
+        "Without it mails stay in the built-in mailbox at `/dev/mailbox`. It opens with the key in `<data_dir>/mailbox-key`, on this machine alone, and only while `public_url` and `http.listen` are loopback.",
     ),
     new(
         "mail.from",

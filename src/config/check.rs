@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::catalogue::EXAMPLE_KEY;
 use super::kind::{Kind, Value};
-use super::layers::{Values, place};
+use super::layers::Values;
+use super::mailbox::MailboxBarrier;
 use super::problems::Problem;
 use super::url::Url;
 
@@ -34,6 +35,7 @@ pub fn check(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<Pr
     rules.captcha();
     rules.egress();
     rules.without_effect();
+    rules.mailbox();
     rules.production();
 }
 
@@ -45,12 +47,12 @@ pub(super) struct Rules<'a> {
 
 impl Rules<'_> {
     pub(super) fn problem(&mut self, key: &str, what: &str, fix: &str) {
-        let what = format!("{what}{}", place(&self.values.source(key)));
+        let what = format!("{what}{}", self.values.source(key).place());
         self.problems.push(Problem::new(key, what, fix));
     }
 
     pub(super) fn warning(&mut self, key: &str, what: &str, fix: &str) {
-        let what = format!("{what}{}", place(&self.values.source(key)));
+        let what = format!("{what}{}", self.values.source(key).place());
         self.warnings.push(Problem::new(key, what, fix));
     }
 
@@ -257,15 +259,33 @@ impl Rules<'_> {
         }
     }
 
+    /// The built-in mailbox is for development on this machine; elsewhere its mails are lost.
+    fn mailbox(&mut self) {
+        if self.is_there("mail.smtp_url") {
+            return;
+        }
+        let fix = "give smtp://… or smtps://…";
+        if self.is("profile", "production") {
+            self.problem("mail.smtp_url", "missing: production has no built-in mailbox", fix);
+            return;
+        }
+        if let (Some(url), Some(Value::Address(listen))) =
+            (self.values.text("public_url"), self.values.get("http.listen"))
+            && let Some(barrier) = MailboxBarrier::of(url, *listen)
+        {
+            let reason = barrier.reason();
+            let what = format!(
+                "missing: mails go to the built-in mailbox, which nobody can open: {reason}"
+            );
+            self.warning("mail.smtp_url", &what, fix);
+        }
+    }
+
     fn production(&mut self) {
         let public_url = self.values.text("public_url").and_then(Url::parse);
         if public_url.is_some_and(|url| url.scheme == "http" && !url.is_loopback()) {
             let fix = "use https, with a certificate here or at a proxy";
             self.unfit("public_url", "is plain http and not this machine", fix);
-        }
-        if !self.is_there("mail.smtp_url") && self.is("profile", "production") {
-            let fix = "give smtp://… or smtps://…";
-            self.problem("mail.smtp_url", "missing: production has no built-in mailbox", fix);
         }
         let smtp = self.values.text("mail.smtp_url").and_then(Url::parse);
         if smtp.is_some_and(|url| url.scheme == "smtp" && url.query.is_none() && !url.is_loopback())

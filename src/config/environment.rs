@@ -23,6 +23,11 @@ pub fn process_environment() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The words of the process's command line, without its own name.
+pub fn process_arguments() -> Vec<String> {
+    std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
 /// Whether people want no colour (<https://no-color.org>): the variable is there and not empty.
 pub fn wants_no_color(environment: &BTreeMap<String, String>) -> bool {
     environment.get("NO_COLOR").is_some_and(|value| !value.is_empty())

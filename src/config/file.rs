@@ -1,5 +1,6 @@
 //! Configuration files: TOML for people, JSON for machines, told apart by their extension.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
@@ -10,7 +11,7 @@ use super::problems::Problem;
 use super::source::{Given, Raw, Source};
 
 /// A configuration file, read or not.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConfigFile {
     /// As the operator named it.
     pub path: PathBuf,
@@ -49,11 +50,7 @@ impl ConfigFile {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
             let line = error.span().map_or(1, |span| line_at(text, span.start));
-            problems.push(Problem::new(
-                format!("{name}:{line}"),
-                "is not TOML",
-                error.message().to_owned(),
-            ));
+            problems.push(Problem::new(format!("{name}:{line}"), "is not TOML", error.message()));
         }
         if errors.is_empty() {
             table_leaves("", table.get_ref(), &mut add);
@@ -63,6 +60,13 @@ impl ConfigFile {
             _ => 0,
         });
         given
+    }
+}
+
+/// Without its text, which may hold secrets.
+impl fmt::Debug for ConfigFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigFile").field("path", &self.path).finish_non_exhaustive()
     }
 }
 

@@ -89,7 +89,10 @@ fn has_password(text: &str) -> bool {
     let in_front = url.userinfo.is_some_and(|it| it.contains(':'));
     // An unescaped slash in a password moves its end there.
     let in_path = url.path.contains('@');
-    let behind = url.query.is_some_and(|it| it.split('&').any(|it| it.starts_with("password=")));
+    let names = ["password=", "sslpassword="];
+    let behind = url
+        .query
+        .is_some_and(|it| it.split('&').any(|it| names.iter().any(|name| it.starts_with(name))));
     in_front || in_path || behind
 }
 

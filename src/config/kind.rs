@@ -3,13 +3,17 @@
 //! Every value starts as the text a person writes; [`Kind::read`] turns it into a [`Value`] or says what is wrong with
 //! it. What a kind refuses is told as *reason* and *fix*; neither ever holds a secret's value.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::text;
-use super::url::Url;
+use super::url::{Url, redacted};
+
+/// How much of a refused value a message quotes.
+const QUOTED_CHARS_MAX: usize = 80;
 
 /// What a setting's value may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,19 +95,53 @@ pub enum Value {
 }
 
 /// Why a text is no value of its kind, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
+    /// The text, or the part of it that is wrong.
+    value: Option<String>,
     /// What is wrong, as the end of a sentence: "is not a duration".
-    pub reason: String,
+    reason: String,
     /// What to do.
     pub fix: String,
 }
 
 impl Refusal {
-    /// A refusal in two halves.
+    /// A refusal that never shows the value.
     pub fn new(reason: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { reason: reason.into(), fix: fix.into() }
+        Self { value: None, reason: reason.into(), fix: fix.into() }
     }
+
+    /// A refusal that may show the value, where that is no secret: see [`Refusal::what`].
+    pub fn of(value: &str, reason: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { value: Some(value.to_owned()), ..Self::new(reason, fix) }
+    }
+
+    /// What is wrong; with the value in front where `shows_value`, shortened and without what a URL may hide.
+    pub fn what(&self, shows_value: bool) -> String {
+        match &self.value {
+            Some(value) if shows_value => format!("`{}` {}", shown(value), self.reason),
+            _ => self.reason.clone(),
+        }
+    }
+}
+
+/// Without the value, which may be a secret.
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Refusal({}: {})", self.reason, self.fix)
+    }
+}
+
+/// A refused value as a message quotes it.
+fn shown(value: &str) -> String {
+    if value.contains("://") {
+        return redacted(value);
+    }
+    let mut shown: String = value.chars().take(QUOTED_CHARS_MAX).collect();
+    if shown.len() < value.len() {
+        shown.push('…');
+    }
+    shown.replace(char::is_control, "\u{fffd}")
 }
 
 impl Kind {
@@ -129,13 +167,18 @@ impl Kind {
         }
         match self {
             Self::Address => given.parse().map(Value::Address).map_err(|_| {
-                Refusal::new(
-                    format!("`{given}` is not an IP address and a port"),
+                Refusal::of(
+                    given,
+                    "is not an IP address and a port",
                     "write it as 127.0.0.1:8080 or [::1]:8080; names are not looked up",
                 )
             }),
             Self::Url(schemes) => {
-                Url::check(given, schemes).map_err(|refusal| naming(given, refusal))?;
+                let url = Url::check(given, schemes).map_err(|refusal| naming(given, refusal))?;
+                if url.has_extras() {
+                    let fix = "write only scheme, host, port and path";
+                    return Err(Refusal::new("holds a user name, a query or a fragment", fix));
+                }
                 Ok(Value::Text(given.to_owned()))
             }
             Self::SecretUrl(schemes) => {
@@ -147,7 +190,7 @@ impl Kind {
             Self::Bool => match given {
                 "true" => Ok(Value::Bool(true)),
                 "false" => Ok(Value::Bool(false)),
-                _ => Err(Refusal::new(format!("`{given}` is not a switch"), "write true or false")),
+                _ => Err(Refusal::of(given, "is not a switch", "write true or false")),
             },
             Self::Integer(min, max) => text::integer(given, min, max).map(Value::Integer),
             Self::Fraction => text::fraction(given).map(Value::Text),
@@ -158,8 +201,9 @@ impl Kind {
             Self::Filter => tracing_subscriber::EnvFilter::try_new(given)
                 .map(|_| Value::Text(given.to_owned()))
                 .map_err(|_| {
-                    Refusal::new(
-                        format!("`{given}` is not a filter"),
+                    Refusal::of(
+                        given,
+                        "is not a filter",
                         "write a level or directives: info,latchkey=debug",
                     )
                 }),
@@ -182,10 +226,7 @@ impl Item {
     fn read(self, given: &str) -> Result<String, Refusal> {
         match self {
             Self::Network => network(given).map(|network| network.to_string()).ok_or_else(|| {
-                Refusal::new(
-                    format!("`{given}` is not a network"),
-                    "write it as 10.0.0.0/8 or fd00::/8",
-                )
+                Refusal::of(given, "is not a network", "write it as 10.0.0.0/8 or fd00::/8")
             }),
             Self::Origin => base_url(given),
             Self::Word(words) => text::word(given, words).map(str::to_owned),
@@ -224,14 +265,14 @@ fn base_url(given: &str) -> Result<String, Refusal> {
         return Err(Refusal::new("holds a user name", fix));
     }
     if !matches!(url.path, "" | "/") || url.query.is_some() || url.fragment.is_some() {
-        return Err(Refusal::new(format!("`{given}` holds more than a host"), fix));
+        return Err(Refusal::of(given, "holds more than a host", fix));
     }
     Ok(given.strip_suffix('/').unwrap_or(given).to_owned())
 }
 
-/// The same refusal with the value in front, for what is no secret.
+/// The same refusal of a value that is no secret.
 fn naming(given: &str, refusal: Refusal) -> Refusal {
-    Refusal::new(format!("`{given}` {}", refusal.reason), refusal.fix)
+    Refusal::of(given, refusal.reason, refusal.fix)
 }
 
 /// 32 bytes in base64.

@@ -13,7 +13,7 @@ use super::problems::Problem;
 use super::source::{Given, Raw, Source};
 
 /// The values of the settings that are given or have a default of fixed text.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Values {
     values: BTreeMap<&'static str, Option<(Value, Source)>>,
     /// Files that hold secrets.
@@ -68,7 +68,7 @@ pub fn lay(layers: Vec<Vec<Given>>, problems: &mut Vec<Problem>) -> Values {
                 values.secret_files.inline(setting.key, setting.kind, &given);
             }
             if let Some(before) = seen.insert(setting.key, through) {
-                let place = place(&given.source);
+                let place = given.source.place();
                 let what = if before == through {
                     format!("given twice{place}")
                 } else {
@@ -138,12 +138,11 @@ fn read(
     };
     match value {
         Ok(value) => Some((value, given.source.clone())),
-        Err(Refusal { reason, fix }) => {
-            problems.push(Problem::new(
-                given.key.clone(),
-                format!("{reason}{}", place(&given.source)),
-                fix,
-            ));
+        Err(refusal) => {
+            // The text of a file may be a secret whatever the setting is: the wrong file may be named.
+            let shows_value = through == Through::Value && !setting.kind.is_secret();
+            let what = format!("{}{}", refusal.what(shows_value), given.source.place());
+            problems.push(Problem::new(given.key.clone(), what, refusal.fix));
             None
         }
     }
@@ -191,7 +190,7 @@ fn from_file(setting: &Setting, given: &Given, values: &mut Values) -> Result<St
         return Err(Refusal::new(format!("is {}", given.raw.name()), "write a file's path"));
     };
     let unreadable = |error: std::io::Error| {
-        Refusal::new(format!("names `{path}`, which cannot be read"), error.to_string())
+        Refusal::new(format!("names {}, which cannot be read", named(path)), error.to_string())
     };
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     if setting.kind.is_secret() {
@@ -201,32 +200,47 @@ fn from_file(setting: &Setting, given: &Given, values: &mut Values) -> Result<St
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() && !matches!(setting.kind, Kind::List(_)) {
         return Err(Refusal::new(
-            format!("names `{path}`, which is empty"),
+            format!("names {}, which is empty", named(path)),
             "put the value into it",
         ));
     }
     Ok(text.to_owned())
 }
 
-/// Where it stands, as the end of a sentence.
-pub fn place(source: &Source) -> String {
-    match source {
-        Source::Default => String::new(),
-        Source::File(..) | Source::Variable(_) => format!(" in {source}"),
-        Source::Flag => format!(" with {source}"),
-    }
+/// A file that a `…_file` names. What stands there by mistake may be the secret itself, so it is quoted only where it is
+/// the path of a file in a folder that exists.
+fn named(path: &str) -> String {
+    let folder = Path::new(path).parent().filter(|folder| folder.components().count() > 1);
+    if folder.is_some_and(Path::is_dir) { format!("`{path}`") } else { "a file".to_owned() }
 }
 
 /// How alike two names have to be (Jaro-Winkler, 0 to 1) for one to be offered for the other.
 const ALIKE: f64 = 0.8;
 
+/// No setting has a longer name.
+const KEY_BYTES_MAX: usize = 64;
+
+/// Whether a key is quoted that nobody knows: it looks like one. What is no name may be a value in the wrong place.
+fn is_name(given: &Given) -> bool {
+    let is_flag = given.source == Source::Flag;
+    let is_plain =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.' | '-');
+    given.key.len() <= KEY_BYTES_MAX
+        && given.key.chars().all(|c| is_plain(c) || (!is_flag && c.is_ascii_uppercase()))
+}
+
 fn unknown(given: &Given) -> Problem {
+    if !is_name(given) {
+        let what = format!("unknown key{}", given.source.place());
+        let fix = "write KEY=VALUE with a key that `latchkey config init` lists";
+        return Problem::new("(not a key)", what, fix);
+    }
     let (what, names): (_, Vec<String>) = match &given.source {
         Source::Variable(_) => {
             ("unknown variable".to_owned(), SETTINGS.iter().map(Setting::variable).collect())
         }
         source => (
-            format!("unknown key{}", place(source)),
+            format!("unknown key{}", source.place()),
             SETTINGS.iter().map(|setting| setting.key.to_owned()).collect(),
         ),
     };

@@ -1,6 +1,7 @@
 //! From sources to a checked [`Config`]: a pure function but for the files that values name.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::Config;
@@ -29,7 +30,7 @@ pub struct Machine {
 }
 
 /// Everything a configuration is made from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Inputs<'a> {
     /// Files, the later ones on top.
     pub files: Vec<ConfigFile>,
@@ -39,6 +40,13 @@ pub struct Inputs<'a> {
     pub flags: &'a [String],
     /// What the machine decides.
     pub machine: Machine,
+}
+
+/// Without variables and flags, which may hold secrets.
+impl fmt::Debug for Inputs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inputs").field("files", &self.files).finish_non_exhaustive()
+    }
 }
 
 /// A configuration that holds.

@@ -1,7 +1,5 @@
-//! What an operator can set: the typed result of defaults, files and environment.
-//!
-//! The names and defaults are the contract's §6. Loading, checking and printing live in the files beside this one;
-//! everything else sees only [`Config`], which is complete and valid or does not exist.
+//! What an operator can set: the typed result of defaults, files and environment. Loading, checking and printing live
+//! in the files beside this one; everything else sees only [`Config`], which is complete and valid.
 
 mod assemble;
 pub mod catalogue;
@@ -15,6 +13,7 @@ mod json;
 mod kind;
 mod layers;
 mod load;
+mod mailbox;
 mod problems;
 pub mod reference;
 mod schema;
@@ -27,16 +26,17 @@ mod tests;
 mod text;
 mod url;
 
-pub use environment::{process_environment, wants_no_color};
+pub use environment::{process_arguments, process_environment, wants_no_color};
 pub use file::ConfigFile;
 pub use kind::{Item, Kind};
 pub use load::{DEFAULT_FILE, Inputs, Loaded, Machine, files, load};
+pub use mailbox::MailboxBarrier;
 pub use problems::{Problem, Problems, table};
 pub use schema::schema;
 pub use show::Shown;
 pub use source::Source;
 pub use telemetry::Telemetry;
-pub(crate) use url::Url;
+pub(crate) use url::{Url, is_loopback};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

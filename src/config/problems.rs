@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::secret::redact;
+
 /// One thing that is wrong, or worth a warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -16,9 +18,10 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem in three parts.
-    pub fn new(key: impl Into<String>, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { key: key.into(), what: what.into(), fix: fix.into() }
+    /// A problem in three parts; what a URL in them may hide is blanked.
+    pub fn new(key: impl AsRef<str>, what: impl AsRef<str>, fix: impl AsRef<str>) -> Self {
+        let [key, what, fix] = [key.as_ref(), what.as_ref(), fix.as_ref()].map(redact);
+        Self { key, what, fix }
     }
 }
 

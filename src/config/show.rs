@@ -6,6 +6,7 @@ use super::layers::Values;
 use super::source::Source;
 use super::text::show_duration;
 use super::url::redacted;
+use crate::secret::redact;
 
 /// What stands for a secret.
 pub const BLANK: &str = "***";
@@ -29,6 +30,8 @@ pub fn show(setting: &Setting, values: &Values) -> Shown {
             (kind, Value::List(items)) if kind.is_secret() => vec![BLANK; items.len()].into(),
             (kind, _) if kind.is_secret() => BLANK.into(),
             (Kind::Fraction, Value::Text(text)) => text.parse::<f64>().unwrap_or_default().into(),
+            // A text may hold a URL, and that a password.
+            (_, Value::Text(text)) => redact(text).into(),
             (_, value) => json(value),
         }
     });

@@ -16,6 +16,17 @@ pub enum Source {
     Flag,
 }
 
+impl Source {
+    /// Where a value stands, as the end of a sentence; nothing for a default.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Default => String::new(),
+            Self::File(..) | Self::Variable(_) => format!(" in {self}"),
+            Self::Flag => format!(" with {self}"),
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -27,8 +38,8 @@ impl fmt::Display for Source {
     }
 }
 
-/// A value before its kind is looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A value before its kind is looked at. It may be a secret: `Debug` says its shape alone.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Raw {
     /// Out of a variable, a flag or a value's own file: text that may mean anything.
     Plain(String),
@@ -57,6 +68,12 @@ impl Raw {
             Self::List(_) => "a list",
             Self::Other(name) => name,
         }
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

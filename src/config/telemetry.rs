@@ -222,8 +222,13 @@ impl<'a> Reader<'a> {
         let (name, given) = self.of(signal, "ENDPOINT").or_else(|| {
             Some(("telemetry.endpoint".to_owned(), self.values.text("telemetry.endpoint")?))
         })?;
-        if Url::check(given, &["http", "https"]).is_err() {
+        let Ok(url) = Url::check(given, &["http", "https"]) else {
             self.refuse(&name, "is not a URL", "write it as http://collector:4318");
+            return None;
+        };
+        if url.has_extras() {
+            let fix = "give credentials in OTEL_EXPORTER_OTLP_HEADERS";
+            self.refuse(&name, "holds a user name, a query or a fragment", fix);
             return None;
         }
         let is_own = name.ends_with(&format!("{}_ENDPOINT", signal.name));

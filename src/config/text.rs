@@ -15,10 +15,7 @@ const UNITS: [(&str, u64); 5] =
 /// Reads `15m`, `14d`, `500ms`; the limits are in milliseconds.
 pub fn duration(given: &str, min_ms: u64, max_ms: u64) -> Result<Duration, Refusal> {
     let form = || {
-        Refusal::new(
-            format!("`{given}` is not a duration"),
-            "write a number and a unit, ms, s, m, h or d: 15m",
-        )
+        Refusal::of(given, "is not a duration", "write a number and a unit, ms, s, m, h or d: 15m")
     };
     let at = given.find(|c: char| !c.is_ascii_digit()).ok_or_else(form)?;
     let (number, unit) = given.split_at(at);
@@ -30,8 +27,9 @@ pub fn duration(given: &str, min_ms: u64, max_ms: u64) -> Result<Duration, Refus
     let ms = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
     match ms {
         Some(ms) if (min_ms..=max_ms).contains(&ms) => Ok(Duration::from_millis(ms)),
-        _ => Err(Refusal::new(
-            format!("`{given}` is out of range"),
+        _ => Err(Refusal::of(
+            given,
+            "is out of range",
             format!("from {} to {}", show_duration(min_ms), show_duration(max_ms)),
         )),
     }
@@ -52,19 +50,21 @@ pub fn show_duration(ms: u64) -> String {
 pub fn integer(given: &str, min: u64, max: u64) -> Result<u64, Refusal> {
     let fix = || format!("an integer from {min} to {max}");
     if given.is_empty() || !given.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Refusal::new(format!("`{given}` is not an integer"), fix()));
+        return Err(Refusal::of(given, "is not an integer", fix()));
     }
     match given.parse() {
         Ok(number) if (min..=max).contains(&number) => Ok(number),
-        _ => Err(Refusal::new(format!("`{given}` is out of range"), fix())),
+        _ => Err(Refusal::of(given, "is out of range", fix())),
     }
 }
 
 /// Reads one of `words`, exactly as written.
 pub fn word(given: &str, words: &[&'static str]) -> Result<&'static str, Refusal> {
-    words.iter().find(|word| **word == given).copied().ok_or_else(|| {
-        Refusal::new(format!("`{given}` is not known"), format!("one of {}", words.join(", ")))
-    })
+    words
+        .iter()
+        .find(|word| **word == given)
+        .copied()
+        .ok_or_else(|| Refusal::of(given, "is not known", format!("one of {}", words.join(", "))))
 }
 
 /// Reads a text of one line.
@@ -77,9 +77,10 @@ pub fn line(given: &str) -> Result<String, Refusal> {
 
 /// Reads a mail domain into lower-case A-labels (RFC 5890 §2.3.2.1).
 pub fn domain(given: &str) -> Result<String, Refusal> {
-    idna::domain_to_ascii_strict(given).ok().filter(|domain| domain.contains('.')).ok_or_else(
-        || Refusal::new(format!("`{given}` is not a domain"), "write it as example.com"),
-    )
+    idna::domain_to_ascii_strict(given)
+        .ok()
+        .filter(|domain| domain.contains('.'))
+        .ok_or_else(|| Refusal::of(given, "is not a domain", "write it as example.com"))
 }
 
 /// Reads the host of a web page: a name in lower-case A-labels, with or without a dot, or an IP address.
@@ -89,10 +90,7 @@ pub fn host(given: &str) -> Result<String, Refusal> {
         return Ok(address.to_string());
     }
     idna::domain_to_ascii_strict(given).ok().filter(|host| !host.is_empty()).ok_or_else(|| {
-        Refusal::new(
-            format!("`{given}` is not a host"),
-            "write it as app.example.com, without scheme and port",
-        )
+        Refusal::of(given, "is not a host", "write it as app.example.com, without scheme and port")
     })
 }
 
@@ -103,8 +101,9 @@ pub fn fraction(given: &str) -> Result<String, Refusal> {
     let is_written = is_digits(whole) && is_digits(part) && part.len() <= 3;
     match given.parse::<f64>() {
         Ok(number) if is_written && (0.0..=1.0).contains(&number) => Ok(given.to_owned()),
-        _ => Err(Refusal::new(
-            format!("`{given}` is not a number from 0 to 1"),
+        _ => Err(Refusal::of(
+            given,
+            "is not a number from 0 to 1",
             "write it as 0.5, with three decimals at most",
         )),
     }
@@ -119,10 +118,7 @@ pub fn mailbox(given: &str) -> Result<String, Refusal> {
     if is_display_name(name) && is_address(address) {
         return Ok(given.to_owned());
     }
-    Err(Refusal::new(
-        format!("`{given}` is not a sender"),
-        "write it as latchkey <no-reply@example.com>",
-    ))
+    Err(Refusal::of(given, "is not a sender", "write it as latchkey <no-reply@example.com>"))
 }
 
 /// Nothing, words, or anything plain between quotes.
@@ -197,7 +193,7 @@ mod tests {
         ] {
             let refusal = pepper(&wrong).unwrap_err();
             assert!(refusal.fix.contains("1:$(openssl"), "{wrong}");
-            assert!(!refusal.reason.contains(&key[..8]), "nothing of the secret is told");
+            assert!(!refusal.what(true).contains(&key[..8]), "nothing of the secret is told");
         }
     }
 
@@ -212,7 +208,7 @@ mod tests {
             let refusal = read(wrong).unwrap_err();
             assert!(refusal.fix.contains("15m"), "{wrong}: {refusal:?}");
         }
-        assert!(read("99999999999999999999d").unwrap_err().reason.contains("out of range"));
+        assert!(read("99999999999999999999d").unwrap_err().what(true).contains("out of range"));
         assert_eq!(duration("2h", 1_000, 3_600_000).unwrap_err().fix, "from 1s to 1h");
     }
 

@@ -1,11 +1,14 @@
 //! URLs (RFC 3986) as far as settings need them: taken apart, checked, and shown without their secrets.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+
+use percent_encoding::percent_decode_str;
 
 use super::kind::Refusal;
 
 /// A URL's parts, as written. An authority of several hosts (`a:1,b:2`) keeps them in `host`, without a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Url<'a> {
     /// In front of `://`.
     pub scheme: &'a str,
@@ -68,8 +71,17 @@ impl<'a> Url<'a> {
             return Err(Refusal::new("has another scheme than is known here", fix()));
         }
         if url.scheme == "sqlite" {
+            if url.userinfo.is_some() || url.port.is_some() {
+                let fix = "write sqlite:///absolute/path or sqlite://./relative/path";
+                return Err(Refusal::new("names a user or a port, which a file has not", fix));
+            }
             let has_path = !(url.host.is_empty() && url.path.is_empty());
             return if has_path { Ok(url) } else { Err(no_url()) };
+        }
+        url.check_escapes()?;
+        if url.host.contains(',') && !url.scheme.ends_with("+cluster") {
+            let fix = "name one host that follows the primary; several are for redis+cluster://";
+            return Err(Refusal::new("names several hosts", fix));
         }
         let is_host = |host: &str| {
             host.contains(':') && host.parse::<Ipv6Addr>().is_ok()
@@ -87,19 +99,58 @@ impl<'a> Url<'a> {
         }
     }
 
+    /// What only an unescaped character of a user or password brings about: the URL would lead elsewhere, and the parts
+    /// of the password would be taken for a host, a port, or a path.
+    fn check_escapes(&self) -> Result<(), Refusal> {
+        let refuse = |reason: &str, escape: &str| {
+            Err(Refusal::new(reason, format!("percent-encode user and password: {escape}")))
+        };
+        let behind = [Some(self.path), self.query, self.fragment];
+        if behind.into_iter().flatten().any(|part| part.contains('@')) {
+            return refuse("holds an @ behind its host", "@ is %40, / is %2F, ? is %3F, # is %23");
+        }
+        if self.fragment.is_some() {
+            return refuse("holds a #", "# is %23");
+        }
+        let userinfo = self.userinfo.unwrap_or_default();
+        let mut parts = userinfo.split('%').skip(1);
+        if !parts.all(|part| part.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2) {
+            return refuse("holds a % that begins no escape", "% is %25");
+        }
+        if percent_decode_str(userinfo).decode_utf8().is_err() {
+            return refuse("has a user or password that is not UTF-8", "ä is %C3%A4");
+        }
+        Ok(())
+    }
+
+    /// Whether it names a user, or holds a query or a fragment: what may be a secret, and has no place in a URL that is
+    /// shown.
+    pub fn has_extras(&self) -> bool {
+        self.userinfo.is_some() || self.query.is_some() || self.fragment.is_some()
+    }
+
     /// Whether only this machine can be meant.
     pub fn is_loopback(&self) -> bool {
-        self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-            || self.host.eq_ignore_ascii_case("localhost")
-            || self.host.to_ascii_lowercase().ends_with(".localhost")
+        is_loopback(self.host)
     }
+}
+
+/// Whether a host is this machine: a loopback address (IPv6 with or without brackets), `localhost`, or a name below it
+/// (RFC 6761 §6.3).
+pub fn is_loopback(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let name = host.to_ascii_lowercase();
+    bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || name == "localhost"
+        || name.ends_with(".localhost")
 }
 
 /// A URL without the secrets that it may carry: user, password and every parameter's value.
 pub fn redacted(given: &str) -> String {
     let Some(url) = Url::parse(given) else { return "***".to_owned() };
-    if url.path.contains('@') {
-        // A password with an unescaped slash: where it ends is anybody's guess.
+    let is_port = url.port.is_none_or(|port| port.parse::<u16>().is_ok());
+    if url.check_escapes().is_err() || !is_port {
+        // Where a password with an unescaped character ends is anybody's guess.
         return format!("{}://***", url.scheme);
     }
     let without_query = given.split(['?', '#']).next().unwrap_or_default();
@@ -111,6 +162,13 @@ pub fn redacted(given: &str) -> String {
         shown.push_str("?***");
     }
     shown
+}
+
+/// Of what a URL holds, the scheme and the host: the rest may be secret.
+impl fmt::Debug for Url<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Url").field("scheme", &self.scheme).finish_non_exhaustive()
+    }
 }
 
 fn cut(text: &str, at: char) -> (&str, Option<&str>) {
@@ -151,7 +209,9 @@ mod tests {
         }
         assert!(Url::check("sqlite://./data/latchkey.db", &["sqlite"]).is_ok());
         assert!(Url::check("sqlite:///var/lib/x.db?mode=rwc", &["sqlite"]).is_ok());
-        assert!(Url::check("sqlite://", &["sqlite"]).is_err());
+        for wrong in ["sqlite://", "sqlite://u:p@h/x.db", "sqlite://u:p/x.db"] {
+            assert!(Url::check(wrong, &["sqlite"]).is_err(), "{wrong}");
+        }
         assert!(Url::check("redis+cluster://a:1,b:2", &["redis+cluster"]).is_ok());
     }
 
@@ -162,6 +222,70 @@ mod tests {
         assert_eq!(redacted("sqlite://./data/latchkey.db"), "sqlite://./data/latchkey.db");
         assert_eq!(redacted("redis://u:1/ss@h:1"), "redis://***");
         assert_eq!(redacted("hunter2"), "***");
+        for unescaped in ["x://u:1#ss@h", "x://u:1?ss@h/d", "x://u:p", "x://:p", "x://u:%zz@h"] {
+            assert_eq!(redacted(unescaped), "x://***", "{unescaped}");
+        }
+        let url = Url::parse("x://u:hunter2@h?hunter2#hunter2").unwrap();
+        assert!(!format!("{url:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn an_unescaped_password_is_refused_with_the_escape_that_it_needs() {
+        for (userinfo, escape) in [
+            ("u:p/w", "%2F"),
+            ("u:1/w", "%2F"),
+            ("u:p?w", "%3F"),
+            ("u:1?w", "%3F"),
+            ("u:p#w", "%23"),
+            ("u:1#w", "%23"),
+            ("u:p%w", "%25"),
+            ("u:p%zz", "%25"),
+            ("u:p%", "%25"),
+            ("u:p%E4", "%C3%A4"),
+        ] {
+            for scheme in ["postgres", "redis", "smtp"] {
+                let url = format!("{scheme}://{userinfo}@db.example/d");
+                let refusal = Url::check(&url, &[scheme]).unwrap_err();
+                assert!(refusal.fix.contains(escape), "{url}: {refusal:?}");
+                assert!(refusal.fix.starts_with("percent-encode user and password"), "{url}");
+                assert!(!refusal.what(true).contains("db.example"), "{url}");
+            }
+        }
+        // Its end is the last one in front of the path, and the drivers read it so.
+        assert!(Url::check("postgres://u:p@ss@db/d", &["postgres"]).is_ok());
+        assert!(Url::check("redis://:p%40ss@[::1]:1/0", &["redis"]).is_ok());
+    }
+
+    #[test]
+    fn several_hosts_are_for_a_cluster_alone() {
+        for (url, scheme) in [
+            ("postgres://u:p@a:1,b:2/d", "postgres"),
+            ("redis://a,b", "redis"),
+            ("smtp://a,b", "smtp"),
+        ] {
+            let refusal = Url::check(url, &[scheme]).unwrap_err();
+            assert_eq!(refusal.what(true), "names several hosts", "{url}");
+            assert!(refusal.fix.contains("one host that follows the primary"), "{url}");
+        }
+        assert!(Url::check("rediss+cluster://u:p@a:1,b:2", &["rediss+cluster"]).is_ok());
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_loopback() {
+        for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]", "a.localhost"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "localhost.evil.example",
+            "example.com",
+            "10.0.0.1",
+            "",
+            "[::]",
+            "notlocalhost",
+            "[::1",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use super::Daemon;
 use crate::config::{Config, Profile};
+use crate::mail::MailboxKey;
+use crate::telemetry;
 
 /// Greets a developer, and tells everybody's log that we listen.
 pub fn greet(config: &Config, daemon: &Daemon) {
@@ -14,7 +16,10 @@ pub fn greet(config: &Config, daemon: &Daemon) {
     );
     announce(config);
     if config.profile == Profile::Development {
-        eprintln!("{}", text(config, daemon));
+        // A log keeps what it is given, and others read it: the key is for the person at the terminal.
+        let key = daemon.app().mailbox_key.as_ref();
+        let mailbox = mailbox_line(config, key, telemetry::prints_to_a_terminal());
+        telemetry::print(&text(config, daemon, mailbox.as_deref()));
     }
 }
 
@@ -32,24 +37,80 @@ fn announce(config: &Config) {
     }
 }
 
-fn text(config: &Config, daemon: &Daemon) -> String {
+/// Where the mails are; none where they leave by SMTP. The URL holds the key on a terminal alone.
+fn mailbox_line(config: &Config, key: Option<&MailboxKey>, on_terminal: bool) -> Option<String> {
+    if config.mail.smtp_url.is_some() {
+        return None;
+    }
+    let url = format!("{}/dev/mailbox", config.public_url);
+    Some(match (config.mailbox_barrier(), key) {
+        (Some(barrier), _) => {
+            format!("nobody can open it: {}; set mail.smtp_url", barrier.reason())
+        }
+        (None, None) => "closed: its key cannot be used, see the log".to_owned(),
+        (None, Some(key)) if on_terminal => format!("{url}?key={}", key.expose()),
+        (None, Some(_)) => {
+            format!("{url}, with the key in {}", MailboxKey::file_in(&config.data_dir).display())
+        }
+    })
+}
+
+fn text(config: &Config, daemon: &Daemon, mailbox: Option<&str>) -> String {
     let (url, admin) = (&config.public_url, daemon.admin_addr());
     let what = if config.is_embedded() {
         format!("data in {}, nothing leaves this machine", config.data_dir.display())
     } else {
         "not for the open internet; set profile = \"production\" there".to_owned()
     };
-    let mailbox = if config.mail.smtp_url.is_none() {
-        format!("  Mailbox   {url}/dev/mailbox   ")
-    } else {
-        "  ".to_owned()
-    };
+    let mailbox = mailbox.map(|line| format!("  Mailbox   {line}\n")).unwrap_or_default();
     format!(
         "latchkey {version}  development mode: {what}\n\
          \x20 API       {url}/api      Reference  {url}/docs\n\
-         {mailbox}Health  http://{admin}/readyz\n\
+         {mailbox}\
+         \x20 Health    http://{admin}/readyz\n\
          \x20 Try:  curl -s {url}/api/register -H 'content-type: application/json' \
          -d '{{\"email\":\"ada@example.com\",\"password\":\"correct horse battery\",\"name\":\"Ada\"}}'",
         version = env!("CARGO_PKG_VERSION"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::{Inputs, Machine, load};
+
+    fn config(settings: &[(&str, &str)]) -> Config {
+        let environment: BTreeMap<String, String> = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let machine = Machine { cores: 1, log_on_terminal: false };
+        let inputs = Inputs { files: Vec::new(), environment: &environment, flags: &[], machine };
+        load(&inputs).unwrap_or_else(|problems| panic!("{problems}")).config
+    }
+
+    #[test]
+    fn the_key_is_printed_on_a_terminal_and_never_into_a_log() {
+        let key = MailboxKey::random();
+        let config = config(&[]);
+        let shown = mailbox_line(&config, Some(&key), true).unwrap();
+        assert_eq!(shown, format!("http://127.0.0.1:8080/dev/mailbox?key={}", key.expose()));
+        let logged = mailbox_line(&config, Some(&key), false).unwrap();
+        assert_eq!(logged, "http://127.0.0.1:8080/dev/mailbox, with the key in ./data/mailbox-key");
+    }
+
+    #[test]
+    fn a_mailbox_that_nobody_can_open_is_said_to_be_so() {
+        let key = MailboxKey::random();
+        let unusable = mailbox_line(&config(&[]), None, true).unwrap();
+        assert!(unusable.contains("see the log"), "{unusable}");
+        let away = config(&[("LATCHKEY_PUBLIC_URL", "https://auth.example")]);
+        let line = mailbox_line(&away, Some(&key), true).unwrap();
+        assert!(line.contains("`public_url` is not this machine"), "{line}");
+        assert!(line.contains("set mail.smtp_url") && !line.contains(key.expose()), "{line}");
+        let smtp = config(&[("LATCHKEY_MAIL__SMTP_URL", "smtp://127.0.0.1")]);
+        assert_eq!(mailbox_line(&smtp, Some(&key), true), None);
+    }
 }

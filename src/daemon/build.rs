@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::files;
 use super::pools::Rooms;
+use super::{files, mailbox_key_file};
 use crate::actor::Root;
 use crate::app::{App, Gate};
 use crate::audit::{Chain, Masters};
@@ -20,9 +20,9 @@ use crate::http::pages::site;
 use crate::limits::budgets::Local;
 use crate::limits::device::Devices;
 use crate::limits::{Budgets, Limiter};
-use crate::mail::{self, Mailbox, Mailer, Transport};
+use crate::mail::{self, Mailbox, MailboxKey, Mailer, Transport};
 use crate::password::{self, Breach, Hasher, Policy, Setup};
-use crate::secret::MasterKey;
+use crate::secret::{MasterKey, redact};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::tenancy::wall;
@@ -60,7 +60,7 @@ impl std::fmt::Display for StartError {
         match self {
             Self::Settings(text) | Self::Listen(text) => f.write_str(text),
             Self::Files(error) => error.fmt(f),
-            Self::Broken(error) => error.fmt(f),
+            Self::Broken(error) => f.write_str(&redact(&error.to_string())),
         }
     }
 }
@@ -107,6 +107,7 @@ pub async fn build(
     warn_of_eviction(&store).await;
     warn_of_bypass(&db).await;
     let (transport, mailbox) = transport(&config).await?;
+    let mailbox_key = mailbox_key(&config);
     let mailer = Arc::new(mailer(&config, &db, &store, transport, &clock, &master)?);
     let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit_enabled));
     let local = Arc::new(Local::new(clock.clone(), config.rate_limit_replicas));
@@ -147,6 +148,7 @@ pub async fn build(
         mail_key: master.derive("mail-token"),
         devices: Devices::new(&master, config.master_key_previous.as_ref()),
         mailbox,
+        mailbox_key,
         clock,
         metrics,
         config,
@@ -273,6 +275,24 @@ async fn transport(config: &Config) -> Result<(Transport, Option<Arc<Mailbox>>),
     }
     let mailbox = Mailbox::open(&config.data_dir.join("mailbox")).await?;
     Ok((Transport::mailbox(mailbox.clone()), Some(Arc::new(mailbox))))
+}
+
+/// The key of the built-in mailbox, where the mailbox can be served; without a usable one it stays closed.
+fn mailbox_key(config: &Config) -> Option<MailboxKey> {
+    if config.mail.smtp_url.is_some() || config.mailbox_barrier().is_some() {
+        return None;
+    }
+    mailbox_key_file::read_or_create(&config.data_dir)
+        .inspect_err(|unusable| {
+            let file = MailboxKey::file_in(&config.data_dir);
+            tracing::error!(
+                file = %file.display(),
+                fix = unusable.fix,
+                "the built-in mailbox stays closed, its key cannot be used: {}",
+                unusable.what
+            );
+        })
+        .ok()
 }
 
 fn mailer(

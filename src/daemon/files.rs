@@ -40,19 +40,24 @@ pub fn read_or_make_master_key(config: &Config) -> io::Result<MasterKey> {
     }
     let file = config.data_dir.join(MASTER_KEY_FILE);
     if !file.exists() {
-        make(&config.data_dir, &file)?;
+        make(&config.data_dir)?;
     }
     read(&file)
 }
 
-fn make(dir: &Path, path: &Path) -> io::Result<()> {
+fn make(dir: &Path) -> io::Result<()> {
     let fresh = Zeroizing::new(STANDARD.encode(Zeroizing::new(random_bytes::<32>())));
-    let unfinished = dir.join(format!("{MASTER_KEY_FILE}.{}", crate::secret::random_id()));
+    create_whole(dir, MASTER_KEY_FILE, &fresh)
+}
+
+/// Creates a file, mode 0600, that appears whole or not at all. One that is there already stays as it is.
+pub(super) fn create_whole(dir: &Path, name: &str, text: &str) -> io::Result<()> {
+    let unfinished = dir.join(format!("{name}.{}", crate::secret::random_id()));
     let mut file =
         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-    file.write_all(fresh.as_bytes())?;
+    file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    let linked = std::fs::hard_link(&unfinished, path);
+    let linked = std::fs::hard_link(&unfinished, dir.join(name));
     std::fs::remove_file(&unfinished)?;
     match linked {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -84,9 +89,9 @@ mod tests {
         let data = dir.path().join("data");
         make_data_dir(&data).unwrap();
         let file = data.join(MASTER_KEY_FILE);
-        make(&data, &file).unwrap();
+        make(&data).unwrap();
         let first = read(&file).unwrap();
-        make(&data, &file).unwrap();
+        make(&data).unwrap();
         let again = read(&file).unwrap();
         assert_eq!(first.derive("x").expose(), again.derive("x").expose());
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;

@@ -7,9 +7,12 @@ mod banner;
 mod build;
 pub mod files;
 mod listen;
+mod mailbox_key_file;
 mod pools;
+mod probe;
 mod reload;
 mod tick;
+mod urls;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -28,12 +31,14 @@ use crate::config::{Config, Loaded, Problems};
 use crate::http::admin::Admin;
 use crate::http::dispatch::Dispatcher;
 use crate::http::tls::Tls;
-use crate::telemetry::{Exports, Metrics};
+use crate::telemetry::{self, Exports, Metrics};
 
 pub use build::StartError;
 pub use files::read_master_key;
 pub use listen::holder;
+pub use probe::Prober;
 pub use tick::{AuditKeeper, turn_keys};
+pub use urls::check_urls;
 
 /// Requests in work may go on for so long after the listener is closed: a body's 15 s and an answer's 5 s.
 const REQUESTS_END_WITHIN: Duration = Duration::from_secs(20);
@@ -87,8 +92,13 @@ impl Daemon {
             admin_server.spawn(admin_service, stop_admin.clone(), Duration::from_secs(1));
         let ticking = CancellationToken::new();
         tick::push(&metrics, config.telemetry.interval, &ticking);
-        let built = build::build(config, clock, metrics).await.inspect_err(|_| ticking.cancel())?;
+        let built = Box::pin(build::build(config, clock, metrics)).await;
+        let built = built.inspect_err(|_| ticking.cancel())?;
+        // Before `/readyz` says anything of the stores.
+        let prober = Arc::new(Prober::new(built.app.clone()));
+        Box::pin(prober.probe()).await;
         let _ = started.set(built.app.clone());
+        prober.start(&ticking);
         tick::tick(&built, tls.clone(), &ticking);
         let dispatcher = Arc::new(Dispatcher::new(built.app.clone()));
         let server = public_server.spawn(dispatcher, stop.clone(), REQUESTS_END_WITHIN);
@@ -167,10 +177,17 @@ impl Daemon {
 
 /// Runs the daemon until a signal, or until a pool dies; reads its settings by `load` again when it is told to.
 pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) -> ExitCode {
-    let exports = match crate::telemetry::start(&loaded.config) {
+    match telemetry::open(loaded.config.log.format) {
+        Ok(log) => telemetry::report_panics(log),
+        Err(error) => {
+            telemetry::print(&format!("error: cannot start the log's thread: {error}"));
+            return ExitCode::FAILURE;
+        }
+    }
+    let exports = match telemetry::start(&loaded.config) {
         Ok(exports) => exports,
         Err(error) => {
-            eprintln!("error: log or telemetry: {error}");
+            telemetry::print(&format!("error: log or telemetry: {error}"));
             return crate::cli::BAD_CONFIGURATION.into();
         }
     };
@@ -193,7 +210,7 @@ async fn serve(loaded: Loaded, load: reload::Load<'_>, exports: &Exports) -> Exi
     let daemon = match daemon {
         Ok(daemon) => daemon,
         Err(error) => {
-            eprintln!("error: {error}");
+            telemetry::print(&format!("error: {error}"));
             return error.exit_code();
         }
     };

@@ -49,13 +49,14 @@ impl Db {
     pub fn watch(&mut self, metrics: &Arc<Metrics>) {
         let system = if self.is_postgres() { "postgresql" } else { "sqlite" };
         let measure = Measure { metrics: metrics.clone(), system };
-        let mut connections = vec![(&mut self.writer, "writer"), (&mut self.reader, "reader")];
+        let mut connections =
+            vec![(&mut self.writer.inner, "writer"), (&mut self.reader.inner, "reader")];
         if system == "postgresql" {
             // Both are the one pool, and each handle has its own callback.
             for (connection, _) in &mut connections {
                 call_back(connection, &measure, &self.statements);
             }
-            observe(&self.writer, metrics, "database");
+            observe(&self.writer.inner, metrics, "database");
         } else {
             for (connection, name) in connections {
                 call_back(connection, &measure, &self.statements);

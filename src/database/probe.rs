@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
 use sea_orm::{DbErr, RuntimeErr};
 use tokio::time::timeout;
 
+use super::refusal::source;
 use crate::config;
 
 /// How long the one connection may take that is made for its error: TCP, TLS and the log-in, over a slow line.
@@ -33,7 +33,7 @@ impl Place {
         if config.is_sqlite() {
             return None;
         }
-        let options: PgConnectOptions = config.url.expose().parse().ok()?;
+        let options = super::url::postgres(config.url.expose()).ok()?;
         let (host, port) = (options.get_host(), options.get_port());
         let folder = options.get_socket().cloned();
         let folder = folder.or_else(|| host.starts_with('/').then(|| PathBuf::from(host)));
@@ -48,7 +48,7 @@ impl Place {
 pub(super) async fn reason(url: &str, error: DbErr) -> DbErr {
     let is_late = matches!(error, DbErr::ConnectionAcquire(_))
         || source(&error).is_some_and(|it| matches!(it, sqlx::Error::PoolTimedOut));
-    let Some(options) = url.parse::<PgConnectOptions>().ok().filter(|_| is_late) else {
+    let Some(options) = super::url::postgres(url).ok().filter(|_| is_late) else {
         return error;
     };
     let why = match timeout(DIRECT_WITHIN, options.connect()).await {
@@ -88,15 +88,6 @@ pub fn is_unreachable(error: &DbErr) -> bool {
 /// `cannot_connect_now`.
 fn is_of_the_end(code: &str) -> bool {
     code.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&code)
-}
-
-fn source(error: &DbErr) -> Option<&sqlx::Error> {
-    match error {
-        DbErr::Conn(RuntimeErr::SqlxError(it))
-        | DbErr::Exec(RuntimeErr::SqlxError(it))
-        | DbErr::Query(RuntimeErr::SqlxError(it)) => Some(it),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

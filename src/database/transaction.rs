@@ -14,6 +14,8 @@ use sea_orm::{
 };
 use tokio::sync::Mutex as AsyncMutex;
 
+use super::guard::Guard;
+
 type Work = Box<dyn FnOnce() + Send>;
 
 /// A transaction from [`Db::begin`](super::Db::begin). It rolls back when dropped.
@@ -22,6 +24,7 @@ pub struct Transaction {
     /// Whether a statement has failed or was abandoned. Held while a statement runs.
     is_broken: AsyncMutex<bool>,
     after_commit: Mutex<Vec<Work>>,
+    guard: Guard,
 }
 
 impl fmt::Debug for Transaction {
@@ -31,8 +34,8 @@ impl fmt::Debug for Transaction {
 }
 
 impl Transaction {
-    pub(super) fn new(inner: DatabaseTransaction) -> Self {
-        Self { inner, is_broken: AsyncMutex::new(false), after_commit: Mutex::default() }
+    pub(super) fn new(inner: DatabaseTransaction, guard: Guard) -> Self {
+        Self { inner, is_broken: AsyncMutex::new(false), after_commit: Mutex::default(), guard }
     }
 
     /// Runs `work` after the commit, in the order of the calls, and never without one: log lines and counts of a change
@@ -47,10 +50,10 @@ impl Transaction {
     /// A broken transaction: it is rolled back. Or the database's own error: whether the changes last is unknown then.
     pub async fn commit(self) -> Result<(), DbErr> {
         if self.is_broken.into_inner() {
-            self.inner.rollback().await?;
+            self.guard.call().end(self.inner.rollback().await)?;
             return Err(broken());
         }
-        self.inner.commit().await?;
+        self.guard.call().end(self.inner.commit().await)?;
         for work in self.after_commit.into_inner().unwrap_or_else(PoisonError::into_inner) {
             work();
         }
@@ -62,7 +65,7 @@ impl Transaction {
     /// # Errors
     /// The database's own: it undoes the changes by itself then.
     pub async fn rollback(self) -> Result<(), DbErr> {
-        self.inner.rollback().await
+        self.guard.call().end(self.inner.rollback().await)
     }
 
     /// Runs one statement. The transaction counts as broken until the statement has succeeded.
@@ -71,7 +74,7 @@ impl Transaction {
         if std::mem::replace(&mut *is_broken, true) {
             return Err(broken());
         }
-        let done = statement.await?;
+        let done = self.guard.call().end(statement.await)?;
         *is_broken = false;
         Ok(done)
     }

@@ -45,7 +45,9 @@ impl Refusal {
                 let pages: i64 = row.expect("a count").try_get_by_index(0)?;
                 tx.execute_unprepared(&format!("PRAGMA max_page_count = {pages}")).await?;
             }
-            Self::ReadOnly => drop(tx.execute_unprepared("PRAGMA query_only = ON").await?),
+            Self::ReadOnly => {
+                tx.execute_unprepared("PRAGMA query_only = ON").await?;
+            }
             Self::RollsBack | Self::Aborts => {}
         }
         Ok(())
@@ -122,7 +124,6 @@ async fn what_is_acknowledged_after_a_refused_statement_is_in_the_file() {
             let db = database(&dir).await;
             let broken = write_ignoring_errors(&db, "broken", refusal, refused_at).await;
             assert!(broken.is_err(), "{refusal:?} at {refused_at}: a broken transaction commits");
-            db.writer().execute_unprepared("PRAGMA query_only = OFF").await.unwrap();
             // A rollback in the ordinary way: it would close the outer transaction of a nested one.
             let tx = db.begin().await.unwrap();
             tx.execute_unprepared("DELETE FROM people").await.ok();
@@ -162,6 +163,26 @@ async fn a_refused_single_statement_leaves_no_transaction_behind() {
         write_one(&db, "after").await.unwrap();
         assert_eq!(names(&dir).await, ["after"], "{refusal:?}");
     }
+}
+
+/// A deferred foreign key fails at the commit, after the row was returned.
+#[tokio::test]
+async fn a_single_statement_that_returns_rows_fails_when_its_commit_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = database(&dir).await;
+    for text in [
+        "CREATE TABLE parents (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE children (id INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)",
+    ] {
+        db.writer().execute_unprepared(text).await.unwrap();
+    }
+    let insert = sql("INSERT INTO children VALUES (7) RETURNING id");
+    assert!(db.writer().query_one_raw(insert.clone()).await.is_err());
+    assert!(db.writer().query_all_raw(insert).await.is_err());
+    let found = db.reader().query_all_raw(sql("SELECT id FROM children")).await.unwrap();
+    assert!(found.is_empty());
+    write_one(&db, "after").await.unwrap();
+    assert_eq!(names(&dir).await, ["after"]);
 }
 
 /// The caller polls a transaction `polls` times and goes away, at every point that this reaches.

@@ -176,7 +176,8 @@ impl TokenShown {
     }
 }
 
-fn challenge(code: Code, token_shown: TokenShown) -> HeaderValue {
+/// The `WWW-Authenticate` of a 401.
+pub(super) fn challenge(code: Code, token_shown: TokenShown) -> HeaderValue {
     let about_token = matches!(code, Code::InvalidToken | Code::RefreshReused);
     if about_token && token_shown == TokenShown::Yes {
         HeaderValue::from_static("Bearer realm=\"latchkey\", error=\"invalid_token\"")

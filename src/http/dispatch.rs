@@ -23,6 +23,7 @@ use super::body;
 use super::cors;
 use super::cx::{Cx, Forwarded, Peer};
 use super::head;
+use super::mailbox_gate::{self, Passage};
 use super::member::{self, Member};
 use super::request::Request;
 use super::router::{ANSWER_WITHIN, Entry, Found, Handler, Manner, Route, Router, Verb};
@@ -173,6 +174,10 @@ impl Dispatcher {
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
                 handle(&self.app, request, member::verified(caller)?).await
             }
+            Handler::Mailbox(handle) => match mailbox_gate::enter(&self.app, request)? {
+                Passage::Open(mailbox) => handle(mailbox, request).await,
+                Passage::Respond(answer) => Ok(answer),
+            },
             Handler::Team(permission, handle) => {
                 let member = Member::of(&self.app, request, permission).await?;
                 let _pass = steps::turn(&self.app, request, Whom::Team(member.team_id())).await?;

@@ -17,6 +17,7 @@ use super::steps;
 use crate::account::Standing;
 use crate::app::App;
 use crate::config::CaptchaPoint;
+use crate::limits::budgets::Budget;
 use crate::limits::device::Device;
 use crate::limits::guesses::Try;
 use crate::limits::{Action, Decision, Guesser};
@@ -61,6 +62,12 @@ pub fn begin(app: &App, request: &mut Request, address: &str) -> Result<Guess, P
     }
     let who = Guesser::Source(request.client());
     Ok(Guess { address: address.to_owned(), who, device })
+}
+
+/// The device that the request sends, where it is known to this account under the password in force.
+pub fn known_device(app: &App, request: &Request, standing: &Standing) -> Option<Device> {
+    shown(app, request, &standing.email_normal)
+        .filter(|device| device.knows(standing.id, standing.password_version))
 }
 
 fn shown(app: &App, request: &Request, address: &str) -> Option<Device> {
@@ -215,22 +222,29 @@ pub fn note_refused(
     }
 }
 
-/// Checks the password of somebody who is logged in, limits and all. A wrong one is in the audit, with `at`: our word for
-/// what it was to prove.
+/// Checks the password of a user who is logged in, limits and all, and returns the device that was known to the account. A
+/// wrong password is in the audit, with `at`: our word for the change that it was to confirm. A right one spends from the
+/// account's budget, which no new device and no new password refills. Only a right one does, so that a client with a stolen
+/// session and no password cannot use the budget up.
 pub async fn confirm(
     app: &App,
     request: &mut Request,
     caller: &Caller,
     password: Secret<String>,
     at: &'static str,
-) -> Result<(), Problem> {
+) -> Result<Option<Device>, Problem> {
     let standing = &caller.standing;
     let mut guess = begin(app, request, &standing.email_normal)?;
     if guess.device.is_none() {
         ask(app, request, &guess, Captcha::NotAsked).await?;
     }
     match verify(app, request, &mut guess, Some(standing), password).await? {
-        Verdict::Match | Verdict::MatchNeedsRehash => Ok(()),
+        Verdict::Match | Verdict::MatchNeedsRehash => {
+            let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
+            let budget = Budget::PasswordConfirmations;
+            steps::within(app.budgets.account(pool, budget, standing.id, deadline).await)?;
+            Ok(guess.device())
+        }
         Verdict::Mismatch => {
             let (address, account) = (&standing.email_normal, Some(standing.id));
             note_refused(app, request, Tried::Change(at), address, account);
@@ -239,7 +253,8 @@ pub async fn confirm(
     }
 }
 
-/// After a reset or a change of the password: guesses at the one before count no more. Known devices are strangers now.
+/// After a reset or a change of the password: guesses at the one before count no more. Known devices are strangers now, but
+/// the one that made the change ([`make_known`]).
 pub async fn pardon(app: &App, request: &Request, address: &str) {
     let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
     if let Err(error) = app.budgets.pardon(pool, address, deadline).await {
@@ -247,7 +262,8 @@ pub async fn pardon(app: &App, request: &Request, address: &str) {
     }
 }
 
-/// Makes the device known that has just proven the password, for 90 days from now.
+/// Makes the device known that has just proven the password or the mailbox, for 90 days from now. `known` is the device that
+/// the request sent: it keeps its id.
 pub fn make_known(
     app: &App,
     answer: &mut Answer,

@@ -16,6 +16,7 @@ pub mod guess;
 mod head;
 pub mod json;
 mod lead;
+pub mod mailbox_gate;
 pub mod member;
 pub mod openapi;
 pub mod pages;

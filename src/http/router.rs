@@ -15,6 +15,7 @@ use super::openapi::Operation;
 use super::request::Request;
 use super::{api, pages};
 use crate::app::App;
+use crate::mail::Mailbox;
 use crate::problem::Problem;
 use crate::session::Caller;
 use crate::tenancy::Permission;
@@ -38,6 +39,8 @@ pub enum Handler {
     Verified(for<'a> fn(&'a App, &'a mut Request, Caller) -> Handling<'a>),
     /// A member of the team that `{tid}` names, with this permission.
     Team(Permission, for<'a> fn(&'a App, &'a mut Request, Member) -> Handling<'a>),
+    /// The person at this machine, with the key of the built-in mailbox.
+    Mailbox(for<'a> fn(&'a Mailbox, &'a mut Request) -> Handling<'a>),
 }
 
 /// What sets a route apart from plain reading or posting.
@@ -179,6 +182,15 @@ macro_rules! route {
             operation: None,
         }
     };
+    ($verb:ident $path:literal mailbox $handle:path $(, $manner:ident)?) => {
+        Route {
+            verb: Verb::$verb,
+            path: $path,
+            handler: Handler::Mailbox(|mailbox, request| Box::pin($handle(mailbox, request))),
+            manner: route!(@manner $($manner)?),
+            operation: None,
+        }
+    };
     (@manner) => { Manner::Plain };
     (@manner $manner:ident) => { Manner::$manner };
 }
@@ -252,11 +264,11 @@ pub const ROUTES: &[Route] = &[
     route!(Post "/undo-email-change" page pages::undo_email_change::submit),
     route!(Get "/invitation" page pages::invitation::show),
     route!(Post "/invitation" page pages::invitation::submit),
-    route!(Get "/dev/mailbox" page pages::dev_mailbox::list),
-    route!(Get "/dev/mailbox/messages" page pages::dev_mailbox::messages, LongPoll),
-    route!(Delete "/dev/mailbox/messages" page pages::dev_mailbox::clear),
-    route!(Get "/dev/mailbox/{id}" page pages::dev_mailbox::show),
-    route!(Get "/dev/mailbox/{id}/html" page pages::dev_mailbox::html),
+    route!(Get "/dev/mailbox" mailbox pages::dev_mailbox::list),
+    route!(Get "/dev/mailbox/messages" mailbox pages::dev_mailbox::messages, LongPoll),
+    route!(Delete "/dev/mailbox/messages" mailbox pages::dev_mailbox::clear),
+    route!(Get "/dev/mailbox/{id}" mailbox pages::dev_mailbox::show),
+    route!(Get "/dev/mailbox/{id}/html" mailbox pages::dev_mailbox::html),
 ];
 
 /// A route with what is worked out of it once.

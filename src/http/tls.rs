@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
@@ -78,12 +78,24 @@ fn stamp(files: &TlsFiles) -> Stamp {
     [changed(&files.cert), changed(&files.key)]
 }
 
+/// What is wrong with a PEM file. The reader's own words quote lines of it, and a line may be the key.
+fn fault(error: &pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        pem::Error::NoItemsFound => "holds no certificate or key in PEM".to_owned(),
+        pem::Error::MissingSectionEnd { .. } => {
+            "has a BEGIN line without its END line: keep the line breaks".to_owned()
+        }
+        _ => "is not PEM: a BEGIN line, lines of base64, an END line".to_owned(),
+    }
+}
+
 fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
     let chain = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| format!("{}: {error}", files.cert.display()))?;
+        .map_err(|error| format!("{}: {}", files.cert.display(), fault(&error)))?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| format!("{}: {error}", files.key.display()))?;
+        .map_err(|error| format!("{}: {}", files.key.display(), fault(&error)))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

@@ -46,17 +46,21 @@ pub enum Budget {
     AddressChanges,
     /// Invitations that one person mails, of all teams: a team's own count goes with the team, and a new one is soon made.
     Inviters,
+    /// Right passwords by which the holder of a session confirms a change of the account, on all devices together. A client
+    /// has as many known devices as it logs in from; it cannot change its account.
+    PasswordConfirmations,
 }
 
 impl Budget {
     /// Every budget, in the order of its discriminant.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Confirmations,
         Self::Recoveries,
         Self::NewDevices,
         Self::Invitations,
         Self::AddressChanges,
         Self::Inviters,
+        Self::PasswordConfirmations,
     ];
 
     /// Its size: `burst` at once, one back each `period`.
@@ -72,6 +76,9 @@ impl Budget {
             Self::Invitations => per(6, HOUR),
             // With the default of the setting; what is spent from has the size that is set ([`per_day`]).
             Self::Inviters => per(100, DAY),
+            // A user changes the password and the address once, and picks another new password a few times because
+            // the first ones were breached. As many as one device may check in a minute.
+            Self::PasswordConfirmations => per(10, HOUR),
         }
     }
 
@@ -79,7 +86,11 @@ impl Budget {
     pub const fn quota_of_captchas(self) -> Option<Quota> {
         match self {
             Self::Confirmations | Self::Recoveries => Some(per(7, HOUR)),
-            Self::NewDevices | Self::Invitations | Self::AddressChanges | Self::Inviters => None,
+            Self::NewDevices
+            | Self::Invitations
+            | Self::AddressChanges
+            | Self::Inviters
+            | Self::PasswordConfirmations => None,
         }
     }
 
@@ -92,6 +103,7 @@ impl Budget {
             Self::Invitations => "invitations",
             Self::AddressChanges => "address-changes",
             Self::Inviters => "inviters",
+            Self::PasswordConfirmations => "password-confirmations",
         }
     }
 }

@@ -29,6 +29,12 @@ fn a_mailbox_is_told_of_five_new_devices_a_day() {
 }
 
 #[test]
+fn an_account_confirms_ten_changes_an_hour() {
+    let quota = Quota { burst: 10, period: Duration::from_mins(6) };
+    assert_eq!(Budget::PasswordConfirmations.quota(), quota);
+}
+
+#[test]
 fn an_inviter_mails_so_many_a_day_whatever_the_number() {
     assert_eq!(per_day(100), Budget::Inviters.quota());
     for many in [1, 7, 100, 100_000] {

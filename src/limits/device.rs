@@ -1,4 +1,5 @@
-//! Known devices: the token of `X-Latchkey-Device`, which a successful log-in hands out and the next one shows.
+//! Known devices: the token of `X-Latchkey-Device`, which a successful log-in, change of password or reset returns and the
+//! next request with a password sends.
 //!
 //! It opens nothing. It says that whoever shows it has known this account's present password on this device, and so is no
 //! stranger: their guesses are counted apart, and strangers cannot use them up.
@@ -57,7 +58,8 @@ impl Devices {
         }
     }
 
-    /// A token for who just proved the password; a device that is known already keeps its id.
+    /// A token for a client that has just proved the password or the mailbox. A device that was known before keeps its id, and
+    /// with it its limit and its count of failures, also under a new password.
     ///
     /// `address` is [`EmailAddress::normal`](crate::account::EmailAddress::normal): the token is worth nothing with
     /// another one.

@@ -101,6 +101,31 @@ impl Kind {
     }
 }
 
+/// The mails that someone asks for. Each carries a link to the holder of the address, who may not have proven it yet, and
+/// its sender spends a budget of the mailbox first. Notices are [`NoticeKind`](crate::mail::NoticeKind)s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// [`Kind::Confirm`].
+    Confirm,
+    /// [`Kind::Recover`].
+    Recover,
+    /// [`Kind::ChangeEmail`].
+    ChangeEmail,
+    /// [`Kind::Invitation`].
+    Invitation,
+}
+
+impl From<LinkKind> for Kind {
+    fn from(kind: LinkKind) -> Self {
+        match kind {
+            LinkKind::Confirm => Self::Confirm,
+            LinkKind::Recover => Self::Recover,
+            LinkKind::ChangeEmail => Self::ChangeEmail,
+            LinkKind::Invitation => Self::Invitation,
+        }
+    }
+}
+
 /// What the words of a mail need; kept as a JSON object in the row. Never a secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -137,15 +162,23 @@ pub struct MailData {
     /// [`Kind::Invitation`] needs it: the role's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// How many events a notice stands for; 0 and 1 are both one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub times: u32,
 }
 
-/// A mail that is due.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// A mail that someone asked for, and that is due now.
 #[derive(Clone, Debug)]
 pub struct NewMail<'a> {
     /// Whom it is about; deleting the person deletes the mail.
     pub user_id: Uuid,
     /// Which mail.
-    pub kind: Kind,
+    pub kind: LinkKind,
     /// Where it goes: an address that is stored, never one that a request spelled.
     pub recipient: &'a str,
     /// What its words need.
@@ -154,12 +187,35 @@ pub struct NewMail<'a> {
     pub traceparent: &'a str,
 }
 
-/// Writes the outbox row in the caller's transaction and gives its id. Where the mail carries a token, the row takes
-/// the place of the person's pending ones of its kind, and its id is greater than all of theirs, though replicas'
-/// clocks differ: the token store takes the greater id for the newer.
+/// Writes the outbox row of a mail that someone asked for in the caller's transaction and returns the row's id.
 pub async fn enqueue<C: ConnectionTrait>(
     tx: &C,
     mail: NewMail<'_>,
+    now: UnixMillis,
+) -> Result<Uuid, DbErr> {
+    let NewMail { user_id, kind, recipient, data, traceparent } = mail;
+    let row = NewRow { user_id, kind: kind.into(), recipient, data, traceparent, due_at: now };
+    insert(tx, row, now).await
+}
+
+/// A row of the outbox: a mail that someone asked for, or a notice.
+#[derive(Clone, Debug)]
+pub(super) struct NewRow<'a> {
+    pub user_id: Uuid,
+    pub kind: Kind,
+    pub recipient: &'a str,
+    pub data: MailData,
+    pub traceparent: &'a str,
+    /// When it leaves. A row that is due later than now counts from then on as waiting.
+    pub due_at: UnixMillis,
+}
+
+/// Writes a row in the caller's transaction and returns its id. Where the mail carries a token, the row takes
+/// the place of the person's pending ones of its kind, and its id is greater than all of theirs, though replicas'
+/// clocks differ: the token store takes the greater id for the newer.
+pub(super) async fn insert<C: ConnectionTrait>(
+    tx: &C,
+    mail: NewRow<'_>,
     now: UnixMillis,
 ) -> Result<Uuid, DbErr> {
     let mut id = secret::uuid_v7(now);
@@ -197,11 +253,11 @@ pub async fn enqueue<C: ConnectionTrait>(
         data: Set(data),
         state: Set("pending".to_owned()),
         attempts: Set(0),
-        due_at: Set(now),
+        due_at: Set(mail.due_at),
         leased_until: Set(0),
         traceparent: Set(mail.traceparent.to_owned()),
         last_error: Set(None),
-        created_at: Set(now),
+        created_at: Set(mail.due_at),
         sent_at: Set(None),
     };
     Entity::insert(row).exec_without_returning(tx).await?;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use crate::clock::UnixMillis;
 use crate::mail::letter::{self, Sender};
 use crate::mail::smtp::{BadSmtpUrl, Smtp};
-use crate::secret::Secret;
+use crate::secret::{Redactor, Secret};
 
 /// How long each step may take.
 const STEP_WITHIN: Duration = Duration::from_secs(10);
@@ -78,7 +78,10 @@ impl TestMail {
 
 /// An SMTP server to be walked through.
 #[derive(Debug)]
-pub struct Probe(Smtp);
+pub struct Probe {
+    smtp: Smtp,
+    redactor: Redactor,
+}
 
 impl Probe {
     /// The server of `mail.smtp_url`; nothing is connected yet.
@@ -86,7 +89,7 @@ impl Probe {
     /// # Errors
     /// When the URL cannot be read.
     pub fn new(url: &Secret<String>) -> Result<Self, BadSmtpUrl> {
-        Smtp::from_url(url).map(Self)
+        Ok(Self { smtp: Smtp::from_url(url)?, redactor: Redactor::of_url(url.expose()) })
     }
 
     /// Takes the steps one after another until one fails, and tells of each as it ends; sends `mail` at last, where
@@ -96,7 +99,12 @@ impl Probe {
         mail: Option<&TestMail>,
         tell: &mut (dyn FnMut(Tried) + Send),
     ) -> Result<(), Step> {
-        let smtp = &self.0;
+        let smtp = &self.smtp;
+        // A server may repeat what it does not understand, the login among it.
+        let tell = &mut |tried: Tried| {
+            let redact = |text: String| self.redactor.redact(&text);
+            tell(Tried { outcome: tried.outcome.map(redact).map_err(redact), ..tried });
+        };
         let (host, port) = smtp.authority();
         let found = run(Step::Resolve, tell, async {
             let found = tokio::net::lookup_host((host, port)).await.map_err(|it| whole(&it))?;

@@ -149,7 +149,7 @@ pub(super) async fn next_due(db: &Db, now: UnixMillis) -> Result<Option<UnixMill
         .map(Option::flatten)
 }
 
-/// What waits, for metrics.
+/// What waits, for metrics. Notices that are put off until later do not wait yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
     /// Mails that are pending: due, backing off or being sent.
@@ -165,6 +165,7 @@ pub async fn depth(db: &Db, now: UnixMillis) -> Result<Depth, DbErr> {
         .column_as(Column::Id.count(), "waiting")
         .column_as(Column::CreatedAt.min(), "oldest")
         .filter(pending())
+        .filter(Column::CreatedAt.lte(now))
         .into_tuple()
         .one(db.reader())
         .await?;

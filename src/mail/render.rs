@@ -106,6 +106,7 @@ pub(super) fn render(draft: &Draft<'_>) -> Result<Rendered, Unrenderable> {
         team: data.team.as_deref().map(one_line).filter(|team| is_no_link(team)),
         role,
         lives: draft.lives,
+        times: data.times,
     };
     let words = words(data.locale, draft.kind, &facts);
     let link = draft.link.map(|link| link.expose().as_str());

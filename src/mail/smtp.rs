@@ -60,6 +60,13 @@ struct Kept {
 #[derive(Debug)]
 pub struct BadSmtpUrl(String);
 
+impl BadSmtpUrl {
+    /// What is wrong, without the setting's name.
+    pub fn reason(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for BadSmtpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "mail.smtp_url: {}", self.0)

@@ -13,7 +13,7 @@ use crate::account::EmailAddress;
 use crate::audit::{Action, Actor, Detail};
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
-use crate::mail::{self, Kind, MailData, NewMail};
+use crate::mail::{self, LinkKind, MailData, NewMail, NewNotice, NoticeKind};
 use crate::secret::uuid_v7;
 
 /// A change of address that somebody asks for.
@@ -84,23 +84,22 @@ pub(super) async fn ask(desk: Desk<'_>, change: &AddressChange) -> Result<Asked,
         ..Default::default()
     };
     email_change::Entity::insert(row).exec_without_returning(&tx).await?;
-    let due = |kind, recipient, name| NewMail {
-        user_id: person.id,
-        kind,
-        recipient,
-        data: MailData {
-            change_id: Some(change_id),
-            new_email: Some(change.email.as_typed().to_owned()),
-            name,
-            ..change.origin.mail_data(now)
-        },
-        traceparent: &change.origin.traceparent,
+    let data = MailData {
+        change_id: Some(change_id),
+        new_email: Some(change.email.as_typed().to_owned()),
+        ..change.origin.mail_data(now)
     };
-    mail::enqueue(&tx, due(Kind::ChangeEmail, change.email.as_typed(), None), now).await?;
-    if person.verified_at.is_some() {
-        let name = Some(person.name.clone());
-        mail::enqueue(&tx, due(Kind::EmailChangeNotice, &person.email, name), now).await?;
-    }
+    let (user_id, traceparent) = (person.id, change.origin.traceparent.as_str());
+    let notice = NewNotice { user_id, kind: NoticeKind::EmailChange, data, traceparent };
+    let due = NewMail {
+        user_id,
+        kind: LinkKind::ChangeEmail,
+        recipient: change.email.as_typed(),
+        data: notice.data.clone(),
+        traceparent,
+    };
+    mail::enqueue(&tx, due, now).await?;
+    mail::notify(&tx, notice, now).await?;
     let detail = Detail::none()
         .id("change", change_id)
         .personal("oldEmail", person.email.as_str())

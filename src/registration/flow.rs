@@ -17,7 +17,7 @@ use crate::account::standing::{SessionRow, Standing, Status, TokenRow};
 use crate::audit::{Action, Actor, Detail};
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
-use crate::mail::{self, Kind, MailData, NewMail};
+use crate::mail::{self, LinkKind, MailData, NewMail};
 use crate::secret::{Secret, uuid_v7};
 use crate::tenancy::teams;
 
@@ -178,9 +178,8 @@ async fn confirm_mail(
     origin: &Origin,
     now: UnixMillis,
 ) -> Result<Uuid, DbErr> {
-    let due =
-        NewMail { user_id, kind: Kind::Confirm, recipient, data, traceparent: &origin.traceparent };
-    mail::enqueue(tx, due, now).await
+    let (kind, traceparent) = (LinkKind::Confirm, origin.traceparent.as_str());
+    mail::enqueue(tx, NewMail { user_id, kind, recipient, data, traceparent }, now).await
 }
 
 pub(super) async fn resend(

@@ -15,7 +15,7 @@ use crate::account::EmailAddress;
 use crate::audit::{self, Action, Actor, Detail};
 use crate::clock::UnixMillis;
 use crate::database::{Db, Transaction};
-use crate::mail::{self, Kind, MailData, NewMail};
+use crate::mail::{self, LinkKind, MailData, NewMail, NewNotice, NoticeKind};
 use crate::secret::{random_bytes, uuid_v7};
 
 /// A recovery mail for a known address; for an unknown one the same number of statements and the same commit, so that
@@ -37,7 +37,7 @@ pub(super) async fn recover(
         };
         let due = NewMail {
             user_id: person.id,
-            kind: Kind::Recover,
+            kind: LinkKind::Recover,
             recipient: &person.email,
             data,
             traceparent: &origin.traceparent,
@@ -103,7 +103,6 @@ pub(super) async fn set_password(
         .exec(&tx)
         .await?;
     change::drop_pending(&tx, user_id).await?;
-    let proven = person.verified_at.is_some() || proof == Proof::Mailbox;
     let action = match proof {
         Proof::Password => Action::PasswordChanged,
         Proof::Mailbox => Action::PasswordReset,
@@ -112,15 +111,9 @@ pub(super) async fn set_password(
     if person.verified_at.is_none() && proof == Proof::Mailbox {
         prove(desk, &tx, &person, origin).await?;
     }
-    let data = MailData { name: proven.then(|| person.name.clone()), ..origin.mail_data(now) };
-    let due = NewMail {
-        user_id,
-        kind: Kind::PasswordChanged,
-        recipient: &person.email,
-        data,
-        traceparent: &origin.traceparent,
-    };
-    mail::enqueue(&tx, due, now).await?;
+    let (kind, data) = (NoticeKind::PasswordChanged, origin.mail_data(now));
+    let notice = NewNotice { user_id, kind, data, traceparent: &origin.traceparent };
+    mail::notify(&tx, notice, now).await?;
     tx.commit().await?;
     Ok(Reset::Now { epoch })
 }

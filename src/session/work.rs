@@ -1,9 +1,10 @@
 //! What the session worker does, message by message.
 
 use latchkey_entity::{ended_session, user};
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
+    QuerySelect as _,
 };
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use super::{Arrival, Keeper, Outcome as Refreshing, RefreshRequest, Which};
 use crate::audit::{self, Action, Actor, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
-use crate::mail::{self, Kind, MailData, NewMail};
+use crate::mail::{self, NewNotice, NoticeKind, Notified};
 use crate::problem::Unavailable;
 use crate::registration::Origin;
 use crate::secret::random_id;
@@ -52,11 +53,16 @@ impl Keeper {
     ) -> Result<(), Unavailable> {
         let now = self.clock.now();
         let tx = self.db.begin().await?;
+        // The account's row before rows that refer to it: the notice locks it too, and two endings of one account would
+        // wait for each other.
+        user::Entity::find_by_id(session.user_id).lock(LockType::NoKeyUpdate).one(&tx).await?;
         let ending =
             write_ending(&tx, session.user_id, &session.sid, "reused", session.absolute_end, now)
                 .await?;
         let (who, origin) = (session.user_id, &refresh.origin);
-        if ending == Ending::New && self.notify(&tx, who, Kind::SessionReused, origin).await? {
+        if ending == Ending::New
+            && self.notify(&tx, who, NoticeKind::SessionReused, origin).await? != Notified::Gone
+        {
             let reused = (Action::ReuseDetected, Outcome::Refused);
             self.tell(&tx, reused, Actor::Nobody, who, Detail::none(), origin).await?;
         }
@@ -64,29 +70,17 @@ impl Keeper {
         self.store.end_session(session.user_id, &session.sid).await
     }
 
-    /// Makes a notice about a person's sessions due; whether there is such a person.
+    /// Makes a notice about an account's sessions due.
     async fn notify(
         &self,
         tx: &Transaction,
         user_id: Uuid,
-        kind: Kind,
+        kind: NoticeKind,
         origin: &Origin,
-    ) -> Result<bool, DbErr> {
-        let Some(person) = user::Entity::find_by_id(user_id).one(tx).await? else {
-            return Ok(false);
-        };
+    ) -> Result<Notified, DbErr> {
         let now = self.clock.now();
-        let notice = NewMail {
-            user_id,
-            kind,
-            recipient: &person.email,
-            data: MailData {
-                name: person.verified_at.map(|_| person.name),
-                ..origin.mail_data(now)
-            },
-            traceparent: &origin.traceparent,
-        };
-        mail::enqueue(tx, notice, now).await.map(|_| true)
+        let (data, traceparent) = (origin.mail_data(now), origin.traceparent.as_str());
+        mail::notify(tx, NewNotice { user_id, kind, data, traceparent }, now).await
     }
 
     /// Opens a session and tells the audit: whoever gets tokens has been written down.
@@ -125,7 +119,7 @@ impl Keeper {
                 .await?;
         }
         if arrival.new_device {
-            self.notify(&tx, who, Kind::NewDevice, origin).await?;
+            self.notify(&tx, who, NoticeKind::NewDevice, origin).await?;
         }
         self.tell(&tx, what, Actor::Person(who), who, detail, origin).await?;
         tx.commit().await

@@ -4,6 +4,9 @@
 //! transaction first takes an advisory lock named after what it guards, since a row that is not there cannot be locked.
 
 mod guesses;
+mod probe;
+
+use std::sync::Arc;
 
 use latchkey_entity::token_store::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::OnConflict;
@@ -20,6 +23,7 @@ use super::types::{Budget, OneTimeToken, PutToken, Refresh, Refreshed, Session, 
 use super::{COLLECT_SLACK_MS, SESSIONS_PER_USER_MAX, keys, lost};
 use crate::clock::UnixMillis;
 use crate::database::{Db, Transaction};
+use crate::health::StoreHealth;
 use crate::problem::Unavailable;
 
 /// Rows that one statement of a sweep deletes: others get the writer in between.
@@ -29,6 +33,7 @@ const SWEEP_ROWS_MAX: u64 = 1000;
 #[derive(Clone, Debug)]
 pub struct Embedded {
     db: Db,
+    health: Arc<StoreHealth>,
 }
 
 /// A transaction that holds the lock of what it is about to change.
@@ -37,7 +42,7 @@ struct Locked(Transaction);
 impl Embedded {
     /// On this database, whose schema is there.
     pub(super) fn new(db: Db) -> Self {
-        Self { db }
+        Self { db, health: StoreHealth::new() }
     }
 
     pub(super) async fn open_session(

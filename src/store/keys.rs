@@ -59,3 +59,39 @@ pub(super) fn guesses(account: &str) -> String {
 pub(super) fn guesses_of(account: &str, source: &str) -> String {
     format!("lk:{{{account}}}:guesses:{source}")
 }
+
+/// The entry that a probe writes into the table.
+pub(super) const PROBE: &str = "lk:probe";
+
+/// The keys that a probe writes into Redis, under one of [`PROBE_TAGS`]: a hash, a sorted set, a string.
+pub(super) fn probe(tag: u8) -> [String; 3] {
+    ["hash", "set", "string"].map(|kind| format!("lk:{{probe-{tag}}}:{kind}"))
+}
+
+/// Tags of the probe's keys. Each lies in another sixteenth of a cluster's slots, in their order, so that a node with a
+/// sixteenth of them or more is not missed.
+pub(super) const PROBE_TAGS: [u8; 16] =
+    [13, 3, 62, 40, 12, 2, 63, 41, 11, 1, 60, 42, 10, 0, 61, 43];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The slot of a hash tag: CRC-16/XMODEM, modulo 16384 (Redis Cluster specification).
+    fn slot(tag: &str) -> u16 {
+        let step = |crc: u16, byte: u8| {
+            (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
+                if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 }
+            })
+        };
+        tag.bytes().fold(0, step) % 16_384
+    }
+
+    #[test]
+    fn the_probe_reaches_every_sixteenth_of_a_cluster() {
+        assert_eq!(slot("123456789"), 0x31c3);
+        for (part, tag) in PROBE_TAGS.into_iter().enumerate() {
+            assert_eq!(usize::from(slot(&format!("probe-{tag}")) / 1024), part, "probe-{tag}");
+        }
+    }
+}

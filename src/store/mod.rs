@@ -27,6 +27,7 @@
 //! | `lk:t:<digest>` | string | whose and of which kind that token is: an index, the user's key decides |
 //! | `lk:once:<key>` | hash | spent until when |
 //! | `lk:budget:<key>` | string | when the budget is full again |
+//! | `lk:{probe-<n>}:hash`, `lk:{probe-<n>}:set`, `lk:{probe-<n>}:string` | hash, sorted set, string | what the last probe wrote, for a minute |
 //! | `lk:{<account>}:guesses`, `lk:{<account>}:guesses:<source>` | hash | failures of an account's password, in all and of a source |
 //!
 //! A user's keys share a hash tag, and so do an account's guesses, so that they lie on one node of a cluster and one script reaches them all.
@@ -40,6 +41,7 @@ mod embedded;
 mod guesses_suite;
 mod keys;
 pub mod ladder;
+mod probe;
 mod redis;
 mod rules;
 #[cfg(test)]
@@ -55,7 +57,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub use self::ladder::{Admission, Captcha, Guess, Ladder};
-pub use self::redis::RedisFacts;
+pub use self::probe::StoreProbeError;
+pub use self::redis::{RedisFacts, is_url as is_redis_url};
 pub use self::types::{
     Budget, OneTimeToken, PutToken, Quota, Refresh, Refreshed, Session, Spend, TokenKind,
 };

@@ -6,8 +6,12 @@
 mod connection;
 mod facts;
 mod guesses;
+mod probe;
+mod refusal;
+mod rights;
 mod roots;
 mod scripts;
+mod url;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -50,6 +54,11 @@ impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Redis")
     }
+}
+
+/// Whether `redis.url` can be read.
+pub fn is_url(url: &Secret<String>) -> bool {
+    self::url::is_url(url.expose())
 }
 
 impl Redis {

@@ -141,6 +141,9 @@ pub(super) const DB_POOL: Attribute =
 pub(super) const DB_STATE: Attribute =
     needed("db.client.connection.state", Values::Of(&["idle", "used"]));
 
+/// The stores, as the prober names them.
+pub(super) const STORE: Attribute = needed("store", Values::Of(&["database", "token_store"]));
+
 pub(super) const CPU_MODE: Attribute = needed("cpu.mode", Values::Of(&["user", "system"]));
 
 pub(super) const LOGIN_METHOD: Attribute = needed("method", Values::Of(&["password"]));
@@ -221,6 +224,7 @@ pub(super) const BUDGET_POLICY: Attribute = needed(
         "invitations",
         "address-changes",
         "inviters",
+        "password-confirmations",
     ]),
 );
 pub(super) const GUESS_POLICY: Attribute =

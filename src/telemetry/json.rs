@@ -4,7 +4,6 @@
 //! `span_id` among them; where two have one name, the record's is the one that counts.
 
 use std::fmt::Debug;
-use std::io::{self, Write};
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
@@ -18,19 +17,18 @@ use crate::clock::{Clock, rfc3339};
 /// For us alone: what a span carries for its trace.
 const HIDDEN: &[&str] = &["sampled"];
 
-/// Writes a line a record to what `writer` makes.
+/// Passes each record, as one line, to a function.
 #[derive(Clone, Copy, Debug)]
-pub struct Json<W>(pub W);
+pub struct Json<F>(pub F);
 
 /// A span's fields.
 #[derive(Default)]
 struct Fields(Map<String, Value>);
 
-impl<S, W, O> Layer<S> for Json<W>
+impl<S, F> Layer<S> for Json<F>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    W: Fn() -> O + 'static,
-    O: Write,
+    F: Fn(String) + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
@@ -57,24 +55,23 @@ where
             }
         }
         event.record(&mut all);
-        // A log that cannot be written has nobody to tell.
-        let _ = write(&mut (self.0)(), event, all.0);
+        let (metadata, message) = (event.metadata(), all.0.remove("message").unwrap_or_default());
+        (self.0)(line(metadata.level().as_str(), metadata.target(), message, &all.0));
     }
 }
 
-/// When, how bad, what, whence; then the rest by name.
-fn write(
-    out: &mut impl Write,
-    event: &Event<'_>,
-    mut fields: Map<String, Value>,
-) -> io::Result<()> {
-    let metadata = event.metadata();
-    let message = fields.remove("message").unwrap_or_default();
-    let head = [
+/// A line: timestamp, level, message and target first, then the other fields by name.
+pub(super) fn line(
+    level: &str,
+    target: &str,
+    message: Value,
+    fields: &Map<String, Value>,
+) -> String {
+    let head: [(&str, Value); 4] = [
         ("timestamp", rfc3339(Clock::System.now()).into()),
-        ("level", metadata.level().as_str().into()),
+        ("level", level.into()),
         ("message", message),
-        ("target", metadata.target().into()),
+        ("target", target.into()),
     ];
     let mut line = String::with_capacity(256);
     let rest = fields.iter().filter(|(key, _)| head.iter().all(|(known, _)| known != key));
@@ -89,8 +86,7 @@ fn write(
         line.push_str(&value.to_string());
     }
     line.push_str("}\n");
-    // At once: lines of several threads do not mix.
-    out.write_all(line.as_bytes())
+    line
 }
 
 impl Fields {
@@ -135,27 +131,13 @@ mod tests {
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Buffer {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     fn logged(work: impl FnOnce()) -> Vec<Value> {
-        let buffer = Buffer::default();
-        let out = buffer.clone();
-        let subscriber = tracing_subscriber::registry().with(Json(move || out.clone()));
+        let text = Arc::new(Mutex::new(String::new()));
+        let out = text.clone();
+        let layer = Json(move |line: String| out.lock().unwrap().push_str(&line));
+        let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, work);
-        let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lock().unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[test]

@@ -91,6 +91,7 @@ metrics! {
     mail_delivery_duration: seconds Histogram<f64> = MAIL_DELIVERY_DURATION;
     audit_events: count Counter<u64> = AUDIT_EVENTS;
     audit_write_failures: count Counter<u64> = AUDIT_WRITE_FAILURES;
+    store_writable: number Gauge<u64> = STORE_WRITABLE;
     migrations_pending: number Gauge<u64> = MIGRATIONS_PENDING;
     build_info: number Gauge<u64> = BUILD_INFO;
 }

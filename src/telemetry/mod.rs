@@ -2,16 +2,21 @@
 //!
 //! A log line is one JSON object (or a line for people on a terminal); what is in it is an allowlist of fields. Every
 //! metric is a row of the [`registry`], every span is made in [`trace`]. Nothing leaves the process unless an endpoint is
-//! configured; what cannot leave is dropped and counted, and nobody waits for it.
+//! configured.
+//!
+//! Nothing waits for a reader: lines of the log wait in a bounded queue for the thread of `writer`, spans and log records
+//! in queues of the same type for their `export`. What does not fit is dropped, counted and reported.
 
 pub mod attributes;
 mod document;
+mod export;
 pub mod ids;
 pub mod instrument;
 mod json;
 pub mod metrics;
 pub mod observed;
 mod otlp;
+mod panics;
 mod process;
 mod push;
 mod queue;
@@ -19,7 +24,10 @@ pub mod registry;
 mod runtime;
 mod start;
 pub mod trace;
+mod writer;
 
 pub use document::document;
 pub use metrics::Metrics;
+pub use panics::report_panics;
 pub use start::{Exports, start};
+pub use writer::{FlushAtEnd, open, print, prints_to_a_terminal};

@@ -20,6 +20,14 @@ pub fn connection_timed_out() {
     CONNECTION_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Lines of the log that were dropped. The process has one log.
+static LOG_DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Counts lines of the log that will not be written.
+pub fn log_dropped(count: u64) {
+    LOG_DROPPED.fetch_add(count, Ordering::Relaxed);
+}
+
 /// What was not exported. The process has one queue of spans and one of log records.
 static DROPPED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
@@ -153,6 +161,13 @@ impl Observed {
             .with_unit(row.unit)
             .with_description(row.description)
             .with_callback(|it| it.observe(CONNECTION_TIMEOUTS.load(Ordering::Relaxed), &[]))
+            .build();
+        let row = &registry::LOG_DROPPED;
+        meter
+            .u64_observable_counter(row.name)
+            .with_unit(row.unit)
+            .with_description(row.description)
+            .with_callback(|it| it.observe(LOG_DROPPED.load(Ordering::Relaxed), &[]))
             .build();
         let row = &registry::TELEMETRY_DROPPED;
         meter

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 
 use crate::config::telemetry::{Exported, Protocol};
 use crate::egress::Collector;
+use crate::secret::Redactor;
 
 /// Why an exporter cannot be made: the endpoint or a header is malformed.
 pub type Refused = Box<dyn Error + Send + Sync>;
@@ -39,37 +41,63 @@ macro_rules! exporter {
 }
 
 /// Sends spans.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Spans {
     exporter: Arc<SpanExporter>,
-    within: Duration,
+    limits: Limits,
 }
 
 /// Sends log records.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Logs {
     exporter: Arc<LogExporter>,
-    within: Duration,
+    limits: Limits,
 }
 
 /// Sends metrics.
-#[derive(Debug)]
 pub struct Numbers {
     exporter: MetricExporter,
-    within: Duration,
+    limits: Limits,
 }
+
+/// How long an export may take, and what its error may not say: the headers that are a collector's credentials.
+#[derive(Clone, Debug)]
+struct Limits {
+    within: Duration,
+    redactor: Arc<Redactor>,
+}
+
+impl Limits {
+    fn of(to: &Exported) -> Self {
+        let values = to.headers.iter().map(|(_, value)| value.expose().as_str());
+        Self { within: to.timeout + PATIENCE, redactor: Arc::new(Redactor::of_values(values)) }
+    }
+}
+
+// The exporters' own `Debug` shows their headers.
+macro_rules! blind {
+    ($($exporter:ident),*) => {$(
+        impl fmt::Debug for $exporter {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($exporter)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+blind!(Spans, Logs, Numbers);
 
 impl Spans {
     /// An exporter that connects to nobody yet.
     pub fn new(to: &Exported, resource: &Resource) -> Result<Self, Refused> {
         let mut exporter = exporter!(SpanExporter, to);
         exporter.set_resource(resource);
-        Ok(Self { exporter: Arc::new(exporter), within: to.timeout + PATIENCE })
+        Ok(Self { exporter: Arc::new(exporter), limits: Limits::of(to) })
     }
 
     /// Sends a batch.
     pub async fn send(self, batch: Vec<SpanData>) -> Result<(), String> {
-        within(self.within, self.exporter.export(batch)).await
+        within(&self.limits, self.exporter.export(batch)).await
     }
 }
 
@@ -78,13 +106,13 @@ impl Logs {
     pub fn new(to: &Exported, resource: &Resource) -> Result<Self, Refused> {
         let mut exporter = exporter!(LogExporter, to);
         exporter.set_resource(resource);
-        Ok(Self { exporter: Arc::new(exporter), within: to.timeout + PATIENCE })
+        Ok(Self { exporter: Arc::new(exporter), limits: Limits::of(to) })
     }
 
     /// Sends a batch.
     pub async fn send(self, batch: Vec<Record>) -> Result<(), String> {
         let batch: Vec<_> = batch.iter().map(|(record, scope)| (record, scope)).collect();
-        within(self.within, self.exporter.export(LogBatch::new(&batch))).await
+        within(&self.limits, self.exporter.export(LogBatch::new(&batch))).await
     }
 }
 
@@ -92,21 +120,21 @@ impl Numbers {
     /// An exporter that connects to nobody yet.
     pub fn new(to: &Exported) -> Result<Self, Refused> {
         let exporter = exporter!(MetricExporter, to);
-        Ok(Self { exporter, within: to.timeout + PATIENCE })
+        Ok(Self { exporter, limits: Limits::of(to) })
     }
 
     /// Sends what was collected.
     pub async fn send(&self, collected: &ResourceMetrics) -> Result<(), String> {
-        within(self.within, self.exporter.export(collected)).await
+        within(&self.limits, self.exporter.export(collected)).await
     }
 }
 
-async fn within<E: std::fmt::Display>(
-    limit: Duration,
+async fn within<E: fmt::Display>(
+    limits: &Limits,
     export: impl Future<Output = Result<(), E>>,
 ) -> Result<(), String> {
-    match tokio::time::timeout(limit, export).await {
-        Ok(done) => done.map_err(|error| error.to_string()),
+    match tokio::time::timeout(limits.within, export).await {
+        Ok(done) => done.map_err(|error| limits.redactor.redact(&error.to_string())),
         Err(_) => Err("no answer in time".to_owned()),
     }
 }
@@ -143,4 +171,35 @@ fn over_http<B: WithExportConfig + WithHttpConfig>(
 
 fn headers(to: &Exported) -> HashMap<String, String> {
     to.headers.iter().map(|(key, value)| (key.clone(), value.expose().clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    #[tokio::test]
+    async fn no_exporter_shows_its_headers_and_no_error_repeats_them() {
+        for (protocol, endpoint) in
+            [(Protocol::Http, "http://127.0.0.1:1/v1/x"), (Protocol::Grpc, "http://127.0.0.1:1")]
+        {
+            let to = Exported {
+                endpoint: endpoint.to_owned(),
+                protocol,
+                headers: vec![(
+                    "authorization".to_owned(),
+                    Secret::new("Bearer hunter2".to_owned()),
+                )],
+                timeout: Duration::from_secs(1),
+            };
+            let resource = Resource::builder_empty().build();
+            let (spans, logs, numbers) =
+                (Spans::new(&to, &resource), Logs::new(&to, &resource), Numbers::new(&to));
+            let shown = format!("{:?}{:?}{:?}", spans.unwrap(), logs.unwrap(), numbers.unwrap());
+            assert!(shown.contains("Spans") && !shown.contains("hunter2"), "{shown}");
+            let refused = async { Err("not taken: 'Bearer hunter2'") };
+            let told = within(&Limits::of(&to), refused).await.unwrap_err();
+            assert_eq!(told, "not taken: '***'");
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! [`Push`]: metrics to a collector, at a pace of their own. The same meter as `/metrics` is read.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -9,9 +8,9 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
 
-use super::observed::{self, Signal};
+use super::export::Outage;
+use super::observed::Signal;
 use super::otlp::Numbers;
-use super::queue::tell;
 
 /// A reader that is asked by [`Push`]. Clones are one.
 #[derive(Clone, Debug)]
@@ -51,12 +50,12 @@ impl MetricReader for Reader {
 pub struct Push {
     reader: Reader,
     exporter: Numbers,
-    failing: AtomicBool,
+    outage: Outage,
 }
 
 impl Push {
     pub(super) fn new(reader: Reader, exporter: Numbers) -> Self {
-        Self { reader, exporter, failing: AtomicBool::new(false) }
+        Self { reader, exporter, outage: Outage::new(Signal::Metrics) }
     }
 
     /// Sends every series as it is now.
@@ -67,8 +66,8 @@ impl Push {
             Err(error) => Err(error.to_string()),
         };
         if done.is_err() {
-            observed::dropped(Signal::Metrics, 1);
+            self.outage.dropped(1);
         }
-        tell(&self.failing, Signal::Metrics, done);
+        self.outage.report(done);
     }
 }

@@ -1,112 +1,217 @@
-//! [`Queue`]: what waits to be exported. Bounded, and never waited for: what finds no room is dropped and counted, so that
-//! a collector's outage costs telemetry and nothing else.
+//! [`Queue`]: a queue whose producers never wait. It is bounded in items and in bytes; an item that does not fit is dropped
+//! and counted.
 //!
-//! The SDK's own processors run on threads without a reactor, where hyper's client panics, and tell nobody what they
-//! drop. This one is filled by whoever has something and emptied by a tick on our runtime.
+//! Three queues of this type exist. One holds the lines of the log until the thread of [`writer`](super::writer) writes them.
+//! Two hold spans and log records until [`export`](super::export) sends them to a collector. They are separate, so that a
+//! collector that stalls drops no line of the log, and a log reader that stalls drops no span.
+//!
+//! The lock is held while items are moved in memory, and never while something is written, sent or formatted. Nothing that
+//! runs under it can panic, so a panic hook may put its message into the queue on any thread.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc};
-
-use super::observed::{self, Signal};
-
-/// Items that may wait: some seconds of a busy daemon, some megabytes.
-const WAITING_MAX: usize = 8_192;
-/// Items of one export (the standard's `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`).
-const BATCH_MAX: usize = 512;
-/// How often the queue is emptied.
-pub(super) const EVERY: Duration = Duration::from_secs(1);
-
-/// What waits to be exported.
+/// A bounded queue for many producers and one consumer.
 #[derive(Debug)]
 pub struct Queue<T> {
-    signal: Signal,
-    sender: mpsc::Sender<T>,
-    receiver: Mutex<mpsc::Receiver<T>>,
-    /// Whether the last export failed: an outage is told of once.
-    failing: AtomicBool,
+    items_max: usize,
+    bytes_max: usize,
+    state: Mutex<State<T>>,
+    /// Signals the consumer that waits in [`Queue::next`].
+    ready: Condvar,
+    /// Signals callers that wait in [`Queue::flush`].
+    idle: Condvar,
 }
 
-impl<T: Send> Queue<T> {
-    /// An empty one.
-    pub fn new(signal: Signal) -> Self {
-        let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        Self { signal, sender, receiver: Mutex::new(receiver), failing: AtomicBool::new(false) }
-    }
+#[derive(Debug)]
+struct State<T> {
+    items: VecDeque<T>,
+    bytes: usize,
+    /// Items dropped since the last take. The queue was full, so they belong behind the items that are in it.
+    dropped: u64,
+    /// The consumer shall not wait for more items.
+    is_hurried: bool,
+    /// The consumer works on items that it has taken.
+    is_busy: bool,
+}
 
-    /// Leaves an item, if there is room. Never waits.
-    pub fn put(&self, item: T) {
-        if self.sender.try_send(item).is_err() {
-            observed::dropped(self.signal, 1);
-        }
-    }
-
-    /// Exports everything that is there now. A batch that fails is dropped: its exporter has tried more than once.
-    pub async fn flush<F>(&self, mut export: impl FnMut(Vec<T>) -> F)
-    where
-        F: Future<Output = Result<(), String>> + Send,
-    {
-        let mut receiver = self.receiver.lock().await;
-        let mut left = receiver.len();
-        while left > 0 {
-            let mut batch = Vec::with_capacity(left.min(BATCH_MAX));
-            while batch.len() < BATCH_MAX
-                && let Ok(item) = receiver.try_recv()
-            {
-                batch.push(item);
-            }
-            let count = batch.len();
-            left = left.saturating_sub(count.max(1));
-            let done = export(batch).await;
-            if done.is_err() {
-                observed::dropped(self.signal, count as u64);
-            }
-            tell(&self.failing, self.signal, done);
-        }
+impl<T> State<T> {
+    fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.dropped == 0
     }
 }
 
-/// Tells of the beginning and the end of an outage.
-pub(super) fn tell(failing: &AtomicBool, signal: Signal, done: Result<(), String>) {
-    let failed = failing.swap(done.is_err(), Ordering::Relaxed);
-    match done {
-        Err(error) if !failed => {
-            tracing::warn!(signal = signal.name(), error, "telemetry is not exported");
+impl<T> Queue<T> {
+    /// An empty queue for this many items, and this many bytes of them.
+    pub fn new(items_max: usize, bytes_max: usize) -> Self {
+        let state = State {
+            items: VecDeque::new(),
+            bytes: 0,
+            dropped: 0,
+            is_hurried: false,
+            is_busy: false,
+        };
+        Self {
+            items_max,
+            bytes_max,
+            state: Mutex::new(state),
+            ready: Condvar::new(),
+            idle: Condvar::new(),
         }
-        Ok(()) if failed => tracing::info!(signal = signal.name(), "telemetry is exported again"),
-        _ => {}
+    }
+
+    /// Adds an item of about `bytes` bytes. Returns false where it was dropped because the queue is full.
+    pub fn put(&self, item: T, bytes: usize) -> bool {
+        let mut state = self.lock();
+        let (was_empty, was_half_full) = (state.is_empty(), self.is_half_full(&state));
+        let sum = state.bytes.saturating_add(bytes);
+        let fits = state.items.len() < self.items_max && sum <= self.bytes_max;
+        if fits {
+            state.items.push_back(item);
+            state.bytes = sum;
+        } else {
+            state.dropped = state.dropped.saturating_add(1);
+        }
+        let wakes = was_empty || (!was_half_full && self.is_half_full(&state));
+        drop(state);
+        if wakes {
+            self.ready.notify_one();
+        }
+        fits
+    }
+
+    /// Takes every item that is there now, without waiting; `taken` has to be empty. Returns how many items were dropped
+    /// after them.
+    pub fn take(&self, taken: &mut VecDeque<T>) -> u64 {
+        Self::take_from(&mut self.lock(), taken)
+    }
+
+    /// The same for a thread that consumes: waits until there is something, and then up to `linger` for more, so that many
+    /// items cost one wake-up. Calling it says that the items taken before are done with.
+    pub fn next(&self, taken: &mut VecDeque<T>, linger: Duration) -> u64 {
+        let mut state = self.lock();
+        state.is_busy = false;
+        if state.is_empty() {
+            self.idle.notify_all();
+        }
+        let waited = self.ready.wait_while(state, |state| state.is_empty());
+        let state = waited.unwrap_or_else(PoisonError::into_inner);
+        let more = |state: &mut State<T>| !state.is_hurried && !self.is_half_full(state);
+        let lingered = self.ready.wait_timeout_while(state, linger, more);
+        let mut state = lingered.unwrap_or_else(PoisonError::into_inner).0;
+        state.is_busy = true;
+        state.is_hurried = false;
+        Self::take_from(&mut state, taken)
+    }
+
+    /// Lets the consumer take what is there at once.
+    pub fn hurry(&self) {
+        self.lock().is_hurried = true;
+        self.ready.notify_one();
+    }
+
+    /// Waits until the consumer is done with everything, or until `within` has passed. Returns whether it is done.
+    pub fn flush(&self, within: Duration) -> bool {
+        self.hurry();
+        let is_at_work = |state: &mut State<T>| state.is_busy || !state.is_empty();
+        let waited = self.idle.wait_timeout_while(self.lock(), within, is_at_work);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    fn take_from(state: &mut State<T>, taken: &mut VecDeque<T>) -> u64 {
+        mem::swap(&mut state.items, taken);
+        state.bytes = 0;
+        mem::take(&mut state.dropped)
+    }
+
+    fn is_half_full(&self, state: &State<T>) -> bool {
+        state.items.len() >= self.items_max / 2 || state.bytes >= self.bytes_max / 2
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex as Locked;
+    use std::sync::Arc;
+    use std::thread;
 
     use super::*;
 
-    #[tokio::test]
-    async fn what_waits_is_exported_in_batches_and_in_order() {
-        let (queue, seen) = (Queue::new(Signal::Traces), Locked::new(Vec::new()));
-        (0..1_000).for_each(|number| queue.put(number));
-        queue
-            .flush(|batch: Vec<usize>| {
-                seen.lock().unwrap().push(batch);
-                async { Ok(()) }
-            })
-            .await;
-        let seen = seen.into_inner().unwrap();
-        assert_eq!(seen.iter().map(Vec::len).collect::<Vec<_>>(), [512, 488]);
-        assert!(seen.concat().is_sorted());
+    /// Longer than any test waits.
+    const LONG: Duration = Duration::from_mins(1);
+
+    fn taken(queue: &Queue<usize>) -> (Vec<usize>, u64) {
+        let mut items = VecDeque::new();
+        let dropped = queue.take(&mut items);
+        (items.into(), dropped)
     }
 
-    #[tokio::test]
-    async fn whoever_finds_no_room_goes_on_and_is_counted() {
-        let queue = Queue::new(Signal::Logs);
-        let before = observed::dropped_so_far(Signal::Logs);
-        (0..WAITING_MAX + 7).for_each(|number| queue.put(number));
-        assert_eq!(observed::dropped_so_far(Signal::Logs) - before, 7);
-        queue.flush(|_| async { Err("nobody listens".to_owned()) }).await;
-        assert_eq!(observed::dropped_so_far(Signal::Logs) - before, 7 + WAITING_MAX as u64);
+    #[test]
+    fn an_item_beyond_the_number_of_items_is_dropped_and_counted() {
+        let queue = Queue::new(3, 1_000);
+        assert_eq!(
+            [1, 2, 3, 4, 5].map(|item| queue.put(item, 1)),
+            [true, true, true, false, false]
+        );
+        assert_eq!(taken(&queue), (vec![1, 2, 3], 2));
+        assert!(queue.put(6, 1), "there is room again");
+        assert_eq!(taken(&queue), (vec![6], 0), "a drop is reported once");
+    }
+
+    #[test]
+    fn an_item_beyond_the_number_of_bytes_is_dropped_and_counted() {
+        let queue = Queue::new(1_000, 10);
+        assert_eq!([queue.put(1, 6), queue.put(2, 5), queue.put(3, 4)], [true, false, true]);
+        assert_eq!(taken(&queue), (vec![1, 3], 1));
+        assert!(!queue.put(4, 11), "an item that never fits is dropped too");
+        assert!(!queue.put(5, usize::MAX));
+        assert_eq!(taken(&queue), (vec![], 2));
+        assert!(queue.put(6, 10));
+    }
+
+    #[test]
+    fn a_consumer_gets_everything_in_order_and_flush_waits_for_it() {
+        let queue = Arc::new(Queue::new(10_000, 10_000));
+        let consumer = queue.clone();
+        let thread = thread::spawn(move || {
+            let (mut all, mut batch) = (Vec::new(), VecDeque::new());
+            while all.last() != Some(&4_999) {
+                consumer.next(&mut batch, LONG);
+                all.extend(batch.drain(..));
+            }
+            // Done with the last batch.
+            consumer.next(&mut batch, LONG);
+            all
+        });
+        (0..5_000).for_each(|item| assert!(queue.put(item, 1)));
+        assert!(queue.flush(LONG), "flush does not wait for the linger of the consumer");
+        assert!(queue.put(0, 1));
+        queue.hurry();
+        assert_eq!(thread.join().unwrap(), (0..5_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn flush_gives_up_at_its_deadline() {
+        let queue = Queue::new(10, 10);
+        assert!(queue.flush(Duration::ZERO), "nothing is there");
+        queue.put(1, 1);
+        assert!(!queue.flush(Duration::ZERO));
+        // A consumer that has taken an item and is not done with it.
+        queue.next(&mut VecDeque::new(), Duration::ZERO);
+        assert!(!queue.flush(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_consumer_wakes_for_a_drop_alone() {
+        let queue = Arc::new(Queue::new(10, 10));
+        let consumer = queue.clone();
+        let thread = thread::spawn(move || consumer.next(&mut VecDeque::new(), Duration::ZERO));
+        queue.put(1, 11);
+        assert_eq!(thread.join().unwrap(), 1);
     }
 }

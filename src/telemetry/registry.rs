@@ -165,10 +165,15 @@ instruments! {
         "Rows of the audit.";
     AUDIT_WRITE_FAILURES = Counter, "latchkey.audit.write.failures", "{event}", PLAIN,
         "Rows of the audit that could not be written: raise an alarm on any.";
+    STORE_WRITABLE = Gauge, "latchkey.store.writable", "", &[&[of::STORE]],
+        "1 when the last probe wrote to the store and read it back, 0 when it failed; the log and `/readyz` have the reason.";
     MIGRATIONS_PENDING = Gauge, "latchkey.migrations.pending", "{migration}", PLAIN,
         "Migrations that this binary knows and the database lacks.";
     TELEMETRY_DROPPED = Counter, "latchkey.telemetry.dropped", "{item}", &[&[of::SIGNAL]],
         "Spans, log records and batches of metrics that were not exported: the collector is slow or away.";
+    LOG_DROPPED = Counter, "latchkey.log.dropped", "{line}", PLAIN,
+        "Lines of the log that were dropped: the reader of stderr stalls or is gone, or the disk is full \
+         ([operating](operate.md#when-nobody-reads-the-log)).";
     BUILD_INFO = Gauge, "latchkey.build.info", "", &[&[of::VERSION]],
         "Always 1.";
 }

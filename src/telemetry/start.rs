@@ -15,22 +15,22 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
+use super::export::{EVERY, Export};
 use super::observed::Signal;
 use super::otlp::{Logs, Record, Refused, Spans};
-use super::queue::{EVERY, Queue};
 use super::trace::Traces;
-use super::{ids, json, trace};
+use super::{ids, json, trace, writer};
 use crate::actor::every;
 use crate::config::{Config, LogFormat, Telemetry};
 
-/// How long the last exports may take when the process ends.
-const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// How long the last exports may take when the process ends. The log has another second.
+const ENDS_WITHIN: Duration = Duration::from_secs(4);
 
 /// What is exported until the process ends.
 #[derive(Debug, Default)]
 pub struct Exports {
     traces: Option<(&'static Traces, Spans)>,
-    logs: Option<(&'static Queue<Record>, Logs)>,
+    logs: Option<(&'static Export<Record>, Logs)>,
     filter: Option<reload::Handle<EnvFilter, Registry>>,
     stop: CancellationToken,
 }
@@ -38,7 +38,8 @@ pub struct Exports {
 /// Starts the log on stderr, and what is exported. A second call in one process starts no second log.
 ///
 /// # Errors
-/// When the log's filter is not one that `EnvFilter` reads, or an endpoint or header is malformed.
+/// When the log's filter is not one that `EnvFilter` reads, an endpoint or header is malformed, or the log's thread does not
+/// start.
 pub fn start(config: &Config) -> Result<Exports, Refused> {
     let (filter, handle) = reload::Layer::new(filter(&config.log.filter)?);
     let mut exports = Exports { filter: Some(handle), ..Exports::default() };
@@ -47,7 +48,7 @@ pub fn start(config: &Config) -> Result<Exports, Refused> {
     if let Some(to) = &config.telemetry.logs {
         let exporter = Logs::new(to, &resource)?;
         // For the process's whole life, like the log itself.
-        let queue: &'static Queue<Record> = Box::leak(Box::new(Queue::new(Signal::Logs)));
+        let queue: &'static Export<Record> = Box::leak(Box::new(Export::new(Signal::Logs)));
         exports.logs = Some((queue, exporter));
         let provider = SdkLoggerProvider::builder().with_log_processor(Keep(queue)).build();
         // Ours alone, and not what is said of exporting: it would be exported again.
@@ -56,13 +57,16 @@ pub fn start(config: &Config) -> Result<Exports, Refused> {
         });
         bridge = Some(OpenTelemetryTracingBridge::new(&provider).with_filter(ours));
     }
+    let out = writer::open(config.log.format)?.clone();
     let layer = match config.log.format {
-        LogFormat::Json => json::Json(std::io::stderr).boxed(),
+        LogFormat::Json => json::Json(move |line: String| out.put(line.into_bytes())).boxed(),
         LogFormat::Pretty => tracing_subscriber::fmt::layer()
             .compact()
             .with_target(false)
             .with_ansi(config.log.is_coloured)
-            .with_writer(std::io::stderr)
+            // It would print its errors directly on stderr.
+            .log_internal_errors(false)
+            .with_writer(move || out.clone())
             .boxed(),
     };
     let log = tracing_subscriber::registry().with(filter).with(ids::Identify).with(layer);
@@ -76,9 +80,14 @@ pub fn start(config: &Config) -> Result<Exports, Refused> {
     Ok(exports)
 }
 
-/// sqlx and ractor narrate at info what is no operator's business; their warnings stay.
+/// The records of libraries that are no operator's business: sqlx and ractor below warnings. And those that may show a
+/// secret: sqlx quotes parameters of URLs and lines of `.pgpass`, redis what a server said to the login. Our own records
+/// of the same failures stay.
+const FILTER: &str =
+    "sqlx=warn,sqlx_postgres::options=off,redis=off,ractor=warn,sea_orm_migration=warn";
+
 fn filter(text: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(format!("sqlx=warn,ractor=warn,sea_orm_migration=warn,{text}"))
+    EnvFilter::builder().parse(format!("{FILTER},{text}"))
 }
 
 /// Who says all this.
@@ -104,7 +113,7 @@ impl Exports {
         if let Some((traces, exporter)) = self.traces.clone() {
             every(EVERY, self.stop.clone(), move || {
                 let exporter = exporter.clone();
-                traces.queue.flush(move |batch| exporter.clone().send(batch))
+                traces.export.flush(move |batch| exporter.clone().send(batch))
             });
         }
         if let Some((queue, exporter)) = self.logs.clone() {
@@ -115,12 +124,12 @@ impl Exports {
         }
     }
 
-    /// Exports what is left, in 5 s at most.
+    /// Exports what is left, in 4 s at most.
     pub async fn finish(self) {
         self.stop.cancel();
         let traces = async {
             if let Some((traces, exporter)) = &self.traces {
-                traces.queue.flush(|batch| exporter.clone().send(batch)).await;
+                traces.export.flush(|batch| exporter.clone().send(batch)).await;
             }
         };
         let logs = async {
@@ -135,7 +144,7 @@ impl Exports {
 
 /// Puts records into the queue, with the trace that they belong to.
 #[derive(Debug)]
-struct Keep(&'static Queue<Record>);
+struct Keep(&'static Export<Record>);
 
 impl LogProcessor for Keep {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
@@ -146,10 +155,20 @@ impl LogProcessor for Keep {
             }
             record.add_attribute("request_id", AnyValue::from(ids.request_id));
         }
-        self.0.put((record.clone(), scope.clone()));
+        let record = record.clone();
+        let bytes = size_of::<Record>() + text_bytes(&record);
+        self.0.put((record, scope.clone()), bytes);
     }
 
     fn force_flush(&self) -> OTelSdkResult {
         Ok(())
     }
+}
+
+/// Bytes of the texts that a record has on the heap.
+fn text_bytes(record: &SdkLogRecord) -> usize {
+    let of =
+        |value: &AnyValue| if let AnyValue::String(text) = value { text.as_str().len() } else { 0 };
+    let attributes: usize = record.attributes_iter().map(|(_, value)| of(value)).sum();
+    record.body().map_or(0, of) + attributes
 }

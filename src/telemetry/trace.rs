@@ -14,10 +14,10 @@ use opentelemetry::trace::{
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
+use super::export::Export;
 use super::ids;
 use super::metrics::SCOPE;
 use super::observed::Signal;
-use super::queue::Queue;
 use crate::clock::Clock;
 use crate::config::telemetry::Sampler;
 use crate::secret::random_bytes;
@@ -29,14 +29,21 @@ static TRACES: OnceLock<Traces> = OnceLock::new();
 /// What the process does with spans.
 #[derive(Debug)]
 pub(super) struct Traces {
-    pub(super) queue: Queue<SpanData>,
+    pub(super) export: Export<SpanData>,
     sampler: Sampler,
     propagates: bool,
 }
 
+impl Traces {
+    fn put(&self, span: SpanData) {
+        let bytes = size_of::<SpanData>() + size_of_val(&span.attributes[..]);
+        self.export.put(span, bytes);
+    }
+}
+
 /// Keeps spans from now on; the first call of a process counts.
 pub(super) fn start(sampler: Sampler, propagates: bool) -> Option<&'static Traces> {
-    let traces = Traces { queue: Queue::new(Signal::Traces), sampler, propagates };
+    let traces = Traces { export: Export::new(Signal::Traces), sampler, propagates };
     TRACES.set(traces).ok().and_then(|()| TRACES.get())
 }
 
@@ -135,7 +142,7 @@ pub fn server(place: &Place, said: impl FnOnce() -> Said) {
     let Some(context) = place.ids.context() else { return };
     let parent = place.parent.as_ref().and_then(Traceparent::context);
     let links = place.link.as_ref().and_then(Traceparent::context);
-    traces.queue.put(span(SpanKind::Server, context, parent.as_ref(), links, said()));
+    traces.put(span(SpanKind::Server, context, parent.as_ref(), links, said()));
 }
 
 /// The span of something that was asked of another, as part of the request at hand; none outside of one.
@@ -146,7 +153,7 @@ pub fn client(said: impl FnOnce() -> Said) {
         return;
     };
     let context = kept(parent.trace_id());
-    traces.queue.put(span(SpanKind::Client, context, Some(&parent), None, said()));
+    traces.put(span(SpanKind::Client, context, Some(&parent), None, said()));
 }
 
 /// The span of what follows from a request, long after it: a trace of its own that points to the request's.
@@ -157,7 +164,7 @@ pub fn linked(traceparent: &str, said: impl FnOnce() -> Said) {
         return;
     }
     let link = Traceparent::parse(traceparent).and_then(|it| it.context());
-    traces.queue.put(span(SpanKind::Consumer, kept(trace_id), None, link, said()));
+    traces.put(span(SpanKind::Consumer, kept(trace_id), None, link, said()));
 }
 
 fn kept(trace_id: TraceId) -> SpanContext {

@@ -21,7 +21,7 @@ use crate::account::EmailAddress;
 use crate::audit::{Action, Detail};
 use crate::clock::{UnixMillis, millis};
 use crate::database::{Db, Transaction};
-use crate::mail::{self, Kind, MailData, NewMail, mailed_token};
+use crate::mail::{self, Kind, LinkKind, MailData, NewMail, mailed_token};
 use crate::secret::{self, Secret, uuid_v7};
 
 pub use latchkey_entity::invitation::Model as Invitation;
@@ -244,7 +244,7 @@ async fn send(
     let (inviter, team) = inviter.zip(team).ok_or(Refusal::NotFound)?;
     let due = NewMail {
         user_id: actor.user_id,
-        kind: Kind::Invitation,
+        kind: LinkKind::Invitation,
         recipient: &invitation.email,
         data: MailData {
             inviter: Some(inviter.email),

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hyper::Method;
+use serde_json::{Value, json};
 
 use crate::app::both;
 use crate::ask::alike;
+use crate::client::Person;
 use crate::limits_guesses::{
     DEVICE, WAITS_S, at, device, guess, login, retry_after, stranger, verified,
 };
@@ -176,3 +180,142 @@ both!(
         }
     }
 );
+
+/// The id in what makes a device known: it opens nothing, and clients do not look at it.
+fn id_of(device: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(device).expect("base64url")[..16].to_vec()
+}
+
+both!(
+    a_known_device_keeps_its_id_and_its_limit_when_it_changes_the_password,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let mut person = app.verified("ada@example.org").await;
+        let mut known = device(app, &person, "203.0.113.7").await;
+        let other = device(app, &person, "203.0.113.8").await;
+        let id = id_of(&known);
+        for n in 0..10 {
+            let new_password = format!("a quite new password {n}");
+            let body = json!({ "password": person.password, "newPassword": new_password });
+            let client = at(app, &stranger(n)).header(DEVICE, &known);
+            let user = client.bearer(&person.user_token);
+            let answer = user.post_json("/api/change-password", body).await.expect(200);
+            assert_eq!(answer.header("ratelimit-policy"), Some("\"device\";q=10;w=60"));
+            answer.header(DEVICE).expect("a device").clone_into(&mut known);
+            person.keep(answer.tokens());
+            person.password = new_password;
+            assert_eq!(id_of(&known), id);
+        }
+        let before = verified(app).await;
+        let client = at(app, &stranger(10)).header(DEVICE, &known);
+        let refused = login(&client, &person.email, &person.password).await;
+        assert_eq!(retry_after(&refused), 6);
+        assert_eq!(verified(app).await, before);
+        // The other one is unknown under the new password, and a client without one gets a new id.
+        let client = at(app, "203.0.113.8").header(DEVICE, &other);
+        let answer = login(&client, &person.email, &person.password).await.expect(200);
+        assert_ne!(id_of(answer.header(DEVICE).expect("a device")), id_of(&other));
+        app.mail_to(&person.email).await;
+        app.outbox_is_empty().await;
+    }
+);
+
+both!(
+    an_account_confirms_ten_changes_an_hour_on_all_devices_together,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let mut person = app.verified("ada@example.org").await;
+        let ask = async |n: usize, person: &Person, path: &str, body: Value| {
+            let user = at(app, &stranger(n)).bearer(&person.user_token);
+            let method = if path == "/api/me" { Method::DELETE } else { Method::POST };
+            user.json(method, path, body).await
+        };
+        // A wrong password spends nothing: a stolen session cannot keep its owner from a change.
+        for n in 0..20 {
+            let body = json!({ "password": "not the password", "newPassword": "a quite new one" });
+            ask(n, &person, "/api/change-password", body).await.expect(401);
+        }
+        for n in 20..30 {
+            let new_password = format!("a quite new password {n}");
+            let body = json!({ "password": person.password, "newPassword": new_password });
+            let answer = ask(n, &person, "/api/change-password", body).await;
+            person.keep(answer.expect(200).tokens());
+            person.password = new_password;
+        }
+        let known = device(app, &person, "203.0.113.7").await;
+        for (n, path) in ["/api/change-password", "/api/change-email", "/api/me"].iter().enumerate()
+        {
+            let body = json!({
+                "password": person.password,
+                "newPassword": "yet another password",
+                "email": "new@example.org",
+            });
+            let refused = ask(30 + n, &person, path, body).await;
+            assert_eq!(retry_after(&refused), 360, "{path}");
+        }
+        // Other accounts have their own, and a log-in is not a change.
+        let client = at(app, "203.0.113.7").header(DEVICE, &known);
+        login(&client, &person.email, &person.password).await.expect(200);
+        app.clock.advance(Duration::from_mins(6));
+        let body = json!({ "password": person.password, "newPassword": "yet another password" });
+        ask(40, &person, "/api/change-password", body).await.expect(200);
+    }
+);
+
+both!(
+    a_reset_makes_the_device_known_that_made_it,
+    [
+        "mail.new_device" = "false",
+        "rate_limit.enabled" = "true",
+        "http.trusted_proxies" = "127.0.0.0/8"
+    ],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let foreign = app.verified("bob@example.org").await;
+        let foreign = device(app, &foreign, "203.0.113.9").await;
+        let mut known = device(app, &person, "203.0.113.7").await;
+        let nat = at(app, "198.51.100.1");
+        // A device that is known keeps its id; one of another account or of a password before is none.
+        for (n, keeps) in [(0, true), (1, false), (2, false)] {
+            let old = known.clone();
+            let shown = if n == 1 { &foreign } else { &old };
+            nat.post_json("/api/forgot-password", json!({ "email": person.email }))
+                .await
+                .expect(200);
+            let mail = loop {
+                let mail = app.mail_to(&person.email).await;
+                if mail.token.is_some() {
+                    break mail;
+                }
+            };
+            let new_password = format!("a quite new password {n}");
+            let body = json!({ "token": mail.token(), "newPassword": new_password });
+            let reset = nat.header(DEVICE, shown).post_json("/api/reset-password", body).await;
+            let fresh = reset.expect(200).header(DEVICE).expect("a device").to_owned();
+            assert_eq!(id_of(&fresh) == id_of(shown), keeps, "{n}");
+            // It is known where strangers have used up the address.
+            for _ in 0..20 {
+                guess(&nat, &person.email).await;
+            }
+            retry_after(&login(&nat, &person.email, &new_password).await);
+            let home = nat.header(DEVICE, &fresh);
+            login(&home, &person.email, &new_password).await.expect(200);
+            retry_after(&login(&nat.header(DEVICE, &old), &person.email, &new_password).await);
+            if n == 0 {
+                known = fresh;
+            }
+            app.clock.advance(Duration::from_hours(2));
+        }
+        app.outbox_is_empty().await;
+    }
+);
+
+both!(the_page_of_a_reset_makes_no_device_known, async |app| {
+    let person = app.verified("ada@example.org").await;
+    app.anonymous().forgot(&person.email).await.expect(200);
+    let mail = app.mail_to(&person.email).await;
+    let form = [("token", mail.token()), ("newPassword", "a quite new password")];
+    let page = app.anonymous().post_form("/reset-password", &form).await.expect(200);
+    assert_eq!((page.header(DEVICE), page.header("set-cookie")), (None, None));
+    app.mail_to(&person.email).await;
+});

@@ -241,6 +241,7 @@ fn is_of_its_kind(route: &Route, row: &Row) -> bool {
     matches!(
         (route.handler, row),
         (Handler::Open(_), Row::Public | Row::Each(_) | Row::Form(..))
+            | (Handler::Mailbox(_), Row::Public)
             | (Handler::User(_), Row::Person(..))
             | (Handler::Verified(_), Row::Verified(..))
             | (Handler::Team(..), Row::Team(..))

@@ -1,4 +1,5 @@
-//! Debian's nginx with `auth_request` in front of an application, configured as docs/integrate/nginx.md says.
+//! Debian's nginx with `auth_request` in front of an application, configured as docs/integrate/nginx.md says; and one that
+//! passes everything on to latchkey.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -54,8 +55,12 @@ fn echo(mut stream: TcpStream) {
         .and_then(|()| stream.write_all(&head));
 }
 
+fn free_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], free_port()))
+}
+
 /// An nginx of our own; ended when dropped.
-struct Nginx {
+pub struct Nginx {
     child: Child,
     address: SocketAddr,
     directory: TempDir,
@@ -63,14 +68,30 @@ struct Nginx {
 
 impl Nginx {
     async fn start(latchkey: SocketAddr, app: SocketAddr, team: &str) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        for (name, text) in FILES {
+        let address = free_address();
+        let files = FILES.map(|(name, text)| {
             let text = text
                 .replace("127.0.0.1:8080", &latchkey.to_string())
                 .replace("127.0.0.1:3000", &app.to_string())
                 .replace("127.0.0.1:8000", &address.to_string())
                 .replace(EXAMPLE_TEAM, team);
+            (name, text)
+        });
+        Self::with(address, &files).await
+    }
+
+    /// One that passes everything on and is told nothing else: a server block with `proxy_pass` alone.
+    pub async fn bare(target: SocketAddr) -> Self {
+        let address = free_address();
+        let text = format!(
+            "server {{ listen {address}; location / {{ proxy_pass http://{target}; }} }}\n"
+        );
+        Self::with(address, &[("nginx.conf", text)]).await
+    }
+
+    async fn with(address: SocketAddr, files: &[(&str, String)]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (name, text) in files {
             fs::write(directory.path().join(name), text).expect("written");
         }
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -103,6 +124,11 @@ impl Nginx {
         })
         .await;
         nginx
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     fn caller(&self, person: &Person) -> Client {

@@ -22,6 +22,7 @@ enum Mode {
 /// The proxy. Dropping it closes everything.
 pub struct Proxy {
     address: SocketAddr,
+    target: watch::Sender<SocketAddr>,
     mode: watch::Sender<Mode>,
     _server: JoinSet<()>,
 }
@@ -32,23 +33,29 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
         let (mode, watched) = watch::channel(Mode::Pass);
+        let (target, leads_to) = watch::channel(target);
         let mut server = JoinSet::new();
         server.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                let mode = watched.clone();
+                let (mode, target) = (watched.clone(), *leads_to.borrow());
                 connections.spawn(async move {
                     // A broken pipe is what this proxy is for.
                     let _over = pass(client, target, mode).await;
                 });
             }
         });
-        Self { address, mode, _server: server }
+        Self { address, target, mode, _server: server }
     }
 
     /// Where to connect.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Passes new connections on to another server, like a name that moves. Those that are open stay where they are.
+    pub fn move_to(&self, target: SocketAddr) {
+        self.target.send_replace(target);
     }
 
     /// Ends every connection, and each new one at once.

@@ -5,9 +5,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -16,6 +14,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection
 use tempfile::TempDir;
 
 use crate::poll::eventually;
+use crate::postgres;
 
 /// How long a server of ours may take to answer after its start.
 const START: Duration = Duration::from_secs(20);
@@ -166,6 +165,40 @@ impl PrivateServer {
         Self::start(Kind::Postgres, Vec::new()).await
     }
 
+    /// A streaming standby of a PostgreSQL.
+    pub async fn standby_of(primary: &Self) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        postgres::copy(directory.path(), primary.port);
+        Self::start_in(directory, Kind::Postgres, Vec::new()).await
+    }
+
+    /// Makes a standby the primary; waits until it takes writes.
+    pub fn promote(&self) {
+        postgres::promote(self.directory.path());
+    }
+
+    /// Runs one statement on a PostgreSQL.
+    pub async fn sql(&self, statement: &str) {
+        let connection = connect(&self.url()).await.expect("connected");
+        connection.execute_unprepared(statement).await.expect(statement);
+        connection.close().await.expect("closed");
+    }
+
+    /// Runs one command on a Redis.
+    pub async fn redis_command<T: redis::FromRedisValue>(&self, line: &str) -> T {
+        let mut command = redis::Cmd::new();
+        for word in line.split(' ') {
+            command.arg(word);
+        }
+        let mut connection = redis_connection(&self.url()).await.expect("it answers");
+        command.query_async(&mut connection).await.expect(line)
+    }
+
+    /// Where it keeps its data.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// `redis://…` or `postgres://…`.
     pub fn url(&self) -> String {
         match self.kind {
@@ -200,8 +233,12 @@ impl PrivateServer {
     async fn start(kind: Kind, arguments: Vec<String>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         if kind == Kind::Postgres {
-            init_postgres(directory.path());
+            postgres::init(directory.path());
         }
+        Self::start_in(directory, kind, arguments).await
+    }
+
+    async fn start_in(directory: TempDir, kind: Kind, arguments: Vec<String>) -> Self {
         let mut server = Self { kind, port: 0, directory, arguments, child: None };
         // Somebody else may take a free port before we do: another one, then.
         for _ in 0..5 {
@@ -227,7 +264,7 @@ impl PrivateServer {
                 command
             }
             Kind::Postgres => {
-                let mut command = postgres_program("postgres");
+                let mut command = postgres::program("postgres");
                 command.arg("-D").arg(place.join("data")).args(["-p", &port]);
                 command.args(["-c", "listen_addresses=127.0.0.1"]);
                 command.arg("-c").arg(format!("unix_socket_directories={}", place.display()));
@@ -290,51 +327,6 @@ impl Drop for PrivateServer {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("a bound socket").port()
-}
-
-fn init_postgres(directory: &Path) {
-    if let Some((user, group)) = postgres_account() {
-        std::os::unix::fs::chown(directory, Some(user), Some(group)).expect("root may give away");
-    }
-    let made = postgres_program("initdb")
-        .args([
-            "--no-sync",
-            "-A",
-            "trust",
-            "-U",
-            "postgres",
-            "-E",
-            "UTF8",
-            "--locale=C.UTF-8",
-            "-D",
-        ])
-        .arg(directory.join("data"))
-        .current_dir("/")
-        .output()
-        .expect("initdb runs");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-}
-
-/// A program of PostgreSQL, which refuses to run as root.
-fn postgres_program(name: &str) -> Command {
-    let path = PathBuf::from(must_be_told("LATCHKEY_TEST_PG_BIN")).join(name);
-    let mut command = Command::new(path);
-    if let Some((user, group)) = postgres_account() {
-        command.uid(user).gid(group);
-    }
-    command
-}
-
-/// User and group of `postgres` where we are root; none where we are not.
-fn postgres_account() -> Option<(u32, u32)> {
-    if fs::metadata("/proc/self").ok()?.uid() != 0 {
-        return None;
-    }
-    let accounts = fs::read_to_string("/etc/passwd").expect("the accounts are readable");
-    let line = accounts.lines().find(|line| line.starts_with("postgres:"));
-    let mut fields = line.expect("there is an account `postgres`").split(':').skip(2);
-    let mut number = || fields.next()?.parse().ok();
-    Some((number()?, number()?))
 }
 
 mod tests {

@@ -223,7 +223,9 @@ impl Dialogue {
             (name, self.ask("Password:").await?)
         };
         self.logged_in = lock(&self.script).login.as_ref() == Some(&given);
-        let reply = if self.logged_in { "235 welcome" } else { "535 wrong name or password" };
+        // Some servers repeat what they refuse.
+        let refused = format!("535 wrong name or password: AUTH {rest}");
+        let reply = if self.logged_in { "235 welcome" } else { &refused };
         self.answer(Stage::Login, reply).await
     }
 

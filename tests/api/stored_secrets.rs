@@ -218,7 +218,7 @@ async fn walk(app: &TestApp) -> Secrets {
 }
 
 /// Every byte below a directory but the master key, which is a file of its own beside what it seals, and the built-in
-/// mailbox: it is where mail has arrived, in development alone.
+/// mailbox: it is where mail has arrived, in development alone. The mailbox's key is no secret of a user and is read too.
 fn files(directory: &Path, dump: &mut Vec<u8>) {
     for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
         let path = entry.path();

@@ -18,8 +18,10 @@ class Person:
 
 
 class Daemon:
-    def __init__(self, base, public=None):
+    def __init__(self, base, home, public=None):
+        """HOME is the directory that the daemon runs in."""
         self.base = base.rstrip("/")
+        self.key = (home / "data/mailbox-key").read_text().strip()
         # What its links begin with.
         self.public = (public or base).rstrip("/")
         self._numbers = itertools.count(1)
@@ -61,12 +63,16 @@ class Daemon:
         after = ""
         for _ in range(5):
             query = urllib.parse.urlencode({"to": to, "wait": "10s", **({"after": after} if after else {})})
-            mails = self.must(f"/dev/mailbox/messages?{query}")["items"]
+            mails = self.must(f"/dev/mailbox/messages?{query}", token=self.key)["items"]
             for mail in mails:
                 if mail["kind"] == kind:
                     return mail
             after = mails[0]["id"] if mails else after
         raise AssertionError(f"no mail {kind} to {to}")
+
+    def mailbox(self, path=""):
+        """The address of the mailbox or of a page in it, with the key: a window that opens it stays admitted."""
+        return f"/dev/mailbox{path}?key={self.key}"
 
     def path(self, link):
         assert link.startswith(self.public), link

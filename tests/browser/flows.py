@@ -33,7 +33,7 @@ def guarded(script):
 def an_address_is_confirmed_out_of_the_mailbox(daemon, window):
     person = daemon.registered()
     daemon.mail(person.email, "confirm")
-    window.open("/dev/mailbox")
+    window.open(daemon.mailbox())
     window.page.locator("li", has_text=person.email).get_by_role("link").click()
     window.heading("Confirm your address")
     window.press("Open the link")
@@ -238,7 +238,7 @@ def without_script_the_proof_of_work_is_said_to_need_it(daemon, window):
 
 @flow
 def the_mailbox_fills_by_itself(daemon, window):
-    window.open("/dev/mailbox")
+    window.open(daemon.mailbox())
     person = daemon.registered()
     window.page.locator("li", has_text=person.email).wait_for()
     assert "new mail" in window.page.get_by_role("status").first.inner_text()
@@ -247,7 +247,7 @@ def the_mailbox_fills_by_itself(daemon, window):
 @both_ways
 def a_mail_is_shown_in_a_frame_that_runs_nothing(daemon, window):
     mail = daemon.mail(daemon.registered().email, "confirm")
-    window.open(f"/dev/mailbox/{mail['id']}")
+    window.open(daemon.mailbox(f"/{mail['id']}"))
     frame = window.page.locator("iframe")
     granted = frame.get_attribute("sandbox").split()
     assert granted == ["allow-popups", "allow-popups-to-escape-sandbox"], granted
@@ -265,7 +265,7 @@ def a_mail_is_shown_in_a_frame_that_runs_nothing(daemon, window):
 @flow
 def link_and_token_are_copied(daemon, window):
     mail = daemon.mail(daemon.registered().email, "confirm")
-    window.open(f"/dev/mailbox/{mail['id']}")
+    window.open(daemon.mailbox(f"/{mail['id']}"))
     for button, wanted in [("Copy the link", mail["link"]), ("Copy the token", mail["token"])]:
         window.page.get_by_role("button", name=button).click()
         window.page.get_by_text("Copied.", exact=True).wait_for(state="attached")
@@ -338,7 +338,49 @@ def a_request_is_tried_from_the_reference(daemon, window):
 
 
 @both_ways
+def the_mailbox_opens_by_its_key_and_stays_open(daemon, window):
+    mail = daemon.mail(daemon.registered().email, "confirm")
+    for path in ["/dev/mailbox", f"/dev/mailbox/{mail['id']}", f"/dev/mailbox/{mail['id']}/html"]:
+        assert window.open(path).status == 401
+        window.heading("Open the mailbox")
+        assert mail["to"] not in window.page.content() and "./data/mailbox-key" in window.page.content()
+    window.page.get_by_label("Key").fill("x" * 43)
+    window.press("Open the mailbox")
+    assert "not the key" in window.page.get_by_role("alert").inner_text()
+    window.page.get_by_label("Key").fill(daemon.key)
+    window.press("Open the mailbox")
+    window.heading("Mailbox")
+    assert window.page.url == f"{daemon.base}/dev/mailbox", window.page.url
+    cookies = window.context.cookies()
+    assert [(it["path"], it["httpOnly"], it["sameSite"]) for it in cookies] == [("/dev/mailbox", True, "Strict")], cookies
+    assert daemon.key not in str(cookies)
+    assert window.page.evaluate("document.cookie") == ""
+    window.page.reload()
+    window.heading("Mailbox")
+    assert window.open(f"/dev/mailbox/{mail['id']}").status == 200
+    window.page.locator("iframe").content_frame.get_by_role("heading").first.wait_for()
+
+
+@flow
+def another_site_does_not_open_the_mailbox(daemon, window):
+    """127.0.0.1 and localhost are two sites on one daemon: a page of one neither frames, fetches nor lands in the other."""
+    window.open(daemon.mailbox())
+    window.heading("Mailbox")
+    other = daemon.base.replace("127.0.0.1", "localhost")
+    page = f"<!doctype html><title>Other</title><h1>Other</h1><a href='{daemon.base}/dev/mailbox'>Lure</a>"
+    window.page.route(f"{other}/lure", lambda route: route.fulfill(body=page, content_type="text/html"))
+    window.open(f"{other}/lure")
+    with window.page.expect_response(f"{daemon.base}/dev/mailbox") as answer:
+        window.page.get_by_role("link", name="Lure").click()
+    assert answer.value.status == 401
+    window.heading("Open the mailbox")
+    window.open(daemon.mailbox())
+    window.heading("Mailbox")
+
+
+@both_ways
 def the_mailbox_is_a_link_away_from_every_page_for_developers(daemon, window):
+    window.open(daemon.mailbox())
     for path in ["/", "/docs", "/problems", "/problems/rate-limited"]:
         window.open(path)
         window.page.get_by_role("navigation", name="Pages").get_by_role("link", name="Mailbox").click()
@@ -361,7 +403,8 @@ def every_problem_is_explained(daemon, window):
 @both_ways
 def a_page_without_script_offers_nothing_that_needs_it(daemon, window):
     with_script = window.script
-    for path in ["/docs", daemon.recovery(), "/dev/mailbox/" + daemon.mail(daemon.registered().email, "confirm")["id"]]:
+    mail = daemon.mail(daemon.registered().email, "confirm")
+    for path in ["/docs", daemon.recovery(), daemon.mailbox(f"/{mail['id']}")]:
         window.open(path)
         for part in window.page.locator("[data-copy], [data-reveal], [data-try]").all():
             assert part.is_visible() == with_script, (path, part.get_attribute("class"))

@@ -35,7 +35,7 @@ def undo(daemon):
 
 
 def a_mail(daemon):
-    return "/dev/mailbox/" + daemon.mail(daemon.registered().email, "confirm")["id"]
+    return daemon.mailbox("/" + daemon.mail(daemon.registered().email, "confirm")["id"])
 
 
 def send_registration(window):
@@ -80,19 +80,21 @@ PAGES = [
         fill_and_send("Password", "not the password", "Accept the invitation"),
     ),
     Page("invitation-dead", "This link does not work", lambda daemon: "/invitation?token=dead"),
-    Page("mailbox", "Mailbox", lambda daemon: daemon.registered() and "/dev/mailbox"),
+    Page("mailbox", "Mailbox", lambda daemon: daemon.registered() and daemon.mailbox()),
+    Page("mailbox-locked", "Open the mailbox", lambda daemon: "/dev/mailbox"),
+    Page("mailbox-wrong-key", "Open the mailbox", lambda daemon: "/dev/mailbox", fill_and_send("Key", "wrong", "Open the mailbox")),
     Page("mail", "Confirm your address", a_mail),
 ]
 
 
 def a_few_mails(daemon):
     """A mailbox with one mail of each of some kinds, and nothing of the pictures before."""
-    daemon.must("/dev/mailbox/messages", method="DELETE")
+    daemon.must("/dev/mailbox/messages", method="DELETE", token=daemon.key)
     person = daemon.verified()
     daemon.recovery(person)
     daemon.change(person)
     daemon.invitation()
-    return "/dev/mailbox"
+    return daemon.mailbox()
 
 
 # Pages in a state that only a picture needs.
@@ -115,6 +117,7 @@ SCREENSHOTS = [
     ("undo", 800, 460, "light"),
     ("invitation", 800, 660, "light"),
     ("invitation", 800, 660, "dark"),
+    ("mailbox-locked", 800, 480, "light"),
     ("mailbox-full", 1000, 720, "light"),
     ("mailbox-full", 1000, 720, "dark"),
     ("mail", 1000, 900, "light"),

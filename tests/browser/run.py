@@ -1,8 +1,8 @@
 """Drives every page in Debian's Chromium. `scripts/lib/browser` starts the daemon and this.
 
-    run.py BASE GUARDED GALLERY [-k PATTERN] [--screenshots DIRECTORY] [--public URL]
+    run.py BASE HOME GUARDED GUARDED_HOME GALLERY [-k PATTERN] [--screenshots DIRECTORY] [--public URL]
 
-GUARDED is a daemon whose forms ask for the proof of work.
+GUARDED is a daemon whose forms ask for the proof of work. A HOME is the directory that a daemon runs in.
 """
 
 import argparse
@@ -197,14 +197,16 @@ def take_screenshots(directory, daemon, open_window):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("base")
+    parser.add_argument("home", type=Path)
     parser.add_argument("guarded")
+    parser.add_argument("guarded_home", type=Path)
     parser.add_argument("gallery", type=Path)
     parser.add_argument("-k", default="")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--screenshots", type=Path)
     parser.add_argument("--public", help="what the links of the first daemon begin with, where it is not BASE")
     asked = parser.parse_args()
-    daemon, guarded = Daemon(asked.base, asked.public), Daemon(asked.guarded)
+    daemon, guarded = Daemon(asked.base, asked.home, asked.public), Daemon(asked.guarded, asked.guarded_home)
     drawn = json.loads(asked.gallery.read_text())
     axe = axe_source()
     with sync_playwright() as playwright:

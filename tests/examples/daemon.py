@@ -111,7 +111,8 @@ class Daemon:
         """Somebody new whose address is proven: tokens, and the claims of the vaultToken."""
         address = f"{name}@example.com"
         self.call("POST", "/api/register", {"email": address, "password": f"the horse of {name} 47", "name": name})
-        mails = self.call("GET", f"/dev/mailbox/messages?to={address}&wait=10s")
+        key = (Path(self.home.name) / "data/mailbox-key").read_text().strip()
+        mails = self.call("GET", f"/dev/mailbox/messages?to={address}&wait=10s", token=key)
         return with_claims(self.call("GET", f"/api/verify-email/{mails['items'][0]['token']}"))
 
     def login(self, name: str) -> dict:

@@ -186,7 +186,7 @@ def main() -> int:
         prometheus = Prometheus(Path(home) / "prometheus", {expressions.PLAIN: daemon.admin, expressions.POD: daemon.admin}, RULES,
                                 namespaces={expressions.POD: NAMESPACE})
         try:
-            client = traffic.Client(daemon.base)
+            client = traffic.Client(daemon.base, daemon.mailbox_key())
             traffic.drive(client, redis_port)
             print(f"drove {sum(client.statuses.values())} requests: {client.statuses}", flush=True)
             check_loaded(prometheus, rules)

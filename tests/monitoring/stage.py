@@ -113,6 +113,9 @@ class Daemon(Process):
         self.lives()
         return get(f"http://127.0.0.1:{self.admin}/readyz")[0] == 200
 
+    def mailbox_key(self) -> str:
+        return (self.home / "data/mailbox-key").read_text().strip()
+
 
 class Prometheus(Process):
     """Debian's Prometheus: it scrapes `jobs` (by their port), and evaluates the rules as often. Those in `namespaces` have

@@ -13,8 +13,8 @@ PASSWORD = "correct horse battery"
 
 
 class Client:
-    def __init__(self, base: str):
-        self.base = base
+    def __init__(self, base: str, mailbox_key: str):
+        self.base, self.mailbox_key = base, mailbox_key
         self.statuses: dict[int, int] = {}
 
     def ask(self, method: str, path: str, body=None, token=None, form=None, headers=None) -> tuple[int, dict]:
@@ -47,7 +47,7 @@ class Client:
         """The token of the newest mail of a kind."""
         query = urllib.parse.urlencode({"to": address, "wait": "10s"})
         for _ in range(3):
-            mails = self.must(200, "GET", f"/dev/mailbox/messages?{query}")["items"]
+            mails = self.must(200, "GET", f"/dev/mailbox/messages?{query}", token=self.mailbox_key)["items"]
             for mail in mails:
                 if mail["kind"] == kind:
                     return mail["token"]

@@ -91,15 +91,12 @@ def moment_of(line: dict) -> float:
 
 def log_lines(log: Path, begin: float, end: float) -> list[dict]:
     """What a daemon wrote between two moments, of level WARN and ERROR, with how often and since when."""
-    lines, others = [], Counter()
+    lines = []
     for text in log.read_text(errors="replace").splitlines():
         try:
             line = json.loads(text)
             moment = moment_of(line)
         except (ValueError, KeyError):
-            # The one thing that is no JSON line: where a thread panicked.
-            if "panicked at" in text:
-                others[re.sub(r" \(\d+\)", "", text)[:120]] += 1
             continue
         if begin <= moment <= end and line.get("level") in ("WARN", "ERROR"):
             lines.append((moment, line))
@@ -115,7 +112,7 @@ def log_lines(log: Path, begin: float, end: float) -> list[dict]:
     told = sorted(found.values(), key=lambda it: -it["count"])
     for entry in told:
         entry["reasons"] = dict(entry["reasons"].most_common(3))
-    return told + [{"no JSON": text, "count": count} for text, count in others.most_common(5)]
+    return told
 
 
 class Panels:

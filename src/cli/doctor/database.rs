@@ -8,7 +8,7 @@ use latchkey_migration::Schema;
 use super::{Finding, Patient, State, network};
 use crate::clock::{Clock, UnixMillis};
 use crate::config::Config;
-use crate::database::{Db, Facts, Place, Server, sqlite_path};
+use crate::database::{Db, Facts, Place, ProbeError, Refusal, Server, sqlite_path};
 use crate::tenancy::wall;
 
 /// The oldest PostgreSQL that its project still mends: 13 ended in November 2025.
@@ -38,6 +38,10 @@ pub(super) async fn open(config: &Config) -> (Option<Db>, Vec<Finding>) {
     }
     match Db::connect(&config.database).await {
         Ok(db) => (Some(db), found),
+        Err(error) if let Some(refusal) = Refusal::of(&error) => {
+            found.push(Finding::failed(refusal.text(), refusal.fix()));
+            (None, found)
+        }
         Err(error) => {
             let remedy =
                 "check user, password, database and `sslmode` of `database.url`, and pg_hba.conf";
@@ -88,7 +92,12 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
             "see that the role may read the catalogue",
         )),
     }
-    found.push(schema(db).await);
+    let schema = schema(db).await;
+    // Without its table a write says nothing.
+    if schema.state == State::Ok {
+        found.push(writes(db).await);
+    }
+    found.push(schema);
     if !db.is_postgres() {
         found.push(whole(db).await);
     }
@@ -99,6 +108,15 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
         ));
     }
     found
+}
+
+/// What a write met that counts up one row, is committed and read back.
+async fn writes(db: &Db) -> Finding {
+    let Err(ProbeError { reason, source }) = db.probe_write().await else {
+        return Finding::ok("takes writes");
+    };
+    let said = source.map(|it| format!(": {it}")).unwrap_or_default();
+    Finding::failed(format!("takes no writes ({}){said}", reason.name()), reason.database_fix())
 }
 
 async fn latency(db: &Db) -> Finding {

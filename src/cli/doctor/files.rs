@@ -7,6 +7,7 @@ use super::{Finding, Patient, State};
 use crate::config::Loaded;
 use crate::daemon::files::MASTER_KEY_FILE;
 use crate::database::sqlite_path;
+use crate::mail::MailboxKey;
 
 /// What is allowed and probably not meant.
 pub(super) async fn warnings(loaded: &Loaded) -> Vec<Finding> {
@@ -24,6 +25,11 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let config = patient.config;
     let mut found = vec![mode(&config.data_dir, 0o077, "chmod 700").map(softened)];
     found.push(mode(&config.data_dir.join(MASTER_KEY_FILE), 0o077, "chmod 600"));
+    // Not `failed`: without a usable key the daemon works, and keeps the mailbox closed.
+    let mailbox_key = MailboxKey::file_in(&config.data_dir);
+    if config.mail.smtp_url.is_none() {
+        found.push(mode(&mailbox_key, 0o077, "rm").map(softened));
+    }
     if config.database.is_sqlite() {
         found.push(mode(Path::new(sqlite_path(config.database.url.expose())), 0o077, "chmod 600"));
     }

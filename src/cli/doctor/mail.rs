@@ -16,10 +16,14 @@ const DEAD_MAX: u64 = 1_000;
 /// Resolves, connects, encrypts and logs in; sends nothing.
 pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(url) = &patient.config.mail.smtp_url else {
-        let text = "mails stay in the built-in mailbox";
-        return vec![match patient.config.profile {
-            Profile::Development => Finding::skipped(text),
-            Profile::Production => Finding::failed(text, "set `mail.smtp_url`"),
+        let (text, fix) = ("mails stay in the built-in mailbox", "set `mail.smtp_url`");
+        return vec![match (patient.config.profile, patient.config.mailbox_barrier()) {
+            (Profile::Production, _) => Finding::failed(text, fix),
+            (Profile::Development, None) => Finding::skipped(text),
+            (Profile::Development, Some(barrier)) => Finding::warning(
+                format!("{text}, which nobody can open: {}", barrier.reason()),
+                fix,
+            ),
         }];
     };
     let probe = match Probe::new(url) {

@@ -1,7 +1,8 @@
 //! `latchkey doctor`: looks at everything that a daemon stands on, from the machine where it runs, and says what to do.
 //!
-//! A file is a check. A check changes nothing, makes nothing, prints no secret, and is cut off after [`CHECK_WITHIN`]; all
-//! of them run at once. What a check says is a list of [`Finding`]s.
+//! A file is a check. A check changes nothing but the row and the keys that a daemon's own probe writes, makes nothing,
+//! prints no secret, and is cut off after [`CHECK_WITHIN`]; all of them run at once. What a check says is a list of
+//! [`Finding`]s.
 
 mod captcha;
 mod certificate;
@@ -28,6 +29,7 @@ use super::output::{Talk, print, print_json};
 use super::{BAD_CONFIGURATION, CHECK_SAYS_NO};
 use crate::config::{Config, Loaded, Problems};
 use crate::database::Db;
+use crate::secret::redact;
 
 /// How long one check may take: SMTP has four steps of network in it.
 const CHECK_WITHIN: Duration = Duration::from_secs(15);
@@ -66,7 +68,7 @@ struct Finding {
 
 impl Finding {
     fn new(state: State, detail: impl Into<String>, remedy: Option<&str>) -> Self {
-        Self { state, detail: detail.into(), remedy: remedy.map(str::to_owned) }
+        Self { state, detail: redact(&detail.into()), remedy: remedy.map(str::to_owned) }
     }
     fn ok(detail: impl Into<String>) -> Self {
         Self::new(State::Ok, detail, None)

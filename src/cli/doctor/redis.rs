@@ -1,11 +1,12 @@
-//! The token store: whether it answers, how fast, whether it forgets.
+//! The token store: whether it answers, how fast, whether it takes writes, whether it forgets.
 
 use std::time::{Duration, Instant};
 
 use super::database::skew;
 use super::{Finding, Patient};
 use crate::clock::{Clock, UnixMillis};
-use crate::store::{RedisFacts, Store};
+use crate::health::Reason;
+use crate::store::{RedisFacts, Store, StoreProbeError};
 
 /// The oldest Redis with what our scripts use.
 const VERSION_MIN: (u32, u32) = (6, 2);
@@ -33,9 +34,23 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
         return vec![Finding::failed(format!("does not answer: {error}"), remedy)];
     }
     let mut found = vec![speed(started.elapsed())];
+    let written = store.probe_write(Clock::System.now()).await;
     match store.redis_facts().await {
-        Ok(facts) => judge(&facts.unwrap_or_default(), Clock::System.now(), &mut found),
+        Ok(facts) => {
+            let facts = facts.unwrap_or_default();
+            judge(&facts, Clock::System.now(), &mut found);
+            role(&facts, store.is_redis_cluster(), written.is_ok(), &mut found);
+        }
         Err(error) => found.push(Finding::failed(format!("INFO: {error}"), "look at its log")),
+    }
+    let is_forbidden = matches!(&written, Err(it) if it.reason == Reason::NoPermission);
+    found.push(writes(written));
+    if is_forbidden {
+        let missing = store.missing_rights().await;
+        if !missing.is_empty() {
+            let text = format!("the user may not use {}", missing.join(", "));
+            found.push(Finding::failed(text, Reason::NoPermission.redis_fix()));
+        }
     }
     found.push(eviction(store.eviction_policy().await.ok().flatten().as_deref()));
     found
@@ -47,6 +62,38 @@ fn speed(took: Duration) -> Finding {
         return Finding::warning(text, "run it in the same region");
     }
     Finding::ok(text)
+}
+
+/// What a write like those of requests met: a script that writes and expires keys of its own, `lk:{probe-…}`.
+fn writes(written: Result<(), StoreProbeError>) -> Finding {
+    let Err(StoreProbeError { reason, source }) = written else {
+        return Finding::ok("takes writes");
+    };
+    let said = source.map(|it| format!(": {it}")).unwrap_or_default();
+    Finding::failed(format!("takes no writes ({}){said}", reason.name()), reason.redis_fix())
+}
+
+/// Whether it is the primary, and one server or a cluster as the URL has it.
+fn role(facts: &RedisFacts, is_cluster: bool, is_written: bool, found: &mut Vec<Finding>) {
+    // A cluster's client finds the primaries by itself, and some of its nodes are replicas.
+    match facts.is_replica {
+        Some(true) if !is_cluster => {
+            found.push(Finding::failed("is a replica", Reason::ReadOnly.redis_fix()));
+        }
+        Some(_) => found.push(Finding::ok("is a primary")),
+        None => {}
+    }
+    if facts.is_node == Some(true) && !is_cluster {
+        let text = "is a node of a cluster, and `redis.url` names one server";
+        let fix = Reason::ClusterNode.redis_fix();
+        // One node may serve every slot today.
+        let finding = if is_written { Finding::warning } else { Finding::failed };
+        found.push(finding(text.to_owned(), fix));
+    }
+    if facts.fails_to_save == Some(true) {
+        let text = "its last snapshot or write of its append-only file failed";
+        found.push(Finding::warning(text, Reason::PersistenceFailing.redis_fix()));
+    }
 }
 
 /// Of `maxmemory-policy`; none where it is not told.
@@ -113,6 +160,7 @@ mod tests {
             append_only: Some(true),
             memory: Some((79, 100)),
             clock: Some(1_000_000),
+            ..RedisFacts::default()
         };
         assert_eq!(said(&well), [Ok, Ok, Ok, Ok]);
         assert_eq!(said(&RedisFacts::default()), [], "what it does not tell");
@@ -130,6 +178,37 @@ mod tests {
         assert_eq!(said(&without_limit), [Ok, Ok, Ok]);
         let off = RedisFacts { clock: Some(0), ..well };
         assert_eq!(said(&off)[3], Failed);
+    }
+
+    #[test]
+    fn a_replica_fails_and_a_node_of_a_cluster_needs_the_url_of_one() {
+        let said = |facts: RedisFacts, is_cluster, is_written| {
+            let mut found = Vec::new();
+            role(&facts, is_cluster, is_written, &mut found);
+            states(&found)
+        };
+        let replica = |it| RedisFacts { is_replica: Some(it), ..RedisFacts::default() };
+        assert_eq!(said(replica(true), false, false), [Failed]);
+        assert_eq!(said(replica(false), false, true), [Ok]);
+        assert_eq!(said(replica(true), true, true), [Ok], "a cluster has replicas");
+        let node = || RedisFacts { is_node: Some(true), ..RedisFacts::default() };
+        assert_eq!(said(node(), false, false), [Failed]);
+        assert_eq!(said(node(), false, true), [Warning], "it serves every slot");
+        assert_eq!(said(node(), true, true), []);
+        let unsaved = RedisFacts { fails_to_save: Some(true), ..RedisFacts::default() };
+        assert_eq!(said(unsaved, false, true), [Warning]);
+        assert_eq!(said(RedisFacts::default(), false, true), [], "what it does not tell");
+    }
+
+    #[test]
+    fn a_refused_write_fails_with_its_reason() {
+        let refused = StoreProbeError { reason: Reason::OutOfMemory, source: None };
+        let finding = writes(Err(refused));
+        assert_eq!(
+            (finding.state, finding.detail.as_str()),
+            (Failed, "takes no writes (out-of-memory)")
+        );
+        assert_eq!(writes(std::result::Result::Ok(())).state, Ok);
     }
 
     #[test]

@@ -75,19 +75,44 @@ fn production_refuses_what_development_warns_of() {
     let http = "public_url = 'http://auth.example.com'";
     let key = format!("secrets.master_key = '{}'", catalogue::EXAMPLE_KEY);
     let secret = "tokens = { algorithm = 'HS256', allow_shared_secret = true, secret = 'your-256-bit-secret-your-256-bit-secret' }";
-    for (text, name) in [
-        (cheap, "password.memory_kib"),
-        (http, "public_url"),
-        ("http.listen = '0.0.0.0:8080'", "public_url"),
-        (&key, "secrets.master_key"),
-        (secret, "tokens.secret"),
+    for (text, name, keeps_the_mailbox_closed) in [
+        (cheap, "password.memory_kib", false),
+        (http, "public_url", true),
+        ("http.listen = '0.0.0.0:8080'", "public_url", true),
+        (&key, "secrets.master_key", false),
+        (secret, "tokens.secret", false),
     ] {
         assert_eq!(keys(&production(text).problems()), [name], "{text}");
-        assert_eq!(keys(&toml(text).loaded().warnings), [name], "{text}");
+        let mut warnings = vec![name];
+        if keeps_the_mailbox_closed {
+            warnings.insert(0, "mail.smtp_url");
+        }
+        assert_eq!(keys(&toml(text).loaded().warnings), warnings, "{text}");
     }
     assert_eq!(production("").loaded().warnings, []);
     let mailbox = toml("profile = 'production'").problems();
     assert_eq!(keys(&mailbox), ["mail.smtp_url"]);
+}
+
+#[test]
+fn a_mailbox_that_nobody_can_open_is_warned_of() {
+    let warnings = |text: &str| toml(text).loaded().warnings;
+    for text in ["", "public_url = 'http://app.localhost:8080'", "public_url = 'https://[::1]'"] {
+        assert_eq!(warnings(text), [], "{text}");
+    }
+    for (text, reason) in [
+        ("public_url = 'https://auth.example.com'", "`public_url` is not this machine"),
+        (
+            "http.listen = '0.0.0.0:8080'\npublic_url = 'http://localhost:8080'",
+            "`http.listen` is not a loopback address",
+        ),
+    ] {
+        let warned = warnings(text);
+        assert_eq!(keys(&warned), ["mail.smtp_url"], "{text}");
+        assert!(warned[0].what.contains(reason), "{:?}", warned[0]);
+        let with_smtp = format!("{text}\nmail.smtp_url = 'smtps://mail.example.com'");
+        assert_eq!(warnings(&with_smtp), [], "{text}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use super::{Given, KEY, SECRET, keys, toml, variable};
-use crate::config::{LogFormat, Profile, Source, VaultAlgorithm};
+use crate::config::{Inputs, LogFormat, Machine, Profile, Source, VaultAlgorithm};
 
 /// A file with this text and mode; gone when dropped.
 fn value_file(text: &str, mode: u32) -> (tempfile::NamedTempFile, String) {
@@ -178,9 +178,17 @@ fn a_value_given_both_ways_is_an_error() {
 
 #[test]
 fn a_value_file_that_is_missing_or_empty_is_an_error() {
-    let problems = variable("LATCHKEY_TOKENS__SECRET_FILE", "/nonexistent/secret").problems();
-    assert!(problems[0].what.contains("`/nonexistent/secret`, which cannot be read"));
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("secret").display().to_string();
+    let problems = variable("LATCHKEY_TOKENS__SECRET_FILE", &missing).problems();
+    assert!(problems[0].what.contains(&format!("`{missing}`, which cannot be read")));
     assert_eq!(problems[0].key, "tokens.secret_file");
+    // What is no path of a file in a folder may be the secret itself.
+    for text in [SECRET, "/hunter2==", "postgres://u:hunter2@h/d", "/nonexistent/hunter2"] {
+        let problems = variable("LATCHKEY_TOKENS__SECRET_FILE", text).problems();
+        assert!(problems[0].what.contains("names a file, which cannot be read"), "{text}");
+        assert!(problems[0].what.ends_with("in LATCHKEY_TOKENS__SECRET_FILE"), "{text}");
+    }
     let (_file, path) = value_file("\n", 0o600);
     let problems = variable("LATCHKEY_REDIS__URL_FILE", &path).problems();
     assert!(problems[0].what.contains("which is empty"));
@@ -241,6 +249,14 @@ fn secrets_are_blank_in_what_is_shown_and_absent_from_problems() {
         assert!(!shown.contains(secret), "{shown}");
         assert!(!format!("{:?}", loaded.config).contains(secret));
     }
+    let given = toml("tokens.secret = 'hunter5'").variable("LATCHKEY_REDIS__URL", "x://:hunter6@h");
+    let inputs = Inputs {
+        files: given.files.clone(),
+        environment: &given.environment,
+        flags: &["redis.url=hunter7".to_owned()],
+        machine: Machine { cores: 1, log_on_terminal: false },
+    };
+    assert!(!format!("{inputs:?}").contains("hunter"), "{inputs:?}");
     assert!(shown.contains("postgres://***@db/x"));
     let problems = Given::default()
         .variable("LATCHKEY_SECRETS__MASTER_KEY", "hunter2")
@@ -290,4 +306,34 @@ fn a_value_that_is_not_utf_8_is_refused() {
     assert!(
         variable("LATCHKEY_TOKENS__AUDIENCE", "a\u{fffd}").problems()[0].what.contains("UTF-8")
     );
+}
+
+#[test]
+fn a_url_that_is_shown_holds_no_user_no_query_and_no_fragment() {
+    for key in ["captcha.verify_url", "tokens.issuer", "password.breach_url", "telemetry.endpoint"]
+    {
+        for url in ["https://u:hunter2@h", "https://h/?k=hunter2", "https://h/#hunter2"] {
+            let problems = Given::default().flag(&format!("{key}={url}")).problems();
+            assert_eq!(keys(&problems), [key], "{url}");
+            assert!(!format!("{problems:?}").contains("hunter2"), "{problems:?}");
+        }
+    }
+    for name in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"] {
+        let problems = variable(name, "https://u:hunter2@h:4318").problems();
+        assert!(problems.iter().all(|it| it.key == name), "{problems:?}");
+        assert!(problems[0].fix.contains("OTEL_EXPORTER_OTLP_HEADERS"));
+    }
+}
+
+#[test]
+fn a_value_is_quoted_where_it_is_no_secret_and_stands_in_no_file() {
+    let (_file, path) = value_file("hunter2", 0o600);
+    let told = |given: Given| given.problems()[0].what.clone();
+    assert!(told(variable("LATCHKEY_HTTP__LISTEN", "nowhere")).starts_with("`nowhere` is not"));
+    let file = told(variable("LATCHKEY_HTTP__LISTEN_FILE", &path));
+    assert!(file.starts_with("is not an IP address and a port"), "{file}");
+    let long = told(variable("LATCHKEY_HTTP__LISTEN", &"x".repeat(500)));
+    assert!(long.contains("x…`") && long.len() < 200, "{long}");
+    let flag = Given::default().flag("postgres://u:hunter2@h/d?a=b").load().unwrap_err();
+    assert!(!flag.to_string().contains("hunter2"), "{flag}");
 }

@@ -15,6 +15,7 @@ pub mod invitation;
 pub mod invited;
 pub mod landing;
 pub mod mailbox;
+pub mod mailbox_locked;
 pub mod problems;
 pub mod reset_password;
 pub mod site;
@@ -36,6 +37,7 @@ pub use docs::{Trials, docs};
 pub use invited::{Invited, invited};
 pub use landing::{Mailbox, Stores, landing};
 pub use mailbox::{Mail, mailbox, message};
+pub use mailbox_locked::{MailboxLocked, mailbox_locked};
 pub use problems::{problem, problems};
 pub use trouble::{Trouble, trouble};
 

@@ -49,7 +49,7 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
     }
     let (token, new_password) = (Secret::new(field("token")), Secret::new(field("newPassword")));
     match password::reset::reset(app, request, &token, new_password).await {
-        Ok(()) => render(&ResetPassword::Done),
+        Ok(_) => render(&ResetPassword::Done),
         Err(problem) => match problem.code {
             Code::TokenInvalid => render(&ResetPassword::Invalid(ask(app, "", None))),
             Code::ValidationFailed => {

@@ -8,6 +8,7 @@ use super::{ASSETS, Mailbox, Stores, Trials};
 use crate::app::{App, Described, Text};
 use crate::config::{Config, Profile};
 use crate::http::answer::{self, Answer};
+use crate::http::mailbox_gate;
 use crate::http::openapi;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -26,7 +27,7 @@ pub async fn index(app: &App, request: &mut Request) -> Result<Answer, Problem> 
 
 /// Whether who asks may see the mailbox, and so a link to it.
 fn mailbox(app: &App, request: &Request) -> Mailbox {
-    if super::dev_mailbox::is_served(app, request) { Mailbox::Served } else { Mailbox::Absent }
+    if mailbox_gate::is_served(app, request) { Mailbox::Served } else { Mailbox::Absent }
 }
 
 /// Writes what describes the API, once. Requests can be sent from the page in development alone.

@@ -120,6 +120,9 @@ fn gallery(words: &str) -> Vec<(String, String)> {
         Code::ALL.iter().map(|code| (format!("problem {code:?}"), problem(*code, Mailbox::Absent))),
     );
     pages.push(("problems".to_owned(), problems(Mailbox::Served)));
+    for why in [MailboxLocked::NoKey, MailboxLocked::WrongKey, MailboxLocked::OtherSite] {
+        pages.push((format!("mailbox, locked: {why:?}"), mailbox_locked(why, words)));
+    }
     pages.push(("mailbox, empty".to_owned(), mailbox(&[])));
     pages.push(("mailbox".to_owned(), mailbox(&[mail(words), mail(words)])));
     pages.push(("message".to_owned(), message(&mail(words))));

@@ -9,7 +9,9 @@ use sea_orm::EntityTrait;
 use super::sink::Sink;
 use super::{HOUR, NOW, World, data};
 use crate::clock::millis;
-use crate::mail::{Kind, Locale, MailData, Outcome, Transport, depth, forget, mailed_token};
+use crate::mail::{
+    Kind, LinkKind, Locale, MailData, Outcome, Transport, depth, forget, mailed_token,
+};
 use crate::secret::{MasterKey, Secret, sha256};
 use crate::store::TokenKind;
 
@@ -102,7 +104,7 @@ async fn a_newer_mail_takes_the_place_of_the_older_even_with_the_clock_set_back(
     let tx = world.db.begin().await.unwrap();
     let mail = crate::mail::NewMail {
         user_id: person,
-        kind: Kind::Confirm,
+        kind: LinkKind::Confirm,
         recipient: "ada@example.com",
         data: data(),
         traceparent: "",

@@ -3,6 +3,7 @@
 mod delivery;
 mod faults;
 mod mailbox;
+mod notices;
 mod rendering;
 mod sink;
 
@@ -17,8 +18,9 @@ use uuid::Uuid;
 use crate::clock::{Clock, UnixMillis};
 use crate::config;
 use crate::database::Db;
+use crate::mail::outbox::{NewRow, insert};
 use crate::mail::smtp::Smtp;
-use crate::mail::{Kind, MailData, Mailer, NewMail, Setup, Transport, enqueue, undo};
+use crate::mail::{Kind, MailData, Mailer, Setup, Transport, undo};
 use crate::secret::{MasterKey, Secret, sha256, uuid_v7};
 use crate::store::{OneTimeToken, Store};
 
@@ -138,8 +140,9 @@ impl World {
         data: MailData,
     ) -> Uuid {
         let tx = self.db.begin().await.unwrap();
-        let mail = NewMail { user_id, kind, recipient, data, traceparent: "" };
-        let id = enqueue(&tx, mail, self.clock.now()).await.unwrap();
+        let now = self.clock.now();
+        let mail = NewRow { user_id, kind, recipient, data, traceparent: "", due_at: now };
+        let id = insert(&tx, mail, now).await.unwrap();
         tx.commit().await.unwrap();
         id
     }

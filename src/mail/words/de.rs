@@ -21,7 +21,10 @@ const MONTHS: [&str; 12] = [
 
 pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
     let service = facts.service;
-    let (subject, before, action, after) = message(kind, facts);
+    let (subject, mut before, action, after) = message(kind, facts);
+    if let times @ 2.. = facts.times {
+        before.insert(1, format!("Das geschah {times}-mal innerhalb einer Stunde. Die Angaben oben gelten für das letzte Mal."));
+    }
     Words {
         subject,
         greeting: facts.name.map_or("Guten Tag,".to_owned(), |name| format!("Guten Tag {name},")),

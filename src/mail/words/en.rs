@@ -20,7 +20,15 @@ const MONTHS: [&str; 12] = [
 
 pub(super) fn words(kind: Kind, facts: &Facts<'_>) -> Words {
     let service = facts.service;
-    let (subject, before, action, after) = message(kind, facts);
+    let (subject, mut before, action, after) = message(kind, facts);
+    if let times @ 2.. = facts.times {
+        before.insert(
+            1,
+            format!(
+                "It happened {times} times within an hour. The time above is that of the last one."
+            ),
+        );
+    }
     Words {
         subject,
         greeting: facts.name.map_or("Hello,".to_owned(), |name| format!("Hello {name},")),

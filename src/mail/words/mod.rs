@@ -34,6 +34,8 @@ pub(super) struct Facts<'a> {
     pub role: Role,
     /// How long the link lives.
     pub lives: Duration,
+    /// How many events a notice stands for.
+    pub times: u32,
 }
 
 /// The words of one mail, each a paragraph.

@@ -1,6 +1,7 @@
 //! One connection to a server, or one to each node of a cluster; time limits, and the way back after an outage.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,11 @@ use redis::{
     RedisFuture, RedisResult, ScriptInvocation, ServerErrorKind, Value,
 };
 
+use super::refusal::{may_lead_elsewhere, outage};
 use super::roots;
+use super::url::cluster_nodes;
+use crate::health::{Reason, StoreHealth};
+use crate::secret::Redactor;
 use crate::telemetry::Metrics;
 use crate::telemetry::attributes::REDIS_OPERATIONS;
 use crate::telemetry::trace::{self, Said};
@@ -31,6 +36,10 @@ const CALL_TIMEOUT: Duration = Duration::from_millis(250);
 /// connect again it is well within the ten seconds in which everything heals.
 const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How often a connection is replaced at most, while its server stays one that another connection could mend: every call
+/// that fails would connect otherwise.
+const REPLACED_EVERY: Duration = Duration::from_secs(1);
+
 /// Calls queued on the connection before callers wait: as many as are in work at the busiest (`http.max_in_flight`).
 const QUEUE_CALLS_MAX: usize = 512;
 
@@ -38,13 +47,15 @@ const QUEUE_CALLS_MAX: usize = 512;
 pub(super) struct Link {
     way: Way,
     metrics: OnceLock<Arc<Metrics>>,
+    redactor: Redactor,
+    health: Arc<StoreHealth>,
 }
 
 /// One server or a cluster.
 enum Way {
     /// One server. The manager connects again when the connection breaks; it is replaced where the connection stands
     /// and what is at its other end is no longer the primary, or no longer knows us.
-    Single { client: Box<Client>, manager: ArcSwap<ConnectionManager> },
+    Single { client: Box<Client>, manager: ArcSwap<ConnectionManager>, replaced: Replaced },
     /// A cluster; its client follows the topology by itself.
     Cluster(ClusterConnection),
 }
@@ -85,7 +96,19 @@ impl Call<'_> {
 impl Link {
     /// Reads the URL. Connects to nothing yet.
     pub(super) fn open(url: &str) -> RedisResult<Self> {
-        Ok(Self { way: Way::open(url)?, metrics: OnceLock::new() })
+        let redactor = Redactor::of_url(url);
+        let way = Way::open(url).map_err(|error| redacted(&redactor, error))?;
+        Ok(Self { way, metrics: OnceLock::new(), redactor, health: StoreHealth::new() })
+    }
+
+    /// Whether the store takes writes, as the last probe or an outage since then has it.
+    pub(super) fn health(&self) -> &Arc<StoreHealth> {
+        &self.health
+    }
+
+    /// Whether the URL is one of a cluster.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.way, Way::Cluster(_))
     }
 
     /// Measures every call from now on.
@@ -98,19 +121,33 @@ impl Link {
         &self,
         call: &ScriptInvocation<'_>,
     ) -> RedisResult<T> {
-        self.within(Call::Script(call)).await
+        self.noted(self.within(Call::Script(call)).await)
     }
 
     /// Runs a command.
     pub(super) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> RedisResult<T> {
+        self.noted(self.within(Call::Command(cmd)).await)
+    }
+
+    /// Asks the server about itself. That it forbids this is no outage.
+    pub(super) async fn inspect<T: FromRedisValue>(&self, cmd: &Cmd) -> RedisResult<T> {
         self.within(Call::Command(cmd)).await
+    }
+
+    fn noted<T>(&self, answer: RedisResult<T>) -> RedisResult<T> {
+        let Err(error) = answer else { return answer };
+        let reason = outage(&error);
+        if let Some(reason) = reason {
+            self.health.mark_down(reason);
+        }
+        Err(if reason == Some(Reason::ClusterNode) { is_a_node(&error) } else { error })
     }
 
     /// The policy of the servers; where they differ, one that is not `noeviction`.
     pub(super) async fn eviction_policy(&self) -> RedisResult<Option<String>> {
         let mut get = redis::cmd("CONFIG");
         get.arg("GET").arg("maxmemory-policy");
-        match self.query::<Value>(&get).await {
+        match self.inspect::<Value>(&get).await {
             Ok(answer) => {
                 let mut words = Vec::new();
                 collect_words(&answer, &mut words);
@@ -136,8 +173,16 @@ impl Link {
             let error = answer.as_ref().err().map(error_type);
             record(metrics, call.name(), started.elapsed(), error);
         }
-        answer
+        answer.map_err(|error| redacted(&self.redactor, error))
     }
+}
+
+/// The same error, without what it may repeat of the URL: a server that does not know a command says its arguments, and
+/// those of `HELLO` and `AUTH` are the password.
+fn redacted(redactor: &Redactor, error: RedisError) -> RedisError {
+    let text = error.to_string();
+    let shown = redactor.redact(&text);
+    if shown == text { error } else { (error.kind(), "refused", shown).into() }
 }
 
 impl Way {
@@ -173,7 +218,7 @@ impl Way {
             None => Client::open(server)?,
         };
         let manager = ArcSwap::from_pointee(manage(&client)?);
-        Ok(Self::Single { client: Box::new(client), manager })
+        Ok(Self::Single { client: Box::new(client), manager, replaced: Replaced::default() })
     }
 
     async fn within<T: FromRedisValue>(&self, call: Call<'_>) -> RedisResult<T> {
@@ -181,9 +226,14 @@ impl Way {
             let mut connection = self.connection();
             let answer = call.run(&mut connection).await;
             let Err(error) = answer else { return answer };
-            if is_stranger(&error) {
-                self.replace(&connection);
-                return Err(error);
+            // Such a call has changed nothing: it may be made again, where there is another connection.
+            if may_lead_elsewhere(&error) {
+                let is_replaced = self.replace(&connection);
+                return if is_replaced {
+                    call.run(&mut self.connection()).await
+                } else {
+                    Err(error)
+                };
             }
             // The connection broke, perhaps long ago: one more try, on a new one.
             if error.is_connection_dropped() || error.is_connection_refusal() {
@@ -207,15 +257,56 @@ impl Way {
         }
     }
 
-    /// Connects anew, unless somebody else just did.
-    fn replace(&self, broken: &Connection) {
-        let (Self::Single { client, manager }, Connection::Single(held, _)) = (self, broken) else {
-            return;
+    /// Connects anew, unless another caller just did. Whether there is another connection now.
+    fn replace(&self, broken: &Connection) -> bool {
+        let (Self::Single { client, manager, replaced }, Connection::Single(held, _)) =
+            (self, broken)
+        else {
+            return false;
         };
-        if let Ok(fresh) = manage(client) {
-            manager.compare_and_swap(held, Arc::new(fresh));
+        if !Arc::ptr_eq(held, &manager.load()) {
+            return true;
         }
+        if !replaced.is_due() {
+            return false;
+        }
+        let Ok(fresh) = manage(client) else { return false };
+        manager.compare_and_swap(held, Arc::new(fresh));
+        true
     }
+}
+
+/// When the connection was last replaced.
+struct Replaced {
+    opened: Instant,
+    /// Milliseconds since `opened` before which it is not replaced again.
+    next: AtomicU64,
+}
+
+impl Default for Replaced {
+    fn default() -> Self {
+        Self { opened: Instant::now(), next: AtomicU64::new(0) }
+    }
+}
+
+impl Replaced {
+    /// Whether it may be replaced again; of many callers one is told so.
+    fn is_due(&self) -> bool {
+        let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let pause = u64::try_from(REPLACED_EVERY.as_millis()).unwrap_or(u64::MAX);
+        let next = self.next.load(Ordering::Acquire);
+        let taken = || {
+            let after = now.saturating_add(pause);
+            self.next.compare_exchange(next, after, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        };
+        now >= next && taken()
+    }
+}
+
+/// What `MOVED` means to a connection to one server.
+fn is_a_node(error: &RedisError) -> RedisError {
+    let text = "the server is a node of a cluster: write redis+cluster:// in `redis.url`";
+    (ErrorKind::Client, text, error.to_string()).into()
 }
 
 /// `error.type` of a call.
@@ -239,14 +330,6 @@ fn record(metrics: &Metrics, operation: &'static str, took: Duration, error: Opt
     trace::client(|| Said { name: operation.into(), took, attributes, failed: error.is_some() });
 }
 
-/// Whether the server at the other end is not, or no longer, the one that we want: a demoted primary (its name leads
-/// elsewhere by now), or one that has forgotten who we are.
-fn is_stranger(error: &RedisError) -> bool {
-    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly))
-        || matches!(error.kind(), ErrorKind::AuthenticationFailed)
-        || error.code() == Some("NOAUTH")
-}
-
 fn manage(client: &Client) -> RedisResult<ConnectionManager> {
     client.get_connection_manager_lazy(
         ConnectionManagerConfig::new()
@@ -256,15 +339,6 @@ fn manage(client: &Client) -> RedisResult<ConnectionManager> {
             .set_response_timeout(Some(CALL_TIMEOUT))
             .set_pipeline_buffer_size(QUEUE_CALLS_MAX),
     )
-}
-
-/// The URL of each node of a cluster's URL, `redis+cluster://user:password@host:port,host:port/…`; none of another URL.
-fn cluster_nodes(url: &str) -> Option<Vec<String>> {
-    let (scheme, rest) = url.split_once("+cluster://")?;
-    let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
-    let (user, hosts) =
-        authority.rfind('@').map_or(("", authority), |at| authority.split_at(at + 1));
-    Some(hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect())
 }
 
 /// Every string in an answer, however it is nested: a list, a map, or one of either for each node.

@@ -19,12 +19,18 @@ pub struct RedisFacts {
     pub memory: Option<(u64, u64)>,
     /// The server's clock.
     pub clock: Option<UnixMillis>,
+    /// Whether the server, or one of the nodes, is a replica.
+    pub is_replica: Option<bool>,
+    /// Whether it is a node of a cluster (`cluster_enabled`).
+    pub is_node: Option<bool>,
+    /// Whether its last snapshot or append to its log failed.
+    pub fails_to_save: Option<bool>,
 }
 
 impl Redis {
     /// Asks `INFO` and `TIME`.
     pub(in crate::store) async fn facts(&self) -> Result<RedisFacts, Unavailable> {
-        let mut facts = match self.link.query::<Value>(&redis::cmd("INFO")).await {
+        let mut facts = match self.link.inspect::<Value>(&redis::cmd("INFO")).await {
             Ok(answer) => {
                 let mut words = Vec::new();
                 collect_words(&answer, &mut words);
@@ -34,7 +40,7 @@ impl Redis {
             Err(error) if is_forbidden(&error) => RedisFacts::default(),
             Err(error) => return Err(lost(error)),
         };
-        match self.link.query::<(i64, i64)>(&redis::cmd("TIME")).await {
+        match self.link.inspect::<(i64, i64)>(&redis::cmd("TIME")).await {
             Ok((seconds, micros)) => facts.clock = Some(seconds * 1_000 + micros / 1_000),
             Err(error) if is_forbidden(&error) => {}
             Err(error) => return Err(lost(error)),
@@ -59,7 +65,15 @@ fn read(info: &str) -> RedisFacts {
         version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
     };
     let append = all("aof_enabled");
+    let is = |name, word: &str| {
+        let values = all(name);
+        (!values.is_empty()).then(|| values.contains(&word))
+    };
+    let failed = ["rdb_last_bgsave_status", "aof_last_write_status"].map(|name| is(name, "err"));
     RedisFacts {
+        is_replica: is("role", "slave"),
+        is_node: is("cluster_enabled", "1"),
+        fails_to_save: failed.into_iter().flatten().reduce(|one, other| one || other),
         version: all("redis_version").into_iter().min_by_key(parts).map(str::to_owned),
         append_only: (!append.is_empty()).then(|| append.iter().all(|it| *it == "1")),
         memory: numbers("used_memory")
@@ -77,8 +91,11 @@ mod tests {
     fn the_oldest_and_fullest_node_and_the_one_without_a_log_count() {
         let facts = read(
             "# Server\r\nredis_version:7.10.1\r\nused_memory:10\r\nmaxmemory:100\r\naof_enabled:1\r\n\
-             \nredis_version:7.9.2\r\nused_memory:90\r\nmaxmemory:100\r\naof_enabled:0\r\n",
+             \nredis_version:7.9.2\r\nused_memory:90\r\nmaxmemory:100\r\naof_enabled:0\r\n\
+             role:master\r\ncluster_enabled:1\r\nrdb_last_bgsave_status:err\r\naof_last_write_status:ok\r\n",
         );
+        assert_eq!((facts.is_replica, facts.is_node), (Some(false), Some(true)));
+        assert_eq!(facts.fails_to_save, Some(true));
         assert_eq!(facts.version.as_deref(), Some("7.9.2"));
         assert_eq!(facts.append_only, Some(false));
         assert_eq!(facts.memory, Some((90, 100)));

@@ -20,6 +20,7 @@ pub(super) struct Scripts {
     pub(super) forgive: Script,
     pub(super) pardon: Script,
     pub(super) refund: Script,
+    pub(super) probe: Script,
 }
 
 impl Default for Scripts {
@@ -40,6 +41,33 @@ impl Default for Scripts {
             forgive: Script::new(include_str!("forgive.lua")),
             pardon: Script::new(include_str!("pardon.lua")),
             refund: Script::new(include_str!("refund.lua")),
+            probe: Script::new(include_str!("probe.lua")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    /// The commands that a script calls.
+    fn commands(script: &str) -> BTreeSet<String> {
+        let calls = script.split("redis.call('").skip(1);
+        calls.filter_map(|rest| Some(rest.split_once('\'')?.0.to_owned())).collect()
+    }
+
+    #[test]
+    fn the_probe_uses_every_command_of_the_scripts() {
+        let probed = commands(include_str!("probe.lua"));
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/redis");
+        let mut used = BTreeSet::new();
+        for file in fs::read_dir(folder).unwrap().flatten() {
+            if file.path().extension().is_some_and(|it| it == "lua") {
+                used.extend(commands(&fs::read_to_string(file.path()).unwrap()));
+            }
+        }
+        assert_eq!(probed, used);
     }
 }

@@ -1,13 +1,11 @@
 //! A Redis Cluster of three primaries: people are spread over them, and one that is away takes along its own people alone.
 
-use redis::Cmd;
-
 use crate::app::{Backend, TestApp};
 use crate::client::Person;
 use crate::poll::eventually;
-use crate::servers::{PrivateServer, Signal, free_port, redis_connection};
+use crate::servers::{PrivateServer, Signal, free_port};
 
-use super::{HEALED, timed};
+use super::{HEALED, becomes_degraded, becomes_ready, timed};
 
 /// Redis' slots, in three parts.
 const PARTS: [(u16, u16); 3] = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
@@ -15,12 +13,7 @@ const PARTS: [(u16, u16); 3] = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
 const PEOPLE: usize = 48;
 
 async fn ask<T: redis::FromRedisValue>(node: &PrivateServer, line: &str) -> T {
-    let mut command = Cmd::new();
-    for word in line.split(' ') {
-        command.arg(word);
-    }
-    let mut connection = redis_connection(&node.url()).await.expect("the node answers");
-    command.query_async(&mut connection).await.expect(line)
+    node.redis_command(line).await
 }
 
 async fn is_whole(nodes: &[PrivateServer]) {
@@ -36,7 +29,7 @@ async fn is_whole(nodes: &[PrivateServer]) {
 }
 
 /// Three nodes that know each other. One that is away does not close the others.
-async fn cluster() -> Vec<PrivateServer> {
+pub async fn cluster() -> Vec<PrivateServer> {
     let mut nodes = Vec::new();
     for _ in PARTS {
         let bus = free_port().to_string();
@@ -106,12 +99,25 @@ async fn people_are_spread_over_a_cluster_and_a_lost_node_is_theirs_alone_on_ser
     .await;
     assert!(all.iter().all(|status| matches!(status, 200 | 503)), "never a wrong answer: {all:?}");
     assert!(all.contains(&503), "a node that is away is missed: {all:?}");
+    becomes_degraded(&app, "tokenStore", "cluster-down").await;
     nodes[2].restart().await;
     is_whole(&nodes).await;
     eventually("everybody", HEALED, async || {
         statuses(&people).await.iter().all(|status| *status == 200).then_some(())
     })
     .await;
+    becomes_ready(&app).await;
     app.mails_to(&ada.email).await;
+    app.finish().await;
+}
+
+/// A third of the people would be served, and the others never.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_node_of_a_cluster_is_not_taken_for_a_whole_token_store_on_servers() {
+    let nodes = cluster().await;
+    let app = TestApp::builder(Backend::Servers).set("redis.url", &nodes[0].url()).start().await;
+    let ready = app.admin().get("/readyz").await.expect(200).json();
+    assert_eq!(ready["reasons"]["tokenStore"], "cluster-node", "from the start on");
+    becomes_degraded(&app, "tokenStore", "cluster-node").await;
     app.finish().await;
 }

@@ -1,8 +1,11 @@
 //! Servers that are down, slow or forgetful. Whatever they do: 503 in time, never a 401, and healed within 10 s.
 
-mod cluster;
+pub mod cluster;
+mod commits;
+mod failover;
 mod forgotten;
 mod mail;
+mod redis_refusals;
 mod replicas;
 mod stores;
 
@@ -107,6 +110,30 @@ async fn heals(app: &TestApp, person: &mut Person) {
     eventually("readiness", HEALED, async || {
         let ready = app.admin().get("/readyz").await.json();
         (ready["status"] == "ok").then_some(())
+    })
+    .await;
+}
+
+/// A store that answers and takes no writes: `/readyz` says so and why.
+const FOUND: Duration = Duration::from_secs(15);
+
+/// Waits until `/readyz` says `degraded`, and the reason.
+async fn becomes_degraded(app: &TestApp, dependency: &str, reason: &str) {
+    eventually(&format!("{dependency}: {reason}"), FOUND, async || {
+        let ready = app.admin().get("/readyz").await.expect(200).json();
+        (ready["reasons"][dependency] == reason).then(|| {
+            assert_eq!(ready["status"], "degraded");
+            assert_eq!(ready["dependencies"][dependency], "down");
+        })
+    })
+    .await;
+}
+
+/// Waits until `/readyz` says that everything works.
+async fn becomes_ready(app: &TestApp) {
+    eventually("readiness", HEALED, async || {
+        let ready = app.admin().get("/readyz").await.json();
+        (ready["status"] == "ok").then(|| assert_eq!(ready.get("reasons"), None, "{ready}"))
     })
     .await;
 }

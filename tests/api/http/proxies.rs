@@ -1,4 +1,4 @@
-//! Who is believed about where a request comes from, and who may see the mailbox.
+//! Who is believed about where a request comes from.
 
 use serde_json::json;
 
@@ -99,35 +99,4 @@ both!(anybody_else_is_not, ["http.trusted_proxies" = "192.0.2.0/24"], async |app
     assert_eq!(https.header("strict-transport-security"), None);
     let http = app.anonymous().header("X-Forwarded-Proto", "http").get("/api/me").await;
     http.expect_problem(401, "invalid-token");
-});
-
-both!(the_mailbox_is_for_this_machine_alone, async |app| {
-    let local = app.anonymous();
-    let person = app.register("ada@mailbox.example").await;
-    app.mail_to(&person.email).await;
-    let has_mailbox = app.inside().mailbox.is_some();
-    for path in ["/dev/mailbox", "/dev/mailbox/messages"] {
-        let expected = if has_mailbox { 200 } else { 404 };
-        assert_eq!(local.get(path).await.status, expected, "{path}");
-        for (name, value) in [
-            ("Host", "latchkey.test"),
-            ("Host", "localhost.evil.example"),
-            ("Host", "127.0.0.1.evil.example:8080"),
-            ("X-Forwarded-For", "127.0.0.1"),
-            ("X-Forwarded-Host", "localhost"),
-            ("X-Forwarded-Proto", "http"),
-            ("Forwarded", "for=127.0.0.1"),
-            ("X-Real-Ip", "127.0.0.1"),
-            ("Via", "1.1 proxy"),
-        ] {
-            let answer = local.header(name, value).get(path).await;
-            assert_eq!(answer.status, 404, "{path} with {name}: {value}");
-            answer.expect_problem(404, "not-found");
-        }
-        for host in ["localhost", "localhost:8080", "[::1]:8080", "127.0.0.1"] {
-            assert_eq!(local.header("Host", host).get(path).await.status, expected, "{host}");
-        }
-    }
-    let cleared = local.header("Host", "evil.example").delete("/dev/mailbox/messages").await;
-    cleared.expect_problem(404, "not-found");
 });

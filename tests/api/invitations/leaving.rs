@@ -1,6 +1,6 @@
 //! What becomes of the invitations of an address whose person leaves.
 
-use latchkey::mail::{Kind, MailData, NewMail, enqueue};
+use latchkey::mail::{LinkKind, MailData, NewMail, enqueue};
 use latchkey::tenancy::wall::{self, Scope};
 use latchkey_entity::{invitation, outbox};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
@@ -20,7 +20,7 @@ async fn invited(app: &TestApp) -> Vec<String> {
 async fn mail_that_waits(app: &TestApp, about: Uuid, recipient: &str) {
     let mail = NewMail {
         user_id: about,
-        kind: Kind::Invitation,
+        kind: LinkKind::Invitation,
         recipient,
         data: MailData::default(),
         traceparent: "",

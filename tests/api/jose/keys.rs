@@ -10,7 +10,7 @@ use crate::client::Person;
 /// All of them. The person keeps a session that is good.
 pub async fn causes(app: &TestApp, person: &mut Person) -> Vec<Cause> {
     let mut causes = of_other_kinds(app, person);
-    causes.extend(of_another_daemon(person).await);
+    causes.extend(Box::pin(of_another_daemon(person)).await);
     causes.extend(of_ended_sessions(app, person).await);
     causes.extend(mailed(app).await);
     causes

@@ -37,7 +37,7 @@ struct Guarded {
 impl Guarded {
     fn of(route: &Route) -> Option<Self> {
         let refreshes = route.manner == Manner::Refresh;
-        if !refreshes && matches!(route.handler, Handler::Open(_)) {
+        if !refreshes && matches!(route.handler, Handler::Open(_) | Handler::Mailbox(_)) {
             return None;
         }
         let method = match route.verb {

@@ -28,12 +28,12 @@ fn said(ended: &Ended, check: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn says(ended: &Ended, check: &str, part: &str) {
+pub(super) fn says(ended: &Ended, check: &str, part: &str) {
     let said = said(ended, check);
     assert!(said.iter().any(|it| it.contains(part)), "{check}: no `{part}` in {said:?}");
 }
 
-const JSON: &[&str] = &["doctor", "--json"];
+pub(super) const JSON: &[&str] = &["doctor", "--json"];
 
 #[tokio::test]
 async fn before_the_first_start_nothing_fails_and_nothing_is_made_embedded() {

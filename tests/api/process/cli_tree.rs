@@ -11,13 +11,13 @@ use crate::client::Person;
 const PAGE: &str = include_str!("../../../docs/cli.md");
 
 /// Every command of the page, with what the page says of it.
-fn commands() -> Vec<(&'static str, &'static str)> {
+pub(super) fn commands() -> Vec<(&'static str, &'static str)> {
     let sections = PAGE.split("\n## `latchkey ").skip(1);
     sections.map(|section| section.split_once('`').expect("a heading ends")).collect()
 }
 
 /// What a command needs to be run with; `{email}`, `{team}` and `{kid}` are a person's, its team's and a key's.
-const ARGUMENTS: &[(&str, &[&str])] = &[
+pub(super) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("users show", &["{email}"]),
     ("users create", &["--email", "eve@work.example", "--name", "Eve", "--no-mail"]),
     ("users disable", &["{email}"]),

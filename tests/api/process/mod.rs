@@ -2,6 +2,7 @@
 
 mod audit;
 mod cli_doctor;
+mod cli_doctor_stores;
 mod cli_faults;
 mod cli_mail;
 mod cli_reload;
@@ -11,10 +12,14 @@ mod crashes;
 mod egress;
 mod keys;
 mod log;
+mod mailbox;
+mod nth_write;
 mod redis_tls;
 mod rollout;
 mod schema_rules;
 mod schemas;
+mod secrets;
+mod stalled_log;
 mod start;
 mod stop;
 mod teams;
@@ -75,6 +80,12 @@ impl Place {
         self
     }
 
+    /// Without a variable.
+    fn without(mut self, name: &str) -> Self {
+        self.settings.retain(|(known, _)| known != name);
+        self
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -114,7 +125,8 @@ impl Place {
             text.unwrap_or_else(|| panic!("{listening}")).parse().expect("an address")
         };
         let (public, admin) = (address("public"), address("admin"));
-        Running { client: Client::new(public), public, admin, daemon }
+        let key_file = self.path("data/mailbox-key");
+        Running { client: Client::new(public), public, admin, daemon, key_file }
     }
 }
 
@@ -202,6 +214,7 @@ struct Running {
     client: Client,
     public: SocketAddr,
     admin: SocketAddr,
+    key_file: PathBuf,
 }
 
 impl Running {
@@ -213,9 +226,24 @@ impl Running {
         Client::new(self.admin)
     }
 
+    /// The key of the built-in mailbox.
+    fn mailbox_key(&self) -> String {
+        fs::read_to_string(&self.key_file).expect("the key's file").trim().to_owned()
+    }
+
+    async fn empty_mailbox(&self) {
+        let opened = self.client.bearer(&self.mailbox_key());
+        opened.delete("/dev/mailbox/messages").await.expect(204);
+    }
+
+    /// A client with the key of the built-in mailbox.
+    fn mailbox(&self) -> Client {
+        self.client.bearer(&self.mailbox_key())
+    }
+
     /// Every mail to this address in the built-in mailbox, the oldest first.
     async fn mails_to(&self, address: &str) -> Vec<Mail> {
-        let list = self.client.get("/dev/mailbox/messages").await.expect(200).json();
+        let list = self.mailbox().get("/dev/mailbox/messages").await.expect(200).json();
         let items = list["items"].as_array().expect("a list has items");
         items.iter().rev().map(Mail::from_mailbox).filter(|mail| mail.to == address).collect()
     }

@@ -23,7 +23,7 @@ async fn the_first_start_greets_and_keeps_its_files_to_itself_embedded() {
     let log = running.daemon.log();
     for said in [
         "development mode",
-        "http://127.0.0.1:8080/dev/mailbox",
+        "http://127.0.0.1:8080/dev/mailbox, with the key in ./data/mailbox-key",
         "http://127.0.0.1:8080/docs",
         &format!("http://{}/readyz", running.admin),
         "curl -s http://127.0.0.1:8080/api/register",
@@ -40,6 +40,7 @@ async fn the_first_start_greets_and_keeps_its_files_to_itself_embedded() {
     assert_eq!(mode(&place.path("data")), 0o700);
     assert_eq!(mode(&place.path("data/master.key")), 0o600);
     assert_eq!(mode(&place.path("data/latchkey.db")), 0o600);
+    assert_eq!(mode(&place.path("data/mailbox-key")), 0o600);
     for beside in ["data/latchkey.db-wal", "data/latchkey.db-shm"] {
         let beside = place.path(beside);
         assert!(!beside.exists() || mode(&beside) == 0o600, "{}", beside.display());

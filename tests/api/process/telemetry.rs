@@ -200,7 +200,10 @@ async fn a_client_that_leaves_early_is_logged_and_measured_embedded() {
     let mut place = Place::new();
     let running = place.start().await;
     let mut stream = tokio::net::TcpStream::connect(running.public).await.unwrap();
-    let poll = "GET /dev/mailbox/messages?wait=30 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let poll = format!(
+        "GET /dev/mailbox/messages?wait=30 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
+        running.mailbox_key()
+    );
     stream.write_all(poll.as_bytes()).await.unwrap();
     let active = |text: &str| sum(text, "http_server_active_requests", &[]);
     eventually("a request in work", PATIENCE, async || {

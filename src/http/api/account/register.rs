@@ -66,7 +66,7 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
         return Err(Code::EmailTaken.into());
     }
     steps::not_breached(app, "password", &password).await?;
-    app.store.ping().await?;
+    app.store.ready().await?;
     let (mails, pool, deadline) = (Budget::Confirmations, &app.pools.limits, request.cx.deadline);
     let spent = app.budgets.mailbox(pool, mails, email.normal(), captcha, deadline).await;
     steps::within(spent)?;

@@ -1,4 +1,5 @@
-//! `POST /api/change-password`: a new password, by the old one. Every other session ends; a notice is mailed.
+//! `POST /api/change-password`: a new password, by the old one. Every other session ends; a notice is mailed to a proven
+//! address.
 
 use opentelemetry::KeyValue;
 use utoipa::ToSchema;
@@ -38,7 +39,7 @@ pub async fn handle(
     let name = Some(caller.standing.name.as_str());
     steps::policy(app, &mut body, "newPassword", &new_password, address.as_ref(), name);
     body.finish()?;
-    guess::confirm(app, request, &caller, password, "change-password").await?;
+    let device = guess::confirm(app, request, &caller, password, "change-password").await?;
     let user_id = caller.standing.id;
     steps::not_a_teams_name(app, "newPassword", &new_password, user_id).await?;
     steps::not_breached(app, "newPassword", &new_password).await?;
@@ -66,16 +67,16 @@ pub async fn handle(
     app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "password_changed")]);
     caller.standing.password_version = password_version + 1;
     let mut answer = answer::json(&steps::tokens(app, &caller.session, &caller.standing)?);
-    // The device's token went with the old password: who just proved that one is no stranger.
+    // The device's token went with the old password. The device keeps its id, so that its limit goes on.
     let address = caller.standing.email_normal.clone();
-    guess::make_known(app, &mut answer, &address, &caller.standing, None);
+    guess::make_known(app, &mut answer, &address, &caller.standing, device);
     Ok(answer)
 }
 
 /// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("changePassword", Tag::Password, "Set a new password by the old one")
-        .describes("Every other session ends; a notice is mailed.")
+        .describes("Every other session ends; a notice is mailed to a verified address, at most one an hour: later changes within the hour are one mail at its end. Ten right passwords an hour confirm changes of one account. The answer carries `X-Latchkey-Device` for the new password: keep it in place of the one before. A device that sent a valid one keeps its limits; every other device is unknown again.")
         .bearer()
         .takes::<ChangePassword>()
         .gives::<Tokens>("Tokens of this session.")

@@ -69,7 +69,7 @@ async fn ask(
     captcha: Option<captcha::Verdict>,
 ) -> Result<(), Problem> {
     // What is spent of a mailbox's budget while the database is away would buy no mail, and later ones would be missed.
-    app.db.ping().await?;
+    app.db.ready().await?;
     let (deadline, pools) = (request.cx.deadline, &app.pools);
     let budget = Budget::Recoveries;
     let spent = app.budgets.mailbox(&pools.limits, budget, email.normal(), captcha, deadline).await;

@@ -40,21 +40,27 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let password = body.secret("newPassword");
     steps::policy(app, &mut body, "newPassword", &password, None, None);
     body.finish()?;
-    reset(app, request, &token, password).await?;
-    Ok(answer::json(&Done::OK))
+    let standing = reset(app, request, &token, password).await?;
+    let mut answer = answer::json(&Done::OK);
+    // Proof of the mailbox is worth at least as much as a log-in: the owner is known here, whatever strangers have used up.
+    let device = guess::known_device(app, request, &standing);
+    let address = standing.email_normal.clone();
+    let standing = Standing { password_version: standing.password_version + 1, ..standing };
+    guess::make_known(app, &mut answer, &address, &standing, device);
+    Ok(answer)
 }
 
-/// Sets a new password by a mailed token; for the page too.
+/// Sets a new password by a mailed token, for the page too. Returns the account as it was before.
 pub async fn reset(
     app: &App,
     request: &mut Request,
     token: &Secret<String>,
     password: Secret<String>,
-) -> Result<(), Problem> {
+) -> Result<Standing, Problem> {
     steps::limit(app, request, Action::Reset)?;
     let result = spend(app, request, token, password).await;
     let outcome = match &result {
-        Ok(()) => "success",
+        Ok(_) => "success",
         Err(problem) => problem.code.name(),
     };
     let attributes = [KeyValue::new("stage", "reset"), KeyValue::new("outcome", outcome)];
@@ -67,7 +73,7 @@ async fn spend(
     request: &Request,
     token: &Secret<String>,
     password: Secret<String>,
-) -> Result<(), Problem> {
+) -> Result<Standing, Problem> {
     let invalid = || Problem::from(Code::TokenInvalid);
     let found = email::verify::find(app, token.expose()).await?;
     let found = found.filter(|found| found.kind == TokenKind::Recover).ok_or_else(invalid)?;
@@ -97,7 +103,7 @@ async fn spend(
         registration::Reset::Now { .. } => {
             guess::pardon(app, request, &standing.email_normal).await;
             after_reset(app, user_id).await;
-            Ok(())
+            Ok(standing)
         }
     }
 }
@@ -118,7 +124,7 @@ async fn after_reset(app: &App, user_id: uuid::Uuid) {
 /// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("resetPassword", Tag::Password, "Set a new password by a mailed token")
-        .describes("Every session of the person ends; a notice is mailed; an unverified account is verified by it.")
+        .describes("Every session of the user ends; a notice is mailed; an unverified account is verified by it. The answer carries `X-Latchkey-Device`: keep it with the address and send it with the next login, so that the device is known. A device that sent a valid one keeps its limits; every other device is unknown again.")
         .takes::<Reset>()
         .gives::<Done>("The password is set.")
         .fails(&[

@@ -65,7 +65,7 @@ async fn log_in(
     (password, captcha): (Secret<String>, Option<String>),
 ) -> Result<Answer, Problem> {
     // Without a token store nobody gets in: 503 before a hash is spent, and the same for a wrong password.
-    app.store.ping().await?;
+    app.store.ready().await?;
     guess::admit(app, request, &guess, captcha).await?;
     let standing = guess::person(app, request, &guess).await?;
     let account = standing.as_ref().map(|standing| standing.id);

@@ -63,6 +63,10 @@
       const began = Date.now();
       try {
         const answer = await fetch(`/dev/mailbox/messages?wait=25s${after}`, { headers: { accept: "application/json" } });
+        if (answer.status === 401) {
+          status.textContent = "The mailbox is locked again. Load this page anew to open it.";
+          return;
+        }
         if (!answer.ok) throw new Error(String(answer.status));
         const { items = [] } = await answer.json();
         if (items.length > 0) {

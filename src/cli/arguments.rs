@@ -1,0 +1,63 @@
+//! What is wrong with a command line, without the secrets that were written into it by mistake.
+
+use std::io::Write as _;
+
+use crate::config::process_arguments;
+
+/// Prints clap's error, help or version. Where it quotes a URL or a value of `key=value`, that is blanked.
+pub fn print(error: &clap::Error) {
+    let text = error.render().to_string();
+    let hidden = hide(&text, &process_arguments());
+    // Nobody is left to tell when even this cannot be printed.
+    let _ = if error.use_stderr() && hidden != text {
+        std::io::stderr().lock().write_all(hidden.as_bytes())
+    } else {
+        error.print()
+    };
+}
+
+fn hide(text: &str, words: &[String]) -> String {
+    let mut text = text.to_owned();
+    for word in words {
+        let (key, value) = word.split_once('=').unwrap_or(("", word));
+        let is_option = key.starts_with('-') || key.is_empty();
+        let may_be_secret = !is_option || value.contains("://") || value.contains('=');
+        if key.contains("://") {
+            text = text.replace(word.as_str(), "***");
+        } else if may_be_secret && !value.is_empty() {
+            let shown = if key.is_empty() { "***".to_owned() } else { format!("{key}=***") };
+            text = text.replace(word.as_str(), &shown);
+            text = text.replace(&format!("'{value}'"), "'***'");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_in_the_wrong_place_is_not_repeated() {
+        for word in [
+            "database.url=postgres://u:hunter2@h/d",
+            "postgres://u:hunter2@h/d?a=b",
+            "--sett=secrets.master_key=hunter2",
+            "secrets.master_key=hunter2==",
+        ] {
+            let said = format!("unexpected argument '{word}' found; use '-- {word}'");
+            let shown = hide(&said, &["config".to_owned(), word.to_owned()]);
+            assert!(!shown.contains("hunter2"), "{shown}");
+            assert!(shown.contains("***"), "{shown}");
+        }
+        let value = "invalid value 'database.url=hunter2' for '--limit <N>'";
+        let shown = hide(value, &["--limit=database.url=hunter2".to_owned()]);
+        assert!(!shown.contains("hunter2"), "{shown}");
+        for (said, word) in [
+            ("unrecognized subcommand 'doctr'", "doctr"),
+            ("invalid value 'many' for '--limit <N>'", "--limit=many"),
+        ] {
+            assert_eq!(hide(said, &[word.to_owned()]), said);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Whether the settings let anybody open the built-in mailbox.
+//!
+//! The mailbox shows every confirmation and recovery link, so it is for the person at this machine alone. A
+//! `public_url` or a listener elsewhere means that other people use this daemon.
+
+use std::net::SocketAddr;
+
+use super::{Config, Url};
+
+/// A setting that keeps the built-in mailbox closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailboxBarrier {
+    /// `public_url` is not a loopback address or a name of this machine.
+    PublicUrl,
+    /// `http.listen` is not a loopback address.
+    Listen,
+}
+
+impl MailboxBarrier {
+    /// The barrier of these settings; none where the mailbox can be served.
+    pub(super) fn of(public_url: &str, listen: SocketAddr) -> Option<Self> {
+        if !Url::parse(public_url).is_some_and(|url| url.is_loopback()) {
+            return Some(Self::PublicUrl);
+        }
+        (!listen.ip().is_loopback()).then_some(Self::Listen)
+    }
+
+    /// The reason, as the second half of a sentence.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::PublicUrl => "`public_url` is not this machine",
+            Self::Listen => "`http.listen` is not a loopback address",
+        }
+    }
+}
+
+impl Config {
+    /// The setting that keeps the built-in mailbox closed; none where it can be served, or where there is SMTP.
+    pub fn mailbox_barrier(&self) -> Option<MailboxBarrier> {
+        if self.mail.smtp_url.is_some() {
+            return None;
+        }
+        MailboxBarrier::of(&self.public_url, self.http.listen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mailbox_needs_a_public_url_and_a_listener_of_this_machine() {
+        let of = |url, listen: &str| MailboxBarrier::of(url, listen.parse().unwrap());
+        for url in [
+            "http://127.0.0.1:8080",
+            "https://localhost",
+            "http://app.localhost:1",
+            "http://[::1]:8080",
+            "http://127.9.9.9",
+        ] {
+            assert_eq!(of(url, "127.0.0.1:8080"), None, "{url}");
+            assert_eq!(of(url, "[::1]:8080"), None, "{url}");
+            assert_eq!(of(url, "0.0.0.0:8080"), Some(MailboxBarrier::Listen), "{url}");
+        }
+        for url in [
+            "https://auth.example",
+            "http://localhost.evil.example",
+            "http://0.0.0.0:8080",
+            "http://10.0.0.1",
+            "localhost",
+        ] {
+            assert_eq!(of(url, "127.0.0.1:8080"), Some(MailboxBarrier::PublicUrl), "{url}");
+        }
+    }
+}

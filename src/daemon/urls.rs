@@ -1,0 +1,47 @@
+//! The URLs of the stores and of the mail server, read as they will be when they are connected to.
+//!
+//! What a driver cannot read is refused before anything starts, by every command, and without the driver's own words:
+//! those may quote the URL.
+
+use crate::config::{Loaded, Problem, Problems, Source};
+use crate::database::{check_url, ignored_parameters};
+use crate::mail::Transport;
+use crate::store::is_redis_url;
+
+/// Passes on a configuration whose URLs can be read; warns of parameters without effect.
+pub fn check_urls(mut loaded: Loaded) -> Result<Loaded, Problems> {
+    let mut problems = Vec::new();
+    let source = |key: &str| {
+        let shown = loaded.sources.iter().find(|shown| shown.key == key);
+        shown.map_or(Source::Default, |shown| shown.source.clone())
+    };
+    let mut refuse = |key: &str, what: &str, fix: &str| {
+        problems.push(Problem::new(key, format!("{what}{}", source(key).place()), fix));
+    };
+    let config = &loaded.config;
+    if let Err(bad) = check_url(&config.database) {
+        if source("database.url") == Source::Default {
+            let fix = "choose another folder, or give `database.url`";
+            refuse("data_dir", "is a path that a URL cannot hold", fix);
+        } else {
+            refuse("database.url", &bad.to_string(), bad.fix());
+        }
+    }
+    if config.redis_url.as_ref().is_some_and(|url| !is_redis_url(url)) {
+        let fix = "write redis://user:password@host:port/0, user and password percent-encoded";
+        refuse("redis.url", "is not a URL that the driver of Redis can read", fix);
+    }
+    if let Some(Err(bad)) = config.mail.smtp_url.as_ref().map(Transport::smtp) {
+        refuse("mail.smtp_url", bad.reason(), "percent-encode user and password: see docs/mail.md");
+    }
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    let ignored = ignored_parameters(&config.database);
+    if !ignored.is_empty() {
+        let place = source("database.url").place();
+        let what = format!("has parameters without effect{place}: {}", ignored.join(", "));
+        loaded.warnings.push(Problem::new("database.url", what, "take them out of the URL"));
+    }
+    Ok(loaded)
+}

@@ -1,0 +1,137 @@
+//! [`Reason`]: why a store takes no writes. The words are a closed list that `/readyz`, the log and `doctor` share.
+
+/// Makes the enum, the list and the rows of one table.
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $reason:ident = $name:literal $database:literal $redis:literal;)+) => {
+        /// Why a store takes no writes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $reason,)+
+        }
+
+        impl Reason {
+            /// Every reason, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$reason,)+];
+
+            /// The word in `/readyz` and the log. It does not change.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $name,)+
+                }
+            }
+
+            /// What to do about it at the database.
+            pub const fn database_fix(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $database,)+
+                }
+            }
+
+            /// What to do about it at Redis.
+            pub const fn redis_fix(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $redis,)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// No connection can be made, or it broke.
+    Unreachable = "unreachable"
+        "see that the server runs, that `database.url` leads to it, and that no firewall stands between"
+        "see that the server runs, that `redis.url` leads to it, and that no firewall stands between";
+    /// It did not answer in time.
+    Timeout = "timeout"
+        "look at the server's load and locks, and at the network; `database.max_connections` may be too low"
+        "look at the server's load (SLOWLOG GET) and at the network";
+    /// The server is a standby or replica, or was set to read only; of SQLite the file or its directory is.
+    ReadOnly = "read-only"
+        "let `database.url` lead to the primary, or end its read-only mode; make a SQLite file and its directory writable"
+        "let `redis.url` lead to the primary, or promote this replica (REPLICAOF NO ONE)";
+    /// The disk has no space left.
+    FullDisk = "full-disk"
+        "free space on the database's disk"
+        "free space on the disk of Redis";
+    /// The server has no memory left, or Redis reached `maxmemory`.
+    OutOfMemory = "out-of-memory"
+        "give the server more memory"
+        "raise maxmemory; with noeviction every write fails while it is reached";
+    /// The role or ACL user may not do what latchkey needs.
+    NoPermission = "no-permission"
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA … TO the role"
+        "give the user the rights of docs/secure.md: ~lk:* +@read +@write +eval +evalsha +script|load +ping +time +select";
+    /// User or password are refused.
+    Authentication = "authentication"
+        "correct user and password in `database.url`, or pg_hba.conf"
+        "correct user and password in `redis.url`";
+    /// The server takes no more connections.
+    TooManyConnections = "too-many-connections"
+        "raise the server's max_connections, or lower `database.max_connections`"
+        "raise the server's maxclients";
+    /// The server starts, and loads its data.
+    Starting = "starting"
+        "wait until the server has started"
+        "wait until Redis has loaded its data";
+    /// The cluster does not serve every slot.
+    ClusterDown = "cluster-down"
+        "see that every node of the cluster runs"
+        "bring back the nodes whose slots nobody serves: redis-cli --cluster check HOST:PORT";
+    /// The URL names one server, and the server is a node of a cluster.
+    ClusterNode = "cluster-node"
+        "see that `database.url` leads to one server"
+        "write redis+cluster:// (or rediss+cluster://) in `redis.url`";
+    /// Redis cannot save its data, and refuses writes for that (`MISCONF`).
+    PersistenceFailing = "persistence-failing"
+        "see that the server can write its data"
+        "let Redis save: look at its log, and at space and rights of its `dir`";
+    /// Redis has fewer replicas than it was told to wait for (`NOREPLICAS`).
+    ReplicasMissing = "replicas-missing"
+        "bring back the standby servers that commits wait for"
+        "bring back its replicas, or lower min-replicas-to-write";
+    /// Another process holds the lock of the SQLite file.
+    Locked = "locked"
+        "end the other process that holds the file's lock"
+        "see which client holds Redis: CLIENT LIST";
+    /// The data cannot be read or written as they are: a broken disk or file.
+    Damaged = "damaged"
+        "look at the server's log and the disk; stop the daemon and restore the last backup"
+        "look at the log of Redis and the disk";
+    /// What was committed is not there when it is read.
+    Stale = "stale"
+        "let `database.url` lead to one server: what was written is not there when it is read"
+        "let `redis.url` lead to one server: what was written is not there when it is read";
+    /// It answers and refuses, for a reason without a word of its own; the log has its words.
+    Refused = "refused"
+        "run latchkey doctor, and look at the server's log"
+        "run latchkey doctor, and look at the log of Redis";
+}
+
+impl Reason {
+    /// Whether the server refuses every write, so that work that ends in one is in vain.
+    pub const fn refuses_every_write(self) -> bool {
+        matches!(
+            self,
+            Self::ReadOnly | Self::OutOfMemory | Self::PersistenceFailing | Self::ReplicasMissing
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_word_of_its_own_and_is_documented() {
+        let names: BTreeSet<&str> = Reason::ALL.iter().map(|it| it.name()).collect();
+        assert_eq!(names.len(), Reason::ALL.len());
+        let page = include_str!("../../docs/operate.md");
+        for reason in Reason::ALL {
+            let row = format!("| `{}` |", reason.name());
+            assert!(page.contains(&row), "docs/operate.md has no row `{}`", reason.name());
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Notices: mails that report to users what happened to their accounts, and who receives how many
+//! of them.
+//!
+//! A notice has no sender who spends a budget, so an attacker could use one to flood a mailbox.
+//! [`notify`] is the only way to write a notice, and it keeps two rules:
+//!
+//! - A notice goes to the address that the account has proven, read from the account's row. An
+//!   account without a proven address gets none: anyone can register with the address of someone
+//!   else.
+//! - Of a kind that merges, a mailbox receives one notice an hour. The first one leaves at once.
+//!   All that follow within the hour are one notice, which leaves when the hour is over, describes
+//!   the newest event and says how many there were. No event goes unreported, and no notice of one
+//!   kind delays a notice of another kind.
+//!
+//! Both rules hold across replicas and restarts: `notify` locks the account's row, and the count is
+//! the outbox itself.
+
+use std::time::Duration;
+
+use latchkey_entity::outbox::{self, Column};
+use latchkey_entity::user;
+use sea_orm::sea_query::{Expr, LockType};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
+use sea_orm::{QueryOrder as _, QuerySelect as _};
+use uuid::Uuid;
+
+use crate::clock::{UnixMillis, millis};
+use crate::database::Transaction;
+use crate::mail::outbox::{NewRow, insert};
+use crate::mail::{Kind, MailData};
+
+/// A mailbox receives one notice of a kind that merges within this time.
+const MERGE_WITHIN: Duration = Duration::from_hours(1);
+
+/// The kinds of notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// [`Kind::PasswordChanged`].
+    PasswordChanged,
+    /// [`Kind::SessionReused`].
+    SessionReused,
+    /// [`Kind::NewDevice`].
+    NewDevice,
+    /// [`Kind::EmailChangeNotice`].
+    EmailChange,
+}
+
+impl NoticeKind {
+    const fn mail(self) -> Kind {
+        match self {
+            Self::PasswordChanged => Kind::PasswordChanged,
+            Self::SessionReused => Kind::SessionReused,
+            Self::NewDevice => Kind::NewDevice,
+            Self::EmailChange => Kind::EmailChangeNotice,
+        }
+    }
+
+    /// Whether notices of this kind merge. Two kinds do not, and have a budget of their own that is
+    /// spent before:
+    ///
+    /// - Each notice of a change of address carries its own link that undoes that change. An
+    ///   account asks for three changes an hour.
+    /// - Each notice of a new device names another device, and the user must recognise each. A
+    ///   mailbox receives five a day.
+    const fn merges(self) -> bool {
+        match self {
+            Self::PasswordChanged | Self::SessionReused => true,
+            Self::NewDevice | Self::EmailChange => false,
+        }
+    }
+}
+
+/// A notice to the user of an account.
+#[derive(Clone, Debug)]
+pub struct NewNotice<'a> {
+    /// The account.
+    pub user_id: Uuid,
+    /// What happened.
+    pub kind: NoticeKind,
+    /// What its words need. The user's name is filled in here.
+    pub data: MailData,
+    /// The trace of the request that made it due (W3C `traceparent`), or empty.
+    pub traceparent: &'a str,
+}
+
+/// What became of a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notified {
+    /// It is due now.
+    Due,
+    /// It leaves within an hour, together with others of its kind.
+    Merged,
+    /// The account has no proven address: no mail.
+    Unproven,
+    /// There is no such account any more.
+    Gone,
+}
+
+/// The address that an account has proven. Only the account's row gives one.
+#[derive(Clone, Copy, Debug)]
+struct ProvenAddress<'a>(&'a str);
+
+impl<'a> ProvenAddress<'a> {
+    fn of(user: &'a user::Model) -> Option<Self> {
+        user.verified_at.map(|_| Self(&user.email))
+    }
+}
+
+/// Writes the outbox row of a notice in the caller's transaction, or merges the notice into one
+/// that waits.
+///
+/// Locks the account's row until the transaction ends. The lock lets rows that refer to the account
+/// be written meanwhile.
+pub async fn notify(
+    tx: &Transaction,
+    notice: NewNotice<'_>,
+    now: UnixMillis,
+) -> Result<Notified, DbErr> {
+    let user = user::Entity::find_by_id(notice.user_id).lock(LockType::NoKeyUpdate).one(tx).await?;
+    let Some(user) = user else { return Ok(Notified::Gone) };
+    let Some(ProvenAddress(recipient)) = ProvenAddress::of(&user) else {
+        return Ok(Notified::Unproven);
+    };
+    let last = if notice.kind.merges() {
+        last_within_the_hour(tx, &notice, recipient, now).await?
+    } else {
+        None
+    };
+    let data = MailData { name: Some(user.name.clone()), ..notice.data };
+    let (due_at, notified) = match last {
+        None => (now, Notified::Due),
+        Some(last) => {
+            if last.created_at > now && merge(tx, &last, &data, notice.traceparent).await? {
+                return Ok(Notified::Merged);
+            }
+            (last.created_at.min(now) + millis(MERGE_WITHIN), Notified::Merged)
+        }
+    };
+    let (user_id, kind) = (notice.user_id, notice.kind.mail());
+    let traceparent = notice.traceparent;
+    let row = NewRow { user_id, kind, recipient, data, traceparent, due_at };
+    insert(tx, row, now).await?;
+    Ok(notified)
+}
+
+/// The newest notice of this kind to this mailbox that left within the last hour or leaves within
+/// the next. A row further ahead was written before the clock was set back, and counts for nothing.
+async fn last_within_the_hour(
+    tx: &Transaction,
+    notice: &NewNotice<'_>,
+    recipient: &str,
+    now: UnixMillis,
+) -> Result<Option<outbox::Model>, DbErr> {
+    let hour = millis(MERGE_WITHIN);
+    outbox::Entity::find()
+        .filter(Column::UserId.eq(notice.user_id))
+        .filter(Column::Kind.eq(notice.kind.mail().name()))
+        .filter(Column::Recipient.eq(recipient))
+        .filter(Column::CreatedAt.gt(now - hour))
+        .filter(Column::CreatedAt.lte(now + hour))
+        .order_by_desc(Column::CreatedAt)
+        .limit(1)
+        .one(tx)
+        .await
+}
+
+/// Lets a notice that is not due yet stand for one more event, the newest. False where it has left
+/// already: an operator can send it early.
+async fn merge(
+    tx: &Transaction,
+    waiting: &outbox::Model,
+    newest: &MailData,
+    traceparent: &str,
+) -> Result<bool, DbErr> {
+    let before =
+        serde_json::from_str::<MailData>(&waiting.data).map_or(1, |data| data.times.max(1));
+    let data = MailData { times: before.saturating_add(1), ..newest.clone() };
+    let data = serde_json::to_string(&data).map_err(|error| DbErr::Json(error.to_string()))?;
+    let merged = outbox::Entity::update_many()
+        .col_expr(Column::Data, Expr::value(data))
+        .col_expr(Column::Traceparent, Expr::value(traceparent))
+        .filter(Column::Id.eq(waiting.id))
+        .filter(Column::State.eq("pending"))
+        .exec(tx)
+        .await?;
+    Ok(merged.rows_affected == 1)
+}

@@ -1,0 +1,130 @@
+//! Who receives a notice, and how many.
+
+use std::sync::atomic::Ordering;
+
+use latchkey_entity::outbox;
+use sea_orm::EntityTrait as _;
+use uuid::Uuid;
+
+use super::sink::Sink;
+use super::{HOUR, NOW, World, data};
+use crate::clock::{Clock, millis};
+use crate::mail::{MailData, NewNotice, NoticeKind, Notified, depth, notify, operator};
+
+impl World {
+    async fn notify(&self, user_id: Uuid, kind: NoticeKind) -> Notified {
+        let tx = self.db.begin().await.unwrap();
+        let notice = NewNotice { user_id, kind, data: data(), traceparent: "" };
+        let notified = notify(&tx, notice, self.clock.now()).await.unwrap();
+        tx.commit().await.unwrap();
+        notified
+    }
+
+    async fn rows(&self) -> Vec<outbox::Model> {
+        outbox::Entity::find().all(self.db.reader()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_notice_goes_to_the_proven_address_of_the_account_alone() {
+    let world = World::new().await;
+    let kinds = [
+        NoticeKind::PasswordChanged,
+        NoticeKind::SessionReused,
+        NoticeKind::NewDevice,
+        NoticeKind::EmailChange,
+    ];
+    let ada = world.person("ada@example.com").await;
+    for kind in kinds {
+        assert_eq!(world.notify(ada, kind).await, Notified::Unproven);
+        assert_eq!(world.notify(Uuid::nil(), kind).await, Notified::Gone);
+    }
+    assert!(world.rows().await.is_empty());
+    world.verify(ada).await;
+    for kind in kinds {
+        assert_eq!(world.notify(ada, kind).await, Notified::Due);
+    }
+    let rows = world.rows().await;
+    assert!(rows.len() == 4 && rows.iter().all(|row| row.recipient == "ada@example.com"));
+    // The name is the account's, too.
+    assert!(rows.iter().all(|row| row.data.contains("\"name\":\"Ada\"")), "{rows:?}");
+}
+
+#[tokio::test]
+async fn notices_beyond_the_first_wait_as_one_and_count_as_waiting_once_they_are_due() {
+    let (world, sink) = (World::new().await, Sink::start().await);
+    let ada = world.person("ada@example.com").await;
+    let eve = world.person("eve@example.com").await;
+    world.verify(ada).await;
+    world.verify(eve).await;
+    assert_eq!(world.notify(ada, NoticeKind::SessionReused).await, Notified::Due);
+    world.clock.advance(HOUR / 2);
+    for _ in 0..20 {
+        assert_eq!(world.notify(ada, NoticeKind::SessionReused).await, Notified::Merged);
+    }
+    // Neither another kind nor another account waits for it.
+    assert_eq!(world.notify(ada, NoticeKind::PasswordChanged).await, Notified::Due);
+    assert_eq!(world.notify(eve, NoticeKind::SessionReused).await, Notified::Due);
+    assert_eq!(world.rows().await.len(), 4);
+    let mailer = world.mailer(&sink.url());
+    let swept = mailer.sweep().await.unwrap();
+    assert_eq!((swept.deliveries.len(), swept.next_due), (3, Some(NOW + millis(HOUR))));
+    assert_eq!(depth(&world.db, world.clock.now()).await.unwrap(), mail_depth(0));
+    world.clock.advance(HOUR / 2);
+    assert_eq!(depth(&world.db, world.clock.now()).await.unwrap(), mail_depth(1));
+    assert_eq!(mailer.sweep().await.unwrap().deliveries.len(), 1);
+    let text = &sink.mails()[3].data;
+    assert!(text.contains("It happened 20 times within an hour."), "{text}");
+}
+
+fn mail_depth(waiting: u64) -> crate::mail::Depth {
+    crate::mail::Depth { waiting, ..Default::default() }
+}
+
+#[tokio::test]
+async fn a_notice_that_was_rolled_back_does_not_count() {
+    let world = World::new().await;
+    let ada = world.person("ada@example.com").await;
+    world.verify(ada).await;
+    let tx = world.db.begin().await.unwrap();
+    let kind = NoticeKind::PasswordChanged;
+    let notice = NewNotice { user_id: ada, kind, data: data(), traceparent: "" };
+    assert_eq!(notify(&tx, notice, NOW).await.unwrap(), Notified::Due);
+    tx.rollback().await.unwrap();
+    assert_eq!(world.notify(ada, kind).await, Notified::Due);
+}
+
+#[tokio::test]
+async fn a_notice_that_an_operator_sends_early_is_followed_by_another() {
+    let (world, sink) = (World::new().await, Sink::start().await);
+    let ada = world.person("ada@example.com").await;
+    world.verify(ada).await;
+    let kind = NoticeKind::PasswordChanged;
+    assert_eq!(world.notify(ada, kind).await, Notified::Due);
+    assert_eq!(world.notify(ada, kind).await, Notified::Merged);
+    let waits = world.rows().await.into_iter().find(|row| row.due_at > NOW).unwrap();
+    operator::retry(&world.db, waits.id, NOW).await.unwrap();
+    world.mailer(&sink.url()).sweep().await.unwrap();
+    assert_eq!(sink.mails().len(), 2);
+    assert_eq!(world.notify(ada, kind).await, Notified::Merged);
+    let pending = world.rows().await.into_iter().find(|row| row.state == "pending").unwrap();
+    assert_eq!(pending.due_at, NOW + millis(HOUR));
+    let data: MailData = serde_json::from_str(&pending.data).unwrap();
+    assert_eq!(data.times, 0);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_delays_no_notice_for_more_than_an_hour() {
+    let world = World::new().await;
+    let ada = world.person("ada@example.com").await;
+    world.verify(ada).await;
+    let kind = NoticeKind::PasswordChanged;
+    world.clock.advance(24 * HOUR);
+    assert_eq!(world.notify(ada, kind).await, Notified::Due);
+    assert_eq!(world.notify(ada, kind).await, Notified::Merged);
+    if let Clock::Manual(now) = &world.clock {
+        now.store(NOW, Ordering::SeqCst);
+    }
+    assert_eq!(world.notify(ada, kind).await, Notified::Due);
+    assert_eq!(world.notify(ada, kind).await, Notified::Merged);
+}

@@ -1,0 +1,179 @@
+//! [`Redactor`]: takes secrets out of texts that a library or a server wrote.
+//!
+//! An error of a driver may quote the URL that it was given, and a server may repeat a command with its arguments.
+//! Every such text passes through [`Redactor::redact`] before anybody sees it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::Secret;
+
+/// What stands for a secret.
+const BLANK: &str = "***";
+/// Shorter values are not searched for: they occur in ordinary words.
+const CHARS_MIN: usize = 4;
+/// A list of as many bytes as `Debug` writes them (`[45, 45, …]`) is blanked: PEM readers quote lines of keys so.
+const BYTES_MIN: usize = 8;
+
+/// Parameters of URLs whose values are no secrets and help to understand an error.
+const PLAIN_PARAMETERS: [&str; 13] = [
+    "application_name",
+    "cache",
+    "dbname",
+    "host",
+    "hostaddr",
+    "immutable",
+    "mode",
+    "port",
+    "ssl-mode",
+    "sslmode",
+    "tls",
+    "user",
+    "vfs",
+];
+
+/// Knows secrets, and takes them out of texts.
+#[derive(Clone, Debug, Default)]
+pub struct Redactor {
+    /// As they may stand in a text, the longest first.
+    plain: Vec<Secret<String>>,
+    /// What is sure of their base64 inside of a longer one.
+    encoded: Vec<Secret<String>>,
+}
+
+impl Redactor {
+    /// Knows the password and the parameters of a URL, and the URL itself.
+    pub fn of_url(url: &str) -> Self {
+        let mut secrets = vec![url.to_owned()];
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        // Where a password has an unescaped `/`, `?` or `#`, the last `@` ends it.
+        for text in [authority, rest] {
+            let Some((userinfo, _)) = text.rsplit_once('@') else { continue };
+            let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+            if password != user {
+                secrets.push(password.to_owned());
+            }
+        }
+        let query = rest.split_once('?').map_or("", |(_, query)| query);
+        for pair in query.split(['&', '#']) {
+            let (name, value) = pair.split_once('=').unwrap_or(("", pair));
+            if !PLAIN_PARAMETERS.contains(&name) {
+                secrets.push(value.to_owned());
+            }
+        }
+        Self::of_values(secrets.iter().map(String::as_str))
+    }
+
+    /// Knows these values, each also percent-encoded, percent-decoded, escaped, and in base64.
+    pub fn of_values<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+        let (mut plain, mut encoded) = (Vec::new(), Vec::new());
+        for value in values {
+            let decoded = percent_decode_str(value).decode_utf8_lossy().into_owned();
+            for form in [value, decoded.as_str()] {
+                plain.push(form.to_owned());
+                plain.push(format!("{form:?}").trim_matches('"').to_owned());
+                plain.push(utf8_percent_encode(form, NON_ALPHANUMERIC).to_string());
+                if form.len() >= CHARS_MIN {
+                    encoded.extend((0..3).filter_map(|shift| base64_inside(form, shift)));
+                }
+            }
+        }
+        Self { plain: sorted(plain), encoded: sorted(encoded) }
+    }
+
+    /// The text without what is known, without user, password and parameters of any URL in it, and without lists of bytes.
+    pub fn redact(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in &self.plain {
+            text = text.replace(secret.expose().as_str(), BLANK);
+        }
+        for secret in &self.encoded {
+            text = without_words(&text, secret.expose());
+        }
+        redact(&text)
+    }
+}
+
+/// The text without user, password and parameters of any URL in it, and without lists of bytes.
+pub fn redact(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = after.find(|c: char| c.is_whitespace() || c.is_control());
+        let (mut url, behind) = after.split_at(end.unwrap_or(after.len()));
+        if let Some(at) = url.rfind('@') {
+            out.push_str(BLANK);
+            url = &url[at..];
+        }
+        let parameters = url.find(['?', '#']);
+        let (shown, parameters) = url.split_at(parameters.unwrap_or(url.len()));
+        out.push_str(shown);
+        if !parameters.is_empty() {
+            let kept = parameters.trim_end_matches(['\'', '"', '`', ')', ',', ';', ':', '.']);
+            out.push_str("?***");
+            out.push_str(&parameters[kept.len()..]);
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    without_bytes(&out)
+}
+
+/// Without repetitions and what is too short, the longest first.
+fn sorted(mut texts: Vec<String>) -> Vec<Secret<String>> {
+    texts.retain(|text| text.chars().count() >= CHARS_MIN);
+    texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    texts.dedup();
+    texts.into_iter().map(Secret::new).collect()
+}
+
+/// What is sure of a text's base64 inside of a longer one, where it begins at one of three offsets.
+fn base64_inside(text: &str, shift: usize) -> Option<String> {
+    let bytes = [&vec![0; shift], text.as_bytes()].concat();
+    let encoded = STANDARD_NO_PAD.encode(bytes);
+    let from = [0, 2, 3].get(shift).copied()?;
+    // The last character of an incomplete group depends on what follows.
+    let until = (shift + text.len()) * 8 / 6;
+    encoded.get(from..until).filter(|sure| sure.len() > CHARS_MIN).map(str::to_owned)
+}
+
+/// The text without each word of base64 that holds `part`.
+fn without_words(text: &str, part: &str) -> String {
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(part) {
+        let start = rest[..at].trim_end_matches(is_base64).len();
+        let behind = rest[at + part.len()..].trim_start_matches(is_base64);
+        out.push_str(&rest[..start]);
+        out.push_str(BLANK);
+        rest = behind;
+    }
+    out + rest
+}
+
+/// The text without lists of bytes.
+fn without_bytes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('[') {
+        let (before, list) = rest.split_at(at + 1);
+        out.push_str(before);
+        rest = list;
+        let Some(end) = list.find(']') else { break };
+        let items: Vec<&str> = list[..end].split(',').map(str::trim).collect();
+        if items.len() >= BYTES_MIN && items.iter().all(|item| item.parse::<u8>().is_ok()) {
+            out.push_str(BLANK);
+            rest = &list[end..];
+        }
+    }
+    out + rest
+}
+
+#[cfg(test)]
+#[path = "redact_tests.rs"]
+mod tests;

@@ -1,0 +1,24 @@
+-- Writes, reads and expires one key of each kind with every command that the other scripts use, in the same way as they
+-- do: what a server, its memory or its ACL refuses to them is refused here.
+-- KEYS: hash, sorted set, string
+-- ARGV: value, ms to keep
+-- Answers the value as it was read back.
+redis.call('TIME')
+
+redis.call('HSET', KEYS[1], 'value', ARGV[1], 'gone', '1')
+redis.call('HDEL', KEYS[1], 'gone')
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('HGETALL', KEYS[1])
+local seen = redis.call('HMGET', KEYS[1], 'value')
+
+redis.call('ZADD', KEYS[2], 1, ARGV[1])
+redis.call('ZSCORE', KEYS[2], ARGV[1])
+redis.call('ZCARD', KEYS[2])
+redis.call('ZRANGE', KEYS[2], 0, -1)
+redis.call('ZREM', KEYS[2], ARGV[1])
+
+redis.call('SET', KEYS[3], redis.call('HGET', KEYS[1], 'value'), 'PX', ARGV[2])
+redis.call('PTTL', KEYS[3])
+redis.call('GET', KEYS[3])
+redis.call('DEL', KEYS[3])
+return seen[1]

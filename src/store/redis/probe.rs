@@ -1,0 +1,58 @@
+//! A write like those of requests, by a script under fixed keys: in every part of a cluster.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::Redis;
+use super::refusal::outage;
+use crate::clock::millis;
+use crate::health::{Reason, StoreHealth};
+use crate::secret::random_id;
+use crate::store::keys::{self, PROBE_TAGS};
+use crate::store::{StoreProbeError, lost};
+
+/// How long the server keeps what a probe wrote.
+const KEPT: Duration = Duration::from_mins(1);
+
+impl Redis {
+    pub(in crate::store) fn health(&self) -> &StoreHealth {
+        self.link.health()
+    }
+
+    /// Whether `redis.url` is one of a cluster.
+    pub(in crate::store) fn is_cluster(&self) -> bool {
+        self.link.is_cluster()
+    }
+
+    /// Writes and reads back under every tag, also on one server: it may be a node of a cluster, which has only some.
+    pub(in crate::store) async fn probe_write(&self) -> Result<(), StoreProbeError> {
+        let probes = join_all(PROBE_TAGS.map(|tag| self.probe_tag(tag))).await;
+        let some_work = probes.iter().any(Result::is_ok);
+        let Some(mut error) = probes.into_iter().find_map(Result::err) else { return Ok(()) };
+        let is_away = matches!(error.reason, Reason::Unreachable | Reason::Timeout);
+        if self.is_cluster() && some_work && is_away {
+            error.reason = Reason::ClusterDown;
+        }
+        Err(error)
+    }
+
+    async fn probe_tag(&self, tag: u8) -> Result<(), StoreProbeError> {
+        let value = random_id();
+        let mut call = self.scripts.probe.prepare_invoke();
+        for key in keys::probe(tag) {
+            call.key(key);
+        }
+        call.arg(&value).arg(millis(KEPT));
+        match self.link.invoke::<String>(&call).await {
+            Ok(seen) if seen == value => Ok(()),
+            Ok(_) => Err(StoreProbeError { reason: Reason::Stale, source: None }),
+            Err(error) => {
+                // The link has marked the store by now, also where it put its own words in the place of the server's.
+                let reason = outage(&error).or_else(|| self.health().reason());
+                let reason = reason.unwrap_or(Reason::Refused);
+                Err(StoreProbeError { reason, source: Some(lost(error)) })
+            }
+        }
+    }
+}

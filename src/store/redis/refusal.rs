@@ -1,0 +1,169 @@
+//! What an error of Redis says about the server: whether it is an outage, and whether another connection could mend it.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use crate::health::Reason;
+
+/// Codes of a server that refuses writes, in the order in which they are looked for in a script's error.
+const CODES: &[(&str, Reason)] = &[
+    ("READONLY", Reason::ReadOnly),
+    ("MASTERDOWN", Reason::ReadOnly),
+    ("OOM", Reason::OutOfMemory),
+    ("MISCONF", Reason::PersistenceFailing),
+    ("NOREPLICAS", Reason::ReplicasMissing),
+    ("NOPERM", Reason::NoPermission),
+    ("NOAUTH", Reason::Authentication),
+    ("WRONGPASS", Reason::Authentication),
+    ("LOADING", Reason::Starting),
+    ("CLUSTERDOWN", Reason::ClusterDown),
+    ("TRYAGAIN", Reason::ClusterDown),
+    ("MOVED", Reason::ClusterNode),
+    ("ASK", Reason::ClusterNode),
+];
+
+/// What Redis 6.2 says of a command that the ACL forbids to a script, without a code.
+const FORBIDDEN_IN_SCRIPT: &str = "can't run this command or subcommand";
+
+/// Why the store is out of order; `None` of an error that says nothing about the server.
+pub(super) fn outage(error: &RedisError) -> Option<Reason> {
+    match error.kind() {
+        _ if error.is_timeout() => Some(Reason::Timeout),
+        ErrorKind::Io => Some(Reason::Unreachable),
+        ErrorKind::AuthenticationFailed => Some(Reason::Authentication),
+        ErrorKind::ClusterConnectionNotFound => Some(Reason::ClusterDown),
+        _ => of_code(error.code()?, error.detail().unwrap_or_default()),
+    }
+}
+
+/// By the first word of the server's error, or by the words inside: Redis 6.2 wraps what a script met in an `ERR`.
+fn of_code(code: &str, detail: &str) -> Option<Reason> {
+    if let Some((_, reason)) = CODES.iter().find(|(known, _)| *known == code) {
+        return Some(*reason);
+    }
+    if code != "ERR" {
+        return None;
+    }
+    if detail.contains("max number of clients") {
+        return Some(Reason::TooManyConnections);
+    }
+    if detail.contains(FORBIDDEN_IN_SCRIPT) {
+        return Some(Reason::NoPermission);
+    }
+    let is_of_script = detail.contains("script");
+    let mut words = detail.split_ascii_whitespace().map(|word| word.trim_start_matches('-'));
+    let inner = words.find_map(|word| CODES.iter().find(|(known, _)| *known == word));
+    inner.filter(|_| is_of_script).map(|(_, reason)| *reason)
+}
+
+/// Whether the name may lead to another server by now, so that a new connection could mend it: the server at the other
+/// end is a replica, starts anew, or has forgotten who we are. A right server that refuses (`OOM`, `MISCONF`, `NOPERM`)
+/// refuses on every connection.
+pub(super) fn may_lead_elsewhere(error: &RedisError) -> bool {
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading) => true,
+        _ => matches!(outage(error), Some(Reason::ReadOnly | Reason::Authentication)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// As the client reads it off the wire.
+    fn error(line: &str) -> RedisError {
+        let reply = format!("-{line}\r\n");
+        let value = redis::parse_redis_value(reply.as_bytes()).expect("a reply");
+        value.extract_error().expect_err("an error")
+    }
+
+    #[test]
+    fn every_refusal_of_a_server_has_its_reason() {
+        for (line, reason) in [
+            ("READONLY You can't write against a read only replica.", Reason::ReadOnly),
+            (
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+                Reason::ReadOnly,
+            ),
+            ("OOM command not allowed when used memory > 'maxmemory'.", Reason::OutOfMemory),
+            (
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+                Reason::PersistenceFailing,
+            ),
+            ("NOREPLICAS Not enough good replicas to write.", Reason::ReplicasMissing),
+            (
+                "NOPERM User lk has no permissions to run the 'evalsha' command",
+                Reason::NoPermission,
+            ),
+            ("NOAUTH Authentication required.", Reason::Authentication),
+            (
+                "WRONGPASS invalid username-password pair or user is disabled.",
+                Reason::Authentication,
+            ),
+            ("LOADING Redis is loading the dataset in memory", Reason::Starting),
+            ("CLUSTERDOWN Hash slot not served", Reason::ClusterDown),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", Reason::ClusterDown),
+            ("MOVED 3999 127.0.0.1:6381", Reason::ClusterNode),
+            ("ERR max number of clients reached", Reason::TooManyConnections),
+        ] {
+            assert_eq!(outage(&error(line)), Some(reason), "{line}");
+        }
+        let time_out = RedisError::from(io::Error::from(io::ErrorKind::TimedOut));
+        assert_eq!(outage(&time_out), Some(Reason::Timeout));
+        let refused = RedisError::from(io::Error::from(io::ErrorKind::ConnectionRefused));
+        assert_eq!(outage(&refused), Some(Reason::Unreachable));
+    }
+
+    #[test]
+    fn what_a_script_met_is_found_inside_the_error_of_redis_6() {
+        let script = "ERR Error running script (call to f_0123): @user_script:9: @user_script: 9:";
+        for (said, reason) in [
+            ("-READONLY You can't write against a read only replica.", Reason::ReadOnly),
+            ("-OOM command not allowed when used memory > 'maxmemory'.", Reason::OutOfMemory),
+            ("-MISCONF Redis is configured to save RDB snapshots", Reason::PersistenceFailing),
+            (
+                "The user executing the script can't run this command or subcommand",
+                Reason::NoPermission,
+            ),
+        ] {
+            assert_eq!(outage(&error(&format!("{script} {said}"))), Some(reason), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_one_call_alone_is_no_outage() {
+        for line in [
+            "WRONGTYPE Operation against a key holding the wrong kind of value",
+            "NOSCRIPT No matching script. Please use EVAL.",
+            "ERR unknown command 'INFO', with args beginning with:",
+            "ERR the word READONLY in a sentence of another kind",
+        ] {
+            assert_eq!(outage(&error(line)), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn another_connection_is_wanted_where_the_server_may_be_another() {
+        let elsewhere = |line| may_lead_elsewhere(&error(line));
+        for line in [
+            "READONLY You can't write against a read only replica.",
+            "MASTERDOWN Link with MASTER is down",
+            "LOADING Redis is loading the dataset in memory",
+            "NOAUTH Authentication required.",
+            "WRONGPASS invalid username-password pair or user is disabled.",
+        ] {
+            assert!(elsewhere(line), "{line}");
+        }
+        for line in [
+            "OOM command not allowed when used memory > 'maxmemory'.",
+            "MISCONF Redis is configured to save RDB snapshots",
+            "NOPERM User lk has no permissions to run the 'evalsha' command",
+            "NOREPLICAS Not enough good replicas to write.",
+            "CLUSTERDOWN Hash slot not served",
+            "MOVED 3999 127.0.0.1:6381",
+        ] {
+            assert!(!elsewhere(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Which rights an ACL does not give, for `doctor`: a script's error does not name the command that it was refused.
+
+use redis::{Cmd, ErrorKind, ServerErrorKind};
+
+use super::Redis;
+use crate::store::keys::{self, PROBE_TAGS};
+
+/// What stands for the keys, where those are refused.
+const KEYS: &str = "keys ~lk:*";
+
+/// Every command that we send, by itself or in a script, with arguments; `H`, `Z` and `S` are keys of the probe.
+const COMMANDS: &[&str] = &[
+    "PING",
+    "TIME",
+    "SCRIPT LOAD return",
+    "EVALSHA e0e1f9fabfc9d4800c877a703b823ac0578ff8db 0",
+    "EVAL return 0",
+    "HSET H value 1",
+    "HGET H value",
+    "HMGET H value",
+    "HGETALL H",
+    "HDEL H value",
+    "PEXPIRE H 60000",
+    "PTTL H",
+    "ZADD Z 1 value",
+    "ZSCORE Z value",
+    "ZCARD Z",
+    "ZRANGE Z 0 -1",
+    "ZREM Z value",
+    "SET S value PX 60000",
+    "GET S",
+    "DEL S",
+];
+
+impl Redis {
+    /// The commands, and the keys, that the user may not use. Tries each.
+    pub(in crate::store) async fn missing_rights(&self) -> Vec<&'static str> {
+        let mut missing = Vec::new();
+        for line in COMMANDS.iter().copied() {
+            let Err(error) = self.link.inspect::<redis::Value>(&command(line)).await else {
+                continue;
+            };
+            if error.kind() != ErrorKind::Server(ServerErrorKind::NoPerm) {
+                continue;
+            }
+            let is_of_keys = error.detail().is_some_and(|said| said.contains("access"));
+            let what = if is_of_keys { KEYS } else { name(line) };
+            if !missing.contains(&what) {
+                missing.push(what);
+            }
+        }
+        missing
+    }
+}
+
+fn name(line: &'static str) -> &'static str {
+    line.split(' ').next().unwrap_or(line)
+}
+
+fn command(line: &str) -> Cmd {
+    let [hash, set, string] = keys::probe(PROBE_TAGS[0]);
+    let mut command = Cmd::new();
+    for word in line.split(' ') {
+        match word {
+            "H" => command.arg(&hash),
+            "Z" => command.arg(&set),
+            "S" => command.arg(&string),
+            _ => command.arg(word),
+        };
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_of_the_scripts_is_tried() {
+        let probe = include_str!("probe.lua");
+        let called = probe.split("redis.call('").skip(1).filter_map(|it| it.split('\'').next());
+        for word in called {
+            assert!(COMMANDS.iter().any(|line| name(line) == word), "{word}");
+        }
+    }
+}

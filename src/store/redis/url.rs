@@ -1,0 +1,21 @@
+//! The URL of a Redis server or of a cluster.
+
+use redis::IntoConnectionInfo as _;
+
+/// Whether [`Link::open`](super::connection::Link::open) can read a URL. Needs no runtime.
+pub(super) fn is_url(url: &str) -> bool {
+    let is_one = |url: String| url.into_connection_info().is_ok();
+    match cluster_nodes(url) {
+        Some(nodes) => nodes.into_iter().all(is_one),
+        None => is_one(url.to_owned()),
+    }
+}
+
+/// The URL of each node of a cluster's URL, `redis+cluster://user:password@host:port,host:port/…`; none of another URL.
+pub(super) fn cluster_nodes(url: &str) -> Option<Vec<String>> {
+    let (scheme, rest) = url.split_once("+cluster://")?;
+    let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
+    let (user, hosts) =
+        authority.rfind('@').map_or(("", authority), |at| authority.split_at(at + 1));
+    Some(hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect())
+}

@@ -1,0 +1,36 @@
+//! [`report_panics`]: the message of a panic becomes a line of the log.
+//!
+//! The standard library's hook writes to stderr on the thread that panics, which a log reader that stalls would block. This
+//! hook adds a line to the queue of the log and returns. It does not go through `tracing`: the panic may have happened in a
+//! subscriber, with a span's lock held.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::panic::{self, PanicHookInfo};
+use std::thread;
+
+use serde_json::{Map, Value};
+
+use super::writer::Log;
+
+/// Reports every panic of this process in the log, from now on.
+pub fn report_panics(log: &Log) {
+    let log = log.clone();
+    panic::set_hook(Box::new(move |info| report(&log, info)));
+}
+
+/// Adds the line. Never waits.
+pub(super) fn report(log: &Log, info: &PanicHookInfo<'_>) {
+    let mut fields = Map::new();
+    let mut set = |key: &str, value: String| fields.insert(key.to_owned(), Value::String(value));
+    set("reason", info.payload_as_str().unwrap_or("a value that is no text").to_owned());
+    if let Some(location) = info.location() {
+        set("location", location.to_string());
+    }
+    set("thread", thread::current().name().unwrap_or("unnamed").to_owned());
+    // Only where `RUST_BACKTRACE` asks for it.
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        set("backtrace", backtrace.to_string());
+    }
+    log.put_own("ERROR", "a thread panicked", &fields);
+}

@@ -1,0 +1,270 @@
+//! [`Log`]: the daemon's log on stderr, a bounded [`Queue`] of lines and one thread that writes them.
+//!
+//! Everything that a daemon prints goes through here: access lines, the audit and all other log lines, the banner, the
+//! reason why a start failed, and the messages of panics. It prints nothing on stdout. A caller formats its line and adds it
+//! to the queue; only the thread touches the descriptor. So a log reader that stalls (a full pipe, a busy journald, a
+//! container runtime that rotates) stops the thread and nothing else, and a request costs no system call for its line.
+//!
+//! - **Bounds.** The queue holds 8192 lines and 4 MiB, and the thread as much again while it writes. An access line has about
+//!   400 bytes, so lines are the usual bound. At 100 requests a second the queue covers a stall of 80 seconds; at 25,000, the most
+//!   that two cores were seen to answer, it covers 300 ms, much longer than a thread waits for a core.
+//! - **Drops.** A line that does not fit is dropped and counted in `latchkey.log.dropped`. When the reader is back, one line
+//!   in the place of the gap says how many are missing. Lines that could not be written (a closed pipe, a full disk)
+//!   are counted in the same way; the next line is tried again.
+//! - **Order.** Lines are written in the order in which they were added. A write holds whole lines, as many as fit into
+//!   `PIPE_BUF`: the kernel puts such a write into a pipe as a whole or not at all, so no other process that writes to the same
+//!   pipe comes in between, and a process that is killed leaves no half line.
+//! - **End.** [`FlushAtEnd`] gives the thread a second to write the rest.
+//!
+//! `tracing-appender` has no bound in bytes, no line for the gap, and no deadline for its flush.
+
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal as _, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::queue::Queue;
+use super::{json, observed};
+use crate::clock::{Clock, rfc3339};
+use crate::config::LogFormat;
+
+/// Lines that may wait.
+const LINES_MAX: usize = 8_192;
+/// Bytes of them: 512 for each.
+const BYTES_MAX: usize = LINES_MAX * 512;
+/// Bytes of one write, unless a single line is longer: Linux' `PIPE_BUF` (pipe(7)).
+const WRITE_MAX: usize = 4_096;
+/// How long the thread waits for more lines after the first one. Without it each line would cost a wake-up.
+const LINGER: Duration = Duration::from_millis(5);
+/// How long the end of the process waits for the last lines.
+const FLUSHED_WITHIN: Duration = Duration::from_secs(1);
+/// How long the thread waits where the descriptor is non-blocking and full.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
+
+/// The log of this process. It is global, like the subscriber of `tracing` that writes to it.
+static LOG: OnceLock<Log> = OnceLock::new();
+
+/// Lines on their way to the log. Clones share one queue.
+#[derive(Clone, Debug)]
+pub struct Log {
+    queue: Arc<Queue<Vec<u8>>>,
+    format: LogFormat,
+}
+
+/// Opens the process's log on stderr and starts the thread that writes it. A second call returns the same log.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub fn open(format: LogFormat) -> io::Result<&'static Log> {
+    if let Some(log) = LOG.get() {
+        return Ok(log);
+    }
+    // A caller that loses this race leaves a thread whose queue stays empty.
+    let log = Log::on(io::stderr(), format)?;
+    Ok(LOG.get_or_init(|| log))
+}
+
+/// Whether a person reads what [`print`] prints.
+pub fn prints_to_a_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Prints text that is no log record, such as the banner, in its order among the lines of the log; directly on stderr where
+/// no log was opened.
+pub fn print(text: &str) {
+    let bytes = format!("{text}\n").into_bytes();
+    match LOG.get() {
+        Some(log) => log.put(bytes),
+        // Without stderr there is nobody to report to.
+        None => drop(io::stderr().write_all(&bytes)),
+    }
+}
+
+/// Waits, when it is dropped, until the log is written: a second at most.
+#[derive(Debug)]
+pub struct FlushAtEnd;
+
+impl Drop for FlushAtEnd {
+    fn drop(&mut self) {
+        if let Some(log) = LOG.get() {
+            log.queue.flush(FLUSHED_WITHIN);
+        }
+    }
+}
+
+impl Log {
+    fn on(out: impl Write + Send + 'static, format: LogFormat) -> io::Result<Self> {
+        let log = Self { queue: Arc::new(Queue::new(LINES_MAX, BYTES_MAX)), format };
+        let queue = log.queue.clone();
+        let mut writer = Writer::new(out, format);
+        thread::Builder::new().name("log".to_owned()).spawn(move || {
+            loop {
+                // A panic is reported by its hook, through this queue; what was in hand counts as dropped.
+                if catch_unwind(AssertUnwindSafe(|| writer.write_from(&queue))).is_err() {
+                    writer.give_up();
+                }
+            }
+        })?;
+        Ok(log)
+    }
+
+    /// Adds a line, which ends in a line feed, or drops and counts it. Never waits.
+    pub(super) fn put(&self, line: Vec<u8>) {
+        let bytes = line.len();
+        if !self.queue.put(line, bytes) {
+            observed::log_dropped(1);
+        }
+    }
+
+    /// Adds a line of the telemetry's own. It passes no filter and no subscriber of `tracing`, whose locks the caller may
+    /// hold, and it is written without delay.
+    pub(super) fn put_own(&self, level: &str, message: &str, fields: &Map<String, Value>) {
+        self.put(own_line(self.format, level, message, fields));
+        self.queue.hurry();
+    }
+}
+
+/// For the layer that formats lines for people: each of its writes is one line.
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.put(line.to_vec());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A line that looks like those of the log.
+fn own_line(format: LogFormat, level: &str, message: &str, fields: &Map<String, Value>) -> Vec<u8> {
+    let line = match format {
+        LogFormat::Json => json::line(level, "latchkey::telemetry", message.into(), fields),
+        LogFormat::Pretty => {
+            let now = rfc3339(Clock::System.now());
+            let fields = fields.iter().map(|(key, value)| format!(" {key}={value}"));
+            format!("{now} {level:>5} {message}{}\n", fields.collect::<String>())
+        }
+    };
+    line.into_bytes()
+}
+
+/// Owns the descriptor. Lives on the thread of its own.
+struct Writer<W> {
+    out: W,
+    format: LogFormat,
+    /// Lines that were taken out of the queue and not looked at yet.
+    lines: VecDeque<Vec<u8>>,
+    /// Whole lines for the next write.
+    chunk: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
+    /// Lines that were dropped and not reported yet.
+    lost: u64,
+    /// What was written last ends within a line.
+    is_torn: bool,
+}
+
+impl<W: Write> Writer<W> {
+    fn new(out: W, format: LogFormat) -> Self {
+        Self {
+            out,
+            format,
+            lines: VecDeque::new(),
+            chunk: Vec::with_capacity(WRITE_MAX),
+            ends: Vec::new(),
+            lost: 0,
+            is_torn: false,
+        }
+    }
+
+    /// Waits for lines and writes them.
+    fn write_from(&mut self, queue: &Queue<Vec<u8>>) {
+        let dropped = queue.next(&mut self.lines, LINGER);
+        if self.report_lost().and_then(|()| self.write_lines()).is_err() {
+            self.give_up();
+        }
+        // These came after the lines that were just written.
+        self.lost = self.lost.saturating_add(dropped);
+        // A failure here is tried again before the next lines.
+        let _ = self.report_lost();
+    }
+
+    fn write_lines(&mut self) -> io::Result<()> {
+        while let Some(line) = self.lines.front() {
+            if self.chunk.len() + line.len() > WRITE_MAX && !self.chunk.is_empty() {
+                self.write_chunk()?;
+                continue;
+            }
+            self.chunk.extend_from_slice(line);
+            self.ends.push(self.chunk.len());
+            self.lines.pop_front();
+        }
+        self.write_chunk()
+    }
+
+    /// Writes the whole lines at hand.
+    fn write_chunk(&mut self) -> io::Result<()> {
+        let (written, done) = write_whole(&mut self.out, &self.chunk);
+        let whole = self.ends.iter().take_while(|end| **end <= written).count();
+        self.is_torn =
+            done.is_err() && written > whole.checked_sub(1).map_or(0, |last| self.ends[last]);
+        self.ends.drain(..whole);
+        if done.is_ok() {
+            self.chunk.clear();
+        }
+        done
+    }
+
+    /// Counts everything at hand as dropped.
+    fn give_up(&mut self) {
+        let count = (self.ends.len() + self.lines.len()) as u64;
+        observed::log_dropped(count);
+        self.lost = self.lost.saturating_add(count);
+        self.lines.clear();
+        self.chunk.clear();
+        self.ends.clear();
+    }
+
+    /// Reports the lines that were dropped, if there are any.
+    fn report_lost(&mut self) -> io::Result<()> {
+        if self.lost == 0 {
+            return Ok(());
+        }
+        let fields = Map::from_iter([("dropped".to_owned(), self.lost.into())]);
+        let message = "log lines were dropped, the log was not read or could not be written";
+        let mut line = own_line(self.format, "WARN", message, &fields);
+        if self.is_torn {
+            line.insert(0, b'\n');
+        }
+        let (written, done) = write_whole(&mut self.out, &line);
+        if done.is_ok() {
+            self.lost = 0;
+        }
+        self.is_torn = done.is_err() && (self.is_torn || written > 0);
+        done
+    }
+}
+
+/// Writes all of it. Returns how many bytes were written, too.
+fn write_whole(out: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match out.write(&bytes[written..]) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(RETRY_AFTER),
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
+}
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

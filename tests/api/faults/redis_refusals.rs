@@ -1,0 +1,175 @@
+//! A Redis that answers and takes no writes: a replica, a full one, one whose ACL lacks something, one that cannot save.
+//! `/readyz` has the reason, nothing is half done, and writes resume when the server takes them.
+
+use std::fs;
+
+use super::{HEALED, becomes_degraded, becomes_ready, heals, is_unavailable, through, timed};
+use crate::app::{Backend, TestApp};
+use crate::client::Person;
+use crate::poll::eventually;
+use crate::servers::PrivateServer;
+
+const STORE: &str = "tokenStore";
+
+/// The least rights with which everything works: docs/secure.md.
+const LEAST: &str = "~lk:* +@read +@write +eval +evalsha +script|load +ping +time +select";
+
+async fn start(url: &str) -> TestApp {
+    TestApp::builder(Backend::Servers).set("redis.url", url).start().await
+}
+
+/// Log-ins are refused, and a registration leaves no account behind.
+async fn refuses(app: &TestApp, person: &Person) {
+    let nobody = app.anonymous();
+    is_unavailable(timed("login", nobody.login(&person.email, &person.password)).await);
+    let new = "half-done@faults.example";
+    is_unavailable(timed("register", nobody.register(new, "nine lives of a cat", "A")).await);
+    assert_eq!(nobody.exists(new).await.expect(200).text(), "false", "nothing is half done");
+}
+
+async fn knows(server: &PrivateServer, word: &str) {
+    eventually(word, HEALED, async || {
+        let info: String = server.redis_command("INFO").await;
+        info.contains(word).then_some(())
+    })
+    .await;
+}
+
+/// Makes a server the replica of another, and waits for the data.
+async fn follow(replica: &PrivateServer, primary: &PrivateServer) {
+    let port = primary.address().port();
+    let _: String = replica.redis_command(&format!("REPLICAOF 127.0.0.1 {port}")).await;
+    knows(replica, "master_link_status:up").await;
+}
+
+async fn promote(server: &PrivateServer) {
+    let _: String = server.redis_command("REPLICAOF NO ONE").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_is_no_token_store_until_it_is_promoted_on_servers() {
+    let (server, other) = (PrivateServer::redis().await, PrivateServer::redis().await);
+    let app = start(&server.url()).await;
+    let mut person = app.verified("ada@replica.example").await;
+    follow(&other, &server).await;
+    promote(&other).await;
+    follow(&server, &other).await;
+    becomes_degraded(&app, STORE, "read-only").await;
+    refuses(&app, &person).await;
+
+    promote(&server).await;
+    becomes_ready(&app).await;
+    heals(&app, &mut person).await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_moves_to_the_new_primary_is_followed_on_servers() {
+    let (old, new) = (PrivateServer::redis().await, PrivateServer::redis().await);
+    let (proxy, url) = through(&format!("{}/0", old.url())).await;
+    let app = start(&url).await;
+    let mut person = app.verified("ada@name.example").await;
+    follow(&new, &old).await;
+
+    // The old primary becomes a replica; connections to it stay open.
+    promote(&new).await;
+    follow(&old, &new).await;
+    becomes_degraded(&app, STORE, "read-only").await;
+    proxy.move_to(new.address());
+    eventually("a log-in", HEALED, async || (person.login().await.status == 200).then_some(()))
+        .await;
+    for _ in 0..10 {
+        person.login().await.expect(200);
+    }
+    becomes_ready(&app).await;
+    heals(&app, &mut person).await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_redis_is_told_until_it_has_memory_again_on_servers() {
+    let server = PrivateServer::redis().await;
+    let app = start(&server.url()).await;
+    let mut person = app.verified("ada@full.example").await;
+    let _: String = server.redis_command("CONFIG SET maxmemory 1").await;
+    becomes_degraded(&app, STORE, "out-of-memory").await;
+    refuses(&app, &person).await;
+    let received = received_connections(&server).await;
+    for _ in 0..50 {
+        app.anonymous().login(&person.email, &person.password).await.expect(503);
+    }
+    assert!(received_connections(&server).await - received < 10, "refusals do not reconnect");
+
+    let _: String = server.redis_command("CONFIG SET maxmemory 0").await;
+    becomes_ready(&app).await;
+    heals(&app, &mut person).await;
+    app.finish().await;
+}
+
+async fn received_connections(server: &PrivateServer) -> u64 {
+    let info: String = server.redis_command("INFO stats").await;
+    let line = info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+    line.and_then(|number| number.trim().parse().ok()).expect("a number")
+}
+
+/// Starts a Redis with a user `lk` of these rights, and says the URL of that user.
+async fn with_rights(rights: &str) -> (PrivateServer, String) {
+    let server = PrivateServer::redis().await;
+    let _: String = server.redis_command(&format!("ACL SETUSER lk on >hunter2 {rights}")).await;
+    let url = server.url().replace("redis://", "redis://lk:hunter2@");
+    (server, url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_least_rights_are_enough_and_each_that_is_missing_is_found_on_servers() {
+    let (server, url) = with_rights(LEAST).await;
+    let app = start(&url).await;
+    let mut person = app.verified("ada@rights.example").await;
+    becomes_ready(&app).await;
+    // Each kind of entry: sessions, a rotation, a mailed token, the end of every session.
+    person.refresh().await.expect(200);
+    person.another_device().await.sessions().await.expect(200);
+    app.anonymous().forgot(&person.email).await.expect(200);
+    let link = app.mail_to(&person.email).await;
+    app.anonymous().reset(link.token(), "a password of another kind").await.expect(200);
+    "a password of another kind".clone_into(&mut person.password);
+    person.login().await.expect(200);
+    person.logout().await.expect(204);
+    person.login().await.expect(200);
+
+    for (taken, given) in
+        [("-time", "+time"), ("-evalsha", "+evalsha"), ("resetkeys ~other:*", "resetkeys ~lk:*")]
+    {
+        let set = async |rights: &str| {
+            let _: String = server.redis_command(&format!("ACL SETUSER lk {rights}")).await;
+        };
+        set(taken).await;
+        becomes_degraded(&app, STORE, "no-permission").await;
+        is_unavailable(timed("refresh", person.as_user().get("/api/refresh")).await);
+        set(given).await;
+        becomes_ready(&app).await;
+        person.refresh().await.expect(200);
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_cannot_save_is_told_until_it_can_on_servers() {
+    let saves = ["--save", "3600 1"].map(str::to_owned);
+    let server = PrivateServer::redis_with(saves.into()).await;
+    let app = start(&server.url()).await;
+    let mut person = app.verified("ada@unsaved.example").await;
+    // A snapshot cannot take the place of a directory.
+    let in_the_way = server.directory().join("dump.rdb");
+    fs::create_dir(&in_the_way).expect("made");
+    let _: String = server.redis_command("BGSAVE").await;
+    knows(&server, "rdb_last_bgsave_status:err").await;
+    becomes_degraded(&app, STORE, "persistence-failing").await;
+    refuses(&app, &person).await;
+
+    fs::remove_dir(&in_the_way).expect("removed");
+    let _: String = server.redis_command("BGSAVE").await;
+    becomes_ready(&app).await;
+    heals(&app, &mut person).await;
+    app.finish().await;
+}

@@ -1,0 +1,83 @@
+//! The programs of PostgreSQL: they make the data of a server, copy them for a standby, and promote it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::servers::must_be_told;
+
+/// The data of a new server.
+pub fn init(directory: &Path) {
+    give(directory);
+    let made = program("initdb")
+        .args([
+            "--no-sync",
+            "-A",
+            "trust",
+            "-U",
+            "postgres",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "-D",
+        ])
+        .arg(directory.join("data"))
+        .current_dir("/")
+        .output()
+        .expect("initdb runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// A program of PostgreSQL, which refuses to run as root.
+pub fn program(name: &str) -> Command {
+    let path = PathBuf::from(must_be_told("LATCHKEY_TEST_PG_BIN")).join(name);
+    let mut command = Command::new(path);
+    if let Some((user, group)) = account() {
+        command.uid(user).gid(group);
+    }
+    command
+}
+
+/// User and group of `postgres` where we are root; none where we are not.
+fn account() -> Option<(u32, u32)> {
+    if fs::metadata("/proc/self").ok()?.uid() != 0 {
+        return None;
+    }
+    let accounts = fs::read_to_string("/etc/passwd").expect("the accounts are readable");
+    let line = accounts.lines().find(|line| line.starts_with("postgres:"));
+    let mut fields = line.expect("there is an account `postgres`").split(':').skip(2);
+    let mut number = || fields.next()?.parse().ok();
+    Some((number()?, number()?))
+}
+
+fn give(directory: &Path) {
+    if let Some((user, group)) = account() {
+        std::os::unix::fs::chown(directory, Some(user), Some(group)).expect("root may give away");
+    }
+}
+
+/// A copy of a running server's data, which follows that server (`standby.signal`).
+pub fn copy(directory: &Path, port: u16) {
+    give(directory);
+    let copied = program("pg_basebackup")
+        .args(["-h", "127.0.0.1", "-U", "postgres", "-p", &port.to_string()])
+        .args(["-R", "-X", "stream", "--checkpoint=fast", "--no-sync", "-D"])
+        .arg(directory.join("data"))
+        .current_dir("/")
+        .output()
+        .expect("pg_basebackup runs");
+    assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+}
+
+/// Makes a standby the primary.
+pub fn promote(directory: &Path) {
+    let promoted = program("pg_ctl")
+        .args(["promote", "-w", "-D"])
+        .arg(directory.join("data"))
+        .current_dir("/")
+        .output()
+        .expect("pg_ctl runs");
+    assert!(promoted.status.success(), "{}", String::from_utf8_lossy(&promoted.stderr));
+}

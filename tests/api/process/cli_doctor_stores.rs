@@ -1,0 +1,155 @@
+//! Stores that answer and take no writes: `doctor` fails, says why and what to do, and the daemon's log says it once.
+
+use super::cli_doctor::{JSON, says};
+use super::{Ended, PATIENCE, Place};
+use crate::faults::cluster::cluster;
+use crate::poll::eventually;
+use crate::servers::{PrivateServer, TestDatabase};
+
+/// What doctor says to do about a check that failed.
+fn remedies(ended: &Ended, check: &str) -> String {
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout()).expect("JSON");
+    let all = report["checks"].as_array().expect("a list").iter();
+    let of_failed = all.filter(|it| it["check"] == check && it["state"] == "failed");
+    of_failed.filter_map(|it| it["remedy"].as_str()).collect::<Vec<_>>().join("\n")
+}
+
+#[track_caller]
+fn fails(place: &Place, check: &str, (detail, remedy): (&str, &str)) {
+    let ended = place.run(JSON).expect(3);
+    says(&ended, check, &format!("failed {detail}"));
+    let remedies = remedies(&ended, check);
+    assert!(remedies.contains(remedy), "no `{remedy}` in: {remedies}");
+}
+
+fn place(database: &str) -> Place {
+    Place::new().set("database.url", database).set("secrets.master_key", &"A".repeat(43))
+}
+
+#[tokio::test]
+async fn a_postgresql_that_takes_no_writes_is_told_with_the_fix_on_servers() {
+    let server = PrivateServer::postgres().await;
+    let on_primary = place(&server.url());
+    on_primary.run(&["migrate", "up"]).expect(0);
+    says(&on_primary.run(JSON).expect(0), "database", "ok takes writes");
+
+    let standby = PrivateServer::standby_of(&server).await;
+    let on_standby = place(&standby.url());
+    fails(
+        &on_standby,
+        "database",
+        ("the server is a standby", "let `database.url` name the primary"),
+    );
+    // Whoever only wanted to read is told the same, and nothing hangs.
+    let told = on_standby.run(&["users", "list"]).expect(69).stderr();
+    assert!(told.contains("the server is a standby (in recovery) and takes no writes"), "{told}");
+    standby.promote();
+    says(&on_standby.run(JSON).expect(0), "database", "ok takes writes");
+
+    let read_only = ("the server takes no writes", "set default_transaction_read_only to off");
+    server.sql("ALTER ROLE postgres SET default_transaction_read_only = on").await;
+    fails(&on_primary, "database", read_only);
+}
+
+#[tokio::test]
+async fn a_daemon_waits_for_a_standby_to_be_promoted_and_says_why_on_servers() {
+    let server = PrivateServer::postgres().await;
+    place(&server.url()).run(&["migrate", "up"]).expect(0);
+    let standby = PrivateServer::standby_of(&server).await;
+    let mut place = place(&standby.url());
+    let daemon = place.spawn();
+    eventually("the reason", PATIENCE, async || {
+        daemon.log().contains("the server is a standby (in recovery)").then_some(())
+    })
+    .await;
+    assert!(daemon.line("listening").is_none());
+    standby.promote();
+    daemon.says("listening").await;
+}
+
+#[tokio::test]
+async fn a_redis_that_takes_no_writes_is_told_with_the_fix_on_servers() {
+    let database = TestDatabase::create().await;
+    let server = PrivateServer::redis().await;
+    let mut place = place(&database.url()).set("redis.url", &server.url());
+    place.run(&["migrate", "up"]).expect(0);
+    let ended = place.run(JSON).expect(0);
+    says(&ended, "token store", "ok takes writes");
+    says(&ended, "token store", "ok is a primary");
+    let set = async |line: &str| {
+        let _: String = server.redis_command(line).await;
+    };
+
+    set("CONFIG SET maxmemory 1").await;
+    fails(&place, "token store", ("takes no writes (out-of-memory)", "raise maxmemory"));
+    set("CONFIG SET maxmemory 0").await;
+
+    let other = PrivateServer::redis().await;
+    set(&format!("REPLICAOF 127.0.0.1 {}", other.address().port())).await;
+    fails(&place, "token store", ("is a replica", "REPLICAOF NO ONE"));
+    fails(&place, "token store", ("takes no writes (read-only)", "lead to the primary"));
+    set("REPLICAOF NO ONE").await;
+
+    let secret = "hunter2";
+    set(&format!(
+        "ACL SETUSER lk on >{secret} ~lk:* +@read +@write +eval +evalsha +script|load +ping"
+    ))
+    .await;
+    place = place.set("redis.url", &server.url().replace("//", &format!("//lk:{secret}@")));
+    let rights = ("takes no writes (no-permission)", "+evalsha +script|load +ping +time");
+    fails(&place, "token store", rights);
+    let ended = place.run(JSON);
+    says(&ended, "token store", "failed the user may not use TIME");
+    assert_eq!(ended.stdout().matches("may not use TIME\"").count(), 1, "nothing else is missing");
+    set("ACL SETUSER lk resetkeys ~other:* +time").await;
+    fails(&place, "token store", ("takes no writes (no-permission)", "~lk:*"));
+    fails(&place, "token store", ("the user may not use keys ~lk:*", "~lk:*"));
+    assert!(!(ended.stdout() + &ended.stderr()).contains(secret));
+}
+
+#[tokio::test]
+async fn a_node_of_a_cluster_is_told_to_be_one_on_servers() {
+    let database = TestDatabase::create().await;
+    let nodes = cluster().await;
+    let place = place(&database.url());
+    place.run(&["migrate", "up"]).expect(0);
+    let place = place.set("redis.url", &nodes[0].url());
+    fails(&place, "token store", ("is a node of a cluster", "write redis+cluster://"));
+    fails(&place, "token store", ("takes no writes (cluster-node)", "write redis+cluster://"));
+    let cluster = format!("redis+cluster://{}", nodes[0].address());
+    let place = place.set("redis.url", &cluster);
+    says(&place.run(JSON).expect(0), "token store", "ok takes writes");
+}
+
+#[tokio::test]
+async fn a_change_is_logged_once_with_the_reason_and_the_fix_on_servers() {
+    let database = TestDatabase::create().await;
+    let server = PrivateServer::redis().await;
+    let place = place(&database.url()).set("redis.url", &server.url());
+    let mut place = place.set("database.auto_migrate", "true");
+    let running = place.start().await;
+    let set = async |line: &str| {
+        let _: String = server.redis_command(line).await;
+    };
+    set("CONFIG SET maxmemory 1").await;
+    let no_more = "the store takes no writes, requests that need it are answered 503";
+    running.daemon.says(no_more).await;
+    // Some more probes, a second apart.
+    let calls = async || -> u64 {
+        let info: String = server.redis_command("INFO errorstats").await;
+        let line = info.lines().find_map(|it| it.trim().strip_prefix("errorstat_OOM:count="));
+        line.map_or(0, |it| it.parse().expect("a number"))
+    };
+    let so_far = calls().await;
+    eventually("more probes", PATIENCE, async || (calls().await >= so_far + 40).then_some(()))
+        .await;
+    set("CONFIG SET maxmemory 0").await;
+    running.daemon.says("the store takes writes again").await;
+    let log = running.stop().await;
+    assert_eq!(log.matches(no_more).count(), 1, "{log}");
+    assert_eq!(log.matches("the store takes writes again").count(), 1, "{log}");
+    let line = log.lines().find(|line| line.contains(no_more)).expect("said");
+    for part in ["token_store", "out-of-memory", "raise maxmemory", "\"WARN\""] {
+        assert!(line.contains(part), "no `{part}` in {line}");
+    }
+}
