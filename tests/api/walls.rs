@@ -255,17 +255,20 @@ impl Source {
 
     /// Whether a line names a crate, and not a module of ours that is called like it.
     fn names(&self, line: &str, name: &str) -> bool {
-        let module_of_that_name = self.text.lines().any(|line| {
-            line.trim_start_matches("pub ").trim_start_matches("pub(crate) ").trim()
-                == format!("mod {name};")
-        });
+        // The whole file is searched for it: only for a line that has the name.
+        let is_module_of_that_name = || {
+            let module = format!("mod {name};");
+            self.text.lines().any(|line| {
+                line.trim_start_matches("pub ").trim_start_matches("pub(crate) ").trim() == module
+            })
+        };
         let part_of_a_name = |c: char| c.is_alphanumeric() || c == '_';
         line.match_indices(&format!("{name}::")).any(|(at, _)| {
             let before = &line[..at];
             match before.strip_suffix("::") {
                 // `::redis::` is the crate, `store::redis::` is not.
                 Some(path) => !path.ends_with(part_of_a_name),
-                None => !before.ends_with(part_of_a_name) && !module_of_that_name,
+                None => !before.ends_with(part_of_a_name) && !is_module_of_that_name(),
             }
         })
     }
