@@ -68,7 +68,7 @@ pub fn open(format: LogFormat) -> io::Result<&'static Log> {
     Ok(LOG.get_or_init(|| log))
 }
 
-/// Whether a person reads what [`print`] prints.
+/// Whether a person reads what [`print()`] prints.
 pub fn prints_to_a_terminal() -> bool {
     io::stderr().is_terminal()
 }
