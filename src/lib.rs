@@ -26,7 +26,7 @@
 //!
 //! Dependencies run one way: `main → cli → daemon → http → app, rooms → store, database, problem, clock, secret`. Rooms
 //! call each other's plain functions only where one transaction demands it. The walls (hyper in `http/` and `egress/`, ractor in
-//! `actor/`, redis in `store/redis`, …) are held by `clippy.toml` and `tests/api/walls.rs`.
+//! `actor/`, redis in `store/redis`, …) are held by `clippy.toml` and `tests/api/architecture/`.
 //!
 //! # A request
 //!
@@ -52,6 +52,7 @@ pub mod config;
 pub mod daemon;
 pub mod database;
 pub mod egress;
+pub mod exit;
 pub mod health;
 pub mod http;
 pub mod limits;

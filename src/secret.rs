@@ -3,7 +3,9 @@
 //! [`Secret`] has a blind `Debug`, no `Display` and no `Serialize`, and is wiped on drop. Randomness comes from
 //! aws-lc's CSPRNG and from nowhere else. [`Redactor`] takes secrets out of the texts of libraries and servers.
 
+mod key_error;
 mod redact;
+pub mod seal;
 
 use std::fmt;
 
@@ -13,6 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 use zeroize::Zeroize;
 
+pub use key_error::KeyError;
 pub use redact::{Redactor, redact};
 
 use crate::clock::UnixMillis;

@@ -17,9 +17,8 @@ use super::keys::Keys;
 use super::seal::{self, End, Place};
 use crate::clock::UnixMillis;
 use crate::database::Db;
-use crate::secret::{MasterKey, Secret, random_bytes, random_id};
+use crate::secret::{KeyError, MasterKey, Secret, random_bytes, random_id, seal as sealing};
 use crate::telemetry::Metrics;
-use crate::token::{KeyError, seal as sealing};
 
 const CURRENT: &str = "current";
 
@@ -180,9 +179,9 @@ impl Chain {
         &self.key.id
     }
 
-    /// What today's key of heads is made of.
-    pub(super) fn heads_seed(&self) -> Secret<[u8; 32]> {
-        Secret::new(seal::heads_seed(self.key.bytes.expose()))
+    /// The seed of the key that signs today's checkpoints.
+    pub(super) fn checkpoint_seed(&self) -> Secret<[u8; 32]> {
+        Secret::new(seal::checkpoint_seed(self.key.bytes.expose()))
     }
 
     pub(super) fn event_mac(&self, previous: &[u8], row: &audit_event::Model) -> [u8; 32] {

@@ -10,9 +10,10 @@
 
 mod action;
 mod chain;
+pub mod checkpoint;
+mod checkpoint_jws;
 mod event;
 pub mod export;
-pub mod heads;
 mod keys;
 mod record;
 pub mod seal;

@@ -121,8 +121,8 @@ pub fn name_mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     hmac_sha256(key, &parts.iter().fold(start, |all, part| all.field(Some(part))).0)
 }
 
-/// What the key is made of that signs heads; see [`heads`](super::heads).
-pub fn heads_seed(key: &[u8; 32]) -> [u8; 32] {
+/// The seed of the key that signs checkpoints; see [`checkpoint`](super::checkpoint).
+pub fn checkpoint_seed(key: &[u8; 32]) -> [u8; 32] {
     hmac_sha256(key, &Encoding::new("latchkey audit heads 1").0)
 }
 

@@ -1,7 +1,7 @@
 //! Checking a database: every row in order, both ends of every stream, and every identity that is left.
 //!
 //! Memory is bounded by a page of rows. A stream is read in one snapshot, so that a daemon may go on writing. What this
-//! cannot see is a database put back as a whole: for that there are heads kept elsewhere ([`heads`](super::heads)).
+//! cannot see is a database put back as a whole: for that there are heads kept elsewhere ([`checkpoint`](super::checkpoint)).
 
 use std::collections::HashMap;
 

@@ -11,14 +11,15 @@ use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::ending::broken_off;
+use super::open;
 use super::output::{Progress, Talk, print, print_json};
-use super::{CHECK_SAYS_NO, open};
-use crate::audit::heads;
+use crate::audit::checkpoint;
 use crate::audit::verify::{Finding, Kind};
 use crate::audit::{Chain, Keys, Masters, export, verify};
 use crate::clock::{UnixMillis, millis};
 use crate::config::Config;
 use crate::database::Db;
+use crate::exit::CHECK_SAYS_NO;
 use crate::token;
 
 /// Findings that `--json` lists; the rest are counted. A lost key alone can make millions.
@@ -153,8 +154,8 @@ async fn compare(
     let mut compared = 0;
     for line in lines {
         let line = line?;
-        for token in heads::tokens_in(&line) {
-            let Some(claims) = heads::open(keys, token) else {
+        for token in checkpoint::tokens_in(&line) {
+            let Some(claims) = checkpoint::open(keys, token) else {
                 sink(Finding {
                     stream: Uuid::nil(),
                     seq: None,
@@ -164,7 +165,7 @@ async fn compare(
                 continue;
             };
             for head in claims.heads {
-                heads::compare(db, &head, kept_from, sink).await?;
+                checkpoint::compare(db, &head, kept_from, sink).await?;
                 compared += 1;
             }
         }
@@ -199,12 +200,12 @@ async fn run_export(
     progress.end();
     let (mut after, chain) = (Uuid::nil(), Chain::read(db, masters(needs)).await?);
     loop {
-        let page = heads::page(db, i64::MIN, after).await?;
+        let page = checkpoint::page(db, i64::MIN, after).await?;
         let Some(last) = page.last() else { break };
         after = last.stream;
         let chain = chain.as_ref().ok_or("no master key here opens the audit key: no heads")?;
-        let key = heads::public_key(chain)?;
-        let signed = heads::sign(chain, issuer, needs.clock.now_seconds(), page)?;
+        let key = checkpoint::public_key(chain)?;
+        let signed = checkpoint::sign(chain, issuer, needs.clock.now_seconds(), page)?;
         let line = json!({ "heads": signed, "key": key });
         if print(talk, &format!("{line}\n")) != ExitCode::SUCCESS {
             return Ok(ExitCode::FAILURE);

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::BAD_CONFIGURATION;
 use super::output::{Talk, print, print_json, say_line};
 use crate::config::{self, Loaded, Problem, Problems, Shown};
+use crate::exit::BAD_CONFIGURATION;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

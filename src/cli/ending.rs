@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use sea_orm::DbErr;
 
 use super::output::Talk;
-use super::{FAILED, UNREACHABLE};
 use crate::database::is_unreachable;
+use crate::exit::{FAILED, UNREACHABLE};
 use crate::problem::Unavailable;
 
 /// Says what broke it off, and ends it.

@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::output::{Talk, print_json, say_line};
-use super::{BAD_CONFIGURATION, FAILED, USAGE};
 use crate::config::{Loaded, Problems};
+use crate::exit::{BAD_CONFIGURATION, FAILED, USAGE};
 use crate::secret::redact;
 
 /// How long all of it may take: under Docker's and Kubernetes' usual patience.

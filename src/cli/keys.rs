@@ -10,10 +10,11 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::ending::broken_off;
+use super::open;
 use super::output::{Talk, print, print_json, say_line};
-use super::{CHECK_SAYS_NO, open};
 use crate::clock::{UnixMillis, rfc3339};
 use crate::config::Config;
+use crate::exit::CHECK_SAYS_NO;
 use crate::token::rotation::{Listed, Retired, Rotated, Sealed};
 use crate::token::{KeysError, Kind, Needs};
 

@@ -7,13 +7,13 @@ use clap::Subcommand;
 use latchkey_migration::{Migrator, MigratorTrait as _, Schema};
 use serde_json::json;
 
-use super::CHECK_SAYS_NO;
 use super::ending::exit_code;
 use super::open::Fault;
 use super::output::{Talk, print, print_json, say_line};
 use crate::config::Config;
 use crate::daemon::files;
 use crate::database::{Db, sqlite_path};
+use crate::exit::CHECK_SAYS_NO;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {

@@ -22,18 +22,8 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{self as settings, Inputs, Loaded, Machine, Problems};
+use crate::exit::{BAD_CONFIGURATION, FAILED, USAGE};
 use output::{Talk, print};
-
-/// Exit: something went wrong.
-pub const FAILED: u8 = 1;
-/// Exit: the command line makes no sense (clap's own).
-pub const USAGE: u8 = 2;
-/// Exit: a check says no.
-pub const CHECK_SAYS_NO: u8 = 3;
-/// Exit: a dependency cannot be reached (`EX_UNAVAILABLE` of sysexits.h).
-pub const UNREACHABLE: u8 = 69;
-/// Exit: the configuration is wrong (`EX_CONFIG` of sysexits.h).
-pub const BAD_CONFIGURATION: u8 = 78;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 a check says no, \
     69 a dependency cannot be reached, 78 the configuration is wrong.";

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use sea_orm::DbErr;
 
 use super::output::Talk;
-use super::{BAD_CONFIGURATION, CHECK_SAYS_NO, FAILED, UNREACHABLE};
 use crate::audit::{Chain, ChainError, Masters};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::read_master_key;
 use crate::database::{Db, sqlite_path};
+use crate::exit::{BAD_CONFIGURATION, CHECK_SAYS_NO, FAILED, UNREACHABLE};
 use crate::store::Store;
 use crate::token::Needs;
 

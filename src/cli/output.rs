@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::FAILED;
 use crate::config::{Problem, Problems, table};
+use crate::exit::FAILED;
 use crate::secret::redact;
 
 /// Says things to the person, on stderr.

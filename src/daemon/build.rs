@@ -49,7 +49,7 @@ impl StartError {
     /// As `operations.md` §2 numbers them.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Settings(_) => crate::cli::BAD_CONFIGURATION.into(),
+            Self::Settings(_) => crate::exit::BAD_CONFIGURATION.into(),
             _ => ExitCode::FAILURE,
         }
     }

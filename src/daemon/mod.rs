@@ -5,6 +5,7 @@
 
 mod banner;
 mod build;
+mod collect;
 pub mod files;
 mod listen;
 mod mailbox_key_file;
@@ -34,6 +35,7 @@ use crate::http::tls::Tls;
 use crate::telemetry::{self, Exports, Metrics};
 
 pub use build::StartError;
+pub use collect::declared_values;
 pub use files::read_master_key;
 pub use listen::holder;
 pub use probe::Prober;
@@ -84,7 +86,7 @@ impl Daemon {
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
         let started = Arc::new(OnceLock::new());
         let metrics = Arc::new(
-            Metrics::exported(&config.telemetry)
+            Metrics::exported(&config.telemetry, &declared_values(), collect::CONNECT)
                 .map_err(|error| StartError::Settings(format!("telemetry: {error}")))?,
         );
         let admin_service = Arc::new(Admin::new(started.clone(), metrics.clone()));
@@ -184,14 +186,17 @@ pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) ->
             return ExitCode::FAILURE;
         }
     }
-    let exports = match telemetry::start(&loaded.config) {
+    let exports = match telemetry::start(&loaded.config, collect::CONNECT) {
         Ok(exports) => exports,
         Err(error) => {
             telemetry::print(&format!("error: log or telemetry: {error}"));
-            return crate::cli::BAD_CONFIGURATION.into();
+            return crate::exit::BAD_CONFIGURATION.into();
         }
     };
+    let exporting = CancellationToken::new();
+    collect::export(&exports, &exporting);
     let code = Box::pin(serve(loaded, load, &exports)).await;
+    exporting.cancel();
     exports.finish().await;
     code
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::{Built, count_migrations};
 use crate::actor::{every, soon_and_every};
 use crate::app::App;
-use crate::audit::{self, heads};
+use crate::audit::{self, checkpoint};
 use crate::clock::{UnixMillis, millis};
 use crate::http::tls::Tls;
 use crate::telemetry::Metrics;
@@ -154,16 +154,16 @@ impl AuditKeeper {
     ) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
         let app = &self.app;
         let before = self.logged_at.load(Ordering::Relaxed);
-        let latest = if before == NEVER { heads::latest(&app.db).await? } else { None };
+        let latest = if before == NEVER { checkpoint::latest(&app.db).await? } else { None };
         let since = heads_since(now, before, latest);
         let (mut after, mut logged) = (uuid::Uuid::nil(), 0);
         loop {
-            let page = heads::page(&app.db, since, after).await?;
+            let page = checkpoint::page(&app.db, since, after).await?;
             let Some(last) = page.last() else { break };
             after = last.stream;
             let count = page.len();
             let issuer = &app.config.tokens.issuer;
-            let signed = heads::sign(&app.audit, issuer, app.clock.now_seconds(), page)?;
+            let signed = checkpoint::sign(&app.audit, issuer, app.clock.now_seconds(), page)?;
             tracing::info!(target: audit::TARGET, count, heads = signed, "audit heads");
             logged += count;
         }

@@ -22,6 +22,7 @@ use super::IDLE_BEFORE_PING;
 use super::refusal::{Refusal, consequence};
 use super::release;
 use crate::health::{Reason, StoreHealth};
+use crate::telemetry::observed;
 
 /// After a refused connection the next one is tried when this time is over. Callers in between fail at once: without it
 /// every one of them would connect, and wait for the pool's acquire time-out.
@@ -229,11 +230,12 @@ impl Call<'_> {
     pub(super) fn end<T>(mut self, came: Result<T, DbErr>) -> Result<T, DbErr> {
         self.has_ended = true;
         let Err(mut error) = came else { return came };
-        // A connection that was refused looks like a pool that has none.
-        if matches!(error, DbErr::ConnectionAcquire(_))
-            && let Some(refusal) = self.guard.shared.refusal()
-        {
-            error = refusal.error();
+        if matches!(error, DbErr::ConnectionAcquire(_)) {
+            match self.guard.shared.refusal() {
+                // A connection that was refused looks like a pool that has none.
+                Some(refusal) => error = refusal.error(),
+                None => observed::connection_timed_out(),
+            }
         }
         self.guard.note(&error);
         Err(error)

@@ -175,9 +175,6 @@ impl Unavailable {
 
 impl From<sea_orm::DbErr> for Unavailable {
     fn from(error: sea_orm::DbErr) -> Self {
-        if matches!(error, sea_orm::DbErr::ConnectionAcquire(_)) {
-            crate::telemetry::observed::connection_timed_out();
-        }
         Self::because("database", error)
     }
 }

@@ -7,11 +7,11 @@ use uuid::Uuid;
 use crate::account::standing::Standing;
 use crate::clock::{UnixMillis, millis};
 use crate::config;
-use crate::secret::random_id;
+use crate::secret::{KeyError, random_id};
 use crate::store::Session;
 use crate::tenancy::keys::KnownKey;
 use crate::token::jwt::{PEOPLE, mint};
-use crate::token::{KeyError, KeySet, UserClaims, VaultClaims};
+use crate::token::{KeySet, UserClaims, VaultClaims};
 
 /// Both tokens: what most endpoints answer with.
 #[derive(Debug, Serialize, ToSchema)]

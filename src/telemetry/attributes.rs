@@ -1,11 +1,9 @@
 //! The attributes of the instruments, each with the values it can have.
 //!
-//! Closed lists, asked of whoever owns them where there is an owner. Never a person, an address, a key's or a session's
-//! id, a raw path or an error's text: the types have no room for one.
+//! Every list is closed. A list that another module owns is declared there, and the composition root collects it
+//! ([`DeclaredValues`]). A value is never an id of a user, a key or a session, an address, a raw path or the text of an
+//! error: the types cannot hold one.
 
-use crate::audit::Action;
-use crate::limits;
-use crate::mail;
 use crate::problem::Code;
 
 /// One attribute.
@@ -26,33 +24,71 @@ pub enum Values {
     Of(&'static [&'static str]),
     /// These words, and every error of the API by its code.
     Outcome(&'static [&'static str]),
-    /// The words of another room's list; what they are called.
-    From(fn() -> Vec<&'static str>, &'static str),
+    /// A list that another module declares, and its description.
+    Declared(Declared, &'static str),
     /// A status of HTTP.
     Status,
     /// At most so many, that the operator or the build decides; what they are.
     Few(usize, &'static str),
 }
 
+/// A list of values that is declared by the module that owns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Declared {
+    /// The templates of the routes.
+    Routes,
+    /// The names of the limits by address.
+    AddressPolicies,
+    /// The kinds of mail.
+    MailTemplates,
+    /// The actions of the audit.
+    AuditActions,
+}
+
+/// The lists that other modules declare, as the composition root collects them. Without them an instrument works, but its
+/// series do not start at 0.
+#[derive(Clone, Debug, Default)]
+pub struct DeclaredValues {
+    /// Of [`Declared::Routes`].
+    pub routes: Vec<&'static str>,
+    /// Of [`Declared::AddressPolicies`].
+    pub address_policies: Vec<&'static str>,
+    /// Of [`Declared::MailTemplates`].
+    pub mail_templates: Vec<&'static str>,
+    /// Of [`Declared::AuditActions`].
+    pub audit_actions: Vec<&'static str>,
+}
+
+impl DeclaredValues {
+    fn list(&self, list: Declared) -> &[&'static str] {
+        match list {
+            Declared::Routes => &self.routes,
+            Declared::AddressPolicies => &self.address_policies,
+            Declared::MailTemplates => &self.mail_templates,
+            Declared::AuditActions => &self.audit_actions,
+        }
+    }
+}
+
 impl Values {
     /// Every word, where they can be listed.
-    pub fn words(&self) -> Option<Vec<&'static str>> {
+    pub fn words(&self, declared: &DeclaredValues) -> Option<Vec<&'static str>> {
         match self {
             Self::Of(words) => Some(words.to_vec()),
             Self::Outcome(words) => {
                 Some(words.iter().copied().chain(Code::ALL.iter().map(|it| it.name())).collect())
             }
-            Self::From(list, _) => Some(list()),
+            Self::Declared(list, _) => Some(declared.list(*list).to_vec()),
             Self::Status | Self::Few(..) => None,
         }
     }
 
     /// Whether `value` is one of them.
-    pub fn hold(&self, value: &str) -> bool {
+    pub fn hold(&self, declared: &DeclaredValues, value: &str) -> bool {
         match self {
             Self::Status => value.parse().is_ok_and(|status| (100..600).contains::<u16>(&status)),
             Self::Few(..) => !value.is_empty(),
-            _ => self.words().is_some_and(|words| words.contains(&value)),
+            _ => self.words(declared).is_some_and(|words| words.contains(&value)),
         }
     }
 
@@ -64,7 +100,7 @@ impl Values {
         match self {
             Self::Of(words) => list(words),
             Self::Outcome(words) => format!("{}, or an error's [code](errors.md)", list(words)),
-            Self::From(_, what) | Self::Few(_, what) => (*what).to_owned(),
+            Self::Declared(_, what) | Self::Few(_, what) => (*what).to_owned(),
             Self::Status => "HTTP status".to_owned(),
         }
     }
@@ -72,12 +108,12 @@ impl Values {
 
 impl Attribute {
     /// How many values it has, absence included.
-    pub fn count(&self) -> usize {
+    pub fn count(&self, declared: &DeclaredValues) -> usize {
         let count = match self.values {
             Values::Few(count, _) => count,
             // What we and those we ask do send; the SDK's limit holds whatever they invent.
             Values::Status => 20,
-            _ => self.values.words().map_or(0, |words| words.len()),
+            _ => self.values.words(declared).map_or(0, |words| words.len()),
         };
         count + usize::from(self.is_optional)
     }
@@ -109,7 +145,7 @@ pub(super) const HTTP_METHOD: Attribute = needed("http.request.method", Values::
 pub(super) const SCHEME: Attribute = needed("url.scheme", Values::Of(&["http", "https"]));
 pub(super) const ROUTE: Attribute = optional(
     "http.route",
-    Values::From(crate::http::router::paths, "the route's template; absent where there is none"),
+    Values::Declared(Declared::Routes, "the route's template; absent where there is none"),
 );
 pub(super) const STATUS: Attribute = needed("http.response.status_code", Values::Status);
 /// Of an answer that is our fault: its status.
@@ -210,8 +246,8 @@ pub(super) const SHED_REASON: Attribute =
     needed("reason", Values::Of(&["in_flight", "body", "source", "account", "key", "team"]));
 pub(super) const ADDRESS_POLICY: Attribute = needed(
     "policy",
-    Values::From(
-        limits::policy_names,
+    Values::Declared(
+        Declared::AddressPolicies,
         "a limit by address ([limits](limits.md)); `-48` at its end: of the IPv6 /48",
     ),
 );
@@ -241,20 +277,16 @@ pub(super) const CAPTCHA_PROVIDER: Attribute = needed(
 );
 pub(super) const CAPTCHA_OUTCOME: Attribute =
     result(&["solved", "refused", "unavailable", "misconfigured"]);
-pub(super) const TEMPLATE: Attribute =
-    needed("template", Values::From(mail_templates, "the kind of the mail ([mail](mail.md))"));
+pub(super) const TEMPLATE: Attribute = needed(
+    "template",
+    Values::Declared(Declared::MailTemplates, "the kind of the mail ([mail](mail.md))"),
+);
 pub(super) const MAIL_OUTCOME: Attribute =
     result(&["sent", "superseded", "retry", "dead", "released"]);
-pub(super) const AUDIT_ACTION: Attribute =
-    needed("action", Values::From(audit_actions, "an action of the [audit](audit.md)"));
+pub(super) const AUDIT_ACTION: Attribute = needed(
+    "action",
+    Values::Declared(Declared::AuditActions, "an action of the [audit](audit.md)"),
+);
 pub(super) const AUDIT_OUTCOME: Attribute = result(&["success", "refused"]);
 pub(super) const SIGNAL: Attribute = needed("signal", Values::Of(&["traces", "metrics", "logs"]));
 pub(super) const VERSION: Attribute = needed("version", Values::Few(1, "the daemon's version"));
-
-fn mail_templates() -> Vec<&'static str> {
-    mail::Kind::ALL.iter().map(|kind| kind.name()).collect()
-}
-
-fn audit_actions() -> Vec<&'static str> {
-    Action::ALL.iter().map(|action| action.as_str()).collect()
-}

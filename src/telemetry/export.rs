@@ -19,7 +19,7 @@ const BYTES_MAX: usize = ITEMS_MAX * 2_048;
 /// Items of one export (the standard's `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`).
 const BATCH_MAX: usize = 512;
 /// How often the queue is emptied.
-pub(super) const EVERY: Duration = Duration::from_secs(1);
+pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 /// Items of one signal that wait to be exported.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What an [`Instrument`] is: a row of the registry, and what may be said of it.
 
-use super::attributes::Attribute;
+use super::attributes::{Attribute, DeclaredValues};
 
 /// One measured thing. Everything about it is in its row of the [registry](super::registry).
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +56,9 @@ impl Instrument {
     }
 
     /// How many series there can be, a histogram's buckets not counted.
-    pub fn series(&self) -> usize {
-        let of = |shape: &&[Attribute]| shape.iter().map(Attribute::count).product::<usize>();
+    pub fn series(&self, declared: &DeclaredValues) -> usize {
+        let of =
+            |shape: &&[Attribute]| shape.iter().map(|it| it.count(declared)).product::<usize>();
         self.shapes.iter().map(of).sum()
     }
 
@@ -82,11 +83,11 @@ impl Instrument {
     }
 
     /// Whether these attributes, in any order, are a series of this instrument.
-    pub fn admits(&self, attributes: &[(&str, &str)]) -> bool {
+    pub fn admits(&self, declared: &DeclaredValues, attributes: &[(&str, &str)]) -> bool {
         self.shapes.iter().any(|shape| {
-            let known = attributes
-                .iter()
-                .all(|(key, value)| shape.iter().any(|it| it.key == *key && it.values.hold(value)));
+            let known = attributes.iter().all(|(key, value)| {
+                shape.iter().any(|it| it.key == *key && it.values.hold(declared, value))
+            });
             let whole = shape
                 .iter()
                 .filter(|it| !it.is_optional)
@@ -96,19 +97,22 @@ impl Instrument {
     }
 
     /// The series that a counter starts with; none for other kinds, and for counters of too many or open values.
-    pub fn zeroes(&self) -> Vec<Vec<(&'static str, &'static str)>> {
-        if self.kind != Kind::Counter || self.series() > ZERO_SERIES_MAX {
+    pub fn zeroes(&self, declared: &DeclaredValues) -> Vec<Vec<(&'static str, &'static str)>> {
+        if self.kind != Kind::Counter || self.series(declared) > ZERO_SERIES_MAX {
             return Vec::new();
         }
-        self.shapes.iter().flat_map(|shape| combinations(shape)).collect()
+        self.shapes.iter().flat_map(|shape| combinations(shape, declared)).collect()
     }
 }
 
 /// Every combination of the values of a shape.
-fn combinations(shape: &[Attribute]) -> Vec<Vec<(&'static str, &'static str)>> {
+fn combinations(
+    shape: &[Attribute],
+    declared: &DeclaredValues,
+) -> Vec<Vec<(&'static str, &'static str)>> {
     let mut all = vec![Vec::new()];
     for attribute in shape {
-        let Some(words) = attribute.values.words() else { return Vec::new() };
+        let Some(words) = attribute.values.words(declared) else { return Vec::new() };
         all = all
             .iter()
             .flat_map(|so_far| {

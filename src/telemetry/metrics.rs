@@ -11,9 +11,10 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{self as sdk, SdkMeterProvider, Stream};
 use prometheus::{Registry, TextEncoder};
 
+use super::attributes::DeclaredValues;
 use super::instrument::{Instrument, Kind};
 use super::observed::Observed;
-use super::otlp::{Numbers, Refused};
+use super::otlp::{Connect, Numbers, Refused};
 use super::push::{Push, Reader};
 use super::start::resource;
 use super::{process, registry, runtime};
@@ -42,10 +43,14 @@ macro_rules! metrics {
 
         impl Metrics {
             fn of(
-(registry, provider): (Registry, SdkMeterProvider), push: Option<Push>, observed: Arc<Observed>) -> Self {
+                (registry, provider): (Registry, SdkMeterProvider),
+                push: Option<Push>,
+                observed: Arc<Observed>,
+                declared: &DeclaredValues,
+            ) -> Self {
                 let meter = provider.meter(SCOPE);
                 Self {
-                    $($field: $make(&meter, &registry::$id),)+
+                    $($field: $make(&meter, &registry::$id, declared),)+
                     registry,
                     provider,
                     push,
@@ -102,19 +107,30 @@ impl Metrics {
     /// # Errors
     /// When the registry refuses the reader: a broken build.
     pub fn new() -> Result<Self, Refused> {
-        Self::read_by(Resource::builder_empty().with_service_name(SCOPE).build(), None)
+        let resource = Resource::builder_empty().with_service_name(SCOPE).build();
+        Self::read_by(resource, None, &DeclaredValues::default())
     }
 
-    /// The same, also pushed where the settings say; [`Metrics::push`] does it.
+    /// The instruments of the daemon: their counters start at 0 for every declared value, and [`Metrics::push`] sends them
+    /// where the settings say.
     ///
     /// # Errors
     /// Also when an endpoint or a header is malformed.
-    pub fn exported(telemetry: &Telemetry) -> Result<Self, Refused> {
-        let exporter = telemetry.metrics.as_ref().map(Numbers::new).transpose()?;
-        Self::read_by(resource(telemetry), exporter)
+    pub fn exported(
+        telemetry: &Telemetry,
+        declared: &DeclaredValues,
+        connect: Connect,
+    ) -> Result<Self, Refused> {
+        let exporter =
+            telemetry.metrics.as_ref().map(|to| Numbers::new(to, connect)).transpose()?;
+        Self::read_by(resource(telemetry), exporter, declared)
     }
 
-    fn read_by(resource: Resource, exporter: Option<Numbers>) -> Result<Self, Refused> {
+    fn read_by(
+        resource: Resource,
+        exporter: Option<Numbers>,
+        declared: &DeclaredValues,
+    ) -> Result<Self, Refused> {
         let registry = Registry::new();
         let prometheus = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
@@ -136,7 +152,7 @@ impl Metrics {
         observed.register(&meter);
         process::register(&meter);
         runtime::register(&meter);
-        let metrics = Self::of((registry, provider), push, observed);
+        let metrics = Self::of((registry, provider), push, observed, declared);
         metrics.build_info.record(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
         Ok(metrics)
     }
@@ -175,10 +191,10 @@ fn bounded(instrument: &sdk::Instrument) -> Option<Stream> {
     Stream::builder().with_cardinality_limit(row.series_max()).build().ok()
 }
 
-fn count(meter: &Meter, row: &Instrument) -> Counter<u64> {
+fn count(meter: &Meter, row: &Instrument, declared: &DeclaredValues) -> Counter<u64> {
     let counter =
         meter.u64_counter(row.name).with_unit(row.unit).with_description(row.description).build();
-    for series in row.zeroes() {
+    for series in row.zeroes(declared) {
         let attributes: Vec<KeyValue> =
             series.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
         counter.add(0, &attributes);
@@ -186,7 +202,7 @@ fn count(meter: &Meter, row: &Instrument) -> Counter<u64> {
     counter
 }
 
-fn up_down(meter: &Meter, row: &Instrument) -> UpDownCounter<i64> {
+fn up_down(meter: &Meter, row: &Instrument, _: &DeclaredValues) -> UpDownCounter<i64> {
     meter
         .i64_up_down_counter(row.name)
         .with_unit(row.unit)
@@ -194,15 +210,15 @@ fn up_down(meter: &Meter, row: &Instrument) -> UpDownCounter<i64> {
         .build()
 }
 
-fn number(meter: &Meter, row: &Instrument) -> Gauge<u64> {
+fn number(meter: &Meter, row: &Instrument, _: &DeclaredValues) -> Gauge<u64> {
     meter.u64_gauge(row.name).with_unit(row.unit).with_description(row.description).build()
 }
 
-fn value(meter: &Meter, row: &Instrument) -> Gauge<f64> {
+fn value(meter: &Meter, row: &Instrument, _: &DeclaredValues) -> Gauge<f64> {
     meter.f64_gauge(row.name).with_unit(row.unit).with_description(row.description).build()
 }
 
-fn seconds(meter: &Meter, row: &Instrument) -> Histogram<f64> {
+fn seconds(meter: &Meter, row: &Instrument, _: &DeclaredValues) -> Histogram<f64> {
     let Kind::Histogram(buckets) = row.kind else { unreachable!("{} is no histogram", row.name) };
     meter
         .f64_histogram(row.name)

@@ -26,8 +26,11 @@ mod start;
 pub mod trace;
 mod writer;
 
+pub use attributes::DeclaredValues;
 pub use document::document;
+pub use export::FLUSH_EVERY;
 pub use metrics::Metrics;
+pub use otlp::Connect;
 pub use panics::report_panics;
 pub use start::{Exports, start};
 pub use writer::{FlushAtEnd, open, print, prints_to_a_terminal};

@@ -6,7 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use opentelemetry::InstrumentationScope;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
 use opentelemetry_otlp::{
@@ -20,8 +22,11 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter as _;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 
 use crate::config::telemetry::{Exported, Protocol};
-use crate::egress::Collector;
 use crate::secret::Redactor;
+
+/// Creates the HTTP client of an exporter, whose requests may take so long. The composition root gives it: outgoing HTTP
+/// belongs to a higher module.
+pub type Connect = fn(Duration) -> Result<Box<dyn HttpClient>, Refused>;
 
 /// Why an exporter cannot be made: the endpoint or a header is malformed.
 pub type Refused = Box<dyn Error + Send + Sync>;
@@ -32,10 +37,12 @@ pub type Record = (SdkLogRecord, InstrumentationScope);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 macro_rules! exporter {
-    ($exporter:ident, $to:expr) => {
+    ($exporter:ident, $to:expr, $connect:expr) => {
         match $to.protocol {
             Protocol::Grpc => over_grpc($exporter::builder().with_tonic(), $to)?.build()?,
-            Protocol::Http => over_http($exporter::builder().with_http(), $to)?.build()?,
+            Protocol::Http => {
+                over_http($exporter::builder().with_http(), $to, $connect)?.build()?
+            }
         }
     };
 }
@@ -89,8 +96,8 @@ blind!(Spans, Logs, Numbers);
 
 impl Spans {
     /// An exporter that connects to nobody yet.
-    pub fn new(to: &Exported, resource: &Resource) -> Result<Self, Refused> {
-        let mut exporter = exporter!(SpanExporter, to);
+    pub fn new(to: &Exported, resource: &Resource, connect: Connect) -> Result<Self, Refused> {
+        let mut exporter = exporter!(SpanExporter, to, connect);
         exporter.set_resource(resource);
         Ok(Self { exporter: Arc::new(exporter), limits: Limits::of(to) })
     }
@@ -103,8 +110,8 @@ impl Spans {
 
 impl Logs {
     /// An exporter that connects to nobody yet.
-    pub fn new(to: &Exported, resource: &Resource) -> Result<Self, Refused> {
-        let mut exporter = exporter!(LogExporter, to);
+    pub fn new(to: &Exported, resource: &Resource, connect: Connect) -> Result<Self, Refused> {
+        let mut exporter = exporter!(LogExporter, to, connect);
         exporter.set_resource(resource);
         Ok(Self { exporter: Arc::new(exporter), limits: Limits::of(to) })
     }
@@ -118,8 +125,8 @@ impl Logs {
 
 impl Numbers {
     /// An exporter that connects to nobody yet.
-    pub fn new(to: &Exported) -> Result<Self, Refused> {
-        let exporter = exporter!(MetricExporter, to);
+    pub fn new(to: &Exported, connect: Connect) -> Result<Self, Refused> {
+        let exporter = exporter!(MetricExporter, to, connect);
         Ok(Self { exporter, limits: Limits::of(to) })
     }
 
@@ -159,14 +166,26 @@ fn over_grpc<B: WithExportConfig + WithTonicConfig>(
 fn over_http<B: WithExportConfig + WithHttpConfig>(
     builder: B,
     to: &Exported,
+    connect: Connect,
 ) -> Result<B, Refused> {
     Ok(builder
-        .with_http_client(Collector::new(to.timeout)?)
+        .with_http_client(Client(connect(to.timeout)?))
         .with_protocol(Wire::HttpBinary)
         .with_endpoint(&to.endpoint)
         .with_timeout(to.timeout)
         .with_headers(headers(to))
         .with_retry_policy(RetryPolicy::recommended()))
+}
+
+/// [`Connect`]'s client as the exporters take it.
+#[derive(Debug)]
+struct Client(Box<dyn HttpClient>);
+
+#[async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        self.0.send_bytes(request).await
+    }
 }
 
 fn headers(to: &Exported) -> HashMap<String, String> {
@@ -193,8 +212,12 @@ mod tests {
                 timeout: Duration::from_secs(1),
             };
             let resource = Resource::builder_empty().build();
-            let (spans, logs, numbers) =
-                (Spans::new(&to, &resource), Logs::new(&to, &resource), Numbers::new(&to));
+            let connect: Connect = |within| Ok(Box::new(crate::egress::Collector::new(within)?));
+            let (spans, logs, numbers) = (
+                Spans::new(&to, &resource, connect),
+                Logs::new(&to, &resource, connect),
+                Numbers::new(&to, connect),
+            );
             let shown = format!("{:?}{:?}{:?}", spans.unwrap(), logs.unwrap(), numbers.unwrap());
             assert!(shown.contains("Spans") && !shown.contains("hunter2"), "{shown}");
             let refused = async { Err("not taken: 'Bearer hunter2'") };

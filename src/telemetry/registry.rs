@@ -183,12 +183,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::daemon::declared_values;
     use crate::telemetry::instrument::{SERIES_MAX, STANDARD_SERIES_MAX};
 
     #[test]
     fn none_of_ours_can_have_more_than_200_series() {
         for instrument in ALL.iter().filter(|it| it.is_ours()) {
-            let series = instrument.series();
+            let series = instrument.series(&declared_values());
             assert!((1..=SERIES_MAX).contains(&series), "{}: {series}", instrument.name);
         }
     }
@@ -197,7 +198,11 @@ mod tests {
     fn what_the_conventions_have_is_closed_but_for_route_and_status() {
         for instrument in ALL.iter().filter(|it| !it.is_ours()) {
             let by_status = instrument.name.starts_with("http.");
-            assert!(by_status || instrument.series() <= STANDARD_SERIES_MAX, "{}", instrument.name);
+            assert!(
+                by_status || instrument.series(&declared_values()) <= STANDARD_SERIES_MAX,
+                "{}",
+                instrument.name
+            );
         }
     }
 
@@ -213,13 +218,16 @@ mod tests {
 
     #[test]
     fn a_series_of_another_shape_is_not_admitted() {
-        let admits = |pairs: &[(&str, &str)]| RATE_LIMIT_DECISIONS.admits(pairs);
+        let declared = declared_values();
+        let admits = |pairs: &[(&str, &str)]| RATE_LIMIT_DECISIONS.admits(&declared, pairs);
         assert!(admits(&[("policy", "login"), ("decision", "limited"), ("scope", "address")]));
         assert!(admits(&[("scope", "local"), ("policy", "recoveries"), ("decision", "allowed")]));
         assert!(!admits(&[("policy", "login"), ("decision", "limited"), ("scope", "local")]));
         assert!(!admits(&[("policy", "login"), ("decision", "captcha"), ("scope", "address")]));
         assert!(!admits(&[("policy", "login"), ("decision", "limited")]));
-        assert!(!LOGINS.admits(&[("method", "password"), ("outcome", "jo@example.com")]));
-        assert!(!AUDIT_WRITE_FAILURES.admits(&[("user", "jo")]));
+        assert!(
+            !LOGINS.admits(&declared, &[("method", "password"), ("outcome", "jo@example.com")])
+        );
+        assert!(!AUDIT_WRITE_FAILURES.admits(&declared, &[("user", "jo")]));
     }
 }

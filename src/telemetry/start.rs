@@ -8,31 +8,28 @@ use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLoggerProvider};
-use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
-use super::export::{EVERY, Export};
+use super::export::Export;
 use super::observed::Signal;
-use super::otlp::{Logs, Record, Refused, Spans};
+use super::otlp::{Connect, Logs, Record, Refused, Spans};
 use super::trace::Traces;
 use super::{ids, json, trace, writer};
-use crate::actor::every;
 use crate::config::{Config, LogFormat, Telemetry};
 
 /// How long the last exports may take when the process ends. The log has another second.
 const ENDS_WITHIN: Duration = Duration::from_secs(4);
 
 /// What is exported until the process ends.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Exports {
     traces: Option<(&'static Traces, Spans)>,
     logs: Option<(&'static Export<Record>, Logs)>,
     filter: Option<reload::Handle<EnvFilter, Registry>>,
-    stop: CancellationToken,
 }
 
 /// Starts the log on stderr, and what is exported. A second call in one process starts no second log.
@@ -40,13 +37,13 @@ pub struct Exports {
 /// # Errors
 /// When the log's filter is not one that `EnvFilter` reads, an endpoint or header is malformed, or the log's thread does not
 /// start.
-pub fn start(config: &Config) -> Result<Exports, Refused> {
+pub fn start(config: &Config, connect: Connect) -> Result<Exports, Refused> {
     let (filter, handle) = reload::Layer::new(filter(&config.log.filter)?);
     let mut exports = Exports { filter: Some(handle), ..Exports::default() };
     let resource = resource(&config.telemetry);
     let mut bridge = None;
     if let Some(to) = &config.telemetry.logs {
-        let exporter = Logs::new(to, &resource)?;
+        let exporter = Logs::new(to, &resource, connect)?;
         // For the process's whole life, like the log itself.
         let queue: &'static Export<Record> = Box::leak(Box::new(Export::new(Signal::Logs)));
         exports.logs = Some((queue, exporter));
@@ -72,11 +69,10 @@ pub fn start(config: &Config) -> Result<Exports, Refused> {
     let log = tracing_subscriber::registry().with(filter).with(ids::Identify).with(layer);
     let _ = log.with(bridge).try_init();
     if let Some(to) = &config.telemetry.traces {
-        let exporter = Spans::new(to, &resource)?;
+        let exporter = Spans::new(to, &resource, connect)?;
         let (sampler, propagates) = (config.telemetry.sampler, config.telemetry.propagates);
         exports.traces = trace::start(sampler, propagates).zip(Some(exporter));
     }
-    exports.tick();
     Ok(exports)
 }
 
@@ -109,24 +105,13 @@ impl Exports {
         Ok(())
     }
 
-    fn tick(&self) {
-        if let Some((traces, exporter)) = self.traces.clone() {
-            every(EVERY, self.stop.clone(), move || {
-                let exporter = exporter.clone();
-                traces.export.flush(move |batch| exporter.clone().send(batch))
-            });
-        }
-        if let Some((queue, exporter)) = self.logs.clone() {
-            every(EVERY, self.stop.clone(), move || {
-                let exporter = exporter.clone();
-                queue.flush(move |batch| exporter.clone().send(batch))
-            });
-        }
+    /// Whether anything is exported.
+    pub fn is_on(&self) -> bool {
+        self.traces.is_some() || self.logs.is_some()
     }
 
-    /// Exports what is left, in 4 s at most.
-    pub async fn finish(self) {
-        self.stop.cancel();
+    /// Exports what waits.
+    pub async fn flush(&self) {
         let traces = async {
             if let Some((traces, exporter)) = &self.traces {
                 traces.export.flush(|batch| exporter.clone().send(batch)).await;
@@ -137,8 +122,12 @@ impl Exports {
                 queue.flush(|batch| exporter.clone().send(batch)).await;
             }
         };
-        let both = async { tokio::join!(traces, logs) };
-        let _ = tokio::time::timeout(ENDS_WITHIN, Box::pin(both)).await;
+        tokio::join!(traces, logs);
+    }
+
+    /// Exports what is left, in 4 s at most.
+    pub async fn finish(self) {
+        let _ = tokio::time::timeout(ENDS_WITHIN, Box::pin(self.flush())).await;
     }
 }
 

@@ -13,8 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::keys::{Key, KeySet, Kind};
-use super::material::KeyError;
-use crate::secret::is_id;
+use crate::secret::{KeyError, is_id};
 
 /// How far another replica's clock may be ahead of ours: `iat` and `nbf` up to this much in the future pass.
 const AHEAD_SECONDS_MAX: i64 = 120;

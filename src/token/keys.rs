@@ -20,11 +20,12 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::material::{KeyError, Material};
+use super::material::Material;
 use super::stored::Needs;
 use crate::audit::ChainError;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
+use crate::secret::KeyError;
 
 /// How often a replica reads the keys again, and takes the rotation's next step where one is due.
 pub const RELOAD_EVERY: Duration = Duration::from_secs(30);

@@ -5,12 +5,12 @@
 //! kept, and jsonwebtoken names algorithms, headers and JWKs.
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey, RsaKeyPair, VerificationAlgorithm,
 };
-use aws_lc_rs::{error, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
@@ -20,7 +20,7 @@ use jsonwebtoken::jwk::{
     PublicKeyUse, RSAKeyParameters, RSAKeyType,
 };
 
-use crate::secret::{Secret, random_bytes};
+use crate::secret::{KeyError, Secret, random_bytes};
 
 /// A parsed key.
 #[derive(Debug)]
@@ -41,30 +41,6 @@ type Verifying = &'static dyn VerificationAlgorithm;
 const ES256: Verifying = &signature::ECDSA_P256_SHA256_FIXED;
 const EDDSA: Verifying = &signature::ED25519;
 const RS256: Verifying = &signature::RSA_PKCS1_2048_8192_SHA256;
-
-/// A key that cannot be made, parsed or used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyError;
-
-impl std::fmt::Display for KeyError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the signing key cannot be used")
-    }
-}
-
-impl std::error::Error for KeyError {}
-
-impl From<error::Unspecified> for KeyError {
-    fn from(_: error::Unspecified) -> Self {
-        Self
-    }
-}
-
-impl From<error::KeyRejected> for KeyError {
-    fn from(_: error::KeyRejected) -> Self {
-        Self
-    }
-}
 
 /// Makes a new private key: 32 random bytes for HMAC, PKCS #8 otherwise. RSA takes some hundred milliseconds.
 pub fn generate(algorithm: Algorithm) -> Result<Secret<Vec<u8>>, KeyError> {
@@ -88,13 +64,6 @@ pub fn generate(algorithm: Algorithm) -> Result<Secret<Vec<u8>>, KeyError> {
 }
 
 impl Material {
-    /// The Ed25519 key of a seed (RFC 8032 §5.1.5).
-    pub fn ed25519(seed: &[u8; 32]) -> Result<Self, KeyError> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed)?;
-        let public = ParsedPublicKey::new(EDDSA, pair.public_key())?;
-        Ok(Self::Ed25519(pair, public))
-    }
-
     /// Parses what [`generate`] made.
     pub fn parse(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, KeyError> {
         Ok(match algorithm {

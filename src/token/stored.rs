@@ -19,14 +19,13 @@ use sea_orm::{
 };
 
 use super::keys::{Key, KeySet, KeysError, Kind};
-use super::material::{self, KeyError, Material};
-use super::seal;
+use super::material::{self, Material};
 use super::told::Why;
 use crate::audit::{self, Masters};
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::config::{Tokens, VaultAlgorithm};
 use crate::database::Db;
-use crate::secret::{MasterKey, Secret, random_id};
+use crate::secret::{KeyError, MasterKey, Secret, random_id, seal};
 use crate::telemetry::Metrics;
 
 /// How much longer than its last token's life a retired key verifies: replicas' clocks differ by up to 2 min, and one

@@ -2,6 +2,7 @@
 //! callers, `ask.rs` what they share, and each capability has a module of its own.
 mod account;
 mod app;
+mod architecture;
 mod ask;
 mod audit;
 mod breached;
@@ -65,4 +66,3 @@ mod telemetry;
 mod threats;
 mod tokens;
 mod verification;
-mod walls;

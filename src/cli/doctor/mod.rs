@@ -26,9 +26,9 @@ use futures_util::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 
 use super::output::{Talk, print, print_json};
-use super::{BAD_CONFIGURATION, CHECK_SAYS_NO};
 use crate::config::{Config, Loaded, Problems};
 use crate::database::Db;
+use crate::exit::{BAD_CONFIGURATION, CHECK_SAYS_NO};
 use crate::secret::redact;
 
 /// How long one check may take: SMTP has four steps of network in it.

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::ending::exit_code;
+use super::open;
 use super::output::Talk;
-use super::{CHECK_SAYS_NO, open};
 use crate::config::Config;
 
 #[derive(Debug, Subcommand)]

@@ -8,9 +8,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::super::output::{Talk, print_json, say_line};
-use super::CHECK_SAYS_NO;
 use crate::clock::Clock;
 use crate::database::Db;
+use crate::exit::CHECK_SAYS_NO;
 use crate::mail::operator::{self, Retried};
 
 #[derive(Args, Debug)]

@@ -6,9 +6,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::output::{Talk, print, print_json};
-use super::super::{BAD_CONFIGURATION, FAILED, UNREACHABLE, USAGE};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::exit::{BAD_CONFIGURATION, FAILED, UNREACHABLE, USAGE};
 use crate::mail::{Probe, TestMail, Tried};
 
 #[derive(Args, Debug)]

@@ -9,10 +9,11 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::ending::broken_off;
+use super::open;
 use super::open::Opened;
 use super::output::{Talk, print_json, say_line};
-use super::{CHECK_SAYS_NO, open};
 use crate::config::Config;
+use crate::exit::CHECK_SAYS_NO;
 use crate::tenancy::operator::{self, Changed, Which};
 use crate::tenancy::teams::TeamStatus;
 

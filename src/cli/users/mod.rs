@@ -10,10 +10,11 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::ending::broken_off;
+use super::open;
 use super::output::Talk;
-use super::{CHECK_SAYS_NO, open};
 use crate::account::operator::{NewStatus, Who};
 use crate::config::Config;
+use crate::exit::CHECK_SAYS_NO;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

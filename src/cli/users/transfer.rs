@@ -21,9 +21,9 @@ use crate::account::transfer::export::{self, Hashes};
 use crate::account::transfer::import::{self, BATCH_LINES, Outcome};
 use crate::account::transfer::line::LINE_BYTES_MAX;
 use crate::account::transfer::{Line, LineError};
-use crate::cli::FAILED;
 use crate::clock::{Clock, UnixMillis};
 use crate::config::Config;
+use crate::exit::FAILED;
 use crate::password::Setup;
 
 /// Refusals that are told one by one on a terminal; the rest are counted, and in the report.

@@ -1,7 +1,7 @@
 //! What is recorded, that it verifies, and that nothing done to it stays unseen.
 
+mod checkpoints;
 mod flows;
-mod heads;
 mod people;
 mod refusals;
 mod retention;

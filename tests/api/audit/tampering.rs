@@ -1,6 +1,6 @@
 //! Whatever somebody with the database's password does to it is named.
 
-use latchkey::audit::heads::{self, Head};
+use latchkey::audit::checkpoint::{self, Head};
 use latchkey::audit::verify::Kind;
 use latchkey_entity::{audit_event, audit_identity, audit_stream};
 use sea_orm::{
@@ -168,11 +168,11 @@ both!(a_database_put_back_is_found_by_heads_kept_elsewhere, async |app| {
     let (mut person, stream) = person_and_stream(app).await;
     without_guards(app).await;
     let db = &app.inside().db;
-    let keep = async || heads::page(db, i64::MIN, Uuid::nil()).await.expect("heads");
+    let keep = async || checkpoint::page(db, i64::MIN, Uuid::nil()).await.expect("heads");
     let compare = async |kept: &[Head]| {
         let mut found = Vec::new();
         for head in kept {
-            heads::compare(db, head, 0, &mut |finding| found.push(finding.kind))
+            checkpoint::compare(db, head, 0, &mut |finding| found.push(finding.kind))
                 .await
                 .expect("compared");
         }

@@ -1,5 +1,6 @@
 //! Metrics as a collector gets them: held to the registry by name, unit, type and attributes.
 
+use latchkey::daemon::declared_values;
 use latchkey::telemetry::instrument::Kind;
 use latchkey::telemetry::registry;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -36,7 +37,7 @@ pub fn hold(metric: &Metric) {
         let pairs: Vec<(String, String)> = attributes.iter().map(pair).collect();
         let pairs: Vec<_> =
             pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        assert!(row.admits(&pairs), "{} does not allow {pairs:?}", row.name);
+        assert!(row.admits(&declared_values(), &pairs), "{} does not allow {pairs:?}", row.name);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use latchkey::daemon::declared_values;
 use latchkey::telemetry::instrument::{Instrument, Kind};
 use latchkey::telemetry::registry;
 
@@ -71,7 +72,11 @@ pub fn hold(text: &str) {
             .collect();
         let borrowed: Vec<(&str, &str)> =
             attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        assert!(row.admits(&borrowed), "{} does not allow {borrowed:?}", row.name);
+        assert!(
+            row.admits(&declared_values(), &borrowed),
+            "{} does not allow {borrowed:?}",
+            row.name
+        );
         sets.entry(row.name).or_default().insert(attributes);
     }
     for (name, sets) in sets {

@@ -1,16 +1,16 @@
-//! Signed heads of the audit (`typ` `audit-head+jwt`): JWS compact, `EdDSA`, under a key of the audit's own.
+//! The JWS of a checkpoint (`typ` `audit-head+jwt`): compact, `EdDSA`, under a key of the audit's own.
 //!
-//! As with tokens, algorithm and type are never read from what was shown: a header is ours to the byte, or it is not. Which
-//! keys there are, and that they are kept for as long as heads are, is the audit's to say ([`crate::audit::heads`]).
+//! As with tokens, algorithm and type are never read from the input: a header equals ours byte for byte, or the input is
+//! refused. [`super::checkpoint`] says which keys there are and why they are kept.
 
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::material::{KeyError, Material};
-use crate::secret::Secret;
+use crate::secret::{KeyError, Secret};
 
 const TYP: &str = "audit-head+jwt";
 
@@ -31,8 +31,8 @@ pub fn sign<C: Serialize>(
 ) -> Result<String, KeyError> {
     let payload = serde_json::to_vec(claims).map_err(|_| KeyError)?;
     let signed = format!("{}.{}", header(kid), URL_SAFE_NO_PAD.encode(payload));
-    let signature = Material::ed25519(seed.expose())?.sign(signed.as_bytes())?;
-    Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    let signature = key_pair(seed)?.sign(signed.as_bytes());
+    Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref())))
 }
 
 /// Reads what one of the keys `kids` signed; none for anything else. `seed_of` gives what a key is made of.
@@ -45,14 +45,21 @@ pub fn open<'a, C: DeserializeOwned>(
     let (shown, payload) = signed.split_once('.')?;
     let seed = seed_of(kids.find(|kid| header(kid) == shown)?)?;
     let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-    Material::ed25519(seed.expose()).ok()?.verify(signed.as_bytes(), &signature).ok()?;
+    let pair = key_pair(&seed).ok()?;
+    let public = UnparsedPublicKey::new(&ED25519, pair.public_key().as_ref());
+    public.verify(signed.as_bytes(), &signature).ok()?;
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }
 
 /// The public half as a JWK (RFC 8037), for whoever is to check heads and must not be able to write any.
 pub fn public_key(kid: &str, seed: &Secret<[u8; 32]>) -> Result<Value, KeyError> {
-    let jwk = Material::ed25519(seed.expose())?.jwk(kid).ok_or(KeyError)?;
-    serde_json::to_value(jwk).map_err(|_| KeyError)
+    let x = URL_SAFE_NO_PAD.encode(key_pair(seed)?.public_key().as_ref());
+    Ok(json!({ "use": "sig", "alg": "EdDSA", "kid": kid, "kty": "OKP", "crv": "Ed25519", "x": x }))
+}
+
+/// The Ed25519 key of a seed (RFC 8032 §5.1.5).
+fn key_pair(seed: &Secret<[u8; 32]>) -> Result<Ed25519KeyPair, KeyError> {
+    Ok(Ed25519KeyPair::from_seed_unchecked(seed.expose())?)
 }
 
 #[cfg(test)]

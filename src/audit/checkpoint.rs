@@ -20,16 +20,16 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Chain;
+use super::checkpoint_jws as jws;
 use super::keys::Keys;
 use super::seal::{self, End};
 use super::verify::{Finding, Kind, Sink};
 use crate::clock::UnixMillis;
 use crate::database::Db;
-use crate::secret::Secret;
-use crate::token::{KeyError, heads as signing};
+use crate::secret::{KeyError, Secret};
 
 /// Heads of one JWS: with them it is about 10 KB, which every collector of logs takes as one line.
-pub const HEADS_PER_TOKEN: usize = 50;
+pub const HEADS_PER_CHECKPOINT: usize = 50;
 
 /// Where a stream stood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ pub async fn page(db: &Db, since: UnixMillis, after: Uuid) -> Result<Vec<Head>, 
         .filter(audit_stream::Column::HeadAt.gte(since))
         .filter(audit_stream::Column::Id.gt(after))
         .order_by_asc(audit_stream::Column::Id)
-        .limit(HEADS_PER_TOKEN as u64)
+        .limit(HEADS_PER_CHECKPOINT as u64)
         .all(db.reader())
         .await?;
     Ok(streams.iter().map(Head::from).collect())
@@ -93,16 +93,16 @@ pub fn sign(
     heads: Vec<Head>,
 ) -> Result<String, KeyError> {
     let claims = Claims { iss: issuer.to_owned(), iat: now_seconds, heads };
-    signing::sign(chain.key_id(), &chain.heads_seed(), &claims)
+    jws::sign(chain.key_id(), &chain.checkpoint_seed(), &claims)
 }
 
 /// Reads what an audit key of ours signed, whenever that was; none for anything else.
 pub fn open(keys: &Keys, token: &str) -> Option<Claims> {
     let seed_of = |kid: &str| {
         let key = keys.get(kid)?;
-        Some(Secret::new(seal::heads_seed(key.expose())))
+        Some(Secret::new(seal::checkpoint_seed(key.expose())))
     };
-    signing::open(keys.ids(), seed_of, token)
+    jws::open(keys.ids(), seed_of, token)
 }
 
 /// The public half of the key that signs, as a JWK.
@@ -110,7 +110,7 @@ pub fn open(keys: &Keys, token: &str) -> Option<Claims> {
 /// # Errors
 /// When the key cannot be used.
 pub fn public_key(chain: &Chain) -> Result<serde_json::Value, KeyError> {
-    signing::public_key(chain.key_id(), &chain.heads_seed())
+    jws::public_key(chain.key_id(), &chain.checkpoint_seed())
 }
 
 /// When the last row of all was written; none where there is none.

@@ -1,4 +1,4 @@
-//! Sealing: what the database keeps of a signing key.
+//! Encryption of keys that the database stores, under the master key.
 //!
 //! AES-256-GCM under a key derived from the master key, with the row's identity as associated data, so that a sealed
 //! key moved to another row does not open. Layout: 12 bytes of random nonce, then ciphertext and tag. A random nonce is
@@ -6,8 +6,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
-use super::material::KeyError;
-use crate::secret::{MasterKey, Secret, random_bytes};
+use super::{KeyError, MasterKey, Secret, random_bytes};
 
 fn key(master: &MasterKey) -> Result<LessSafeKey, KeyError> {
     let bytes = master.derive("seal:signing-key");

@@ -1,9 +1,10 @@
-//! The walls of the house, read off the sources: which crate may be named where, how long a file may be, what tests
-//! never do. `clippy.toml` holds the walls that are single functions; here are the rest.
+//! Rules for single lines: which crate may be named where, how long a file may be, what tests never do. `clippy.toml`
+//! has the rules for single functions.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+
+use super::source::{Source, code, root, sources};
 
 /// How long a source file may be, its tests apart: what one reads in a sitting.
 const FILE_LINES_MAX: usize = 400;
@@ -12,7 +13,7 @@ const FILE_LINES_MAX: usize = 400;
 const POLLING: &str = "tests/api/poll.rs";
 
 /// A crate or path that may be named in some places only.
-struct Wall {
+struct Rule {
     /// Crates, by name.
     crates: &'static [&'static str],
     /// Other text that stands for the same thing.
@@ -22,8 +23,8 @@ struct Wall {
     reason: &'static str,
 }
 
-const WALLS: &[Wall] = &[
-    Wall {
+const RULES: &[Rule] = &[
+    Rule {
         crates: &["hyper", "hyper_util", "http_body_util"],
         words: &[],
         allowed: &[
@@ -33,56 +34,56 @@ const WALLS: &[Wall] = &[
         ],
         reason: "rooms know no HTTP: they answer values, and http/ makes answers of them",
     },
-    Wall {
+    Rule {
         crates: &["hyper_rustls", "rustls_native_certs", "webpki_roots"],
         words: &[],
         allowed: &[("src/egress/", None)],
         reason: "requests of others are bounded in one place",
     },
-    Wall {
+    Rule {
         crates: &["ractor"],
         words: &[],
         allowed: &[("src/actor/", None), ("src/*/mod.rs", None)],
         reason: "a worker's work is plain functions; only the room's mod.rs knows that messages carry it",
     },
-    Wall {
+    Rule {
         crates: &["redis"],
         words: &[],
         allowed: &[("src/store/redis.rs", None), ("src/store/redis/", None)],
         reason: "the store's operations are the same on both backends",
     },
-    Wall {
+    Rule {
         crates: &["lettre"],
         words: &[],
         allowed: &[("src/mail/", None)],
         reason: "everybody else writes an outbox row",
     },
-    Wall {
+    Rule {
         crates: &["jsonwebtoken"],
         words: &[],
         allowed: &[("src/token/", None)],
         reason: "one place decides what a token is worth",
     },
-    Wall {
+    Rule {
         crates: &["argon2", "argon2_rust"],
         words: &[],
         allowed: &[("src/password/", None)],
         reason: "hashing is admitted by the password pool alone",
     },
-    Wall {
+    Rule {
         crates: &[],
         words: &["std::env", "env::var"],
         // Where a script of the tests wants its gallery is no setting.
         allowed: &[("src/config/", None), ("src/http/pages/tests.rs", None)],
         reason: "settings come out of config/, checked, or do not exist",
     },
-    Wall {
+    Rule {
         crates: &[],
         words: &["SystemTime::now", "OffsetDateTime::now", "UtcDateTime::now"],
         allowed: &[("src/clock.rs", None)],
         reason: "time is an argument: use crate::clock::Clock",
     },
-    Wall {
+    Rule {
         crates: &[],
         words: &["tokio::spawn", "tokio::task::spawn("],
         // A transaction begins to its end, also when its caller is gone.
@@ -93,7 +94,7 @@ const WALLS: &[Wall] = &[
         ],
         reason: "work that outlives its request belongs to a pool",
     },
-    Wall {
+    Rule {
         crates: &[],
         words: &["crate::app"],
         allowed: &[
@@ -104,7 +105,7 @@ const WALLS: &[Wall] = &[
         ],
         reason: "a room never sees App: it says what it needs",
     },
-    Wall {
+    Rule {
         crates: &[],
         words: &["print!", "println!", "io::stdout", "io::stderr", "dbg!"],
         allowed: &[("src/cli/", None), ("src/telemetry/writer.rs", None)],
@@ -113,11 +114,11 @@ const WALLS: &[Wall] = &[
 ];
 
 #[test]
-fn what_is_walled_in_is_named_nowhere_else() {
+fn a_crate_is_named_only_where_its_rule_allows_it() {
     let mut breaches = Vec::new();
     for file in sources(&["src"]) {
-        for wall in WALLS {
-            breaches.extend(file.breaches(wall));
+        for rule in RULES {
+            breaches.extend(rule.breaches(&file));
         }
     }
     assert!(breaches.is_empty(), "\n{}", breaches.join("\n"));
@@ -199,11 +200,11 @@ fn every_direct_dependency_has_its_reason() {
 }
 
 #[test]
-fn the_walls_see_what_they_are_meant_to_see() {
+fn the_rules_find_what_they_are_meant_to_find() {
     let breaks = |path: &str, text: &str, name: &str| {
         let file = Source { path: path.to_owned(), text: text.to_owned() };
-        let wall = WALLS.iter().find(|wall| wall.crates.contains(&name)).expect("a wall");
-        !file.breaches(wall).is_empty()
+        let rule = RULES.iter().find(|rule| rule.crates.contains(&name)).expect("a rule");
+        !rule.breaches(&file).is_empty()
     };
     assert!(breaks("src/session/mod.rs", "use hyper::Request;", "hyper"));
     assert!(breaks("src/session/mod.rs", "let x = ::redis::Client::open(url);", "redis"));
@@ -217,67 +218,50 @@ fn the_walls_see_what_they_are_meant_to_see() {
     assert!(!breaks("src/app.rs", "use crate::store::redis::Redis;", "redis"));
 }
 
-/// One source file, its path relative to the repository.
-struct Source {
-    path: String,
-    text: String,
-}
-
-impl Source {
-    /// What stands behind the first `#[cfg(test)]`: the unit tests, by convention the end of the file.
-    fn tests(&self) -> &str {
-        self.text.find("\n#[cfg(test)]\n").map_or("", |at| &self.text[at + 1..])
-    }
-
-    fn breaches(&self, wall: &Wall) -> Vec<String> {
-        let place = wall.allowed.iter().find(|(pattern, _)| matches(pattern, &self.path));
+impl Rule {
+    fn breaches(&self, file: &Source) -> Vec<String> {
+        let place = self.allowed.iter().find(|(pattern, _)| matches(pattern, &file.path));
         let allowed_words = match place {
             Some((_, None)) => return Vec::new(),
             Some((_, Some(words))) => words,
             None => "\0",
         };
         let mut breaches = Vec::new();
-        for (number, line) in self.text.lines().enumerate() {
+        for (number, line) in file.text.lines().enumerate() {
             let line = code(line).replace(allowed_words, "");
-            let named = wall.crates.iter().filter(|name| self.names(&line, name));
-            let said = wall.words.iter().filter(|word| line.contains(**word));
+            let named = self.crates.iter().filter(|name| names(file, &line, name));
+            let said = self.words.iter().filter(|word| line.contains(**word));
             for what in named.chain(said) {
                 breaches.push(format!(
                     "{}:{} names {what}: {}",
-                    self.path,
+                    file.path,
                     number + 1,
-                    wall.reason
+                    self.reason
                 ));
             }
         }
         breaches
     }
-
-    /// Whether a line names a crate, and not a module of ours that is called like it.
-    fn names(&self, line: &str, name: &str) -> bool {
-        // The whole file is searched for it: only for a line that has the name.
-        let is_module_of_that_name = || {
-            let module = format!("mod {name};");
-            self.text.lines().any(|line| {
-                line.trim_start_matches("pub ").trim_start_matches("pub(crate) ").trim() == module
-            })
-        };
-        let part_of_a_name = |c: char| c.is_alphanumeric() || c == '_';
-        line.match_indices(&format!("{name}::")).any(|(at, _)| {
-            let before = &line[..at];
-            match before.strip_suffix("::") {
-                // `::redis::` is the crate, `store::redis::` is not.
-                Some(path) => !path.ends_with(part_of_a_name),
-                None => !before.ends_with(part_of_a_name) && !is_module_of_that_name(),
-            }
-        })
-    }
 }
 
-/// A line without its comment. A `//` in a URL stays.
-fn code(line: &str) -> &str {
-    let comment = line.match_indices("//").find(|(at, _)| !line[..*at].ends_with(':'));
-    comment.map_or(line, |(at, _)| &line[..at])
+/// Whether a line names a crate, and not a module of ours that is called like it.
+fn names(file: &Source, line: &str, name: &str) -> bool {
+    // The whole file is searched for it: only for a line that has the name.
+    let is_module_of_that_name = || {
+        let module = format!("mod {name};");
+        file.text.lines().any(|line| {
+            line.trim_start_matches("pub ").trim_start_matches("pub(crate) ").trim() == module
+        })
+    };
+    let part_of_a_name = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(&format!("{name}::")).any(|(at, _)| {
+        let before = &line[..at];
+        match before.strip_suffix("::") {
+            // `::redis::` is the crate, `store::redis::` is not.
+            Some(path) => !path.ends_with(part_of_a_name),
+            None => !before.ends_with(part_of_a_name) && !is_module_of_that_name(),
+        }
+    })
 }
 
 /// Whether a path is the pattern, or lies under it where it ends in `/`. A `*` stands for one part of a path.
@@ -289,29 +273,4 @@ fn matches(pattern: &str, path: &str) -> bool {
             .is_some_and(|part| !part.is_empty() && !part.contains('/'));
     }
     path == pattern || (pattern.ends_with('/') && path.starts_with(pattern))
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Every `.rs` file under these directories, in order.
-fn sources(directories: &[&str]) -> Vec<Source> {
-    let mut files = Vec::new();
-    let mut left: Vec<PathBuf> = directories.iter().map(|name| root().join(name)).collect();
-    while let Some(directory) = left.pop() {
-        for entry in fs::read_dir(&directory).expect("the directory is there").flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                left.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("a source is UTF-8");
-                let path = path.strip_prefix(root()).expect("below the root").display().to_string();
-                files.push(Source { path, text });
-            }
-        }
-    }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(!files.is_empty(), "there are sources under {directories:?}");
-    files
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey::audit::heads;
+use latchkey::audit::checkpoint;
 use latchkey::audit::verify::Kind;
 use latchkey::daemon::AuditKeeper;
 use latchkey_entity::{audit_event, audit_identity, signing_key};
@@ -17,18 +17,18 @@ const ISSUER: &str = "https://auth.example";
 /// What an export ends with.
 async fn exported(app: &TestApp) -> String {
     let inside = app.inside();
-    let page = heads::page(&inside.db, i64::MIN, Uuid::nil()).await.expect("heads");
-    heads::sign(&inside.audit, ISSUER, app.clock.now_seconds(), page).expect("signed")
+    let page = checkpoint::page(&inside.db, i64::MIN, Uuid::nil()).await.expect("heads");
+    checkpoint::sign(&inside.audit, ISSUER, app.clock.now_seconds(), page).expect("signed")
 }
 
 /// What `audit verify --heads` finds; none where the heads are not signed by a key of ours.
 async fn compared(app: &TestApp, token: &str) -> Option<Vec<Kind>> {
     let inside = app.inside();
-    let claims = heads::open(inside.audit.keys(), token)?;
+    let claims = checkpoint::open(inside.audit.keys(), token)?;
     let mut found = Vec::new();
     for head in &claims.heads {
         let mut sink = |finding: latchkey::audit::verify::Finding| found.push(finding.kind);
-        heads::compare(&inside.db, head, 0, &mut sink).await.expect("compared");
+        checkpoint::compare(&inside.db, head, 0, &mut sink).await.expect("compared");
     }
     Some(found)
 }
@@ -70,7 +70,8 @@ both!(heads_are_logged_from_the_start_on_and_each_once_an_hour, async |app| {
     let first = AuditKeeper::new(app.inside().clone());
     assert_eq!(first.keep().await, 0, "nothing was written yet");
     app.verified("ada@example.org").await;
-    let streams = heads::page(&app.inside().db, i64::MIN, Uuid::nil()).await.expect("heads").len();
+    let streams =
+        checkpoint::page(&app.inside().db, i64::MIN, Uuid::nil()).await.expect("heads").len();
     assert!(streams >= 2);
     assert_eq!(first.keep().await, streams);
     app.clock.advance(Duration::from_secs(3_601));

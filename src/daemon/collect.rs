@@ -1,0 +1,35 @@
+//! What telemetry gets from higher modules: the values of attributes, the HTTP client of the exporters, and the ticks that
+//! send what waits.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::actor::every;
+use crate::audit::Action;
+use crate::egress::Collector;
+use crate::http::router;
+use crate::telemetry::{Connect, DeclaredValues, Exports, FLUSH_EVERY};
+use crate::{limits, mail};
+
+/// Connects an exporter of OTLP over HTTP.
+pub const CONNECT: Connect = |within| Ok(Box::new(Collector::new(within)?));
+
+/// The values of the attributes that other modules declare.
+pub fn declared_values() -> DeclaredValues {
+    DeclaredValues {
+        routes: router::paths(),
+        address_policies: limits::policy_names(),
+        mail_templates: mail::Kind::ALL.iter().map(|kind| kind.name()).collect(),
+        audit_actions: Action::ALL.iter().map(|action| action.as_str()).collect(),
+    }
+}
+
+/// Sends spans and log records from now on, until `stop` trips.
+pub fn export(exports: &Exports, stop: &CancellationToken) {
+    if exports.is_on() {
+        let exports = exports.clone();
+        every(FLUSH_EVERY, stop.clone(), move || {
+            let exports = exports.clone();
+            async move { exports.flush().await }
+        });
+    }
+}

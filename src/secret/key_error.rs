@@ -1,0 +1,27 @@
+//! [`KeyError`]: the one error of keys, which tells nothing of them.
+
+use aws_lc_rs::error;
+
+/// A key that cannot be made, parsed or used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyError;
+
+impl std::fmt::Display for KeyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the signing key cannot be used")
+    }
+}
+
+impl std::error::Error for KeyError {}
+
+impl From<error::Unspecified> for KeyError {
+    fn from(_: error::Unspecified) -> Self {
+        Self
+    }
+}
+
+impl From<error::KeyRejected> for KeyError {
+    fn from(_: error::KeyRejected) -> Self {
+        Self
+    }
+}
