@@ -24,10 +24,10 @@ use latchkey::app::App;
 use latchkey::clock::Clock;
 use latchkey::config::{self, Inputs, Machine};
 use latchkey::daemon::Daemon;
+use latchkey::database::tenant_scope::{self, TenantScope};
 use latchkey::registration::{Message, Origin, Verified};
 use latchkey::secret::{random_bytes, sha256, uuid_v7};
 use latchkey::store::{OneTimeToken, TokenKind};
-use latchkey::tenancy::wall::{self, Scope};
 use latchkey_entity::user;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
@@ -167,7 +167,8 @@ impl Bench {
             assert_eq!(verified.expect("a database"), Verified::Now);
         }
         if state == State::Disabled {
-            let tx = wall::begin(&app.db, Scope::Operator).await.expect("a transaction");
+            let tx =
+                tenant_scope::begin(&app.db, TenantScope::Operator).await.expect("a transaction");
             user::Entity::update_many()
                 .col_expr(user::Column::Status, Expr::value("disabled"))
                 .filter(user::Column::Id.eq(user_id))

@@ -11,6 +11,7 @@ mod measure;
 mod probe;
 mod refusal;
 mod release;
+pub mod tenant_scope;
 mod transaction;
 mod url;
 mod write_probe;

@@ -14,7 +14,7 @@
 //! | [`token`] | signing keys; minting and verifying, pure |
 //! | [`session`] | opening, refreshing, ending; the check of a userToken |
 //! | [`registration`] | what changes a person: one transaction each |
-//! | [`tenancy`] | teams, memberships, roles |
+//! | [`team`] | teams, memberships, roles |
 //! | [`audit`] | who did what, when, from where: a chain that shows tampering |
 //! | [`captcha`], [`limits`] | what slows strangers down |
 //! | [`egress`] | requests that we make of others, bounded |
@@ -63,6 +63,6 @@ pub mod registration;
 pub mod secret;
 pub mod session;
 pub mod store;
+pub mod team;
 pub mod telemetry;
-pub mod tenancy;
 pub mod token;

@@ -1,6 +1,6 @@
 //! The text of a project's key. The input is such a text, or, behind a `!`, edits of a good one.
 
-use latchkey::tenancy::key_text::{KeyText, make};
+use latchkey::team::key_text::{KeyText, make};
 use uuid::Uuid;
 
 use super::edits::edited;

@@ -14,11 +14,11 @@ use uuid::Uuid;
 use super::EmailAddress;
 use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
+use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction, containing};
 use crate::mail::{self, LinkKind, MailData, NewMail};
 use crate::secret::uuid_v7;
-use crate::tenancy::teams;
-use crate::tenancy::wall::{self, Scope};
+use crate::team::teams;
 
 /// How an operator names an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ pub struct Counts {
 pub async fn counts(db: &Db, id: Uuid, now: UnixMillis) -> Result<Counts, DbErr> {
     let pending = outbox::Column::UserId.eq(id).and(outbox::Column::State.eq("pending"));
     let ended = ended_session::Column::UserId.eq(id).and(ended_session::Column::ExpiresAt.gt(now));
-    let tx = wall::read(db, Scope::Person(id)).await?;
+    let tx = tenant_scope::read(db, TenantScope::Person(id)).await?;
     let teams =
         membership::Entity::find().filter(membership::Column::UserId.eq(id)).count(&tx).await?;
     tx.commit().await?;

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::clock::UnixMillis;
 use crate::database::Db;
 use crate::secret::Secret;
-use crate::tenancy::Role;
-use crate::tenancy::teams::TeamStatus;
+use crate::team::Role;
+use crate::team::teams::TeamStatus;
 
 /// A person, and the team and project their session is in.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use super::keys::Checked;
 use super::seal::{self, End};
 use crate::clock::UnixMillis;
 use crate::database::Db;
-use crate::tenancy::wall::{self, Scope};
+use crate::database::tenant_scope::{self, TenantScope};
 
 /// Rows that one transaction removes.
 const BATCH: u64 = 200;
@@ -212,7 +212,7 @@ async fn forget_ownerless(
 
 /// Whether a team is there, read from above the wall between teams.
 async fn is_standing(db: &Db, team_id: Uuid) -> Result<bool, DbErr> {
-    let tx = wall::read(db, Scope::Operator).await?;
+    let tx = tenant_scope::read(db, TenantScope::Operator).await?;
     let found = team::Entity::find_by_id(team_id).one(&tx).await?;
     tx.commit().await?;
     Ok(found.is_some())

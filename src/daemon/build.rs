@@ -16,6 +16,7 @@ use crate::captcha::{self, Altcha, Judge};
 use crate::clock::Clock;
 use crate::config::{Config, PasswordEngine};
 use crate::database::Db;
+use crate::database::tenant_scope;
 use crate::http::pages::site;
 use crate::limits::budgets::Local;
 use crate::limits::device::Devices;
@@ -25,7 +26,6 @@ use crate::password::{self, Breach, Hasher, Policy, Setup};
 use crate::secret::{MasterKey, redact};
 use crate::store::Store;
 use crate::telemetry::Metrics;
-use crate::tenancy::wall;
 use crate::token::{self, KeyRing};
 
 /// The first pause before a database is asked again, and the last.
@@ -260,7 +260,7 @@ async fn warn_of_eviction(store: &Store) {
 
 /// A role that row-level security does not hold leaves one wall of two between teams.
 async fn warn_of_bypass(db: &Db) {
-    if let Ok(true) = wall::is_bypassed(db).await {
+    if let Ok(true) = tenant_scope::is_bypassed(db).await {
         tracing::warn!(
             "the database role is a superuser or has BYPASSRLS: row-level security does not hold it, use a plain role"
         );

@@ -15,7 +15,7 @@ use crate::audit::{self, checkpoint};
 use crate::clock::{UnixMillis, millis};
 use crate::http::tls::Tls;
 use crate::telemetry::Metrics;
-use crate::{limits, mail, registration, tenancy, token};
+use crate::{limits, mail, registration, team, token};
 
 /// How often heads of the audit are logged and old rows swept.
 const AUDIT_EVERY: Duration = Duration::from_hours(1);
@@ -79,7 +79,7 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
             if let Err(error) = token::revocation::sweep(&app.db, app.clock.now()).await {
                 tracing::warn!(error = %error, "expired revocations not swept");
             }
-            if let Err(error) = tenancy::invitations::sweep(&app.db, app.clock.now()).await {
+            if let Err(error) = team::invitations::sweep(&app.db, app.clock.now()).await {
                 tracing::warn!(error = %error, "expired invitations not swept");
             }
         }

@@ -8,7 +8,7 @@ use crate::account::standing::Membership;
 use crate::app::App;
 use crate::problem::{Code, FieldError, Problem};
 use crate::session::Caller;
-use crate::tenancy::{Actor, Desk, Permission, Refusal, Role};
+use crate::team::{Actor, Desk, Permission, Refusal, Role};
 
 /// A caller in the team that the path names, whatever team their session is in.
 #[derive(Clone, Debug)]

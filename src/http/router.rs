@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::mail::Mailbox;
 use crate::problem::Problem;
 use crate::session::Caller;
-use crate::tenancy::Permission;
+use crate::team::Permission;
 
 /// How long an answer may take once the request is there (security §3).
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);

@@ -19,7 +19,7 @@ use crate::problem::{Code, Problem, Unavailable};
 use crate::secret::Secret;
 use crate::session::{self, Arrival, Tokens, issue};
 use crate::store::Session;
-use crate::tenancy::teams;
+use crate::team::teams;
 use crate::token::{Expiry, UserClaims, VaultClaims};
 
 /// `amr` of a log-in by password (RFC 8176).

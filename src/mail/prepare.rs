@@ -13,7 +13,7 @@ use crate::mail::render::{Draft, Reader, Unrenderable, render};
 use crate::mail::{Kind, MailData, Mailer, mailed_token};
 use crate::secret::{self, Secret};
 use crate::store::OneTimeToken;
-use crate::tenancy::invitations;
+use crate::team::invitations;
 
 /// How long the link lives that undoes a change of address: it goes to a mailbox that may be read rarely.
 const UNDO_TTL: Duration = Duration::from_hours(7 * 24);

@@ -19,7 +19,7 @@ use crate::clock::UnixMillis;
 use crate::database::Transaction;
 use crate::mail::{self, LinkKind, MailData, NewMail};
 use crate::secret::{Secret, uuid_v7};
-use crate::tenancy::teams;
+use crate::team::teams;
 
 /// Who asks, from where: told in mails, carried to the mailer's trace.
 #[derive(Clone, Debug, Default)]

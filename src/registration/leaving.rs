@@ -13,8 +13,8 @@ use super::flow::{self, Origin, Verified};
 use crate::audit::{Action, Actor, Detail};
 use crate::clock::UnixMillis;
 use crate::mail;
-use crate::tenancy::joining;
-use crate::tenancy::teams::{self, Leaving};
+use crate::team::joining;
+use crate::team::teams::{self, Leaving};
 
 /// Accounts that one transaction collects: half a dozen statements each, so a tenth of a second of the one writer.
 const COLLECT_BATCH: u64 = 50;

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::database::Db;
 use crate::problem::{Code, Problem, Unavailable};
 use crate::store::{Session, Store};
-use crate::tenancy::keys::KnownKey;
+use crate::team::keys::KnownKey;
 use crate::token::jwt::{self, Expiry};
 use crate::token::{KeyRing, KeysError, UserClaims, VaultClaims};
 

@@ -9,7 +9,7 @@ use crate::clock::{UnixMillis, millis};
 use crate::config;
 use crate::secret::{KeyError, random_id};
 use crate::store::Session;
-use crate::tenancy::keys::KnownKey;
+use crate::team::keys::KnownKey;
 use crate::token::jwt::{PEOPLE, mint};
 use crate::token::{KeySet, UserClaims, VaultClaims};
 

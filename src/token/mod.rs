@@ -1,7 +1,7 @@
 //! The two tokens: keys that sign them, and minting and verifying as pure functions.
 //!
 //! What lives here: JOSE and nothing else. Whether a session is alive is the token store's and the database's to say
-//! (`session/`); what a role may do is `tenancy/`'s.
+//! (`session/`); what a role may do is `team/`'s.
 
 pub mod jwt;
 pub mod keys;

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use latchkey::captcha::altcha;
-use latchkey::tenancy::wall::{self, Scope};
+use latchkey::database::tenant_scope::{self, TenantScope};
 use sea_orm::ConnectionTrait as _;
 use serde_json::Value;
 
@@ -74,7 +74,8 @@ pub async fn solved_captcha(app: &TestApp) -> String {
 
 /// A statement on the daemon's own database: for what no endpoint does yet.
 pub async fn sql(app: &TestApp, statement: &str) {
-    let tx = wall::begin(&app.inside().db, Scope::Operator).await.expect("a transaction");
+    let tx =
+        tenant_scope::begin(&app.inside().db, TenantScope::Operator).await.expect("a transaction");
     tx.execute_unprepared(statement).await.expect("a valid statement");
     tx.commit().await.expect("committed");
 }

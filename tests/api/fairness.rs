@@ -141,7 +141,7 @@ both!(
         drop(held);
 
         // Strangers who name a key and do not have it are somebody else; whoever has it is not.
-        let forged = latchkey::tenancy::key_text::make(key.id.parse().expect("an id"));
+        let forged = latchkey::team::key_text::make(key.id.parse().expect("an id"));
         let held = filled(app, Whom::Key(&sha256(forged.expose().as_bytes()))).await;
         key.token(app).await;
         drop(held);

@@ -1,7 +1,7 @@
 //! The wall between teams below the code: row-level security, seen by a plain connection of its own.
 
 use hyper::Method;
-use latchkey::tenancy::wall;
+use latchkey::database::tenant_scope;
 use sea_orm::{
     ConnectionTrait as _, Database, DatabaseBackend, DatabaseConnection, Statement,
     TransactionTrait as _,
@@ -82,7 +82,10 @@ async fn another_teams_rows_are_not_there_on_servers() {
     let database = TestDatabase::create().await;
     let url = database.url();
     let app = TestApp::builder(Backend::Servers).set("database.url", &url).start().await;
-    assert!(!wall::is_bypassed(&app.inside().db).await.expect("asked"), "the role is plain");
+    assert!(
+        !tenant_scope::is_bypassed(&app.inside().db).await.expect("asked"),
+        "the role is plain"
+    );
     let [ada, eve] = people(&app, ["ada", "eve"]).await;
     let (mine, hers) = (claim(&ada, "tid"), claim(&eve, "tid"));
     join(&app, &mine, &eve, "viewer").await;
@@ -227,6 +230,9 @@ both!(neither_a_header_nor_a_body_says_which_team_it_is, async |app| {
 async fn a_role_that_goes_round_the_wall_is_known_on_servers() {
     let server = crate::servers::PrivateServer::postgres().await;
     let app = TestApp::builder(Backend::Servers).set("database.url", &server.url()).start().await;
-    assert!(wall::is_bypassed(&app.inside().db).await.expect("asked"), "postgres is a superuser");
+    assert!(
+        tenant_scope::is_bypassed(&app.inside().db).await.expect("asked"),
+        "postgres is a superuser"
+    );
     app.finish().await;
 }

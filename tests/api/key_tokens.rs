@@ -124,8 +124,8 @@ both!(
         key.client(app).get(TOKEN).await.expect_problem(405, "method-not-allowed");
 
         let mut refusals = vec![is_no_client(form(&[grant]).await)];
-        let stranger = latchkey::tenancy::key_text::make(uuid::Uuid::from_u128(7));
-        let forged = latchkey::tenancy::key_text::make(key.id.parse().expect("an id"));
+        let stranger = latchkey::team::key_text::make(uuid::Uuid::from_u128(7));
+        let forged = latchkey::team::key_text::make(key.id.parse().expect("an id"));
         let other_last = if key.secret.ends_with('0') { "1" } else { "0" };
         let spoilt = format!("{}{other_last}", &key.secret[..key.secret.len() - 1]);
         for (id, secret) in [

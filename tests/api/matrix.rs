@@ -11,7 +11,7 @@ mod world;
 use futures_util::future::join_all;
 use hyper::Method;
 use latchkey::http::router::{Handler, ROUTES, Route};
-use latchkey::tenancy::{Permission, Role};
+use latchkey::team::{Permission, Role};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use world::World;
@@ -354,8 +354,7 @@ both!(
             key.token(app).await;
         }
         let third = world.third.parse().expect("an id");
-        let kept =
-            latchkey::tenancy::invitations::list(&app.inside().db, third, Uuid::nil(), 9).await;
+        let kept = latchkey::team::invitations::list(&app.inside().db, third, Uuid::nil(), 9).await;
         assert_eq!(kept.expect("listed").len(), 2, "an invitation of the third team is gone");
         println!(
             "the matrix: {} routes, {} callers, {cells} cells",

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
+use latchkey::database::tenant_scope::{self, TenantScope};
 use latchkey::secret::uuid_v7;
-use latchkey::tenancy::wall::{self, Scope};
 use latchkey_entity::membership;
 use sea_orm::ActiveValue::Set;
 use sea_orm::EntityTrait as _;
@@ -45,7 +45,7 @@ pub async fn join(app: &TestApp, team: &str, person: &Person, role: &str) {
         last_used_at: Set(0),
         last_project_id: Set(None),
     };
-    let tx = wall::begin(&inside.db, Scope::Operator).await.expect("a transaction");
+    let tx = tenant_scope::begin(&inside.db, TenantScope::Operator).await.expect("a transaction");
     membership::Entity::insert(row).exec_without_returning(&tx).await.expect("joined");
     tx.commit().await.expect("committed");
 }

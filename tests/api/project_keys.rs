@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey::tenancy::key_text::KeyText;
+use latchkey::team::key_text::KeyText;
 use serde_json::{Value, json};
 
 use crate::app::both;

@@ -6,7 +6,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::Method;
-use latchkey::tenancy::wall::{self, Scope};
+use latchkey::database::tenant_scope::{self, TenantScope};
 use redis::aio::MultiplexedConnection;
 use sea_orm::{ConnectionTrait as _, DatabaseBackend, Statement};
 use serde_json::json;
@@ -235,7 +235,8 @@ fn files(directory: &Path, dump: &mut Vec<u8>) {
 
 /// Every row of every table, in PostgreSQL's own words; how many tables had some.
 async fn tables(app: &TestApp, dump: &mut Vec<u8>) -> usize {
-    let tx = wall::begin(&app.inside().db, Scope::Operator).await.expect("a transaction");
+    let tx =
+        tenant_scope::begin(&app.inside().db, TenantScope::Operator).await.expect("a transaction");
     let ask = |sql: String| Statement::from_string(DatabaseBackend::Postgres, sql);
     let sql = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema()";
     let names = tx.query_all_raw(ask(sql.to_owned())).await.expect("a valid query");

@@ -19,7 +19,7 @@ use crate::audit::{Action, Chain};
 use crate::clock::UnixMillis;
 use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
-use crate::tenancy::teams;
+use crate::team::teams;
 
 /// Lines in a transaction: large enough that the commit's fsync is shared by many, small enough that a daemon beside it
 /// waits for SQLite's one writer less than a request may last.

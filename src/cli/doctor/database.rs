@@ -8,8 +8,8 @@ use latchkey_migration::Schema;
 use super::{Finding, Patient, State, network};
 use crate::clock::{Clock, UnixMillis};
 use crate::config::Config;
+use crate::database::tenant_scope;
 use crate::database::{Db, Facts, Place, ProbeError, Refusal, Server, sqlite_path};
-use crate::tenancy::wall;
 
 /// The oldest PostgreSQL that its project still mends: 13 ended in November 2025.
 const POSTGRES_MIN: i32 = 14;
@@ -101,7 +101,7 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
     if !db.is_postgres() {
         found.push(whole(db).await);
     }
-    if let Ok(true) = wall::is_bypassed(db).await {
+    if let Ok(true) = tenant_scope::is_bypassed(db).await {
         found.push(Finding::warning(
             "the role is a superuser or has BYPASSRLS: row-level security does not hold it",
             "use a plain role that owns the tables: CREATE ROLE latchkey LOGIN NOBYPASSRLS",

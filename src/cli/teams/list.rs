@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::super::open::Opened;
 use super::super::output::{Talk, print, print_json};
 use crate::clock::rfc3339;
-use crate::tenancy::operator::{self, Filter, Team, Which};
-use crate::tenancy::teams::TeamStatus;
+use crate::team::operator::{self, Filter, Team, Which};
+use crate::team::teams::TeamStatus;
 
 #[derive(Args, Debug)]
 pub struct List {

@@ -14,8 +14,8 @@ use super::open::Opened;
 use super::output::{Talk, print_json, say_line};
 use crate::config::Config;
 use crate::exit::CHECK_SAYS_NO;
-use crate::tenancy::operator::{self, Changed, Which};
-use crate::tenancy::teams::TeamStatus;
+use crate::team::operator::{self, Changed, Which};
+use crate::team::teams::TeamStatus;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -13,7 +13,7 @@ use super::super::open::Opened;
 use super::super::output::{Talk, print, print_json};
 use crate::account::operator::{self, Filter, Who};
 use crate::clock::rfc3339;
-use crate::tenancy::teams;
+use crate::team::teams;
 
 /// Teams that `show` lists: nobody reads more on a terminal.
 const TEAMS_MAX: u64 = 1_000;

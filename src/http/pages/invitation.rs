@@ -17,7 +17,7 @@ use crate::limits::Action;
 use crate::password::Verdict;
 use crate::problem::{Code, Problem};
 use crate::secret::{Secret, sha256};
-use crate::tenancy::joining::{self, Offer, Shown};
+use crate::team::joining::{self, Offer, Shown};
 
 /// Where the page is.
 const PATH: &str = "/invitation";

@@ -23,7 +23,7 @@ const ORDER: &[&str] = &[
     "password",
     "captcha",
     "limits",
-    "tenancy",
+    "team",
     "account",
     "registration",
     "session",
@@ -36,9 +36,8 @@ const ORDER: &[&str] = &[
 
 /// Imports of a higher folder that are left: each line is removed with the import that it names, and none is added.
 const LEFT: &[(&str, &str)] = &[
-    ("audit", "tenancy"),
-    ("mail", "tenancy"),
-    ("tenancy", "account"),
+    ("mail", "team"),
+    ("team", "account"),
     ("session", "registration"),
     ("registration", "account"),
 ];

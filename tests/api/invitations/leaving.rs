@@ -1,7 +1,7 @@
 //! What becomes of the invitations of an address whose person leaves.
 
+use latchkey::database::tenant_scope::{self, TenantScope};
 use latchkey::mail::{LinkKind, MailData, NewMail, enqueue};
-use latchkey::tenancy::wall::{self, Scope};
 use latchkey_entity::{invitation, outbox};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
@@ -11,7 +11,8 @@ use crate::people::{claim, id_of, people};
 
 /// The addresses that teams have invited.
 async fn invited(app: &TestApp) -> Vec<String> {
-    let tx = wall::read(&app.inside().db, Scope::Operator).await.expect("a transaction");
+    let tx =
+        tenant_scope::read(&app.inside().db, TenantScope::Operator).await.expect("a transaction");
     let found = invitation::Entity::find().all(&tx).await.expect("read");
     found.into_iter().map(|it| it.email).collect()
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use latchkey::secret::sha256;
-use latchkey::tenancy::invitations;
+use latchkey::team::invitations;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -4,8 +4,8 @@ use latchkey::account::EmailAddress;
 use latchkey::account::operator::{self, Address, FirstMail, NewAccount, Who};
 use latchkey::audit::Origin;
 use latchkey::mail::MailData;
-use latchkey::tenancy::invitations::{self, Post};
-use latchkey::tenancy::{Actor, Desk, Role, teams};
+use latchkey::team::invitations::{self, Post};
+use latchkey::team::{Actor, Desk, Role, teams};
 use serde_json::json;
 use uuid::Uuid;
 

@@ -19,7 +19,7 @@ use crate::problem::{Code, Problem};
 use crate::registration::{self, NewPerson, Registered};
 use crate::secret::Secret;
 use crate::session::{Arrival, Tokens};
-use crate::tenancy::joining;
+use crate::team::joining;
 
 /// Who registers.
 #[derive(ToSchema)]

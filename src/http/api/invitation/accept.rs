@@ -14,7 +14,7 @@ use crate::limits::Action;
 use crate::problem::{Code, Problem};
 use crate::secret::sha256;
 use crate::session::Caller;
-use crate::tenancy::joining::{self, Shown};
+use crate::team::joining::{self, Shown};
 
 /// Proof of the invitation.
 #[derive(ToSchema)]

@@ -13,8 +13,8 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::{Code, Problem};
-use crate::tenancy::Role;
-use crate::tenancy::invitations::{self, Sending};
+use crate::team::Role;
+use crate::team::invitations::{self, Sending};
 
 /// Whom to invite.
 #[derive(ToSchema)]

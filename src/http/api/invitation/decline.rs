@@ -7,7 +7,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Caller;
-use crate::tenancy::joining;
+use crate::team::joining;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {

@@ -9,7 +9,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Caller;
-use crate::tenancy::joining::{self, Shown};
+use crate::team::joining::{self, Shown};
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {

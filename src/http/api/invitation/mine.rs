@@ -11,7 +11,7 @@ use crate::http::paging::Page;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Caller;
-use crate::tenancy::joining::{self, Offer};
+use crate::team::joining::{self, Offer};
 
 /// A page of one's own invitations.
 #[derive(Serialize, ToSchema)]

@@ -21,8 +21,8 @@ use crate::limits::budgets::{Budget, Spent};
 use crate::mail::MailData;
 use crate::problem::Problem;
 use crate::registration::Origin;
-use crate::tenancy::invitations::{Invitation, Post};
-use crate::tenancy::joining::Room;
+use crate::team::invitations::{Invitation, Post};
+use crate::team::joining::Room;
 
 /// An invitation, as the team's admins see it.
 #[derive(Serialize, ToSchema)]

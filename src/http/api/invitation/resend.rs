@@ -8,7 +8,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::{Code, Problem};
-use crate::tenancy::invitations::{self, Sending};
+use crate::team::invitations::{self, Sending};
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {

@@ -6,7 +6,7 @@ use crate::http::member::{Member, desk};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::Problem;
-use crate::tenancy::invitations;
+use crate::team::invitations;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {

@@ -13,8 +13,8 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::{Code, Problem};
-use crate::tenancy::keys::{self, NewKey};
-use crate::tenancy::roles::SCOPES;
+use crate::team::keys::{self, NewKey};
+use crate::team::roles::SCOPES;
 
 /// What the key is to be.
 #[derive(ToSchema)]

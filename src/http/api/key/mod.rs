@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock::rfc3339;
-use crate::tenancy::keys::{self, ProjectKey};
+use crate::team::keys::{self, ProjectKey};
 
 /// A project's key, without its secret.
 #[derive(Serialize, ToSchema)]

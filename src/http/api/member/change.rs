@@ -9,7 +9,7 @@ use crate::http::member::{Member, desk};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::tenancy::{Role, members};
+use crate::team::{Role, members};
 
 /// What changes.
 #[derive(ToSchema)]

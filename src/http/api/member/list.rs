@@ -11,7 +11,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::paging::Page;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::tenancy::members;
+use crate::team::members;
 
 /// A page of members.
 #[derive(Serialize, ToSchema)]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock::rfc3339;
-use crate::tenancy::members::Member as Row;
+use crate::team::members::Member as Row;
 
 /// A member, as the others see them.
 #[derive(Serialize, ToSchema)]

@@ -6,8 +6,8 @@ use crate::http::member::{Member, desk};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::tenancy::members::{self, Ended};
-use crate::tenancy::{Permission, Refusal};
+use crate::team::members::{self, Ended};
+use crate::team::{Permission, Refusal};
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {

@@ -8,7 +8,7 @@ use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::Problem;
-use crate::tenancy::roles::SCOPES;
+use crate::team::roles::SCOPES;
 
 /// The handler.
 pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {

@@ -19,8 +19,8 @@ use crate::http::steps::{self, Whom};
 use crate::limits::{Action, Decision};
 use crate::problem::{Code, OauthError, Problem};
 use crate::secret::{self, Secret};
-use crate::tenancy::key_text::KeyText;
-use crate::tenancy::keys::KnownKey;
+use crate::team::key_text::KeyText;
+use crate::team::keys::KnownKey;
 
 /// A client that proved itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_key_names_itself_by_its_own_id() {
         let id = uuid::Uuid::from_u128(7);
-        let text = crate::tenancy::key_text::make(id);
+        let text = crate::team::key_text::make(id);
         let named = |name: String| key_text(&[(name, text.clone())]);
         assert_eq!(named(id.to_string()).map(|text| text.id), Some(id));
         for other in [id.simple().to_string(), uuid::Uuid::from_u128(8).to_string(), String::new()]

@@ -15,7 +15,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, OauthError, Problem, Unavailable};
 use crate::session::issue;
-use crate::tenancy::keys::{self, KnownKey};
+use crate::team::keys::{self, KnownKey};
 
 /// The one grant there is.
 const GRANT: &str = "client_credentials";

@@ -11,7 +11,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::paging::Page;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::tenancy::projects;
+use crate::team::projects;
 
 /// A page of projects.
 #[derive(Serialize, ToSchema)]

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock::rfc3339;
-use crate::tenancy::projects::Project;
+use crate::team::projects::Project;
 
 /// A project.
 #[derive(Serialize, ToSchema)]

@@ -8,7 +8,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Caller;
-use crate::tenancy::teams;
+use crate::team::teams;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {

@@ -11,7 +11,7 @@ use crate::http::paging::Page;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Caller;
-use crate::tenancy::teams;
+use crate::team::teams;
 
 /// A page of teams.
 #[derive(Serialize, ToSchema)]

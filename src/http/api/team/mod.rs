@@ -16,9 +16,9 @@ use crate::http::json::{Object, Rule};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::Problem;
-use crate::tenancy::Slug;
-use crate::tenancy::slug::SlugError;
-use crate::tenancy::teams::{MyTeam, TeamStatus};
+use crate::team::Slug;
+use crate::team::slug::SlugError;
+use crate::team::teams::{MyTeam, TeamStatus};
 
 /// A team, as its members see it.
 #[derive(Serialize, ToSchema)]

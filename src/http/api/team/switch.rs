@@ -11,7 +11,7 @@ use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::session::Tokens;
-use crate::tenancy::members;
+use crate::team::members;
 
 /// Where to.
 #[derive(ToSchema)]

@@ -15,11 +15,12 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::wall::{self, Act, Scope};
+use super::change::{self, TeamChange};
 use super::{Actor, Desk, Permission, Refusal, Role};
 use crate::account::EmailAddress;
 use crate::audit::{Action, Detail};
 use crate::clock::{UnixMillis, millis};
+use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
 use crate::mail::{self, Kind, LinkKind, MailData, NewMail, mailed_token};
 use crate::secret::{self, Secret, uuid_v7};
@@ -49,7 +50,7 @@ pub struct Post<'a> {
 
 /// A team's invitations after `after`, by id, `limit` at most. Those that expired stay for a while, to be sent again.
 pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Invitation>, DbErr> {
-    let tx = wall::read(db, Scope::Team(team)).await?;
+    let tx = tenant_scope::read(db, TenantScope::Team(team)).await?;
     let found = invitation::Entity::find()
         .filter(invitation::Column::TeamId.eq(team))
         .filter(invitation::Column::Id.gt(after))
@@ -78,7 +79,7 @@ pub async fn rehearse(
     sending: Sending<'_>,
     post: &Post<'_>,
 ) -> Result<String, Refusal> {
-    let act = wall::act(desk, actor, None, Permission::ManageInvitations).await?;
+    let act = change::begin(desk, actor, None, Permission::ManageInvitations).await?;
     let (invitation, _) = match sending {
         Sending::New(email, role) => draft(&act, desk, actor, (email, role)).await?,
         Sending::Again(id) => (within_reach(&act, actor.team_id, id).await?, Is::There),
@@ -103,7 +104,7 @@ pub async fn create(
     (email, role): (&EmailAddress, Role),
     post: Post<'_>,
 ) -> Result<Invitation, Refusal> {
-    let act = wall::act(desk, actor, None, Permission::ManageInvitations).await?;
+    let act = change::begin(desk, actor, None, Permission::ManageInvitations).await?;
     let (made, is) = draft(&act, desk, actor, (email, role)).await?;
     let sent = send(&act, desk, actor, made, post).await?;
     if is == Is::New {
@@ -120,7 +121,7 @@ pub async fn create(
 /// An invitation as it is before it is mailed, and whether there is one of this address. A role above one's own is neither
 /// given nor taken away.
 async fn draft(
-    act: &Act<'_>,
+    act: &TeamChange<'_>,
     desk: &Desk<'_>,
     actor: Actor,
     (email, role): (&EmailAddress, Role),
@@ -156,7 +157,7 @@ pub async fn resend(
     id: Uuid,
     post: Post<'_>,
 ) -> Result<Invitation, Refusal> {
-    let act = wall::act(desk, actor, None, Permission::ManageInvitations).await?;
+    let act = change::begin(desk, actor, None, Permission::ManageInvitations).await?;
     let found = within_reach(&act, actor.team_id, id).await?;
     let sent = send(&act, desk, actor, found, post).await?;
     write(&act.tx, sent.clone()).await?;
@@ -166,7 +167,7 @@ pub async fn resend(
 
 /// Takes an invitation back: its link is dead.
 pub async fn revoke(desk: &Desk<'_>, actor: Actor, id: Uuid) -> Result<(), Refusal> {
-    let act = wall::act(desk, actor, None, Permission::ManageInvitations).await?;
+    let act = change::begin(desk, actor, None, Permission::ManageInvitations).await?;
     let found = within_reach(&act, actor.team_id, id).await?;
     delete(&act.tx, actor.team_id, id).await?;
     Ok(act.commit(Action::InvitationRevoked, None, told_of(&found)).await?)
@@ -180,7 +181,7 @@ fn told_of(invitation: &Invitation) -> Detail {
 
 /// Whether the invitation with this digest can be accepted still: what the mailer asks before it mails the link.
 pub async fn is_open(db: &Db, digest: &str, now: UnixMillis) -> Result<bool, DbErr> {
-    let tx = wall::read(db, Scope::Invitation(digest)).await?;
+    let tx = tenant_scope::read(db, TenantScope::Invitation(digest)).await?;
     let open = invitation::Entity::find()
         .filter(invitation::Column::Digest.eq(digest))
         .filter(invitation::Column::ExpiresAt.gt(now))
@@ -192,7 +193,7 @@ pub async fn is_open(db: &Db, digest: &str, now: UnixMillis) -> Result<bool, DbE
 
 /// Removes what expired long ago.
 pub async fn sweep(db: &Db, now: UnixMillis) -> Result<(), DbErr> {
-    let tx = wall::begin(db, Scope::Operator).await?;
+    let tx = tenant_scope::begin(db, TenantScope::Operator).await?;
     invitation::Entity::delete_many()
         .filter(invitation::Column::ExpiresAt.lt(now - millis(KEPT_EXPIRED)))
         .exec(&tx)
@@ -201,7 +202,7 @@ pub async fn sweep(db: &Db, now: UnixMillis) -> Result<(), DbErr> {
 }
 
 /// An invitation of the team, of a role that is not above one's own.
-async fn within_reach(act: &Act<'_>, team: Uuid, id: Uuid) -> Result<Invitation, Refusal> {
+async fn within_reach(act: &TeamChange<'_>, team: Uuid, id: Uuid) -> Result<Invitation, Refusal> {
     let found = invitation::Entity::find_by_id(id)
         .filter(invitation::Column::TeamId.eq(team))
         .one(&act.tx)
@@ -231,7 +232,7 @@ fn of(team: Uuid, id: Uuid) -> SimpleExpr {
 
 /// Writes the mail, and gives the invitation as it is from now on. The team is locked.
 async fn send(
-    act: &Act<'_>,
+    act: &TeamChange<'_>,
     desk: &Desk<'_>,
     actor: Actor,
     invitation: Invitation,

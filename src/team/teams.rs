@@ -10,11 +10,12 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::change;
 use super::projects::{conflicts, slug_taken};
-use super::wall::{self, Scope};
 use super::{Actor, Desk, Permission, Refusal, Role, Slug};
 use crate::audit::{self, Action, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
+use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 
@@ -81,7 +82,7 @@ async fn insert<C: ConnectionTrait>(
     made: &team::Model,
     owner: Uuid,
 ) -> Result<Option<Uuid>, DbErr> {
-    wall::enter(tx, Scope::Team(made.id)).await?;
+    tenant_scope::enter(tx, TenantScope::Team(made.id)).await?;
     let row = team::ActiveModel {
         id: Set(made.id),
         name: Set(made.name.clone()),
@@ -147,7 +148,7 @@ pub async fn of_user(
     after: Uuid,
     limit: u64,
 ) -> Result<Vec<MyTeam>, DbErr> {
-    let tx = wall::read(db, Scope::Person(user_id)).await?;
+    let tx = tenant_scope::read(db, TenantScope::Person(user_id)).await?;
     let statement = Statement::from_sql_and_values(
         db.backend(),
         "SELECT t.id, t.name, t.slug, m.role, t.created_at, t.status FROM memberships m JOIN teams t ON t.id = m.team_id \
@@ -166,7 +167,7 @@ pub async fn create(
     (name, slug): (&str, Option<Slug>),
     teams_max: u64,
 ) -> Result<MyTeam, Refusal> {
-    let tx = wall::begin(desk.db, Scope::Person(user_id)).await?;
+    let tx = tenant_scope::begin(desk.db, TenantScope::Person(user_id)).await?;
     // The person is locked: of two teams that would be one too many, one is made.
     if user::Entity::find_by_id(user_id).lock_exclusive().one(&tx).await?.is_none() {
         return Err(Refusal::NotFound);
@@ -218,7 +219,7 @@ pub(super) async fn room_for_one_more(
 
 /// A team as this member sees it.
 pub async fn show(db: &Db, team_id: Uuid, role: Role) -> Result<Option<MyTeam>, DbErr> {
-    let tx = wall::read(db, Scope::Team(team_id)).await?;
+    let tx = tenant_scope::read(db, TenantScope::Team(team_id)).await?;
     let found = team::Entity::find_by_id(team_id).one(&tx).await?;
     tx.commit().await?;
     Ok(found.map(|team| MyTeam::of(team, role)))
@@ -230,7 +231,7 @@ pub async fn update(
     actor: Actor,
     (name, slug): (Option<&str>, Option<Slug>),
 ) -> Result<MyTeam, Refusal> {
-    let act = wall::act(desk, actor, None, Permission::ManageTeam).await?;
+    let act = change::begin(desk, actor, None, Permission::ManageTeam).await?;
     let mut team = find(&act.tx, actor.team_id).await?;
     if let Some(name) = name {
         name.clone_into(&mut team.name);
@@ -255,7 +256,7 @@ pub async fn update(
 
 /// Deletes a team with everything in it, confirmed by its name. Sessions in it fall to another team of their person.
 pub async fn dissolve(desk: &Desk<'_>, actor: Actor, name: &str) -> Result<(), Refusal> {
-    let act = wall::act(desk, actor, None, Permission::DeleteTeam).await?;
+    let act = change::begin(desk, actor, None, Permission::DeleteTeam).await?;
     if find(&act.tx, actor.team_id).await?.name != name {
         return Err(Refusal::OtherName);
     }
@@ -301,7 +302,7 @@ pub async fn leaving<C: ConnectionTrait>(
     user_id: Uuid,
     others: &[Uuid],
 ) -> Result<Leaving, DbErr> {
-    wall::enter(tx, Scope::Person(user_id)).await?;
+    tenant_scope::enter(tx, TenantScope::Person(user_id)).await?;
     let mine: Vec<Uuid> = membership::Entity::find()
         .select_only()
         .column(membership::Column::TeamId)
@@ -312,12 +313,12 @@ pub async fn leaving<C: ConnectionTrait>(
     let (mut left, mut held) = (Vec::new(), Vec::new());
     let all: BTreeSet<Uuid> = mine.iter().chain(others).copied().collect();
     for team_id in all {
-        wall::enter(tx, Scope::Team(team_id)).await?;
+        tenant_scope::enter(tx, TenantScope::Team(team_id)).await?;
         if !mine.contains(&team_id) {
             team::Entity::find_by_id(team_id).lock_exclusive().one(tx).await?;
             continue;
         }
-        wall::lock_role(tx, Actor { team_id, user_id }).await?;
+        change::lock_role(tx, Actor { team_id, user_id }).await?;
         let Some(team) = company(tx, team_id, user_id).await? else { continue };
         left.push(Left { team_id, ends: team.others == 0 });
         if team.others > 0 && team.is_owner > 0 && team.other_owners == 0 {
@@ -346,7 +347,7 @@ async fn company<C: ConnectionTrait>(
 
 /// Deletes a team with everything in it, in the caller's transaction, which stands there from then on.
 pub async fn delete<C: ConnectionTrait>(tx: &C, team_id: Uuid) -> Result<(), DbErr> {
-    wall::enter(tx, Scope::Team(team_id)).await?;
+    tenant_scope::enter(tx, TenantScope::Team(team_id)).await?;
     team::Entity::delete_by_id(team_id).exec(tx).await.map(drop)
 }
 

@@ -8,9 +8,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::wall::{self, Scope};
+use super::change;
 use super::{Actor, Desk, Permission, Refusal, Slug};
 use crate::audit::{Action, Detail};
+use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 
@@ -18,7 +19,7 @@ pub use project::Model as Project;
 
 /// A team's projects after `after`, by id (which is by time of making), `limit` at most.
 pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Project>, DbErr> {
-    let tx = wall::read(db, Scope::Team(team)).await?;
+    let tx = tenant_scope::read(db, TenantScope::Team(team)).await?;
     let found = project::Entity::find()
         .filter(project::Column::TeamId.eq(team))
         .filter(project::Column::Id.gt(after))
@@ -32,7 +33,7 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Pr
 
 /// One project of a team.
 pub async fn show(db: &Db, team: Uuid, id: Uuid) -> Result<Option<Project>, DbErr> {
-    let tx = wall::read(db, Scope::Team(team)).await?;
+    let tx = tenant_scope::read(db, TenantScope::Team(team)).await?;
     let found = find(&tx, team, id).await?;
     tx.commit().await?;
     Ok(found)
@@ -54,7 +55,7 @@ pub async fn create(
     (name, slug): (&str, Option<Slug>),
     projects_max: u64,
 ) -> Result<Project, Refusal> {
-    let act = wall::act(desk, actor, None, Permission::ManageProjects).await?;
+    let act = change::begin(desk, actor, None, Permission::ManageProjects).await?;
     let of_team = project::Column::TeamId.eq(actor.team_id);
     if project::Entity::find().filter(of_team).count(&act.tx).await? >= projects_max {
         return Err(Refusal::Conflict(format!(
@@ -107,7 +108,7 @@ pub async fn update(
     id: Uuid,
     (name, slug): (Option<&str>, Option<Slug>),
 ) -> Result<Project, Refusal> {
-    let act = wall::act(desk, actor, None, Permission::ManageProjects).await?;
+    let act = change::begin(desk, actor, None, Permission::ManageProjects).await?;
     let mut project = find(&act.tx, actor.team_id, id).await?.ok_or(Refusal::NotFound)?;
     if let Some(name) = name {
         name.clone_into(&mut project.name);
@@ -132,7 +133,7 @@ pub async fn update(
 
 /// Deletes a project with its keys, confirmed by its name. Sessions in it fall to another one of the team.
 pub async fn delete(desk: &Desk<'_>, actor: Actor, id: Uuid, name: &str) -> Result<(), Refusal> {
-    let act = wall::act(desk, actor, None, Permission::ManageProjects).await?;
+    let act = change::begin(desk, actor, None, Permission::ManageProjects).await?;
     let project = find(&act.tx, actor.team_id, id).await?.ok_or(Refusal::NotFound)?;
     if project.name != name {
         return Err(Refusal::OtherName);

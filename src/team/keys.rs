@@ -11,14 +11,15 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::change;
 use super::key_text::{self, KeyText};
 use super::roles::SCOPES;
 use super::teams::TeamStatus;
-use super::wall::{self, Scope};
 use super::{Actor, Desk, Permission, Refusal, projects};
 use crate::audit::{Action, Detail};
 use crate::clock::UnixMillis;
 use crate::database::Db;
+use crate::database::tenant_scope::{self, TenantScope};
 use crate::secret::{self, Secret, uuid_v7};
 
 pub use latchkey_entity::project_key::Model as ProjectKey;
@@ -46,7 +47,7 @@ pub async fn list(
     after: Uuid,
     limit: u64,
 ) -> Result<Option<Vec<ProjectKey>>, DbErr> {
-    let tx = wall::read(db, Scope::Team(team)).await?;
+    let tx = tenant_scope::read(db, TenantScope::Team(team)).await?;
     if projects::find(&tx, team, project).await?.is_none() {
         return Ok(None);
     }
@@ -69,7 +70,7 @@ pub async fn create(
     key: NewKey,
     keys_max: u64,
 ) -> Result<(ProjectKey, Secret<String>), Refusal> {
-    let act = wall::act(desk, actor, None, Permission::ManageKeys).await?;
+    let act = change::begin(desk, actor, None, Permission::ManageKeys).await?;
     if projects::find(&act.tx, actor.team_id, project).await?.is_none() {
         return Err(Refusal::NotFound);
     }
@@ -117,7 +118,7 @@ pub async fn create(
 
 /// Revokes a key: it and its tokens are good for nothing from now on.
 pub async fn revoke(desk: &Desk<'_>, actor: Actor, project: Uuid, id: Uuid) -> Result<(), Refusal> {
-    let act = wall::act(desk, actor, None, Permission::ManageKeys).await?;
+    let act = change::begin(desk, actor, None, Permission::ManageKeys).await?;
     let revoked = Entity::delete_many()
         .filter(of(actor.team_id, project))
         .filter(Column::Id.eq(id))
@@ -217,7 +218,7 @@ impl KnownKey {
         if self.last_used_at.is_some_and(|at| at > before) {
             return Ok(());
         }
-        let tx = wall::begin(db, Scope::Team(self.team_id)).await?;
+        let tx = tenant_scope::begin(db, TenantScope::Team(self.team_id)).await?;
         // Of two daemons that see it due at once, one writes.
         Entity::update_many()
             .col_expr(Column::LastUsedAt, Expr::value(now))
@@ -245,7 +246,7 @@ pub fn scopes(list: &str) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tenancy::Role;
+    use crate::team::Role;
 
     #[test]
     fn scopes_are_read_in_the_order_of_the_table_and_unknown_ones_are_none() {

@@ -13,10 +13,11 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::wall::{self, Scope};
+use super::change;
 use super::{Actor, Desk, Permission, Refusal, Role};
 use crate::audit::{self, Action, Detail};
 use crate::clock::UnixMillis;
+use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
 
 /// A member as the other members see them.
@@ -49,7 +50,7 @@ pub enum Ended {
 
 /// A team's members after the membership `after`, in the order of joining, `limit` at most.
 pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Member>, DbErr> {
-    let tx = wall::read(db, Scope::Team(team)).await?;
+    let tx = tenant_scope::read(db, TenantScope::Team(team)).await?;
     let values = [team.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
     let statement = Statement::from_sql_and_values(
         tx.get_database_backend(),
@@ -69,7 +70,7 @@ pub async fn change_role(
     user_id: Uuid,
     role: Role,
 ) -> Result<Member, Refusal> {
-    let act = wall::act(desk, actor, Some(user_id), Permission::ManageMembers).await?;
+    let act = change::begin(desk, actor, Some(user_id), Permission::ManageMembers).await?;
     let (tx, team) = (&act.tx, actor.team_id);
     let mut member = find(tx, team, user_id).await?.ok_or(Refusal::NotFound)?;
     let before = Role::from_name(&member.role).ok_or(Refusal::Forbidden)?;
@@ -103,7 +104,7 @@ pub async fn change_role(
 pub async fn remove(desk: &Desk<'_>, actor: Actor, user_id: Uuid) -> Result<Ended, Refusal> {
     let is_self = user_id == actor.user_id;
     let needed = if is_self { Permission::LeaveTeam } else { Permission::ManageMembers };
-    let act = wall::act(desk, actor, Some(user_id), needed).await?;
+    let act = change::begin(desk, actor, Some(user_id), needed).await?;
     let (tx, team) = (&act.tx, actor.team_id);
     let member = find(tx, team, user_id).await?.ok_or(Refusal::NotFound)?;
     let role = Role::from_name(&member.role).ok_or(Refusal::Forbidden)?;
@@ -148,7 +149,7 @@ pub async fn choose(
     project: Option<Uuid>,
     now: UnixMillis,
 ) -> Result<(), Refusal> {
-    let tx = wall::begin(db, Scope::Team(actor.team_id)).await?;
+    let tx = tenant_scope::begin(db, TenantScope::Team(actor.team_id)).await?;
     let mut choice = membership::Entity::update_many()
         .col_expr(membership::Column::LastUsedAt, Expr::value(now))
         .filter(of(actor.team_id, actor.user_id));

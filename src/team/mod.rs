@@ -1,9 +1,10 @@
 //! Teams, memberships, invitations and projects: who may do what, where.
 //!
 //! What a role may do is one table ([`roles`]). Everything of a team is read and changed in a transaction that stands
-//! inside that team ([`wall`]): PostgreSQL shows it no other rows, whatever a query forgets. Each change locks the team
+//! inside that team ([tenant scope](crate::database::tenant_scope)): PostgreSQL shows it no other rows, whatever a query forgets. Each change locks the team
 //! and reads the caller's role again, so that what was checked still holds when it is done.
 
+mod change;
 pub mod invitations;
 pub mod joining;
 pub mod key_text;
@@ -14,7 +15,6 @@ pub mod projects;
 pub mod roles;
 pub mod slug;
 pub mod teams;
-pub mod wall;
 
 use sea_orm::DbErr;
 use uuid::Uuid;

@@ -11,10 +11,10 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::teams::TeamStatus;
-use super::wall::{self, Scope};
 use super::{Role, Slug};
 use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
+use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, containing};
 
 pub use team::Model as Team;
@@ -52,7 +52,7 @@ pub struct Filter {
 
 /// Teams after `after` in the order of their ids (which is by time of making), `limit` at most.
 pub async fn list(db: &Db, filter: &Filter, after: Uuid, limit: u64) -> Result<Vec<Team>, DbErr> {
-    let tx = wall::read(db, Scope::Operator).await?;
+    let tx = tenant_scope::read(db, TenantScope::Operator).await?;
     let mut query = team::Entity::find().filter(team::Column::Id.gt(after));
     if let Some(part) = &filter.search {
         let name = Expr::expr(Func::lower(Expr::col(team::Column::Name))).like(containing(part));
@@ -85,7 +85,7 @@ pub struct Census {
 
 /// A team with its numbers.
 pub async fn show(db: &Db, which: &Which, now: UnixMillis) -> Result<Option<Census>, DbErr> {
-    let tx = wall::read(db, Scope::Operator).await?;
+    let tx = tenant_scope::read(db, TenantScope::Operator).await?;
     let Some(team) = by(which).one(&tx).await? else { return Ok(None) };
     let members = membership::Entity::find().filter(membership::Column::TeamId.eq(team.id));
     let owners: Vec<Uuid> = members
@@ -134,7 +134,7 @@ pub async fn set_status(
     status: TeamStatus,
     now: UnixMillis,
 ) -> Result<Changed, DbErr> {
-    let tx = wall::begin(db, Scope::Operator).await?;
+    let tx = tenant_scope::begin(db, TenantScope::Operator).await?;
     let Some(team) = by(which).lock_exclusive().one(&tx).await? else { return Ok(Changed::Gone) };
     if team.status == status.name() {
         return Ok(Changed::Already(team.id));

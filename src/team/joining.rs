@@ -15,10 +15,10 @@ use uuid::Uuid;
 use super::invitations::{self, Invitation, members_of};
 use super::members::next_epoch;
 use super::teams::{MyTeam, TeamStatus, room_for_one_more};
-use super::wall::{self, Scope};
 use super::{Desk, Permission, Refusal, Role};
 use crate::audit::{self, Action, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
+use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 
@@ -80,7 +80,7 @@ pub async fn offers(
     let sql = format!("{OFFERS} AND i.email_normal = $2 AND i.id > $3 ORDER BY i.id LIMIT $4");
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values: [Value; 4] = [now.into(), address.into(), after.into(), limit.into()];
-    let tx = wall::read(db, Scope::Address(address)).await?;
+    let tx = tenant_scope::read(db, TenantScope::Address(address)).await?;
     let statement = Statement::from_sql_and_values(db.backend(), sql, values);
     let found = Offer::find_by_statement(statement).all(&tx).await?;
     tx.commit().await?;
@@ -95,7 +95,7 @@ pub async fn is_invited(db: &Db, address: &str, now: UnixMillis) -> Result<bool,
 /// What a mailed link offers, without touching anything; none where it is good no more.
 pub async fn offer_of(db: &Db, digest: &str, now: UnixMillis) -> Result<Option<Offer>, DbErr> {
     let sql = format!("{OFFERS} AND i.digest = $2");
-    let tx = wall::read(db, Scope::Invitation(digest)).await?;
+    let tx = tenant_scope::read(db, TenantScope::Invitation(digest)).await?;
     let values: [Value; 2] = [now.into(), digest.into()];
     let statement = Statement::from_sql_and_values(db.backend(), sql, values);
     let found = Offer::find_by_statement(statement).one(&tx).await?;
@@ -115,7 +115,7 @@ pub async fn accept(
     let tx = desk.db.begin().await?;
     let person = locked(&tx, user_id).await?;
     let seen = find(&tx, shown, &person, desk.now).await?;
-    wall::enter(&tx, Scope::Person(user_id)).await?;
+    tenant_scope::enter(&tx, TenantScope::Person(user_id)).await?;
     room_for_one_more(&tx, user_id, room.teams_max).await?;
     let (invitation, team) = lock(&tx, &seen, desk.now).await?.ok_or_else(|| shown.gone())?;
     if TeamStatus::of(&team.status) == TeamStatus::Disabled {
@@ -164,7 +164,7 @@ pub async fn decline(desk: &Desk<'_>, user_id: Uuid, id: Uuid) -> Result<(), Ref
 
 /// The teams that have an invitation of a proven address, expired ones too, in the order of ids.
 pub async fn inviting(tx: &Transaction, address: &str) -> Result<Vec<Uuid>, DbErr> {
-    wall::enter(tx, Scope::Address(address)).await?;
+    tenant_scope::enter(tx, TenantScope::Address(address)).await?;
     invitation::Entity::find()
         .select_only()
         .column(invitation::Column::TeamId)
@@ -182,7 +182,7 @@ pub async fn withdraw(
     team: Uuid,
     address: &str,
 ) -> Result<Option<Invitation>, DbErr> {
-    wall::enter(tx, Scope::Team(team)).await?;
+    tenant_scope::enter(tx, TenantScope::Team(team)).await?;
     let found = invitation::Entity::find()
         .filter(invitation::Column::TeamId.eq(team))
         .filter(invitation::Column::EmailNormal.eq(address))
@@ -223,12 +223,14 @@ async fn find(
 ) -> Result<Invitation, Refusal> {
     let mine = invitation::Column::EmailNormal.eq(&person.email_normal);
     let (scope, wanted) = match shown {
-        Shown::Link(digest) => (Scope::Invitation(digest), invitation::Column::Digest.eq(digest)),
+        Shown::Link(digest) => {
+            (TenantScope::Invitation(digest), invitation::Column::Digest.eq(digest))
+        }
         Shown::Id(id) => {
-            (Scope::Address(&person.email_normal), invitation::Column::Id.eq(id).and(mine))
+            (TenantScope::Address(&person.email_normal), invitation::Column::Id.eq(id).and(mine))
         }
     };
-    wall::enter(tx, scope).await?;
+    tenant_scope::enter(tx, scope).await?;
     let found = invitation::Entity::find().filter(wanted).one(tx).await?;
     let found = found.filter(|it| it.expires_at > now).ok_or_else(|| shown.gone())?;
     if found.email_normal != person.email_normal {
@@ -244,7 +246,7 @@ async fn lock(
     seen: &Invitation,
     now: UnixMillis,
 ) -> Result<Option<(Invitation, team::Model)>, DbErr> {
-    wall::enter(tx, Scope::Team(seen.team_id)).await?;
+    tenant_scope::enter(tx, TenantScope::Team(seen.team_id)).await?;
     let team = team::Entity::find_by_id(seen.team_id).lock_exclusive().one(tx).await?;
     let found = invitation::Entity::find_by_id(seen.id)
         .filter(invitation::Column::TeamId.eq(seen.team_id))

@@ -1,0 +1,76 @@
+//! The tenant scope of a transaction: inside one team, with one user, or everything.
+//!
+//! On PostgreSQL row-level security reads it (`latchkey.team` and four more settings, set for the transaction alone) and
+//! hides every other row, also from the owner of the tables; a transaction without a scope sees no row. It is the second
+//! line of defence: each query names its team all the same, and on SQLite that is the only one. The policies are in the
+//! migration `000004_tenancy`.
+
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, Statement};
+use uuid::Uuid;
+
+use super::{Db, Transaction};
+
+/// What a transaction may see of the tables that name a team.
+#[derive(Clone, Copy, Debug)]
+pub enum TenantScope<'a> {
+    /// Everything of one team.
+    Team(Uuid),
+    /// The teams, projects and memberships of a user; to read.
+    Person(Uuid),
+    /// The invitation whose token has this digest; to read.
+    Invitation(&'a str),
+    /// The invitations of this address, in its normal form, and their teams; to read. The caller has proven that it owns the address.
+    Address(&'a str),
+    /// Everything: for the operator's commands and for sweeps, never for a request.
+    Operator,
+}
+
+/// The settings, one a scope. Entering a scope leaves the one before. (The function that reads a project's key sets
+/// `latchkey.key`.)
+const ENTER: &str = "SELECT set_config('latchkey.team', $1, true), set_config('latchkey.user', $2, true), \
+     set_config('latchkey.invitation', $3, true), set_config('latchkey.address', $4, true), \
+     set_config('latchkey.operator', $5, true)";
+
+/// Puts a transaction into this scope until it ends or enters the next.
+pub async fn enter<C: ConnectionTrait>(tx: &C, scope: TenantScope<'_>) -> Result<(), DbErr> {
+    if tx.get_database_backend() != DatabaseBackend::Postgres {
+        return Ok(());
+    }
+    let mut settings = [const { String::new() }; 5];
+    match scope {
+        TenantScope::Team(team) => settings[0] = team.to_string(),
+        TenantScope::Person(user) => settings[1] = user.to_string(),
+        TenantScope::Invitation(digest) => digest.clone_into(&mut settings[2]),
+        TenantScope::Address(normal) => normal.clone_into(&mut settings[3]),
+        TenantScope::Operator => "on".clone_into(&mut settings[4]),
+    }
+    let settings = settings.map(Into::into);
+    tx.execute_raw(Statement::from_sql_and_values(DatabaseBackend::Postgres, ENTER, settings))
+        .await
+        .map(drop)
+}
+
+/// A transaction that may write, inside a scope.
+pub async fn begin(db: &Db, scope: TenantScope<'_>) -> Result<Transaction, DbErr> {
+    let tx = db.begin().await?;
+    enter(&tx, scope).await?;
+    Ok(tx)
+}
+
+/// A transaction that reads, inside a scope: one moment of the database.
+pub async fn read(db: &Db, scope: TenantScope<'_>) -> Result<Transaction, DbErr> {
+    let tx = db.begin_reading().await?;
+    enter(&tx, scope).await?;
+    Ok(tx)
+}
+
+/// Whether row-level security does not hold for the role of the database: a superuser, or one with BYPASSRLS. Never on SQLite.
+pub async fn is_bypassed(db: &Db) -> Result<bool, DbErr> {
+    if !db.is_postgres() {
+        return Ok(false);
+    }
+    let sql =
+        "SELECT rolsuper OR rolbypassrls AS bypassed FROM pg_roles WHERE rolname = current_user";
+    let row = db.reader().query_one_raw(Statement::from_string(db.backend(), sql)).await?;
+    row.map_or(Ok(false), |row| row.try_get("", "bypassed"))
+}
