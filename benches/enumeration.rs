@@ -21,11 +21,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use latchkey::account::Standing;
 use latchkey::app::App;
+use latchkey::audit::RequestOrigin;
 use latchkey::clock::Clock;
 use latchkey::config::{self, Inputs, Machine};
 use latchkey::daemon::Daemon;
 use latchkey::database::tenant_scope::{self, TenantScope};
-use latchkey::registration::{Message, Origin, Verified};
+use latchkey::registration::{Message, Verified};
 use latchkey::secret::{random_bytes, sha256, uuid_v7};
 use latchkey::store::{OneTimeToken, TokenKind};
 use latchkey_entity::user;
@@ -161,7 +162,7 @@ impl Bench {
         let person = Standing::by_email(&app.db, &email).await.expect("a database");
         let user_id = person.expect("a person").id;
         if state != State::Unverified {
-            let (within, origin) = (tokio::time::Instant::now() + WITHIN, Origin::default());
+            let (within, origin) = (tokio::time::Instant::now() + WITHIN, RequestOrigin::default());
             let ask = |reply| Message::Verify { user_id, origin, reply };
             let verified = app.pools.registration.ask(within, ask).await.expect("an answer");
             assert_eq!(verified.expect("a database"), Verified::Now);

@@ -253,6 +253,6 @@ async fn start(directory: &Path) -> Daemon {
         machine: Machine { cores, log_on_terminal: false },
     };
     let config = config::load(&inputs).expect("settings that hold").config;
-    latchkey::telemetry::start(&config).expect("a log");
+    latchkey::telemetry::start(&config, latchkey::daemon::CONNECT).expect("a log");
     Daemon::start(config, Clock::System).await.expect("a daemon")
 }

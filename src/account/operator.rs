@@ -310,7 +310,7 @@ pub(super) async fn record(
         subject: Some(subject),
         team: None,
         detail: Detail::none(),
-        origin: &audit::Origin::none(),
+        origin: &audit::RequestOrigin::none(),
     };
     audit::record(tx, chain, &event, now).await
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::Action;
+use super::{Action, RequestOrigin};
 
 /// One thing that happened, or was refused.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Event<'a> {
     /// What else there is to know.
     pub detail: Detail,
     /// From where.
-    pub origin: &'a Origin,
+    pub origin: &'a RequestOrigin,
 }
 
 /// Whether what was asked was done.
@@ -74,24 +74,6 @@ impl Actor {
     /// The person, where it is one.
     pub const fn person(self) -> Option<Uuid> {
         if let Self::Person(id) = self { Some(id) } else { None }
-    }
-}
-
-/// From where: of the request, without what only mails need.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
-    /// The client's address; empty where there is no client.
-    pub ip: String,
-    /// What the client calls itself; empty where there is no client.
-    pub user_agent: String,
-    /// 32 hexadecimal digits (W3C Trace Context); empty outside of a request.
-    pub trace_id: String,
-}
-
-impl Origin {
-    /// Of the command line, and of what the daemon does by itself.
-    pub fn none() -> Self {
-        Self::default()
     }
 }
 

@@ -149,7 +149,7 @@ async fn append<C: ConnectionTrait>(
         action: event.action.as_str().to_owned(),
         outcome: event.outcome.as_str().to_owned(),
         actor_kind: event.actor.kind().to_owned(),
-        trace_id: event.origin.trace_id.clone(),
+        trace_id: event.origin.trace_id().to_owned(),
         actor_commitment: commitment("actor"),
         subject_commitment: commitment("subject"),
         detail: detail.plain_json(),

@@ -35,7 +35,7 @@ use crate::http::tls::Tls;
 use crate::telemetry::{self, Exports, Metrics};
 
 pub use build::StartError;
-pub use collect::declared_values;
+pub use collect::{CONNECT, declared_values};
 pub use files::read_master_key;
 pub use listen::holder;
 pub use probe::Prober;
@@ -86,7 +86,7 @@ impl Daemon {
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
         let started = Arc::new(OnceLock::new());
         let metrics = Arc::new(
-            Metrics::exported(&config.telemetry, &declared_values(), collect::CONNECT)
+            Metrics::exported(&config.telemetry, &declared_values(), CONNECT)
                 .map_err(|error| StartError::Settings(format!("telemetry: {error}")))?,
         );
         let admin_service = Arc::new(Admin::new(started.clone(), metrics.clone()));
@@ -186,7 +186,7 @@ pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) ->
             return ExitCode::FAILURE;
         }
     }
-    let exports = match telemetry::start(&loaded.config, collect::CONNECT) {
+    let exports = match telemetry::start(&loaded.config, CONNECT) {
         Ok(exports) => exports,
         Err(error) => {
             telemetry::print(&format!("error: log or telemetry: {error}"));

@@ -60,7 +60,7 @@ impl Member {
 
 /// What a change of a team by this request stands on.
 pub fn desk<'a>(app: &'a App, request: &Request) -> Desk<'a> {
-    let origin = request.origin().audit();
+    let origin = request.origin();
     Desk { db: &app.db, chain: &app.audit, origin, now: app.clock.now() }
 }
 

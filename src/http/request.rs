@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::cx::Cx;
 use super::json::Object;
+use crate::audit::RequestOrigin;
 use crate::problem::{Code, Problem};
-use crate::registration::Origin;
 
 /// A request whose body has arrived.
 #[derive(Debug)]
@@ -82,8 +82,8 @@ impl Request {
     }
 
     /// What a mail or a session keeps of this request.
-    pub fn origin(&self) -> Origin {
-        Origin {
+    pub fn origin(&self) -> RequestOrigin {
+        RequestOrigin {
             ip: self.cx.client.to_string(),
             user_agent: self.cx.user_agent.clone(),
             accept_language: self.cx.accept_language.clone(),

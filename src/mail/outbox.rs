@@ -11,6 +11,7 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::audit::RequestOrigin;
 use crate::clock::UnixMillis;
 use crate::mail::Locale;
 use crate::secret::{self, Secret};
@@ -165,6 +166,19 @@ pub struct MailData {
     /// How many events a notice stands for; 0 and 1 are both one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub times: u32,
+}
+
+impl MailData {
+    /// What every mail of a request says.
+    pub fn of_request(origin: &RequestOrigin, now: UnixMillis) -> Self {
+        Self {
+            at: now,
+            ip: origin.ip.clone(),
+            user_agent: origin.user_agent.clone(),
+            locale: origin.accept_language.parse().unwrap_or_default(),
+            ..Self::default()
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

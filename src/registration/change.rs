@@ -8,9 +8,9 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::desk::Desk;
-use super::flow::{self, Origin};
+use super::flow;
 use crate::account::EmailAddress;
-use crate::audit::{Action, Actor, Detail};
+use crate::audit::{Action, Actor, Detail, RequestOrigin};
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
 use crate::mail::{self, LinkKind, MailData, NewMail, NewNotice, NoticeKind};
@@ -24,7 +24,7 @@ pub struct AddressChange {
     /// The new address.
     pub email: EmailAddress,
     /// From where.
-    pub origin: Origin,
+    pub origin: RequestOrigin,
 }
 
 /// What became of asking for another address.
@@ -87,7 +87,7 @@ pub(super) async fn ask(desk: Desk<'_>, change: &AddressChange) -> Result<Asked,
     let data = MailData {
         change_id: Some(change_id),
         new_email: Some(change.email.as_typed().to_owned()),
-        ..change.origin.mail_data(now)
+        ..MailData::of_request(&change.origin, now)
     };
     let (user_id, traceparent) = (person.id, change.origin.traceparent.as_str());
     let notice = NewNotice { user_id, kind: NoticeKind::EmailChange, data, traceparent };
@@ -109,7 +109,11 @@ pub(super) async fn ask(desk: Desk<'_>, change: &AddressChange) -> Result<Asked,
     Ok(Asked::Now)
 }
 
-pub(super) async fn confirm(desk: Desk<'_>, id: Uuid, origin: &Origin) -> Result<Confirmed, DbErr> {
+pub(super) async fn confirm(
+    desk: Desk<'_>,
+    id: Uuid,
+    origin: &RequestOrigin,
+) -> Result<Confirmed, DbErr> {
     let now = desk.now;
     let tx = desk.db.begin().await?;
     let Some((change, person)) = locked(&tx, id).await? else { return Ok(Confirmed::Gone) };
@@ -143,7 +147,11 @@ pub(super) async fn confirm(desk: Desk<'_>, id: Uuid, origin: &Origin) -> Result
 
 /// Takes a change back, and with it every later one: whoever took the account over by this one made those too, and their
 /// links went to mailboxes of theirs. Whoever asked for it held the password: every session ends.
-pub(super) async fn undo(desk: Desk<'_>, id: Uuid, origin: &Origin) -> Result<Undone, DbErr> {
+pub(super) async fn undo(
+    desk: Desk<'_>,
+    id: Uuid,
+    origin: &RequestOrigin,
+) -> Result<Undone, DbErr> {
     let now = desk.now;
     let tx = desk.db.begin().await?;
     let Some((change, person)) = locked(&tx, id).await? else { return Ok(Undone::Gone) };
@@ -181,7 +189,11 @@ pub(super) async fn undo(desk: Desk<'_>, id: Uuid, origin: &Origin) -> Result<Un
 }
 
 /// Refuses a change that is pending: the new address was somebody else's.
-pub(super) async fn refuse(desk: Desk<'_>, id: Uuid, origin: &Origin) -> Result<Undone, DbErr> {
+pub(super) async fn refuse(
+    desk: Desk<'_>,
+    id: Uuid,
+    origin: &RequestOrigin,
+) -> Result<Undone, DbErr> {
     let tx = desk.db.begin().await?;
     let found = locked(&tx, id).await?.filter(|(change, _)| change.state == "pending");
     let Some((change, _)) = found else { return Ok(Undone::Gone) };
@@ -196,7 +208,7 @@ pub(super) async fn rename(
     desk: Desk<'_>,
     user_id: Uuid,
     name: String,
-    origin: &Origin,
+    origin: &RequestOrigin,
 ) -> Result<(), DbErr> {
     let tx = desk.db.begin().await?;
     let renamed = user::Entity::update_many()

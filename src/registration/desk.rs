@@ -3,8 +3,7 @@
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::flow::Origin;
-use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome};
+use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome, RequestOrigin};
 use crate::clock::UnixMillis;
 use crate::database::{Db, Transaction};
 
@@ -24,7 +23,7 @@ impl Desk<'_> {
         action: Action,
         person: Uuid,
         detail: Detail,
-        origin: &Origin,
+        origin: &RequestOrigin,
     ) -> Result<(), DbErr> {
         let actor = Actor::Person(person);
         self.record(tx, action, actor, (Some(person), None), detail, origin).await
@@ -37,7 +36,7 @@ impl Desk<'_> {
         action: Action,
         actor: Actor,
         subject: Uuid,
-        origin: &Origin,
+        origin: &RequestOrigin,
     ) -> Result<(), DbErr> {
         self.record(tx, action, actor, (Some(subject), None), Detail::none(), origin).await
     }
@@ -50,7 +49,7 @@ impl Desk<'_> {
         actor: Actor,
         team: Uuid,
         detail: Detail,
-        origin: &Origin,
+        origin: &RequestOrigin,
     ) -> Result<(), DbErr> {
         self.record(tx, action, actor, (None, Some(team)), detail, origin).await
     }
@@ -62,9 +61,8 @@ impl Desk<'_> {
         actor: Actor,
         (subject, team): (Option<Uuid>, Option<Uuid>),
         detail: Detail,
-        origin: &Origin,
+        origin: &RequestOrigin,
     ) -> Result<(), DbErr> {
-        let origin = &origin.audit();
         let outcome = Outcome::Success;
         let event = Event { action, outcome, actor, subject, team, detail, origin };
         audit::record(tx, self.audit, &event, self.now).await

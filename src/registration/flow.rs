@@ -14,48 +14,12 @@ use super::change;
 use super::desk::Desk;
 use crate::account::EmailAddress;
 use crate::account::standing::{SessionRow, Standing, Status, TokenRow};
-use crate::audit::{Action, Actor, Detail};
+use crate::audit::{Action, Actor, Detail, RequestOrigin};
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
 use crate::mail::{self, LinkKind, MailData, NewMail};
 use crate::secret::{Secret, uuid_v7};
 use crate::team::teams;
-
-/// Who asks, from where: told in mails, carried to the mailer's trace.
-#[derive(Clone, Debug, Default)]
-pub struct Origin {
-    /// The client's address.
-    pub ip: String,
-    /// What the client calls itself.
-    pub user_agent: String,
-    /// The language of mails.
-    pub accept_language: String,
-    /// The request's trace.
-    pub traceparent: String,
-}
-
-impl Origin {
-    /// What the audit keeps of it.
-    pub fn audit(&self) -> crate::audit::Origin {
-        crate::audit::Origin {
-            ip: self.ip.clone(),
-            user_agent: self.user_agent.clone(),
-            // `00-<trace id>-<parent>-<flags>`
-            trace_id: self.traceparent.split('-').nth(1).unwrap_or_default().to_owned(),
-        }
-    }
-
-    /// What every mail of this request says.
-    pub fn mail_data(&self, now: UnixMillis) -> MailData {
-        MailData {
-            at: now,
-            ip: self.ip.clone(),
-            user_agent: self.user_agent.clone(),
-            locale: self.accept_language.parse().unwrap_or_default(),
-            ..MailData::default()
-        }
-    }
-}
 
 /// Somebody who registers.
 #[derive(Clone, Debug)]
@@ -67,7 +31,7 @@ pub struct NewPerson {
     /// A PHC string.
     pub password_hash: String,
     /// From where.
-    pub origin: Origin,
+    pub origin: RequestOrigin,
 }
 
 /// What became of a registration.
@@ -145,7 +109,7 @@ pub(super) async fn register(desk: Desk<'_>, person: &NewPerson) -> Result<Regis
     if inserted == 0 {
         return Ok(Registered::EmailTaken);
     }
-    let data = person.origin.mail_data(now);
+    let data = MailData::of_request(&person.origin, now);
     confirm_mail(&tx, id, person.email.as_typed(), data, &person.origin, now).await?;
     let detail = Detail::none().personal("email", person.email.as_typed());
     desk.own(&tx, Action::Registered, id, detail, &person.origin).await?;
@@ -175,7 +139,7 @@ async fn confirm_mail(
     user_id: Uuid,
     recipient: &str,
     data: MailData,
-    origin: &Origin,
+    origin: &RequestOrigin,
     now: UnixMillis,
 ) -> Result<Uuid, DbErr> {
     let (kind, traceparent) = (LinkKind::Confirm, origin.traceparent.as_str());
@@ -185,7 +149,7 @@ async fn confirm_mail(
 pub(super) async fn resend(
     desk: Desk<'_>,
     user_id: Uuid,
-    origin: &Origin,
+    origin: &RequestOrigin,
 ) -> Result<Resent, DbErr> {
     let tx = desk.db.begin().await?;
     let Some(person) = locked(&tx, user_id).await? else { return Ok(Resent::Gone) };
@@ -197,7 +161,7 @@ pub(super) async fn resend(
         at: person.created_at,
         ip: person.created_ip.clone(),
         user_agent: String::new(),
-        ..origin.mail_data(desk.now)
+        ..MailData::of_request(&origin, desk.now)
     };
     let row = confirm_mail(&tx, user_id, &person.email, data, origin, desk.now).await?;
     desk.own(&tx, Action::ConfirmationResent, user_id, Detail::none(), origin).await?;
@@ -208,7 +172,7 @@ pub(super) async fn resend(
 pub(super) async fn verify(
     desk: Desk<'_>,
     user_id: Uuid,
-    origin: &Origin,
+    origin: &RequestOrigin,
 ) -> Result<Verified, DbErr> {
     let tx = desk.db.begin().await?;
     let Some(person) = locked(&tx, user_id).await? else { return Ok(Verified::Gone) };
@@ -229,7 +193,7 @@ pub(super) async fn prove(
     desk: Desk<'_>,
     tx: &Transaction,
     person: &user::Model,
-    origin: &Origin,
+    origin: &RequestOrigin,
 ) -> Result<(), DbErr> {
     user::Entity::update_many()
         .col_expr(user::Column::VerifiedAt, Expr::value(desk.now))

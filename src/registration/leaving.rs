@@ -9,8 +9,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::desk::Desk;
-use super::flow::{self, Origin, Verified};
-use crate::audit::{Action, Actor, Detail};
+use super::flow::{self, Verified};
+use crate::audit::{Action, Actor, Detail, RequestOrigin};
 use crate::clock::UnixMillis;
 use crate::mail;
 use crate::team::joining;
@@ -36,7 +36,7 @@ pub enum Deleted {
 pub(super) async fn delete(
     desk: Desk<'_>,
     user_id: Uuid,
-    origin: &Origin,
+    origin: &RequestOrigin,
 ) -> Result<Deleted, DbErr> {
     let tx = desk.db.begin().await?;
     let Some(person) = flow::locked(&tx, user_id).await? else { return Ok(Deleted::Now) };
@@ -88,7 +88,7 @@ pub(super) async fn delete(
 pub(super) async fn reject(
     desk: Desk<'_>,
     user_id: Uuid,
-    origin: &Origin,
+    origin: &RequestOrigin,
 ) -> Result<Verified, DbErr> {
     let tx = desk.db.begin().await?;
     let Some(person) = flow::locked(&tx, user_id).await? else { return Ok(Verified::Gone) };
@@ -134,7 +134,7 @@ async fn collect_batch(desk: Desk<'_>, before: UnixMillis) -> Result<u64, DbErr>
         .await?;
     for user_id in &due {
         let collected = Action::AccountCollected;
-        desk.on(&tx, collected, Actor::System, *user_id, &Origin::default()).await?;
+        desk.on(&tx, collected, Actor::System, *user_id, &RequestOrigin::default()).await?;
     }
     if !due.is_empty() {
         user::Entity::delete_many()

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::account::EmailAddress;
 use crate::actor::{Reply, Worker, WorkerError};
-use crate::audit::Chain;
+use crate::audit::{Chain, RequestOrigin};
 use crate::clock::Clock;
 use crate::database::Db;
 use crate::problem::Unavailable;
@@ -23,7 +23,7 @@ use crate::store::{Store, TokenKind};
 use desk::Desk;
 
 pub use change::{AddressChange, Asked, Confirmed, Undone};
-pub use flow::{NewPerson, Origin, Proof, Registered, Reset, Verified};
+pub use flow::{NewPerson, Proof, Registered, Reset, Verified};
 pub use leaving::Deleted;
 
 type Done<T> = Reply<Result<T, Unavailable>>;
@@ -43,7 +43,7 @@ pub enum Message {
         /// Who.
         user_id: Uuid,
         /// Who asks, from where.
-        origin: Origin,
+        origin: RequestOrigin,
         /// What became of it.
         reply: Done<Verified>,
     },
@@ -52,7 +52,7 @@ pub enum Message {
         /// Whose.
         user_id: Uuid,
         /// Who asks, from where.
-        origin: Origin,
+        origin: RequestOrigin,
         /// What became of it.
         reply: Done<Verified>,
     },
@@ -61,7 +61,7 @@ pub enum Message {
         /// Which.
         user_id: Uuid,
         /// Who asks, from where.
-        origin: Origin,
+        origin: RequestOrigin,
         /// What became of it.
         reply: Done<Verified>,
     },
@@ -70,7 +70,7 @@ pub enum Message {
         /// The address in its normal form.
         email: EmailAddress,
         /// Who asks, from where.
-        origin: Origin,
+        origin: RequestOrigin,
         /// When it is done; the same for a known and an unknown address.
         reply: Done<()>,
     },
@@ -85,7 +85,7 @@ pub enum Message {
         /// What allows it.
         proof: Proof,
         /// Who asks, from where.
-        origin: Origin,
+        origin: RequestOrigin,
         /// What became of it.
         reply: Done<Reset>,
     },
@@ -101,7 +101,7 @@ pub enum Message {
         /// Which change.
         change_id: Uuid,
         /// Who asks, from where.
-        origin: Origin,
+        origin: RequestOrigin,
         /// What became of it.
         reply: Done<Confirmed>,
     },
@@ -110,7 +110,7 @@ pub enum Message {
         /// Which change.
         change_id: Uuid,
         /// Who asks, from where.
-        origin: Origin,
+        origin: RequestOrigin,
         /// What became of it.
         reply: Done<Undone>,
     },
@@ -119,7 +119,7 @@ pub enum Message {
         /// Which change.
         change_id: Uuid,
         /// Who asks, from where.
-        origin: Origin,
+        origin: RequestOrigin,
         /// What became of it.
         reply: Done<Undone>,
     },
@@ -130,7 +130,7 @@ pub enum Message {
         /// The new name.
         name: String,
         /// Who asks, from where.
-        origin: Origin,
+        origin: RequestOrigin,
         /// When it is done.
         reply: Done<()>,
     },
@@ -139,7 +139,7 @@ pub enum Message {
         /// Whom.
         user_id: Uuid,
         /// Who asks, from where.
-        origin: Origin,
+        origin: RequestOrigin,
         /// What became of it.
         reply: Done<Deleted>,
     },
@@ -257,7 +257,7 @@ impl Registrar {
     }
 
     /// A new confirmation: its row first, then the older link's token, unless the mailer was faster with the new one.
-    async fn resend(&self, user_id: Uuid, origin: &Origin) -> Result<Verified, Unavailable> {
+    async fn resend(&self, user_id: Uuid, origin: &RequestOrigin) -> Result<Verified, Unavailable> {
         match flow::resend(self.desk(), user_id, origin).await? {
             flow::Resent::Due(row) => {
                 self.store.drop_token(user_id, TokenKind::Verify, Some(row)).await?;

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::change;
 use super::desk::Desk;
-use super::flow::{self, Origin, Proof, Reset, locked, prove};
+use super::flow::{self, Proof, Reset, locked, prove};
 use crate::account::EmailAddress;
-use crate::audit::{self, Action, Actor, Detail};
+use crate::audit::{self, Action, Actor, Detail, RequestOrigin};
 use crate::clock::UnixMillis;
 use crate::database::{Db, Transaction};
 use crate::mail::{self, LinkKind, MailData, NewMail, NewNotice, NoticeKind};
@@ -23,7 +23,7 @@ use crate::secret::{random_bytes, uuid_v7};
 pub(super) async fn recover(
     desk: Desk<'_>,
     email: &EmailAddress,
-    origin: &Origin,
+    origin: &RequestOrigin,
 ) -> Result<(), DbErr> {
     let now = desk.now;
     let tx = desk.db.begin().await?;
@@ -33,7 +33,7 @@ pub(super) async fn recover(
         let data = MailData {
             password_version: Some(person.password_version),
             name: person.verified_at.map(|_| person.name.clone()),
-            ..origin.mail_data(now)
+            ..MailData::of_request(&origin, now)
         };
         let due = NewMail {
             user_id: person.id,
@@ -82,7 +82,7 @@ pub(super) async fn set_password(
     password_version: i32,
     password_hash: String,
     proof: Proof,
-    origin: &Origin,
+    origin: &RequestOrigin,
 ) -> Result<Reset, DbErr> {
     let now = desk.now;
     let tx = desk.db.begin().await?;
@@ -111,7 +111,7 @@ pub(super) async fn set_password(
     if person.verified_at.is_none() && proof == Proof::Mailbox {
         prove(desk, &tx, &person, origin).await?;
     }
-    let (kind, data) = (NoticeKind::PasswordChanged, origin.mail_data(now));
+    let (kind, data) = (NoticeKind::PasswordChanged, MailData::of_request(&origin, now));
     let notice = NewNotice { user_id, kind, data, traceparent: &origin.traceparent };
     mail::notify(&tx, notice, now).await?;
     tx.commit().await?;

@@ -16,11 +16,11 @@ use uuid::Uuid;
 
 use crate::actor::{Reply, Worker, WorkerError};
 use crate::audit::Chain;
+use crate::audit::RequestOrigin;
 use crate::clock::{Clock, UnixMillis};
 use crate::config::Sessions;
 use crate::database::Db;
 use crate::problem::Unavailable;
-use crate::registration::Origin;
 use crate::store::{Refresh, Session, Store};
 
 pub use check::{Caller, Refused};
@@ -36,7 +36,7 @@ pub enum Message {
         /// What is new about it.
         arrival: Arrival,
         /// From where.
-        origin: Origin,
+        origin: RequestOrigin,
         /// When it is known.
         reply: Reply<Result<(), Unavailable>>,
     },
@@ -54,7 +54,7 @@ pub enum Message {
         /// Which.
         which: Which,
         /// Who asks, from where.
-        origin: Origin,
+        origin: RequestOrigin,
         /// When they are ended.
         reply: Reply<Result<(), Unavailable>>,
     },
@@ -83,7 +83,7 @@ pub struct RefreshRequest {
     /// Its generation.
     pub generation: u64,
     /// Who asks, from where.
-    pub origin: Origin,
+    pub origin: RequestOrigin,
 }
 
 /// What became of a refresh.

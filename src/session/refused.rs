@@ -10,11 +10,11 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::Keeper;
+use crate::audit::RequestOrigin;
 use crate::audit::{self, Action, Actor, Detail, Outcome};
 use crate::clock::UnixMillis;
 use crate::limits::budgets::source_prefix;
 use crate::problem::Unavailable;
-use crate::registration::Origin;
 use crate::store::Spend;
 
 const HOUR_MS: UnixMillis = 3_600_000;
@@ -31,7 +31,7 @@ pub struct RefusedPassword {
     /// The client's address: its /32 or /64 is the source.
     pub client: IpAddr,
     /// Who asked, from where.
-    pub origin: Origin,
+    pub origin: RequestOrigin,
 }
 
 /// At what a password was tried.

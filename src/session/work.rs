@@ -9,12 +9,12 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{Arrival, Keeper, Outcome as Refreshing, RefreshRequest, Which};
+use crate::audit::RequestOrigin;
 use crate::audit::{self, Action, Actor, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
-use crate::mail::{self, NewNotice, NoticeKind, Notified};
+use crate::mail::{self, MailData, NewNotice, NoticeKind, Notified};
 use crate::problem::Unavailable;
-use crate::registration::Origin;
 use crate::secret::random_id;
 use crate::store::{Refreshed, Session};
 
@@ -76,10 +76,10 @@ impl Keeper {
         tx: &Transaction,
         user_id: Uuid,
         kind: NoticeKind,
-        origin: &Origin,
+        origin: &RequestOrigin,
     ) -> Result<Notified, DbErr> {
         let now = self.clock.now();
-        let (data, traceparent) = (origin.mail_data(now), origin.traceparent.as_str());
+        let (data, traceparent) = (MailData::of_request(origin, now), origin.traceparent.as_str());
         mail::notify(tx, NewNotice { user_id, kind, data, traceparent }, now).await
     }
 
@@ -88,7 +88,7 @@ impl Keeper {
         &self,
         session: &Session,
         arrival: Arrival,
-        origin: &Origin,
+        origin: &RequestOrigin,
     ) -> Result<(), Unavailable> {
         self.store.open_session(session, self.clock.now()).await?;
         if let Err(error) = self.tell_opened(session, arrival, origin).await {
@@ -104,7 +104,7 @@ impl Keeper {
         &self,
         session: &Session,
         arrival: Arrival,
-        origin: &Origin,
+        origin: &RequestOrigin,
     ) -> Result<(), DbErr> {
         let by_mail = session.amr.iter().any(|amr| amr == "email");
         let detail = Detail::none().word("by", if by_mail { "mail" } else { "password" });
@@ -133,9 +133,9 @@ impl Keeper {
         actor: Actor,
         subject: Uuid,
         detail: Detail,
-        origin: &Origin,
+        origin: &RequestOrigin,
     ) -> Result<(), DbErr> {
-        let (subject, origin) = (Some(subject), &origin.audit());
+        let subject = Some(subject);
         let event = Event { action, outcome, actor, subject, team: None, detail, origin };
         audit::record(tx, &self.audit, &event, self.clock.now()).await
     }
@@ -144,7 +144,7 @@ impl Keeper {
         &self,
         user_id: Uuid,
         which: Which,
-        origin: &Origin,
+        origin: &RequestOrigin,
     ) -> Result<(), Unavailable> {
         let now = self.clock.now();
         let tx = self.db.begin().await?;

@@ -19,7 +19,7 @@ pub mod teams;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use crate::audit::{Chain, Origin};
+use crate::audit::{Chain, RequestOrigin};
 use crate::clock::UnixMillis;
 use crate::database::Db;
 
@@ -43,7 +43,7 @@ pub struct Desk<'a> {
     /// What authenticates the record.
     pub chain: &'a Chain,
     /// Whence the request.
-    pub origin: Origin,
+    pub origin: RequestOrigin,
     /// The present.
     pub now: UnixMillis,
 }

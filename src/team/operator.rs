@@ -155,7 +155,7 @@ pub async fn set_status(
         subject: None,
         team: Some(team.id),
         detail: Detail::none(),
-        origin: &audit::Origin::none(),
+        origin: &audit::RequestOrigin::none(),
     };
     audit::record(&tx, chain, &event, now).await?;
     tx.commit().await?;

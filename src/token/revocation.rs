@@ -6,7 +6,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, Query
 use uuid::Uuid;
 
 use super::VaultClaims;
-use crate::audit::{self, Action, Actor, Chain, Detail, Event, Origin, Outcome};
+use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome, RequestOrigin};
 use crate::clock::UnixMillis;
 use crate::database::Db;
 
@@ -18,7 +18,7 @@ pub async fn revoke(
     db: &Db,
     chain: &Chain,
     claims: &VaultClaims,
-    origin: &Origin,
+    origin: &RequestOrigin,
     now: UnixMillis,
 ) -> Result<(), DbErr> {
     let row = ActiveModel {

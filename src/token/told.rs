@@ -136,7 +136,7 @@ impl Teller {
             subject: None,
             team: None,
             detail: detail.word("kind", kind).word("reason", self.why.word()),
-            origin: &audit::Origin::none(),
+            origin: &audit::RequestOrigin::none(),
         };
         audit::record(tx, &self.chain, &event, self.now).await
     }

@@ -1,7 +1,7 @@
 //! Each flow is recorded with its change, and the chain holds after each.
 
 use hyper::Method;
-use latchkey::audit::{Action, Actor, Detail, Event, Origin, Outcome, record};
+use latchkey::audit::{Action, Actor, Detail, Event, Outcome, RequestOrigin, record};
 use latchkey_entity::audit_stream;
 use sea_orm::EntityTrait as _;
 use serde_json::json;
@@ -132,7 +132,7 @@ both!(a_change_that_rolls_back_leaves_no_event, async |app| {
         subject: Some(user_id),
         team: None,
         detail: Detail::none(),
-        origin: &Origin::none(),
+        origin: &RequestOrigin::none(),
     };
     let tx = inside.db.begin().await.expect("a transaction");
     record(&tx, &inside.audit, &event, app.clock.now()).await.expect("written");
@@ -154,7 +154,7 @@ both!(what_concerns_nobody_stands_in_the_installations_stream, async |app| {
             subject: None,
             team: None,
             detail: Detail::none().word("kind", "vault"),
-            origin: &Origin::none(),
+            origin: &RequestOrigin::none(),
         };
         let tx = inside.db.begin().await.expect("a transaction");
         record(&tx, &inside.audit, &event, app.clock.now()).await.expect("written");

@@ -1,6 +1,6 @@
 //! What people see of themselves, and that nothing of theirs is left when they are gone.
 
-use latchkey::audit::{Action, Actor, Detail, Event, Origin, Outcome, record};
+use latchkey::audit::{Action, Actor, Detail, Event, Outcome, RequestOrigin, record};
 use latchkey_entity::{audit_identity, audit_stream};
 use sea_orm::EntityTrait as _;
 use serde_json::{Value, json};
@@ -36,10 +36,11 @@ async fn removes(app: &TestApp, admin: Uuid, member: Uuid, team: Uuid) {
         subject: Some(member),
         team: Some(team),
         detail: Detail::none().word("role", "member"),
-        origin: &Origin {
+        origin: &RequestOrigin {
             ip: "198.51.100.77".to_owned(),
             user_agent: "Admins/1".to_owned(),
-            trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
+            traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
+            ..RequestOrigin::none()
         },
     };
     let tx = app.inside().db.begin().await.expect("a transaction");

@@ -2,7 +2,7 @@
 
 use latchkey::account::EmailAddress;
 use latchkey::account::operator::{self, Address, FirstMail, NewAccount, Who};
-use latchkey::audit::Origin;
+use latchkey::audit::RequestOrigin;
 use latchkey::mail::MailData;
 use latchkey::team::invitations::{self, Post};
 use latchkey::team::{Actor, Desk, Role, teams};
@@ -97,7 +97,7 @@ async fn invited_by_an_operators_person(app: &TestApp, email: &str) -> String {
     let user_id = operator::find(&inside.db, &who).await.expect("found").expect("there").id;
     let teams = teams::of_user(&inside.db, user_id, Uuid::nil(), 1).await.expect("found");
     let actor = Actor { team_id: teams[0].id, user_id };
-    let desk = Desk { db: &inside.db, chain: &inside.audit, origin: Origin::none(), now };
+    let desk = Desk { db: &inside.db, chain: &inside.audit, origin: RequestOrigin::none(), now };
     let post = Post {
         key: &inside.mail_key,
         data: MailData { at: now, ..MailData::default() },

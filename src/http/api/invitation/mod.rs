@@ -14,13 +14,13 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::audit::RequestOrigin;
 use crate::clock::rfc3339;
 use crate::http::dispatch::limited;
 use crate::http::request::Request;
 use crate::limits::budgets::{Budget, Spent};
 use crate::mail::MailData;
 use crate::problem::Problem;
-use crate::registration::Origin;
 use crate::team::invitations::{Invitation, Post};
 use crate::team::joining::Room;
 
@@ -69,8 +69,8 @@ async fn spend(app: &App, request: &Request, inviter: Uuid, address: &str) -> Re
 }
 
 /// What sends an invitation for this request: in the inviter's language, without their address or device.
-fn post<'a>(app: &'a App, origin: &'a Origin) -> Post<'a> {
-    let MailData { locale, at, .. } = origin.mail_data(app.clock.now());
+fn post<'a>(app: &'a App, origin: &'a RequestOrigin) -> Post<'a> {
+    let MailData { locale, at, .. } = MailData::of_request(&origin, app.clock.now());
     Post {
         key: &app.mail_key,
         data: MailData { locale, at, ..MailData::default() },

@@ -49,7 +49,7 @@ async fn revoke(app: &App, request: &Request, token: &str) -> Result<&'static st
     let check = app.check();
     match check.vault_claims(token).await {
         Ok(claims) => {
-            let origin = request.origin().audit();
+            let origin = request.origin();
             revocation::revoke(&app.db, &app.audit, &claims, &origin, app.clock.now()).await?;
             return Ok("vault");
         }
