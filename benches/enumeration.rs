@@ -19,15 +19,15 @@ use hyper::header::CONTENT_TYPE;
 use hyper_util::client::legacy::Client as Hyper;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use latchkey::account::Standing;
+use latchkey::account::Verified;
 use latchkey::app::App;
 use latchkey::audit::RequestOrigin;
 use latchkey::clock::Clock;
 use latchkey::config::{self, Inputs, Machine};
 use latchkey::daemon::Daemon;
 use latchkey::database::tenant_scope::{self, TenantScope};
-use latchkey::registration::{Message, Verified};
 use latchkey::secret::{random_bytes, sha256, uuid_v7};
+use latchkey::session::AccountStatus;
 use latchkey::store::{OneTimeToken, TokenKind};
 use latchkey_entity::user;
 use sea_orm::sea_query::Expr;
@@ -159,12 +159,11 @@ impl Bench {
         let body = json!({ "email": email, "password": PASSWORD, "name": "Ada" });
         let source = at * State::ALL.len() + state as usize;
         assert_eq!(self.post("/api/register", source, &body).await, 200, "registered");
-        let person = Standing::by_email(&app.db, &email).await.expect("a database");
+        let person = AccountStatus::by_email(&app.db, &email).await.expect("a database");
         let user_id = person.expect("a person").id;
         if state != State::Unverified {
             let (within, origin) = (tokio::time::Instant::now() + WITHIN, RequestOrigin::default());
-            let ask = |reply| Message::Verify { user_id, origin, reply };
-            let verified = app.pools.registration.ask(within, ask).await.expect("an answer");
+            let verified = app.accounts.verify((within, origin), user_id).await;
             assert_eq!(verified.expect("a database"), Verified::Now);
         }
         if state == State::Disabled {

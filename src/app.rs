@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 
+use crate::account::Accounts;
 use crate::actor::{Pool, Turnstile};
 use crate::audit::Chain;
 use crate::captcha::Judge;
@@ -22,7 +23,7 @@ use crate::session::check::Check;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::token::KeyRing;
-use crate::{captcha, limits, mail, password, registration, session};
+use crate::{captcha, limits, mail, password, session};
 
 /// Everything an endpoint needs.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct App {
     pub keys: KeyRing,
     /// Authenticates what is recorded.
     pub audit: Chain,
+    /// Registration, recovery, changes and deletion of accounts.
+    pub accounts: Accounts,
     /// Where work is asked for.
     pub pools: Pools,
     /// The local check by address.
@@ -96,8 +99,6 @@ pub struct Pools {
     pub password: Pool<password::Message>,
     /// Opens, rotates and ends sessions.
     pub session: Pool<session::Message>,
-    /// Changes people.
-    pub registration: Pool<registration::Message>,
     /// Checks captchas.
     pub captcha: Pool<captcha::Message>,
     /// Sends mail.
@@ -111,7 +112,6 @@ impl Pools {
     pub fn worker_crashes(&self) -> u64 {
         self.password.crashes()
             + self.session.crashes()
-            + self.registration.crashes()
             + self.captcha.crashes()
             + self.mailer.crashes()
             + self.limits.crashes()
@@ -159,7 +159,7 @@ impl Gate {
 impl App {
     /// Workers that crashed since the start; for tests and `/readyz`.
     pub fn worker_crashes(&self) -> u64 {
-        self.pools.worker_crashes()
+        self.pools.worker_crashes() + self.accounts.pool().crashes()
     }
 
     /// Mails that are due and have not left; `u64::MAX` when nobody can tell.

@@ -2,6 +2,22 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::text_enum::text_enum;
+
+text_enum! {
+    /// How far a change of address is.
+    EmailChangeState, unknown Superseded {
+        /// It waits for its confirmation.
+        Pending = "pending",
+        /// The account has the new address.
+        Done = "done",
+        /// It was taken back, or refused.
+        Undone = "undone",
+        /// Another change took its place, or it was voided.
+        Superseded = "superseded",
+    }
+}
+
 /// One change of address.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "email_changes")]
@@ -16,7 +32,7 @@ pub struct Model {
     /// The address after.
     pub new_email: String,
     /// `pending`, `done`, `undone` or `superseded`.
-    pub state: String,
+    pub state: EmailChangeState,
     /// When it was asked.
     pub created_at: i64,
     /// SHA-256 of the token that undoes it, base64url; none until its mail is sent.

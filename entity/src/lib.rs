@@ -15,8 +15,12 @@ pub mod outbox;
 pub mod project;
 pub mod project_key;
 pub mod revoked_token;
+mod role;
 pub mod signing_key;
 pub mod store_probe;
 pub mod team;
+mod text_enum;
 pub mod token_store;
 pub mod user;
+
+pub use role::Role;

@@ -2,6 +2,22 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::text_enum::text_enum;
+
+text_enum! {
+    /// How far a mail is.
+    OutboxState, unknown Superseded {
+        /// It waits, or is being delivered.
+        Pending = "pending",
+        /// The mail server took it.
+        Sent = "sent",
+        /// A newer one took its place, or it is not wanted any more.
+        Superseded = "superseded",
+        /// It was given up.
+        Dead = "dead",
+    }
+}
+
 /// One mail.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "outbox")]
@@ -18,7 +34,7 @@ pub struct Model {
     /// What the template needs, as a JSON object; never a secret.
     pub data: String,
     /// `pending`, `sent`, `superseded`, `dead`.
-    pub state: String,
+    pub state: OutboxState,
     /// Deliveries tried and refused for this row itself.
     pub attempts: i32,
     /// Not before this moment.

@@ -2,6 +2,18 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::text_enum::text_enum;
+
+text_enum! {
+    /// Whether a team may be used.
+    TeamState, unknown Disabled {
+        /// It may.
+        Active = "active",
+        /// The operator has disabled it: its tokens open nothing; members can look at it and leave, owners delete it.
+        Disabled = "disabled",
+    }
+}
+
 /// A team.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "teams")]
@@ -16,7 +28,7 @@ pub struct Model {
     /// When it was made.
     pub created_at: i64,
     /// `active` or, by the operator's hand, `disabled`.
-    pub status: String,
+    pub status: TeamState,
 }
 
 /// No relation is declared: queries join where they need to.

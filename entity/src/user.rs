@@ -2,6 +2,18 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::text_enum::text_enum;
+
+text_enum! {
+    /// Whether an account may be used.
+    UserState, unknown Disabled {
+        /// It may.
+        Active = "active",
+        /// The operator has disabled it.
+        Disabled = "disabled",
+    }
+}
+
 /// A person with an address and a password.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "users")]
@@ -22,7 +34,7 @@ pub struct Model {
     /// Sessions opened under an older epoch are dead.
     pub session_epoch: i32,
     /// `active` or `disabled`.
-    pub status: String,
+    pub status: UserState,
     /// When the address was proven; null until then.
     pub verified_at: Option<i64>,
     /// The address the account was made from; told in the confirmation mail.

@@ -1,6 +1,6 @@
 //! Email addresses.
 
-use latchkey::account::EmailAddress;
+use latchkey::user::EmailAddress;
 
 /// An account has one normal form, whichever of its spellings is typed, and none that could leave its line in SMTP.
 pub fn run(data: &[u8]) {

@@ -1,8 +1,8 @@
 //! A line of `latchkey users import`: a file of somebody else's making.
 
-use latchkey::account::EmailAddress;
 use latchkey::account::transfer::Line;
 use latchkey::password::{Params, Setup};
+use latchkey::user::EmailAddress;
 use serde_json::Value;
 
 /// What an input may hold to see whether it is told again.

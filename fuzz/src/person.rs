@@ -1,7 +1,7 @@
 //! People's names, and the language that a header asks for.
 
-use latchkey::account::PersonName;
 use latchkey::mail::Locale;
+use latchkey::user::PersonName;
 
 /// A name that passed is one visible line, and passes again unchanged; any header gives one of our languages.
 pub fn run(data: &[u8]) {

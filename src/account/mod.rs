@@ -1,15 +1,18 @@
-//! People's accounts: how an address and a name are read.
+//! Accounts: registration, proof of the email address, recovery, changes and deletion; and what an operator does to accounts.
 //!
-//! Every endpoint reads an address with [`EmailAddress::parse`] and a name with [`PersonName::parse`] and with nothing
-//! else, so that one spelling is one account everywhere. [`Standing`] is what the rows say of a person at this moment; changing them
-//! is `registration/`'s; what an operator does to them from the command line is [`operator`] and [`transfer`].
+//! Each use case is one transaction with its audit event and its mails. [`Accounts`] is the handle that callers use: a worker
+//! runs the use case, so that it ends though the client has left, and so that the load on the database stays bounded.
 
-pub mod address;
+mod change;
+mod leaving;
 pub mod operator;
-pub mod person_name;
-pub mod standing;
+mod recovery;
+mod register;
 pub mod transfer;
+mod worker;
 
-pub use address::{AddressError, EmailAddress};
-pub use person_name::{NameError, PersonName};
-pub use standing::Standing;
+pub use change::{Asked, Confirmed, Undone};
+pub use leaving::Deleted;
+pub use recovery::{NewPassword, Proof, Reset};
+pub use register::{Registered, Registration, Verified};
+pub use worker::{AccountCommand, AccountWorker, Accounts, UseCase};

@@ -6,12 +6,11 @@
 use latchkey_entity::{ended_session, membership, outbox, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _,
-    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, SqlErr,
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, PaginatorTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use uuid::Uuid;
 
-use super::EmailAddress;
 use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::tenant_scope::{self, TenantScope};
@@ -19,6 +18,8 @@ use crate::database::{Db, Transaction, containing};
 use crate::mail::{self, LinkKind, MailData, NewMail};
 use crate::secret::uuid_v7;
 use crate::team::teams;
+use crate::user::table::{self, Inserted, NewUser};
+use crate::user::{EmailAddress, UserState};
 
 /// How an operator names an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +49,8 @@ impl std::str::FromStr for Who {
 pub struct Filter {
     /// Part of the address, in any case.
     pub search: Option<String>,
-    /// `active` or `disabled`.
-    pub status: Option<&'static str>,
+    /// In this state.
+    pub state: Option<UserState>,
     /// Only those whose address is not proven.
     pub unverified: bool,
 }
@@ -65,8 +66,8 @@ pub async fn list(
     if let Some(part) = &filter.search {
         query = query.filter(Expr::col(user::Column::EmailNormal).like(containing(part)));
     }
-    if let Some(status) = filter.status {
-        query = query.filter(user::Column::Status.eq(status));
+    if let Some(state) = filter.state {
+        query = query.filter(user::Column::Status.eq(state));
     }
     if filter.unverified {
         query = query.filter(user::Column::VerifiedAt.is_null());
@@ -101,7 +102,8 @@ pub struct Counts {
 
 /// The numbers of an account.
 pub async fn counts(db: &Db, id: Uuid, now: UnixMillis) -> Result<Counts, DbErr> {
-    let pending = outbox::Column::UserId.eq(id).and(outbox::Column::State.eq("pending"));
+    let pending =
+        outbox::Column::UserId.eq(id).and(outbox::Column::State.eq(outbox::OutboxState::Pending));
     let ended = ended_session::Column::UserId.eq(id).and(ended_session::Column::ExpiresAt.gt(now));
     let tx = tenant_scope::read(db, TenantScope::Person(id)).await?;
     let teams =
@@ -168,25 +170,20 @@ pub async fn create(
     let tx = db.begin().await?;
     let id = uuid_v7(now);
     let verified = account.address == Address::Verified;
-    let row = user::ActiveModel {
-        id: Set(id),
-        email: Set(account.email.as_typed().to_owned()),
-        email_normal: Set(account.email.normal().to_owned()),
-        name: Set(account.name.clone()),
-        password_hash: Set(account.password_hash.clone()),
-        password_version: Set(0),
-        session_epoch: Set(0),
-        status: Set("active".to_owned()),
-        verified_at: Set(verified.then_some(now)),
-        created_ip: Set(String::new()),
-        created_at: Set(now),
-        updated_at: Set(now),
-        has_logged_in: Set(false),
+    let user = NewUser {
+        id,
+        email: account.email.clone(),
+        name: account.name.clone(),
+        password_hash: account.password_hash.clone(),
+        state: UserState::Active,
+        verified_at: verified.then_some(now),
+        created_ip: String::new(),
+        created_at: now,
+        updated_at: now,
     };
-    match user::Entity::insert(row).exec_without_returning(&tx).await {
-        Err(error) if is_taken(&error) => return Ok(Created::EmailTaken),
-        other => other?,
-    };
+    if table::insert(&tx, user.into()).await? == Inserted::EmailTaken {
+        return Ok(Created::EmailTaken);
+    }
     if verified {
         teams::create_default(&tx, id, &account.name, now).await?;
     }
@@ -206,28 +203,6 @@ pub async fn create(
     Ok(Created::Now(id))
 }
 
-pub(super) fn is_taken(error: &DbErr) -> bool {
-    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
-}
-
-/// What an operator may set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NewStatus {
-    /// The account may be used.
-    Active,
-    /// It may not; its sessions end.
-    Disabled,
-}
-
-impl NewStatus {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Disabled => "disabled",
-        }
-    }
-}
-
 /// What became of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
@@ -241,29 +216,22 @@ pub enum Changed {
 
 /// Disables or enables an account. Disabling raises the epoch: every session is dead on every node at its next check,
 /// whatever the token store says.
-pub async fn set_status(
+pub async fn set_state(
     db: &Db,
     chain: &Chain,
     who: &Who,
-    status: NewStatus,
+    state: UserState,
     now: UnixMillis,
 ) -> Result<Changed, DbErr> {
     let tx = db.begin().await?;
     let Some(person) = by(who).lock_exclusive().one(&tx).await? else { return Ok(Changed::Gone) };
-    if person.status == status.name() {
+    if person.status == state {
         return Ok(Changed::Already(person.id));
     }
-    let raise = i32::from(status == NewStatus::Disabled);
-    user::Entity::update_many()
-        .col_expr(user::Column::Status, Expr::value(status.name()))
-        .col_expr(user::Column::SessionEpoch, Expr::col(user::Column::SessionEpoch).add(raise))
-        .col_expr(user::Column::UpdatedAt, Expr::value(now))
-        .filter(user::Column::Id.eq(person.id))
-        .exec(&tx)
-        .await?;
-    let action = match status {
-        NewStatus::Active => Action::AccountEnabled,
-        NewStatus::Disabled => Action::AccountDisabled,
+    table::set_state(&tx, person.id, state, now).await?;
+    let action = match state {
+        UserState::Active => Action::AccountEnabled,
+        UserState::Disabled => Action::AccountDisabled,
     };
     record(&tx, chain, action, person.id, now).await?;
     tx.commit().await?;
@@ -279,20 +247,10 @@ pub async fn end_sessions(
 ) -> Result<Changed, DbErr> {
     let tx = db.begin().await?;
     let Some(person) = by(who).lock_exclusive().one(&tx).await? else { return Ok(Changed::Gone) };
-    raise_epoch(&tx, person.id, now).await?;
+    table::raise_epoch(&tx, person.id, now).await?;
     record(&tx, chain, Action::AllSessionsRevoked, person.id, now).await?;
     tx.commit().await?;
     Ok(Changed::Now(person.id))
-}
-
-async fn raise_epoch(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<(), DbErr> {
-    user::Entity::update_many()
-        .col_expr(user::Column::SessionEpoch, Expr::col(user::Column::SessionEpoch).add(1))
-        .col_expr(user::Column::UpdatedAt, Expr::value(now))
-        .filter(user::Column::Id.eq(id))
-        .exec(tx)
-        .await?;
-    Ok(())
 }
 
 /// The event of a change that an operator made.

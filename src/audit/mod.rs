@@ -10,6 +10,7 @@
 
 mod action;
 mod chain;
+mod change;
 pub mod checkpoint;
 mod checkpoint_jws;
 mod event;
@@ -25,6 +26,7 @@ pub mod verify;
 pub use action::Action;
 pub(crate) use chain::reseal;
 pub use chain::{Chain, ChainError, Masters};
+pub use change::ChangeContext;
 pub use event::{Actor, Detail, Event, Outcome};
 pub use keys::{Checked, Keys};
 pub use origin::RequestOrigin;

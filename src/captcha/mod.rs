@@ -20,4 +20,4 @@ pub use judge::{Judge, Offer};
 pub use recaptcha::{RECAPTCHA_V2, RECAPTCHA_V3};
 pub use turnstile::TURNSTILE;
 pub use vendor::Vendor;
-pub use worker::{Answer, Message, Standing, Verdict, Worker};
+pub use worker::{Answer, Message, VendorState, Verdict, Worker};

@@ -39,7 +39,7 @@ pub enum Message {
     /// Finds out whether the vendor is in doubt, asking it where that is not known.
     Probe {
         /// How it stands; [`Unavailable`] when it failed and is not given up yet.
-        reply: Reply<Result<Standing, Unavailable>>,
+        reply: Reply<Result<VendorState, Unavailable>>,
     },
 }
 
@@ -54,7 +54,7 @@ pub enum Verdict {
 
 /// How the provider stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum VendorState {
     /// It answers, or is built in.
     Good,
     /// It failed several times and has not answered since.
@@ -98,10 +98,10 @@ impl Worker {
         verdict
     }
 
-    async fn probe(&self) -> Result<Standing, Unavailable> {
-        let Some(vendor) = self.judge.vendor() else { return Ok(Standing::Good) };
+    async fn probe(&self) -> Result<VendorState, Unavailable> {
+        let Some(vendor) = self.judge.vendor() else { return Ok(VendorState::Good) };
         let is_in_doubt = vendor.probe().await.map_err(unavailable)?;
-        Ok(if is_in_doubt { Standing::InDoubt } else { Standing::Good })
+        Ok(if is_in_doubt { VendorState::InDoubt } else { VendorState::Good })
     }
 }
 

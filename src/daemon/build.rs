@@ -129,7 +129,8 @@ pub async fn build(
         hash_time,
         captcha: &captcha,
     };
-    let pools = rooms.open(&root).await.map_err(|error| StartError::Broken(error.into()))?;
+    let (pools, accounts) =
+        rooms.open(&root).await.map_err(|error| StartError::Broken(error.into()))?;
     let budgets = Budgets::new(&master, local, config.rate_limit_enabled, metrics.clone());
     let app = Arc::new(App {
         policy: Policy::of(&config),
@@ -139,6 +140,7 @@ pub async fn build(
         store,
         keys,
         audit,
+        accounts,
         pools,
         limiter,
         budgets,

@@ -165,7 +165,7 @@ impl Daemon {
             pools.session.drain(POOL_DRAINS_WITHIN),
         );
         // After the password pool: a rehash goes from there to here.
-        pools.registration.drain(POOL_DRAINS_WITHIN).await;
+        self.app.accounts.pool().drain(POOL_DRAINS_WITHIN).await;
         self.mailer.stop();
         pools.mailer.drain(POOL_DRAINS_WITHIN).await;
         self.root.stop();

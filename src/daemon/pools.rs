@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::account::{AccountWorker, Accounts};
 use crate::actor::{self, Limits, Pool, Root, SpawnError};
 use crate::app::Pools;
 use crate::audit::Chain;
@@ -14,7 +15,6 @@ use crate::limits::budgets::Local;
 use crate::limits::{self, Limiter};
 use crate::mail::{self, Mailer};
 use crate::password::{self, Setup};
-use crate::registration::Registrar;
 use crate::session::Keeper;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -60,7 +60,7 @@ impl Rooms<'_> {
     }
 
     /// The pools of architecture §3; each number's reason is there or beside it.
-    pub async fn open(&self, root: &Root) -> Result<Pools, SpawnError> {
+    pub async fn open(&self, root: &Root) -> Result<(Pools, Accounts), SpawnError> {
         let limits = |workers, queue, deadline_s| Limits {
             workers,
             queue,
@@ -80,14 +80,14 @@ impl Rooms<'_> {
             audit: self.audit.clone(),
             sessions: self.config.sessions,
         };
-        let registrar = Registrar {
+        let account_worker = AccountWorker {
             db: self.db.clone(),
             store: self.store.clone(),
-            audit: self.audit.clone(),
+            chain: self.audit.clone(),
             clock: self.clock.clone(),
         };
         // SQLite has one writer: a second worker would only wait for the first.
-        let registrars = if self.db.is_postgres() { 8 } else { 1 };
+        let account_workers = if self.db.is_postgres() { 8 } else { 1 };
         let judge = captcha::Worker {
             judge: self.captcha.clone(),
             store: self.store.clone(),
@@ -107,7 +107,15 @@ impl Rooms<'_> {
             clock: self.clock.clone(),
         };
         let queue = password_queue(self.hash_time, password.workers);
-        Ok(Pools {
+        let accounts = self
+            .pool(
+                root,
+                "registration",
+                limits(account_workers, 32 * account_workers, 5),
+                move || account_worker.clone(),
+            )
+            .await?;
+        let pools = Pools {
             password: self
                 .pool(
                     root,
@@ -117,11 +125,6 @@ impl Rooms<'_> {
                 )
                 .await?,
             session: self.pool(root, "session", limits(16, 256, 3), move || keeper.clone()).await?,
-            registration: self
-                .pool(root, "registration", limits(registrars, 32 * registrars, 5), move || {
-                    registrar.clone()
-                })
-                .await?,
             captcha: self.pool(root, "captcha", limits(8, 32, 3), move || judge.clone()).await?,
             // A sweep goes on until nothing is due: the deadline bounds only the wait for a worker. One that hangs is given
             // up after 10 minutes; what it had claimed comes again when its lease ends.
@@ -134,7 +137,8 @@ impl Rooms<'_> {
                 )
                 .await?,
             limits: self.pool(root, "limits", limits(8, 256, 1), move || warden.clone()).await?,
-        })
+        };
+        Ok((pools, Accounts::new(accounts)))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::audit::{self, checkpoint};
 use crate::clock::{UnixMillis, millis};
 use crate::http::tls::Tls;
 use crate::telemetry::Metrics;
-use crate::{limits, mail, registration, team, token};
+use crate::{limits, mail, team, token};
 
 /// How often heads of the audit are logged and old rows swept.
 const AUDIT_EVERY: Duration = Duration::from_hours(1);
@@ -58,10 +58,11 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
         let _ = limits.nudge(limits::Message::Sweep);
         ready(())
     });
+    let accounts = app.accounts.clone();
     let (clock, unverified_ttl) = (app.clock.clone(), app.config.registration.unverified_ttl);
     every(Duration::from_mins(10), stop.clone(), move || {
         let before = clock.now() - millis(unverified_ttl);
-        let _ = pools.registration.nudge(registration::Message::Collect { before });
+        accounts.collect_unverified(before);
         let _ = pools.mailer.nudge(mail::Message::Forget);
         ready(())
     });

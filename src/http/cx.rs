@@ -31,8 +31,8 @@ pub struct Cx {
     pub span_id: String,
     /// Whether the trace is kept.
     pub sampled: bool,
-    /// The caller's span: what this request's is part of, or only follows from.
-    pub caller: Caller,
+    /// The trace_parent's span: what this request's is part of, or only follows from.
+    pub trace_parent: TraceParent,
     /// `traceparent` as what follows from this request carries it.
     pub traceparent: String,
     /// Who asks: the peer, or what a trusted proxy says.
@@ -55,7 +55,7 @@ pub struct Cx {
 
 /// The span that a request came out of, as its `traceparent` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Caller {
+pub enum TraceParent {
     /// None was told of.
     #[default]
     None,
@@ -107,17 +107,17 @@ impl Cx {
         let at_proxy = at_proxy.map(HeaderValue::as_bytes).unwrap_or_default();
         let tls_at_proxy = at_proxy == b"https";
         let told = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
-        let caller = match told.and_then(Traceparent::parse) {
-            None => Caller::None,
-            Some(told) if is_trusted && trace::propagates() => Caller::Parent(told),
-            Some(told) => Caller::Linked(told),
+        let trace_parent = match told.and_then(Traceparent::parse) {
+            None => TraceParent::None,
+            Some(told) if is_trusted && trace::propagates() => TraceParent::Parent(told),
+            Some(told) => TraceParent::Linked(told),
         };
-        let trace_id = match &caller {
-            Caller::Parent(parent) => parent.trace_id.clone(),
+        let trace_id = match &trace_parent {
+            TraceParent::Parent(parent) => parent.trace_id.clone(),
             _ => hex(&random_bytes::<16>()),
         };
-        let parent_sampled = match &caller {
-            Caller::Parent(parent) => Some(parent.sampled),
+        let parent_sampled = match &trace_parent {
+            TraceParent::Parent(parent) => Some(parent.sampled),
             _ => None,
         };
         let (span_id, sampled) =
@@ -128,7 +128,7 @@ impl Cx {
             trace_id,
             span_id,
             sampled,
-            caller,
+            trace_parent,
             client: if is_trusted { client(headers, trusted, address) } else { address },
             transport: if tls_at_proxy { Transport::Tls } else { peer.transport },
             clear_at_proxy: at_proxy.eq_ignore_ascii_case(b"http"),
@@ -162,10 +162,10 @@ impl Cx {
 
     /// Where the request's own span belongs.
     pub fn place(&self) -> Place {
-        let (parent, link) = match &self.caller {
-            Caller::None => (None, None),
-            Caller::Parent(parent) => (Some(parent.clone()), None),
-            Caller::Linked(link) => (None, Some(link.clone())),
+        let (parent, link) = match &self.trace_parent {
+            TraceParent::None => (None, None),
+            TraceParent::Parent(parent) => (Some(parent.clone()), None),
+            TraceParent::Linked(link) => (None, Some(link.clone())),
         };
         let ids = Ids {
             request_id: self.request_id.clone(),
@@ -309,10 +309,10 @@ mod tests {
         assert_eq!(trusted.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
         assert!(trusted.traceparent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
         let told = Traceparent::parse(parent).unwrap();
-        assert_eq!(trusted.caller, Caller::Parent(told.clone()));
+        assert_eq!(trusted.trace_parent, TraceParent::Parent(told.clone()));
         let stranger = cx("192.0.2.1", &[], &headers).0;
         assert_ne!(stranger.trace_id, trusted.trace_id);
-        assert_eq!(stranger.caller, Caller::Linked(told));
+        assert_eq!(stranger.trace_parent, TraceParent::Linked(told));
         for bad in [
             "",
             "00-0-0-0",

@@ -14,7 +14,6 @@ use super::answer::Answer;
 use super::dispatch::limited;
 use super::request::Request;
 use super::steps;
-use crate::account::Standing;
 use crate::app::App;
 use crate::config::CaptchaPoint;
 use crate::limits::budgets::Budget;
@@ -24,7 +23,8 @@ use crate::limits::{Action, Decision, Guesser};
 use crate::password::{self, Verdict};
 use crate::problem::{Code, Problem, Unavailable};
 use crate::secret::Secret;
-use crate::session::{self, Caller, RefusedPassword, Tried};
+use crate::session::AccountStatus;
+use crate::session::{self, Principal, RefusedPassword, Tried};
 use crate::store::Captcha;
 
 /// What a request needs to take a try back before its deadline ends it: after that nobody would.
@@ -65,7 +65,7 @@ pub fn begin(app: &App, request: &mut Request, address: &str) -> Result<Guess, P
 }
 
 /// The device that the request sends, where it is known to this account under the password in force.
-pub fn known_device(app: &App, request: &Request, standing: &Standing) -> Option<Device> {
+pub fn known_device(app: &App, request: &Request, standing: &AccountStatus) -> Option<Device> {
     shown(app, request, &standing.email_normal)
         .filter(|device| device.knows(standing.id, standing.password_version))
 }
@@ -139,8 +139,8 @@ pub async fn person(
     app: &App,
     request: &Request,
     guess: &Guess,
-) -> Result<Option<Standing>, Problem> {
-    let look = Standing::by_email(&app.db, &guess.address);
+) -> Result<Option<AccountStatus>, Problem> {
+    let look = AccountStatus::by_email(&app.db, &guess.address);
     let found = match timeout_at(request.cx.deadline - TOLD_WITHIN, look).await {
         Ok(found) => found.map_err(Unavailable::from),
         Err(late) => Err(Unavailable::because("database", late)),
@@ -163,11 +163,11 @@ pub async fn verify(
     app: &App,
     request: &mut Request,
     guess: &mut Guess,
-    standing: Option<&Standing>,
+    standing: Option<&AccountStatus>,
     password: Secret<String>,
 ) -> Result<Verdict, Problem> {
     if let Some(device) = guess.device {
-        let knows = |person: &Standing| device.knows(person.id, person.password_version);
+        let knows = |person: &AccountStatus| device.knows(person.id, person.password_version);
         if standing.is_some_and(knows) {
             let id = device.id();
             guess.who = Guesser::Device(device);
@@ -229,7 +229,7 @@ pub fn note_refused(
 pub async fn confirm(
     app: &App,
     request: &mut Request,
-    caller: &Caller,
+    caller: &Principal,
     password: Secret<String>,
     at: &'static str,
 ) -> Result<Option<Device>, Problem> {
@@ -268,7 +268,7 @@ pub fn make_known(
     app: &App,
     answer: &mut Answer,
     address: &str,
-    standing: &Standing,
+    standing: &AccountStatus,
     known: Option<Device>,
 ) {
     let who = (standing.id, standing.password_version);

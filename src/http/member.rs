@@ -4,17 +4,18 @@ use uuid::Uuid;
 
 use super::request::Request;
 use super::steps;
-use crate::account::standing::Membership;
 use crate::app::App;
+use crate::audit::ChangeContext;
 use crate::problem::{Code, FieldError, Problem};
-use crate::session::Caller;
-use crate::team::{Actor, Desk, Permission, Refusal, Role};
+use crate::session::Principal;
+use crate::session::account_status::Membership;
+use crate::team::{Actor, Permission, Refusal, Role};
 
 /// A caller in the team that the path names, whatever team their session is in.
 #[derive(Clone, Debug)]
 pub struct Member {
     /// The session and the person; `standing.membership` is the one in this team.
-    pub caller: Caller,
+    pub caller: Principal,
     /// The team and the person.
     pub actor: Actor,
     /// What they are in it.
@@ -37,7 +38,7 @@ impl Member {
         let membership =
             membership.filter(|membership| membership.team_id == team_id).ok_or(Code::NotFound)?;
         let role = membership.role;
-        if !role.may(permission) {
+        if !permission.is_granted_to(role) {
             return Err(Code::Forbidden.into());
         }
         if !membership.is_active() && !permission.holds_while_disabled() {
@@ -59,13 +60,13 @@ impl Member {
 }
 
 /// What a change of a team by this request stands on.
-pub fn desk<'a>(app: &'a App, request: &Request) -> Desk<'a> {
+pub fn change_context<'a>(app: &'a App, request: &Request) -> ChangeContext<'a> {
     let origin = request.origin();
-    Desk { db: &app.db, chain: &app.audit, origin, now: app.clock.now() }
+    ChangeContext { db: &app.db, chain: &app.audit, origin, now: app.clock.now() }
 }
 
 /// A caller whose address is proven.
-pub fn verified(caller: Caller) -> Result<Caller, Problem> {
+pub fn verified(caller: Principal) -> Result<Principal, Problem> {
     if caller.standing.is_verified() { Ok(caller) } else { Err(Code::EmailUnverified.into()) }
 }
 

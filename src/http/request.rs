@@ -12,6 +12,7 @@ use super::cx::Cx;
 use super::json::Object;
 use crate::audit::RequestOrigin;
 use crate::problem::{Code, Problem};
+use tokio::time::Instant;
 
 /// A request whose body has arrived.
 #[derive(Debug)]
@@ -81,7 +82,12 @@ impl Request {
         self.cx.client
     }
 
-    /// What a mail or a session keeps of this request.
+    /// The deadline and the client of a call to a service.
+    pub fn call(&self) -> (Instant, RequestOrigin) {
+        (self.cx.deadline, self.origin())
+    }
+
+    /// The client, as audit and mails name it.
     pub fn origin(&self) -> RequestOrigin {
         RequestOrigin {
             ip: self.cx.client.to_string(),

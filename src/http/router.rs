@@ -17,7 +17,7 @@ use super::{api, pages};
 use crate::app::App;
 use crate::mail::Mailbox;
 use crate::problem::Problem;
-use crate::session::Caller;
+use crate::session::Principal;
 use crate::team::Permission;
 
 /// How long an answer may take once the request is there (security §3).
@@ -34,9 +34,9 @@ pub enum Handler {
     /// Anybody.
     Open(for<'a> fn(&'a App, &'a mut Request) -> Handling<'a>),
     /// Whoever holds a good userToken.
-    User(for<'a> fn(&'a App, &'a mut Request, Caller) -> Handling<'a>),
+    User(for<'a> fn(&'a App, &'a mut Request, Principal) -> Handling<'a>),
     /// The same, and has proven their address.
-    Verified(for<'a> fn(&'a App, &'a mut Request, Caller) -> Handling<'a>),
+    Verified(for<'a> fn(&'a App, &'a mut Request, Principal) -> Handling<'a>),
     /// A member of the team that `{tid}` names, with this permission.
     Team(Permission, for<'a> fn(&'a App, &'a mut Request, Member) -> Handling<'a>),
     /// The person at this machine, with the key of the built-in mailbox.

@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::dispatch::limited;
 use super::json::{Object, Rule};
 use super::request::Request;
-use crate::account::{AddressError, EmailAddress, NameError, PersonName, Standing};
 use crate::actor::Pass;
 use crate::app::App;
 use crate::captcha;
@@ -17,10 +16,12 @@ use crate::limits::{Action, Decision};
 use crate::password::{self, Breached, Finding, PolicyViolation};
 use crate::problem::{Code, Problem, Unavailable};
 use crate::secret::Secret;
+use crate::session::AccountStatus;
 use crate::session::{self, Arrival, Tokens, issue};
 use crate::store::Session;
 use crate::team::teams;
 use crate::token::{Expiry, UserClaims, VaultClaims};
+use crate::user::{AddressError, EmailAddress, NameError, PersonName};
 
 /// `amr` of a log-in by password (RFC 8176).
 pub const BY_PASSWORD: &str = "pwd";
@@ -269,7 +270,7 @@ pub async fn hash(
 pub async fn open_session(
     app: &App,
     request: &Request,
-    standing: &Standing,
+    standing: &AccountStatus,
     amr: &'static str,
     arrival: Arrival,
 ) -> Result<Tokens, Problem> {
@@ -291,7 +292,7 @@ pub async fn open_session(
 }
 
 /// The tokens of a session's current `jti`.
-pub fn tokens(app: &App, session: &Session, standing: &Standing) -> Result<Tokens, Problem> {
+pub fn tokens(app: &App, session: &Session, standing: &AccountStatus) -> Result<Tokens, Problem> {
     let keys = app.keys.current();
     let tokens = issue::tokens(&keys, &app.config.tokens, session, standing, app.clock.now())
         .map_err(|error| Unavailable::because("signing keys", error))?;

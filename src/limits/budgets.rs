@@ -143,7 +143,7 @@ impl Keys {
 
     /// The key of a budget or a count by its name: HMAC-SHA-256 over name, normal address and scope, 43 characters of base64url.
     ///
-    /// `address` is [`EmailAddress::normal`](crate::account::EmailAddress::normal), whether it has an account or not; for
+    /// `address` is [`EmailAddress::normal`](crate::user::EmailAddress::normal), whether it has an account or not; for
     /// what an account has of its own, wherever it moves, its id, which is no address.
     pub fn key(&self, name: &str, address: &str, scope: Scope<'_>) -> String {
         let source;

@@ -61,7 +61,7 @@ impl Devices {
     /// A token for a client that has just proved the password or the mailbox. A device that was known before keeps its id, and
     /// with it its limit and its count of failures, also under a new password.
     ///
-    /// `address` is [`EmailAddress::normal`](crate::account::EmailAddress::normal): the token is worth nothing with
+    /// `address` is [`EmailAddress::normal`](crate::user::EmailAddress::normal): the token is worth nothing with
     /// another one.
     pub fn issue(
         &self,

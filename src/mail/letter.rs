@@ -150,7 +150,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::account::EmailAddress;
+    use crate::user::EmailAddress;
 
     proptest! {
         /// ASVS 1.3.11: no CR, LF or NUL of a stranger's reaches SMTP, and what we take can be mailed.

@@ -49,6 +49,7 @@ pub use mailbox::{Mailbox, MailboxMessage};
 pub use mailbox_key::{COOKIE_TTL_S, MAILBOX_KEY_FILE, MailboxKey};
 pub use notice::{NewNotice, NoticeKind, Notified, notify};
 pub use outbox::{Kind, LinkKind, MailData, NewMail, enqueue, mailed_token, withdraw};
+pub use prepare::INVITATION_TTL;
 pub use probe::{Probe, Step, TestMail, Tried};
 pub use queue::{Depth, depth, forget};
 pub use smtp::BadSmtpUrl;

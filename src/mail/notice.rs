@@ -17,7 +17,7 @@
 
 use std::time::Duration;
 
-use latchkey_entity::outbox::{self, Column};
+use latchkey_entity::outbox::{self, Column, OutboxState};
 use latchkey_entity::user;
 use sea_orm::sea_query::{Expr, LockType};
 use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
@@ -180,7 +180,7 @@ async fn merge(
         .col_expr(Column::Data, Expr::value(data))
         .col_expr(Column::Traceparent, Expr::value(traceparent))
         .filter(Column::Id.eq(waiting.id))
-        .filter(Column::State.eq("pending"))
+        .filter(Column::State.eq(OutboxState::Pending))
         .exec(tx)
         .await?;
     Ok(merged.rows_affected == 1)

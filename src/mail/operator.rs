@@ -10,38 +10,13 @@ use crate::clock::UnixMillis;
 use crate::database::{Db, containing};
 use crate::mail::Kind;
 
-pub use latchkey_entity::outbox::Model as OutboxMail;
-
-/// Where a mail stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It waits: due, backing off, or in a worker's hands.
-    Pending,
-    /// It was handed over.
-    Sent,
-    /// A newer one took its place, or nobody wants it any more.
-    Superseded,
-    /// It was given up.
-    Dead,
-}
-
-impl State {
-    /// As it stands in the table.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Sent => "sent",
-            Self::Superseded => "superseded",
-            Self::Dead => "dead",
-        }
-    }
-}
+pub use latchkey_entity::outbox::{Model as OutboxMail, OutboxState};
 
 /// Which mails are listed.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// In one of these states; empty: in any.
-    pub states: Vec<State>,
+    pub states: Vec<OutboxState>,
     /// Of this kind alone.
     pub kind: Option<Kind>,
     /// Part of the recipient, in any case.
@@ -50,7 +25,7 @@ pub struct Filter {
 
 /// Mails after `after` in the order of their ids (which is by time of making), `limit` at most.
 pub async fn list(db: &Db, filter: &Filter, after: Uuid, limit: u64) -> Result<Vec<Model>, DbErr> {
-    let states = filter.states.iter().map(|state| state.name());
+    let states = filter.states.iter().copied();
     Entity::find()
         .filter(Column::Id.gt(after))
         .apply_if((!filter.states.is_empty()).then_some(states), |query, states| {
@@ -85,7 +60,7 @@ pub async fn retry(db: &Db, id: Uuid, now: UnixMillis) -> Result<Retried, DbErr>
     let due = Entity::update_many()
         .col_expr(Column::DueAt, Expr::value(now))
         .filter(Column::Id.eq(id))
-        .filter(Column::State.eq(State::Pending.name()))
+        .filter(Column::State.eq(OutboxState::Pending))
         .exec(db.writer())
         .await?;
     if due.rows_affected == 1 || revive(db, Some(id), now).await? == 1 {
@@ -102,16 +77,16 @@ pub async fn retry_dead(db: &Db, now: UnixMillis) -> Result<u64, DbErr> {
 
 /// How many mails were given up.
 pub async fn count_dead(db: &Db) -> Result<u64, DbErr> {
-    Entity::find().filter(Column::State.eq(State::Dead.name())).count(db.reader()).await
+    Entity::find().filter(Column::State.eq(OutboxState::Dead)).count(db.reader()).await
 }
 
 async fn revive(db: &Db, id: Option<Uuid>, now: UnixMillis) -> Result<u64, DbErr> {
     let done = Entity::update_many()
-        .col_expr(Column::State, Expr::value(State::Pending.name()))
+        .col_expr(Column::State, Expr::value(OutboxState::Pending))
         .col_expr(Column::Attempts, Expr::value(0))
         .col_expr(Column::DueAt, Expr::value(now))
         .col_expr(Column::LeasedUntil, Expr::value(0_i64))
-        .filter(Column::State.eq(State::Dead.name()))
+        .filter(Column::State.eq(OutboxState::Dead))
         .apply_if(id, |query, id| query.filter(Column::Id.eq(id)))
         .exec(db.writer())
         .await?;

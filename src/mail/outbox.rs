@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use latchkey_entity::outbox::{ActiveModel, Column, Entity};
+use latchkey_entity::outbox::{ActiveModel, Column, Entity, OutboxState};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
 use sea_orm::{
@@ -251,10 +251,10 @@ pub(super) async fn insert<C: ConnectionTrait>(
             id = secret::uuid_v7(made_at(newest) + 1);
         }
         Entity::update_many()
-            .col_expr(Column::State, Expr::value("superseded"))
+            .col_expr(Column::State, Expr::value(OutboxState::Superseded))
             .filter(Column::UserId.eq(mail.user_id))
             .filter(Column::Kind.eq(mail.kind.name()))
-            .filter(Column::State.eq("pending"))
+            .filter(Column::State.eq(OutboxState::Pending))
             .exec(tx)
             .await?;
     }
@@ -265,7 +265,7 @@ pub(super) async fn insert<C: ConnectionTrait>(
         kind: Set(mail.kind.name().to_owned()),
         recipient: Set(mail.recipient.to_owned()),
         data: Set(data),
-        state: Set("pending".to_owned()),
+        state: Set(OutboxState::Pending),
         attempts: Set(0),
         due_at: Set(mail.due_at),
         leased_until: Set(0),

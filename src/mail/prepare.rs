@@ -2,20 +2,24 @@
 
 use std::time::Duration;
 
-use latchkey_entity::{email_change, user};
-use sea_orm::{DbErr, EntityTrait};
+use latchkey_entity::email_change::{self, EmailChangeState};
+use latchkey_entity::{invitation, user};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait, PaginatorTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
 use crate::clock::{UnixMillis, millis};
+use crate::database::Db;
+use crate::database::tenant_scope::{self, TenantScope};
 use crate::mail::letter::Letter;
 use crate::mail::queue::Claim;
 use crate::mail::render::{Draft, Reader, Unrenderable, render};
 use crate::mail::{Kind, MailData, Mailer, mailed_token};
 use crate::secret::{self, Secret};
 use crate::store::OneTimeToken;
-use crate::team::invitations;
 
-/// How long the link lives that undoes a change of address: it goes to a mailbox that may be read rarely.
+/// How long an invitation can be accepted: a weekend and a few days off.
+pub const INVITATION_TTL: Duration = Duration::from_hours(7 * 24);
+/// How long the link is valid that undoes a change of address: it goes to a mailbox that may be read rarely.
 const UNDO_TTL: Duration = Duration::from_hours(7 * 24);
 
 /// Where the token of a letter has to be known before the letter leaves.
@@ -68,8 +72,9 @@ impl Mailer {
                     let change =
                         email_change::Entity::find_by_id(id).one(self.setup.db.reader()).await?;
                     change.is_some_and(|change| {
-                        change.state == "pending"
-                            || (kind == Kind::EmailChangeNotice && change.state == "done")
+                        change.state == EmailChangeState::Pending
+                            || (kind == Kind::EmailChangeNotice
+                                && change.state == EmailChangeState::Done)
                     })
                 }
                 None => return Ok(Prepared::Poison("no change of address")),
@@ -78,7 +83,7 @@ impl Mailer {
             Kind::Invitation => {
                 let token = mailed_token(&self.setup.token_key, kind, &row.recipient, row.id);
                 let digest = secret::sha256(token.expose().as_bytes());
-                invitations::is_open(&self.setup.db, &digest, self.now()).await?
+                is_invitation_open(&self.setup.db, &digest, self.now()).await?
             }
         };
         if !wanted {
@@ -144,8 +149,20 @@ impl Mailer {
             Kind::Confirm | Kind::ChangeEmail => self.setup.verification_ttl,
             Kind::Recover => self.setup.recovery_ttl,
             Kind::EmailChangeNotice => UNDO_TTL,
-            Kind::Invitation => invitations::LIFE,
+            Kind::Invitation => INVITATION_TTL,
             Kind::PasswordChanged | Kind::SessionReused | Kind::NewDevice => Duration::ZERO,
         }
     }
+}
+
+/// Whether the invitation with this digest can still be accepted.
+async fn is_invitation_open(db: &Db, digest: &str, now: UnixMillis) -> Result<bool, DbErr> {
+    let tx = tenant_scope::read(db, TenantScope::Invitation(digest)).await?;
+    let open = invitation::Entity::find()
+        .filter(invitation::Column::Digest.eq(digest))
+        .filter(invitation::Column::ExpiresAt.gt(now))
+        .count(&tx)
+        .await?;
+    tx.commit().await?;
+    Ok(open > 0)
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use latchkey_entity::outbox::{Column, Entity, Model};
+use latchkey_entity::outbox::{Column, Entity, Model, OutboxState};
 use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -89,7 +89,7 @@ impl Claim {
     pub(super) async fn sent(&self, db: &Db, now: UnixMillis) -> Result<Marked, DbErr> {
         let update = self
             .update()
-            .col_expr(Column::State, Expr::value("sent"))
+            .col_expr(Column::State, Expr::value(OutboxState::Sent))
             .col_expr(Column::SentAt, Expr::value(now))
             .col_expr(Column::LastError, Expr::value(None::<String>));
         mark(update, db).await
@@ -97,7 +97,7 @@ impl Claim {
 
     /// Nobody wants it any more.
     pub(super) async fn superseded(&self, db: &Db) -> Result<Marked, DbErr> {
-        mark(self.update().col_expr(Column::State, Expr::value("superseded")), db).await
+        mark(self.update().col_expr(Column::State, Expr::value(OutboxState::Superseded)), db).await
     }
 
     /// It was refused, and comes again.
@@ -119,7 +119,7 @@ impl Claim {
     pub(super) async fn dead(&self, db: &Db, error: &str) -> Result<Marked, DbErr> {
         let update = self
             .update()
-            .col_expr(Column::State, Expr::value("dead"))
+            .col_expr(Column::State, Expr::value(OutboxState::Dead))
             .col_expr(Column::Attempts, Expr::value(self.row.attempts + 1))
             .col_expr(Column::LastError, Expr::value(error));
         mark(update, db).await
@@ -181,7 +181,7 @@ pub async fn depth(db: &Db, now: UnixMillis) -> Result<Depth, DbErr> {
 /// than it is needed.
 pub async fn forget<C: ConnectionTrait>(db: &C, before: UnixMillis) -> Result<u64, DbErr> {
     let done = Entity::delete_many()
-        .filter(Column::State.ne("pending"))
+        .filter(Column::State.ne(OutboxState::Pending))
         .filter(Column::CreatedAt.lt(before))
         .exec(db)
         .await?;

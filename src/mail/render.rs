@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::mail::words::{Facts, Words, words};
 use crate::mail::{Kind, MailData};
 use crate::secret::Secret;
-use crate::team::Role;
+use latchkey_entity::Role;
 
 /// Longest text of a person's that a mail repeats, in characters.
 const REPEATED_MAX: usize = 100;

@@ -6,22 +6,23 @@
 
 use uuid::Uuid;
 
-use crate::account::standing::{Place, SessionRow, Standing, Status, TokenRow};
 use crate::clock::Clock;
 use crate::database::Db;
 use crate::problem::{Code, Problem, Unavailable};
+use crate::session::account_status::{AccountStatus, SessionRow, StatusQuery, TokenRow};
 use crate::store::{Session, Store};
 use crate::team::keys::KnownKey;
 use crate::token::jwt::{self, Expiry};
 use crate::token::{KeyRing, KeysError, UserClaims, VaultClaims};
+use crate::user::UserState;
 
 /// Who asks, proven.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub struct Principal {
     /// The session that the token is of.
     pub session: Session,
     /// The person, as of now.
-    pub standing: Standing,
+    pub standing: AccountStatus,
 }
 
 /// Why a token opens nothing.
@@ -137,7 +138,7 @@ impl Check<'_> {
     ) -> Result<(), Refused> {
         let session =
             self.store.session(user_id, sid, self.clock.now()).await?.ok_or(Refused::Invalid)?;
-        let place = Place { sid, team: Some(team), project, jti: &claims.jti };
+        let place = StatusQuery { sid, team: Some(team), project, jti: &claims.jti };
         let standing = self.person(user_id, place).await?;
         let same = standing.membership.as_ref().is_some_and(|membership| {
             membership.team_id == team
@@ -154,7 +155,11 @@ impl Check<'_> {
     }
 
     /// The caller that the claims of a userToken prove. Any unexpired token of a live session is good.
-    pub async fn caller_of(&self, user_id: Uuid, claims: &UserClaims) -> Result<Caller, Refused> {
+    pub async fn caller_of(
+        &self,
+        user_id: Uuid,
+        claims: &UserClaims,
+    ) -> Result<Principal, Refused> {
         self.standing(self.session(user_id, claims).await?).await
     }
 
@@ -164,10 +169,11 @@ impl Check<'_> {
         user_id: Uuid,
         claims: &UserClaims,
         team: Uuid,
-    ) -> Result<Caller, Refused> {
+    ) -> Result<Principal, Refused> {
         let session = self.session(user_id, claims).await?;
         let project = session.project_id.filter(|_| session.team_id == Some(team));
-        let place = Place { sid: &session.sid, team: Some(team), project, ..Place::default() };
+        let place =
+            StatusQuery { sid: &session.sid, team: Some(team), project, ..StatusQuery::default() };
         let standing = self.person(session.user_id, place).await?;
         Self::join(session, standing)
     }
@@ -187,30 +193,34 @@ impl Check<'_> {
     }
 
     /// The caller of a session that the store holds alive.
-    pub async fn standing(&self, session: Session) -> Result<Caller, Refused> {
-        let place = Place {
+    pub async fn standing(&self, session: Session) -> Result<Principal, Refused> {
+        let place = StatusQuery {
             sid: &session.sid,
             team: session.team_id,
             project: session.project_id,
-            ..Place::default()
+            ..StatusQuery::default()
         };
         let standing = self.person(session.user_id, place).await?;
         Self::join(session, standing)
     }
 
     /// A person who may be served, in a session that was not ended. The session's epoch is left to [`Check::join`].
-    pub async fn person(&self, user_id: Uuid, place: Place<'_>) -> Result<Standing, Refused> {
-        let standing = Standing::by_id(self.db, user_id, place).await?;
-        let alive = |standing: &Standing| {
-            standing.status == Status::Active && standing.session == SessionRow::Absent
+    pub async fn person(
+        &self,
+        user_id: Uuid,
+        place: StatusQuery<'_>,
+    ) -> Result<AccountStatus, Refused> {
+        let standing = AccountStatus::by_id(self.db, user_id, place).await?;
+        let alive = |standing: &AccountStatus| {
+            standing.state == UserState::Active && standing.session == SessionRow::Absent
         };
         standing.filter(alive).ok_or(Refused::Invalid)
     }
 
     /// A live session of a person who may be served: under the person's epoch, or it ended with all the others.
-    pub fn join(session: Session, standing: Standing) -> Result<Caller, Refused> {
+    pub fn join(session: Session, standing: AccountStatus) -> Result<Principal, Refused> {
         if session.epoch == standing.session_epoch {
-            Ok(Caller { session, standing })
+            Ok(Principal { session, standing })
         } else {
             Err(Refused::Invalid)
         }

@@ -4,12 +4,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::account::standing::Standing;
 use crate::clock::{UnixMillis, millis};
 use crate::config;
 use crate::secret::{KeyError, random_id};
+use crate::session::AccountStatus;
 use crate::store::Session;
 use crate::team::keys::KnownKey;
+use crate::team::roles::scope_of;
 use crate::token::jwt::{PEOPLE, mint};
 use crate::token::{KeySet, UserClaims, VaultClaims};
 
@@ -25,7 +26,7 @@ pub struct Tokens {
 
 /// A new session of a person, as it is opened: by `amr` (RFC 8176), from `ip` with `user_agent`.
 pub fn new_session(
-    standing: &Standing,
+    standing: &AccountStatus,
     sessions: &config::Sessions,
     amr: &str,
     ip: String,
@@ -59,7 +60,7 @@ pub fn tokens(
     keys: &KeySet,
     config: &config::Tokens,
     session: &Session,
-    standing: &Standing,
+    standing: &AccountStatus,
     now: UnixMillis,
 ) -> Result<Tokens, KeyError> {
     let iat = now.div_euclid(1000);
@@ -97,7 +98,7 @@ pub fn tokens(
         tid: membership.map(|membership| membership.team_id.to_string()),
         role: membership.map(|membership| membership.role.name().to_owned()),
         pid: project.map(|(id, _): &(Uuid, String)| id.to_string()),
-        scope: membership.map(|membership| membership.role.scope()).unwrap_or_default(),
+        scope: membership.map(|membership| scope_of(membership.role)).unwrap_or_default(),
         mep: membership.map(|membership| membership.epoch),
     };
     Ok(Tokens { user_token: mint(&keys.user, &user)?, vault_token: mint(&keys.vault, &vault)? })

@@ -4,6 +4,7 @@
 //! sessions ([`Message`]), the check of a userToken ([`check`]), and the tokens of a session ([`issue`]). Each change is
 //! one atomic step of the store; an ending is written to SQL first, so that no lost store brings the session back.
 
+pub mod account_status;
 pub mod check;
 pub mod issue;
 mod refused;
@@ -23,7 +24,8 @@ use crate::database::Db;
 use crate::problem::Unavailable;
 use crate::store::{Refresh, Session, Store};
 
-pub use check::{Caller, Refused};
+pub use account_status::AccountStatus;
+pub use check::{Principal, Refused};
 pub use issue::Tokens;
 
 /// What the session pool does.

@@ -1,7 +1,7 @@
 //! What the session worker does, message by message.
 
 use latchkey_entity::{ended_session, user};
-use sea_orm::sea_query::{Expr, ExprTrait as _, LockType, OnConflict};
+use sea_orm::sea_query::{LockType, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
     QuerySelect as _,
@@ -17,6 +17,7 @@ use crate::mail::{self, MailData, NewNotice, NoticeKind, Notified};
 use crate::problem::Unavailable;
 use crate::secret::random_id;
 use crate::store::{Refreshed, Session};
+use crate::user::table;
 
 /// Whether this call wrote the ending, or it had been written before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,11 +113,7 @@ impl Keeper {
         let tx = self.db.begin().await?;
         // The person's row before the audit's: everybody locks them in this order.
         if arrival.first {
-            user::Entity::update_many()
-                .col_expr(user::Column::HasLoggedIn, Expr::value(true))
-                .filter(user::Column::Id.eq(who))
-                .exec(&tx)
-                .await?;
+            table::set_logged_in(&tx, who).await?;
         }
         if arrival.new_device {
             self.notify(&tx, who, NoticeKind::NewDevice, origin).await?;
@@ -166,7 +163,7 @@ impl Keeper {
                 Ok(())
             }
             Which::Others { keep } => {
-                let epoch = bump_epoch(&tx, user_id, now).await?;
+                let epoch = table::next_epoch(&tx, user_id, now).await?;
                 let (what, who) = (done(Action::OtherSessionsRevoked), Actor::Person(user_id));
                 self.tell(&tx, what, who, user_id, Detail::none(), origin).await?;
                 tx.commit().await?;
@@ -175,18 +172,6 @@ impl Keeper {
             }
         }
     }
-}
-
-/// Raises a person's epoch: every session that is not stamped again is dead. Returns the new one.
-async fn bump_epoch(tx: &Transaction, user_id: Uuid, now: UnixMillis) -> Result<i32, DbErr> {
-    user::Entity::update_many()
-        .col_expr(user::Column::SessionEpoch, Expr::col(user::Column::SessionEpoch).add(1))
-        .col_expr(user::Column::UpdatedAt, Expr::value(now))
-        .filter(user::Column::Id.eq(user_id))
-        .exec(tx)
-        .await?;
-    let person = user::Entity::find_by_id(user_id).one(tx).await?;
-    person.map(|person| person.session_epoch).ok_or(DbErr::RecordNotUpdated)
 }
 
 async fn write_ending<C: ConnectionTrait>(

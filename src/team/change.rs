@@ -8,8 +8,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::teams::TeamStatus;
-use super::{Actor, Desk, Permission, Refusal, Role};
+use super::TeamState;
+use super::{Actor, Permission, Refusal, Role};
+use crate::audit::ChangeContext;
 use crate::audit::{self, Action, Detail, Event, Outcome};
 use crate::database::Transaction;
 use crate::database::tenant_scope::{self, TenantScope};
@@ -22,27 +23,27 @@ pub struct TeamChange<'a> {
     /// What the one who acts is, as of now.
     pub role: Role,
     actor: Actor,
-    desk: &'a Desk<'a>,
+    cx: &'a ChangeContext<'a>,
 }
 
 /// Begins a change of a team: locks it, and reads once more whether this member may. `subject` is the other person whom
 /// it is about: people are held before teams, by everybody, so that nobody waits in a circle.
 pub async fn begin<'a>(
-    desk: &'a Desk<'a>,
+    cx: &'a ChangeContext<'a>,
     actor: Actor,
     subject: Option<Uuid>,
     permission: Permission,
 ) -> Result<TeamChange<'a>, Refusal> {
-    let tx = tenant_scope::begin(desk.db, TenantScope::Team(actor.team_id)).await?;
+    let tx = tenant_scope::begin(cx.db, TenantScope::Team(actor.team_id)).await?;
     hold(&tx, subject.into_iter().chain([actor.user_id])).await?;
     let (role, status) = lock_role(&tx, actor).await?.ok_or(Refusal::NotFound)?;
-    if !role.may(permission) {
+    if !permission.is_granted_to(role) {
         return Err(Refusal::Forbidden);
     }
-    if status == TeamStatus::Disabled && !permission.holds_while_disabled() {
+    if status == TeamState::Disabled && !permission.holds_while_disabled() {
         return Err(Refusal::TeamDisabled);
     }
-    Ok(TeamChange { tx, role, actor, desk })
+    Ok(TeamChange { tx, role, actor, cx })
 }
 
 impl TeamChange<'_> {
@@ -60,9 +61,9 @@ impl TeamChange<'_> {
             subject,
             team: Some(self.actor.team_id),
             detail,
-            origin: &self.desk.origin,
+            origin: &self.cx.origin,
         };
-        audit::record(&self.tx, self.desk.chain, &event, self.desk.now).await?;
+        audit::record(&self.tx, self.cx.chain, &event, self.cx.now).await?;
         self.tx.commit().await
     }
 }
@@ -88,11 +89,11 @@ async fn hold<C: ConnectionTrait>(tx: &C, people: impl Iterator<Item = Uuid>) ->
 pub async fn lock_role<C: ConnectionTrait>(
     tx: &C,
     actor: Actor,
-) -> Result<Option<(Role, TeamStatus)>, DbErr> {
+) -> Result<Option<(Role, TeamState)>, DbErr> {
     #[derive(FromQueryResult)]
     struct Row {
         role: String,
-        status: String,
+        status: TeamState,
     }
     let backend = tx.get_database_backend();
     let lock = if backend == DatabaseBackend::Postgres { " FOR UPDATE" } else { "" };
@@ -103,5 +104,5 @@ pub async fn lock_role<C: ConnectionTrait>(
     let values = [actor.team_id.into(), actor.user_id.into()];
     let row = Row::find_by_statement(Statement::from_sql_and_values(backend, &sql, values));
     let found = row.one(tx).await?;
-    Ok(found.and_then(|row| Some((Role::from_name(&row.role)?, TeamStatus::of(&row.status)))))
+    Ok(found.and_then(|row| Some((Role::from_name(&row.role)?, row.status))))
 }

@@ -16,19 +16,18 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::change::{self, TeamChange};
-use super::{Actor, Desk, Permission, Refusal, Role};
-use crate::account::EmailAddress;
+use super::{Actor, Permission, Refusal, Role};
+use crate::audit::ChangeContext;
 use crate::audit::{Action, Detail};
 use crate::clock::{UnixMillis, millis};
 use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
-use crate::mail::{self, Kind, LinkKind, MailData, NewMail, mailed_token};
+use crate::mail::{self, INVITATION_TTL, Kind, LinkKind, MailData, NewMail, mailed_token};
 use crate::secret::{self, Secret, uuid_v7};
+use crate::user::EmailAddress;
 
 pub use latchkey_entity::invitation::Model as Invitation;
 
-/// How long an invitation can be accepted: over a week-end and a few days off.
-pub const LIFE: Duration = Duration::from_hours(7 * 24);
 /// How long one that expired stays in the list, to be sent again.
 const KEPT_EXPIRED: Duration = Duration::from_hours(30 * 24);
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -74,17 +73,17 @@ pub enum Sending<'a> {
 /// Refuses what [`create`] and [`resend`] would refuse, and changes nothing: what others have a share in, the budget of a
 /// mailbox, is spent on mails that leave. The address, in its normal form.
 pub async fn rehearse(
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     actor: Actor,
     sending: Sending<'_>,
     post: &Post<'_>,
 ) -> Result<String, Refusal> {
-    let act = change::begin(desk, actor, None, Permission::ManageInvitations).await?;
+    let act = change::begin(cx, actor, None, Permission::ManageInvitations).await?;
     let (invitation, _) = match sending {
-        Sending::New(email, role) => draft(&act, desk, actor, (email, role)).await?,
+        Sending::New(email, role) => draft(&act, cx, actor, (email, role)).await?,
         Sending::Again(id) => (within_reach(&act, actor.team_id, id).await?, Is::There),
     };
-    admit(&act.tx, &invitation, post, desk.now).await?;
+    admit(&act.tx, &invitation, post, cx.now).await?;
     act.tx.rollback().await?;
     Ok(invitation.email_normal)
 }
@@ -99,14 +98,14 @@ enum Is {
 /// Invites an address, whether it has an account or not: nothing here looks. One that was invited already gets a new link,
 /// with this role.
 pub async fn create(
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     actor: Actor,
     (email, role): (&EmailAddress, Role),
     post: Post<'_>,
 ) -> Result<Invitation, Refusal> {
-    let act = change::begin(desk, actor, None, Permission::ManageInvitations).await?;
-    let (made, is) = draft(&act, desk, actor, (email, role)).await?;
-    let sent = send(&act, desk, actor, made, post).await?;
+    let act = change::begin(cx, actor, None, Permission::ManageInvitations).await?;
+    let (made, is) = draft(&act, cx, actor, (email, role)).await?;
+    let sent = send(&act, cx, actor, made, post).await?;
     if is == Is::New {
         let row = sent.clone().into_active_model();
         invitation::Entity::insert(row).exec_without_returning(&act.tx).await?;
@@ -122,7 +121,7 @@ pub async fn create(
 /// given nor taken away.
 async fn draft(
     act: &TeamChange<'_>,
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     actor: Actor,
     (email, role): (&EmailAddress, Role),
 ) -> Result<(Invitation, Is), Refusal> {
@@ -137,37 +136,37 @@ async fn draft(
     }
     let is = if before.is_none() { Is::New } else { Is::There };
     let made = Invitation {
-        id: before.map_or_else(|| uuid_v7(desk.now), |it| it.id),
+        id: before.map_or_else(|| uuid_v7(cx.now), |it| it.id),
         team_id: actor.team_id,
         email: email.as_typed().to_owned(),
         email_normal: email.normal().to_owned(),
         role: role.name().to_owned(),
         invited_by: None,
         digest: String::new(),
-        created_at: desk.now,
-        expires_at: desk.now,
+        created_at: cx.now,
+        expires_at: cx.now,
     };
     Ok((made, is))
 }
 
 /// Mails an invitation again, in the name of whoever asks: with a new link, and a new week. The older link is dead.
 pub async fn resend(
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     actor: Actor,
     id: Uuid,
     post: Post<'_>,
 ) -> Result<Invitation, Refusal> {
-    let act = change::begin(desk, actor, None, Permission::ManageInvitations).await?;
+    let act = change::begin(cx, actor, None, Permission::ManageInvitations).await?;
     let found = within_reach(&act, actor.team_id, id).await?;
-    let sent = send(&act, desk, actor, found, post).await?;
+    let sent = send(&act, cx, actor, found, post).await?;
     write(&act.tx, sent.clone()).await?;
     act.commit(Action::InvitationResent, None, told_of(&sent)).await?;
     Ok(sent)
 }
 
 /// Takes an invitation back: its link is dead.
-pub async fn revoke(desk: &Desk<'_>, actor: Actor, id: Uuid) -> Result<(), Refusal> {
-    let act = change::begin(desk, actor, None, Permission::ManageInvitations).await?;
+pub async fn revoke(cx: &ChangeContext<'_>, actor: Actor, id: Uuid) -> Result<(), Refusal> {
+    let act = change::begin(cx, actor, None, Permission::ManageInvitations).await?;
     let found = within_reach(&act, actor.team_id, id).await?;
     delete(&act.tx, actor.team_id, id).await?;
     Ok(act.commit(Action::InvitationRevoked, None, told_of(&found)).await?)
@@ -177,18 +176,6 @@ pub async fn revoke(desk: &Desk<'_>, actor: Actor, id: Uuid) -> Result<(), Refus
 /// them: of whoever it belongs to nobody knows yet whether they are anybody here.
 fn told_of(invitation: &Invitation) -> Detail {
     Detail::none().id("invitation", invitation.id).personal("email", invitation.email.as_str())
-}
-
-/// Whether the invitation with this digest can be accepted still: what the mailer asks before it mails the link.
-pub async fn is_open(db: &Db, digest: &str, now: UnixMillis) -> Result<bool, DbErr> {
-    let tx = tenant_scope::read(db, TenantScope::Invitation(digest)).await?;
-    let open = invitation::Entity::find()
-        .filter(invitation::Column::Digest.eq(digest))
-        .filter(invitation::Column::ExpiresAt.gt(now))
-        .count(&tx)
-        .await?;
-    tx.commit().await?;
-    Ok(open > 0)
 }
 
 /// Removes what expired long ago.
@@ -233,13 +220,13 @@ fn of(team: Uuid, id: Uuid) -> SimpleExpr {
 /// Writes the mail, and gives the invitation as it is from now on. The team is locked.
 async fn send(
     act: &TeamChange<'_>,
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     actor: Actor,
     invitation: Invitation,
     post: Post<'_>,
 ) -> Result<Invitation, Refusal> {
     let tx = &act.tx;
-    admit(tx, &invitation, &post, desk.now).await?;
+    admit(tx, &invitation, &post, cx.now).await?;
     let inviter = user::Entity::find_by_id(actor.user_id).one(tx).await?;
     let team = team::Entity::find_by_id(actor.team_id).one(tx).await?;
     let (inviter, team) = inviter.zip(team).ok_or(Refusal::NotFound)?;
@@ -255,12 +242,12 @@ async fn send(
         },
         traceparent: post.traceparent,
     };
-    let row = mail::enqueue(tx, due, desk.now).await?;
+    let row = mail::enqueue(tx, due, cx.now).await?;
     let token = mailed_token(post.key, Kind::Invitation, &invitation.email, row);
     Ok(Invitation {
         invited_by: Some(actor.user_id),
         digest: secret::sha256(token.expose().as_bytes()),
-        expires_at: desk.now + millis(LIFE),
+        expires_at: cx.now + millis(INVITATION_TTL),
         ..invitation
     })
 }

@@ -12,10 +12,12 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::TeamState;
 use super::invitations::{self, Invitation, members_of};
 use super::members::next_epoch;
-use super::teams::{MyTeam, TeamStatus, room_for_one_more};
-use super::{Desk, Permission, Refusal, Role};
+use super::teams::{MyTeam, room_for_one_more};
+use super::{Permission, Refusal, Role};
+use crate::audit::ChangeContext;
 use crate::audit::{self, Action, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::tenant_scope::{self, TenantScope};
@@ -107,18 +109,18 @@ pub async fn offer_of(db: &Db, digest: &str, now: UnixMillis) -> Result<Option<O
 ///
 /// People are held before teams, as everywhere; the invitation is read again once the team is locked.
 pub async fn accept(
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     user_id: Uuid,
     shown: Shown<'_>,
     room: Room,
 ) -> Result<MyTeam, Refusal> {
-    let tx = desk.db.begin().await?;
+    let tx = cx.db.begin().await?;
     let person = locked(&tx, user_id).await?;
-    let seen = find(&tx, shown, &person, desk.now).await?;
+    let seen = find(&tx, shown, &person, cx.now).await?;
     tenant_scope::enter(&tx, TenantScope::Person(user_id)).await?;
     room_for_one_more(&tx, user_id, room.teams_max).await?;
-    let (invitation, team) = lock(&tx, &seen, desk.now).await?.ok_or_else(|| shown.gone())?;
-    if TeamStatus::of(&team.status) == TeamStatus::Disabled {
+    let (invitation, team) = lock(&tx, &seen, cx.now).await?.ok_or_else(|| shown.gone())?;
+    if team.status == TeamState::Disabled {
         return Err(Refusal::TeamDisabled);
     }
     let role = Role::from_name(&invitation.role).ok_or(Refusal::Forbidden)?;
@@ -134,32 +136,32 @@ pub async fn accept(
         return Err(conflict("The team has as many members as there may be."));
     }
     // Whoever was in the team before had a lower one: their tokens of then stay out of date.
-    let epoch = next_epoch(&tx, desk, team.id).await?;
+    let epoch = next_epoch(&tx, cx, team.id).await?;
     let row = membership::ActiveModel {
-        id: Set(uuid_v7(desk.now)),
+        id: Set(uuid_v7(cx.now)),
         team_id: Set(team.id),
         user_id: Set(user_id),
         role: Set(role.name().to_owned()),
         epoch: Set(epoch),
-        created_at: Set(desk.now),
+        created_at: Set(cx.now),
         last_used_at: Set(0),
         last_project_id: Set(None),
     };
     membership::Entity::insert(row).exec_without_returning(&tx).await?;
     let detail = Detail::none().id("invitation", invitation.id).word("role", role.name());
     let detail = detail.number("epoch", epoch.into());
-    end(desk, tx, &invitation, (user_id, Action::InvitationAccepted, detail)).await?;
+    end(cx, tx, &invitation, (user_id, Action::InvitationAccepted, detail)).await?;
     Ok(MyTeam::of(team, role))
 }
 
 /// Ends an invitation of one's own address, without becoming a member.
-pub async fn decline(desk: &Desk<'_>, user_id: Uuid, id: Uuid) -> Result<(), Refusal> {
-    let tx = desk.db.begin().await?;
+pub async fn decline(cx: &ChangeContext<'_>, user_id: Uuid, id: Uuid) -> Result<(), Refusal> {
+    let tx = cx.db.begin().await?;
     let person = locked(&tx, user_id).await?;
-    let seen = find(&tx, Shown::Id(id), &person, desk.now).await?;
-    let (invitation, _) = lock(&tx, &seen, desk.now).await?.ok_or(Refusal::NotFound)?;
+    let seen = find(&tx, Shown::Id(id), &person, cx.now).await?;
+    let (invitation, _) = lock(&tx, &seen, cx.now).await?.ok_or(Refusal::NotFound)?;
     let detail = Detail::none().id("invitation", id);
-    Ok(end(desk, tx, &invitation, (user_id, Action::InvitationDeclined, detail)).await?)
+    Ok(end(cx, tx, &invitation, (user_id, Action::InvitationDeclined, detail)).await?)
 }
 
 /// The teams that have an invitation of a proven address, expired ones too, in the order of ids.
@@ -268,12 +270,14 @@ async fn inviter_may(tx: &Transaction, invitation: &Invitation, role: Role) -> R
     );
     let Some(row) = tx.query_one_raw(statement).await? else { return Ok(false) };
     let theirs = Role::from_name(&row.try_get::<String>("", "role")?);
-    Ok(theirs.is_some_and(|theirs| theirs.may(Permission::ManageInvitations) && theirs >= role))
+    Ok(theirs.is_some_and(|theirs| {
+        Permission::ManageInvitations.is_granted_to(theirs) && theirs >= role
+    }))
 }
 
 /// Deletes the invitation, records what became of it, and makes both last.
 async fn end(
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     tx: Transaction,
     invitation: &Invitation,
     (person, action, detail): (Uuid, Action, Detail),
@@ -286,8 +290,8 @@ async fn end(
         subject: None,
         team: Some(invitation.team_id),
         detail,
-        origin: &desk.origin,
+        origin: &cx.origin,
     };
-    audit::record(&tx, desk.chain, &event, desk.now).await?;
+    audit::record(&tx, cx.chain, &event, cx.now).await?;
     tx.commit().await
 }

@@ -11,11 +11,12 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::TeamState;
 use super::change;
 use super::key_text::{self, KeyText};
 use super::roles::SCOPES;
-use super::teams::TeamStatus;
-use super::{Actor, Desk, Permission, Refusal, projects};
+use super::{Actor, Permission, Refusal, projects};
+use crate::audit::ChangeContext;
 use crate::audit::{Action, Detail};
 use crate::clock::UnixMillis;
 use crate::database::Db;
@@ -64,13 +65,13 @@ pub async fn list(
 
 /// Makes a key, and its text: the only time that anybody sees it.
 pub async fn create(
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     actor: Actor,
     project: Uuid,
     key: NewKey,
     keys_max: u64,
 ) -> Result<(ProjectKey, Secret<String>), Refusal> {
-    let act = change::begin(desk, actor, None, Permission::ManageKeys).await?;
+    let act = change::begin(cx, actor, None, Permission::ManageKeys).await?;
     if projects::find(&act.tx, actor.team_id, project).await?.is_none() {
         return Err(Refusal::NotFound);
     }
@@ -84,7 +85,7 @@ pub async fn create(
             format!("The team has {keys_max} keys, the most there may be: revoke one first.");
         return Err(Refusal::Conflict(detail));
     }
-    let id = uuid_v7(desk.now);
+    let id = uuid_v7(cx.now);
     let text = key_text::make(id);
     let made = ProjectKey {
         id,
@@ -94,7 +95,7 @@ pub async fn create(
         scopes: key.scopes.join(" "),
         digest: secret::sha256(text.expose().as_bytes()),
         created_by: Some(actor.user_id),
-        created_at: desk.now,
+        created_at: cx.now,
         expires_at: key.expires_at,
         last_used_at: None,
     };
@@ -117,8 +118,13 @@ pub async fn create(
 }
 
 /// Revokes a key: it and its tokens are good for nothing from now on.
-pub async fn revoke(desk: &Desk<'_>, actor: Actor, project: Uuid, id: Uuid) -> Result<(), Refusal> {
-    let act = change::begin(desk, actor, None, Permission::ManageKeys).await?;
+pub async fn revoke(
+    cx: &ChangeContext<'_>,
+    actor: Actor,
+    project: Uuid,
+    id: Uuid,
+) -> Result<(), Refusal> {
+    let act = change::begin(cx, actor, None, Permission::ManageKeys).await?;
     let revoked = Entity::delete_many()
         .filter(of(actor.team_id, project))
         .filter(Column::Id.eq(id))
@@ -159,7 +165,7 @@ struct Row {
     digest: String,
     expires_at: Option<i64>,
     last_used_at: Option<i64>,
-    team_status: String,
+    team_status: TeamState,
     revoked: i64,
 }
 
@@ -201,7 +207,7 @@ impl KnownKey {
 
     fn live(id: Uuid, row: &Row, now: UnixMillis) -> Option<Self> {
         let expired = row.expires_at.is_some_and(|at| at <= now);
-        let active = TeamStatus::of(&row.team_status) == TeamStatus::Active;
+        let active = row.team_status == TeamState::Active;
         (active && !expired).then(|| Self {
             id,
             team_id: row.team_id,
@@ -252,6 +258,9 @@ mod tests {
     fn scopes_are_read_in_the_order_of_the_table_and_unknown_ones_are_none() {
         assert_eq!(scopes("team:own vault:read vault:read root"), ["vault:read", "team:own"]);
         assert!(scopes("").is_empty() && scopes("vault").is_empty());
-        assert_eq!(scopes(&Role::Member.scope()), ["vault:read", "vault:write"]);
+        assert_eq!(
+            scopes(&super::super::roles::scope_of(Role::Member)),
+            ["vault:read", "vault:write"]
+        );
     }
 }

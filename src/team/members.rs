@@ -14,7 +14,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::change;
-use super::{Actor, Desk, Permission, Refusal, Role};
+use super::{Actor, Permission, Refusal, Role};
+use crate::audit::ChangeContext;
 use crate::audit::{self, Action, Detail};
 use crate::clock::UnixMillis;
 use crate::database::tenant_scope::{self, TenantScope};
@@ -65,12 +66,12 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Me
 
 /// Gives a member another role; the membership's epoch tells verifiers that older tokens are out of date.
 pub async fn change_role(
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     actor: Actor,
     user_id: Uuid,
     role: Role,
 ) -> Result<Member, Refusal> {
-    let act = change::begin(desk, actor, Some(user_id), Permission::ManageMembers).await?;
+    let act = change::begin(cx, actor, Some(user_id), Permission::ManageMembers).await?;
     let (tx, team) = (&act.tx, actor.team_id);
     let mut member = find(tx, team, user_id).await?.ok_or(Refusal::NotFound)?;
     let before = Role::from_name(&member.role).ok_or(Refusal::Forbidden)?;
@@ -84,7 +85,7 @@ pub async fn change_role(
         keep_an_owner(tx, team).await?;
     }
     role.name().clone_into(&mut member.role);
-    member.epoch = max(next_epoch(tx, desk, team).await?, member.epoch.saturating_add(1));
+    member.epoch = max(next_epoch(tx, cx, team).await?, member.epoch.saturating_add(1));
     membership::Entity::update_many()
         .set(membership::ActiveModel {
             role: Set(member.role.clone()),
@@ -101,10 +102,10 @@ pub async fn change_role(
 }
 
 /// Ends a membership: one's own, or that of somebody not above.
-pub async fn remove(desk: &Desk<'_>, actor: Actor, user_id: Uuid) -> Result<Ended, Refusal> {
+pub async fn remove(cx: &ChangeContext<'_>, actor: Actor, user_id: Uuid) -> Result<Ended, Refusal> {
     let is_self = user_id == actor.user_id;
     let needed = if is_self { Permission::LeaveTeam } else { Permission::ManageMembers };
-    let act = change::begin(desk, actor, Some(user_id), needed).await?;
+    let act = change::begin(cx, actor, Some(user_id), needed).await?;
     let (tx, team) = (&act.tx, actor.team_id);
     let member = find(tx, team, user_id).await?.ok_or(Refusal::NotFound)?;
     let role = Role::from_name(&member.role).ok_or(Refusal::Forbidden)?;
@@ -114,7 +115,7 @@ pub async fn remove(desk: &Desk<'_>, actor: Actor, user_id: Uuid) -> Result<Ende
     if role == Role::Owner {
         keep_an_owner(tx, team).await?;
     }
-    let epoch = max(next_epoch(tx, desk, team).await?, member.epoch.saturating_add(1));
+    let epoch = max(next_epoch(tx, cx, team).await?, member.epoch.saturating_add(1));
     membership::Entity::delete_many().filter(of(team, user_id)).exec(tx).await?;
     let (ended, action) = if is_self {
         (Ended::Left, Action::MemberLeft)
@@ -133,10 +134,10 @@ pub async fn remove(desk: &Desk<'_>, actor: Actor, user_id: Uuid) -> Result<Ende
 /// What ends a membership says it too: each token of that person in the team with a lower `mep` is out of date.
 pub(super) async fn next_epoch(
     tx: &Transaction,
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     team: Uuid,
 ) -> Result<i32, DbErr> {
-    let number = audit::next_in_team(tx, desk.chain, team, desk.now).await?;
+    let number = audit::next_in_team(tx, cx.chain, team, cx.now).await?;
     Ok(i32::try_from(number).unwrap_or(i32::MAX))
 }
 

@@ -19,10 +19,7 @@ pub mod teams;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use crate::audit::{Chain, RequestOrigin};
-use crate::clock::UnixMillis;
-use crate::database::Db;
-
+pub use latchkey_entity::team::TeamState;
 pub use roles::{Permission, Role};
 pub use slug::Slug;
 
@@ -33,19 +30,6 @@ pub struct Actor {
     pub team_id: Uuid,
     /// The person.
     pub user_id: Uuid,
-}
-
-/// What a change of a team stands on: where it is written and recorded, from where it is asked, and when.
-#[derive(Clone, Debug)]
-pub struct Desk<'a> {
-    /// Where teams live.
-    pub db: &'a Db,
-    /// What authenticates the record.
-    pub chain: &'a Chain,
-    /// Whence the request.
-    pub origin: RequestOrigin,
-    /// The present.
-    pub now: UnixMillis,
 }
 
 /// Why a change of a team was not made.

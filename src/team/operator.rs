@@ -10,7 +10,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::teams::TeamStatus;
+use super::TeamState;
 use super::{Role, Slug};
 use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
@@ -47,7 +47,7 @@ pub struct Filter {
     /// Part of the slug or the name, in any case.
     pub search: Option<String>,
     /// Only those.
-    pub status: Option<TeamStatus>,
+    pub status: Option<TeamState>,
 }
 
 /// Teams after `after` in the order of their ids (which is by time of making), `limit` at most.
@@ -59,7 +59,7 @@ pub async fn list(db: &Db, filter: &Filter, after: Uuid, limit: u64) -> Result<V
         query = query.filter(Expr::col(team::Column::Slug).like(containing(part)).or(name));
     }
     if let Some(status) = filter.status {
-        query = query.filter(team::Column::Status.eq(status.name()));
+        query = query.filter(team::Column::Status.eq(status));
     }
     let found = query.order_by_asc(team::Column::Id).limit(limit).all(&tx).await?;
     tx.commit().await?;
@@ -131,22 +131,22 @@ pub async fn set_status(
     db: &Db,
     chain: &Chain,
     which: &Which,
-    status: TeamStatus,
+    status: TeamState,
     now: UnixMillis,
 ) -> Result<Changed, DbErr> {
     let tx = tenant_scope::begin(db, TenantScope::Operator).await?;
     let Some(team) = by(which).lock_exclusive().one(&tx).await? else { return Ok(Changed::Gone) };
-    if team.status == status.name() {
+    if team.status == status {
         return Ok(Changed::Already(team.id));
     }
     team::Entity::update_many()
-        .col_expr(team::Column::Status, Expr::value(status.name()))
+        .col_expr(team::Column::Status, Expr::value(status))
         .filter(team::Column::Id.eq(team.id))
         .exec(&tx)
         .await?;
     let action = match status {
-        TeamStatus::Active => Action::TeamEnabled,
-        TeamStatus::Disabled => Action::TeamDisabled,
+        TeamState::Active => Action::TeamEnabled,
+        TeamState::Disabled => Action::TeamDisabled,
     };
     let event = Event {
         action,

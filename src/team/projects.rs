@@ -9,7 +9,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::change;
-use super::{Actor, Desk, Permission, Refusal, Slug};
+use super::{Actor, Permission, Refusal, Slug};
+use crate::audit::ChangeContext;
 use crate::audit::{Action, Detail};
 use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
@@ -50,12 +51,12 @@ pub(super) async fn find<C: ConnectionTrait>(
 
 /// Makes a project. Without a slug it gets one out of its name.
 pub async fn create(
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     actor: Actor,
     (name, slug): (&str, Option<Slug>),
     projects_max: u64,
 ) -> Result<Project, Refusal> {
-    let act = change::begin(desk, actor, None, Permission::ManageProjects).await?;
+    let act = change::begin(cx, actor, None, Permission::ManageProjects).await?;
     let of_team = project::Column::TeamId.eq(actor.team_id);
     if project::Entity::find().filter(of_team).count(&act.tx).await? >= projects_max {
         return Err(Refusal::Conflict(format!(
@@ -63,11 +64,11 @@ pub async fn create(
         )));
     }
     let mut made = Project {
-        id: uuid_v7(desk.now),
+        id: uuid_v7(cx.now),
         team_id: actor.team_id,
         name: name.to_owned(),
         slug: String::new(),
-        created_at: desk.now,
+        created_at: cx.now,
     };
     let wanted = slug.clone().unwrap_or_else(|| Slug::of_name(name, "project"));
     wanted.as_str().clone_into(&mut made.slug);
@@ -103,12 +104,12 @@ async fn insert(tx: &Transaction, project: &Project) -> Result<bool, DbErr> {
 
 /// Changes what is told of a project.
 pub async fn update(
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     actor: Actor,
     id: Uuid,
     (name, slug): (Option<&str>, Option<Slug>),
 ) -> Result<Project, Refusal> {
-    let act = change::begin(desk, actor, None, Permission::ManageProjects).await?;
+    let act = change::begin(cx, actor, None, Permission::ManageProjects).await?;
     let mut project = find(&act.tx, actor.team_id, id).await?.ok_or(Refusal::NotFound)?;
     if let Some(name) = name {
         name.clone_into(&mut project.name);
@@ -132,8 +133,13 @@ pub async fn update(
 }
 
 /// Deletes a project with its keys, confirmed by its name. Sessions in it fall to another one of the team.
-pub async fn delete(desk: &Desk<'_>, actor: Actor, id: Uuid, name: &str) -> Result<(), Refusal> {
-    let act = change::begin(desk, actor, None, Permission::ManageProjects).await?;
+pub async fn delete(
+    cx: &ChangeContext<'_>,
+    actor: Actor,
+    id: Uuid,
+    name: &str,
+) -> Result<(), Refusal> {
+    let act = change::begin(cx, actor, None, Permission::ManageProjects).await?;
     let project = find(&act.tx, actor.team_id, id).await?.ok_or(Refusal::NotFound)?;
     if project.name != name {
         return Err(Refusal::OtherName);

@@ -1,17 +1,6 @@
-//! [`Role`]: what a member of a team may do. The one table of it; `docs/tenancy.md` prints it, a test holds them equal.
+//! [`Permission`]: what a [`Role`] may do in a team. This is the one table of it; `docs/tenancy.md` prints it, a test holds them equal.
 
-/// A member's role. Each may do what the one before may, and more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// Works.
-    Member,
-    /// Manages projects and members.
-    Admin,
-    /// Owns the team; each team has at least one.
-    Owner,
-}
+pub use latchkey_entity::Role;
 
 /// Makes the enum and the rows of one table.
 macro_rules! permissions {
@@ -56,6 +45,11 @@ permissions! {
 }
 
 impl Permission {
+    /// Whether a role has it.
+    pub fn is_granted_to(self, role: Role) -> bool {
+        role >= self.least()
+    }
+
     /// Whether it holds in a team that the operator has disabled: members look at it and leave, and owners delete it, or
     /// they could not delete their account either.
     pub const fn holds_while_disabled(self) -> bool {
@@ -71,35 +65,10 @@ pub const SCOPES: &[(&str, &str, Role)] = &[
     ("team:own", "what only an owner may", Role::Owner),
 ];
 
-impl Role {
-    /// Every role, the lowest first.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Member, Self::Admin, Self::Owner];
-
-    /// The role of a name in the table.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.name() == name)
-    }
-
-    /// As in the table, and as `role` in the vaultToken.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Member => "member",
-            Self::Admin => "admin",
-            Self::Owner => "owner",
-        }
-    }
-
-    /// Whether it has a permission.
-    pub fn may(self, permission: Permission) -> bool {
-        self >= permission.least()
-    }
-
-    /// `scope` of the vaultToken: space-separated (RFC 6749 §3.3).
-    pub fn scope(self) -> String {
-        let mine = SCOPES.iter().filter(|(_, _, least)| self >= *least);
-        mine.map(|(name, _, _)| *name).collect::<Vec<_>>().join(" ")
-    }
+/// `scope` of the vaultToken of a role: space-separated (RFC 6749 §3.3).
+pub fn scope_of(role: Role) -> String {
+    let granted = SCOPES.iter().filter(|(_, _, least)| role >= *least);
+    granted.map(|(name, _, _)| *name).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -128,10 +97,14 @@ mod tests {
     fn a_higher_role_may_more_and_its_scope_says_so() {
         for pair in Role::ALL.windows(2) {
             assert!(pair[0] < pair[1]);
-            assert!(pair[1].scope().starts_with(&pair[0].scope()));
-            assert!(Permission::ALL.iter().all(|it| !pair[0].may(*it) || pair[1].may(*it)));
+            assert!(scope_of(pair[1]).starts_with(&scope_of(pair[0])));
+            assert!(
+                Permission::ALL
+                    .iter()
+                    .all(|it| !it.is_granted_to(pair[0]) || it.is_granted_to(pair[1]))
+            );
         }
-        assert_eq!(Role::Owner.scope(), "vault:read vault:write vault:manage team:own");
-        assert_eq!(Role::Viewer.scope(), "vault:read");
+        assert_eq!(scope_of(Role::Owner), "vault:read vault:write vault:manage team:own");
+        assert_eq!(scope_of(Role::Viewer), "vault:read");
     }
 }

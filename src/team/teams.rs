@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::change;
 use super::projects::{conflicts, slug_taken};
-use super::{Actor, Desk, Permission, Refusal, Role, Slug};
+use super::{Actor, Permission, Refusal, Role, Slug, TeamState};
+use crate::audit::ChangeContext;
 use crate::audit::{self, Action, Detail, Event, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::tenant_scope::{self, TenantScope};
@@ -21,30 +22,6 @@ use crate::secret::uuid_v7;
 
 /// A team's name has 100 characters at most, like a person's.
 const NAME_CHARACTERS_MAX: usize = 100;
-
-/// Whether a team may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TeamStatus {
-    /// It may.
-    Active,
-    /// The operator says no: its tokens open nothing; it can be looked at, left and deleted.
-    Disabled,
-}
-
-impl TeamStatus {
-    /// Of the column. Anything but `active` is closed: a status that a newer release writes is no open door here.
-    pub fn of(text: &str) -> Self {
-        if text == Self::Active.name() { Self::Active } else { Self::Disabled }
-    }
-
-    /// As in the column, and in answers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Disabled => "disabled",
-        }
-    }
-}
 
 /// Makes the default team of a person, who owns it, and in it the default project; their ids. Part of the caller's
 /// transaction, which stands inside the new team from then on.
@@ -61,7 +38,7 @@ pub async fn create_default<C: ConnectionTrait>(
         name: format!("{kept}{suffix}"),
         slug: default_slug(person_name).as_str().to_owned(),
         created_at: now,
-        status: TeamStatus::Active.name().to_owned(),
+        status: TeamState::Active,
     };
     let Some(project_id) = insert(tx, &team, user_id).await? else {
         return Err(DbErr::RecordNotInserted);
@@ -88,7 +65,7 @@ async fn insert<C: ConnectionTrait>(
         name: Set(made.name.clone()),
         slug: Set(made.slug.clone()),
         created_at: Set(made.created_at),
-        status: Set(made.status.clone()),
+        status: Set(made.status),
     };
     let taken = OnConflict::column(team::Column::Slug).do_nothing().to_owned();
     if team::Entity::insert(row).on_conflict(taken).exec_without_returning(tx).await? == 0 {
@@ -131,7 +108,7 @@ pub struct MyTeam {
     /// When the team was made.
     pub created_at: i64,
     /// `active` or `disabled`.
-    pub status: String,
+    pub status: TeamState,
 }
 
 impl MyTeam {
@@ -162,12 +139,12 @@ pub async fn of_user(
 
 /// Makes a team, whose owner is the person, with a first project. Without a slug it gets one out of its name.
 pub async fn create(
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     user_id: Uuid,
     (name, slug): (&str, Option<Slug>),
     teams_max: u64,
 ) -> Result<MyTeam, Refusal> {
-    let tx = tenant_scope::begin(desk.db, TenantScope::Person(user_id)).await?;
+    let tx = tenant_scope::begin(cx.db, TenantScope::Person(user_id)).await?;
     // The person is locked: of two teams that would be one too many, one is made.
     if user::Entity::find_by_id(user_id).lock_exclusive().one(&tx).await?.is_none() {
         return Err(Refusal::NotFound);
@@ -175,11 +152,11 @@ pub async fn create(
     room_for_one_more(&tx, user_id, teams_max).await?;
     let wanted = slug.clone().unwrap_or_else(|| Slug::of_name(name, "team"));
     let mut team = team::Model {
-        id: uuid_v7(desk.now),
+        id: uuid_v7(cx.now),
         name: name.to_owned(),
         slug: wanted.as_str().to_owned(),
-        created_at: desk.now,
-        status: TeamStatus::Active.name().to_owned(),
+        created_at: cx.now,
+        status: TeamState::Active,
     };
     if insert(&tx, &team, user_id).await?.is_none() {
         if slug.is_some() {
@@ -197,9 +174,9 @@ pub async fn create(
         subject: None,
         team: Some(team.id),
         detail: Detail::none(),
-        origin: &desk.origin,
+        origin: &cx.origin,
     };
-    audit::record(&tx, desk.chain, &event, desk.now).await?;
+    audit::record(&tx, cx.chain, &event, cx.now).await?;
     tx.commit().await?;
     Ok(MyTeam::of(team, Role::Owner))
 }
@@ -227,11 +204,11 @@ pub async fn show(db: &Db, team_id: Uuid, role: Role) -> Result<Option<MyTeam>, 
 
 /// Changes a team's name and slug.
 pub async fn update(
-    desk: &Desk<'_>,
+    cx: &ChangeContext<'_>,
     actor: Actor,
     (name, slug): (Option<&str>, Option<Slug>),
 ) -> Result<MyTeam, Refusal> {
-    let act = change::begin(desk, actor, None, Permission::ManageTeam).await?;
+    let act = change::begin(cx, actor, None, Permission::ManageTeam).await?;
     let mut team = find(&act.tx, actor.team_id).await?;
     if let Some(name) = name {
         name.clone_into(&mut team.name);
@@ -255,8 +232,8 @@ pub async fn update(
 }
 
 /// Deletes a team with everything in it, confirmed by its name. Sessions in it fall to another team of their person.
-pub async fn dissolve(desk: &Desk<'_>, actor: Actor, name: &str) -> Result<(), Refusal> {
-    let act = change::begin(desk, actor, None, Permission::DeleteTeam).await?;
+pub async fn dissolve(cx: &ChangeContext<'_>, actor: Actor, name: &str) -> Result<(), Refusal> {
+    let act = change::begin(cx, actor, None, Permission::DeleteTeam).await?;
     if find(&act.tx, actor.team_id).await?.name != name {
         return Err(Refusal::OtherName);
     }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use latchkey::account::EmailAddress;
 use latchkey::app::App;
 use latchkey::clock::Clock;
 use latchkey::config::Config;
 use latchkey::daemon::Daemon;
 use latchkey::secret::random_bytes;
+use latchkey::user::EmailAddress;
 use tempfile::TempDir;
 
 use crate::client::{Anonymous, Client, Person};

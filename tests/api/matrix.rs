@@ -228,7 +228,7 @@ fn expected(route: &Route, row: &Row, who: Who, object: &Object) -> Option<u16> 
             };
             known(match who.role_in(object) {
                 None => 404,
-                Some(role) if !role.may(permission) => 403,
+                Some(role) if !permission.is_granted_to(role) => 403,
                 Some(_) if object.team == Team::Closed && !permission.holds_while_disabled() => 403,
                 Some(_) if !object.is_there && route.path.matches('{').count() > 1 => *missing,
                 Some(role) => allowed[role as usize],

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use latchkey::account::Standing;
+use latchkey::session::AccountStatus;
 use serde_json::json;
 
 use crate::app::{TestApp, both};
@@ -78,7 +78,7 @@ both!(of_parallel_changes_one_succeeds, async |app| {
 
 /// What is stored of Ada's password.
 async fn stored(app: &TestApp) -> String {
-    let standing = Standing::by_email(&app.inside().db, "ada@example.org").await;
+    let standing = AccountStatus::by_email(&app.inside().db, "ada@example.org").await;
     standing.expect("the database answers").expect("she is there").password_hash.expose().clone()
 }
 

@@ -122,8 +122,7 @@ both!(an_unverified_account_is_collected_after_its_time, async |app| {
     let kept = app.verified("eve@example.org").await;
     app.clock.advance(std::time::Duration::from_hours(73));
     let before = app.clock.now() - 72 * 3_600_000;
-    let collect = latchkey::registration::Message::Collect { before };
-    app.inside().pools.registration.nudge(collect).expect("there is room");
+    app.inside().accounts.collect_unverified(before);
     let gone = async || {
         let exists = app.anonymous().exists(&person.email).await.json();
         (exists == json!(false)).then_some(())

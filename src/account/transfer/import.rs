@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use latchkey_entity::user;
 use sea_orm::sea_query::ExprTrait as _;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
-};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 use uuid::Uuid;
 
 use super::Line;
-use crate::account::operator::{is_taken, record};
+use crate::account::operator::record;
 use crate::audit::{Action, Chain};
 use crate::clock::UnixMillis;
 use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 use crate::team::teams;
+use crate::user::UserState;
+use crate::user::table::{self, NewUser};
 
 /// Lines in a transaction: large enough that the commit's fsync is shared by many, small enough that a daemon beside it
 /// waits for SQLite's one writer less than a request may last.
@@ -52,7 +52,7 @@ pub async fn write(
 ) -> Result<Vec<Outcome>, DbErr> {
     match attempt(db, chain, lines, no_password, now).await {
         // Somebody registered one of the addresses in between: now they are seen.
-        Err(error) if is_taken(&error) => attempt(db, chain, lines, no_password, now).await,
+        Err(error) if table::is_taken(&error) => attempt(db, chain, lines, no_password, now).await,
         other => other,
     }
 }
@@ -89,26 +89,20 @@ async fn attempt(
         if line.email_verified {
             verified.push((id, line.name.as_str()));
         }
-        rows.push(user::ActiveModel {
-            id: Set(id),
-            email: Set(line.email.as_typed().to_owned()),
-            email_normal: Set(line.email.normal().to_owned()),
-            name: Set(line.name.clone()),
-            password_hash: Set(line.password_hash.as_deref().unwrap_or(no_password).to_owned()),
-            password_version: Set(0),
-            session_epoch: Set(0),
-            status: Set(if line.disabled { "disabled" } else { "active" }.to_owned()),
-            verified_at: Set(line.email_verified.then_some(created_at)),
-            created_ip: Set(String::new()),
+        rows.push(NewUser {
+            id,
+            email: line.email.clone(),
+            name: line.name.clone(),
+            password_hash: line.password_hash.as_deref().unwrap_or(no_password).to_owned(),
+            state: if line.disabled { UserState::Disabled } else { UserState::Active },
+            verified_at: line.email_verified.then_some(created_at),
+            created_ip: String::new(),
             // An unverified account is collected by its age: its time to be verified begins now.
-            created_at: Set(if line.email_verified { created_at } else { now }),
-            updated_at: Set(now),
-            has_logged_in: Set(false),
+            created_at: if line.email_verified { created_at } else { now },
+            updated_at: now,
         });
     }
-    if !rows.is_empty() {
-        user::Entity::insert_many(rows).exec_without_returning(&tx).await?;
-    }
+    table::insert_all(&tx, rows).await?;
     for (id, name) in verified {
         teams::create_default(&tx, id, name, now).await?;
     }

@@ -7,9 +7,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use crate::account::{EmailAddress, PersonName};
 use crate::clock::{UnixMillis, rfc3339};
 use crate::password::Setup;
+use crate::user::{EmailAddress, PersonName, UserState};
 
 /// A line's length at most, in bytes: an address, a name and the longest hash that we admit are below 2 KiB.
 pub const LINE_BYTES_MAX: usize = 16 * 1024;
@@ -170,7 +170,7 @@ impl From<latchkey_entity::user::Model> for Record {
             name: user.name,
             password_hash: Some(user.password_hash),
             email_verified: user.verified_at.is_some(),
-            disabled: user.status != "active",
+            disabled: user.status != UserState::Active,
             created_at: Some(rfc3339(user.created_at)),
         }
     }

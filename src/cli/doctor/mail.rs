@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Finding, Patient};
 use crate::clock::Clock;
 use crate::config::Profile;
-use crate::mail::operator::{self, Filter, State};
+use crate::mail::operator::{self, Filter, OutboxState};
 use crate::mail::{self, Probe, Tried};
 
 /// From this age on a mail that waits is late: greylisting is over by then.
@@ -49,7 +49,7 @@ pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
 /// What waits, and what was given up.
 pub(super) async fn outbox(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(db) = &patient.db else { return vec![Finding::skipped("needs the database")] };
-    let filter = Filter { states: vec![State::Dead], ..Filter::default() };
+    let filter = Filter { states: vec![OutboxState::Dead], ..Filter::default() };
     let dead = operator::list(db, &filter, uuid::Uuid::nil(), DEAD_MAX).await;
     let (Ok(depth), Ok(dead)) = (mail::depth(db, Clock::System.now()).await, dead) else {
         return vec![Finding::skipped("the schema has none yet")];

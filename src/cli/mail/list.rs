@@ -12,7 +12,7 @@ use super::super::output::{Talk, print, print_json};
 use crate::clock::rfc3339;
 use crate::database::Db;
 use crate::mail::Kind;
-use crate::mail::operator::{self, Filter, OutboxMail, State};
+use crate::mail::operator::{self, Filter, OutboxMail, OutboxState};
 
 #[derive(Args, Debug)]
 pub struct List {
@@ -55,11 +55,11 @@ fn kind(text: &str) -> Result<Kind, String> {
 
 pub(super) async fn list(list: &List, db: &Db, json: bool, talk: Talk) -> Result<ExitCode, DbErr> {
     let states = match list.state {
-        None => vec![State::Pending, State::Dead],
-        Some(Which::Pending) => vec![State::Pending],
-        Some(Which::Sent) => vec![State::Sent],
-        Some(Which::Superseded) => vec![State::Superseded],
-        Some(Which::Dead) => vec![State::Dead],
+        None => vec![OutboxState::Pending, OutboxState::Dead],
+        Some(Which::Pending) => vec![OutboxState::Pending],
+        Some(Which::Sent) => vec![OutboxState::Sent],
+        Some(Which::Superseded) => vec![OutboxState::Superseded],
+        Some(Which::Dead) => vec![OutboxState::Dead],
         Some(Which::All) => Vec::new(),
     };
     let filter = Filter { states, kind: list.kind, to: list.to.clone() };
@@ -80,7 +80,7 @@ fn as_json(mail: &OutboxMail) -> Value {
     json!({
         "id": mail.id,
         "kind": mail.kind,
-        "state": mail.state,
+        "state": mail.state.as_str(),
         "to": mail.recipient,
         "userId": mail.user_id,
         "attempts": mail.attempts,

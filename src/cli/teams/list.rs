@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::super::open::Opened;
 use super::super::output::{Talk, print, print_json};
 use crate::clock::rfc3339;
+use crate::team::TeamState;
 use crate::team::operator::{self, Filter, Team, Which};
-use crate::team::teams::TeamStatus;
 
 #[derive(Args, Debug)]
 pub struct List {
@@ -43,8 +43,8 @@ pub(super) async fn list(
     talk: Talk,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let status = list.status.map(|status| match status {
-        Status::Active => TeamStatus::Active,
-        Status::Disabled => TeamStatus::Disabled,
+        Status::Active => TeamState::Active,
+        Status::Disabled => TeamState::Disabled,
     });
     let filter = Filter { search: list.search.clone(), status };
     let mut teams = operator::list(&opened.db, &filter, list.after, list.limit + 1).await?;
@@ -77,7 +77,7 @@ fn summary(team: &Team) -> Value {
         "id": team.id,
         "name": team.name,
         "slug": team.slug,
-        "status": team.status,
+        "status": team.status.as_str(),
         "createdAt": rfc3339(team.created_at),
     })
 }
@@ -107,7 +107,7 @@ pub(super) async fn show(
         ("id", team.id.to_string()),
         ("name", team.name.clone()),
         ("slug", team.slug.clone()),
-        ("status", team.status.clone()),
+        ("status", team.status.to_string()),
         ("created", rfc3339(team.created_at)),
         ("members", census.members.to_string()),
         ("invited", census.invitations.to_string()),

@@ -14,8 +14,8 @@ use super::open::Opened;
 use super::output::{Talk, print_json, say_line};
 use crate::config::Config;
 use crate::exit::CHECK_SAYS_NO;
+use crate::team::TeamState;
 use crate::team::operator::{self, Changed, Which};
-use crate::team::teams::TeamStatus;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -50,17 +50,15 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     let done = match command {
         Command::List(filter) => list::list(filter, &opened, json, talk).await,
         Command::Show { which } => list::show(which, &opened, json, talk).await,
-        Command::Disable { which } => {
-            status(which, TeamStatus::Disabled, &opened, json, talk).await
-        }
-        Command::Enable { which } => status(which, TeamStatus::Active, &opened, json, talk).await,
+        Command::Disable { which } => status(which, TeamState::Disabled, &opened, json, talk).await,
+        Command::Enable { which } => status(which, TeamState::Active, &opened, json, talk).await,
     };
     done.unwrap_or_else(|error| broken_off(talk, error.as_ref()))
 }
 
 async fn status(
     which: &Which,
-    status: TeamStatus,
+    status: TeamState,
     opened: &Opened,
     json: bool,
     talk: Talk,
@@ -75,7 +73,7 @@ async fn status(
     if json {
         return Ok(print_json(talk, &json!({ "id": id, "changed": is_new })));
     }
-    let word = if status == TeamStatus::Active { "enabled" } else { "disabled" };
+    let word = if status == TeamState::Active { "enabled" } else { "disabled" };
     say_line(&format!("{id} {word}{}", if is_new { "" } else { " (as it was)" }));
     Ok(ExitCode::SUCCESS)
 }

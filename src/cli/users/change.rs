@@ -8,22 +8,23 @@ use uuid::Uuid;
 
 use super::super::open::Opened;
 use super::super::output::{Talk, print_json, say_line};
-use crate::account::operator::{self, Changed, NewStatus, Who};
+use crate::account::operator::{self, Changed, Who};
+use crate::user::UserState;
 
 pub(super) async fn status(
     who: &Who,
-    status: NewStatus,
+    status: UserState,
     opened: &Opened,
     json: bool,
     talk: Talk,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let changed =
-        operator::set_status(&opened.db, &opened.audit, who, status, opened.clock.now()).await?;
+        operator::set_state(&opened.db, &opened.audit, who, status, opened.clock.now()).await?;
     let word = match status {
-        NewStatus::Active => "enabled",
-        NewStatus::Disabled => "disabled",
+        UserState::Active => "enabled",
+        UserState::Disabled => "disabled",
     };
-    if let (Changed::Now(id), NewStatus::Disabled) = (changed, status) {
+    if let (Changed::Now(id), UserState::Disabled) = (changed, status) {
         forget_sessions(opened, id).await;
     }
     Ok(tell(changed, word, json, talk))

@@ -12,12 +12,12 @@ use serde_json::json;
 use super::super::open::Opened;
 use super::super::output::{Talk, print, print_json, say_line};
 use crate::account::operator::{self, Address, Created, FirstMail, NewAccount};
-use crate::account::{EmailAddress, PersonName};
 use crate::config::{self, Config};
 use crate::exit::{CHECK_SAYS_NO, USAGE};
 use crate::password::{Breach, Breached, Finding, HashError, Hasher, Policy, Setup};
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
+use crate::user::{EmailAddress, PersonName};
 
 /// A file's bytes at most: 256 characters of four bytes, and a line's end.
 const PASSWORD_BYTES_MAX: u64 = 4 * 256 + 2;

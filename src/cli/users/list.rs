@@ -14,6 +14,7 @@ use super::super::output::{Talk, print, print_json};
 use crate::account::operator::{self, Filter, Who};
 use crate::clock::rfc3339;
 use crate::team::teams;
+use crate::user::UserState;
 
 /// Teams that `show` lists: nobody reads more on a terminal.
 const TEAMS_MAX: u64 = 1_000;
@@ -51,9 +52,9 @@ pub(super) async fn list(
 ) -> Result<ExitCode, Box<dyn Error>> {
     let filter = Filter {
         search: list.search.clone(),
-        status: list.status.map(|status| match status {
-            Status::Active => "active",
-            Status::Disabled => "disabled",
+        state: list.status.map(|status| match status {
+            Status::Active => UserState::Active,
+            Status::Disabled => UserState::Disabled,
         }),
         unverified: list.unverified,
     };
@@ -91,7 +92,7 @@ fn summary(user: &user::Model) -> Value {
         "id": user.id,
         "email": user.email,
         "name": user.name,
-        "status": user.status,
+        "status": user.status.as_str(),
         "emailVerified": user.verified_at.is_some(),
         "createdAt": rfc3339(user.created_at),
     })
@@ -131,7 +132,7 @@ pub(super) async fn show(
         ("id", user.id.to_string()),
         ("email", user.email.clone()),
         ("name", user.name.clone()),
-        ("status", user.status.clone()),
+        ("status", user.status.to_string()),
         ("verified", user.verified_at.map_or("no".to_owned(), rfc3339)),
         ("created", rfc3339(user.created_at)),
         ("changed", rfc3339(user.updated_at)),

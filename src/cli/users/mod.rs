@@ -12,9 +12,10 @@ use clap::Subcommand;
 use super::ending::broken_off;
 use super::open;
 use super::output::Talk;
-use crate::account::operator::{NewStatus, Who};
+use crate::account::operator::Who;
 use crate::config::Config;
 use crate::exit::CHECK_SAYS_NO;
+use crate::user::UserState;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -68,10 +69,10 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
         Command::Show { who } => list::show(who, &opened, json, talk).await,
         Command::Create(account) => create::create(account, config, &opened, json, talk).await,
         Command::Disable { who } => {
-            change::status(who, NewStatus::Disabled, &opened, json, talk).await
+            change::status(who, UserState::Disabled, &opened, json, talk).await
         }
         Command::Enable { who } => {
-            change::status(who, NewStatus::Active, &opened, json, talk).await
+            change::status(who, UserState::Active, &opened, json, talk).await
         }
         Command::RevokeSessions { who } => change::revoke_sessions(who, &opened, json, talk).await,
         Command::Import(import) => transfer::import(import, config, &opened, json, talk).await,

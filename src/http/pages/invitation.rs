@@ -3,14 +3,12 @@
 
 use super::trouble::failed;
 use super::{Invited, words};
-use crate::account::EmailAddress;
-use crate::account::standing::Status;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::invitation::room;
 use crate::http::api::session::login;
 use crate::http::guess;
-use crate::http::member::desk;
+use crate::http::member::change_context;
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
@@ -18,6 +16,8 @@ use crate::password::Verdict;
 use crate::problem::{Code, Problem};
 use crate::secret::{Secret, sha256};
 use crate::team::joining::{self, Offer, Shown};
+use crate::user::EmailAddress;
+use crate::user::UserState;
 
 /// Where the page is.
 const PATH: &str = "/invitation";
@@ -82,7 +82,7 @@ async fn accept(
         login::refused(app, request, &email, account, "password");
         return Err(Code::InvalidCredentials.into());
     };
-    if standing.status == Status::Disabled {
+    if standing.state == UserState::Disabled {
         login::refused(app, request, &email, account, "disabled");
         return Err(Code::AccountDisabled.into());
     }
@@ -90,7 +90,8 @@ async fn accept(
         return Err(Code::EmailUnverified.into());
     }
     let digest = sha256(token.as_bytes());
-    joining::accept(&desk(app, request), standing.id, Shown::Link(&digest), room(app)).await?;
+    joining::accept(&change_context(app, request), standing.id, Shown::Link(&digest), room(app))
+        .await?;
     app.metrics.changed("invitation_accepted");
     Ok(())
 }

@@ -4,8 +4,6 @@ use hyper::header::{self, HeaderValue};
 
 use super::trouble::failed;
 use super::{Captcha, MailRequest, ResetPassword, VendorCaptcha};
-use crate::account::EmailAddress;
-use crate::account::standing::{Place, Standing};
 use crate::app::App;
 use crate::captcha::vendor::action;
 use crate::config::CaptchaPoint;
@@ -15,7 +13,9 @@ use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::secret::Secret;
+use crate::session::account_status::{AccountStatus, StatusQuery};
 use crate::store::TokenKind;
+use crate::user::EmailAddress;
 
 const PATH: &str = "/reset-password";
 
@@ -96,7 +96,7 @@ async fn is_good(app: &App, token: &str) -> Result<Link, Problem> {
     let Some(found) = found.filter(|found| found.kind == TokenKind::Recover) else {
         return Ok(Link::Dead);
     };
-    let standing = Standing::by_id(&app.db, found.user_id, Place::default()).await?;
+    let standing = AccountStatus::by_id(&app.db, found.user_id, StatusQuery::default()).await?;
     let good = standing.is_some_and(|standing| standing.password_version == found.stamp);
     Ok(if good { Link::Good } else { Link::Dead })
 }

@@ -1,10 +1,11 @@
 //! `/undo-email-change`: the page behind the undo link in the notice of a change of address.
 
-use latchkey_entity::email_change;
+use latchkey_entity::email_change::{self, EmailChangeState};
 use opentelemetry::KeyValue;
 
 use super::trouble::failed;
 use super::{UndoEmailChange, words};
+use crate::account::Undone;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::request::Request;
@@ -12,7 +13,6 @@ use crate::http::steps;
 use crate::limits::Action;
 use crate::mail::undo as undo_link;
 use crate::problem::Problem;
-use crate::registration::{self, Undone};
 use crate::secret::sha256;
 
 /// What a state shows, held until it is rendered.
@@ -44,7 +44,7 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
 
 async fn look(app: &App, token: &str) -> Result<State, Problem> {
     Ok(match change_of(app, token).await? {
-        Some(change) if change.state != "undone" => State::Ready {
+        Some(change) if change.state != EmailChangeState::Undone => State::Ready {
             email_masked: words::masked(&change.old_email),
             changed_at: change.created_at,
         },
@@ -54,10 +54,7 @@ async fn look(app: &App, token: &str) -> Result<State, Problem> {
 
 async fn undo(app: &App, request: &Request, token: &str) -> Result<State, Problem> {
     let Some(change) = change_of(app, token).await? else { return Ok(State::Invalid) };
-    let change_id = change.id;
-    let origin = request.origin();
-    let ask = |reply| registration::Message::UndoChange { change_id, origin, reply };
-    Ok(match app.pools.registration.ask(request.cx.deadline, ask).await?? {
+    Ok(match app.accounts.undo_email_change(request.call(), change.id).await? {
         Undone::Now => {
             let reason = KeyValue::new("reason", "email_change_undone");
             app.metrics.sessions_revoked.add(1, &[reason]);

@@ -1,11 +1,13 @@
 //! `/verify-email`: the page behind a confirmation link. GET changes nothing; POST confirms, or removes the account
 //! ("this was not me"). Neither opens a session.
 
-use latchkey_entity::{email_change, user};
+use latchkey_entity::email_change::{self, EmailChangeState};
+use latchkey_entity::user;
 use sea_orm::EntityTrait as _;
 
 use super::trouble::failed;
 use super::{VerifyEmail, words};
+use crate::account::{Undone, Verified};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::email::verify;
@@ -13,7 +15,6 @@ use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
 use crate::problem::{Code, Problem};
-use crate::registration::{self, Undone, Verified};
 use crate::store::{OneTimeToken, TokenKind};
 
 /// `GET /verify-email?token=…`
@@ -74,10 +75,10 @@ async fn look(app: &App, token: &str) -> Result<State, Problem> {
         (TokenKind::ChangeEmail, Some(id)) => {
             let change = email_change::Entity::find_by_id(id).one(app.db.reader()).await?;
             Ok(match change {
-                Some(change) if change.state == "pending" => {
+                Some(change) if change.state == EmailChangeState::Pending => {
                     State::ChangeReady { email_masked: words::masked(&change.new_email) }
                 }
-                Some(change) if change.state == "done" => State::Already,
+                Some(change) if change.state == EmailChangeState::Done => State::Already,
                 _ => State::Invalid,
             })
         }
@@ -101,23 +102,17 @@ async fn reject(app: &App, request: &Request, token: &str) -> Result<State, Prob
     let Some(OneTimeToken { kind, user_id, subject, .. }) = verify::find(app, token).await? else {
         return Ok(State::Invalid);
     };
-    let (pool, deadline) = (&app.pools.registration, request.cx.deadline);
-    let origin = request.origin();
     match (kind, subject) {
-        (TokenKind::Verify, _) => {
-            let ask = |reply| registration::Message::Reject { user_id, origin, reply };
-            Ok(match pool.ask(deadline, ask).await?? {
-                Verified::Now => {
-                    app.store.forget_user(user_id).await?;
-                    State::Rejected
-                }
-                Verified::Already => State::Already,
-                Verified::Gone => State::Invalid,
-            })
-        }
+        (TokenKind::Verify, _) => Ok(match app.accounts.reject(request.call(), user_id).await? {
+            Verified::Now => {
+                app.store.forget_user(user_id).await?;
+                State::Rejected
+            }
+            Verified::Already => State::Already,
+            Verified::Gone => State::Invalid,
+        }),
         (TokenKind::ChangeEmail, Some(change_id)) => {
-            let ask = |reply| registration::Message::RefuseChange { change_id, origin, reply };
-            Ok(match pool.ask(deadline, ask).await?? {
+            Ok(match app.accounts.refuse_email_change(request.call(), change_id).await? {
                 Undone::Now => State::ChangeRejected,
                 Undone::Gone => State::Invalid,
             })

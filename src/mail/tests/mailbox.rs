@@ -48,7 +48,7 @@ async fn a_mail_delivered_again_after_a_crash_is_there_once() {
     let mailer = world.mailer_over(Transport::mailbox(mailbox.clone()));
     mailer.sweep().await.unwrap();
     // As if the mark had never come.
-    let state = Set("pending".to_owned());
+    let state = Set(latchkey_entity::outbox::OutboxState::Pending);
     let row = latchkey_entity::outbox::ActiveModel { id: Set(id), state, ..Default::default() };
     latchkey_entity::outbox::Entity::update(row).exec(world.db.writer()).await.unwrap();
     let reopened = Mailbox::open(dir.path()).await.unwrap();

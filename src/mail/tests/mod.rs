@@ -85,7 +85,7 @@ impl World {
             password_hash: String::new(),
             password_version: 3,
             session_epoch: 0,
-            status: "active".to_owned(),
+            status: user::UserState::Active,
             verified_at: None,
             created_ip: String::new(),
             created_at: NOW,
@@ -116,7 +116,7 @@ impl World {
             user_id,
             old_email: "old@example.com".to_owned(),
             new_email: "new@example.com".to_owned(),
-            state: state.to_owned(),
+            state: state.parse().unwrap(),
             created_at: NOW,
             undo_digest: None,
             undo_until: None,
@@ -176,8 +176,8 @@ impl World {
         outbox::Entity::find_by_id(id).one(self.db.reader()).await.unwrap().unwrap()
     }
 
-    pub async fn state(&self, id: Uuid) -> String {
-        self.row(id).await.state
+    pub async fn state(&self, id: Uuid) -> &'static str {
+        self.row(id).await.state.as_str()
     }
 }
 

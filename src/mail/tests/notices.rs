@@ -107,7 +107,8 @@ async fn a_notice_that_an_operator_sends_early_is_followed_by_another() {
     world.mailer(&sink.url()).sweep().await.unwrap();
     assert_eq!(sink.mails().len(), 2);
     assert_eq!(world.notify(ada, kind).await, Notified::Merged);
-    let pending = world.rows().await.into_iter().find(|row| row.state == "pending").unwrap();
+    let pending =
+        world.rows().await.into_iter().find(|row| row.state.as_str() == "pending").unwrap();
     assert_eq!(pending.due_at, NOW + millis(HOUR));
     let data: MailData = serde_json::from_str(&pending.data).unwrap();
     assert_eq!(data.times, 0);

@@ -2,7 +2,7 @@
 
 use super::{Facts, Parts, Words, span};
 use crate::mail::Kind;
-use crate::team::Role;
+use latchkey_entity::Role;
 
 const MONTHS: [&str; 12] = [
     "Januar",

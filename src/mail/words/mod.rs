@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::mail::{Kind, Locale};
-use crate::team::Role;
+use latchkey_entity::Role;
 
 /// What the words of a mail may tell. Nothing in here is text that a stranger chose and the reader did not prove, but for
 /// a team's name, which can hold no link.

@@ -36,7 +36,7 @@ async fn a_minute_without_smtp_loses_nothing_on_servers() {
     app.outbox_is_empty().await;
     for address in &addresses {
         assert_eq!(app.mails_to(address).await.len(), 1, "once");
-        assert_eq!(row_of(&app, address).await.state, "sent");
+        assert_eq!(row_of(&app, address).await.state.as_str(), "sent");
     }
     app.finish().await;
 }
@@ -51,7 +51,7 @@ async fn a_refused_recipient_is_given_up_and_holds_nobody_up_on_servers() {
         app.mail_to(&good.email).await;
     }
     let dead = eventually("a dead letter", Duration::from_secs(10), async || {
-        Some(row_of(&app, "bad@refused.example").await).filter(|row| row.state == "dead")
+        Some(row_of(&app, "bad@refused.example").await).filter(|row| row.state.as_str() == "dead")
     })
     .await;
     let told = dead.last_error.unwrap_or_default();
@@ -72,7 +72,7 @@ async fn a_recipient_that_is_put_off_gets_the_mail_later_on_servers() {
         Some(row_of(&app, "grey@later.example").await).filter(|row| row.attempts == 1)
     })
     .await;
-    assert_eq!(row.state, "pending");
+    assert_eq!(row.state.as_str(), "pending");
     app.sink().heal();
     app.clock.advance(Duration::from_mins(2));
     let mail = app.mail_to("grey@later.example").await;

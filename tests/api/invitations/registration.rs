@@ -1,11 +1,12 @@
 //! `registration.mode = "invite"`.
 
-use latchkey::account::EmailAddress;
 use latchkey::account::operator::{self, Address, FirstMail, NewAccount, Who};
+use latchkey::audit::ChangeContext;
 use latchkey::audit::RequestOrigin;
 use latchkey::mail::MailData;
 use latchkey::team::invitations::{self, Post};
-use latchkey::team::{Actor, Desk, Role, teams};
+use latchkey::team::{Actor, Role, teams};
+use latchkey::user::EmailAddress;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -97,7 +98,8 @@ async fn invited_by_an_operators_person(app: &TestApp, email: &str) -> String {
     let user_id = operator::find(&inside.db, &who).await.expect("found").expect("there").id;
     let teams = teams::of_user(&inside.db, user_id, Uuid::nil(), 1).await.expect("found");
     let actor = Actor { team_id: teams[0].id, user_id };
-    let desk = Desk { db: &inside.db, chain: &inside.audit, origin: RequestOrigin::none(), now };
+    let change =
+        ChangeContext { db: &inside.db, chain: &inside.audit, origin: RequestOrigin::none(), now };
     let post = Post {
         key: &inside.mail_key,
         data: MailData { at: now, ..MailData::default() },
@@ -106,7 +108,7 @@ async fn invited_by_an_operators_person(app: &TestApp, email: &str) -> String {
         per_day: 9,
     };
     let guest = EmailAddress::parse(email).expect("an address");
-    let made = invitations::create(&desk, actor, (&guest, Role::Viewer), post).await;
+    let made = invitations::create(&change, actor, (&guest, Role::Viewer), post).await;
     made.expect("invited");
     app.mail_to(email).await.token().to_owned()
 }

@@ -3,14 +3,14 @@
 use opentelemetry::KeyValue;
 use utoipa::ToSchema;
 
+use crate::account::Deleted;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::guess;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::registration::{self, Deleted};
-use crate::session::Caller;
+use crate::session::Principal;
 
 /// Proof that it is meant.
 #[derive(ToSchema)]
@@ -21,14 +21,17 @@ pub struct Delete {
 }
 
 /// The handler.
-pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    caller: Principal,
+) -> Result<Answer, Problem> {
     let mut body = request.json()?;
     let password = body.secret("password");
     body.finish()?;
     guess::confirm(app, request, &caller, password, "delete-account").await?;
-    let (user_id, origin) = (caller.standing.id, request.origin());
-    let ask = |reply| registration::Message::Delete { user_id, origin, reply };
-    match app.pools.registration.ask(request.cx.deadline, ask).await?? {
+    let user_id = caller.standing.id;
+    match app.accounts.delete(request.call(), user_id).await? {
         Deleted::OwnsTeams(names) => Err(Problem::new(Code::Conflict).detail(format!(
             "You alone own teams that have other members: {}. Hand them over or delete them first.",
             names.join(", ")

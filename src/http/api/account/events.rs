@@ -14,7 +14,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps::{self, Whom};
 use crate::problem::{Code, Problem};
-use crate::session::Caller;
+use crate::session::Principal;
 
 /// A page has as many events, unless `limit` says otherwise.
 const LIMIT_DEFAULT: u64 = 50;
@@ -64,7 +64,11 @@ struct Body {
 }
 
 /// The handler.
-pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    caller: Principal,
+) -> Result<Answer, Problem> {
     let (before, limit) = page(request)?;
     let _pass = steps::turn(app, request, Whom::Account(caller.standing.id)).await?;
     let mut rows = read(&app.db, caller.standing.id, before, limit + 1).await?;

@@ -6,7 +6,7 @@
 use opentelemetry::KeyValue;
 use utoipa::ToSchema;
 
-use crate::account::{EmailAddress, PersonName, Standing};
+use crate::account::{Registered, Registration};
 use crate::app::App;
 use crate::config::{CaptchaPoint, RegistrationMode};
 use crate::http::answer::{self, Answer};
@@ -16,10 +16,11 @@ use crate::http::steps::{self, BY_PASSWORD};
 use crate::limits::Action;
 use crate::limits::budgets::Budget;
 use crate::problem::{Code, Problem};
-use crate::registration::{self, NewPerson, Registered};
 use crate::secret::Secret;
+use crate::session::AccountStatus;
 use crate::session::{Arrival, Tokens};
 use crate::team::joining;
+use crate::user::{EmailAddress, PersonName};
 
 /// Who registers.
 #[derive(ToSchema)]
@@ -62,7 +63,7 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
     admitted(app, &email)?;
     let captcha = steps::captcha(app, request, CaptchaPoint::Register, captcha).await?;
     invited(app, &email).await?;
-    if Standing::by_email(&app.db, email.normal()).await?.is_some() {
+    if AccountStatus::by_email(&app.db, email.normal()).await?.is_some() {
         return Err(Code::EmailTaken.into());
     }
     steps::not_breached(app, "password", &password).await?;
@@ -81,16 +82,10 @@ async fn make(
     email: EmailAddress,
     name: &PersonName,
     password: Secret<String>,
-) -> Result<Standing, Problem> {
+) -> Result<AccountStatus, Problem> {
     let password_hash = steps::hash(app, request, password).await?;
-    let person = Box::new(NewPerson {
-        email,
-        name: name.as_str().to_owned(),
-        password_hash,
-        origin: request.origin(),
-    });
-    let ask = |reply| registration::Message::Register { person, reply };
-    match app.pools.registration.ask(request.cx.deadline, ask).await?? {
+    let new = Registration { email, name: name.as_str().to_owned(), password_hash };
+    match app.accounts.register(request.call(), new).await? {
         Registered::EmailTaken => Err(Code::EmailTaken.into()),
         Registered::Now(standing) => Ok(*standing),
     }
@@ -122,7 +117,11 @@ async fn invited(app: &App, email: &EmailAddress) -> Result<(), Problem> {
 
 /// Whether an account may move to this address. A mode that admits some admits no others by the back door: domains hold for
 /// everybody, and who has not proven the address that was admitted moves only to another one that is.
-pub async fn may_move(app: &App, standing: &Standing, email: &EmailAddress) -> Result<(), Problem> {
+pub async fn may_move(
+    app: &App,
+    standing: &AccountStatus,
+    email: &EmailAddress,
+) -> Result<(), Problem> {
     if app.config.registration.mode == RegistrationMode::Domains || !standing.is_verified() {
         admitted(app, email)?;
         invited(app, email).await?;

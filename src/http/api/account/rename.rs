@@ -9,8 +9,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::{Code, Problem};
-use crate::registration;
-use crate::session::Caller;
+use crate::session::Principal;
 
 /// What changes.
 #[derive(ToSchema)]
@@ -24,17 +23,15 @@ pub struct Rename {
 pub async fn handle(
     app: &App,
     request: &mut Request,
-    mut caller: Caller,
+    mut caller: Principal,
 ) -> Result<Answer, Problem> {
     let mut body = request.json()?;
     let name = steps::name(&mut body);
     body.finish()?;
     let Some(name) = name else { return Err(Code::ValidationFailed.into()) };
-    let (user_id, origin) = (caller.standing.id, request.origin());
     let new_name = name.as_str().to_owned();
     caller.standing.name.clone_from(&new_name);
-    let ask = |reply| registration::Message::Rename { user_id, name: new_name, origin, reply };
-    app.pools.registration.ask(request.cx.deadline, ask).await??;
+    app.accounts.rename(request.call(), caller.standing.id, new_name).await?;
     Ok(answer::json(&Me::from(&caller.standing)))
 }
 

@@ -3,14 +3,14 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::account::Standing;
 use crate::app::App;
 use crate::clock::rfc3339;
 use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::Caller;
+use crate::session::AccountStatus;
+use crate::session::Principal;
 
 /// A person, and where they are.
 #[derive(Serialize, ToSchema)]
@@ -50,8 +50,8 @@ struct Project {
     name: String,
 }
 
-impl From<&Standing> for Me {
-    fn from(standing: &Standing) -> Self {
+impl From<&AccountStatus> for Me {
+    fn from(standing: &AccountStatus) -> Self {
         let membership = standing.membership.as_ref();
         let project = membership.and_then(|membership| membership.project.as_ref());
         Self {
@@ -71,7 +71,7 @@ impl From<&Standing> for Me {
 }
 
 /// The handler.
-pub async fn handle(_: &App, _: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(_: &App, _: &mut Request, caller: Principal) -> Result<Answer, Problem> {
     Ok(answer::json(&Me::from(&caller.standing)))
 }
 

@@ -6,7 +6,7 @@
 
 use utoipa::ToSchema;
 
-use crate::account::Standing;
+use crate::account::Asked;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::account::register;
@@ -17,8 +17,8 @@ use crate::http::steps;
 use crate::limits::Action;
 use crate::limits::budgets::Budget;
 use crate::problem::{Code, Problem};
-use crate::registration::{self, AddressChange, Asked};
-use crate::session::Caller;
+use crate::session::AccountStatus;
+use crate::session::Principal;
 
 /// The new address, and proof that it is meant.
 #[derive(ToSchema)]
@@ -31,7 +31,11 @@ pub struct ChangeEmail {
 }
 
 /// The handler.
-pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    caller: Principal,
+) -> Result<Answer, Problem> {
     let mut body = request.json()?;
     let password = body.secret("password");
     let email = steps::email(&mut body);
@@ -45,16 +49,13 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
     let (own, id) = (Budget::AddressChanges, caller.standing.id);
     steps::within(app.budgets.account(&pools.limits, own, id, deadline).await)?;
     // Before the mailbox's own is spent, which nobody but its owner should use up.
-    if Standing::by_email(&app.db, email.normal()).await?.is_some() {
+    if AccountStatus::by_email(&app.db, email.normal()).await?.is_some() {
         return Err(Code::EmailTaken.into());
     }
     let mails = Budget::Confirmations;
     let spent = app.budgets.mailbox(&pools.limits, mails, email.normal(), None, deadline).await;
     steps::within(spent)?;
-    let change =
-        Box::new(AddressChange { user_id: caller.standing.id, email, origin: request.origin() });
-    let ask = |reply| registration::Message::ChangeEmail { change, reply };
-    match pools.registration.ask(deadline, ask).await?? {
+    match app.accounts.ask_email_change(request.call(), caller.standing.id, email).await? {
         Asked::Now => {
             steps::nudge_mailer(app);
             Ok(answer::json(&Done::OK))

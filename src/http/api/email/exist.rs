@@ -1,7 +1,6 @@
 //! `GET /api/exist-email/{email}`: whether an address has an account. An oracle by contract, so it is limited, and can be
 //! behind a captcha or off (`registration.expose_existence`).
 
-use crate::account::{EmailAddress, Standing};
 use crate::app::App;
 use crate::config::{CaptchaPoint, ExposeExistence};
 use crate::http::answer::{self, Answer};
@@ -11,6 +10,8 @@ use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
 use crate::problem::{Code, Problem};
+use crate::session::AccountStatus;
+use crate::user::EmailAddress;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
@@ -30,7 +31,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
         || steps::captcha_needed(app, CaptchaPoint::ExistEmail);
     let payload = steps::captcha_of_query(request)?;
     steps::demand_captcha(app, request, CaptchaPoint::ExistEmail, needed, payload).await?;
-    let exists = Standing::by_email(&app.db, email.normal()).await?.is_some();
+    let exists = AccountStatus::by_email(&app.db, email.normal()).await?.is_some();
     Ok(answer::json(&exists))
 }
 

@@ -1,5 +1,6 @@
 //! `GET /api/resend-email-verification`: mails the confirmation again; the older link is dead.
 
+use crate::account::Verified;
 use crate::app::App;
 use crate::config::CaptchaPoint;
 use crate::http::answer::{self, Answer};
@@ -9,11 +10,14 @@ use crate::http::steps;
 use crate::limits::Action;
 use crate::limits::budgets::Budget;
 use crate::problem::{Code, Problem};
-use crate::registration::{self, Verified};
-use crate::session::{Caller, Tokens};
+use crate::session::{Principal, Tokens};
 
 /// The handler.
-pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    caller: Principal,
+) -> Result<Answer, Problem> {
     steps::limit(app, request, Action::Resend)?;
     if caller.standing.is_verified() {
         return Err(Code::AlreadyVerified.into());
@@ -25,9 +29,7 @@ pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<
     let spent =
         app.budgets.mailbox(&pools.limits, Budget::Confirmations, address, captcha, deadline).await;
     steps::within(spent)?;
-    let (user_id, origin) = (caller.standing.id, request.origin());
-    let ask = |reply| registration::Message::Resend { user_id, origin, reply };
-    match pools.registration.ask(deadline, ask).await?? {
+    match app.accounts.resend_confirmation(request.call(), caller.standing.id).await? {
         Verified::Now => {}
         Verified::Already => return Err(Code::AlreadyVerified.into()),
         Verified::Gone => return Err(Code::InvalidToken.into()),

@@ -7,8 +7,7 @@
 use opentelemetry::KeyValue;
 use uuid::Uuid;
 
-use crate::account::Standing;
-use crate::account::standing::{Place, Status};
+use crate::account::{Confirmed, Verified};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
@@ -16,20 +15,22 @@ use crate::http::request::Request;
 use crate::http::steps::{self, BY_MAIL};
 use crate::limits::Action;
 use crate::problem::{Code, Problem};
-use crate::registration::{self, Confirmed, Verified};
 use crate::secret::sha256;
+use crate::session::AccountStatus;
+use crate::session::account_status::StatusQuery;
 use crate::session::{Arrival, Tokens};
 use crate::store::{OneTimeToken, TokenKind};
+use crate::user::UserState;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let token = request.param("token")?;
     steps::limit(app, request, Action::Verify)?;
     let (_, user_id) = prove(app, request, &token).await?;
-    let standing = Standing::by_id(&app.db, user_id, Place::default()).await?;
+    let standing = AccountStatus::by_id(&app.db, user_id, StatusQuery::default()).await?;
     let standing = standing.ok_or(Code::TokenInvalid)?;
     // Disabled since: what the link would say anyhow, since only the right password learns of that.
-    if standing.status == Status::Disabled {
+    if standing.state == UserState::Disabled {
         return Err(Code::TokenInvalid.into());
     }
     let tokens = steps::open_session(app, request, &standing, BY_MAIL, Arrival::default()).await?;
@@ -54,21 +55,17 @@ pub async fn prove(
 
 async fn spend(app: &App, request: &Request, token: &str) -> Result<(TokenKind, Uuid), Problem> {
     let found = find(app, token).await?.ok_or(Code::TokenInvalid)?;
-    let (pool, deadline) = (&app.pools.registration, request.cx.deadline);
-    let origin = request.origin();
     match (found.kind, found.subject) {
         (TokenKind::Verify, _) => {
             let user_id = found.user_id;
-            let ask = |reply| registration::Message::Verify { user_id, origin, reply };
-            match pool.ask(deadline, ask).await?? {
+            match app.accounts.verify(request.call(), user_id).await? {
                 Verified::Now => Ok((found.kind, user_id)),
                 Verified::Already => Err(Code::AlreadyVerified.into()),
                 Verified::Gone => Err(Code::TokenInvalid.into()),
             }
         }
         (TokenKind::ChangeEmail, Some(change_id)) => {
-            let ask = |reply| registration::Message::ConfirmChange { change_id, origin, reply };
-            match pool.ask(deadline, ask).await?? {
+            match app.accounts.confirm_email_change(request.call(), change_id).await? {
                 Confirmed::Now(user_id) => Ok((found.kind, user_id)),
                 Confirmed::Already => Err(Code::AlreadyVerified.into()),
                 Confirmed::EmailTaken => Err(Code::EmailTaken.into()),

@@ -6,14 +6,14 @@ use super::room;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::team::TeamView;
-use crate::http::member::desk;
+use crate::http::member::change_context;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
 use crate::problem::{Code, Problem};
 use crate::secret::sha256;
-use crate::session::Caller;
+use crate::session::Principal;
 use crate::team::joining::{self, Shown};
 
 /// Proof of the invitation.
@@ -25,14 +25,18 @@ pub struct Accept {
 }
 
 /// The handler.
-pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    caller: Principal,
+) -> Result<Answer, Problem> {
     let mut body = request.json()?;
     let token = body.secret("token");
     body.finish()?;
     steps::limit(app, request, Action::Verify)?;
     let digest = sha256(token.expose().as_bytes());
-    let (desk, shown) = (desk(app, request), Shown::Link(&digest));
-    let team = joining::accept(&desk, caller.standing.id, shown, room(app)).await?;
+    let (change, shown) = (change_context(app, request), Shown::Link(&digest));
+    let team = joining::accept(&change, caller.standing.id, shown, room(app)).await?;
     app.metrics.changed("invitation_accepted");
     Ok(answer::json(&TeamView::from(team)))
 }

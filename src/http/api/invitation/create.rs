@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{InvitationView, post, spend};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::member::{Member, desk};
+use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
@@ -40,11 +40,11 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
         return Err(Code::Forbidden.into());
     }
     let origin = request.origin();
-    let (desk, post) = (desk(app, request), post(app, &origin));
+    let (change, post) = (change_context(app, request), post(app, &origin));
     let sending = Sending::New(&email, role);
-    let address = invitations::rehearse(&desk, member.actor, sending, &post).await?;
+    let address = invitations::rehearse(&change, member.actor, sending, &post).await?;
     spend(app, request, member.actor.user_id, &address).await?;
-    let made = invitations::create(&desk, member.actor, (&email, role), post).await?;
+    let made = invitations::create(&change, member.actor, (&email, role), post).await?;
     app.metrics.changed("invitation_created");
     steps::nudge_mailer(app);
     Ok(answer::json(&InvitationView::from(made)))

@@ -2,17 +2,21 @@
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::member::desk;
+use crate::http::member::change_context;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::Caller;
+use crate::session::Principal;
 use crate::team::joining;
 
 /// The handler.
-pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    caller: Principal,
+) -> Result<Answer, Problem> {
     let id = request.id("iid")?;
-    joining::decline(&desk(app, request), caller.standing.id, id).await?;
+    joining::decline(&change_context(app, request), caller.standing.id, id).await?;
     app.metrics.changed("invitation_declined");
     Ok(answer::no_content())
 }

@@ -4,18 +4,22 @@ use super::room;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::team::TeamView;
-use crate::http::member::desk;
+use crate::http::member::change_context;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::Caller;
+use crate::session::Principal;
 use crate::team::joining::{self, Shown};
 
 /// The handler.
-pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    caller: Principal,
+) -> Result<Answer, Problem> {
     let shown = Shown::Id(request.id("iid")?);
-    let desk = desk(app, request);
-    let team = joining::accept(&desk, caller.standing.id, shown, room(app)).await?;
+    let change = change_context(app, request);
+    let team = joining::accept(&change, caller.standing.id, shown, room(app)).await?;
     app.metrics.changed("invitation_accepted");
     Ok(answer::json(&TeamView::from(team)))
 }

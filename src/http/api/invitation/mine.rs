@@ -10,7 +10,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::paging::Page;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::Caller;
+use crate::session::Principal;
 use crate::team::joining::{self, Offer};
 
 /// A page of one's own invitations.
@@ -45,7 +45,11 @@ struct OfferView {
 }
 
 /// The handler.
-pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    caller: Principal,
+) -> Result<Answer, Problem> {
     let page = Page::of(request)?;
     let (address, now) = (&caller.standing.email_normal, app.clock.now());
     let mut found = joining::offers(&app.db, address, (page.after, page.rows()), now).await?;

@@ -3,7 +3,7 @@
 use super::{InvitationView, post, spend};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::member::{Member, desk};
+use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
@@ -14,11 +14,11 @@ use crate::team::invitations::{self, Sending};
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let id = request.id("iid")?;
     let origin = request.origin();
-    let (desk, post) = (desk(app, request), post(app, &origin));
+    let (change, post) = (change_context(app, request), post(app, &origin));
     let sending = Sending::Again(id);
-    let address = invitations::rehearse(&desk, member.actor, sending, &post).await?;
+    let address = invitations::rehearse(&change, member.actor, sending, &post).await?;
     spend(app, request, member.actor.user_id, &address).await?;
-    let sent = invitations::resend(&desk, member.actor, id, post).await?;
+    let sent = invitations::resend(&change, member.actor, id, post).await?;
     app.metrics.changed("invitation_resent");
     steps::nudge_mailer(app);
     Ok(answer::json(&InvitationView::from(sent)))

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::clock::{UnixMillis, from_rfc3339};
 use crate::http::answer::{self, Answer};
 use crate::http::json::Object;
-use crate::http::member::{Member, desk};
+use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
@@ -43,7 +43,8 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let wanted = read(request, app.clock.now())?;
     let project = request.id("pid")?;
     let most = app.config.teams.keys_max;
-    let made = keys::create(&desk(app, request), member.actor, project, wanted, most).await?;
+    let made =
+        keys::create(&change_context(app, request), member.actor, project, wanted, most).await?;
     app.metrics.changed("key_created");
     let (key, secret) = made;
     Ok(answer::json(&NewKeyView { key: key.into(), secret: secret.expose().clone() }))

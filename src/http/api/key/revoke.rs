@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::member::{Member, desk};
+use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::Problem;
@@ -11,7 +11,7 @@ use crate::team::keys;
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let (project, key) = (request.id("pid")?, request.id("kid")?);
-    keys::revoke(&desk(app, request), member.actor, project, key).await?;
+    keys::revoke(&change_context(app, request), member.actor, project, key).await?;
     app.metrics.changed("key_revoked");
     Ok(answer::no_content())
 }

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use super::MemberView;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::member::{Member, desk};
+use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -30,7 +30,8 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     }
     body.finish()?;
     let role = role.ok_or(Code::ValidationFailed)?;
-    let changed = members::change_role(&desk(app, request), member.actor, user_id, role).await?;
+    let changed =
+        members::change_role(&change_context(app, request), member.actor, user_id, role).await?;
     app.metrics.changed("member_role_changed");
     Ok(answer::json(&MemberView::from(changed)))
 }

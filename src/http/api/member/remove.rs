@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::member::{Member, desk};
+use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -14,16 +14,17 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let user_id = request.id("userId");
     // The route lets everybody leave; whoever may do no more learns nothing about others, not even that they are none.
     let is_self = user_id.as_ref().is_ok_and(|id| *id == member.actor.user_id);
-    if !is_self && !member.role.may(Permission::ManageMembers) {
+    if !is_self && !Permission::ManageMembers.is_granted_to(member.role) {
         return Err(Code::Forbidden.into());
     }
     if !is_self && !member.is_active() {
         return Err(Refusal::TeamDisabled.into());
     }
-    let change = match members::remove(&desk(app, request), member.actor, user_id?).await? {
-        Ended::Left => "member_left",
-        Ended::Removed => "member_removed",
-    };
+    let change =
+        match members::remove(&change_context(app, request), member.actor, user_id?).await? {
+            Ended::Left => "member_left",
+            Ended::Removed => "member_removed",
+        };
     app.metrics.changed(change);
     Ok(answer::no_content())
 }

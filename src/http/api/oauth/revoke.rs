@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::client;
-use crate::account::standing::{Place, Standing};
 use crate::app::App;
 use crate::clock::millis;
 use crate::http::answer::{self, Answer};
@@ -16,6 +15,7 @@ use crate::http::form::Form;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
+use crate::session::account_status::{AccountStatus, StatusQuery};
 use crate::session::{self, Refused, Which};
 use crate::token::{Expiry, UserClaims, revocation};
 
@@ -74,8 +74,8 @@ async fn end_session(
     user_id: Uuid,
     claims: &UserClaims,
 ) -> Result<(), Problem> {
-    let place = Place { sid: &claims.sid, ..Place::default() };
-    if Standing::by_id(&app.db, user_id, place).await?.is_none() {
+    let place = StatusQuery { sid: &claims.sid, ..StatusQuery::default() };
+    if AccountStatus::by_id(&app.db, user_id, place).await?.is_none() {
         return Ok(());
     }
     // `auth_time` is in whole seconds, rounded down.

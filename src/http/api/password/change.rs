@@ -4,7 +4,7 @@
 use opentelemetry::KeyValue;
 use utoipa::ToSchema;
 
-use crate::account::EmailAddress;
+use crate::account::{NewPassword, Proof, Reset};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::guess;
@@ -12,8 +12,8 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::{Code, Problem};
-use crate::registration::{self, Proof, Reset};
-use crate::session::{Caller, Tokens};
+use crate::session::{Principal, Tokens};
+use crate::user::EmailAddress;
 
 /// The old password and the new one.
 #[derive(ToSchema)]
@@ -30,7 +30,7 @@ pub struct ChangePassword {
 pub async fn handle(
     app: &App,
     request: &mut Request,
-    mut caller: Caller,
+    mut caller: Principal,
 ) -> Result<Answer, Problem> {
     let mut body = request.json()?;
     let password = body.secret("password");
@@ -44,17 +44,9 @@ pub async fn handle(
     steps::not_a_teams_name(app, "newPassword", &new_password, user_id).await?;
     steps::not_breached(app, "newPassword", &new_password).await?;
     let password_hash = steps::hash(app, request, new_password).await?;
-    let origin = request.origin();
     let password_version = caller.standing.password_version;
-    let ask = |reply| registration::Message::SetPassword {
-        user_id,
-        password_version,
-        password_hash,
-        proof: Proof::Password,
-        origin,
-        reply,
-    };
-    let Reset::Now { epoch } = app.pools.registration.ask(request.cx.deadline, ask).await?? else {
+    let new = NewPassword { user_id, password_version, password_hash, proof: Proof::Password };
+    let Reset::Now { epoch } = app.accounts.set_password(request.call(), new).await? else {
         return Err(Problem::new(Code::Conflict).detail("The password was changed a moment ago."));
     };
     steps::nudge_mailer(app);

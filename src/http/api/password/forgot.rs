@@ -8,7 +8,6 @@ use opentelemetry::KeyValue;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::account::EmailAddress;
 use crate::app::App;
 use crate::captcha;
 use crate::config::CaptchaPoint;
@@ -19,7 +18,7 @@ use crate::http::steps;
 use crate::limits::Action;
 use crate::limits::budgets::{Budget, Spent};
 use crate::problem::{Code, Problem};
-use crate::registration;
+use crate::user::EmailAddress;
 
 /// Whose password.
 #[derive(ToSchema)]
@@ -75,9 +74,7 @@ async fn ask(
     let spent = app.budgets.mailbox(&pools.limits, budget, email.normal(), captcha, deadline).await;
     let mut outcome = "over_budget";
     if spent == Spent::Within {
-        let origin = request.origin();
-        let ask = |reply| registration::Message::Recover { email, origin, reply };
-        pools.registration.ask(deadline, ask).await??;
+        app.accounts.recover(request.call(), email).await?;
         steps::nudge_mailer(app);
         outcome = "success";
     }

@@ -6,8 +6,7 @@
 use opentelemetry::KeyValue;
 use utoipa::ToSchema;
 
-use crate::account::standing::Place;
-use crate::account::{EmailAddress, Standing};
+use crate::account::{self, NewPassword, Proof};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::email;
@@ -18,9 +17,11 @@ use crate::http::request::Request;
 use crate::http::steps;
 use crate::limits::Action;
 use crate::problem::{Code, Problem};
-use crate::registration::{self, Proof};
 use crate::secret::Secret;
+use crate::session::AccountStatus;
+use crate::session::account_status::StatusQuery;
 use crate::store::TokenKind;
+use crate::user::EmailAddress;
 
 /// The token and the new password.
 #[derive(ToSchema)]
@@ -45,7 +46,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     // Proof of the mailbox is worth at least as much as a log-in: the owner is known here, whatever strangers have used up.
     let device = guess::known_device(app, request, &standing);
     let address = standing.email_normal.clone();
-    let standing = Standing { password_version: standing.password_version + 1, ..standing };
+    let standing = AccountStatus { password_version: standing.password_version + 1, ..standing };
     guess::make_known(app, &mut answer, &address, &standing, device);
     Ok(answer)
 }
@@ -56,7 +57,7 @@ pub async fn reset(
     request: &mut Request,
     token: &Secret<String>,
     password: Secret<String>,
-) -> Result<Standing, Problem> {
+) -> Result<AccountStatus, Problem> {
     steps::limit(app, request, Action::Reset)?;
     let result = spend(app, request, token, password).await;
     let outcome = match &result {
@@ -73,11 +74,11 @@ async fn spend(
     request: &Request,
     token: &Secret<String>,
     password: Secret<String>,
-) -> Result<Standing, Problem> {
+) -> Result<AccountStatus, Problem> {
     let invalid = || Problem::from(Code::TokenInvalid);
     let found = email::verify::find(app, token.expose()).await?;
     let found = found.filter(|found| found.kind == TokenKind::Recover).ok_or_else(invalid)?;
-    let standing = Standing::by_id(&app.db, found.user_id, Place::default()).await?;
+    let standing = AccountStatus::by_id(&app.db, found.user_id, StatusQuery::default()).await?;
     // Asked for under another password: it was used, or the password was changed since.
     let standing =
         standing.filter(|standing| standing.password_version == found.stamp).ok_or_else(invalid)?;
@@ -89,18 +90,11 @@ async fn spend(
     steps::not_a_teams_name(app, "newPassword", &password, standing.id).await?;
     steps::not_breached(app, "newPassword", &password).await?;
     let password_hash = steps::hash(app, request, password).await?;
-    let (user_id, password_version, origin) = (standing.id, found.stamp, request.origin());
-    let ask = |reply| registration::Message::SetPassword {
-        user_id,
-        password_version,
-        password_hash,
-        proof: Proof::Mailbox,
-        origin,
-        reply,
-    };
-    match app.pools.registration.ask(request.cx.deadline, ask).await?? {
-        registration::Reset::Stale => Err(invalid()),
-        registration::Reset::Now { .. } => {
+    let (user_id, password_version) = (standing.id, found.stamp);
+    let new = NewPassword { user_id, password_version, password_hash, proof: Proof::Mailbox };
+    match app.accounts.set_password(request.call(), new).await? {
+        account::Reset::Stale => Err(invalid()),
+        account::Reset::Now { .. } => {
             guess::pardon(app, request, &standing.email_normal).await;
             after_reset(app, user_id).await;
             Ok(standing)

@@ -4,7 +4,7 @@ use super::ProjectView;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::team::{Named, named};
-use crate::http::member::{Member, desk};
+use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -14,7 +14,7 @@ use crate::team::projects;
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let (name, slug) = named(request)?;
     let (said, most) = ((name.as_str(), slug), app.config.teams.projects_max);
-    let made = projects::create(&desk(app, request), member.actor, said, most).await?;
+    let made = projects::create(&change_context(app, request), member.actor, said, most).await?;
     app.metrics.changed("project_created");
     Ok(answer::json(&ProjectView::from(made)))
 }

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::team::{Confirmation, confirmation};
-use crate::http::member::{Member, desk};
+use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -13,7 +13,7 @@ use crate::team::projects;
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let id = request.id("pid")?;
     let name = confirmation(request)?;
-    projects::delete(&desk(app, request), member.actor, id, &name).await?;
+    projects::delete(&change_context(app, request), member.actor, id, &name).await?;
     app.metrics.changed("project_deleted");
     Ok(answer::no_content())
 }

@@ -1,22 +1,22 @@
 //! `PATCH /api/teams/{tid}/projects/{pid}`: another name or slug.
 
 use super::ProjectView;
-use crate::account::PersonName;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::team::{Renamed, renamed};
-use crate::http::member::{Member, desk};
+use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::projects;
+use crate::user::PersonName;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let id = request.id("pid")?;
     let (name, slug) = renamed(request)?;
     let said = (name.as_ref().map(PersonName::as_str), slug);
-    let project = projects::update(&desk(app, request), member.actor, id, said).await?;
+    let project = projects::update(&change_context(app, request), member.actor, id, said).await?;
     app.metrics.changed("project_updated");
     Ok(answer::json(&ProjectView::from(project)))
 }

@@ -16,7 +16,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::paging::Page;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::Caller;
+use crate::session::Principal;
 
 /// The sessions of a person, newest first.
 #[derive(Serialize, ToSchema)]
@@ -65,7 +65,11 @@ struct Item {
 }
 
 /// The handler.
-pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    caller: Principal,
+) -> Result<Answer, Problem> {
     let page = Page::<After>::of(request)?;
     let user_id = caller.standing.id;
     let sessions = app.store.sessions(user_id, app.clock.now()).await?;

@@ -6,8 +6,6 @@ use opentelemetry::KeyValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::account::EmailAddress;
-use crate::account::standing::{Standing, Status};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::guess::{self, Guess};
@@ -18,9 +16,11 @@ use crate::limits::budgets::{Budget, Spent, source_prefix};
 use crate::limits::device::Device;
 use crate::password::{self, Verdict};
 use crate::problem::{Code, Problem};
-use crate::registration;
 use crate::secret::Secret;
+use crate::session::AccountStatus;
 use crate::session::{Arrival, Tokens, Tried};
+use crate::user::EmailAddress;
+use crate::user::UserState;
 
 /// Address and password.
 #[derive(ToSchema)]
@@ -75,7 +75,7 @@ async fn log_in(
         refused(app, request, email, account, "password");
         return Err(Code::InvalidCredentials.into());
     };
-    if standing.status == Status::Disabled {
+    if standing.state == UserState::Disabled {
         refused(app, request, email, account, "disabled");
         return Err(Code::AccountDisabled.into());
     }
@@ -97,7 +97,7 @@ async fn log_in(
 async fn arrival(
     app: &App,
     request: &Request,
-    standing: &Standing,
+    standing: &AccountStatus,
     known: Option<Device>,
 ) -> Arrival {
     let first = !standing.has_logged_in;
@@ -129,12 +129,10 @@ pub fn refused(
 
 /// Brings an old hash up to today's parameters, after the answer: nobody waits for it, and a refusal is made up for by the
 /// next log-in.
-fn rehash(app: &App, standing: &Standing, password: Secret<String>) {
+fn rehash(app: &App, standing: &AccountStatus, password: Secret<String>) {
     let (user_id, old_hash) = (standing.id, standing.password_hash.expose().clone());
-    let registrar = app.pools.registration.clone();
-    let then = Box::new(move |new_hash| {
-        let _ = registrar.nudge(registration::Message::Rehash { user_id, old_hash, new_hash });
-    });
+    let accounts = app.accounts.clone();
+    let then = Box::new(move |new_hash| accounts.replace_hash(user_id, old_hash, new_hash));
     let _ = app.pools.password.nudge(password::Message::Rehash { password, then });
 }
 

@@ -11,13 +11,13 @@
 
 use opentelemetry::KeyValue;
 
-use crate::account::standing::Place;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::{Code, Problem};
+use crate::session::account_status::StatusQuery;
 use crate::session::check::Check;
 use crate::session::{self, Outcome, RefreshRequest, Tokens};
 use crate::token::Expiry;
@@ -28,11 +28,11 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let (user_id, claims) = app.check().claims(token, Expiry::Ignored).await?;
     steps::limit_session(app, request, &claims.sid)?;
     let seen = app.store.session(user_id, &claims.sid, app.clock.now()).await?;
-    let place = Place {
+    let place = StatusQuery {
         sid: &claims.sid,
         team: seen.as_ref().and_then(|session| session.team_id),
         project: seen.as_ref().and_then(|session| session.project_id),
-        ..Place::default()
+        ..StatusQuery::default()
     };
     let standing = app.check().person(user_id, place).await?;
     let refresh = Box::new(RefreshRequest {

@@ -8,11 +8,15 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::secret::is_id;
-use crate::session::{self, Caller, Which};
+use crate::session::{self, Principal, Which};
 use crate::store::Session;
 
 /// The handler. Another person's session and one that never was are the same 404.
-pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    caller: Principal,
+) -> Result<Answer, Problem> {
     let sid = request.param("sid")?;
     if !is_id(&sid) {
         return Err(Code::NotFound.into());

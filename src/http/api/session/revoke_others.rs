@@ -7,10 +7,14 @@ use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::{self, Caller, Which};
+use crate::session::{self, Principal, Which};
 
 /// The handler.
-pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    caller: Principal,
+) -> Result<Answer, Problem> {
     let (user_id, origin) = (caller.standing.id, request.origin());
     let which = Which::Others { keep: caller.session.sid };
     let ask = |reply| session::Message::Revoke { user_id, which, origin, reply };

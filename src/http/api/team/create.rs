@@ -3,19 +3,24 @@
 use super::{Named, TeamView, named};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::member::desk;
+use crate::http::member::change_context;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::Caller;
+use crate::session::Principal;
 use crate::team::teams;
 
 /// The handler.
-pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    caller: Principal,
+) -> Result<Answer, Problem> {
     let (name, slug) = named(request)?;
     let (user_id, teams_max) = (caller.standing.id, app.config.teams.max_per_user);
     let made =
-        teams::create(&desk(app, request), user_id, (name.as_str(), slug), teams_max).await?;
+        teams::create(&change_context(app, request), user_id, (name.as_str(), slug), teams_max)
+            .await?;
     app.metrics.changed("team_created");
     Ok(answer::json(&TeamView::from(made)))
 }

@@ -3,7 +3,7 @@
 use super::{Confirmation, confirmation};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::member::{Member, desk};
+use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -12,7 +12,7 @@ use crate::team::teams;
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let name = confirmation(request)?;
-    teams::dissolve(&desk(app, request), member.actor, &name).await?;
+    teams::dissolve(&change_context(app, request), member.actor, &name).await?;
     app.metrics.changed("team_deleted");
     Ok(answer::no_content())
 }

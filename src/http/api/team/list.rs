@@ -10,7 +10,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::paging::Page;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::Caller;
+use crate::session::Principal;
 use crate::team::teams;
 
 /// A page of teams.
@@ -23,7 +23,11 @@ pub struct Teams {
 }
 
 /// The handler.
-pub async fn handle(app: &App, request: &mut Request, caller: Caller) -> Result<Answer, Problem> {
+pub async fn handle(
+    app: &App,
+    request: &mut Request,
+    caller: Principal,
+) -> Result<Answer, Problem> {
     let page = Page::of(request)?;
     let mut found = teams::of_user(&app.db, caller.standing.id, page.after, page.rows()).await?;
     let next = page.cut(&mut found, |team| team.id);

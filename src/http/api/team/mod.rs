@@ -10,15 +10,16 @@ pub mod update;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::account::PersonName;
 use crate::clock::rfc3339;
 use crate::http::json::{Object, Rule};
 use crate::http::request::Request;
 use crate::http::steps;
 use crate::problem::Problem;
 use crate::team::Slug;
+use crate::team::TeamState;
 use crate::team::slug::SlugError;
-use crate::team::teams::{MyTeam, TeamStatus};
+use crate::team::teams::MyTeam;
+use crate::user::PersonName;
 
 /// A team, as its members see it.
 #[derive(Serialize, ToSchema)]
@@ -44,7 +45,7 @@ pub struct TeamView {
 impl From<MyTeam> for TeamView {
     fn from(team: MyTeam) -> Self {
         let MyTeam { id, name, slug, role, created_at, status } = team;
-        let disabled = TeamStatus::of(&status) == TeamStatus::Disabled;
+        let disabled = status == TeamState::Disabled;
         Self { id: id.to_string(), name, slug, role, created_at: rfc3339(created_at), disabled }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Renamed, TeamView, renamed};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::member::{Member, desk};
+use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -12,8 +12,8 @@ use crate::team::teams;
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let (name, slug) = renamed(request)?;
-    let name = name.as_ref().map(crate::account::PersonName::as_str);
-    let team = teams::update(&desk(app, request), member.actor, (name, slug)).await?;
+    let name = name.as_ref().map(crate::user::PersonName::as_str);
+    let team = teams::update(&change_context(app, request), member.actor, (name, slug)).await?;
     app.metrics.changed("team_updated");
     Ok(answer::json(&TeamView::from(team)))
 }

@@ -1,7 +1,7 @@
-//! [`Standing`]: what a person is at this moment, in the one SELECT that every check makes.
+//! [`AccountStatus`]: the state of an account and its membership, in the one SELECT that every check of a request makes.
 //!
-//! Status, epoch, endings and membership are read together (architecture §1.6): a lost or restored token store can never
-//! bring an ended session back, and a change of role is seen at the next look.
+//! The SELECT reads state, epoch, endings and membership together: a lost or restored token store can never bring an ended
+//! session back, and the next request sees a change of role.
 
 use sea_orm::{DbErr, FromQueryResult, Statement, Value};
 use uuid::Uuid;
@@ -9,12 +9,12 @@ use uuid::Uuid;
 use crate::clock::UnixMillis;
 use crate::database::Db;
 use crate::secret::Secret;
-use crate::team::Role;
-use crate::team::teams::TeamStatus;
+use crate::team::{Role, TeamState};
+use crate::user::{User, UserState};
 
 /// A person, and the team and project their session is in.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct AccountStatus {
     /// The person.
     pub id: Uuid,
     /// The address as typed.
@@ -30,7 +30,7 @@ pub struct Standing {
     /// What a live session's epoch has to be.
     pub session_epoch: i32,
     /// Whether the account may be used.
-    pub status: Status,
+    pub state: UserState,
     /// When the address was proven.
     pub verified_at: Option<UnixMillis>,
     /// When the account was made.
@@ -55,7 +55,7 @@ pub struct Membership {
     /// Its name.
     pub team_name: String,
     /// Whether it may be used.
-    pub team_status: TeamStatus,
+    pub team_state: TeamState,
     /// What the person is in it.
     pub role: Role,
     /// The membership's epoch.
@@ -67,17 +67,8 @@ pub struct Membership {
 impl Membership {
     /// Whether its tokens open anything: not while the operator has the team disabled.
     pub fn is_active(&self) -> bool {
-        self.team_status == TeamStatus::Active
+        self.team_state == TeamState::Active
     }
-}
-
-/// Whether an account may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// It may.
-    Active,
-    /// The operator says no.
-    Disabled,
 }
 
 /// What `ended_sessions` says of a session.
@@ -107,14 +98,14 @@ struct Row {
     password_hash: String,
     password_version: i32,
     session_epoch: i32,
-    status: String,
+    status: UserState,
     verified_at: Option<i64>,
     created_at: i64,
     created_ip: String,
     has_logged_in: bool,
     team_id: Option<Uuid>,
     team_name: Option<String>,
-    team_status: Option<String>,
+    team_status: Option<TeamState>,
     role: Option<String>,
     membership_epoch: Option<i32>,
     project_id: Option<Uuid>,
@@ -139,7 +130,7 @@ macro_rules! select {
     };
 }
 
-/// On SQLite, where every query is its own wall.
+/// On SQLite, where the query itself names user and team.
 macro_rules! on_sqlite {
     ($filter:literal) => {
         select!(
@@ -158,7 +149,7 @@ macro_rules! on_sqlite {
     };
 }
 
-/// On PostgreSQL, where the same look is a function that opens the wall for this person, and for itself alone
+/// On PostgreSQL, where the same lookup is a function that may read the memberships of this user
 /// (migration `000004_tenancy`).
 macro_rules! on_postgres {
     ($filter:literal) => {
@@ -172,7 +163,7 @@ macro_rules! on_postgres {
 
 /// Which session is asked about, and where it is.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Place<'a> {
+pub struct StatusQuery<'a> {
     /// The session; empty where there is none yet.
     pub sid: &'a str,
     /// Its team.
@@ -183,9 +174,9 @@ pub struct Place<'a> {
     pub jti: &'a str,
 }
 
-impl Standing {
+impl AccountStatus {
     /// The person with this id.
-    pub async fn by_id(db: &Db, id: Uuid, place: Place<'_>) -> Result<Option<Self>, DbErr> {
+    pub async fn by_id(db: &Db, id: Uuid, place: StatusQuery<'_>) -> Result<Option<Self>, DbErr> {
         let sql = (on_sqlite!("u.id = $4"), on_postgres!("u.id = $4"));
         read(db, sql, place, id.into()).await
     }
@@ -193,7 +184,28 @@ impl Standing {
     /// The person with this address, in its normal form.
     pub async fn by_email(db: &Db, normal: &str) -> Result<Option<Self>, DbErr> {
         let sql = (on_sqlite!("u.email_normal = $4"), on_postgres!("u.email_normal = $4"));
-        read(db, sql, Place::default(), normal.into()).await
+        read(db, sql, StatusQuery::default(), normal.into()).await
+    }
+
+    /// The status of an account that was registered a moment ago.
+    pub fn of_new(user: User) -> Self {
+        Self {
+            id: user.id,
+            email: user.email,
+            email_normal: user.email_normal,
+            name: user.name,
+            password_hash: Secret::new(user.password_hash),
+            password_version: user.password_version,
+            session_epoch: user.session_epoch,
+            state: user.status,
+            verified_at: user.verified_at,
+            created_at: user.created_at,
+            created_ip: user.created_ip,
+            has_logged_in: user.has_logged_in,
+            membership: None,
+            session: SessionRow::Absent,
+            token: TokenRow::Absent,
+        }
     }
 
     /// Whether the address is proven.
@@ -205,22 +217,22 @@ impl Standing {
 async fn read(
     db: &Db,
     (on_sqlite, on_postgres): (&'static str, &'static str),
-    place: Place<'_>,
+    place: StatusQuery<'_>,
     who: Value,
-) -> Result<Option<Standing>, DbErr> {
+) -> Result<Option<AccountStatus>, DbErr> {
     let sql = if db.is_postgres() { on_postgres } else { on_sqlite };
     let values = [place.sid.into(), place.team.into(), place.project.into(), who, place.jti.into()];
     let statement = Statement::from_sql_and_values(db.backend(), sql, values);
-    Ok(Row::find_by_statement(statement).one(db.reader()).await?.map(Standing::from))
+    Ok(Row::find_by_statement(statement).one(db.reader()).await?.map(AccountStatus::from))
 }
 
-impl From<Row> for Standing {
+impl From<Row> for AccountStatus {
     fn from(row: Row) -> Self {
         let membership = match (row.team_id, row.role.as_deref().and_then(Role::from_name)) {
             (Some(team_id), Some(role)) => Some(Membership {
                 team_id,
                 team_name: row.team_name.unwrap_or_default(),
-                team_status: TeamStatus::of(row.team_status.as_deref().unwrap_or_default()),
+                team_state: row.team_status.unwrap_or(TeamState::Disabled),
                 role,
                 epoch: row.membership_epoch.unwrap_or_default(),
                 project: row.project_id.zip(row.project_name),
@@ -235,8 +247,7 @@ impl From<Row> for Standing {
             password_hash: Secret::new(row.password_hash),
             password_version: row.password_version,
             session_epoch: row.session_epoch,
-            // Anything but `active` is closed: a status that a newer release writes is no open door here.
-            status: if row.status == "active" { Status::Active } else { Status::Disabled },
+            state: row.status,
             verified_at: row.verified_at,
             created_at: row.created_at,
             created_ip: row.created_ip,

@@ -11,7 +11,7 @@ pub const NAME_CHARS_MAX: usize = 100;
 /// A name: 1 to [`NAME_CHARS_MAX`] code points, trimmed, nothing of it invisible control.
 ///
 /// ```
-/// use latchkey::account::PersonName;
+/// use latchkey::user::PersonName;
 /// assert_eq!(PersonName::parse("  Ada Lovelace ").unwrap().as_str(), "Ada Lovelace");
 /// assert!(PersonName::parse("Ada\u{202e}").is_err());
 /// ```

@@ -23,7 +23,7 @@ pub const LOCAL_BYTES_MAX: usize = 64;
 /// forms are.
 ///
 /// ```
-/// use latchkey::account::EmailAddress;
+/// use latchkey::user::EmailAddress;
 /// let address = EmailAddress::parse("Ada.L@BÜCHER.example").unwrap();
 /// assert_eq!(address.as_typed(), "Ada.L@BÜCHER.example");
 /// assert_eq!(address.normal(), "ada.l@xn--bcher-kva.example");

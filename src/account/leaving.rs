@@ -8,13 +8,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::desk::Desk;
-use super::flow::{self, Verified};
-use crate::audit::{Action, Actor, Detail, RequestOrigin};
+use super::register::{self, Verified};
+use crate::audit::{Action, Actor, ChangeContext, Detail};
 use crate::clock::UnixMillis;
 use crate::mail;
 use crate::team::joining;
 use crate::team::teams::{self, Leaving};
+use crate::user::{UserState, table};
 
 /// Accounts that one transaction collects: half a dozen statements each, so a tenth of a second of the one writer.
 const COLLECT_BATCH: u64 = 50;
@@ -33,13 +33,9 @@ pub enum Deleted {
 /// Deletes a person: rows that name them go with them (mail, memberships, endings, changes of address, identities of the
 /// audit). So do the invitations of their address by other teams, and mail to it that has not left. Of an address that was
 /// never proven neither: it may be somebody else's.
-pub(super) async fn delete(
-    desk: Desk<'_>,
-    user_id: Uuid,
-    origin: &RequestOrigin,
-) -> Result<Deleted, DbErr> {
-    let tx = desk.db.begin().await?;
-    let Some(person) = flow::locked(&tx, user_id).await? else { return Ok(Deleted::Now) };
+pub(super) async fn delete(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Deleted, DbErr> {
+    let tx = cx.db.begin().await?;
+    let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Deleted::Now) };
     let address = person.email_normal.as_str();
     let inviting = match person.verified_at {
         Some(_) => joining::inviting(&tx, address).await?,
@@ -50,7 +46,7 @@ pub(super) async fn delete(
         Leaving::Free(left) => left,
     };
     let who = Actor::Person(user_id);
-    desk.own(&tx, Action::AccountDeleted, user_id, Detail::none(), origin).await?;
+    cx.record_own(&tx, Action::AccountDeleted, user_id, Detail::none()).await?;
     let of_teams = left.iter().map(|team| (team.team_id, Some(team.ends)));
     let mut events: Vec<(Uuid, Option<bool>)> =
         of_teams.chain(inviting.into_iter().map(|team| (team, None))).collect();
@@ -71,7 +67,7 @@ pub(super) async fn delete(
                 Action::InvitationDeclined
             }
         };
-        desk.in_team(&tx, action, who, team, detail, origin).await?;
+        cx.record_in_team(&tx, action, who, team, detail).await?;
     }
     if person.verified_at.is_some() {
         mail::withdraw(&tx, address, typed).await?;
@@ -79,37 +75,36 @@ pub(super) async fn delete(
     for team in left.iter().filter(|team| team.ends) {
         teams::delete(&tx, team.team_id).await?;
     }
-    user::Entity::delete_by_id(user_id).exec(&tx).await?;
+    table::delete(&tx, &[user_id]).await?;
     tx.commit().await?;
     Ok(Deleted::Now)
 }
 
 /// Removes an account that was made with somebody else's address: by the owner of the mailbox.
-pub(super) async fn reject(
-    desk: Desk<'_>,
-    user_id: Uuid,
-    origin: &RequestOrigin,
-) -> Result<Verified, DbErr> {
-    let tx = desk.db.begin().await?;
-    let Some(person) = flow::locked(&tx, user_id).await? else { return Ok(Verified::Gone) };
+pub(super) async fn reject(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Verified, DbErr> {
+    let tx = cx.db.begin().await?;
+    let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Verified::Gone) };
     if person.verified_at.is_some() {
         return Ok(Verified::Already);
     }
     // What the operator has closed stays, or the address would be free to register again.
-    if flow::is_disabled(&person) {
+    if register::is_disabled(&person) {
         return Ok(Verified::Gone);
     }
-    desk.on(&tx, Action::AccountRejected, Actor::Nobody, user_id, origin).await?;
-    user::Entity::delete_by_id(user_id).exec(&tx).await?;
+    cx.record_on(&tx, Action::AccountRejected, Actor::Nobody, user_id).await?;
+    table::delete(&tx, &[user_id]).await?;
     tx.commit().await?;
     Ok(Verified::Now)
 }
 
 /// Removes accounts that were never verified, made before a moment, the oldest first; how many.
-pub(super) async fn collect_unverified(desk: Desk<'_>, before: UnixMillis) -> Result<u64, DbErr> {
+pub(super) async fn collect_unverified(
+    cx: &ChangeContext<'_>,
+    before: UnixMillis,
+) -> Result<u64, DbErr> {
     let mut collected = 0;
     for _ in 0..COLLECT_BATCHES_MAX {
-        let batch = collect_batch(desk, before).await?;
+        let batch = collect_batch(cx, before).await?;
         collected += batch;
         if batch < COLLECT_BATCH {
             break;
@@ -118,13 +113,13 @@ pub(super) async fn collect_unverified(desk: Desk<'_>, before: UnixMillis) -> Re
     Ok(collected)
 }
 
-async fn collect_batch(desk: Desk<'_>, before: UnixMillis) -> Result<u64, DbErr> {
-    let tx = desk.db.begin().await?;
+async fn collect_batch(cx: &ChangeContext<'_>, before: UnixMillis) -> Result<u64, DbErr> {
+    let tx = cx.db.begin().await?;
     let due: Vec<Uuid> = user::Entity::find()
         .select_only()
         .column(user::Column::Id)
         .filter(user::Column::VerifiedAt.is_null())
-        .filter(user::Column::Status.eq("active"))
+        .filter(user::Column::Status.eq(UserState::Active))
         .filter(user::Column::CreatedAt.lt(before))
         .order_by_asc(user::Column::CreatedAt)
         .limit(COLLECT_BATCH)
@@ -134,14 +129,9 @@ async fn collect_batch(desk: Desk<'_>, before: UnixMillis) -> Result<u64, DbErr>
         .await?;
     for user_id in &due {
         let collected = Action::AccountCollected;
-        desk.on(&tx, collected, Actor::System, *user_id, &RequestOrigin::default()).await?;
+        cx.record_on(&tx, collected, Actor::System, *user_id).await?;
     }
-    if !due.is_empty() {
-        user::Entity::delete_many()
-            .filter(user::Column::Id.is_in(due.iter().copied()))
-            .exec(&tx)
-            .await?;
-    }
+    table::delete(&tx, &due).await?;
     tx.commit().await?;
     Ok(u64::try_from(due.len()).unwrap_or(u64::MAX))
 }

@@ -1,0 +1,211 @@
+//! Changes of an account's email address and name.
+
+use latchkey_entity::email_change::{self, EmailChangeState};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
+use uuid::Uuid;
+
+use super::register;
+use crate::audit::{Action, Actor, ChangeContext, Detail};
+use crate::database::Transaction;
+use crate::mail::{self, LinkKind, MailData, NewMail, NewNotice, NoticeKind};
+use crate::secret::uuid_v7;
+use crate::user::table::{self, Inserted};
+use crate::user::{EmailAddress, User};
+
+/// What became of asking for another address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The mails are due.
+    Now,
+    /// It is the address of an account.
+    EmailTaken,
+    /// There is no such person any more.
+    Gone,
+}
+
+/// What became of confirming another address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// Done, for this person.
+    Now(Uuid),
+    /// Done before.
+    Already,
+    /// The address has got an account in the meantime.
+    EmailTaken,
+    /// The change was undone or replaced, or the person is gone.
+    Gone,
+}
+
+/// What became of undoing a change of address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// Done; the person has the old address, and no session.
+    Now,
+    /// It cannot be undone any more.
+    Gone,
+}
+
+/// Asks for another address: a link to the new one, a notice with an undo to the old one if it was proven.
+pub(super) async fn ask(
+    cx: &ChangeContext<'_>,
+    user_id: Uuid,
+    email: &EmailAddress,
+) -> Result<Asked, DbErr> {
+    let now = cx.now;
+    let tx = cx.db.begin().await?;
+    let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Asked::Gone) };
+    if table::by_address(&tx, email.normal()).await?.is_some() {
+        return Ok(Asked::EmailTaken);
+    }
+    drop_pending(&tx, person.id).await?;
+    let change_id = uuid_v7(now);
+    let row = email_change::ActiveModel {
+        id: Set(change_id),
+        user_id: Set(person.id),
+        old_email: Set(person.email.clone()),
+        new_email: Set(email.as_typed().to_owned()),
+        state: Set(EmailChangeState::Pending),
+        created_at: Set(now),
+        ..Default::default()
+    };
+    email_change::Entity::insert(row).exec_without_returning(&tx).await?;
+    let data = MailData {
+        change_id: Some(change_id),
+        new_email: Some(email.as_typed().to_owned()),
+        ..MailData::of_request(&cx.origin, now)
+    };
+    let (user_id, traceparent) = (person.id, cx.origin.traceparent.as_str());
+    let notice = NewNotice { user_id, kind: NoticeKind::EmailChange, data, traceparent };
+    let due = NewMail {
+        user_id,
+        kind: LinkKind::ChangeEmail,
+        recipient: email.as_typed(),
+        data: notice.data.clone(),
+        traceparent,
+    };
+    mail::enqueue(&tx, due, now).await?;
+    mail::notify(&tx, notice, now).await?;
+    let detail = Detail::none()
+        .id("change", change_id)
+        .personal("oldEmail", person.email.as_str())
+        .personal("newEmail", email.as_typed());
+    cx.record_own(&tx, Action::EmailChangeAsked, person.id, detail).await?;
+    tx.commit().await?;
+    Ok(Asked::Now)
+}
+
+pub(super) async fn confirm(cx: &ChangeContext<'_>, id: Uuid) -> Result<Confirmed, DbErr> {
+    let now = cx.now;
+    let tx = cx.db.begin().await?;
+    let Some((change, person)) = locked(&tx, id).await? else { return Ok(Confirmed::Gone) };
+    match change.state {
+        EmailChangeState::Pending => {}
+        EmailChangeState::Done => return Ok(Confirmed::Already),
+        EmailChangeState::Undone | EmailChangeState::Superseded => return Ok(Confirmed::Gone),
+    }
+    if register::is_disabled(&person) {
+        return Ok(Confirmed::Gone);
+    }
+    let Ok(email) = EmailAddress::parse(&change.new_email) else { return Ok(Confirmed::Gone) };
+    if table::set_address(&tx, person.id, &email, now).await? == Inserted::EmailTaken {
+        return Ok(Confirmed::EmailTaken);
+    }
+    let detail = Detail::none()
+        .id("change", id)
+        .personal("oldEmail", person.email.as_str())
+        .personal("newEmail", email.as_typed());
+    cx.record_own(&tx, Action::EmailChanged, person.id, detail).await?;
+    if person.verified_at.is_none() {
+        register::prove(cx, &tx, &person).await?;
+    }
+    set_state(&tx, id, EmailChangeState::Done).await?;
+    tx.commit().await?;
+    Ok(Confirmed::Now(person.id))
+}
+
+/// Takes a change back, and with it every later one: whoever took the account over by this one made those too, and their
+/// links went to mailboxes of theirs. Whoever asked for it held the password: every session ends.
+pub(super) async fn undo(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbErr> {
+    let now = cx.now;
+    let tx = cx.db.begin().await?;
+    let Some((change, person)) = locked(&tx, id).await? else { return Ok(Undone::Gone) };
+    if change.state == EmailChangeState::Undone {
+        return Ok(Undone::Gone);
+    }
+    let since = email_change::Column::UserId
+        .eq(person.id)
+        .and(email_change::Column::CreatedAt.gte(change.created_at));
+    let taken_effect = email_change::Column::State.eq(EmailChangeState::Done);
+    let changes = email_change::Entity::find().filter(since.clone());
+    if changes.filter(taken_effect).one(&tx).await?.is_some() {
+        let Ok(email) = EmailAddress::parse(&change.old_email) else { return Ok(Undone::Gone) };
+        if table::set_address(&tx, person.id, &email, now).await? == Inserted::EmailTaken {
+            return Ok(Undone::Gone);
+        }
+    }
+    table::raise_epoch(&tx, person.id, now).await?;
+    email_change::Entity::update_many()
+        .col_expr(email_change::Column::State, Expr::value(EmailChangeState::Undone))
+        .filter(since)
+        .exec(&tx)
+        .await?;
+    let detail = Detail::none().id("change", id);
+    cx.record_own(&tx, Action::EmailChangeUndone, person.id, detail).await?;
+    tx.commit().await?;
+    Ok(Undone::Now)
+}
+
+/// Refuses a change that is pending: the new address was somebody else's.
+pub(super) async fn refuse(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbErr> {
+    let tx = cx.db.begin().await?;
+    let found =
+        locked(&tx, id).await?.filter(|(change, _)| change.state == EmailChangeState::Pending);
+    let Some((change, _)) = found else { return Ok(Undone::Gone) };
+    set_state(&tx, id, EmailChangeState::Undone).await?;
+    let refused = Action::EmailChangeRefused;
+    cx.record_on(&tx, refused, Actor::Nobody, change.user_id).await?;
+    tx.commit().await?;
+    Ok(Undone::Now)
+}
+
+pub(super) async fn rename(
+    cx: &ChangeContext<'_>,
+    user_id: Uuid,
+    name: String,
+) -> Result<(), DbErr> {
+    let tx = cx.db.begin().await?;
+    if table::set_name(&tx, user_id, name, cx.now).await? {
+        cx.record_own(&tx, Action::Renamed, user_id, Detail::none()).await?;
+    }
+    tx.commit().await
+}
+
+/// Voids the changes of address that wait for their confirmation: another one was asked for, or the person has proven the
+/// mailbox or set a password since, and whoever asked before may have been a stranger (security §1.5).
+pub(super) async fn drop_pending(tx: &Transaction, user_id: Uuid) -> Result<(), DbErr> {
+    email_change::Entity::update_many()
+        .col_expr(email_change::Column::State, Expr::value(EmailChangeState::Superseded))
+        .filter(email_change::Column::UserId.eq(user_id))
+        .filter(email_change::Column::State.eq(EmailChangeState::Pending))
+        .exec(tx)
+        .await
+        .map(drop)
+}
+
+/// A change and whose it is. The person's row is locked first, as everywhere here, and the change read under that lock.
+async fn locked(tx: &Transaction, id: Uuid) -> Result<Option<(email_change::Model, User)>, DbErr> {
+    let Some(change) = email_change::Entity::find_by_id(id).one(tx).await? else { return Ok(None) };
+    let Some(person) = table::lock(tx, change.user_id).await? else { return Ok(None) };
+    let change = email_change::Entity::find_by_id(id).one(tx).await?;
+    Ok(change.map(|change| (change, person)))
+}
+
+async fn set_state(tx: &Transaction, id: Uuid, state: EmailChangeState) -> Result<(), DbErr> {
+    email_change::Entity::update_many()
+        .col_expr(email_change::Column::State, Expr::value(state))
+        .filter(email_change::Column::Id.eq(id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Recovering, and what becomes of a password.
+
+use latchkey_entity::outbox::{self as outbox_row, OutboxState};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, Statement,
+};
+use uuid::Uuid;
+
+use super::{change, register};
+use crate::audit::{self, Action, Actor, ChangeContext, Detail};
+use crate::clock::UnixMillis;
+use crate::database::Transaction;
+use crate::mail::{self, LinkKind, MailData, NewMail, NewNotice, NoticeKind};
+use crate::secret::{random_bytes, uuid_v7};
+use crate::user::{EmailAddress, table};
+
+/// A password to set.
+#[derive(Debug)]
+pub struct NewPassword {
+    /// The user.
+    pub user_id: Uuid,
+    /// The version that was checked, or under which the token was mailed.
+    pub password_version: i32,
+    /// The new PHC string.
+    pub password_hash: String,
+    /// What allows the change.
+    pub proof: Proof,
+}
+
+/// What became of setting a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// Done; every session under an older epoch than this is dead.
+    Now {
+        /// The new epoch.
+        epoch: i32,
+    },
+    /// The password changed since: another call was faster.
+    Stale,
+}
+
+/// What allows a new password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The old one.
+    Password,
+    /// A mailed token, which also proves the address.
+    Mailbox,
+}
+
+/// A recovery mail for a known address; for an unknown one the same number of statements and the same commit, so that
+/// the time tells nothing (contract §2).
+pub(super) async fn recover(cx: &ChangeContext<'_>, email: &EmailAddress) -> Result<(), DbErr> {
+    let now = cx.now;
+    let tx = cx.db.begin().await?;
+    if let Some(person) = table::by_address(&tx, email.normal()).await? {
+        let data = MailData {
+            password_version: Some(person.password_version),
+            name: person.verified_at.map(|_| person.name.clone()),
+            ..MailData::of_request(&cx.origin, now)
+        };
+        let due = NewMail {
+            user_id: person.id,
+            kind: LinkKind::Recover,
+            recipient: &person.email,
+            data,
+            traceparent: &cx.origin.traceparent,
+        };
+        mail::enqueue(&tx, due, now).await?;
+        cx.record_on(&tx, Action::RecoveryAsked, Actor::Nobody, person.id).await?;
+    } else {
+        decoy(&tx, now).await?;
+        audit::decoy(&tx, now).await?;
+    }
+    tx.commit().await
+}
+
+/// What [`mail::enqueue`] does, on rows that nobody reads.
+async fn decoy(tx: &Transaction, now: UnixMillis) -> Result<(), DbErr> {
+    let nobody = uuid_v7(now);
+    let of_nobody =
+        outbox_row::Column::UserId.eq(nobody).and(outbox_row::Column::Kind.eq("recover"));
+    outbox_row::Entity::find().filter(of_nobody).one(tx).await?;
+    outbox_row::Entity::update_many()
+        .col_expr(outbox_row::Column::State, Expr::value(OutboxState::Superseded))
+        .filter(outbox_row::Column::UserId.eq(nobody))
+        .filter(outbox_row::Column::Kind.eq("recover"))
+        .filter(outbox_row::Column::State.eq(OutboxState::Pending))
+        .exec(tx)
+        .await?;
+    let [random] = random_bytes::<1>();
+    tx.execute_raw(Statement::from_sql_and_values(
+        tx.get_database_backend(),
+        "UPDATE decoys SET touched_at = $1 WHERE slot = $2",
+        [now.into(), i32::from(random % 64).into()],
+    ))
+    .await?;
+    Ok(())
+}
+
+/// A new password: the compare-and-set is on the row's version, so that of N resets by one token one wins, and a crash
+/// leaves the old password or the new one (security §1.2).
+pub(super) async fn set_password(cx: &ChangeContext<'_>, new: NewPassword) -> Result<Reset, DbErr> {
+    let NewPassword { user_id, password_version, password_hash, proof } = new;
+    let now = cx.now;
+    let tx = cx.db.begin().await?;
+    let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Reset::Stale) };
+    if person.password_version != password_version || register::is_disabled(&person) {
+        return Ok(Reset::Stale);
+    }
+    let epoch = table::set_password(&tx, &person, password_hash, now).await?;
+    change::drop_pending(&tx, user_id).await?;
+    let action = match proof {
+        Proof::Password => Action::PasswordChanged,
+        Proof::Mailbox => Action::PasswordReset,
+    };
+    cx.record_own(&tx, action, user_id, Detail::none()).await?;
+    if person.verified_at.is_none() && proof == Proof::Mailbox {
+        register::prove(cx, &tx, &person).await?;
+    }
+    let (kind, data) = (NoticeKind::PasswordChanged, MailData::of_request(&cx.origin, now));
+    let notice = NewNotice { user_id, kind, data, traceparent: &cx.origin.traceparent };
+    mail::notify(&tx, notice, now).await?;
+    tx.commit().await?;
+    Ok(Reset::Now { epoch })
+}

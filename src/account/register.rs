@@ -1,0 +1,156 @@
+//! Registration and the proof of an email address: one transaction each.
+//!
+//! A row decides every race: the unique address, `verified_at IS NULL`, the password's version. So each of N parallel calls
+//! gets one result, on one daemon and on ten, and a crash leaves all of it or nothing.
+
+use sea_orm::DbErr;
+use uuid::Uuid;
+
+use super::change;
+use crate::audit::{Action, Actor, ChangeContext, Detail};
+use crate::database::Transaction;
+use crate::mail::{self, LinkKind, MailData, NewMail};
+use crate::secret::uuid_v7;
+use crate::session::AccountStatus;
+use crate::team::teams;
+use crate::user::table::{self, Inserted, NewUser};
+use crate::user::{EmailAddress, User, UserState};
+
+/// An account to register.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The email address.
+    pub email: EmailAddress,
+    /// The name.
+    pub name: String,
+    /// A PHC string.
+    pub password_hash: String,
+}
+
+/// What became of a registration.
+#[derive(Clone, Debug)]
+pub enum Registered {
+    /// The person is there as this, the mail is due.
+    Now(Box<AccountStatus>),
+    /// The address has an account.
+    EmailTaken,
+}
+
+/// What became of proving an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verified {
+    /// Done by this call.
+    Now,
+    /// Done before.
+    Already,
+    /// There is no such person any more.
+    Gone,
+}
+
+/// What became of sending a confirmation again.
+pub(super) enum Resent {
+    /// The mail of this row is due.
+    Due(Uuid),
+    AlreadyVerified,
+    Gone,
+}
+
+/// Creates an account and its confirmation mail.
+pub(super) async fn register(
+    cx: &ChangeContext<'_>,
+    registration: Registration,
+) -> Result<Registered, DbErr> {
+    let now = cx.now;
+    let Registration { email, name, password_hash } = registration;
+    let user = User::from(NewUser {
+        id: uuid_v7(now),
+        email,
+        name,
+        password_hash,
+        state: UserState::Active,
+        verified_at: None,
+        created_ip: cx.origin.ip.clone(),
+        created_at: now,
+        updated_at: now,
+    });
+    let tx = cx.db.begin().await?;
+    if table::insert(&tx, user.clone()).await? == Inserted::EmailTaken {
+        return Ok(Registered::EmailTaken);
+    }
+    confirm_mail(cx, &tx, &user, MailData::of_request(&cx.origin, now)).await?;
+    let detail = Detail::none().personal("email", user.email.as_str());
+    cx.record_own(&tx, Action::Registered, user.id, detail).await?;
+    tx.commit().await?;
+    Ok(Registered::Now(Box::new(AccountStatus::of_new(user))))
+}
+
+/// The confirmation mail: without the name, which another user may have chosen.
+async fn confirm_mail(
+    cx: &ChangeContext<'_>,
+    tx: &Transaction,
+    user: &User,
+    data: MailData,
+) -> Result<Uuid, DbErr> {
+    let mail = NewMail {
+        user_id: user.id,
+        kind: LinkKind::Confirm,
+        recipient: &user.email,
+        data,
+        traceparent: &cx.origin.traceparent,
+    };
+    mail::enqueue(tx, mail, cx.now).await
+}
+
+pub(super) async fn resend(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Resent, DbErr> {
+    let tx = cx.db.begin().await?;
+    let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Resent::Gone) };
+    if person.verified_at.is_some() {
+        return Ok(Resent::AlreadyVerified);
+    }
+    // It tells when and from where the account was made, not who asks again (security §1.5).
+    let data = MailData {
+        at: person.created_at,
+        ip: person.created_ip.clone(),
+        user_agent: String::new(),
+        ..MailData::of_request(&cx.origin, cx.now)
+    };
+    let row = confirm_mail(cx, &tx, &person, data).await?;
+    cx.record_own(&tx, Action::ConfirmationResent, user_id, Detail::none()).await?;
+    tx.commit().await?;
+    Ok(Resent::Due(row))
+}
+
+pub(super) async fn verify(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Verified, DbErr> {
+    let tx = cx.db.begin().await?;
+    let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Verified::Gone) };
+    if is_disabled(&person) {
+        return Ok(Verified::Gone);
+    }
+    if person.verified_at.is_some() {
+        return Ok(Verified::Already);
+    }
+    prove(cx, &tx, &person).await?;
+    change::drop_pending(&tx, user_id).await?;
+    tx.commit().await?;
+    Ok(Verified::Now)
+}
+
+/// Marks the address as proven and gives the person their team and project. The row is locked by the caller.
+pub(super) async fn prove(
+    cx: &ChangeContext<'_>,
+    tx: &Transaction,
+    person: &User,
+) -> Result<(), DbErr> {
+    table::set_verified(tx, person.id, cx.now).await?;
+    cx.record_own(tx, Action::EmailVerified, person.id, Detail::none()).await?;
+    let (team, project) = teams::create_default(tx, person.id, &person.name, cx.now).await?;
+    let who = Actor::Person(person.id);
+    cx.record_in_team(tx, Action::TeamCreated, who, team, Detail::none()).await?;
+    let detail = Detail::none().id("project", project);
+    cx.record_in_team(tx, Action::ProjectCreated, who, team, detail).await
+}
+
+/// Whether the operator has closed the account: no link of it works, and only the right password learns why.
+pub(super) fn is_disabled(person: &User) -> bool {
+    person.status != UserState::Active
+}

@@ -1,0 +1,295 @@
+//! [`Accounts`], the handle of the account workers, and what a worker does with each command.
+
+use sea_orm::DbErr;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::recovery::NewPassword;
+use super::register::Resent;
+use super::{
+    Asked, Confirmed, Deleted, Registered, Registration, Reset, Undone, Verified, change, leaving,
+    recovery, register,
+};
+use crate::actor::{Pool, Reply, Worker, WorkerError};
+use crate::audit::{Chain, ChangeContext, RequestOrigin};
+use crate::clock::{Clock, UnixMillis};
+use crate::database::Db;
+use crate::problem::Unavailable;
+use crate::store::{Store, TokenKind};
+use crate::user::{EmailAddress, table};
+
+type Done<T> = Reply<Result<T, Unavailable>>;
+
+/// What the account workers do: for a client that waits for the reply, or by themselves.
+#[derive(Debug)]
+pub enum AccountCommand {
+    /// One use case of a client.
+    Run(RequestOrigin, UseCase),
+    /// [`Accounts::replace_hash`].
+    ReplaceHash {
+        /// The user.
+        user_id: Uuid,
+        /// The hash that was verified.
+        old_hash: String,
+        /// The hash with today's parameters.
+        new_hash: String,
+    },
+    /// [`Accounts::collect_unverified`].
+    CollectUnverified {
+        /// Accounts created before this time are collected.
+        before: UnixMillis,
+    },
+}
+
+/// A use case with its arguments; the last one takes the result.
+#[derive(Debug)]
+pub enum UseCase {
+    Register(Registration, Done<Registered>),
+    ResendConfirmation(Uuid, Done<Verified>),
+    Verify(Uuid, Done<Verified>),
+    Reject(Uuid, Done<Verified>),
+    Recover(EmailAddress, Done<()>),
+    SetPassword(NewPassword, Done<Reset>),
+    AskEmailChange(Uuid, EmailAddress, Done<Asked>),
+    ConfirmEmailChange(Uuid, Done<Confirmed>),
+    UndoEmailChange(Uuid, Done<Undone>),
+    RefuseEmailChange(Uuid, Done<Undone>),
+    Rename(Uuid, String, Done<()>),
+    Delete(Uuid, Done<Deleted>),
+}
+
+/// The handle of the account workers. Each call returns [`Unavailable`] when the workers are busy, when a dependency fails,
+/// and when `deadline` passes first.
+#[derive(Clone, Debug)]
+pub struct Accounts(Pool<AccountCommand>);
+
+impl Accounts {
+    /// The handle of a pool.
+    pub fn new(pool: Pool<AccountCommand>) -> Self {
+        Self(pool)
+    }
+
+    /// The pool, to be drained and measured.
+    pub fn pool(&self) -> &Pool<AccountCommand> {
+        &self.0
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        (deadline, origin): (Instant, RequestOrigin),
+        use_case: impl FnOnce(Done<T>) -> UseCase,
+    ) -> Result<T, Unavailable> {
+        self.0.ask(deadline, |reply| AccountCommand::Run(origin, use_case(reply))).await?
+    }
+
+    /// Creates an account and the mail that confirms its address.
+    pub async fn register(
+        &self,
+        call: (Instant, RequestOrigin),
+        registration: Registration,
+    ) -> Result<Registered, Unavailable> {
+        self.run(call, |reply| UseCase::Register(registration, reply)).await
+    }
+
+    /// Mails the confirmation again; the older link is void.
+    pub async fn resend_confirmation(
+        &self,
+        call: (Instant, RequestOrigin),
+        user_id: Uuid,
+    ) -> Result<Verified, Unavailable> {
+        self.run(call, |reply| UseCase::ResendConfirmation(user_id, reply)).await
+    }
+
+    /// Marks the address as proven; the caller has checked the mailed token.
+    pub async fn verify(
+        &self,
+        call: (Instant, RequestOrigin),
+        user_id: Uuid,
+    ) -> Result<Verified, Unavailable> {
+        self.run(call, |reply| UseCase::Verify(user_id, reply)).await
+    }
+
+    /// Deletes an account that was registered with an address of another person.
+    pub async fn reject(
+        &self,
+        call: (Instant, RequestOrigin),
+        user_id: Uuid,
+    ) -> Result<Verified, Unavailable> {
+        self.run(call, |reply| UseCase::Reject(user_id, reply)).await
+    }
+
+    /// Mails a recovery link where the address has an account; takes the same time where it has none.
+    pub async fn recover(
+        &self,
+        call: (Instant, RequestOrigin),
+        email: EmailAddress,
+    ) -> Result<(), Unavailable> {
+        self.run(call, |reply| UseCase::Recover(email, reply)).await
+    }
+
+    /// Sets a new password.
+    pub async fn set_password(
+        &self,
+        call: (Instant, RequestOrigin),
+        password: NewPassword,
+    ) -> Result<Reset, Unavailable> {
+        self.run(call, |reply| UseCase::SetPassword(password, reply)).await
+    }
+
+    /// Mails the link that confirms another address.
+    pub async fn ask_email_change(
+        &self,
+        call: (Instant, RequestOrigin),
+        user_id: Uuid,
+        email: EmailAddress,
+    ) -> Result<Asked, Unavailable> {
+        self.run(call, |reply| UseCase::AskEmailChange(user_id, email, reply)).await
+    }
+
+    /// Sets the address of a change; the caller has checked the mailed token.
+    pub async fn confirm_email_change(
+        &self,
+        call: (Instant, RequestOrigin),
+        change_id: Uuid,
+    ) -> Result<Confirmed, Unavailable> {
+        self.run(call, |reply| UseCase::ConfirmEmailChange(change_id, reply)).await
+    }
+
+    /// Takes a change of address back, also after it was confirmed.
+    pub async fn undo_email_change(
+        &self,
+        call: (Instant, RequestOrigin),
+        change_id: Uuid,
+    ) -> Result<Undone, Unavailable> {
+        self.run(call, |reply| UseCase::UndoEmailChange(change_id, reply)).await
+    }
+
+    /// Refuses a change of address that names an address of another person.
+    pub async fn refuse_email_change(
+        &self,
+        call: (Instant, RequestOrigin),
+        change_id: Uuid,
+    ) -> Result<Undone, Unavailable> {
+        self.run(call, |reply| UseCase::RefuseEmailChange(change_id, reply)).await
+    }
+
+    /// Sets the name.
+    pub async fn rename(
+        &self,
+        call: (Instant, RequestOrigin),
+        user_id: Uuid,
+        name: String,
+    ) -> Result<(), Unavailable> {
+        self.run(call, |reply| UseCase::Rename(user_id, name, reply)).await
+    }
+
+    /// Deletes an account, and the teams that have no other member.
+    pub async fn delete(
+        &self,
+        call: (Instant, RequestOrigin),
+        user_id: Uuid,
+    ) -> Result<Deleted, Unavailable> {
+        self.run(call, |reply| UseCase::Delete(user_id, reply)).await
+    }
+
+    /// Replaces a hash by one with today's parameters, unless the password changed. Does not wait: the next login tries
+    /// again.
+    pub fn replace_hash(&self, user_id: Uuid, old_hash: String, new_hash: String) {
+        let _ = self.0.nudge(AccountCommand::ReplaceHash { user_id, old_hash, new_hash });
+    }
+
+    /// Deletes accounts that were created before a time and never verified. Does not wait.
+    pub fn collect_unverified(&self, before: UnixMillis) {
+        let _ = self.0.nudge(AccountCommand::CollectUnverified { before });
+    }
+}
+
+/// The dependencies of an account worker.
+#[derive(Clone, Debug)]
+pub struct AccountWorker {
+    /// The database.
+    pub db: Db,
+    /// The token store, for mailed tokens.
+    pub store: Store,
+    /// The audit.
+    pub chain: Chain,
+    /// The clock.
+    pub clock: Clock,
+}
+
+impl Worker for AccountWorker {
+    type Message = AccountCommand;
+
+    async fn handle(&mut self, command: AccountCommand) -> Result<(), WorkerError> {
+        match command {
+            AccountCommand::Run(origin, use_case) => self.run(&self.change(origin), use_case).await,
+            AccountCommand::ReplaceHash { user_id, old_hash, new_hash } => {
+                let replaced = table::replace_hash(&self.db, user_id, &old_hash, new_hash).await;
+                if let Err(error) = replaced {
+                    tracing::warn!(error = %error, "a password hash was not updated, the next login will");
+                }
+            }
+            AccountCommand::CollectUnverified { before } => {
+                let cx = self.change(RequestOrigin::none());
+                match leaving::collect_unverified(&cx, before).await {
+                    Ok(0) => {}
+                    Ok(count) => tracing::info!(count, "unverified accounts collected"),
+                    Err(error) => {
+                        tracing::warn!(error = %error, "unverified accounts not collected");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AccountWorker {
+    fn change(&self, origin: RequestOrigin) -> ChangeContext<'_> {
+        ChangeContext { db: &self.db, chain: &self.chain, origin, now: self.clock.now() }
+    }
+
+    async fn run(&self, cx: &ChangeContext<'_>, use_case: UseCase) {
+        match use_case {
+            // The client has left, and nothing was promised.
+            UseCase::Register(_, reply) if reply.is_closed() => {}
+            UseCase::Register(new, reply) => finish(reply, register::register(cx, new).await),
+            UseCase::ResendConfirmation(user, reply) => {
+                let _ = reply.send(self.resend(cx, user).await);
+            }
+            UseCase::Verify(user, reply) => finish(reply, register::verify(cx, user).await),
+            UseCase::Reject(user, reply) => finish(reply, leaving::reject(cx, user).await),
+            UseCase::Recover(email, reply) => finish(reply, recovery::recover(cx, &email).await),
+            UseCase::SetPassword(new, reply) => {
+                finish(reply, recovery::set_password(cx, new).await);
+            }
+            UseCase::AskEmailChange(user, email, reply) => {
+                finish(reply, change::ask(cx, user, &email).await);
+            }
+            UseCase::ConfirmEmailChange(id, reply) => finish(reply, change::confirm(cx, id).await),
+            UseCase::UndoEmailChange(id, reply) => finish(reply, change::undo(cx, id).await),
+            UseCase::RefuseEmailChange(id, reply) => finish(reply, change::refuse(cx, id).await),
+            UseCase::Rename(user, name, reply) => {
+                finish(reply, change::rename(cx, user, name).await);
+            }
+            UseCase::Delete(user, reply) => finish(reply, leaving::delete(cx, user).await),
+        }
+    }
+
+    /// A new confirmation: its row first, then the older link's token, unless the mailer was faster with the new one.
+    async fn resend(&self, cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Verified, Unavailable> {
+        match register::resend(cx, user_id).await? {
+            Resent::Due(row) => {
+                self.store.drop_token(user_id, TokenKind::Verify, Some(row)).await?;
+                Ok(Verified::Now)
+            }
+            Resent::AlreadyVerified => Ok(Verified::Already),
+            Resent::Gone => Ok(Verified::Gone),
+        }
+    }
+}
+
+/// Sends a result. The client may have left: the change stays.
+fn finish<T: Send + 'static>(reply: Done<T>, result: Result<T, DbErr>) {
+    let _ = reply.send(result.map_err(Into::into));
+}

@@ -1,0 +1,12 @@
+//! Users: how an email address and a name are read, and the rows of the table `users`.
+//!
+//! Every endpoint reads an address with [`EmailAddress::parse`] and a name with [`PersonName::parse`], so that one spelling
+//! is one account everywhere. Only [`table`] writes rows of `users`.
+
+pub mod address;
+mod person_name;
+pub mod table;
+
+pub use address::{AddressError, EmailAddress};
+pub use latchkey_entity::user::{Model as User, UserState};
+pub use person_name::{NameError, PersonName};

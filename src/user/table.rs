@@ -1,0 +1,215 @@
+//! The rows of the table `users`: every statement that writes one.
+
+use latchkey_entity::user::{ActiveModel, Column, Entity, Model, UserState};
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
+use sea_orm::{
+    ActiveModelTrait as _, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _,
+    QueryFilter as _, QuerySelect as _, SqlErr, UpdateMany,
+};
+use uuid::Uuid;
+
+use super::EmailAddress;
+use crate::clock::UnixMillis;
+use crate::database::{Db, Transaction};
+
+/// A user to insert.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// Its id.
+    pub id: Uuid,
+    /// The email address.
+    pub email: EmailAddress,
+    /// The name.
+    pub name: String,
+    /// A PHC string.
+    pub password_hash: String,
+    /// Whether the account may be used.
+    pub state: UserState,
+    /// When the address was proven.
+    pub verified_at: Option<UnixMillis>,
+    /// The IP address that registered; empty where an operator creates the account.
+    pub created_ip: String,
+    /// When the account was created; its time to be verified begins then.
+    pub created_at: UnixMillis,
+    /// Now.
+    pub updated_at: UnixMillis,
+}
+
+impl From<NewUser> for Model {
+    fn from(new: NewUser) -> Self {
+        Self {
+            id: new.id,
+            email: new.email.as_typed().to_owned(),
+            email_normal: new.email.normal().to_owned(),
+            name: new.name,
+            password_hash: new.password_hash,
+            password_version: 0,
+            session_epoch: 0,
+            status: new.state,
+            verified_at: new.verified_at,
+            created_ip: new.created_ip,
+            created_at: new.created_at,
+            updated_at: new.updated_at,
+            has_logged_in: false,
+        }
+    }
+}
+
+/// Whether an address was free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// The row is there.
+    Now,
+    /// Another account has the address.
+    EmailTaken,
+}
+
+/// Inserts a user, unless another account has the address.
+pub async fn insert(tx: &Transaction, user: Model) -> Result<Inserted, DbErr> {
+    let rows = Entity::insert(ActiveModel::from(user).reset_all())
+        .on_conflict(OnConflict::column(Column::EmailNormal).do_nothing().to_owned())
+        .exec_without_returning(tx)
+        .await?;
+    Ok(if rows == 0 { Inserted::EmailTaken } else { Inserted::Now })
+}
+
+/// Inserts users whose addresses are free, in one statement.
+pub async fn insert_all(tx: &Transaction, users: Vec<NewUser>) -> Result<(), DbErr> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let rows = users.into_iter().map(|user| ActiveModel::from(Model::from(user)).reset_all());
+    Entity::insert_many(rows).exec_without_returning(tx).await.map(drop)
+}
+
+/// The user's row, locked until the transaction ends (on SQLite the whole file is).
+pub async fn lock(tx: &Transaction, id: Uuid) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id(id).lock_exclusive().one(tx).await
+}
+
+/// The user with this address, in its normal form.
+pub async fn by_address<C: ConnectionTrait>(
+    connection: &C,
+    normal: &str,
+) -> Result<Option<Model>, DbErr> {
+    Entity::find().filter(Column::EmailNormal.eq(normal)).one(connection).await
+}
+
+/// Marks the address as proven.
+pub async fn set_verified(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<(), DbErr> {
+    run(tx, change(id, now).col_expr(Column::VerifiedAt, Expr::value(now))).await.map(drop)
+}
+
+/// Sets the name; whether there is such a user.
+pub async fn set_name(
+    tx: &Transaction,
+    id: Uuid,
+    name: String,
+    now: UnixMillis,
+) -> Result<bool, DbErr> {
+    Ok(run(tx, change(id, now).col_expr(Column::Name, Expr::value(name))).await? == 1)
+}
+
+/// Sets the address, unless another account has it. The password's version rises with it: a recovery link that is open is
+/// in the mailbox of the old address, and is void.
+pub async fn set_address(
+    tx: &Transaction,
+    id: Uuid,
+    email: &EmailAddress,
+    now: UnixMillis,
+) -> Result<Inserted, DbErr> {
+    let update = change(id, now)
+        .col_expr(Column::Email, Expr::value(email.as_typed()))
+        .col_expr(Column::EmailNormal, Expr::value(email.normal()))
+        .col_expr(Column::PasswordVersion, Expr::col(Column::PasswordVersion).add(1));
+    match run(tx, update).await {
+        Err(error) if is_taken(&error) => Ok(Inserted::EmailTaken),
+        other => other.map(|_| Inserted::Now),
+    }
+}
+
+/// Sets the password of a user whose row is locked, and ends every session by the epoch, which it returns.
+pub async fn set_password(
+    tx: &Transaction,
+    user: &Model,
+    password_hash: String,
+    now: UnixMillis,
+) -> Result<i32, DbErr> {
+    let epoch = user.session_epoch + 1;
+    let update = change(user.id, now)
+        .col_expr(Column::PasswordHash, Expr::value(password_hash))
+        .col_expr(Column::PasswordVersion, Expr::value(user.password_version + 1))
+        .col_expr(Column::SessionEpoch, Expr::value(epoch));
+    run(tx, update).await?;
+    Ok(epoch)
+}
+
+/// Replaces the hash of the same password, unless the password has changed since.
+pub async fn replace_hash(db: &Db, id: Uuid, old: &str, new: String) -> Result<(), DbErr> {
+    Entity::update_many()
+        .col_expr(Column::PasswordHash, Expr::value(new))
+        .filter(Column::Id.eq(id))
+        .filter(Column::PasswordHash.eq(old))
+        .exec(db.writer())
+        .await
+        .map(drop)
+}
+
+/// Raises the epoch: every session that is not stamped again is dead.
+pub async fn raise_epoch(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<(), DbErr> {
+    run(tx, raise(change(id, now))).await.map(drop)
+}
+
+/// Raises the epoch, and returns the new one.
+///
+/// # Errors
+/// Also when there is no such user any more.
+pub async fn next_epoch(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<i32, DbErr> {
+    raise_epoch(tx, id, now).await?;
+    let user = Entity::find_by_id(id).one(tx).await?;
+    user.map(|user| user.session_epoch).ok_or(DbErr::RecordNotUpdated)
+}
+
+/// Lets an account be used or not. Disabling raises the epoch.
+pub async fn set_state(
+    tx: &Transaction,
+    id: Uuid,
+    state: UserState,
+    now: UnixMillis,
+) -> Result<(), DbErr> {
+    let update = change(id, now).col_expr(Column::Status, Expr::value(state));
+    run(tx, if state == UserState::Disabled { raise(update) } else { update }).await.map(drop)
+}
+
+/// Notes that the password has opened a session.
+pub async fn set_logged_in(tx: &Transaction, id: Uuid) -> Result<(), DbErr> {
+    let update = Entity::update_many()
+        .col_expr(Column::HasLoggedIn, Expr::value(true))
+        .filter(Column::Id.eq(id));
+    run(tx, update).await.map(drop)
+}
+
+/// Deletes users; rows that name them go with them.
+pub async fn delete(tx: &Transaction, ids: &[Uuid]) -> Result<(), DbErr> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    Entity::delete_many().filter(Column::Id.is_in(ids.iter().copied())).exec(tx).await.map(drop)
+}
+
+/// Whether an error says that another account has the address or the id.
+pub fn is_taken(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}
+
+fn change(id: Uuid, now: UnixMillis) -> UpdateMany<Entity> {
+    Entity::update_many().col_expr(Column::UpdatedAt, Expr::value(now)).filter(Column::Id.eq(id))
+}
+
+fn raise(update: UpdateMany<Entity>) -> UpdateMany<Entity> {
+    update.col_expr(Column::SessionEpoch, Expr::col(Column::SessionEpoch).add(1))
+}
+
+async fn run(tx: &Transaction, update: UpdateMany<Entity>) -> Result<u64, DbErr> {
+    Ok(update.exec(tx).await?.rows_affected)
+}
