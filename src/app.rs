@@ -7,23 +7,23 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use crate::account::Accounts;
-use crate::actor::{Pool, Turnstile};
+use crate::actor::Turnstile;
 use crate::audit::Chain;
-use crate::captcha::Judge;
+use crate::captcha::{Captchas, Verifier};
 use crate::clock::Clock;
 use crate::config::{Config, IntrospectionClient};
 use crate::database::Db;
 use crate::health::SchemaWindow;
 use crate::limits::device::Devices;
 use crate::limits::{Budgets, Limiter, Places};
-use crate::mail::{Mailbox, MailboxKey};
-use crate::password::{Breach, Policy};
+use crate::mail::{Deliveries, Mailbox, MailboxKey};
+use crate::password::{Breach, Passwords, Policy};
 use crate::secret::Secret;
+use crate::session::Sessions;
 use crate::session::check::Check;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::token::KeyRing;
-use crate::{captcha, limits, mail, password, session};
 
 /// Everything an endpoint needs.
 #[derive(Debug)]
@@ -42,8 +42,14 @@ pub struct App {
     pub audit: Chain,
     /// Registration, recovery, changes and deletion of accounts.
     pub accounts: Accounts,
-    /// Where work is asked for.
-    pub pools: Pools,
+    /// Opening, rotating and ending sessions.
+    pub sessions: Sessions,
+    /// Hashing and verifying passwords.
+    pub passwords: Passwords,
+    /// Verifying captchas.
+    pub captchas: Captchas,
+    /// Delivering mail.
+    pub deliveries: Deliveries,
     /// The local check by address.
     pub limiter: Arc<Limiter>,
     /// Names of the shared budgets.
@@ -55,7 +61,7 @@ pub struct App {
     /// What a password has to be.
     pub policy: Policy,
     /// What judges captchas.
-    pub captcha: Arc<Judge>,
+    pub captcha: Arc<Verifier>,
     /// Knows breached passwords; none where no service is configured.
     pub breach: Option<Arc<Breach>>,
     /// The built-in mailbox; none where there is SMTP.
@@ -90,32 +96,6 @@ pub struct Text {
     pub body: Bytes,
     /// Its `ETag`, with the quotes.
     pub etag: String,
-}
-
-/// The pools, one a room.
-#[derive(Clone, Debug)]
-pub struct Pools {
-    /// argon2: bounds CPU and memory.
-    pub password: Pool<password::Message>,
-    /// Opens, rotates and ends sessions.
-    pub session: Pool<session::Message>,
-    /// Checks captchas.
-    pub captcha: Pool<captcha::Message>,
-    /// Sends mail.
-    pub mailer: Pool<mail::Message>,
-    /// Spends shared budgets, sweeps.
-    pub limits: Pool<limits::Message>,
-}
-
-impl Pools {
-    /// Workers that crashed since the start, over all pools.
-    pub fn worker_crashes(&self) -> u64 {
-        self.password.crashes()
-            + self.session.crashes()
-            + self.captcha.crashes()
-            + self.mailer.crashes()
-            + self.limits.crashes()
-    }
 }
 
 /// Admission of requests, and readiness.
@@ -159,7 +139,12 @@ impl Gate {
 impl App {
     /// Workers that crashed since the start; for tests and `/readyz`.
     pub fn worker_crashes(&self) -> u64 {
-        self.pools.worker_crashes() + self.accounts.pool().crashes()
+        self.accounts.pool().crashes()
+            + self.sessions.pool().crashes()
+            + self.passwords.pool().crashes()
+            + self.captchas.pool().crashes()
+            + self.deliveries.pool().crashes()
+            + self.budgets.pool().crashes()
     }
 
     /// Mails that are due and have not left; `u64::MAX` when nobody can tell.

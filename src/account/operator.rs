@@ -1,6 +1,6 @@
 //! What an operator does to accounts from the command line, beside running daemons.
 //!
-//! Each change is one transaction, like a person's own in `registration/`. Whoever may run the command holds the
+//! Each change is one transaction, like the use cases of `account/`. Whoever may run the command holds the
 //! database already: there is no right to check here.
 
 use latchkey_entity::{ended_session, membership, outbox, user};

@@ -167,13 +167,13 @@ impl Altcha {
     /// Forged parameters are refused by the signature, before any work that they could ask for.
     pub fn check(&self, payload: &str, now: UnixMillis) -> Result<Solved, CaptchaRefusal> {
         let read = read(payload)?;
-        match (self.judge(&read, now), &self.before) {
-            (Err(CaptchaRefusal::Forged), Some(before)) => before.judge(&read, now),
+        match (self.verify(&read, now), &self.before) {
+            (Err(CaptchaRefusal::Forged), Some(before)) => before.verify(&read, now),
             (judged, _) => judged,
         }
     }
 
-    fn judge(&self, payload: &Payload, now: UnixMillis) -> Result<Solved, CaptchaRefusal> {
+    fn verify(&self, payload: &Payload, now: UnixMillis) -> Result<Solved, CaptchaRefusal> {
         let Payload { challenge, solution } = payload;
         self.check_signature(challenge)?;
 

@@ -1,7 +1,7 @@
 //! What a vendor's siteverify answered, judged. Pure: the same bytes, expectations and time give the same judgement.
 //!
 //! Every member is of its documented JSON type or the answer is none: `"true"`, `1` and null are not `true`. Duplicates
-//! of what we read are no JSON object of ours either. In doubt a token does not pass.
+//! of what we read are no JSON object of ours either. In error a token does not pass.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ struct Answer {
 }
 
 /// Judges a body that came with 200 and as JSON.
-pub fn judge(body: &[u8], expected: &Expected<'_>, now: UnixMillis) -> Judgement {
+pub fn verify(body: &[u8], expected: &Expected<'_>, now: UnixMillis) -> Judgement {
     let Some(answer) = read(body) else { return Judgement::Malformed };
     let codes = answer.error_codes.as_deref().unwrap_or_default();
     let driver = expected.driver;

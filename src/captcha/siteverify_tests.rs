@@ -10,7 +10,7 @@ fn expected<'a>(driver: &'static Driver, hostnames: &'a [String]) -> Expected<'a
 }
 
 fn judged(driver: &'static Driver, body: &str) -> Judgement {
-    judge(body.as_bytes(), &expected(driver, &["app.example".to_owned()]), NOW)
+    verify(body.as_bytes(), &expected(driver, &["app.example".to_owned()]), NOW)
 }
 
 /// A good answer of each driver.
@@ -84,7 +84,10 @@ fn what_is_no_object_of_siteverify_is_no_answer() {
         assert_eq!(judged(&TURNSTILE, text), Judgement::Malformed, "{text}");
         assert!(!is_answer(text.as_bytes()), "{text}");
     }
-    assert_eq!(judge(b"{\"success\":\xff}", &expected(&TURNSTILE, &[]), NOW), Judgement::Malformed);
+    assert_eq!(
+        verify(b"{\"success\":\xff}", &expected(&TURNSTILE, &[]), NOW),
+        Judgement::Malformed
+    );
 }
 
 #[test]

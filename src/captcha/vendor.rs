@@ -59,7 +59,7 @@ pub enum Checked {
 
 /// Why nobody knows what a token is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Doubt {
+pub enum VerificationError {
     /// No answer.
     Egress(EgressError),
     /// Another status than 200.
@@ -74,7 +74,7 @@ pub enum Doubt {
     Misconfigured(&'static str),
 }
 
-impl fmt::Display for Doubt {
+impl fmt::Display for VerificationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Egress(error) => error.fmt(f),
@@ -87,9 +87,9 @@ impl fmt::Display for Doubt {
     }
 }
 
-impl Error for Doubt {}
+impl Error for VerificationError {}
 
-impl Doubt {
+impl VerificationError {
     /// Whether it cannot depend on the token that was sent, so that a stranger cannot bring it about by one: only this
     /// counts towards the breaker, of a probe too: a vendor that has had enough of us answers our own token no better.
     fn is_the_vendors(&self) -> bool {
@@ -114,7 +114,7 @@ impl Vendor {
     ) -> Result<Option<Self>, SetupError> {
         let driver = match (settings.provider, settings.min_score) {
             (CaptchaProvider::Altcha | CaptchaProvider::None, _) => return Ok(None),
-            (CaptchaProvider::Turnstile, _) => &TURNSTILE,
+            (CaptchaProvider::CloudflareTurnstile, _) => &TURNSTILE,
             (CaptchaProvider::Hcaptcha, _) => &HCAPTCHA,
             (CaptchaProvider::Recaptcha, None) => &RECAPTCHA_V2,
             (CaptchaProvider::Recaptcha, Some(_)) => &RECAPTCHA_V3,
@@ -164,14 +164,14 @@ impl Vendor {
         token: &str,
         point: CaptchaPoint,
         client: IpAddr,
-    ) -> Result<Checked, Doubt> {
+    ) -> Result<Checked, VerificationError> {
         // No vendor's token has other characters; and what is trimmed over there must not be a second token here.
         let is_one = token.len() <= self.driver.token_bytes_max
             && token.bytes().all(|byte| byte.is_ascii_graphic());
         if token.is_empty() || !is_one {
             return Ok(Checked::Refused);
         }
-        let pass = self.breaker.pass().ok_or(Doubt::NotAsked)?;
+        let pass = self.breaker.pass().ok_or(VerificationError::NotAsked)?;
         let judged = self.ask(token, Some(client)).await.and_then(|body| {
             let expected = Expected {
                 driver: self.driver,
@@ -179,73 +179,77 @@ impl Vendor {
                 action: action(point),
                 score_min: self.score_min,
             };
-            match siteverify::judge(&body, &expected, self.clock.now()) {
+            match siteverify::verify(&body, &expected, self.clock.now()) {
                 Judgement::Good { until } => Ok(Checked::Good { until }),
                 Judgement::Refused(reason) => {
                     tracing::debug!(provider = self.driver.name, ?reason, "captcha refused");
                     Ok(Checked::Refused)
                 }
-                Judgement::Misconfigured(code) => Err(Doubt::Misconfigured(code)),
-                Judgement::Trouble => Err(Doubt::Trouble),
-                Judgement::Malformed => Err(Doubt::Malformed),
+                Judgement::Misconfigured(code) => Err(VerificationError::Misconfigured(code)),
+                Judgement::Trouble => Err(VerificationError::Trouble),
+                Judgement::Malformed => Err(VerificationError::Malformed),
             }
         });
         match &judged {
             Ok(_) => pass.answered(),
-            Err(Doubt::Misconfigured(code)) => {
+            Err(VerificationError::Misconfigured(code)) => {
                 pass.answered();
                 self.tell(code);
             }
-            Err(doubt) if doubt.is_the_vendors() => pass.failed(),
+            Err(error) if error.is_the_vendors() => pass.failed(),
             Err(_) => drop(pass),
         }
         judged
     }
 
-    /// Whether it is in doubt now: asked, with a token that is none, unless it answered in the last ten seconds or is
+    /// Whether it is in error now: asked, with a token that is none, unless it answered in the last ten seconds or is
     /// known not to.
     ///
     /// # Errors
-    /// When it does not answer this time and is not in doubt yet.
-    pub async fn probe(&self) -> Result<bool, Doubt> {
+    /// When it does not answer this time and is not in error yet.
+    pub async fn probe(&self) -> Result<bool, VerificationError> {
         if self.breaker.is_fresh() {
             return Ok(false);
         }
         let Some(pass) = self.breaker.pass() else { return Ok(true) };
         let answered = self.ask(PROBE, None).await.and_then(|body| {
-            if siteverify::is_answer(&body) { Ok(()) } else { Err(Doubt::Malformed) }
+            if siteverify::is_answer(&body) { Ok(()) } else { Err(VerificationError::Malformed) }
         });
         match answered {
             Ok(()) => pass.answered(),
-            Err(doubt) => {
-                if doubt.is_the_vendors() {
+            Err(error) => {
+                if error.is_the_vendors() {
                     pass.failed();
                 } else {
                     drop(pass);
                 }
                 if !self.breaker.is_open() {
-                    return Err(doubt);
+                    return Err(error);
                 }
             }
         }
         Ok(self.breaker.is_open())
     }
 
-    async fn ask(&self, token: &str, client: Option<IpAddr>) -> Result<bytes::Bytes, Doubt> {
+    async fn ask(
+        &self,
+        token: &str,
+        client: Option<IpAddr>,
+    ) -> Result<bytes::Bytes, VerificationError> {
         let (client, secret) = (client.map(|client| client.to_string()), self.secret.load_full());
         let mut form = vec![("secret", secret.expose().as_str()), ("response", token)];
         form.extend(client.as_deref().map(|client| ("remoteip", client)));
         let site_key = self.site_key.as_deref().filter(|_| self.driver.takes_site_key);
         form.extend(site_key.map(|key| ("sitekey", key)));
         match self.egress.post_form(&self.endpoint, &form).await {
-            Err(error) => Err(Doubt::Egress(error)),
+            Err(error) => Err(VerificationError::Egress(error)),
             Ok(Reply { status: 200, is_json: true, body }) => Ok(body),
-            Ok(Reply { status: 200, .. }) => Err(Doubt::Malformed),
+            Ok(Reply { status: 200, .. }) => Err(VerificationError::Malformed),
             // Some answer 4xx with the same JSON where the secret is wrong.
             Ok(Reply { status: 400..500, is_json: true, body }) if siteverify::is_no(&body) => {
                 Ok(body)
             }
-            Ok(Reply { status, .. }) => Err(Doubt::Status(status)),
+            Ok(Reply { status, .. }) => Err(VerificationError::Status(status)),
         }
     }
 

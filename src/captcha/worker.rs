@@ -1,23 +1,24 @@
-//! The captcha pool's worker: judges an answer and spends it.
+//! [`Captchas`], the handle of the captcha workers, and what a worker does: it verifies a solution and marks it as used.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
+use tokio::time::Instant;
 
-use super::Judge;
-use super::judge::Judged;
-use super::vendor::Doubt;
-use crate::actor::{Reply, WorkerError};
+use super::Verifier;
+use super::vendor::VerificationError;
+use super::verifier::Verification;
+use crate::actor::{Pool, Reply, Worker, WorkerError};
 use crate::clock::Clock;
 use crate::config::CaptchaPoint;
 use crate::problem::Unavailable;
 use crate::store::{Spend, Store};
 use crate::telemetry::Metrics;
 
-/// What a client sent, and where.
+/// The solution that a client sent.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Solution {
     /// The captcha's value.
     pub payload: String,
     /// What it is asked for: vendors that know actions tie a token to one.
@@ -26,21 +27,51 @@ pub struct Answer {
     pub client: IpAddr,
 }
 
-/// What the captcha pool does.
+/// What the captcha workers do.
 #[derive(Debug)]
-pub enum Message {
-    /// Judges an answer; a good one is good once.
-    Check {
+pub enum CaptchaCommand {
+    /// [`Captchas::verify`].
+    Verify {
         /// What the client sent.
-        answer: Answer,
+        solution: Solution,
         /// The verdict.
         reply: Reply<Result<Verdict, Unavailable>>,
     },
-    /// Finds out whether the vendor is in doubt, asking it where that is not known.
+    /// [`Captchas::probe`].
     Probe {
-        /// How it stands; [`Unavailable`] when it failed and is not given up yet.
+        /// The vendor's state.
         reply: Reply<Result<VendorState, Unavailable>>,
     },
+}
+
+/// The handle of the captcha workers. Calls return [`Unavailable`] when the queue is full and when `deadline` passes.
+#[derive(Clone, Debug)]
+pub struct Captchas(Pool<CaptchaCommand>);
+
+impl Captchas {
+    /// The handle of a pool.
+    pub fn new(pool: Pool<CaptchaCommand>) -> Self {
+        Self(pool)
+    }
+
+    /// The pool, to be drained and measured.
+    pub fn pool(&self) -> &Pool<CaptchaCommand> {
+        &self.0
+    }
+
+    /// Verifies a solution, which is valid once.
+    pub async fn verify(
+        &self,
+        deadline: Instant,
+        solution: Solution,
+    ) -> Result<Verdict, Unavailable> {
+        self.0.ask(deadline, |reply| CaptchaCommand::Verify { solution, reply }).await?
+    }
+
+    /// Whether the vendor works; asks it where that is not known. [`Unavailable`] when it failed and is not given up yet.
+    pub async fn probe(&self, deadline: Instant) -> Result<VendorState, Unavailable> {
+        self.0.ask(deadline, |reply| CaptchaCommand::Probe { reply }).await?
+    }
 }
 
 /// What an answer is worth.
@@ -63,9 +94,9 @@ pub enum VendorState {
 
 /// The worker's needs.
 #[derive(Clone)]
-pub struct Worker {
+pub struct CaptchaWorker {
     /// The provider.
-    pub judge: Arc<Judge>,
+    pub verifier: Arc<Verifier>,
     /// Remembers what was spent.
     pub store: Store,
     /// The present.
@@ -74,12 +105,12 @@ pub struct Worker {
     pub metrics: Arc<Metrics>,
 }
 
-impl Worker {
-    async fn check(&self, answer: &Answer) -> Result<Verdict, Unavailable> {
-        let (provider, judged) = self.judge.judge(answer, self.clock.now()).await;
+impl CaptchaWorker {
+    async fn verify(&self, solution: &Solution) -> Result<Verdict, Unavailable> {
+        let (provider, judged) = self.verifier.verify(solution, self.clock.now()).await;
         let (outcome, verdict) = match judged {
-            Ok(Judged::Refused) => ("refused", Ok(Verdict::Refused)),
-            Ok(Judged::Good(solved)) => {
+            Ok(Verification::Refused) => ("refused", Ok(Verdict::Refused)),
+            Ok(Verification::Good(solved)) => {
                 match self
                     .store
                     .spend_once(&solved.spent_key, solved.expires_at, self.clock.now())
@@ -90,8 +121,10 @@ impl Worker {
                     Err(error) => ("unavailable", Err(error)),
                 }
             }
-            Err(doubt @ Doubt::Misconfigured(_)) => ("misconfigured", Err(unavailable(doubt))),
-            Err(doubt) => ("unavailable", Err(unavailable(doubt))),
+            Err(error @ VerificationError::Misconfigured(_)) => {
+                ("misconfigured", Err(unavailable(error)))
+            }
+            Err(error) => ("unavailable", Err(unavailable(error))),
         };
         let attributes = [KeyValue::new("provider", provider), KeyValue::new("outcome", outcome)];
         self.metrics.captcha_verifications.add(1, &attributes);
@@ -99,29 +132,29 @@ impl Worker {
     }
 
     async fn probe(&self) -> Result<VendorState, Unavailable> {
-        let Some(vendor) = self.judge.vendor() else { return Ok(VendorState::Good) };
+        let Some(vendor) = self.verifier.vendor() else { return Ok(VendorState::Good) };
         let is_in_doubt = vendor.probe().await.map_err(unavailable)?;
         Ok(if is_in_doubt { VendorState::InDoubt } else { VendorState::Good })
     }
 }
 
-fn unavailable(doubt: Doubt) -> Unavailable {
-    Unavailable::because("captcha", doubt)
+fn unavailable(error: VerificationError) -> Unavailable {
+    Unavailable::because("captcha", error)
 }
 
-impl crate::actor::Worker for Worker {
-    type Message = Message;
+impl Worker for CaptchaWorker {
+    type Message = CaptchaCommand;
 
-    async fn handle(&mut self, message: Message) -> Result<(), WorkerError> {
-        match message {
-            Message::Check { answer, reply } if !reply.is_closed() => {
-                let _ = reply.send(self.check(&answer).await);
+    async fn handle(&mut self, command: CaptchaCommand) -> Result<(), WorkerError> {
+        match command {
+            CaptchaCommand::Verify { solution, reply } if !reply.is_closed() => {
+                let _ = reply.send(self.verify(&solution).await);
             }
-            Message::Probe { reply } if !reply.is_closed() => {
+            CaptchaCommand::Probe { reply } if !reply.is_closed() => {
                 let _ = reply.send(self.probe().await);
             }
             // The client is gone: nobody's token is spent for nobody.
-            Message::Check { .. } | Message::Probe { .. } => {}
+            CaptchaCommand::Verify { .. } | CaptchaCommand::Probe { .. } => {}
         }
         Ok(())
     }

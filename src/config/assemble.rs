@@ -164,7 +164,7 @@ fn captcha(values: &Values) -> Option<Captcha> {
     Some(Captcha {
         provider: match values.word("captcha.provider")? {
             "altcha" => CaptchaProvider::Altcha,
-            "turnstile" => CaptchaProvider::Turnstile,
+            "turnstile" => CaptchaProvider::CloudflareTurnstile,
             "hcaptcha" => CaptchaProvider::Hcaptcha,
             "recaptcha" => CaptchaProvider::Recaptcha,
             _ => CaptchaProvider::None,

@@ -187,7 +187,7 @@ pub enum CaptchaProvider {
     /// Built in, proof of work.
     Altcha,
     /// Cloudflare's.
-    Turnstile,
+    CloudflareTurnstile,
     /// hCaptcha.
     Hcaptcha,
     /// Google's.

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::pools::Rooms;
+use super::pools::Dependencies;
 use super::{files, mailbox_key_file};
 use crate::actor::Root;
 use crate::app::{App, Gate};
 use crate::audit::{Chain, Masters};
-use crate::captcha::{self, Altcha, Judge};
+use crate::captcha::{self, Altcha, Verifier};
 use crate::clock::Clock;
 use crate::config::{Config, PasswordEngine};
 use crate::database::Db;
@@ -115,7 +115,7 @@ pub async fn build(
     let breach =
         Breach::of(&config.password, &clock, &metrics).map_err(StartError::Broken)?.map(Arc::new);
     let root = Root::spawn().await.map_err(|error| StartError::Broken(error.into()))?;
-    let rooms = Rooms {
+    let dependencies = Dependencies {
         config: &config,
         db: &db,
         store: &store,
@@ -129,9 +129,10 @@ pub async fn build(
         hash_time,
         captcha: &captcha,
     };
-    let (pools, accounts) =
-        rooms.open(&root).await.map_err(|error| StartError::Broken(error.into()))?;
-    let budgets = Budgets::new(&master, local, config.rate_limit_enabled, metrics.clone());
+    let handles =
+        dependencies.open(&root).await.map_err(|error| StartError::Broken(error.into()))?;
+    let budgets =
+        Budgets::new(&master, local, config.rate_limit_enabled, metrics.clone(), handles.limits);
     let app = Arc::new(App {
         policy: Policy::of(&config),
         gate: Gate::new(config.http.max_in_flight, config.database.max_connections),
@@ -140,8 +141,11 @@ pub async fn build(
         store,
         keys,
         audit,
-        accounts,
-        pools,
+        accounts: handles.accounts,
+        sessions: handles.sessions,
+        passwords: handles.passwords,
+        captchas: handles.captchas,
+        deliveries: handles.deliveries,
         limiter,
         budgets,
         captcha,
@@ -180,7 +184,7 @@ fn judge(
     master: &MasterKey,
     clock: &Clock,
     metrics: &Arc<Metrics>,
-) -> Result<Arc<Judge>, StartError> {
+) -> Result<Arc<Verifier>, StartError> {
     let settings = &config.captcha;
     let limits = captcha::vendor::LIMITS;
     let vendor = captcha::Vendor::new(settings, limits, clock.clone(), metrics.clone())
@@ -188,7 +192,7 @@ fn judge(
     let challenges = |master: &MasterKey| master.derive("captcha");
     let before = config.master_key_previous.as_ref().map(challenges);
     let altcha = Altcha::new(&challenges(master)).and_before(before.as_ref());
-    Ok(Judge::new(settings.provider, altcha, vendor, settings.fallback_altcha))
+    Ok(Verifier::new(settings.provider, altcha, vendor, settings.fallback_altcha))
 }
 
 /// The database, migrated where that is ours to do, and the keys out of it. Waits as long as it takes: replicas and

@@ -157,17 +157,17 @@ impl Daemon {
         }
         self.ticking.cancel();
         self.root.drain();
-        let pools = &self.app.pools;
+        let app = &self.app;
         tokio::join!(
-            pools.password.drain(POOL_DRAINS_WITHIN),
-            pools.captcha.drain(POOL_DRAINS_WITHIN),
-            pools.limits.drain(POOL_DRAINS_WITHIN),
-            pools.session.drain(POOL_DRAINS_WITHIN),
+            app.passwords.pool().drain(POOL_DRAINS_WITHIN),
+            app.captchas.pool().drain(POOL_DRAINS_WITHIN),
+            app.budgets.pool().drain(POOL_DRAINS_WITHIN),
+            app.sessions.pool().drain(POOL_DRAINS_WITHIN),
         );
         // After the password pool: a rehash goes from there to here.
         self.app.accounts.pool().drain(POOL_DRAINS_WITHIN).await;
         self.mailer.stop();
-        pools.mailer.drain(POOL_DRAINS_WITHIN).await;
+        app.deliveries.pool().drain(POOL_DRAINS_WITHIN).await;
         self.root.stop();
         self.stop_admin.cancel();
         let _ = self.admin_server.await;

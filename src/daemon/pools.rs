@@ -1,26 +1,35 @@
-//! The pools of the house: how many workers, how long a queue, and why.
+//! The worker pools: how many workers, how long a queue, and why.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::{AccountWorker, Accounts};
-use crate::actor::{self, Limits, Pool, Root, SpawnError};
-use crate::app::Pools;
+use crate::actor::{Limits, Pool, Root, SpawnError, Worker};
 use crate::audit::Chain;
-use crate::captcha::{self, Judge};
+use crate::captcha::{CaptchaWorker, Captchas, Verifier};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Db;
 use crate::limits::budgets::Local;
 use crate::limits::{self, Limiter};
-use crate::mail::{self, Mailer};
-use crate::password::{self, Setup};
-use crate::session::Keeper;
+use crate::mail::{Deliveries, MailWorker, Mailer};
+use crate::password::{PasswordWorker, Passwords, ReplaceHash, Setup};
+use crate::session::{SessionWorker, Sessions};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-/// What the pools' workers are made of.
-pub struct Rooms<'a> {
+/// The handles of the pools.
+pub struct Handles {
+    pub accounts: Accounts,
+    pub sessions: Sessions,
+    pub passwords: Passwords,
+    pub captchas: Captchas,
+    pub deliveries: Deliveries,
+    pub limits: Pool<limits::Message>,
+}
+
+/// The dependencies of the workers.
+pub struct Dependencies<'a> {
     /// The settings.
     pub config: &'a Config,
     /// The database.
@@ -44,12 +53,12 @@ pub struct Rooms<'a> {
     /// How long one hash takes on this machine.
     pub hash_time: Duration,
     /// Judges captchas.
-    pub captcha: &'a Arc<Judge>,
+    pub captcha: &'a Arc<Verifier>,
 }
 
-impl Rooms<'_> {
+impl Dependencies<'_> {
     /// Starts a pool under the root.
-    async fn pool<W: actor::Worker>(
+    async fn pool<W: Worker>(
         &self,
         root: &Root,
         name: &'static str,
@@ -60,7 +69,7 @@ impl Rooms<'_> {
     }
 
     /// The pools of architecture §3; each number's reason is there or beside it.
-    pub async fn open(&self, root: &Root) -> Result<(Pools, Accounts), SpawnError> {
+    pub async fn open(&self, root: &Root) -> Result<Handles, SpawnError> {
         let limits = |workers, queue, deadline_s| Limits {
             workers,
             queue,
@@ -72,12 +81,11 @@ impl Rooms<'_> {
         let password = &self.config.password;
         let hashing = self.hashing.clone();
         let metrics = self.metrics.clone();
-        let hasher = move || password::Worker::new(hashing.clone(), metrics.clone());
-        let keeper = Keeper {
+        let session_worker = SessionWorker {
             store: self.store.clone(),
             db: self.db.clone(),
             clock: self.clock.clone(),
-            audit: self.audit.clone(),
+            chain: self.audit.clone(),
             sessions: self.config.sessions,
         };
         let account_worker = AccountWorker {
@@ -88,19 +96,19 @@ impl Rooms<'_> {
         };
         // SQLite has one writer: a second worker would only wait for the first.
         let account_workers = if self.db.is_postgres() { 8 } else { 1 };
-        let judge = captcha::Worker {
-            judge: self.captcha.clone(),
+        let captcha_worker = CaptchaWorker {
+            verifier: self.captcha.clone(),
             store: self.store.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
         };
-        let postman = mail::Worker {
+        let mail_worker = MailWorker {
             mailer: self.mailer.clone(),
             db: self.db.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
         };
-        let warden = limits::Worker {
+        let limits_worker = limits::Worker {
             store: self.store.clone(),
             limiter: self.limiter.clone(),
             local: self.local.clone(),
@@ -115,30 +123,33 @@ impl Rooms<'_> {
                 move || account_worker.clone(),
             )
             .await?;
-        let pools = Pools {
-            password: self
-                .pool(
-                    root,
-                    "password",
-                    Limits { give_up: None, ..limits(password.workers, queue, 2) },
-                    hasher,
-                )
-                .await?,
-            session: self.pool(root, "session", limits(16, 256, 3), move || keeper.clone()).await?,
-            captcha: self.pool(root, "captcha", limits(8, 32, 3), move || judge.clone()).await?,
-            // A sweep goes on until nothing is due: the deadline bounds only the wait for a worker. One that hangs is given
-            // up after 10 minutes; what it had claimed comes again when its lease ends.
-            mailer: self
-                .pool(
-                    root,
-                    "mailer",
-                    Limits { give_up: Some(Duration::from_mins(10)), ..limits(2, 2, 60) },
-                    move || postman.clone(),
-                )
-                .await?,
-            limits: self.pool(root, "limits", limits(8, 256, 1), move || warden.clone()).await?,
-        };
-        Ok((pools, Accounts::new(accounts)))
+        let accounts = Accounts::new(accounts);
+        let replacing = accounts.clone();
+        let replace_hash: ReplaceHash =
+            Arc::new(move |user_id, old, new| replacing.replace_hash(user_id, old, new));
+        let password_worker =
+            move || PasswordWorker::new(hashing.clone(), metrics.clone(), replace_hash.clone());
+        let password_limits = Limits { give_up: None, ..limits(password.workers, queue, 2) };
+        let passwords = self.pool(root, "password", password_limits, password_worker).await?;
+        let sessions =
+            self.pool(root, "session", limits(16, 256, 3), move || session_worker.clone()).await?;
+        let captchas =
+            self.pool(root, "captcha", limits(8, 32, 3), move || captcha_worker.clone()).await?;
+        // A delivery goes on until nothing is due: the deadline bounds only the wait for a worker. One that hangs is given
+        // up after 10 minutes; the mails that it had claimed are due again when their lease ends.
+        let mail_limits = Limits { give_up: Some(Duration::from_mins(10)), ..limits(2, 2, 60) };
+        let deliveries =
+            self.pool(root, "mailer", mail_limits, move || mail_worker.clone()).await?;
+        let shared_limits =
+            self.pool(root, "limits", limits(8, 256, 1), move || limits_worker.clone()).await?;
+        Ok(Handles {
+            accounts,
+            sessions: Sessions::new(sessions),
+            passwords: Passwords::new(passwords),
+            captchas: Captchas::new(captchas),
+            deliveries: Deliveries::new(deliveries),
+            limits: shared_limits,
+        })
     }
 }
 

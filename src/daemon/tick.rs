@@ -15,7 +15,7 @@ use crate::audit::{self, checkpoint};
 use crate::clock::{UnixMillis, millis};
 use crate::http::tls::Tls;
 use crate::telemetry::Metrics;
-use crate::{limits, mail, team, token};
+use crate::{team, token};
 
 /// How often heads of the audit are logged and old rows swept.
 const AUDIT_EVERY: Duration = Duration::from_hours(1);
@@ -44,26 +44,25 @@ fn measure_keys(app: &App) {
 pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
     let app = &built.app;
     measure_keys(app);
-    let pools = app.pools.clone();
-    let mailer = pools.mailer.clone();
+    let deliveries = app.deliveries.clone();
     let sweep = move || {
-        let _ = mailer.nudge(mail::Message::Sweep);
+        deliveries.wake();
         ready(())
     };
     // What was due when the last daemon stopped, or died.
     drop(sweep());
     every(Duration::from_secs(5), stop.clone(), sweep);
-    let limits = pools.limits.clone();
+    let swept = app.clone();
     every(Duration::from_mins(1), stop.clone(), move || {
-        let _ = limits.nudge(limits::Message::Sweep);
+        swept.budgets.sweep();
         ready(())
     });
-    let accounts = app.accounts.clone();
+    let (accounts, deliveries) = (app.accounts.clone(), app.deliveries.clone());
     let (clock, unverified_ttl) = (app.clock.clone(), app.config.registration.unverified_ttl);
     every(Duration::from_mins(10), stop.clone(), move || {
         let before = clock.now() - millis(unverified_ttl);
         accounts.collect_unverified(before);
-        let _ = pools.mailer.nudge(mail::Message::Forget);
+        deliveries.delete_old();
         ready(())
     });
     let counted = app.clone();

@@ -20,11 +20,11 @@ use crate::limits::budgets::Budget;
 use crate::limits::device::Device;
 use crate::limits::guesses::Try;
 use crate::limits::{Action, Decision, Guesser};
-use crate::password::{self, Verdict};
+use crate::password::Verdict;
 use crate::problem::{Code, Problem, Unavailable};
 use crate::secret::Secret;
 use crate::session::AccountStatus;
-use crate::session::{self, Principal, RefusedPassword, Tried};
+use crate::session::{Principal, RefusedPassword, Tried};
 use crate::store::Captcha;
 
 /// What a request needs to take a try back before its deadline ends it: after that nobody would.
@@ -55,7 +55,7 @@ impl Guess {
 /// Where too many wait for a hash it ends here, before anything is counted: an overload of ours would make people with the
 /// right password climb the ladder.
 pub fn begin(app: &App, request: &mut Request, address: &str) -> Result<Guess, Problem> {
-    app.pools.password.room_for(request.cx.source())?;
+    app.passwords.has_permit(request.cx.source())?;
     let device = shown(app, request, address);
     if device.is_none() {
         steps::limit(app, request, Action::Login)?;
@@ -110,8 +110,8 @@ async fn climb(
     guess: &Guess,
     captcha: Captcha,
 ) -> Result<Try, Problem> {
-    let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
-    Ok(app.budgets.admit(pool, &guess.address, guess.who, captcha, deadline).await?)
+    let deadline = request.cx.deadline;
+    Ok(app.budgets.admit(&guess.address, guess.who, captcha, deadline).await?)
 }
 
 fn judged(app: &App, guess: &Guess, found: Try) -> Result<(), Problem> {
@@ -148,7 +148,7 @@ pub async fn person(
     found.map_err(|unavailable| {
         // A device is counted later: see `verify`.
         if guess.device.is_none() {
-            app.budgets.refund(&app.pools.limits, &guess.address, guess.who);
+            app.budgets.refund(&guess.address, guess.who);
         }
         unavailable.into()
     })
@@ -182,19 +182,17 @@ pub async fn verify(
         }
     }
     let stored = standing.map(|standing| standing.password_hash.clone());
-    let ask = |reply| password::Message::Verify { password, stored, reply };
     let deadline = request.cx.deadline;
     let source = request.cx.source();
-    let judged = app.pools.password.ask_for(source, deadline, ask).await;
-    let verdict = match judged.and_then(|verdict| verdict) {
+    let verdict = match app.passwords.verify(source, deadline, password, stored).await {
         Ok(verdict) => verdict,
         Err(unavailable) => {
-            app.budgets.refund(&app.pools.limits, &guess.address, guess.who);
+            app.budgets.refund(&guess.address, guess.who);
             return Err(unavailable.into());
         }
     };
     if verdict != Verdict::Mismatch {
-        let forgiven = app.budgets.forgive(&app.pools.limits, &guess.address, guess.who, deadline);
+        let forgiven = app.budgets.forgive(&guess.address, guess.who, deadline);
         if let Err(error) = forgiven.await {
             tracing::warn!(error = %error, "a right password still counts as a failure");
         }
@@ -210,14 +208,14 @@ pub fn note_refused(
     address: &str,
     account: Option<Uuid>,
 ) {
-    let refused = session::Message::Refused(Box::new(RefusedPassword {
+    let refused = RefusedPassword {
         tried,
         address: address.to_owned(),
         account,
         client: request.client(),
         origin: request.origin(),
-    }));
-    if app.pools.session.nudge(refused).is_err() {
+    };
+    if app.sessions.record_refused(refused).is_err() {
         app.metrics.audit_write_failures.add(1, &[]);
     }
 }
@@ -240,9 +238,9 @@ pub async fn confirm(
     }
     match verify(app, request, &mut guess, Some(standing), password).await? {
         Verdict::Match | Verdict::MatchNeedsRehash => {
-            let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
+            let deadline = request.cx.deadline;
             let budget = Budget::PasswordConfirmations;
-            steps::within(app.budgets.account(pool, budget, standing.id, deadline).await)?;
+            steps::within(app.budgets.account(budget, standing.id, deadline).await)?;
             Ok(guess.device())
         }
         Verdict::Mismatch => {
@@ -256,8 +254,8 @@ pub async fn confirm(
 /// After a reset or a change of the password: guesses at the one before count no more. Known devices are strangers now, but
 /// the one that made the change ([`make_known`]).
 pub async fn pardon(app: &App, request: &Request, address: &str) {
-    let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
-    if let Err(error) = app.budgets.pardon(pool, address, deadline).await {
+    let deadline = request.cx.deadline;
+    if let Err(error) = app.budgets.pardon(address, deadline).await {
         tracing::warn!(error = %error, "guesses at a former password still count");
     }
 }

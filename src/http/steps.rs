@@ -13,11 +13,11 @@ use crate::captcha;
 use crate::config::{CaptchaPoint, CaptchaProvider};
 use crate::limits::budgets::Spent;
 use crate::limits::{Action, Decision};
-use crate::password::{self, Breached, Finding, PolicyViolation};
+use crate::password::{Breached, Finding, PolicyViolation};
 use crate::problem::{Code, Problem, Unavailable};
 use crate::secret::Secret;
 use crate::session::AccountStatus;
-use crate::session::{self, Arrival, Tokens, issue};
+use crate::session::{LoginContext, Tokens, issue};
 use crate::store::Session;
 use crate::team::teams;
 use crate::token::{Expiry, UserClaims, VaultClaims};
@@ -172,11 +172,8 @@ pub async fn demand_captcha(
         _ if needed => return Err(Code::CaptchaInvalid.into()),
         _ => return Ok(None),
     };
-    let pool = &app.pools.captcha;
-    let answer = captcha::Answer { payload, point, client: request.client() };
-    let check = |reply| captcha::Message::Check { answer, reply };
-    let verdict = pool.ask(request.cx.deadline, check).await.and_then(|verdict| verdict);
-    match verdict {
+    let solution = captcha::Solution { payload, point, client: request.client() };
+    match app.captchas.verify(request.cx.deadline, solution).await {
         Ok(captcha::Verdict::Solved) => Ok(Some(captcha::Verdict::Solved)),
         Ok(captcha::Verdict::Refused) if needed => Err(Code::CaptchaInvalid.into()),
         // In doubt it does not pass; where it only buys a larger budget, it buys none.
@@ -261,9 +258,8 @@ pub async fn hash(
     request: &Request,
     password: Secret<String>,
 ) -> Result<String, Problem> {
-    let ask = |reply| password::Message::Hash { password, reply };
     let (source, deadline) = (request.cx.source(), request.cx.deadline);
-    Ok(app.pools.password.ask_for(source, deadline, ask).await??)
+    Ok(app.passwords.hash(source, deadline, password).await?)
 }
 
 /// Opens a session and gives its tokens; `arrival` says what is new about it.
@@ -272,7 +268,7 @@ pub async fn open_session(
     request: &Request,
     standing: &AccountStatus,
     amr: &'static str,
-    arrival: Arrival,
+    arrival: LoginContext,
 ) -> Result<Tokens, Problem> {
     let session = issue::new_session(
         standing,
@@ -282,9 +278,7 @@ pub async fn open_session(
         request.cx.user_agent.clone(),
         app.clock.now(),
     );
-    let (opened, origin) = (Box::new(session.clone()), request.origin());
-    let ask = |reply| session::Message::Open { session: opened, arrival, origin, reply };
-    app.pools.session.ask(request.cx.deadline, ask).await??;
+    app.sessions.open(request.call(), session.clone(), arrival).await?;
     if arrival.new_device {
         nudge_mailer(app);
     }
@@ -304,7 +298,7 @@ pub fn tokens(app: &App, session: &Session, standing: &AccountStatus) -> Result<
 
 /// Tells the mailer that there may be something to do; it would find out by itself a little later.
 pub fn nudge_mailer(app: &App) {
-    let _ = app.pools.mailer.nudge(crate::mail::Message::Sweep);
+    app.deliveries.wake();
 }
 
 impl Rule for AddressError {

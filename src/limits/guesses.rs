@@ -8,7 +8,6 @@ use super::budgets::Scope;
 use super::device::Device;
 use super::limiter::seconds_up;
 use super::worker::{Budgets, Count, Message};
-use crate::actor::Pool;
 use crate::problem::Unavailable;
 use crate::store::{Admission, Captcha};
 
@@ -52,7 +51,6 @@ impl Budgets {
     /// this daemon's own would come on top of the shared one, for whoever makes the store slow.
     pub async fn admit(
         &self,
-        pool: &Pool<Message>,
         address: &str,
         who: Guesser,
         captcha: Captcha,
@@ -66,14 +64,13 @@ impl Budgets {
             Guesser::Source(_) => OF_SOURCE,
             Guesser::Device(_) => OF_DEVICE,
         };
-        let found =
-            match self.count(pool, Count::Admit { account, source, captcha }, deadline).await? {
-                Admission::Admitted => Try::Admitted,
-                Admission::Wait { retry_after } => {
-                    Try::Wait { retry_after_s: seconds_up(retry_after).max(1) }
-                }
-                Admission::CaptchaNeeded => Try::CaptchaNeeded,
-            };
+        let found = match self.count(Count::Admit { account, source, captcha }, deadline).await? {
+            Admission::Admitted => Try::Admitted,
+            Admission::Wait { retry_after } => {
+                Try::Wait { retry_after_s: seconds_up(retry_after).max(1) }
+            }
+            Admission::CaptchaNeeded => Try::CaptchaNeeded,
+        };
         let decision = match found {
             Try::Admitted => "allowed",
             Try::Wait { .. } => "limited",
@@ -89,7 +86,6 @@ impl Budgets {
     /// With the store down: then it counts as a failure, which the next success forgives.
     pub async fn forgive(
         &self,
-        pool: &Pool<Message>,
         address: &str,
         who: Guesser,
         deadline: Instant,
@@ -99,23 +95,23 @@ impl Budgets {
         }
         let (account, source) = (self.account_key(address, who), self.source_key(address, who));
         let count = Count::Forgive { account, source: Some(source) };
-        self.count(pool, count, deadline).await?;
+        self.count(count, deadline).await?;
         if let Guesser::Device(_) = who {
             // The device's tries are not among the account's: it may be closed, and then stays so.
             let account = self.keys.key(OF_ACCOUNT, address, Scope::All);
-            self.count(pool, Count::Forgive { account, source: None }, deadline).await?;
+            self.count(Count::Forgive { account, source: None }, deadline).await?;
         }
         Ok(())
     }
 
     /// The try that was admitted got no verdict: the hash was not computed in time, its worker crashed. It counts no more,
     /// shortly. Whoever tried has learned nothing, and pays for nothing; one who goes away before the answer does.
-    pub fn refund(&self, pool: &Pool<Message>, address: &str, who: Guesser) {
+    pub fn refund(&self, address: &str, who: Guesser) {
         if !self.enabled {
             return;
         }
         let (account, source) = (self.account_key(address, who), self.source_key(address, who));
-        if let Err(error) = pool.nudge(Message::Refund { account, source }) {
+        if let Err(error) = self.pool.nudge(Message::Refund { account, source }) {
             tracing::warn!(error = %error, "a try that nobody judged counts as a failure");
         }
     }
@@ -124,26 +120,16 @@ impl Budgets {
     ///
     /// # Errors
     /// With the store down: then it goes on counting.
-    pub async fn pardon(
-        &self,
-        pool: &Pool<Message>,
-        address: &str,
-        deadline: Instant,
-    ) -> Result<(), Unavailable> {
+    pub async fn pardon(&self, address: &str, deadline: Instant) -> Result<(), Unavailable> {
         if !self.enabled {
             return Ok(());
         }
         let account = self.keys.key(OF_ACCOUNT, address, Scope::All);
-        self.count(pool, Count::Pardon { account }, deadline).await.map(drop)
+        self.count(Count::Pardon { account }, deadline).await.map(drop)
     }
 
-    async fn count(
-        &self,
-        pool: &Pool<Message>,
-        count: Count,
-        deadline: Instant,
-    ) -> Result<Admission, Unavailable> {
-        pool.ask(deadline, |reply| Message::Count { count, reply }).await?
+    async fn count(&self, count: Count, deadline: Instant) -> Result<Admission, Unavailable> {
+        self.pool.ask(deadline, |reply| Message::Count { count, reply }).await?
     }
 
     fn account_key(&self, address: &str, who: Guesser) -> String {

@@ -153,6 +153,7 @@ pub struct Budgets {
     local: Arc<Local>,
     pub(super) enabled: bool,
     metrics: Arc<Metrics>,
+    pub(super) pool: Pool<Message>,
 }
 
 impl Budgets {
@@ -162,14 +163,24 @@ impl Budgets {
         local: Arc<Local>,
         enabled: bool,
         metrics: Arc<Metrics>,
+        pool: Pool<Message>,
     ) -> Self {
-        Self { keys: Keys::new(master), local, enabled, metrics }
+        Self { keys: Keys::new(master), local, enabled, metrics, pool }
+    }
+
+    /// The pool, to be drained and measured.
+    pub fn pool(&self) -> &Pool<Message> {
+        &self.pool
+    }
+
+    /// Sweeps the limits of this daemon and an embedded store. Does not wait.
+    pub fn sweep(&self) {
+        let _ = self.pool.nudge(Message::Sweep);
     }
 
     /// Takes one mail to a mailbox; with a captcha solved also out of what captchas buy, once the rest is spent.
     pub async fn mailbox(
         &self,
-        pool: &Pool<Message>,
         budget: Budget,
         address: &str,
         captcha: Option<crate::captcha::Verdict>,
@@ -177,7 +188,7 @@ impl Budgets {
     ) -> Spent {
         let key = self.keys.key(budget.name(), address, Scope::All);
         let one = Spend { budget, key: key.clone(), quota: budget.quota() };
-        let Ok(found) = self.spend(pool, one, deadline).await else {
+        let Ok(found) = self.spend(one, deadline).await else {
             // With the store down the budgets are smaller, never none; a captcha buys nothing then.
             return self.spend_here(budget, &key);
         };
@@ -186,50 +197,33 @@ impl Budgets {
         match (found, bought) {
             (Spent::Exhausted { .. }, Some(quota)) => {
                 let key = self.keys.key(budget.name(), address, Scope::Captchas);
-                self.spend(pool, Spend { budget, key, quota }, deadline).await.unwrap_or(found)
+                self.spend(Spend { budget, key, quota }, deadline).await.unwrap_or(found)
             }
             (found, _) => found,
         }
     }
 
     /// Takes one from what an account has, by its id, wherever it moves.
-    pub async fn account(
-        &self,
-        pool: &Pool<Message>,
-        budget: Budget,
-        id: Uuid,
-        deadline: Instant,
-    ) -> Spent {
-        self.mailbox(pool, budget, &id.to_string(), None, deadline).await
+    pub async fn account(&self, budget: Budget, id: Uuid, deadline: Instant) -> Spent {
+        self.mailbox(budget, &id.to_string(), None, deadline).await
     }
 
     /// Takes one from the invitations that a person mails in a day, `per_day` of them.
-    pub async fn inviter(
-        &self,
-        pool: &Pool<Message>,
-        person: Uuid,
-        per_day: u32,
-        deadline: Instant,
-    ) -> Spent {
+    pub async fn inviter(&self, person: Uuid, per_day: u32, deadline: Instant) -> Spent {
         let budget = Budget::Inviters;
         let key = self.keys.key(budget.name(), &person.to_string(), Scope::All);
         let quota = budgets::per_day(per_day);
         let spend = Spend { budget, key: key.clone(), quota };
-        self.spend(pool, spend, deadline).await.unwrap_or_else(|_| self.spend_here(budget, &key))
+        self.spend(spend, deadline).await.unwrap_or_else(|_| self.spend_here(budget, &key))
     }
 
     /// Takes one from a budget that the store has.
-    async fn spend(
-        &self,
-        pool: &Pool<Message>,
-        spend: Spend,
-        deadline: Instant,
-    ) -> Result<Spent, Unavailable> {
+    async fn spend(&self, spend: Spend, deadline: Instant) -> Result<Spent, Unavailable> {
         if !self.enabled {
             return Ok(Spent::Within);
         }
         let budget = spend.budget;
-        let found = pool.ask(deadline, |reply| Message::Spend { spend, reply }).await??;
+        let found = self.pool.ask(deadline, |reply| Message::Spend { spend, reply }).await??;
         self.decided(budget.name(), decision(found), "shared");
         Ok(found)
     }

@@ -54,4 +54,4 @@ pub use probe::{Probe, Step, TestMail, Tried};
 pub use queue::{Depth, depth, forget};
 pub use smtp::BadSmtpUrl;
 pub use transport::Transport;
-pub use worker::{Message, Worker};
+pub use worker::{Deliveries, MailCommand, MailWorker};

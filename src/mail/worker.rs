@@ -1,11 +1,11 @@
-//! The mailer pool's worker: sweeps the outbox when it is nudged or when it is time.
+//! [`Deliveries`], the handle of the mail workers, and what a worker does: it delivers the mails that are due.
 
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 
 use super::{Mailer, depth, forget};
-use crate::actor::WorkerError;
+use crate::actor::{Pool, Worker, WorkerError};
 use crate::clock::{Clock, millis};
 use crate::database::Db;
 use crate::telemetry::Metrics;
@@ -13,18 +13,44 @@ use crate::telemetry::Metrics;
 /// Rows that are done with are kept this long for operators to look at.
 const KEPT_FOR: std::time::Duration = std::time::Duration::from_hours(7 * 24);
 
-/// What the mailer pool does.
+/// What the mail workers do.
 #[derive(Clone, Copy, Debug)]
-pub enum Message {
-    /// Delivers what is due. May be lost: it also comes by itself.
-    Sweep,
-    /// Forgets rows that were done with long ago.
-    Forget,
+pub enum MailCommand {
+    /// [`Deliveries::wake`].
+    Deliver,
+    /// [`Deliveries::delete_old`].
+    DeleteOld,
 }
 
-/// The worker's needs.
+/// The handle of the mail workers. No call waits, and a lost one does no harm: the outbox holds what is due.
 #[derive(Clone, Debug)]
-pub struct Worker {
+pub struct Deliveries(Pool<MailCommand>);
+
+impl Deliveries {
+    /// The handle of a pool.
+    pub fn new(pool: Pool<MailCommand>) -> Self {
+        Self(pool)
+    }
+
+    /// The pool, to be drained and measured.
+    pub fn pool(&self) -> &Pool<MailCommand> {
+        &self.0
+    }
+
+    /// Delivers what is due now; a tick does the same every few seconds.
+    pub fn wake(&self) {
+        let _ = self.0.nudge(MailCommand::Deliver);
+    }
+
+    /// Deletes rows of mails that were sent or given up long ago.
+    pub fn delete_old(&self) {
+        let _ = self.0.nudge(MailCommand::DeleteOld);
+    }
+}
+
+/// The dependencies of a mail worker.
+#[derive(Clone, Debug)]
+pub struct MailWorker {
     /// One for all workers: they share connections and the pause.
     pub mailer: Arc<Mailer>,
     /// Where the rows are.
@@ -35,7 +61,7 @@ pub struct Worker {
     pub metrics: Arc<Metrics>,
 }
 
-impl Worker {
+impl MailWorker {
     /// A round; whether more is due. What it did and what waits is told after each, so that a long backlog can be watched.
     async fn round(&self) -> bool {
         let goes_on = match self.mailer.sweep().await {
@@ -66,13 +92,13 @@ impl Worker {
     }
 }
 
-impl crate::actor::Worker for Worker {
-    type Message = Message;
+impl Worker for MailWorker {
+    type Message = MailCommand;
 
-    async fn handle(&mut self, message: Message) -> Result<(), WorkerError> {
-        match message {
-            Message::Sweep => while self.round().await {},
-            Message::Forget => {
+    async fn handle(&mut self, command: MailCommand) -> Result<(), WorkerError> {
+        match command {
+            MailCommand::Deliver => while self.round().await {},
+            MailCommand::DeleteOld => {
                 let before = self.clock.now() - millis(KEPT_FOR);
                 if let Err(error) = forget(self.db.writer(), before).await {
                     tracing::warn!(error = %error, "old mail rows not swept");

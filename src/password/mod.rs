@@ -4,7 +4,7 @@
 //! ([`pepper`]). Hashes that an import brought are verified in their own format (`foreign/`) and replaced.
 //!
 //! Both see a password through `normalized`: NFC is the only thing that is ever done to it (NIST SP 800-63B-4
-//! §3.1.1.2). Hashing blocks a thread for milliseconds: the pool's worker ([`Worker`]) does it on a blocking one, and there
+//! §3.1.1.2). Hashing blocks a thread for milliseconds: the worker ([`PasswordWorker`]) does it on a blocking one, and there
 //! are as many workers as hashes may run at once, which bounds CPU and memory.
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
@@ -28,7 +28,7 @@ pub use engine::self_test;
 pub use hashing::{Format, HashError, Hasher, Setup, Unsupported, Verdict, admit};
 pub use pepper::Peppers;
 pub use policy::{Policy, PolicyViolation};
-pub use worker::{Message, Worker};
+pub use worker::{OldHash, PasswordCommand, PasswordWorker, Passwords, ReplaceHash};
 
 /// The password in NFC, wiped when dropped. No other copy of it is left behind, save a few characters in the
 /// normaliser's own buffer where the password was not in NFC.

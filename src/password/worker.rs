@@ -1,58 +1,119 @@
-//! The password pool's worker: one hasher, one thread at a time.
+//! [`Passwords`], the handle of the password workers, and the worker: one hasher, one thread at a time.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Instant;
 
 use opentelemetry::KeyValue;
+use tokio::time::Instant as Deadline;
+use uuid::Uuid;
 
 use super::{HashError, Hasher, Setup, Verdict};
-use crate::actor::{Reply, WorkerError};
+use crate::actor::{Pool, Reply, Worker, WorkerError};
 use crate::problem::Unavailable;
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
 
-/// What is done with a new hash that nobody waits for.
-pub type Then = Box<dyn FnOnce(String) + Send>;
-
-/// What the password pool does.
-pub enum Message {
-    /// The PHC string of a new password.
+/// What the password workers do.
+pub enum PasswordCommand {
+    /// [`Passwords::hash`].
     Hash {
-        /// The password, held to the policy already.
+        /// The password.
         password: Secret<String>,
         /// The PHC string.
         reply: Reply<Result<String, Unavailable>>,
     },
-    /// Whether a password is the one of a stored PHC string.
+    /// [`Passwords::verify`].
     Verify {
-        /// What was typed.
+        /// The password of the request.
         password: Secret<String>,
-        /// The stored PHC string; none for an unknown person, who is verified against a decoy of the same cost.
+        /// The stored PHC string.
         stored: Option<Secret<String>>,
-        /// The verdict; for a decoy always a mismatch. A corrupt hash is no mismatch but [`Unavailable`].
+        /// The verdict.
         reply: Reply<Result<Verdict, Unavailable>>,
     },
-    /// The PHC string of a password that was verified under older parameters.
-    Rehash {
-        /// The password.
+    /// [`Passwords::rehash`].
+    Rehash(OldHash),
+}
+
+/// A password that was verified under older parameters.
+pub struct OldHash {
+    /// The user.
+    pub user_id: Uuid,
+    /// The stored PHC string.
+    pub hash: String,
+    /// The password.
+    pub password: Secret<String>,
+}
+
+/// Stores the new PHC string of [`Passwords::rehash`]: user, old PHC string, new PHC string. The composition root gives it:
+/// the table of users belongs to a higher module.
+pub type ReplaceHash = Arc<dyn Fn(Uuid, String, String) + Send + Sync>;
+
+/// The handle of the password workers. Calls return [`Unavailable`] when the queue is full and when `deadline` passes.
+#[derive(Clone, Debug)]
+pub struct Passwords(Pool<PasswordCommand>);
+
+impl Passwords {
+    /// The handle of a pool.
+    pub fn new(pool: Pool<PasswordCommand>) -> Self {
+        Self(pool)
+    }
+
+    /// The pool, to be drained and measured.
+    pub fn pool(&self) -> &Pool<PasswordCommand> {
+        &self.0
+    }
+
+    /// Whether the queue has a permit for this client key now: a login that would be refused is refused before it counts
+    /// as an attempt.
+    pub fn has_permit(&self, client_key: impl Hash) -> Result<(), Unavailable> {
+        self.0.room_for(client_key)
+    }
+
+    /// The PHC string of a new password.
+    pub async fn hash(
+        &self,
+        client_key: impl Hash,
+        deadline: Deadline,
         password: Secret<String>,
-        /// Takes the PHC string.
-        then: Then,
-    },
+    ) -> Result<String, Unavailable> {
+        let command = |reply| PasswordCommand::Hash { password, reply };
+        self.0.ask_for(client_key, deadline, command).await?
+    }
+
+    /// Whether a password matches a stored PHC string. Without one a decoy of the same cost is verified, and the verdict is
+    /// a mismatch. A corrupt PHC string is no mismatch but [`Unavailable`].
+    pub async fn verify(
+        &self,
+        client_key: impl Hash,
+        deadline: Deadline,
+        password: Secret<String>,
+        stored: Option<Secret<String>>,
+    ) -> Result<Verdict, Unavailable> {
+        let command = |reply| PasswordCommand::Verify { password, stored, reply };
+        self.0.ask_for(client_key, deadline, command).await?
+    }
+
+    /// Hashes a password with today's parameters and stores the result. Does not wait: the next login tries again.
+    pub fn rehash(&self, old: OldHash) {
+        let _ = self.0.nudge(PasswordCommand::Rehash(old));
+    }
 }
 
 /// The worker: its memory is touched at the first hash and kept.
-pub struct Worker {
+pub struct PasswordWorker {
     setup: Setup,
     /// Away while a hash runs on another thread, and for good when it panicked there: the pool replaces the worker.
     hasher: Option<Hasher>,
     metrics: Arc<Metrics>,
+    replace_hash: ReplaceHash,
 }
 
-impl Worker {
+impl PasswordWorker {
     /// A worker of this setup, which `config/` has checked.
-    pub fn new(setup: Setup, metrics: Arc<Metrics>) -> Self {
-        Self { setup, hasher: None, metrics }
+    pub fn new(setup: Setup, metrics: Arc<Metrics>, replace_hash: ReplaceHash) -> Self {
+        Self { setup, hasher: None, metrics, replace_hash }
     }
 
     /// Runs `work` on a blocking thread, with the hasher.
@@ -78,16 +139,16 @@ impl Worker {
     }
 }
 
-impl crate::actor::Worker for Worker {
-    type Message = Message;
+impl Worker for PasswordWorker {
+    type Message = PasswordCommand;
 
-    async fn handle(&mut self, message: Message) -> Result<(), WorkerError> {
-        match message {
-            Message::Hash { password, reply } if !reply.is_closed() => {
+    async fn handle(&mut self, command: PasswordCommand) -> Result<(), WorkerError> {
+        match command {
+            PasswordCommand::Hash { password, reply } if !reply.is_closed() => {
                 let hashed = self.run("hash", move |hasher| hasher.hash(&password)).await?;
                 let _ = reply.send(hashed.map_err(unavailable));
             }
-            Message::Verify { password, stored, reply } if !reply.is_closed() => {
+            PasswordCommand::Verify { password, stored, reply } if !reply.is_closed() => {
                 let verdict = self
                     .run("verify", move |hasher| {
                         if let Some(stored) = stored {
@@ -99,16 +160,16 @@ impl crate::actor::Worker for Worker {
                     .await?;
                 let _ = reply.send(verdict.map_err(unavailable));
             }
-            Message::Rehash { password, then } => {
+            PasswordCommand::Rehash(OldHash { user_id, hash, password }) => {
                 match self.run("rehash", move |hasher| hasher.hash(&password)).await? {
-                    Ok(hash) => then(hash),
+                    Ok(new) => (self.replace_hash)(user_id, hash, new),
                     Err(error) => {
                         tracing::warn!(error = %error, "a hash was not brought up to date");
                     }
                 }
             }
             // The client is gone: the dearest work is not done for nobody.
-            Message::Hash { .. } | Message::Verify { .. } => {}
+            PasswordCommand::Hash { .. } | PasswordCommand::Verify { .. } => {}
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::Keeper;
+use super::SessionWorker;
 use crate::audit::RequestOrigin;
 use crate::audit::{self, Action, Actor, Detail, Outcome};
 use crate::clock::UnixMillis;
@@ -60,19 +60,19 @@ impl Tried {
     }
 }
 
-impl Keeper {
-    pub(super) async fn note_refused(&self, refused: &RefusedPassword) {
-        if let Err(error) = self.try_note(refused).await {
+impl SessionWorker {
+    pub(super) async fn record_refused(&self, refused: RefusedPassword) {
+        if let Err(error) = self.try_record(refused).await {
             tracing::warn!(error = %error, "a refused log-in is not in the audit");
         }
     }
 
-    async fn try_note(&self, refused: &RefusedPassword) -> Result<(), Unavailable> {
+    async fn try_record(&self, refused: RefusedPassword) -> Result<(), Unavailable> {
         let now = self.clock.now();
         let hour = now.div_euclid(HOUR_MS);
         let source = source_prefix(refused.client);
         // Without the reason: a disabled account would have two rows an hour, and the second tell that a guess was right.
-        let key = self.audit.name(&[
+        let key = self.chain.name(&[
             refused.tried.action().as_str().as_bytes(),
             refused.address.as_bytes(),
             &source,
@@ -80,26 +80,27 @@ impl Keeper {
         ]);
         let spent = self.store.spend_once(&key, (hour + 1) * HOUR_MS, now).await;
         if spent.is_err() {
-            self.audit.count_failure();
+            self.chain.count_failure();
         }
         match spent? {
-            Spend::First => Ok(self.write(refused, now).await?),
+            Spend::First => Ok(self.write(refused).await?),
             Spend::Again => Ok(()),
         }
     }
 
-    async fn write(&self, refused: &RefusedPassword, now: UnixMillis) -> Result<(), DbErr> {
-        let tx = self.db.begin().await?;
-        if let Some(account) = refused.account {
-            let actor = match refused.tried {
+    async fn write(&self, refused: RefusedPassword) -> Result<(), DbErr> {
+        let RefusedPassword { tried, account, origin, .. } = refused;
+        let cx = self.change(origin);
+        let tx = cx.db.begin().await?;
+        if let Some(account) = account {
+            let actor = match tried {
                 Tried::LogIn(_) => Actor::Nobody,
                 Tried::Change(_) => Actor::Person(account),
             };
-            let what = (refused.tried.action(), Outcome::Refused);
-            let detail = refused.tried.detail();
-            self.tell(&tx, what, actor, account, detail, &refused.origin).await?;
+            let what = (tried.action(), Outcome::Refused);
+            cx.record(&tx, what, actor, (Some(account), None), tried.detail()).await?;
         } else {
-            audit::decoy(&tx, now).await?;
+            audit::decoy(&tx, cx.now).await?;
         }
         tx.commit().await
     }

@@ -1,4 +1,4 @@
-//! What the session worker does, message by message.
+//! What a session worker does with each command.
 
 use latchkey_entity::{ended_session, user};
 use sea_orm::sea_query::{LockType, OnConflict};
@@ -8,9 +8,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Arrival, Keeper, Outcome as Refreshing, RefreshRequest, Which};
-use crate::audit::RequestOrigin;
-use crate::audit::{self, Action, Actor, Detail, Event, Outcome};
+use super::{LoginContext, Outcome as Refreshing, RefreshRequest, SessionWorker, Which};
+use crate::audit::{Action, Actor, ChangeContext, Detail, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
 use crate::mail::{self, MailData, NewNotice, NoticeKind, Notified};
@@ -26,19 +25,20 @@ enum Ending {
     Known,
 }
 
-impl Keeper {
+impl SessionWorker {
     pub(super) async fn refresh(
         &self,
+        cx: &ChangeContext<'_>,
         refresh: &RefreshRequest,
     ) -> Result<Refreshing, Unavailable> {
         let next_jti = random_id();
-        let step = refresh.as_store(&next_jti, &self.sessions);
-        Ok(match self.store.refresh(&step, self.clock.now()).await? {
+        let step = refresh.as_store(&next_jti, &cx.origin, &self.sessions);
+        Ok(match self.store.refresh(&step, cx.now).await? {
             Refreshed::Rotated(session) | Refreshed::Current(session) => {
                 Refreshing::Alive(Box::new(session))
             }
             Refreshed::Reused(session) => {
-                self.end_stolen(&session, refresh).await?;
+                self.end_stolen(cx, &session).await?;
                 Refreshing::Reused
             }
             Refreshed::Ahead | Refreshed::Gone => Refreshing::Gone,
@@ -49,111 +49,60 @@ impl Keeper {
     /// a tombstone until then, so that a crash in between loses neither.
     async fn end_stolen(
         &self,
+        cx: &ChangeContext<'_>,
         session: &Session,
-        refresh: &RefreshRequest,
     ) -> Result<(), Unavailable> {
-        let now = self.clock.now();
-        let tx = self.db.begin().await?;
+        let now = cx.now;
+        let tx = cx.db.begin().await?;
         // The account's row before rows that refer to it: the notice locks it too, and two endings of one account would
         // wait for each other.
         user::Entity::find_by_id(session.user_id).lock(LockType::NoKeyUpdate).one(&tx).await?;
         let ending =
             write_ending(&tx, session.user_id, &session.sid, "reused", session.absolute_end, now)
                 .await?;
-        let (who, origin) = (session.user_id, &refresh.origin);
+        let user = session.user_id;
         if ending == Ending::New
-            && self.notify(&tx, who, NoticeKind::SessionReused, origin).await? != Notified::Gone
+            && notify(cx, &tx, user, NoticeKind::SessionReused).await? != Notified::Gone
         {
             let reused = (Action::ReuseDetected, Outcome::Refused);
-            self.tell(&tx, reused, Actor::Nobody, who, Detail::none(), origin).await?;
+            let whom = (Some(user), None);
+            cx.record(&tx, reused, Actor::Nobody, whom, Detail::none()).await?;
         }
         tx.commit().await?;
         self.store.end_session(session.user_id, &session.sid).await
     }
 
-    /// Makes a notice about an account's sessions due.
-    async fn notify(
-        &self,
-        tx: &Transaction,
-        user_id: Uuid,
-        kind: NoticeKind,
-        origin: &RequestOrigin,
-    ) -> Result<Notified, DbErr> {
-        let now = self.clock.now();
-        let (data, traceparent) = (MailData::of_request(origin, now), origin.traceparent.as_str());
-        mail::notify(tx, NewNotice { user_id, kind, data, traceparent }, now).await
-    }
-
-    /// Opens a session and tells the audit: whoever gets tokens has been written down.
+    /// Opens a session and records it: tokens are given only after the audit has the login.
     pub(super) async fn open(
         &self,
+        cx: &ChangeContext<'_>,
         session: &Session,
-        arrival: Arrival,
-        origin: &RequestOrigin,
+        context: LoginContext,
     ) -> Result<(), Unavailable> {
-        self.store.open_session(session, self.clock.now()).await?;
-        if let Err(error) = self.tell_opened(session, arrival, origin).await {
-            // Its tokens are given to nobody. Left in the store it would expire unused.
+        self.store.open_session(session, cx.now).await?;
+        if let Err(error) = record_opened(cx, session, context).await {
+            // Nobody gets its tokens. Left in the store it would expire unused.
             let _ = self.store.end_session(session.user_id, &session.sid).await;
             return Err(error.into());
         }
         Ok(())
     }
 
-    /// The event and the person's notice, in one transaction: none without the other.
-    async fn tell_opened(
+    pub(super) async fn end(
         &self,
-        session: &Session,
-        arrival: Arrival,
-        origin: &RequestOrigin,
-    ) -> Result<(), DbErr> {
-        let by_mail = session.amr.iter().any(|amr| amr == "email");
-        let detail = Detail::none().word("by", if by_mail { "mail" } else { "password" });
-        let (what, who) = ((Action::LoggedIn, Outcome::Success), session.user_id);
-        let tx = self.db.begin().await?;
-        // The person's row before the audit's: everybody locks them in this order.
-        if arrival.first {
-            table::set_logged_in(&tx, who).await?;
-        }
-        if arrival.new_device {
-            self.notify(&tx, who, NoticeKind::NewDevice, origin).await?;
-        }
-        self.tell(&tx, what, Actor::Person(who), who, detail, origin).await?;
-        tx.commit().await
-    }
-
-    /// Records an event of a person's account.
-    pub(super) async fn tell(
-        &self,
-        tx: &Transaction,
-        (action, outcome): (Action, Outcome),
-        actor: Actor,
-        subject: Uuid,
-        detail: Detail,
-        origin: &RequestOrigin,
-    ) -> Result<(), DbErr> {
-        let subject = Some(subject);
-        let event = Event { action, outcome, actor, subject, team: None, detail, origin };
-        audit::record(tx, &self.audit, &event, self.clock.now()).await
-    }
-
-    pub(super) async fn revoke(
-        &self,
+        cx: &ChangeContext<'_>,
         user_id: Uuid,
         which: Which,
-        origin: &RequestOrigin,
     ) -> Result<(), Unavailable> {
-        let now = self.clock.now();
-        let tx = self.db.begin().await?;
-        let done = |action| (action, Outcome::Success);
+        let now = cx.now;
+        let tx = cx.db.begin().await?;
         match which {
             Which::One { sid, reason, absolute_end } => {
                 let ending = write_ending(&tx, user_id, &sid, reason, absolute_end, now).await?;
                 if ending == Ending::New {
-                    let left = reason == "logout";
-                    let what = done(if left { Action::LoggedOut } else { Action::SessionRevoked });
-                    let who = Actor::Person(user_id);
-                    self.tell(&tx, what, who, user_id, Detail::none(), origin).await?;
+                    let is_logout = reason == "logout";
+                    let action = if is_logout { Action::LoggedOut } else { Action::SessionRevoked };
+                    cx.record_own(&tx, action, user_id, Detail::none()).await?;
                 }
                 tx.commit().await?;
                 // From here on it is ended, whatever the store does: its row is refused by the check.
@@ -164,14 +113,47 @@ impl Keeper {
             }
             Which::Others { keep } => {
                 let epoch = table::next_epoch(&tx, user_id, now).await?;
-                let (what, who) = (done(Action::OtherSessionsRevoked), Actor::Person(user_id));
-                self.tell(&tx, what, who, user_id, Detail::none(), origin).await?;
+                let action = Action::OtherSessionsRevoked;
+                cx.record_own(&tx, action, user_id, Detail::none()).await?;
                 tx.commit().await?;
                 self.store.restamp_session(user_id, &keep, epoch, now).await?;
                 self.store.end_sessions(user_id, Some(&keep)).await.map(drop)
             }
         }
     }
+}
+
+/// Makes a notice about an account's sessions due.
+async fn notify(
+    cx: &ChangeContext<'_>,
+    tx: &Transaction,
+    user_id: Uuid,
+    kind: NoticeKind,
+) -> Result<Notified, DbErr> {
+    let data = MailData::of_request(&cx.origin, cx.now);
+    let notice = NewNotice { user_id, kind, data, traceparent: &cx.origin.traceparent };
+    mail::notify(tx, notice, cx.now).await
+}
+
+/// The event of a login and the user's notice, in one transaction.
+async fn record_opened(
+    cx: &ChangeContext<'_>,
+    session: &Session,
+    context: LoginContext,
+) -> Result<(), DbErr> {
+    let by_mail = session.amr.iter().any(|amr| amr == "email");
+    let detail = Detail::none().word("by", if by_mail { "mail" } else { "password" });
+    let user = session.user_id;
+    let tx = cx.db.begin().await?;
+    // The user's row before the audit's: every transaction locks them in this order.
+    if context.first {
+        table::set_logged_in(&tx, user).await?;
+    }
+    if context.new_device {
+        notify(cx, &tx, user, NoticeKind::NewDevice).await?;
+    }
+    cx.record_own(&tx, Action::LoggedIn, user, detail).await?;
+    tx.commit().await
 }
 
 async fn write_ending<C: ConnectionTrait>(

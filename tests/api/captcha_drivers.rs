@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use latchkey::captcha::Vendor;
-use latchkey::captcha::vendor::{Checked, Doubt, LIMITS};
+use latchkey::captcha::vendor::{Checked, LIMITS, VerificationError};
 use latchkey::clock::{Clock, rfc3339};
 use latchkey::config::{Captcha, CaptchaPoint, CaptchaProvider};
 use latchkey::egress::{EgressError, Limits};
@@ -52,7 +52,7 @@ impl Bench {
     }
 
     async fn turnstile(limits: Limits) -> Self {
-        Self::new(CaptchaProvider::Turnstile, None, limits).await
+        Self::new(CaptchaProvider::CloudflareTurnstile, None, limits).await
     }
 
     /// A success of this moment, as this vendor documents it.
@@ -64,12 +64,12 @@ impl Bench {
         answer
     }
 
-    async fn check(&self, token: &str) -> Result<Checked, Doubt> {
+    async fn check(&self, token: &str) -> Result<Checked, VerificationError> {
         let client: IpAddr = CLIENT.parse().expect("an address");
         self.vendor.check(token, CaptchaPoint::Forgot, client).await
     }
 
-    async fn says(&self, says: Says) -> Result<Checked, Doubt> {
+    async fn says(&self, says: Says) -> Result<Checked, VerificationError> {
         self.stub.says(says);
         self.check(TOKEN).await
     }
@@ -84,7 +84,7 @@ async fn each() -> Vec<Bench> {
     ]
 }
 
-fn is_good(checked: &Result<Checked, Doubt>) -> bool {
+fn is_good(checked: &Result<Checked, VerificationError>) -> bool {
     matches!(checked, Ok(Checked::Good { .. }))
 }
 
@@ -135,7 +135,7 @@ async fn a_wrong_secret_is_the_operators_error_whatever_the_status() {
         for status in [200, 400, 401, 403] {
             for code in ["missing-input-secret", "invalid-input-secret"] {
                 let checked = bench.says(Says::Json(status, refusal(code).to_string())).await;
-                assert_eq!(checked, Err(Doubt::Misconfigured(code)), "{status}");
+                assert_eq!(checked, Err(VerificationError::Misconfigured(code)), "{status}");
             }
         }
         assert!(!bench.vendor.is_in_doubt(), "it answers");
@@ -146,7 +146,7 @@ async fn a_wrong_secret_is_the_operators_error_whatever_the_status() {
 async fn a_vendor_in_trouble_is_no_refusal() {
     for bench in each().await {
         bench.stub.says_json(&refusal("internal-error"));
-        assert_eq!(bench.check(TOKEN).await, Err(Doubt::Trouble));
+        assert_eq!(bench.check(TOKEN).await, Err(VerificationError::Trouble));
     }
 }
 
@@ -209,15 +209,15 @@ async fn a_hostile_answer_is_none() {
         String::new(),
     ] {
         let checked = bench.says(Says::Json(200, body.clone())).await;
-        assert_eq!(checked, Err(Doubt::Malformed), "{body}");
+        assert_eq!(checked, Err(VerificationError::Malformed), "{body}");
     }
     for kind in ["text/html", "text/plain", "application/jsonp", "text/json"] {
         let checked = bench.says(Says::Body(200, kind, good.clone())).await;
-        assert_eq!(checked, Err(Doubt::Malformed), "{kind}");
+        assert_eq!(checked, Err(VerificationError::Malformed), "{kind}");
     }
     let html = "<!doctype html><title>Just a moment</title>".to_owned();
     let checked = bench.says(Says::Body(200, "text/html; charset=utf-8", html)).await;
-    assert_eq!(checked, Err(Doubt::Malformed));
+    assert_eq!(checked, Err(VerificationError::Malformed));
     let with_charset = Says::Body(200, "application/json; charset=utf-8", good);
     assert!(is_good(&bench.says(with_charset).await));
     assert!(!bench.vendor.is_in_doubt(), "a token could bring such an answer about");
@@ -229,21 +229,21 @@ async fn another_status_is_no_answer_and_no_redirect_is_followed() {
     let good = bench.success().to_string();
     for status in [201, 206, 400, 401, 403, 404, 429] {
         let checked = bench.says(Says::Json(status, good.clone())).await;
-        assert_eq!(checked, Err(Doubt::Status(status)));
+        assert_eq!(checked, Err(VerificationError::Status(status)));
     }
     let empty = "HTTP/1.1 204 No Content\r\n\r\n";
-    assert_eq!(bench.says(Says::Raw(empty.into())).await, Err(Doubt::Status(204)));
+    assert_eq!(bench.says(Says::Raw(empty.into())).await, Err(VerificationError::Status(204)));
     for status in [301, 302, 303, 307, 308] {
         let elsewhere = bench.stub.url("/elsewhere");
         let text = format!(
             "HTTP/1.1 {status} X\r\nlocation: {elsewhere}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
         );
         let checked = bench.says(Says::Raw(text.into())).await;
-        assert_eq!(checked, Err(Doubt::Status(status)));
+        assert_eq!(checked, Err(VerificationError::Status(status)));
     }
     assert!(bench.stub.asked().iter().all(|asked| asked.path == "/siteverify"));
     assert!(!bench.vendor.is_in_doubt());
-    assert_eq!(bench.says(Says::Json(500, good)).await, Err(Doubt::Status(500)));
+    assert_eq!(bench.says(Says::Json(500, good)).await, Err(VerificationError::Status(500)));
 }
 
 #[tokio::test]
@@ -254,11 +254,14 @@ async fn an_answer_is_bounded_in_length() {
     assert!(is_good(&bench.says(Says::Json(200, padded(64 * 1024))).await));
     for length in [64 * 1024 + 1, 1024 * 1024] {
         let checked = bench.says(Says::Json(200, padded(length))).await;
-        assert_eq!(checked, Err(Doubt::Egress(EgressError::TooLarge)));
+        assert_eq!(checked, Err(VerificationError::Egress(EgressError::TooLarge)));
     }
     let head = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "a".repeat(1024 * 1024));
     let checked = bench.says(Says::Raw(head.into())).await;
-    assert!(matches!(checked, Err(Doubt::Egress(EgressError::Broken(_)))), "{checked:?}");
+    assert!(
+        matches!(checked, Err(VerificationError::Egress(EgressError::Broken(_)))),
+        "{checked:?}"
+    );
 }
 
 #[tokio::test]
@@ -273,7 +276,7 @@ async fn a_connection_that_breaks_is_no_answer() {
         let fresh = Bench::turnstile(PATIENT).await;
         let checked = fresh.says(says.clone()).await;
         assert!(
-            matches!(checked, Err(Doubt::Egress(EgressError::Broken(_)))),
+            matches!(checked, Err(VerificationError::Egress(EgressError::Broken(_)))),
             "{says:?} {checked:?}"
         );
         let told = checked.expect_err("no answer").to_string();
@@ -290,7 +293,7 @@ async fn silence_and_drips_end_in_time() {
         let bench = Bench::turnstile(HASTY).await;
         let started = Instant::now();
         let checked = bench.says(says).await;
-        assert_eq!(checked, Err(Doubt::Egress(EgressError::Timeout)));
+        assert_eq!(checked, Err(VerificationError::Egress(EgressError::Timeout)));
         assert!(started.elapsed() >= HASTY.total);
         assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     }
@@ -302,11 +305,14 @@ async fn three_failures_stop_the_asking_and_one_answer_starts_it_again() {
     let bench = Bench::turnstile(PATIENT).await;
     for _ in 0..3 {
         assert!(!bench.vendor.is_in_doubt());
-        assert_eq!(bench.says(Says::Json(503, "{}".into())).await, Err(Doubt::Status(503)));
+        assert_eq!(
+            bench.says(Says::Json(503, "{}".into())).await,
+            Err(VerificationError::Status(503))
+        );
     }
     assert!(bench.vendor.is_in_doubt());
     bench.stub.says_json(&bench.success());
-    assert_eq!(bench.check(TOKEN).await, Err(Doubt::NotAsked));
+    assert_eq!(bench.check(TOKEN).await, Err(VerificationError::NotAsked));
     assert_eq!(bench.stub.asked().len(), 3);
     bench.clock.advance(Duration::from_secs(10));
     assert!(is_good(&bench.check(TOKEN).await));

@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use latchkey::actor::Pass;
 use latchkey::http::steps::Whom;
-use latchkey::password::Message;
 use latchkey::secret::{Secret, sha256};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -27,17 +26,13 @@ both!(
     one_source_at_many_times_its_share_does_not_delay_another_beyond_its_turn,
     ["password.memory_kib" = "19456", "password.iterations" = "2", "password.workers" = "1"],
     async |app| {
-        let pool = &app.inside().pools.password;
+        let passwords = &app.inside().passwords;
         // As a request asks, with its source: a crowd of one /48 is one. Asked here, they are all in the queue before a hash
         // or two is done, however slow the machine.
         let knock = async |source: &str| {
             let source: IpAddr = source.parse().expect("an address");
-            let ask = |reply| Message::Verify {
-                password: Secret::new("not this one".to_owned()),
-                stored: None,
-                reply,
-            };
-            pool.ask_for(source, Instant::now() + PATIENCE, ask).await
+            let password = Secret::new("not this one".to_owned());
+            passwords.verify(source, Instant::now() + PATIENCE, password, None).await
         };
         let hashed = AtomicUsize::new(0);
         let crowd = at_once(200, async |_| {
@@ -46,13 +41,13 @@ both!(
             answer.is_ok()
         });
         let other = async {
-            let (waiting, before) = (pool.waiting(), hashed.load(Ordering::SeqCst));
-            assert!(pool.shed() > 0, "the crowd has its part of the queue");
+            let (waiting, before) = (passwords.pool().waiting(), hashed.load(Ordering::SeqCst));
+            assert!(passwords.pool().shed() > 0, "the crowd has its part of the queue");
             let answer = knock("198.51.100.7").await;
             (answer, waiting, hashed.load(Ordering::SeqCst) - before)
         };
         let (crowd, (answer, waiting, meanwhile)) = tokio::join!(crowd, other);
-        assert!(answer.is_ok_and(|verdict| verdict.is_ok()), "it finds a place and its turn");
+        assert!(answer.is_ok(), "it finds a place and its turn");
         // One hash was under way and one more of the crowd's had its turn; what else was done, was done while the answer
         // came. In one queue for all, everything that waited would have come before.
         println!("{meanwhile} of {waiting} that waited came before");

@@ -87,8 +87,7 @@ both!(
         let admit = async |email: &str| {
             let who = Guesser::Source("203.0.113.7".parse().expect("an address"));
             let deadline = Instant::now() + Duration::from_secs(5);
-            let pool = &inside.pools.limits;
-            let asked = inside.budgets.admit(pool, email, who, Captcha::NotAsked, deadline);
+            let asked = inside.budgets.admit(email, who, Captcha::NotAsked, deadline);
             asked.await.expect("the store answers")
         };
         for email in [person.email.as_str(), "nobody@example.org"] {
@@ -345,11 +344,11 @@ async fn without_the_store_no_password_is_looked_at_and_mailboxes_keep_a_share()
     let email = "ada@example.org";
     guess(&app.anonymous(), email).await.expect_problem(503, "dependency-unavailable");
     let (inside, deadline) = (app.inside(), Instant::now() + Duration::from_secs(20));
-    let (budgets, pool) = (&inside.budgets, &inside.pools.limits);
+    let budgets = &inside.budgets;
     let who = Guesser::Source("203.0.113.7".parse().expect("an address"));
-    assert!(budgets.admit(pool, email, who, Captcha::NotAsked, deadline).await.is_err());
+    assert!(budgets.admit(email, who, Captcha::NotAsked, deadline).await.is_err());
     assert_eq!(verified(&app).await, 0);
-    let spend = async || budgets.mailbox(pool, Budget::Recoveries, email, None, deadline).await;
+    let spend = async || budgets.mailbox(Budget::Recoveries, email, None, deadline).await;
     assert_eq!(spend().await, Spent::Within, "half of three an hour");
     let Spent::Exhausted { retry_after_s } = spend().await else { panic!("a second one") };
     app.clock.advance(Duration::from_secs(retry_after_s - 1));

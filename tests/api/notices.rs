@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use latchkey::mail::Message;
 use serde_json::json;
 
 use crate::app::{TestApp, both};
@@ -34,7 +33,7 @@ async fn change(client: &Client, person: &mut Person, n: usize) -> Answer {
 
 /// Mails with this subject so far; every mail that is due has left.
 async fn mailed(app: &TestApp, person: &Person, subject: &str) -> Vec<Mail> {
-    let _ = app.inside().pools.mailer.nudge(Message::Sweep);
+    app.inside().deliveries.wake();
     app.outbox_is_empty().await;
     let mails = app.mails_to(&person.email).await;
     mails.into_iter().filter(|mail| mail.subject == subject).collect()

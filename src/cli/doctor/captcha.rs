@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::{Finding, Patient};
-use crate::captcha::vendor::{Doubt, LIMITS, Vendor};
+use crate::captcha::vendor::{LIMITS, Vendor, VerificationError};
 use crate::clock::Clock;
 use crate::config::CaptchaPoint;
 use crate::telemetry::Metrics;
@@ -24,7 +24,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let asked = vendor.check(TOKEN, CaptchaPoint::Resend, IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
     vec![match asked {
         Ok(_) => Finding::ok(format!("{name} answers and knows the secret")),
-        Err(Doubt::Misconfigured(code)) => Finding::failed(
+        Err(VerificationError::Misconfigured(code)) => Finding::failed(
             format!("{name} refuses the settings: {code}"),
             "copy `captcha.secret` and `captcha.site_key` of this site from the vendor once more",
         ),

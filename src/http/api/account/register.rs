@@ -18,7 +18,7 @@ use crate::limits::budgets::Budget;
 use crate::problem::{Code, Problem};
 use crate::secret::Secret;
 use crate::session::AccountStatus;
-use crate::session::{Arrival, Tokens};
+use crate::session::{LoginContext, Tokens};
 use crate::team::joining;
 use crate::user::{EmailAddress, PersonName};
 
@@ -68,12 +68,12 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
     }
     steps::not_breached(app, "password", &password).await?;
     app.store.ready().await?;
-    let (mails, pool, deadline) = (Budget::Confirmations, &app.pools.limits, request.cx.deadline);
-    let spent = app.budgets.mailbox(pool, mails, email.normal(), captcha, deadline).await;
+    let (mails, deadline) = (Budget::Confirmations, request.cx.deadline);
+    let spent = app.budgets.mailbox(mails, email.normal(), captcha, deadline).await;
     steps::within(spent)?;
     let standing = make(app, request, email, &name, password).await?;
     steps::nudge_mailer(app);
-    steps::open_session(app, request, &standing, BY_PASSWORD, Arrival::default()).await
+    steps::open_session(app, request, &standing, BY_PASSWORD, LoginContext::default()).await
 }
 
 async fn make(

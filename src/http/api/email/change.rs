@@ -45,15 +45,15 @@ pub async fn handle(
     guess::confirm(app, request, &caller, password, "change-email").await?;
     register::may_move(app, &caller.standing, &email).await?;
     steps::limit(app, request, Action::ExistEmail)?;
-    let (deadline, pools) = (request.cx.deadline, &app.pools);
+    let deadline = request.cx.deadline;
     let (own, id) = (Budget::AddressChanges, caller.standing.id);
-    steps::within(app.budgets.account(&pools.limits, own, id, deadline).await)?;
+    steps::within(app.budgets.account(own, id, deadline).await)?;
     // Before the mailbox's own is spent, which nobody but its owner should use up.
     if AccountStatus::by_email(&app.db, email.normal()).await?.is_some() {
         return Err(Code::EmailTaken.into());
     }
     let mails = Budget::Confirmations;
-    let spent = app.budgets.mailbox(&pools.limits, mails, email.normal(), None, deadline).await;
+    let spent = app.budgets.mailbox(mails, email.normal(), None, deadline).await;
     steps::within(spent)?;
     match app.accounts.ask_email_change(request.call(), caller.standing.id, email).await? {
         Asked::Now => {

@@ -24,10 +24,9 @@ pub async fn handle(
     }
     let payload = steps::captcha_of_query(request)?;
     let captcha = steps::captcha(app, request, CaptchaPoint::Resend, payload).await?;
-    let (deadline, pools) = (request.cx.deadline, &app.pools);
+    let deadline = request.cx.deadline;
     let address = &caller.standing.email_normal;
-    let spent =
-        app.budgets.mailbox(&pools.limits, Budget::Confirmations, address, captcha, deadline).await;
+    let spent = app.budgets.mailbox(Budget::Confirmations, address, captcha, deadline).await;
     steps::within(spent)?;
     match app.accounts.resend_confirmation(request.call(), caller.standing.id).await? {
         Verified::Now => {}

@@ -18,7 +18,7 @@ use crate::problem::{Code, Problem};
 use crate::secret::sha256;
 use crate::session::AccountStatus;
 use crate::session::account_status::StatusQuery;
-use crate::session::{Arrival, Tokens};
+use crate::session::{LoginContext, Tokens};
 use crate::store::{OneTimeToken, TokenKind};
 use crate::user::UserState;
 
@@ -33,7 +33,8 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     if standing.state == UserState::Disabled {
         return Err(Code::TokenInvalid.into());
     }
-    let tokens = steps::open_session(app, request, &standing, BY_MAIL, Arrival::default()).await?;
+    let tokens =
+        steps::open_session(app, request, &standing, BY_MAIL, LoginContext::default()).await?;
     Ok(answer::json(&tokens))
 }
 

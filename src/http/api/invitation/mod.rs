@@ -58,14 +58,14 @@ impl From<Invitation> for InvitationView {
 /// Takes one from what the inviter may mail in a day, whichever team it is for, and then one from what the mailbox may
 /// get, whoever invites: who has used up their own takes nothing of others'.
 async fn spend(app: &App, request: &Request, inviter: Uuid, address: &str) -> Result<(), Problem> {
-    let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
+    let deadline = request.cx.deadline;
     let within = |spent| match spent {
         Spent::Within => Ok(()),
         Spent::Exhausted { retry_after_s } => Err(limited(retry_after_s)),
     };
     let per_day = app.config.teams.invitations_per_day;
-    within(app.budgets.inviter(pool, inviter, per_day, deadline).await)?;
-    within(app.budgets.mailbox(pool, Budget::Invitations, address, None, deadline).await)
+    within(app.budgets.inviter(inviter, per_day, deadline).await)?;
+    within(app.budgets.mailbox(Budget::Invitations, address, None, deadline).await)
 }
 
 /// What sends an invitation for this request: in the inviter's language, without their address or device.

@@ -1,7 +1,7 @@
 //! `GET /api/captcha`: a challenge of the built-in provider; with `captcha.fallback`, while the vendor is in doubt.
 
 use crate::app::App;
-use crate::captcha::{self, Offer, VendorState};
+use crate::captcha::{Offer, VendorState};
 use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -17,8 +17,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     }
     steps::limit(app, request, Action::Captcha)?;
     if offer == Offer::InDoubt {
-        let ask = |reply| captcha::Message::Probe { reply };
-        if app.pools.captcha.ask(request.cx.deadline, ask).await?? == VendorState::Good {
+        if app.captchas.probe(request.cx.deadline).await? == VendorState::Good {
             let detail = "The captcha's provider answers: show its widget.";
             return Err(Problem::new(Code::NotFound).detail(detail));
         }

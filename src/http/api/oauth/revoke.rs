@@ -16,7 +16,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::account_status::{AccountStatus, StatusQuery};
-use crate::session::{self, Refused, Which};
+use crate::session::{Refused, Which};
 use crate::token::{Expiry, UserClaims, revocation};
 
 /// What a client asks; sent as a form.
@@ -82,9 +82,7 @@ async fn end_session(
     let opened_before = claims.auth_time.saturating_add(1).saturating_mul(1000);
     let absolute_end = opened_before.saturating_add(millis(app.config.sessions.absolute_ttl));
     let which = Which::One { sid: claims.sid.clone(), reason: "revoked", absolute_end };
-    let origin = request.origin();
-    let ask = |reply| session::Message::Revoke { user_id, which, origin, reply };
-    app.pools.session.ask(request.cx.deadline, ask).await??;
+    app.sessions.end(request.call(), user_id, which).await?;
     app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "revoked")]);
     Ok(())
 }

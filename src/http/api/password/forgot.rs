@@ -69,9 +69,9 @@ async fn ask(
 ) -> Result<(), Problem> {
     // What is spent of a mailbox's budget while the database is away would buy no mail, and later ones would be missed.
     app.db.ready().await?;
-    let (deadline, pools) = (request.cx.deadline, &app.pools);
+    let deadline = request.cx.deadline;
     let budget = Budget::Recoveries;
-    let spent = app.budgets.mailbox(&pools.limits, budget, email.normal(), captcha, deadline).await;
+    let spent = app.budgets.mailbox(budget, email.normal(), captcha, deadline).await;
     let mut outcome = "over_budget";
     if spent == Spent::Within {
         app.accounts.recover(request.call(), email).await?;

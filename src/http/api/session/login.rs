@@ -14,11 +14,11 @@ use crate::http::request::Request;
 use crate::http::steps::{self, BY_PASSWORD};
 use crate::limits::budgets::{Budget, Spent, source_prefix};
 use crate::limits::device::Device;
-use crate::password::{self, Verdict};
+use crate::password::{OldHash, Verdict};
 use crate::problem::{Code, Problem};
 use crate::secret::Secret;
 use crate::session::AccountStatus;
-use crate::session::{Arrival, Tokens, Tried};
+use crate::session::{LoginContext, Tokens, Tried};
 use crate::user::EmailAddress;
 use crate::user::UserState;
 
@@ -99,18 +99,18 @@ async fn arrival(
     request: &Request,
     standing: &AccountStatus,
     known: Option<Device>,
-) -> Arrival {
+) -> LoginContext {
     let first = !standing.has_logged_in;
     let source = source_prefix(request.client());
     // Of an account that the operator made nobody knows from where it will be used.
     let made_here = standing.created_ip.parse().map_or(true, |ip| source_prefix(ip) == source);
     let is_news = known.is_none() && standing.is_verified() && !(first && made_here);
     let new_device = is_news && app.config.mail.new_device && {
-        let (pool, deadline) = (&app.pools.limits, request.cx.deadline);
+        let deadline = request.cx.deadline;
         let (budget, mailbox) = (Budget::NewDevices, &standing.email_normal);
-        app.budgets.mailbox(pool, budget, mailbox, None, deadline).await == Spent::Within
+        app.budgets.mailbox(budget, mailbox, None, deadline).await == Spent::Within
     };
-    Arrival { first, new_device }
+    LoginContext { first, new_device }
 }
 
 /// Logs a refusal, and leaves it to the audit. The log knows the account by a keyed digest of the address that was tried,
@@ -131,9 +131,7 @@ pub fn refused(
 /// next log-in.
 fn rehash(app: &App, standing: &AccountStatus, password: Secret<String>) {
     let (user_id, old_hash) = (standing.id, standing.password_hash.expose().clone());
-    let accounts = app.accounts.clone();
-    let then = Box::new(move |new_hash| accounts.replace_hash(user_id, old_hash, new_hash));
-    let _ = app.pools.password.nudge(password::Message::Rehash { password, then });
+    app.passwords.rehash(OldHash { user_id, hash: old_hash, password });
 }
 
 /// What the endpoint says of itself.

@@ -19,7 +19,7 @@ use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::session::account_status::StatusQuery;
 use crate::session::check::Check;
-use crate::session::{self, Outcome, RefreshRequest, Tokens};
+use crate::session::{Outcome, RefreshRequest, Tokens};
 use crate::token::Expiry;
 
 /// The handler.
@@ -35,15 +35,9 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
         ..StatusQuery::default()
     };
     let standing = app.check().person(user_id, place).await?;
-    let refresh = Box::new(RefreshRequest {
-        user_id,
-        sid: claims.sid,
-        jti: claims.jti,
-        generation: claims.generation,
-        origin: request.origin(),
-    });
-    let ask = |reply| session::Message::Refresh { refresh, reply };
-    let outcome = app.pools.session.ask(request.cx.deadline, ask).await??;
+    let refresh =
+        RefreshRequest { user_id, sid: claims.sid, jti: claims.jti, generation: claims.generation };
+    let outcome = app.sessions.refresh(request.call(), refresh).await?;
     let name = match &outcome {
         Outcome::Alive(_) => "success",
         Outcome::Reused => "reused",

@@ -8,7 +8,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::secret::is_id;
-use crate::session::{self, Principal, Which};
+use crate::session::{Principal, Which};
 use crate::store::Session;
 
 /// The handler. Another person's session and one that never was are the same 404.
@@ -35,9 +35,8 @@ pub(super) async fn end(
     reason: &'static str,
 ) -> Result<(), Problem> {
     let which = Which::One { sid: session.sid.clone(), reason, absolute_end: session.absolute_end };
-    let (user_id, origin) = (session.user_id, request.origin());
-    let ask = |reply| session::Message::Revoke { user_id, which, origin, reply };
-    app.pools.session.ask(request.cx.deadline, ask).await??;
+    let user_id = session.user_id;
+    app.sessions.end(request.call(), user_id, which).await?;
     app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", reason)]);
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::{self, Principal, Which};
+use crate::session::{Principal, Which};
 
 /// The handler.
 pub async fn handle(
@@ -15,10 +15,9 @@ pub async fn handle(
     request: &mut Request,
     caller: Principal,
 ) -> Result<Answer, Problem> {
-    let (user_id, origin) = (caller.standing.id, request.origin());
+    let user_id = caller.standing.id;
     let which = Which::Others { keep: caller.session.sid };
-    let ask = |reply| session::Message::Revoke { user_id, which, origin, reply };
-    app.pools.session.ask(request.cx.deadline, ask).await??;
+    app.sessions.end(request.call(), user_id, which).await?;
     app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "others")]);
     Ok(answer::no_content())
 }

@@ -1,12 +1,12 @@
-//! [`Judge`]: which provider is in force, and the fallback.
+//! [`Verifier`]: which provider is in force, and the fallback.
 //!
-//! With `captcha.fallback = "altcha"` the built-in proof of work counts while the vendor is in doubt, and only then: a
+//! With `captcha.fallback = "altcha"` the built-in proof of work counts while the vendor is in error, and only then: a
 //! challenge is offered, and an answer to one taken, between the vendor's third failure in a row and its next answer.
 //! What a stranger could do with that is written in `docs/captcha.md`.
 
 use std::sync::Arc;
 
-use super::vendor::{Checked, Doubt};
+use super::vendor::{Checked, VerificationError};
 use super::{Altcha, CaptchaRefusal, Solved, Vendor};
 use crate::clock::UnixMillis;
 use crate::config::{CaptchaPoint, CaptchaProvider};
@@ -14,7 +14,7 @@ use crate::secret;
 
 /// What judges captchas. Shared by the pool's workers and the endpoints.
 #[derive(Debug)]
-pub struct Judge {
+pub struct Verifier {
     altcha: Altcha,
     force: Force,
 }
@@ -31,7 +31,7 @@ enum Force {
 pub enum Offer {
     /// Always: the provider is built in.
     Always,
-    /// While the vendor is in doubt: ask [`super::Message::Probe`].
+    /// While the vendor is in error: ask [`super::Captchas::probe`].
     InDoubt,
     /// Never.
     Never,
@@ -39,14 +39,14 @@ pub enum Offer {
 
 /// An answer that is good if it is spent first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Judged {
+pub(super) enum Verification {
     /// Good, once.
     Good(Solved),
     /// Not good.
     Refused,
 }
 
-impl Judge {
+impl Verifier {
     /// The judge of these settings; `vendor` where they name one.
     pub fn new(
         provider: CaptchaProvider,
@@ -75,7 +75,7 @@ impl Judge {
         }
     }
 
-    /// Whether the built-in proof of work counts while the vendor is in doubt.
+    /// Whether the built-in proof of work counts while the vendor is in error.
     pub fn falls_back(&self) -> bool {
         matches!(self.force, Force::Vendor { falls_back: true, .. })
     }
@@ -89,7 +89,7 @@ impl Judge {
         }
     }
 
-    /// A challenge of the built-in provider; ask [`Judge::offer`] first.
+    /// A challenge of the built-in provider; ask [`Verifier::offer`] first.
     pub fn challenge(&self, now: UnixMillis) -> serde_json::Value {
         self.altcha.challenge(now)
     }
@@ -100,11 +100,11 @@ impl Judge {
     }
 
     /// Judges an answer, and tells whose it was, as in metrics.
-    pub(super) async fn judge(
+    pub(super) async fn verify(
         &self,
-        answer: &super::Answer,
+        answer: &super::Solution,
         now: UnixMillis,
-    ) -> (&'static str, Result<Judged, Doubt>) {
+    ) -> (&'static str, Result<Verification, VerificationError>) {
         let Force::Vendor { vendor, falls_back } = &self.force else {
             return ("altcha", Ok(self.work(&answer.payload, now)));
         };
@@ -115,8 +115,8 @@ impl Judge {
         (vendor.driver().name, judged)
     }
 
-    fn work(&self, payload: &str, now: UnixMillis) -> Judged {
-        self.altcha.check(payload, now).map_or(Judged::Refused, Judged::Good)
+    fn work(&self, payload: &str, now: UnixMillis) -> Verification {
+        self.altcha.check(payload, now).map_or(Verification::Refused, Verification::Good)
     }
 
     /// A proof of work in the vendor's place. The work is checked first: an answer without it costs the vendor nothing.
@@ -125,12 +125,12 @@ impl Judge {
         vendor: &Vendor,
         payload: &str,
         now: UnixMillis,
-    ) -> Result<Judged, Doubt> {
+    ) -> Result<Verification, VerificationError> {
         let judged = self.work(payload, now);
-        if judged == Judged::Refused || vendor.probe().await? {
+        if judged == Verification::Refused || vendor.probe().await? {
             return Ok(judged);
         }
-        Ok(Judged::Refused)
+        Ok(Verification::Refused)
     }
 }
 
@@ -144,12 +144,15 @@ async fn token(
     token: &str,
     point: CaptchaPoint,
     client: std::net::IpAddr,
-) -> Result<Judged, Doubt> {
+) -> Result<Verification, VerificationError> {
     Ok(match vendor.check(token, point, client).await? {
-        Checked::Refused => Judged::Refused,
+        Checked::Refused => Verification::Refused,
         Checked::Good { until } => {
             let named = format!("{}:{token}", vendor.driver().name);
-            Judged::Good(Solved { spent_key: secret::sha256(named.as_bytes()), expires_at: until })
+            Verification::Good(Solved {
+                spent_key: secret::sha256(named.as_bytes()),
+                expires_at: until,
+            })
         }
     })
 }

@@ -1,0 +1,152 @@
+//! [`Sessions`], the handle of the session workers, and what a worker does with each command.
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{LoginContext, Outcome, RefreshRequest, RefusedPassword, Which};
+use crate::actor::{Pool, Reply, Worker, WorkerError};
+use crate::audit::{Chain, ChangeContext, RequestOrigin};
+use crate::clock::Clock;
+use crate::config;
+use crate::database::Db;
+use crate::problem::Unavailable;
+use crate::store::{Session, Store};
+
+/// What the session workers do.
+#[derive(Debug)]
+pub enum SessionCommand {
+    /// [`Sessions::open`].
+    Open {
+        /// The session.
+        session: Box<Session>,
+        /// What is new about it.
+        context: LoginContext,
+        /// The client.
+        origin: RequestOrigin,
+        /// Whether the store has it.
+        reply: Reply<Result<(), Unavailable>>,
+    },
+    /// [`Sessions::refresh`].
+    Refresh {
+        /// What the client sent.
+        refresh: Box<RefreshRequest>,
+        /// The client.
+        origin: RequestOrigin,
+        /// What became of it.
+        reply: Reply<Result<Outcome, Unavailable>>,
+    },
+    /// [`Sessions::end`].
+    End {
+        /// The user.
+        user_id: Uuid,
+        /// The sessions.
+        which: Which,
+        /// The client.
+        origin: RequestOrigin,
+        /// Whether they have ended.
+        reply: Reply<Result<(), Unavailable>>,
+    },
+    /// [`Sessions::record_refused`].
+    RecordRefused(Box<RefusedPassword>),
+}
+
+/// The handle of the session workers. Calls return [`Unavailable`] when the queue is full, when a dependency fails, and when
+/// `deadline` passes.
+#[derive(Clone, Debug)]
+pub struct Sessions(Pool<SessionCommand>);
+
+impl Sessions {
+    /// The handle of a pool.
+    pub fn new(pool: Pool<SessionCommand>) -> Self {
+        Self(pool)
+    }
+
+    /// The pool, to be drained and measured.
+    pub fn pool(&self) -> &Pool<SessionCommand> {
+        &self.0
+    }
+
+    /// Opens a session: once this returns, its tokens are valid.
+    pub async fn open(
+        &self,
+        (deadline, origin): (Instant, RequestOrigin),
+        session: Session,
+        context: LoginContext,
+    ) -> Result<(), Unavailable> {
+        let session = Box::new(session);
+        self.0
+            .ask(deadline, |reply| SessionCommand::Open { session, context, origin, reply })
+            .await?
+    }
+
+    /// Rotates the token of a session.
+    pub async fn refresh(
+        &self,
+        (deadline, origin): (Instant, RequestOrigin),
+        refresh: RefreshRequest,
+    ) -> Result<Outcome, Unavailable> {
+        let refresh = Box::new(refresh);
+        self.0.ask(deadline, |reply| SessionCommand::Refresh { refresh, origin, reply }).await?
+    }
+
+    /// Ends sessions of a user.
+    pub async fn end(
+        &self,
+        (deadline, origin): (Instant, RequestOrigin),
+        user_id: Uuid,
+        which: Which,
+    ) -> Result<(), Unavailable> {
+        self.0.ask(deadline, |reply| SessionCommand::End { user_id, which, origin, reply }).await?
+    }
+
+    /// Records a refused password in the audit. Does not wait: the time of the response reveals nothing of the account.
+    ///
+    /// # Errors
+    /// When the queue is full: then it is not recorded.
+    pub fn record_refused(&self, refused: RefusedPassword) -> Result<(), Unavailable> {
+        self.0.nudge(SessionCommand::RecordRefused(Box::new(refused)))
+    }
+}
+
+/// The dependencies of a session worker.
+#[derive(Clone, Debug)]
+pub struct SessionWorker {
+    /// The token store, which holds live sessions.
+    pub store: Store,
+    /// The database, which holds endings.
+    pub db: Db,
+    /// The audit.
+    pub chain: Chain,
+    /// The clock.
+    pub clock: Clock,
+    /// Lifetimes and grace.
+    pub sessions: config::Sessions,
+}
+
+impl Worker for SessionWorker {
+    type Message = SessionCommand;
+
+    async fn handle(&mut self, command: SessionCommand) -> Result<(), WorkerError> {
+        match command {
+            SessionCommand::Open { session, context, origin, reply } if !reply.is_closed() => {
+                let _ = reply.send(self.open(&self.change(origin), &session, context).await);
+            }
+            SessionCommand::Refresh { refresh, origin, reply } if !reply.is_closed() => {
+                let _ = reply.send(self.refresh(&self.change(origin), &refresh).await);
+            }
+            SessionCommand::End { user_id, which, origin, reply } => {
+                let _ = reply.send(self.end(&self.change(origin), user_id, which).await);
+            }
+            SessionCommand::RecordRefused(refused) => self.record_refused(*refused).await,
+            // The client has left.
+            SessionCommand::Open { .. } | SessionCommand::Refresh { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+impl SessionWorker {
+    pub(super) fn change(&self, origin: RequestOrigin) -> ChangeContext<'_> {
+        ChangeContext { db: &self.db, chain: &self.chain, origin, now: self.clock.now() }
+    }
+}
