@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 
-use crate::account::Accounts;
+use crate::account::{AccountService, Accounts};
 use crate::actor::Turnstile;
 use crate::audit::Chain;
 use crate::captcha::{Captchas, Verifier};
@@ -37,7 +37,7 @@ pub struct App {
     /// Sessions and one-time tokens.
     pub store: Store,
     /// The signing keys.
-    pub keys: KeyRing,
+    pub keys: Arc<KeyRing>,
     /// Authenticates what is recorded.
     pub audit: Chain,
     /// Registration, recovery, changes and deletion of accounts.
@@ -151,6 +151,28 @@ impl App {
     pub async fn pending_mail(&self) -> u64 {
         let depth = crate::mail::depth(&self.db, self.clock.now()).await;
         depth.map_or(u64::MAX, |depth| depth.waiting)
+    }
+
+    /// The use cases of accounts.
+    pub fn account(&self) -> AccountService<'_> {
+        AccountService {
+            accounts: &self.accounts,
+            sessions: &self.sessions,
+            passwords: &self.passwords,
+            captchas: &self.captchas,
+            deliveries: &self.deliveries,
+            budgets: &self.budgets,
+            limiter: &self.limiter,
+            devices: &self.devices,
+            policy: &self.policy,
+            breach: self.breach.as_deref(),
+            db: &self.db,
+            store: &self.store,
+            chain: &self.audit,
+            clock: &self.clock,
+            metrics: &self.metrics,
+            config: &self.config,
+        }
     }
 
     /// The check of a token, with what it stands on.

@@ -98,6 +98,7 @@ pub async fn build(
     let ((db, keys, audit), hash_time) =
         tokio::try_join!(database(&config, &master, &clock, &metrics), prove_hashing(&hashing))?;
     let audit = audit.counting(metrics.clone());
+    let keys = Arc::new(keys);
     let store = match &config.redis_url {
         Some(url) => Store::connect_redis(url)
             .map_err(|error| StartError::Settings(format!("redis.url: {error}")))?,
@@ -119,6 +120,7 @@ pub async fn build(
         config: &config,
         db: &db,
         store: &store,
+        keys: &keys,
         audit: &audit,
         clock: &clock,
         metrics: &metrics,

@@ -14,9 +14,10 @@ use crate::limits::budgets::Local;
 use crate::limits::{self, Limiter};
 use crate::mail::{Deliveries, MailWorker, Mailer};
 use crate::password::{PasswordWorker, Passwords, ReplaceHash, Setup};
-use crate::session::{SessionWorker, Sessions};
+use crate::session::{Issuer, SessionWorker, Sessions};
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::token::KeyRing;
 
 /// The handles of the pools.
 pub struct Handles {
@@ -36,6 +37,8 @@ pub struct Dependencies<'a> {
     pub db: &'a Db,
     /// The token store.
     pub store: &'a Store,
+    /// The signing keys.
+    pub keys: &'a Arc<KeyRing>,
     /// The audit.
     pub audit: &'a Chain,
     /// The present.
@@ -142,12 +145,21 @@ impl Dependencies<'_> {
             self.pool(root, "mailer", mail_limits, move || mail_worker.clone()).await?;
         let shared_limits =
             self.pool(root, "limits", limits(8, 256, 1), move || limits_worker.clone()).await?;
+        let deliveries = Deliveries::new(deliveries);
+        let issuer = Issuer {
+            keys: self.keys.clone(),
+            tokens: self.config.tokens.clone(),
+            sessions: self.config.sessions,
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            deliveries: deliveries.clone(),
+        };
         Ok(Handles {
             accounts,
-            sessions: Sessions::new(sessions),
+            sessions: Sessions::new(sessions, issuer),
             passwords: Passwords::new(passwords),
-            captchas: Captchas::new(captchas),
-            deliveries: Deliveries::new(deliveries),
+            captchas: Captchas::new(captchas, self.captcha.clone(), &self.config.captcha.on),
+            deliveries,
             limits: shared_limits,
         })
     }

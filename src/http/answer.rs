@@ -225,3 +225,10 @@ pub fn tell(headers: &mut HeaderMap, cx: &Cx) {
         }
     }
 }
+
+/// Adds the token that makes the client a known device.
+pub fn known_device(answer: &mut Answer, token: &str) {
+    if let Ok(token) = HeaderValue::from_str(token) {
+        answer.headers_mut().insert(super::request::DEVICE, token);
+    }
+}

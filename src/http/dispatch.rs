@@ -27,8 +27,8 @@ use super::mailbox_gate::{self, Passage};
 use super::member::{self, Member};
 use super::request::Request;
 use super::router::{ANSWER_WITHIN, Entry, Found, Handler, Manner, Route, Router, Verb};
-use super::steps::{self, Whom};
 use crate::app::App;
+use crate::http::limit::{self, Holder};
 use crate::limits::{Action, Decision, Place, Places, Refused};
 use crate::problem::{Code, Problem, Unavailable};
 
@@ -163,14 +163,14 @@ impl Dispatcher {
         match route.handler {
             Handler::Open(handle) => handle(&self.app, request).await,
             Handler::User(handle) => {
-                let (user_id, claims, pass) = steps::account(&self.app, request).await?;
+                let (user_id, claims, pass) = limit::account(&self.app, request).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
                 // What follows may wait for a hash or for a captcha, whose pools have queues of their own.
                 drop(pass);
                 handle(&self.app, request, caller).await
             }
             Handler::Verified(handle) => {
-                let (user_id, claims, _pass) = steps::account(&self.app, request).await?;
+                let (user_id, claims, _pass) = limit::account(&self.app, request).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
                 handle(&self.app, request, member::verified(caller)?).await
             }
@@ -180,7 +180,8 @@ impl Dispatcher {
             },
             Handler::Team(permission, handle) => {
                 let member = Member::of(&self.app, request, permission).await?;
-                let _pass = steps::turn(&self.app, request, Whom::Team(member.team_id())).await?;
+                let _pass =
+                    limit::permit(&self.app, request, Holder::Team(member.team_id())).await?;
                 handle(&self.app, request, member).await
             }
         }
@@ -200,7 +201,7 @@ impl Dispatcher {
         match self.app.limiter.check(Action::Anything, cx.client) {
             Decision::Limited { retry_after_s, headers } => {
                 cx.rate = Some(headers);
-                Err(limited(retry_after_s))
+                Err(limit::limited(retry_after_s))
             }
             Decision::Unlimited | Decision::Allowed(_) => Ok(()),
         }
@@ -273,11 +274,6 @@ impl Dispatcher {
             );
         }
     }
-}
-
-/// The answer to a request that is over a limit.
-pub fn limited(retry_after_s: u64) -> Problem {
-    Problem::new(Code::RateLimited).retry_after(u32::try_from(retry_after_s).unwrap_or(u32::MAX))
 }
 
 /// A method as a metric's attribute: the known ones, and one word for all others (OpenTelemetry's conventions).

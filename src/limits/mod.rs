@@ -6,6 +6,7 @@
 //! is under way at once.
 
 pub mod budgets;
+mod client;
 pub mod device;
 pub mod guesses;
 pub mod ladder;
@@ -15,6 +16,7 @@ pub mod policies;
 mod table;
 mod worker;
 
+pub use client::{Client, Limited};
 pub use guesses::Guesser;
 pub use limiter::{Decision, Headers, Limiter};
 pub use places::{Place, Places, Refused};

@@ -23,7 +23,7 @@ pub use check::{Principal, Refused};
 pub use issue::Tokens;
 pub use refused::{RefusedPassword, Tried};
 pub use work::sweep_endings;
-pub use worker::{SessionCommand, SessionWorker, Sessions};
+pub use worker::{Issuer, SessionCommand, SessionWorker, Sessions};
 
 /// What is new about a session to its account; nothing, as a rule.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,9 +10,9 @@ use crate::clock::rfc3339;
 use crate::database::Db;
 use crate::http::answer::{self, Answer};
 use crate::http::json::Object;
+use crate::http::limit::{self, Holder};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps::{self, Whom};
 use crate::problem::{Code, Problem};
 use crate::session::Principal;
 
@@ -70,7 +70,7 @@ pub async fn handle(
     caller: Principal,
 ) -> Result<Answer, Problem> {
     let (before, limit) = page(request)?;
-    let _pass = steps::turn(app, request, Whom::Account(caller.standing.id)).await?;
+    let _pass = limit::permit(app, request, Holder::Account(caller.standing.id)).await?;
     let mut rows = read(&app.db, caller.standing.id, before, limit + 1).await?;
     let has_more = u64::try_from(rows.len()).is_ok_and(|found| found > limit);
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
