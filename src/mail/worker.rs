@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 
-use super::{Mailer, depth, forget};
+use super::{Mailer, forget};
 use crate::actor::WorkerError;
 use crate::clock::{Clock, millis};
 use crate::database::Db;
@@ -36,9 +36,9 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A round; whether more is due. What it did and what waits is told after each, so that a long backlog can be watched.
+    /// A round; whether more is due. What it did is counted after each, so that a long backlog can be watched.
     async fn round(&self) -> bool {
-        let goes_on = match self.mailer.sweep().await {
+        match self.mailer.sweep().await {
             Ok(swept) => {
                 let is_due = swept.next_due.is_some_and(|due| due <= self.clock.now());
                 let goes_on = is_due && !swept.deliveries.is_empty();
@@ -57,12 +57,7 @@ impl Worker {
                 tracing::warn!(error = %error, "mail cannot leave, it stays in the outbox");
                 false
             }
-        };
-        if let Ok(depth) = depth(&self.db, self.clock.now()).await {
-            self.metrics.mail_outbox_depth.record(depth.waiting, &[]);
-            self.metrics.mail_outbox_oldest_age.record(depth.oldest_age.as_secs_f64(), &[]);
         }
-        goes_on
     }
 }
 

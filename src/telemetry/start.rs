@@ -20,7 +20,7 @@ use super::observed::Signal;
 use super::otlp::{Logs, Record, Refused, Spans};
 use super::trace::Traces;
 use super::{ids, json, trace, writer};
-use crate::actor::every;
+use crate::actor::Root;
 use crate::config::{Config, LogFormat, Telemetry};
 
 /// How long the last exports may take when the process ends. The log has another second.
@@ -35,7 +35,7 @@ pub struct Exports {
     stop: CancellationToken,
 }
 
-/// Starts the log on stderr, and what is exported. A second call in one process starts no second log.
+/// Starts the log on stderr, and the queues of what [`Exports::tick`] exports. A second call in one process starts no second log.
 ///
 /// # Errors
 /// When the log's filter is not one that `EnvFilter` reads, an endpoint or header is malformed, or the log's thread does not
@@ -76,7 +76,6 @@ pub fn start(config: &Config) -> Result<Exports, Refused> {
         let (sampler, propagates) = (config.telemetry.sampler, config.telemetry.propagates);
         exports.traces = trace::start(sampler, propagates).zip(Some(exporter));
     }
-    exports.tick();
     Ok(exports)
 }
 
@@ -109,15 +108,16 @@ impl Exports {
         Ok(())
     }
 
-    fn tick(&self) {
+    /// Exports what waits, every second until [`Exports::finish`].
+    pub fn tick(&self, root: &Root) {
         if let Some((traces, exporter)) = self.traces.clone() {
-            every(EVERY, self.stop.clone(), move || {
+            root.task("export_traces", &self.stop).every(EVERY, move || {
                 let exporter = exporter.clone();
                 traces.export.flush(move |batch| exporter.clone().send(batch))
             });
         }
         if let Some((queue, exporter)) = self.logs.clone() {
-            every(EVERY, self.stop.clone(), move || {
+            root.task("export_logs", &self.stop).every(EVERY, move || {
                 let exporter = exporter.clone();
                 queue.flush(move |batch| exporter.clone().send(batch))
             });

@@ -137,7 +137,7 @@ async fn a_request_that_never_ends_holds_the_listener_no_longer_than_its_patienc
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
     let (deaf, stop) = (Arc::new(Deaf(tokio::sync::Notify::new())), CancellationToken::new());
     let patience = Duration::from_millis(300);
-    let running = server.spawn(deaf.clone(), stop.clone(), patience);
+    let running = server.spawn(deaf.clone(), app::accept_task(&stop).await, patience);
     deaf.0.notified().await;
     let began = std::time::Instant::now();
     stop.cancel();
@@ -170,7 +170,7 @@ async fn whom_the_kernel_let_in_is_served_after_the_stop() {
     }
     let stop = CancellationToken::new();
     stop.cancel();
-    server.run(Arc::new(Silent), stop, PATIENCE).await;
+    server.run(Arc::new(Silent), app::accept_task(&stop).await, PATIENCE).await;
     for mut stream in streams {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.expect("closed, not reset");
