@@ -1,5 +1,5 @@
-//! Supervision: bounded pools of workers and tasks that start by themselves, under one root; and whose turn it is, where
-//! many wait.
+//! Supervision: bounded pools of workers and tasks that start by themselves, under one root; and
+//! whose turn it is, where many wait.
 //!
 //! Knows ractor and the metrics, nothing of what the workers do.
 

@@ -1,8 +1,8 @@
 //! The root: every pool's factory is linked to its actor, and every [`Task`] reports to it.
 //!
-//! Factories restart their own workers, tasks their own steps. A factory that dies itself, or a task that keeps crashing,
-//! means that something is broken beyond mending in place: the root trips the shutdown, the daemon drains and exits
-//! with 1, and the orchestrator starts it afresh.
+//! Factories restart their own workers, tasks their own steps. A factory that dies itself, or a
+//! task that keeps crashing, means that something is broken beyond mending in place: the root trips
+//! the shutdown, the daemon drains and exits with 1, and the orchestrator starts it afresh.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,8 +1,9 @@
-//! [`Task`]: work that starts by itself, as a ticker or an accept loop does, supervised step by step.
+//! [`Task`]: work that starts by itself, as a ticker or an accept loop does, supervised step by
+//! step.
 //!
-//! A step that panics is logged, counted and repeated after a pause. What the loop owns outlives the panic: the bound
-//! socket of a listener, for example. A task whose steps keep panicking trips [`Root::failed`], as a pool does that
-//! dies: the daemon drains and exits with 1.
+//! A step that panics is logged, counted and repeated after a pause. What the loop owns outlives
+//! the panic: the bound socket of a listener, for example. A task whose steps keep panicking trips
+//! [`Root::failed`], as a pool does that dies: the daemon drains and exits with 1.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -18,13 +19,14 @@ use tokio_util::sync::CancellationToken;
 use super::Root;
 use crate::telemetry::attributes::TASKS;
 
-/// The pause after the first panic. The cause is often gone by then; a loop that panics at once uses no core.
+/// The pause after the first panic. The cause is often gone by then; a loop that panics at once
+/// uses no core.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
-/// Each pause is twice the one before, up to this: a client that connects meanwhile waits in the kernel's queue, and
-/// gives up after 10 s or later.
+/// Each pause is twice the one before, up to this: a client that connects meanwhile waits in the
+/// kernel's queue, and gives up after 10 s or later.
 const PAUSE_MAX: Duration = Duration::from_secs(8);
-/// After so many panics without a completed step between them the daemon stops. The pauses before are 15.5 s together:
-/// Prometheus, which scrapes every 15 s as a rule, sees the crashes.
+/// After so many panics without a completed step between them the daemon stops. The pauses before
+/// are 15.5 s together: Prometheus, which scrapes every 15 s as a rule, sees the crashes.
 const CRASHES_MAX: u32 = 6;
 
 /// A supervised task. [`Root::task`] creates it.
@@ -62,7 +64,8 @@ impl Task {
 
     /// Runs `tick` every `period`, the first time after one period, until the task is stopped.
     ///
-    /// A tick waits for the one before, and ticks that were missed are not made up for: a sweep that is late is one sweep.
+    /// A tick waits for the one before, and ticks that were missed are not made up for: a sweep
+    /// that is late is one sweep.
     pub fn every<F>(self, period: Duration, tick: impl FnMut() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send,
@@ -138,8 +141,8 @@ impl Task {
         self.root.count_crash();
     }
 
-    /// Waits until the next step may begin. None begins any more once the daemon drains, or is about to because of this
-    /// task.
+    /// Waits until the next step may begin. None begins any more once the daemon drains, or is
+    /// about to because of this task.
     async fn recover(&self) {
         if self.crashes < CRASHES_MAX {
             tokio::select! {
@@ -154,7 +157,8 @@ impl Task {
         self.stop.cancelled().await;
     }
 
-    /// Whether a failpoint names this task. Its first tick is due at once then: a test does not wait for an hour.
+    /// Whether a failpoint names this task. Its first tick is due at once then: a test does not
+    /// wait for an hour.
     #[cfg(feature = "failpoints")]
     fn is_tested(&self) -> bool {
         let point = format!("task.{}", self.name);

@@ -139,9 +139,9 @@ impl Daemon {
         &self.app
     }
 
-    /// Tasks that crashed since the start; for tests.
-    pub fn task_crashes(&self) -> u64 {
-        self.root.task_crashes()
+    /// Crashes of workers and tasks since the start; for tests.
+    pub fn crashes(&self) -> u64 {
+        self.app.worker_crashes() + self.root.task_crashes()
     }
 
     /// Drains in order: readiness off, a pause in which proxies notice, no new connections, requests end, pools finish,
@@ -196,7 +196,8 @@ async fn supervisor(config: &Config) -> Result<(Arc<Metrics>, Root), StartError>
     Ok((metrics, root.map_err(|error| StartError::Broken(error.into()))?))
 }
 
-/// Runs the daemon until a signal, or until a pool dies or a task keeps crashing; reads its settings by `load` again when it is told to.
+/// Runs the daemon until a signal, or until a pool dies or a task keeps crashing; reads its
+/// settings by `load` again when it is told to.
 pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) -> ExitCode {
     match telemetry::open(loaded.config.log.format) {
         Ok(log) => telemetry::report_panics(log),

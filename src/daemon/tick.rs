@@ -25,7 +25,8 @@ const AUDIT_EVERY: Duration = Duration::from_hours(1);
 const DELIVERY_EVERY: Duration = Duration::from_secs(5);
 /// How often the mails that wait are counted.
 const OUTBOX_EVERY: Duration = Duration::from_secs(10);
-/// How often the limits forget clients that have not come for long, and pending migrations are counted.
+/// How often the limits forget clients that have not come for long, and pending migrations are
+/// counted.
 const MINUTE: Duration = Duration::from_mins(1);
 /// How often rows that have expired are deleted.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
@@ -86,8 +87,8 @@ async fn deliver_mail(app: Arc<App>) {
     let _ = app.pools.mailer.nudge(mail::Message::Sweep);
 }
 
-/// Counts the mails that wait; the last counts stay where the database does not answer. The mailer does not count them
-/// itself: one that hangs would hide what waits for it.
+/// Counts the mails that wait; the last counts stay where the database does not answer. The mailer
+/// does not count them itself: one that hangs would hide what waits for it.
 async fn count_outbox(app: Arc<App>) {
     if let Ok(depth) = mail::depth(&app.db, app.clock.now()).await {
         app.metrics.mail_outbox_depth.record(depth.waiting, &[]);
@@ -131,7 +132,8 @@ async fn sweep_invitations(app: Arc<App>) {
     }
 }
 
-/// Lets the ages of the signing keys be read together with the metrics: a rotation that hangs cannot hide them.
+/// Lets the ages of the signing keys be read together with the metrics: a rotation that hangs
+/// cannot hide them.
 fn observe_keys(app: &Arc<App>) {
     app.metrics.signing_key_age_limit.record(app.config.tokens.rotate_every.as_secs_f64(), &[]);
     // The app holds the metrics, so they must not hold the app.

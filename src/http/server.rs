@@ -101,8 +101,9 @@ impl Server {
         task.spawn(move |task| self.run(service, task, patience))
     }
 
-    /// Serves until `task` is stopped, then lets requests in work end, for `patience` at most. Each step of the task accepts a
-    /// connection; a panic there costs neither the listener nor the connections that are open.
+    /// Serves until `task` is stopped, then lets requests in work end, for `patience` at most. Each
+    /// step of the task accepts a connection; a panic there costs neither the listener nor the
+    /// connections that are open.
     pub async fn run<S: Service>(self, service: Arc<S>, mut task: Task, patience: Duration) {
         let stop = task.stop().clone();
         let open = TaskTracker::new();

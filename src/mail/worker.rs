@@ -36,7 +36,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A round; whether more is due. What it did is counted after each, so that a long backlog can be watched.
+    /// A round; whether more is due. What it did is counted after each, so that a long backlog can
+    /// be watched.
     async fn round(&self) -> bool {
         match self.mailer.sweep().await {
             Ok(swept) => {

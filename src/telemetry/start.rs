@@ -35,7 +35,8 @@ pub struct Exports {
     stop: CancellationToken,
 }
 
-/// Starts the log on stderr, and the queues of what [`Exports::tick`] exports. A second call in one process starts no second log.
+/// Starts the log on stderr, and the queues of what [`Exports::tick`] exports. A second call in one
+/// process starts no second log.
 ///
 /// # Errors
 /// When the log's filter is not one that `EnvFilter` reads, an endpoint or header is malformed, or the log's thread does not

@@ -9,15 +9,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey::account::EmailAddress;
-use latchkey::actor::{Root, Task};
 use latchkey::app::App;
 use latchkey::clock::Clock;
 use latchkey::config::Config;
 use latchkey::daemon::Daemon;
 use latchkey::secret::random_bytes;
-use latchkey::telemetry::Metrics;
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
 
 use crate::client::{Anonymous, Client, Person};
 use crate::mime::Mail;
@@ -118,12 +115,6 @@ pub fn config(settings: &BTreeMap<String, String>) -> Config {
         Ok(loaded) => loaded.config,
         Err(problems) => panic!("the settings of a test are wrong: {problems}"),
     }
-}
-
-/// The task of a listener without a daemon.
-pub async fn accept_task(stop: &CancellationToken) -> Task {
-    let metrics = Arc::new(Metrics::new().expect("instruments"));
-    Root::spawn(metrics).await.expect("a root").task("accept_public", stop)
 }
 
 /// Settings of a daemon to be.
@@ -380,21 +371,20 @@ impl TestApp {
         }
     }
 
-    /// Stops the daemon; fails the test when a worker crashed or a mail was left, unless the test said so, and when it
-    /// measured what the registry does not allow.
+    /// Stops the daemon; fails the test when a worker or task crashed or a mail was left, unless
+    /// the test said so, and when it measured what the registry does not allow.
     pub async fn finish(mut self) {
         if !self.mail_left_expected.load(Ordering::SeqCst) {
             self.outbox_is_empty().await;
         }
-        let crashes = self.inside().worker_crashes();
+        let crashes = self.daemon.as_ref().map_or(0, Daemon::crashes);
         crate::telemetry::registry::hold(&self.inside().metrics.render());
         if let Some(daemon) = self.daemon.take() {
-            assert_eq!(daemon.task_crashes(), 0, "a task crashed: see the test's output");
             daemon.stop().await;
         }
         assert!(
             crashes == 0 || self.crashes_expected.load(Ordering::SeqCst),
-            "{crashes} workers crashed: see the test's output"
+            "{crashes} workers or tasks crashed: see the test's output"
         );
     }
 }

@@ -16,8 +16,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Raw, bare};
-use crate::app::{accept_task, both};
+use super::{Raw, accept_task, bare};
+use crate::app::both;
 use crate::poll::eventually;
 
 /// What a full house gives nobody: an answer within this time.
