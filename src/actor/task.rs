@@ -89,7 +89,9 @@ impl Task {
     ) where
         F: Future<Output = ()> + Send,
     {
-        let due = Due::new(if self.is_tested() { Instant::now() } else { first });
+        #[cfg(feature = "failpoints")]
+        let first = if failpoints::name(self.name) { Instant::now() } else { first };
+        let due = Due::new(first);
         let read = due.clone();
         self.root.metrics().observed.task(self.name, move || read.overdue());
         self.spawn(async move |mut task: Self| {
@@ -109,13 +111,7 @@ impl Task {
     /// Does one step. None where it panicked: the pause is over then, or the task is to end.
     pub async fn step<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         #[cfg(feature = "failpoints")]
-        let name = self.name;
-        let work = async {
-            // Where a test makes a task crash: FAILPOINTS='task.key_rotation=1*panic'.
-            #[cfg(feature = "failpoints")]
-            fail::fail_point!(&format!("task.{name}"));
-            work.await
-        };
+        let work = failpoints::before(self.name, work);
         match AssertUnwindSafe(work).catch_unwind().await {
             Ok(done) => {
                 if std::mem::take(&mut self.crashes) > 0 {
@@ -155,19 +151,6 @@ impl Task {
             self.root.failed().cancel();
         }
         self.stop.cancelled().await;
-    }
-
-    /// Whether a failpoint names this task. Its first tick is due at once then: a test does not
-    /// wait for an hour.
-    #[cfg(feature = "failpoints")]
-    fn is_tested(&self) -> bool {
-        let point = format!("task.{}", self.name);
-        fail::list().iter().any(|(name, _)| *name == point)
-    }
-
-    #[cfg(not(feature = "failpoints"))]
-    const fn is_tested(&self) -> bool {
-        false
     }
 }
 
@@ -212,6 +195,26 @@ impl Due {
 
     fn overdue(&self) -> Duration {
         Instant::now().saturating_duration_since(self.get())
+    }
+}
+
+/// Where a test makes a task crash: FAILPOINTS='task.key_rotation=1*panic'.
+#[cfg(feature = "failpoints")]
+mod failpoints {
+    fn point(task: &str) -> String {
+        format!("task.{task}")
+    }
+
+    /// Whether FAILPOINTS names this task. Its first tick is due at once then: a test does not
+    /// wait for an hour.
+    pub(super) fn name(task: &str) -> bool {
+        fail::list().iter().any(|(name, _)| *name == point(task))
+    }
+
+    /// Does a step after its failpoint.
+    pub(super) async fn before<T>(task: &'static str, work: impl Future<Output = T>) -> T {
+        fail::fail_point!(&point(task));
+        work.await
     }
 }
 
