@@ -97,6 +97,9 @@ impl Task {
         self.spawn(async move |mut task: Self| {
             loop {
                 tokio::select! {
+                    // In this order: after a crash the next tick is due, but not any more once the
+                    // task is stopped.
+                    biased;
                     () = task.stop.cancelled() => return,
                     () = tokio::time::sleep_until(due.get()) => {}
                 }

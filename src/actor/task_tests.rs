@@ -124,6 +124,19 @@ async fn a_task_ends_with_its_token_also_within_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ticker_that_is_stopped_after_a_crash_begins_no_other_tick() {
+    // Often: a choice at random would pass once.
+    for _ in 0..32 {
+        let it = Fixture::new().await;
+        it.start(|_| true);
+        pass(PERIOD + Duration::from_millis(1)).await;
+        it.stop.cancel();
+        pass(PERIOD).await;
+        assert_eq!(it.ticks(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tick_that_hangs_is_overdue() {
     let it = Fixture::new().await;
     it.root.task(NAME, &it.stop).every(PERIOD, std::future::pending);
