@@ -1,4 +1,5 @@
-//! Supervision: bounded pools of workers under one root; and whose turn it is, where many wait.
+//! Supervision: bounded pools of workers and tasks that start by themselves, under one root; and
+//! whose turn it is, where many wait.
 //!
 //! Knows ractor and the metrics, nothing of what the workers do.
 
@@ -6,12 +7,12 @@ mod observer;
 mod pool;
 mod queue;
 mod root;
-mod ticker;
+mod task;
 mod turns;
 mod turnstile;
 
 pub use pool::{Limits, Pool, Reply, Worker, WorkerError};
 pub use ractor::SpawnErr as SpawnError;
 pub use root::Root;
-pub use ticker::{every, soon_and_every};
+pub use task::Task;
 pub use turnstile::{Pass, Turnstile};

@@ -41,6 +41,8 @@ pub enum StartError {
     Listen(String),
     /// A file of `data_dir` cannot be read or written.
     Files(io::Error),
+    /// A task crashed again and again before everything was there.
+    Supervision,
     /// A part of ours cannot start.
     Broken(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -60,6 +62,7 @@ impl std::fmt::Display for StartError {
         match self {
             Self::Settings(text) | Self::Listen(text) => f.write_str(text),
             Self::Files(error) => error.fmt(f),
+            Self::Supervision => f.write_str("a task keeps crashing: the log says which"),
             Self::Broken(error) => f.write_str(&redact(&error.to_string())),
         }
     }
@@ -77,8 +80,6 @@ impl From<io::Error> for StartError {
 pub struct Built {
     /// The endpoints' view.
     pub app: Arc<App>,
-    /// The supervisor.
-    pub root: Root,
     /// The mailer, to be stopped last.
     pub mailer: Arc<Mailer>,
 }
@@ -88,6 +89,7 @@ pub async fn build(
     config: Config,
     clock: Clock,
     metrics: Arc<Metrics>,
+    root: &Root,
 ) -> Result<Built, StartError> {
     if config.database.is_sqlite() || config.mail.smtp_url.is_none() || config.master_key.is_none()
     {
@@ -115,7 +117,6 @@ pub async fn build(
     let captcha = judge(&config, &master, &clock, &metrics)?;
     let breach =
         Breach::of(&config.password, &clock, &metrics).map_err(StartError::Broken)?.map(Arc::new);
-    let root = Root::spawn().await.map_err(|error| StartError::Broken(error.into()))?;
     let dependencies = Dependencies {
         config: &config,
         db: &db,
@@ -132,7 +133,7 @@ pub async fn build(
         captcha: &captcha,
     };
     let handles =
-        dependencies.open(&root).await.map_err(|error| StartError::Broken(error.into()))?;
+        dependencies.open(root).await.map_err(|error| StartError::Broken(error.into()))?;
     let budgets =
         Budgets::new(&master, local, config.rate_limit_enabled, metrics.clone(), handles.limits);
     let app = Arc::new(App {
@@ -161,7 +162,7 @@ pub async fn build(
         metrics,
         config,
     });
-    Ok(Built { app, root, mailer })
+    Ok(Built { app, mailer })
 }
 
 /// Holds the fast engine to the reference before it may touch a password, and measures what a hash takes. Wrong tags

@@ -3,7 +3,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::actor::every;
+use crate::actor::Root;
 use crate::audit::Action;
 use crate::egress::Collector;
 use crate::http::router;
@@ -24,12 +24,19 @@ pub fn declared_values() -> DeclaredValues {
 }
 
 /// Sends spans and log records from now on, until `stop` trips.
-pub fn export(exports: &Exports, stop: &CancellationToken) {
-    if exports.is_on() {
+pub fn export(exports: &Exports, root: &Root, stop: &CancellationToken) {
+    if exports.exports_traces() {
         let exports = exports.clone();
-        every(FLUSH_EVERY, stop.clone(), move || {
+        root.task("export_traces", stop).every(FLUSH_EVERY, move || {
             let exports = exports.clone();
-            async move { exports.flush().await }
+            async move { exports.flush_traces().await }
+        });
+    }
+    if exports.exports_logs() {
+        let exports = exports.clone();
+        root.task("export_logs", stop).every(FLUSH_EVERY, move || {
+            let exports = exports.clone();
+            async move { exports.flush_logs().await }
         });
     }
 }

@@ -22,6 +22,8 @@ mod secrets;
 mod stalled_log;
 mod start;
 mod stop;
+#[cfg(feature = "failpoints")]
+mod tasks;
 mod teams;
 mod telemetry;
 mod users;
