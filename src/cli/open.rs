@@ -5,14 +5,12 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
-use sea_orm::DbErr;
-
 use super::output::Talk;
 use crate::audit::{Chain, ChainError, Masters};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::read_master_key;
-use crate::database::{Db, sqlite_path};
+use crate::database::{DatabaseError, Db, sqlite_path};
 use crate::exit::{BAD_CONFIGURATION, CHECK_SAYS_NO, FAILED, UNREACHABLE};
 use crate::store::Store;
 use crate::token::Needs;
@@ -23,9 +21,9 @@ pub enum Fault {
     /// There is no SQLite file.
     NoDatabase(String),
     /// The database does not answer.
-    Database(DbErr),
+    Database(DatabaseError),
     /// It answers, but not what its schema is.
-    Migrations(DbErr),
+    Migrations(DatabaseError),
     /// Its schema is older than this release: what a command would write into it is anybody's guess.
     Outdated(usize),
     /// Its schema is of a release that this one cannot stand beside.
