@@ -16,7 +16,7 @@
 //! | [`audit`] | the tamper-evident log of who did what; [`audit::ChangeContext`] |
 //! | [`mail`] | outbox, rendering, delivery |
 //! | [`token`], [`password`], [`captcha`] | signing keys and JWTs; hashing; captcha vendors |
-//! | [`limits`] | rate limits, budgets, login back-off, permits |
+//! | [`admission`] | rate limits, budgets, login back-off, permits |
 //! | [`user`], [`team`] | the table of users; teams, memberships, invitations, projects, keys |
 //! | [`session`] | opening, rotating and ending sessions; the check of a token |
 //! | [`account`] | use cases: register, log in, verify, recover, change, delete |
@@ -42,6 +42,7 @@
 
 pub mod account;
 pub mod actor;
+pub mod admission;
 pub mod app;
 pub mod audit;
 pub mod captcha;
@@ -54,7 +55,6 @@ pub mod egress;
 pub mod exit;
 pub mod health;
 pub mod http;
-pub mod limits;
 pub mod mail;
 pub mod password;
 pub mod problem;

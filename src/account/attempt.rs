@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::time::timeout_at;
 
 use super::{AccountError, AccountService};
+use crate::admission::attempts::Try;
+use crate::admission::device::Device;
+use crate::admission::{Action, AttemptClient, Client, Decision, Limited};
 use crate::config::CaptchaPoint;
-use crate::limits::device::Device;
-use crate::limits::guesses::Try;
-use crate::limits::{Action, Client, Decision, Guesser, Limited};
 use crate::password::Verdict;
 use crate::problem::Unavailable;
 use crate::secret::Secret;
@@ -26,7 +26,7 @@ const CANCEL_WITHIN: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct LoginAttempt {
     address: String,
-    client: Guesser,
+    client: AttemptClient,
     /// What the device's token says; [`AccountService::verify`] finds out whether it still holds.
     device: Option<Device>,
 }
@@ -55,7 +55,7 @@ impl AccountService<'_> {
             self.limit(client, Action::Login)?;
         }
         let address = address.to_owned();
-        Ok(LoginAttempt { address, client: Guesser::Source(client.ip), device })
+        Ok(LoginAttempt { address, client: AttemptClient::Source(client.ip), device })
     }
 
     /// The device of the request, where it is known to this account under the current password.
@@ -125,8 +125,8 @@ impl AccountService<'_> {
             // The wait also covers the limit that the next attempt meets first.
             Try::Wait { retry_after_s } => {
                 let next = match attempt.client {
-                    Guesser::Source(ip) => self.limiter.look(Action::Login, ip),
-                    Guesser::Device(device) => self.limiter.look_device(&device.id()),
+                    AttemptClient::Source(ip) => self.limiter.look(Action::Login, ip),
+                    AttemptClient::Device(device) => self.limiter.look_device(&device.id()),
                 };
                 let then = match next {
                     Decision::Limited { retry_after_s, .. } => retry_after_s,
@@ -163,7 +163,7 @@ impl AccountService<'_> {
             Err(late) => Err(Unavailable::because("database", late)),
         };
         if found.is_err() && attempt.device.is_none() {
-            self.budgets.refund(&attempt.address, attempt.client);
+            self.budgets.cancel_attempt(&attempt.address, attempt.client);
         }
         found
     }
@@ -184,7 +184,7 @@ impl AccountService<'_> {
                 |account: &AccountStatus| device.knows(account.id, account.password_version);
             if account.is_some_and(knows) {
                 let id = device.id();
-                attempt.client = Guesser::Device(device);
+                attempt.client = AttemptClient::Device(device);
                 self.limiter.look_device(&id).report(&mut client.rate)?;
                 self.count(client, attempt, Captcha::NotAsked).await?;
                 // Each right password resets the device's back-off; a hash costs as much then.
@@ -200,12 +200,12 @@ impl AccountService<'_> {
         let verdict = match self.passwords.verify(key, deadline, password, stored).await {
             Ok(verdict) => verdict,
             Err(unavailable) => {
-                self.budgets.refund(&attempt.address, attempt.client);
+                self.budgets.cancel_attempt(&attempt.address, attempt.client);
                 return Err(unavailable.into());
             }
         };
         if verdict != Verdict::Mismatch {
-            let reset = self.budgets.forgive(&attempt.address, attempt.client, deadline);
+            let reset = self.budgets.reset_attempts(&attempt.address, attempt.client, deadline);
             if let Err(error) = reset.await {
                 tracing::warn!(error = %error, "a right password still counts as a failure");
             }
@@ -215,7 +215,7 @@ impl AccountService<'_> {
 
     /// Resets the attempts at a former password, after a change or a reset. Other devices are unknown from then on.
     pub(super) async fn reset_attempts(&self, client: &Client, address: &str) {
-        if let Err(error) = self.budgets.pardon(address, client.deadline).await {
+        if let Err(error) = self.budgets.reset_all_attempts(address, client.deadline).await {
             tracing::warn!(error = %error, "attempts at a former password still count");
         }
     }

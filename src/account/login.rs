@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use super::service::within;
 use super::{AccountError, AccountService};
-use crate::limits::Client;
-use crate::limits::budgets::{Budget, Spent, source_prefix};
-use crate::limits::device::Device;
+use crate::admission::Client;
+use crate::admission::budgets::{Budget, Spent, source_prefix};
+use crate::admission::device::Device;
 use crate::password::{OldHash, Verdict};
 use crate::secret::Secret;
 use crate::session::{AccountStatus, LoginContext, Principal, RefusedPassword, Tokens, Tried};

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{AccountError, AccountService, NewPassword, Proof, Reset, WeakPassword};
+use crate::admission::budgets::{Budget, Spent};
+use crate::admission::{Action, Client};
 use crate::captcha::Verdict;
 use crate::config::CaptchaPoint;
-use crate::limits::budgets::{Budget, Spent};
-use crate::limits::{Action, Client};
 use crate::secret::{Secret, sha256};
 use crate::session::account_status::StatusQuery;
 use crate::session::{AccountStatus, Principal, Tokens};

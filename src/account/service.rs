@@ -3,14 +3,14 @@
 use opentelemetry::KeyValue;
 
 use super::{Accounts, Deleted, RegistrationRefusal};
+use crate::admission::budgets::Spent;
+use crate::admission::device::Devices;
+use crate::admission::{Action, Budgets, Client, Limited, Limiter};
 use crate::audit::Chain;
 use crate::captcha::{CaptchaError, Captchas};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Db;
-use crate::limits::budgets::Spent;
-use crate::limits::device::Devices;
-use crate::limits::{Action, Budgets, Client, Limited, Limiter};
 use crate::mail::Deliveries;
 use crate::password::{Breach, Breached, Passwords, Policy, PolicyViolation};
 use crate::problem::{Code, Unavailable};

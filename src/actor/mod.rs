@@ -3,16 +3,16 @@
 //!
 //! Knows ractor and the metrics, nothing of what the workers do.
 
+mod fair_semaphore;
 mod observer;
 mod pool;
 mod queue;
 mod root;
 mod task;
 mod turns;
-mod turnstile;
 
+pub use fair_semaphore::{FairSemaphore, Permit};
 pub use pool::{Limits, Pool, Reply, Worker, WorkerError};
 pub use ractor::SpawnErr as SpawnError;
 pub use root::Root;
 pub use task::Task;
-pub use turnstile::{Pass, Turnstile};

@@ -13,7 +13,7 @@ use crate::daemon::read_master_key;
 use crate::database::{DatabaseError, Db, sqlite_path};
 use crate::exit::{BAD_CONFIGURATION, CHECK_SAYS_NO, FAILED, UNREACHABLE};
 use crate::store::Store;
-use crate::token::Needs;
+use crate::token::KeyDependencies;
 
 /// Why a command cannot work.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Fault {
     }
 
     /// Says it, and ends the command.
-    pub fn tell(&self, talk: Talk) -> ExitCode {
+    pub fn report(&self, talk: Talk) -> ExitCode {
         talk.fail(&self.to_string());
         ExitCode::from(self.exit_code())
     }
@@ -105,8 +105,8 @@ pub async fn database(config: &Config) -> Result<Db, Fault> {
 }
 
 /// What signing keys stand on: the database, and the master key that opens them.
-pub async fn keys(config: &Config) -> Result<Needs, Fault> {
-    Ok(Needs {
+pub async fn keys(config: &Config) -> Result<KeyDependencies, Fault> {
+    Ok(KeyDependencies {
         db: database(config).await?,
         master: read_master_key(config).map_err(Fault::MasterKey)?,
         previous: config.master_key_previous.clone(),
@@ -125,7 +125,7 @@ pub fn store(config: &Config, db: &Db) -> Result<Store, Fault> {
 
 /// All of it, ready to be changed and recorded.
 pub async fn stores(config: &Config) -> Result<Opened, Fault> {
-    let Needs { db, master, previous, clock, .. } = keys(config).await?;
+    let KeyDependencies { db, master, previous, clock, .. } = keys(config).await?;
     let store = store(config, &db)?;
     let masters = Masters { current: &master, previous: previous.as_ref() };
     let audit = Chain::join(&db, masters, clock.now()).await.map_err(|error| match error {

@@ -10,6 +10,9 @@ use arc_swap::ArcSwap;
 use super::pools::Dependencies;
 use super::{files, mailbox_key_file};
 use crate::actor::Root;
+use crate::admission::budgets::Local;
+use crate::admission::device::Devices;
+use crate::admission::{Budgets, Limiter};
 use crate::app::{App, Gate};
 use crate::audit::{Chain, Masters};
 use crate::captcha::{self, Altcha, Verifier};
@@ -18,9 +21,6 @@ use crate::config::{Config, PasswordEngine};
 use crate::database::Db;
 use crate::database::tenant_scope;
 use crate::http::pages::site;
-use crate::limits::budgets::Local;
-use crate::limits::device::Devices;
-use crate::limits::{Budgets, Limiter};
 use crate::mail::{self, Mailbox, MailboxKey, Mailer, Transport};
 use crate::password::{self, Breach, Hasher, Policy, Setup};
 use crate::secret::{MasterKey, redact};
@@ -114,7 +114,7 @@ pub async fn build(
     let mailer = Arc::new(mailer(&config, &db, &store, transport, &clock, &master)?);
     let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit_enabled));
     let local = Arc::new(Local::new(clock.clone(), config.rate_limit_replicas));
-    let captcha = judge(&config, &master, &clock, &metrics)?;
+    let captcha = verifier(&config, &master, &clock, &metrics)?;
     let breach =
         Breach::of(&config.password, &clock, &metrics).map_err(StartError::Broken)?.map(Arc::new);
     let dependencies = Dependencies {
@@ -182,7 +182,7 @@ async fn prove_hashing(hashing: &Setup) -> Result<Duration, StartError> {
 }
 
 /// What judges captchas.
-fn judge(
+fn verifier(
     config: &Config,
     master: &MasterKey,
     clock: &Clock,
@@ -236,7 +236,7 @@ async fn try_database(
     }
     count_migrations(&db, metrics).await;
     db.watch(metrics);
-    let keys = KeyRing::load(token::Needs {
+    let keys = KeyRing::load(token::KeyDependencies {
         db: db.clone(),
         master: master.clone(),
         previous: config.master_key_previous.clone(),

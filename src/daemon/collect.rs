@@ -8,7 +8,7 @@ use crate::audit::Action;
 use crate::egress::Collector;
 use crate::http::router;
 use crate::telemetry::{Connect, DeclaredValues, Exports, FLUSH_EVERY};
-use crate::{limits, mail};
+use crate::{admission, mail};
 
 /// Connects an exporter of OTLP over HTTP.
 pub const CONNECT: Connect = |within| Ok(Box::new(Collector::new(within)?));
@@ -17,7 +17,7 @@ pub const CONNECT: Connect = |within| Ok(Box::new(Collector::new(within)?));
 pub fn declared_values() -> DeclaredValues {
     DeclaredValues {
         routes: router::paths(),
-        address_policies: limits::policy_names(),
+        address_policies: admission::policy_names(),
         mail_templates: mail::Kind::ALL.iter().map(|kind| kind.name()).collect(),
         audit_actions: Action::ALL.iter().map(|action| action.as_str()).collect(),
     }

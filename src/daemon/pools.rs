@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::account::{AccountWorker, Accounts};
 use crate::actor::{Limits, Pool, Root, SpawnError, Worker};
+use crate::admission::budgets::Local;
+use crate::admission::{self, Limiter};
 use crate::audit::Chain;
 use crate::captcha::{CaptchaWorker, Captchas, Verifier};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Db;
-use crate::limits::budgets::Local;
-use crate::limits::{self, Limiter};
 use crate::mail::{Deliveries, MailWorker, Mailer};
 use crate::password::{PasswordWorker, Passwords, ReplaceHash, Setup};
 use crate::session::{Issuer, SessionWorker, Sessions};
@@ -26,7 +26,7 @@ pub struct Handles {
     pub passwords: Passwords,
     pub captchas: Captchas,
     pub deliveries: Deliveries,
-    pub limits: Pool<limits::Message>,
+    pub limits: Pool<admission::Message>,
 }
 
 /// The dependencies of the workers.
@@ -111,7 +111,7 @@ impl Dependencies<'_> {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
         };
-        let limits_worker = limits::Worker {
+        let limits_worker = admission::Worker {
             store: self.store.clone(),
             limiter: self.limiter.clone(),
             local: self.local.clone(),

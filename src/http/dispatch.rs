@@ -26,10 +26,12 @@ use super::head;
 use super::mailbox_gate::{self, Passage};
 use super::member::{self, Member};
 use super::request::Request;
-use super::router::{ANSWER_WITHIN, Entry, Found, Handler, Manner, Route, Router, Verb};
+use super::router::{
+    ANSWER_WITHIN, Entry, Handler, Route, RouteKind, RouteMatch, RouteMethod, Router,
+};
+use crate::admission::{Action, Decision, Place, Places, Refused};
 use crate::app::App;
 use crate::http::limit::{self, Holder};
-use crate::limits::{Action, Decision, Place, Places, Refused};
 use crate::problem::{Code, Problem, Unavailable};
 
 /// Honest after a full gate: places come back within the time of one answer.
@@ -66,7 +68,7 @@ impl Dispatcher {
             self.warn_of_forwarded(&cx);
         }
         let found = self.router.find(&parts.method, parts.uri.path());
-        let route = if let Found::Route(route, _) = &found { Some(route.path) } else { None };
+        let route = if let RouteMatch::Route(route, _) = &found { Some(route.path) } else { None };
         let token_shown = TokenShown::by(&parts.headers);
         let method = known_method(&parts.method);
         let is_http_1 = parts.version < Version::HTTP_2;
@@ -89,8 +91,8 @@ impl Dispatcher {
             log(&problem);
             answer::problem(&problem, &cx, &self.app.config.public_url, token_shown)
         });
-        answer::harden(answer.headers_mut(), cx.transport);
-        answer::tell(answer.headers_mut(), &cx);
+        answer::add_security_headers(answer.headers_mut(), cx.transport);
+        answer::add_request_headers(answer.headers_mut(), &cx);
         cors::allow(answer.headers_mut(), origin.as_ref(), &config.cors_origins);
         // While the daemon drains, whoever keeps connections open moves them to another one before the listener closes.
         if distrusted || (is_http_1 && self.app.gate.draining.load(Ordering::SeqCst)) {
@@ -105,7 +107,7 @@ impl Dispatcher {
         cx: &mut Cx,
         parts: Parts,
         body: B,
-        found: Found,
+        found: RouteMatch,
     ) -> Result<Answer, Problem>
     where
         B: Body + Send,
@@ -116,11 +118,11 @@ impl Dispatcher {
         self.spend(cx, &parts.method, &found)?;
         head::check(&parts)?;
         let (route, params) = match found {
-            Found::Route(route, params) => (route, params),
-            Found::Methods(allowed) if parts.method == Method::OPTIONS => {
+            RouteMatch::Route(route, params) => (route, params),
+            RouteMatch::Methods(allowed) if parts.method == Method::OPTIONS => {
                 return Ok(cors::preflight(&allowed));
             }
-            Found::Methods(allowed) => {
+            RouteMatch::Methods(allowed) => {
                 let problem = Problem::from(Code::MethodNotAllowed);
                 let mut answer =
                     answer::problem(&problem, cx, &app.config.public_url, TokenShown::No);
@@ -129,7 +131,7 @@ impl Dispatcher {
                 }
                 return Ok(answer);
             }
-            Found::Nothing => return Err(Code::NotFound.into()),
+            RouteMatch::Nothing => return Err(Code::NotFound.into()),
         };
         self.refuse_in_clear(cx, &route)?;
         if let Some(answer) = head::guard(&route, &parts)? {
@@ -188,12 +190,12 @@ impl Dispatcher {
     }
 
     /// Takes one from what a source may ask for in all. Preflights cost nothing: a browser sends them by itself, asks nobody
-    /// and is told what the table says. Nor do servers that ask for many ([`Manner::Server`]).
-    fn spend(&self, cx: &mut Cx, method: &Method, found: &Found) -> Result<(), Problem> {
+    /// and is told what the table says. Nor do servers that ask for many ([`RouteKind::Server`]).
+    fn spend(&self, cx: &mut Cx, method: &Method, found: &RouteMatch) -> Result<(), Problem> {
         let is_free = match found {
-            Found::Route(route, _) => route.manner == Manner::Server,
-            Found::Methods(_) => *method == Method::OPTIONS,
-            Found::Nothing => false,
+            RouteMatch::Route(route, _) => route.kind == RouteKind::Server,
+            RouteMatch::Methods(_) => *method == Method::OPTIONS,
+            RouteMatch::Nothing => false,
         };
         if is_free {
             return Ok(());
@@ -211,7 +213,7 @@ impl Dispatcher {
     /// would hide that what was sent is known to everybody on the way (ASVS 4.1.2). What a proxy asks forward-auth is of a
     /// request to somebody else.
     fn refuse_in_clear(&self, cx: &Cx, route: &Route) -> Result<(), Problem> {
-        let is_api = route.path.starts_with("/api/") && route.verb != Verb::Any;
+        let is_api = route.path.starts_with("/api/") && route.method != RouteMethod::Any;
         let is_ours = is_api && route.path != "/api/forward-auth";
         if cx.clear_at_proxy && is_ours && self.app.config.public_url.starts_with("https://") {
             return Err(Problem::new(Code::Forbidden).detail(
@@ -244,7 +246,7 @@ impl Dispatcher {
     /// A place for one request, or a refusal before any work.
     fn admit(&self, cx: &Cx, route: &Route) -> Result<Place, Problem> {
         let gate = &self.app.gate;
-        if route.manner == Manner::Refresh
+        if route.kind == RouteKind::Refresh
             && let Ok(own) = gate.refreshes.enter(cx.holder())
         {
             return Ok(own);

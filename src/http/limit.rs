@@ -4,11 +4,11 @@ use opentelemetry::KeyValue;
 use uuid::Uuid;
 
 use super::request::Request;
-use crate::actor::Pass;
+use crate::actor::Permit;
+use crate::admission::budgets::Spent;
+use crate::admission::{Action, Decision, Limited};
 use crate::app::App;
 use crate::captcha::CaptchaError;
-use crate::limits::budgets::Spent;
-use crate::limits::{Action, Decision, Limited};
 use crate::problem::{Code, Problem};
 use crate::token::{Expiry, UserClaims, VaultClaims};
 
@@ -82,7 +82,7 @@ impl Holder<'_> {
 /// Waits for the permit of a team, an account or a key: one that sends more than its share waits behind itself. The holder
 /// has to be proven, or other clients could use up its share. No request holds two permits at once: two such requests could
 /// wait for each other.
-pub async fn permit(app: &App, request: &Request, holder: Holder<'_>) -> Result<Pass, Problem> {
+pub async fn permit(app: &App, request: &Request, holder: Holder<'_>) -> Result<Permit, Problem> {
     let entered = app.gate.turns.enter(holder, request.cx.deadline).await;
     entered.map_err(|unavailable| {
         app.metrics.requests_shed.add(1, &[KeyValue::new("reason", holder.name())]);
@@ -95,7 +95,7 @@ pub async fn permit_of(
     app: &App,
     request: &Request,
     claims: &VaultClaims,
-) -> Result<Option<Pass>, Problem> {
+) -> Result<Option<Permit>, Problem> {
     match claims.tid.as_deref().map(str::parse) {
         Some(Ok(team)) => permit(app, request, Holder::Team(team)).await.map(Some),
         _ => Ok(None),
@@ -103,7 +103,7 @@ pub async fn permit_of(
 }
 
 /// The claims of the request's userToken, and the permit of the account that it proves: all that comes before a lookup.
-pub async fn account(app: &App, request: &Request) -> Result<(Uuid, UserClaims, Pass), Problem> {
+pub async fn account(app: &App, request: &Request) -> Result<(Uuid, UserClaims, Permit), Problem> {
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
     let (user_id, claims) = app.check().claims(token, Expiry::Enforced).await?;
     let permit = permit(app, request, Holder::Account(user_id)).await?;

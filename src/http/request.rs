@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::cx::Cx;
 use super::json::Object;
+use crate::admission::Client;
 use crate::audit::RequestOrigin;
-use crate::limits::Client;
 use crate::problem::{Code, Problem};
 use tokio::time::Instant;
 

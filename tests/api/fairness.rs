@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use latchkey::actor::Pass;
+use latchkey::actor::Permit;
 use latchkey::http::limit::Holder;
 use latchkey::secret::{Secret, sha256};
 use tokio::time::Instant;
@@ -92,7 +92,7 @@ both!(a_team_at_the_stores_waits_behind_itself, ["database.max_connections" = "4
 });
 
 /// Takes every place that `whom` may have; how many those are.
-async fn filled(app: &TestApp, whom: Holder<'_>) -> Vec<Pass> {
+async fn filled(app: &TestApp, whom: Holder<'_>) -> Vec<Permit> {
     let mut taken = Vec::new();
     let far = Instant::now() + PATIENCE;
     while let Some(entered) = app.inside().gate.turns.enter(whom, far).now_or_never() {

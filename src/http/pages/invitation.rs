@@ -3,13 +3,13 @@
 
 use super::trouble::failed;
 use super::{Invited, words};
+use crate::admission::Action;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::invitation::room;
 use crate::http::limit;
 use crate::http::member::change_context;
 use crate::http::request::Request;
-use crate::limits::Action;
 use crate::problem::{Code, Problem};
 use crate::secret::{Secret, sha256};
 use crate::team::joining::{self, Offer, Shown};

@@ -4,10 +4,10 @@
 use super::trouble::failed;
 use super::{VerifyEmail, words};
 use crate::account::{AccountError, Confirmation, ConfirmationPreview, RefusedLink};
+use crate::admission::Client;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::request::Request;
-use crate::limits::Client;
 use crate::problem::Problem;
 
 /// `GET /verify-email?token=…`

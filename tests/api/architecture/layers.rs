@@ -20,7 +20,7 @@ const ORDER: &[&str] = &[
     "token",
     "password",
     "captcha",
-    "limits",
+    "admission",
     "user",
     "team",
     "session",

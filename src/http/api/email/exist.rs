@@ -1,6 +1,7 @@
 //! `GET /api/exist-email/{email}`: whether an address has an account. An oracle by contract, so it is limited, and can be
 //! behind a captcha or off (`registration.expose_existence`).
 
+use crate::admission::Action;
 use crate::app::App;
 use crate::config::{CaptchaPoint, ExposeExistence};
 use crate::http::answer::{self, Answer};
@@ -9,7 +10,6 @@ use crate::http::json::{Object, Rule as _};
 use crate::http::limit;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::limits::Action;
 use crate::problem::{Code, Problem};
 use crate::session::AccountStatus;
 use crate::user::EmailAddress;

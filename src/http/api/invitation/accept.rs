@@ -3,6 +3,7 @@
 use utoipa::ToSchema;
 
 use super::room;
+use crate::admission::Action;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::team::TeamView;
@@ -10,7 +11,6 @@ use crate::http::limit;
 use crate::http::member::change_context;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::limits::Action;
 use crate::problem::{Code, Problem};
 use crate::secret::sha256;
 use crate::session::Principal;

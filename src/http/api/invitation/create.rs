@@ -42,7 +42,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let origin = request.origin();
     let (change, post) = (change_context(app, request), post(app, &origin));
     let sending = Sending::New(&email, role);
-    let address = invitations::rehearse(&change, member.actor, sending, &post).await?;
+    let address = invitations::check(&change, member.actor, sending, &post).await?;
     spend(app, request, member.actor.user_id, &address).await?;
     let made = invitations::create(&change, member.actor, (&email, role), post).await?;
     app.metrics.changed("invitation_created");

@@ -13,12 +13,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::admission::budgets::Budget;
 use crate::app::App;
 use crate::audit::RequestOrigin;
 use crate::clock::rfc3339;
 use crate::http::limit;
 use crate::http::request::Request;
-use crate::limits::budgets::Budget;
 use crate::mail::MailData;
 use crate::problem::Problem;
 use crate::team::invitations::{Invitation, Post};

@@ -1,12 +1,12 @@
 //! `GET /api/captcha`: a challenge of the built-in provider; with `captcha.fallback`, while the vendor is in doubt.
 
+use crate::admission::Action;
 use crate::app::App;
 use crate::captcha::{Offer, VendorState};
 use crate::http::answer::{self, Answer};
 use crate::http::limit;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::limits::Action;
 use crate::problem::{Code, Problem};
 
 /// The handler.

@@ -10,13 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::header;
 use percent_encoding::percent_decode_str;
 
+use crate::admission::{Action, Decision};
 use crate::app::App;
 use crate::config::IntrospectionClient;
 use crate::http::answer::TokenShown;
 use crate::http::form::Form;
 use crate::http::limit::{self, Holder};
 use crate::http::request::Request;
-use crate::limits::{Action, Decision};
 use crate::problem::{Code, OauthError, Problem};
 use crate::secret::{self, Secret};
 use crate::team::key_text::KeyText;
