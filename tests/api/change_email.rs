@@ -63,6 +63,35 @@ both!(a_change_is_undone_by_the_old_address, async |app| {
     app.anonymous().verify(&confirmation).await.expect_problem(400, "token-invalid");
 });
 
+// Anyone can register an address that an account has left: an undo must not depend on that.
+both!(an_undo_deletes_an_unverified_account_that_took_the_old_address, async |app| {
+    let person = app.verified(OLD).await;
+    ask(&person, NEW).await.expect(200);
+    let confirmation = app.mail_to(NEW).await.token().to_owned();
+    let undo = app.mail_to(OLD).await.token().to_owned();
+    let thief = app.anonymous().verify(&confirmation).await.tokens();
+    let squatter = app.register("ADA@example.org").await;
+    app.anonymous().post_form("/undo-email-change", &[("token", &undo)]).await.expect(200);
+    for token in [&thief.user, &squatter.user_token] {
+        app.anonymous().bearer(token).get("/api/me").await.expect(401);
+    }
+    let tokens = app.anonymous().login(OLD, &person.password).await.tokens();
+    assert_eq!(claims(&tokens.user)["email"], OLD);
+    app.anonymous().login(OLD, &squatter.password).await.expect(401);
+});
+
+both!(an_undo_leaves_a_verified_account_that_took_the_old_address, async |app| {
+    let person = app.verified(OLD).await;
+    ask(&person, NEW).await.expect(200);
+    let confirmation = app.mail_to(NEW).await.token().to_owned();
+    let undo = app.mail_to(OLD).await.token().to_owned();
+    app.anonymous().verify(&confirmation).await.expect(200);
+    let owner = app.verified(OLD).await;
+    app.anonymous().post_form("/undo-email-change", &[("token", &undo)]).await.expect(400);
+    owner.me().await.expect(200);
+    app.anonymous().login(OLD, &owner.password).await.expect(200);
+});
+
 both!(a_change_is_undone_before_it_took_effect, async |app| {
     let person = app.verified(OLD).await;
     ask(&person, NEW).await.expect(200);

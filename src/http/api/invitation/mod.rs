@@ -66,7 +66,7 @@ async fn spend(app: &App, request: &Request, inviter: Uuid, address: &str) -> Re
 
 /// What sends an invitation for this request: in the inviter's language, without their address or device.
 fn post<'a>(app: &'a App, origin: &'a RequestOrigin) -> Post<'a> {
-    let MailData { locale, at, .. } = MailData::of_request(&origin, app.clock.now());
+    let MailData { locale, at, .. } = MailData::of_request(origin, app.clock.now());
     Post {
         key: &app.mail_key,
         data: MailData { locale, at, ..MailData::default() },

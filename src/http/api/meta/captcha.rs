@@ -16,11 +16,11 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
         return Err(Code::NotFound.into());
     }
     limit::spend(app, request, Action::Captcha)?;
-    if offer == Offer::InDoubt {
-        if app.captchas.probe(request.cx.deadline).await? == VendorState::Good {
-            let detail = "The captcha's provider answers: show its widget.";
-            return Err(Problem::new(Code::NotFound).detail(detail));
-        }
+    if offer == Offer::InDoubt
+        && app.captchas.probe(request.cx.deadline).await? == VendorState::Good
+    {
+        let detail = "The captcha's provider answers: show its widget.";
+        return Err(Problem::new(Code::NotFound).detail(detail));
     }
     Ok(answer::json(&app.captcha.challenge(app.clock.now())))
 }
