@@ -2,6 +2,18 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::text_enum::text_enum;
+
+text_enum! {
+    /// What an audit key does.
+    AuditKeyState, unknown Retired {
+        /// It authenticates new rows.
+        Current = "current",
+        /// It only checks rows.
+        Retired = "retired",
+    }
+}
+
 /// One audit key.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "audit_keys")]
@@ -12,7 +24,7 @@ pub struct Model {
     /// 32 random bytes under AES-256-GCM: nonce, then ciphertext and tag.
     pub sealed: Vec<u8>,
     /// `current` (one) or `retired`.
-    pub state: String,
+    pub state: AuditKeyState,
     /// When it was made.
     pub created_at: i64,
 }

@@ -2,6 +2,20 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::text_enum::text_enum;
+
+text_enum! {
+    /// What a signing key does.
+    SigningKeyState, unknown Retired {
+        /// It is published, and will sign.
+        Next = "next",
+        /// It signs.
+        Signing = "signing",
+        /// It only verifies.
+        Retired = "retired",
+    }
+}
+
 /// One signing key.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "signing_keys")]
@@ -15,8 +29,8 @@ pub struct Model {
     pub algorithm: String,
     /// The private key under AES-256-GCM: nonce, then ciphertext and tag.
     pub sealed: Vec<u8>,
-    /// `next`, `signing` (one of each kind) or `retired`.
-    pub state: String,
+    /// One key of each kind signs.
+    pub state: SigningKeyState,
     /// When it was made.
     pub created_at: i64,
     /// When it stopped signing.

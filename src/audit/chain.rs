@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use latchkey_entity::{audit_event, audit_key};
+use latchkey_entity::audit_event;
+use latchkey_entity::audit_key::{self, AuditKeyState};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
 
@@ -19,8 +20,6 @@ use crate::clock::UnixMillis;
 use crate::database::Db;
 use crate::secret::{KeyError, MasterKey, Secret, random_bytes, random_id, seal as sealing};
 use crate::telemetry::Metrics;
-
-const CURRENT: &str = "current";
 
 /// Authenticates rows with today's key. Cloning is cheap.
 #[derive(Clone)]
@@ -198,7 +197,10 @@ fn context(id: &str) -> String {
 }
 
 async fn current(db: &Db) -> Result<Option<audit_key::Model>, DbErr> {
-    audit_key::Entity::find().filter(audit_key::Column::State.eq(CURRENT)).one(db.writer()).await
+    audit_key::Entity::find()
+        .filter(audit_key::Column::State.eq(AuditKeyState::Current))
+        .one(db.writer())
+        .await
 }
 
 /// Seals again what only the master key before opens.
@@ -235,8 +237,10 @@ async fn make(
     let (id, bytes) = (random_id(), Secret::new(random_bytes::<32>()));
     let sealed = sealed(masters, &id, &bytes)?;
     let tx = db.begin().await?;
-    let current =
-        audit_key::Entity::find().filter(audit_key::Column::State.eq(CURRENT)).one(&tx).await?;
+    let current = audit_key::Entity::find()
+        .filter(audit_key::Column::State.eq(AuditKeyState::Current))
+        .one(&tx)
+        .await?;
     if let Some(row) = current {
         if let Some(bytes) = masters.open(&row) {
             return Ok((row.id, bytes));
@@ -246,7 +250,10 @@ async fn make(
             "the master key does not open this audit key: a new one takes its place, rows under the old one cannot be checked"
         );
         audit_key::Entity::update_many()
-            .set(audit_key::ActiveModel { state: Set("retired".to_owned()), ..Default::default() })
+            .set(audit_key::ActiveModel {
+                state: Set(AuditKeyState::Retired),
+                ..Default::default()
+            })
             .filter(audit_key::Column::Id.eq(row.id))
             .exec(&tx)
             .await?;
@@ -254,7 +261,7 @@ async fn make(
     let row = audit_key::ActiveModel {
         id: Set(id.clone()),
         sealed: Set(sealed),
-        state: Set(CURRENT.to_owned()),
+        state: Set(AuditKeyState::Current),
         created_at: Set(now),
     };
     let inserted = audit_key::Entity::insert(row)
@@ -267,7 +274,7 @@ async fn make(
         return Ok((id, bytes));
     }
     let winner = audit_key::Entity::find()
-        .filter(audit_key::Column::State.eq(CURRENT))
+        .filter(audit_key::Column::State.eq(AuditKeyState::Current))
         .one(db.writer())
         .await?
         .ok_or(KeyError)?;

@@ -111,7 +111,7 @@ fn as_json(key: &Listed) -> Value {
         "kid": key.id,
         "kind": key.kind,
         "algorithm": key.algorithm,
-        "state": key.state,
+        "state": key.state.name(),
         "createdAt": rfc3339(key.created_at),
         "signsFrom": rfc3339(key.signs_from),
         "retiredAt": key.retired_at.map(rfc3339),
@@ -144,7 +144,10 @@ fn table(keys: &[Listed]) -> String {
     for key in keys {
         let (from, until) = (rfc3339(key.signs_from), time(key.verifies_until));
         let sealed = sealed(key);
-        row(&mut out, [&key.id, &key.kind, &key.algorithm, key.state, &from, &until, sealed]);
+        row(
+            &mut out,
+            [&key.id, &key.kind, &key.algorithm, key.state.name(), &from, &until, sealed],
+        );
     }
     out
 }
@@ -261,7 +264,7 @@ mod tests {
             id: "0123456789012345678901".to_owned(),
             kind: "vault".to_owned(),
             algorithm: "ES256".to_owned(),
-            state: "signing",
+            state: crate::token::rotation::KeyState::Signing,
             created_at: 0,
             signs_from: 0,
             retired_at: None,

@@ -5,8 +5,9 @@ use crate::config::{self, Tokens, VaultAlgorithm};
 use crate::database::Db;
 use crate::secret::{MasterKey, Secret};
 use crate::token::key_events::Why;
-use crate::token::rotation::{Listed, PUBLISH_AHEAD, Retired, Rotated, Sealed};
-use crate::token::stored::{RETIRED_SLACK, State};
+use crate::token::rotation::{KeyState, Listed, PUBLISH_AHEAD, Retired, Rotated, Sealed};
+use crate::token::stored::RETIRED_SLACK;
+use latchkey_entity::signing_key::SigningKeyState;
 
 pub(in super::super) struct Fixture {
     pub(in super::super) needs: KeyDependencies,
@@ -108,7 +109,7 @@ async fn another_algorithm_is_published_ahead_and_the_old_key_verifies_until_its
     assert!(after.current().by_header(&old).is_none());
     assert_eq!(after.current().algorithms(), ["EdDSA"]);
     assert!(
-        needs.list().await.unwrap().iter().all(|key| key.state == "signing"),
+        needs.list().await.unwrap().iter().all(|key| key.state == KeyState::Signing),
         "the row is gone"
     );
 }
@@ -155,7 +156,7 @@ async fn both_kinds_are_published_ahead_sign_and_are_forgotten_in_their_time() {
     ring.turn().await.unwrap();
     assert!(ring.current().by_header(&user).is_none());
     let rows = needs.list().await.unwrap();
-    assert!(rows.iter().all(|row| row.state != "retired" || row.verifies_until.is_some()));
+    assert!(rows.iter().all(|row| row.state != KeyState::Retired || row.verifies_until.is_some()));
 }
 
 #[tokio::test]
@@ -203,7 +204,8 @@ async fn a_key_that_signs_out_of_turn_is_found_by_its_tokens_once_in_ten_seconds
     let header = async || {
         assert_eq!(needs.rotate_now(Kind::Vault).await.unwrap(), Rotated::Signs);
         let rows = needs.rows().await.unwrap();
-        let signing = crate::token::stored::of(&rows, Kind::Vault, "signing").unwrap();
+        let signing =
+            crate::token::stored::of(&rows, Kind::Vault, SigningKeyState::Signing).unwrap();
         needs.parse(signing).unwrap().header
     };
     let (first, second) = (header().await, header().await);
@@ -256,13 +258,14 @@ async fn a_compromised_key_verifies_nothing_and_another_signs_at_once() {
         assert_eq!(needs.retire(&stolen.id).await.unwrap(), Retired::Revoked, "once more");
         let listed = needs.list().await.unwrap();
         let listed = listed.iter().find(|key| key.id == stolen.id).unwrap();
-        assert_eq!((listed.state, listed.verifies_until), ("revoked", None));
+        assert_eq!((listed.state, listed.verifies_until), (KeyState::Revoked, None));
     }
     assert_eq!(needs.retire("nobody's").await.unwrap(), Retired::Unknown);
     // One that waits to sign never does.
     needs.rotate(Kind::Vault).await.unwrap();
     let rows = needs.rows().await.unwrap();
-    let next = crate::token::stored::of(&rows, Kind::Vault, "next").unwrap().id.clone();
+    let next =
+        crate::token::stored::of(&rows, Kind::Vault, SigningKeyState::Next).unwrap().id.clone();
     assert_eq!(needs.retire(&next).await.unwrap(), Retired::Revoked);
     needs.clock.advance(PUBLISH_AHEAD);
     ring.turn().await.unwrap();
@@ -321,7 +324,7 @@ async fn sealed_elsewhere(needs: &KeyDependencies) -> String {
         lost.publish(Kind::Vault, Algorithm::EdDSA, Why::Due).await,
         Err(KeysError::SealedAudit)
     ));
-    let fresh = lost.fresh(Kind::Vault, Algorithm::EdDSA, State::Next).await.unwrap();
+    let fresh = lost.fresh(Kind::Vault, Algorithm::EdDSA, SigningKeyState::Next).await.unwrap();
     let tx = needs.db.begin().await.unwrap();
     assert!(fresh.insert(&tx).await.unwrap());
     tx.commit().await.unwrap();
@@ -330,7 +333,7 @@ async fn sealed_elsewhere(needs: &KeyDependencies) -> String {
 
 async fn next(needs: &KeyDependencies) -> Option<String> {
     let rows = needs.rows().await.unwrap();
-    crate::token::stored::of(&rows, Kind::Vault, "next").map(|row| row.id.clone())
+    crate::token::stored::of(&rows, Kind::Vault, SigningKeyState::Next).map(|row| row.id.clone())
 }
 
 #[tokio::test]

@@ -13,14 +13,14 @@
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
-use latchkey_entity::signing_key::{Column, Entity, Model};
+use latchkey_entity::signing_key::{Column, Entity, Model, SigningKeyState};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
 
 use super::key_events::Why;
 use super::keys::{KeysError, Kind};
 pub use super::stored::Sealed;
-use super::stored::{KeyDependencies, State, algorithm_of, of};
+use super::stored::{KeyDependencies, algorithm_of, of};
 use crate::clock::{UnixMillis, millis};
 
 /// How long the key that is to sign next may be overdue before it goes: whoever could open it would have let it sign within
@@ -31,6 +31,31 @@ const UNOPENED_MAX: Duration = Duration::from_hours(1);
 /// 2 min, and one that misses its readings publishes it up to 3 min late (six readings of 30 s).
 pub const PUBLISH_AHEAD: Duration = Duration::from_mins(10);
 
+/// What a key does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It is published, and will sign.
+    Next,
+    /// It signs.
+    Signing,
+    /// It only verifies.
+    Retired,
+    /// Its tokens are refused.
+    Revoked,
+}
+
+impl KeyState {
+    /// As the command line prints it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Signing => "signing",
+            Self::Retired => "retired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
 /// A key as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -40,8 +65,8 @@ pub struct Listed {
     pub kind: String,
     /// `alg`.
     pub algorithm: String,
-    /// `next`, `signing`, `retired` or `revoked`.
-    pub state: &'static str,
+    /// What it does.
+    pub state: KeyState,
     /// When it was made.
     pub created_at: UnixMillis,
     /// Since when it signs, or from when on it will, once a daemon looks.
@@ -90,10 +115,10 @@ impl KeyDependencies {
     pub(super) async fn step(&self) -> Result<(), KeysError> {
         let (rows, now) = (self.rows().await?, self.clock.now());
         for kind in self.kinds() {
-            let Some(signing) = of(&rows, *kind, "signing") else { continue };
+            let Some(signing) = of(&rows, *kind, SigningKeyState::Signing) else { continue };
             let since = signing.signs_from.unwrap_or(signing.created_at);
             let due = since + millis(self.tokens.rotate_every) - millis(PUBLISH_AHEAD);
-            match of(&rows, *kind, "next") {
+            match of(&rows, *kind, SigningKeyState::Next) {
                 // One that we cannot open is for a replica with the master key that can.
                 Some(next) if now >= signs_from(next) && self.parse(next).is_some() => {
                     self.promote(*kind, next, signing, Why::Due).await?;
@@ -140,7 +165,7 @@ impl KeyDependencies {
         algorithm: Algorithm,
         why: Why,
     ) -> Result<(), KeysError> {
-        let fresh = self.fresh(kind, algorithm, State::Next).await?;
+        let fresh = self.fresh(kind, algorithm, SigningKeyState::Next).await?;
         let id = fresh.id().to_owned();
         let teller = self.recorder(why).await?;
         let tx = self.db.begin().await?;
@@ -165,10 +190,10 @@ impl KeyDependencies {
         let now = self.clock.now();
         let promoted = stop(&tx, &signing.id, now, why.revoked_at()).await?
             && Entity::update_many()
-                .col_expr(Column::State, Expr::value("signing"))
+                .col_expr(Column::State, Expr::value(SigningKeyState::Signing))
                 .col_expr(Column::SignsFrom, Expr::value(now))
                 .filter(Column::Id.eq(&next.id))
-                .filter(Column::State.eq("next"))
+                .filter(Column::State.eq(SigningKeyState::Next))
                 .exec(&tx)
                 .await?
                 .rows_affected
@@ -189,7 +214,7 @@ impl KeyDependencies {
         old: Option<&str>,
         why: Why,
     ) -> Result<bool, KeysError> {
-        let fresh = self.fresh(kind, algorithm, State::Signing).await?;
+        let fresh = self.fresh(kind, algorithm, SigningKeyState::Signing).await?;
         let id = fresh.id().to_owned();
         let before = match old {
             Some(old) => Some((old, self.recorder(why).await?)),
@@ -228,11 +253,11 @@ impl KeyDependencies {
     }
 
     fn listed(&self, row: &Model) -> Listed {
-        let state = match (row.revoked_at, row.state.as_str()) {
-            (Some(_), _) => "revoked",
-            (None, "next") => "next",
-            (None, "signing") => "signing",
-            (None, _) => "retired",
+        let state = match (row.revoked_at, row.state) {
+            (Some(_), _) => KeyState::Revoked,
+            (None, SigningKeyState::Next) => KeyState::Next,
+            (None, SigningKeyState::Signing) => KeyState::Signing,
+            (None, SigningKeyState::Retired) => KeyState::Retired,
         };
         Listed {
             id: row.id.clone(),
@@ -240,7 +265,7 @@ impl KeyDependencies {
             algorithm: row.algorithm.clone(),
             state,
             created_at: row.created_at,
-            signs_from: if state == "next" {
+            signs_from: if state == KeyState::Next {
                 signs_from(row)
             } else {
                 row.signs_from.unwrap_or(row.created_at)
@@ -259,17 +284,17 @@ impl KeyDependencies {
         let rows = self.rows().await?;
         let opens = |row: &Model| self.parse(row).is_some();
         // Whoever does not open the key that signs has another master key than the daemons: no key of theirs is to sign.
-        if of(&rows, kind, "signing").is_some_and(|row| !opens(row)) {
+        if of(&rows, kind, SigningKeyState::Signing).is_some_and(|row| !opens(row)) {
             return Err(KeysError::Sealed(kind));
         }
-        match of(&rows, kind, "next") {
+        match of(&rows, kind, SigningKeyState::Next) {
             Some(next) if opens(next) => return Ok(Rotated::Waiting(signs_from(next))),
             Some(next) => self.drop_unopened(next).await?,
             None => {}
         }
         self.publish(kind, self.algorithm(kind), Why::Asked).await?;
         let rows = self.rows().await?;
-        let from = of(&rows, kind, "next").map_or(self.clock.now(), signs_from);
+        let from = of(&rows, kind, SigningKeyState::Next).map_or(self.clock.now(), signs_from);
         Ok(Rotated::Published(from))
     }
 
@@ -279,7 +304,7 @@ impl KeyDependencies {
             return Ok(Rotated::Shared);
         }
         let rows = self.rows().await?;
-        self.succeed(&rows, kind, of(&rows, kind, "signing"), Why::Asked).await?;
+        self.succeed(&rows, kind, of(&rows, kind, SigningKeyState::Signing), Why::Asked).await?;
         Ok(Rotated::Signs)
     }
 
@@ -294,7 +319,7 @@ impl KeyDependencies {
         let teller = self.recorder(Why::Compromised(now)).await?;
         let tx = self.db.begin().await?;
         let revoked = Entity::update_many()
-            .col_expr(Column::State, Expr::value("retired"))
+            .col_expr(Column::State, Expr::value(SigningKeyState::Retired))
             .col_expr(Column::RetiredAt, Expr::value(row.retired_at.unwrap_or(now)))
             .col_expr(Column::RevokedAt, Expr::value(now))
             .filter(Column::Id.eq(id))
@@ -320,7 +345,7 @@ impl KeyDependencies {
 
     /// Whether another key has to sign once this one is gone.
     fn is_to_be_replaced(&self, row: &Model, kind: Kind) -> bool {
-        row.state == "signing" && self.kinds().contains(&kind)
+        row.state == SigningKeyState::Signing && self.kinds().contains(&kind)
     }
 
     /// Another key signs in place of `signing`, at once.
@@ -331,7 +356,7 @@ impl KeyDependencies {
         signing: Option<&Model>,
         why: Why,
     ) -> Result<(), KeysError> {
-        let next = of(rows, kind, "next").filter(|row| self.parse(row).is_some());
+        let next = of(rows, kind, SigningKeyState::Next).filter(|row| self.parse(row).is_some());
         let done = if let (Some(next), Some(signing)) = (next, signing) {
             self.promote(kind, next, signing, why).await?
         } else {
@@ -360,11 +385,11 @@ async fn stop<C: ConnectionTrait>(
     revoked_at: Option<UnixMillis>,
 ) -> Result<bool, DbErr> {
     let stopped = Entity::update_many()
-        .col_expr(Column::State, Expr::value("retired"))
+        .col_expr(Column::State, Expr::value(SigningKeyState::Retired))
         .col_expr(Column::RetiredAt, Expr::value(now))
         .col_expr(Column::RevokedAt, Expr::value(revoked_at))
         .filter(Column::Id.eq(id))
-        .filter(Column::State.eq("signing"))
+        .filter(Column::State.eq(SigningKeyState::Signing))
         .exec(connection)
         .await?;
     Ok(stopped.rows_affected == 1)

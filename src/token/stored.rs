@@ -11,7 +11,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
-use latchkey_entity::signing_key::{ActiveModel, Column, Entity, Model};
+use latchkey_entity::signing_key::{ActiveModel, Column, Entity, Model, SigningKeyState};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _,
@@ -80,7 +80,7 @@ impl KeyDependencies {
     pub(super) async fn read(&self) -> Result<KeySet, KeysError> {
         let mut rows = self.rows().await?;
         for kind in self.kinds() {
-            if of(&rows, *kind, "signing").is_none() {
+            if of(&rows, *kind, SigningKeyState::Signing).is_none() {
                 self.ensure(*kind).await?;
                 rows = self.rows().await?;
             }
@@ -90,7 +90,7 @@ impl KeyDependencies {
         let mut signing = [None, None];
         for row in rows.iter().filter(|row| self.verifies(row, now)) {
             let Some(key) = self.parse(row).map(Arc::new) else { continue };
-            if row.state == "signing" {
+            if row.state == SigningKeyState::Signing {
                 signing[key.kind as usize] = Some(key.clone());
             }
             verifying.push(key);
@@ -148,7 +148,8 @@ impl KeyDependencies {
         let (bytes, _) = self.open(row)?;
         let algorithm = algorithm_of(row);
         let material = Material::parse(algorithm, bytes.expose()).ok()?;
-        let signs_from = row.signs_from.or((row.state != "next").then_some(row.created_at));
+        let signs_from =
+            row.signs_from.or((row.state != SigningKeyState::Next).then_some(row.created_at));
         Key::new(row.id.clone(), kind, algorithm, material, signs_from).ok()
     }
 
@@ -185,7 +186,7 @@ impl KeyDependencies {
     /// replaced, published ahead like any other.
     pub(super) async fn ensure(&self, kind: Kind) -> Result<(), KeysError> {
         let (rows, algorithm) = (self.rows().await?, self.algorithm(kind));
-        let signing = of(&rows, kind, "signing");
+        let signing = of(&rows, kind, SigningKeyState::Signing);
         let usable = signing.filter(|row| self.parse(row).is_some());
         let Some(usable) = usable else {
             if let Some(row) = signing {
@@ -199,7 +200,7 @@ impl KeyDependencies {
             let made = self.replace(kind, algorithm, old, Why::Lost);
             return made.await.map(drop);
         };
-        let next = of(&rows, kind, "next");
+        let next = of(&rows, kind, SigningKeyState::Next);
         let opens = |row: &Model| self.parse(row).is_some();
         let is_next = next.is_some_and(|row| algorithm_of(row) == algorithm && opens(row));
         if is_next || (next.is_none() && algorithm_of(usable) == algorithm) {
@@ -220,7 +221,7 @@ impl KeyDependencies {
     async fn drop_next(&self, row: &Model) -> Result<bool, DbErr> {
         let dropped = Entity::delete_many()
             .filter(Column::Id.eq(&row.id))
-            .filter(Column::State.eq("next"))
+            .filter(Column::State.eq(SigningKeyState::Next))
             .exec(self.db.writer())
             .await?;
         Ok(dropped.rows_affected == 1)
@@ -243,7 +244,7 @@ impl KeyDependencies {
         &self,
         kind: Kind,
         algorithm: Algorithm,
-        state: State,
+        state: SigningKeyState,
     ) -> Result<Fresh, KeysError> {
         let making = tokio::task::spawn_blocking(move || material::generate(algorithm));
         let bytes = making.await.map_err(|_| KeyError)??;
@@ -254,29 +255,13 @@ impl KeyDependencies {
             kind: kind.name().to_owned(),
             algorithm: name,
             sealed,
-            state: state.name().to_owned(),
+            state,
             created_at: now,
             retired_at: None,
-            signs_from: (state == State::Signing).then_some(now),
+            signs_from: (state == SigningKeyState::Signing).then_some(now),
             revoked_at: None,
         };
         Ok(Fresh { row })
-    }
-}
-
-/// The states in which a key is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Next,
-    Signing,
-}
-
-impl State {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Next => "next",
-            Self::Signing => "signing",
-        }
     }
 }
 
@@ -319,7 +304,7 @@ impl Fresh {
 }
 
 /// The row of a kind in a state that one row at most is in.
-pub(super) fn of<'a>(rows: &'a [Model], kind: Kind, state: &str) -> Option<&'a Model> {
+pub(super) fn of<'a>(rows: &'a [Model], kind: Kind, state: SigningKeyState) -> Option<&'a Model> {
     rows.iter().find(|row| row.kind == kind.name() && row.state == state)
 }
 

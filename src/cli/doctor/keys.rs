@@ -4,7 +4,7 @@ use super::{Finding, Patient};
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::daemon::read_master_key;
 use crate::token::KeyDependencies;
-use crate::token::rotation::Listed;
+use crate::token::rotation::{KeyState, Listed};
 
 /// Whether there is a master key.
 pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
@@ -50,7 +50,7 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
 
 /// Of every key, by the time and the period of the rotation.
 fn assess(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
-    let signing: Vec<_> = keys.iter().filter(|key| key.state == "signing").collect();
+    let signing: Vec<_> = keys.iter().filter(|key| key.state == KeyState::Signing).collect();
     if signing.is_empty() {
         let remedy = "the daemon makes them at its first start";
         return vec![Finding::warning("none signs yet", remedy)];
@@ -82,7 +82,7 @@ mod tests {
 
     const DAY: i64 = 86_400_000;
 
-    fn key(state: &'static str, signs_from: UnixMillis, sealed: Sealed) -> Listed {
+    fn key(state: KeyState, signs_from: UnixMillis, sealed: Sealed) -> Listed {
         Listed {
             id: "kid".to_owned(),
             kind: "vault".to_owned(),
@@ -99,13 +99,17 @@ mod tests {
     #[test]
     fn keys_are_judged_by_age_and_seal_where_they_sign() {
         let (now, period) = (1_000 * DAY, 100 * DAY);
-        let at = |days: i64| key("signing", now - days * DAY, Sealed::Now);
+        let at = |days: i64| key(KeyState::Signing, now - days * DAY, Sealed::Now);
         let said = |keys: &[Listed]| states(&assess(keys, now, period));
         assert_eq!(said(&[at(0), at(110), at(111)]), [Ok, Ok, Warning]);
-        assert_eq!(said(&[key("signing", now, Sealed::Elsewhere)]), [Failed]);
-        assert_eq!(said(&[key("signing", now, Sealed::Before)]), [Ok]);
-        assert_eq!(said(&[key("retired", 0, Sealed::Elsewhere), at(1)]), [Ok], "it signs nothing");
+        assert_eq!(said(&[key(KeyState::Signing, now, Sealed::Elsewhere)]), [Failed]);
+        assert_eq!(said(&[key(KeyState::Signing, now, Sealed::Before)]), [Ok]);
+        assert_eq!(
+            said(&[key(KeyState::Retired, 0, Sealed::Elsewhere), at(1)]),
+            [Ok],
+            "it signs nothing"
+        );
         assert_eq!(said(&[]), [Warning]);
-        assert_eq!(said(&[key("next", now, Sealed::Now)]), [Warning]);
+        assert_eq!(said(&[key(KeyState::Next, now, Sealed::Now)]), [Warning]);
     }
 }
