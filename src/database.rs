@@ -1,8 +1,9 @@
-//! The database: SQLite with one writer, or PostgreSQL, behind SeaORM.
+//! The database behind SeaORM: PostgreSQL, or SQLite with one writer.
 //!
-//! On SQLite every write goes through one connection ([`Db::begin`] takes its lock at once, `BEGIN IMMEDIATE`), so that
-//! nobody ever waits by polling a lock; reads have connections of their own. On PostgreSQL both are one pool.
-//! A read-modify-write always runs in a transaction from [`Db::begin`], a single statement on [`Db::writer`].
+//! On SQLite every write goes through one connection, and [`Db::begin`] takes its lock at once
+//! (`BEGIN IMMEDIATE`), so that no request polls for a lock. Reads have connections of their own. On
+//! PostgreSQL both are one pool. A read-modify-write always runs in a transaction from [`Db::begin`],
+//! a single statement on [`Db::writer`].
 
 mod cause;
 mod facts;
@@ -17,25 +18,24 @@ mod transaction;
 mod url;
 mod write_probe;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use latchkey_migration::{Migrator, MigratorTrait, Schema};
+use latchkey_migration::Schema;
 use sea_orm::sea_query::LikeExpr;
 use sea_orm::sqlx::ConnectOptions as _;
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection,
-    DatabaseTransaction, DbErr, IsolationLevel, Statement, TransactionOptions,
+    ConnectOptions, ConnectionTrait, Database, DatabaseBackend, DatabaseConnection, DbErr,
+    IsolationLevel, Statement,
 };
 
 pub use self::facts::{Facts, Server};
 use self::guard::{Guard, Shared};
 pub use self::handle::Handle;
-use self::measure::Measure;
-pub use self::probe::{Place, is_unreachable};
+pub use self::probe::{Endpoint, is_unreachable};
 pub use self::refusal::{Refusal, probe_reason};
 pub use self::transaction::Transaction;
 pub use self::url::{check as check_url, ignored as ignored_parameters};
@@ -45,62 +45,80 @@ use crate::health::StoreHealth;
 pub use cause::is_unreachable_cause;
 pub use sea_orm::DbErr as DatabaseError;
 
-/// How long a statement may take on PostgreSQL before the server ends it: below every pool's deadline.
-const STATEMENT_TIMEOUT: &str = "2s";
+/// How long a statement may take on PostgreSQL before the server ends it: below every pool's
+/// deadline.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a statement may wait for a row's lock.
-const LOCK_TIMEOUT: &str = "500ms";
+const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a transaction may sit idle, so that a stalled daemon holds no locks.
-const IDLE_IN_TRANSACTION_TIMEOUT: &str = "5s";
-/// How long a request waits for a connection: an exhausted pool is an outage, not a queue.
+const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request waits for a connection. An exhausted pool is an outage, not a queue.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a SQLite connection waits for the file's lock: only another process can hold it.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-/// A connection that was idle for so long is asked whether it still lives before it is used.
-const IDLE_BEFORE_PING: Duration = Duration::from_secs(2);
-/// `pg_advisory_lock`'s key of the migrations: "latchkey" in ASCII.
+/// How long a SQLite connection waits for the file's lock: only another process can hold it. A probe
+/// that waits [`ACQUIRE_TIMEOUT`] for its connection and then for the lock ends before the prober's
+/// own 2 s are over, so the prober learns that the file is locked.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+/// The key of the migrations' advisory lock: "latchkey" in ASCII.
 const MIGRATION_LOCK: i64 = 0x6c61_7463_686b_6579;
-/// What SeaORM is given in place of a PostgreSQL's URL: it puts URLs into errors and spans.
+/// SeaORM gets this in place of a PostgreSQL's URL, because it puts URLs into errors and spans.
 const WITHOUT_SECRETS: &str = "postgres://localhost";
+/// How sqlx names the file of `sqlite://:memory:`.
+const IN_MEMORY: &str = "file:sqlx-in-memory-";
 
-/// Connections to the one database.
+/// Connections to the database.
 #[derive(Clone, Debug)]
 pub struct Db {
     reader: Handle,
     writer: Handle,
     statements: Arc<AtomicU64>,
-    measure: Option<Measure>,
 }
 
 impl Db {
-    /// Connects. A SQLite file is made, mode 0600, where it is missing.
+    /// Connects. A missing SQLite file is created with mode 0600.
     pub async fn connect(config: &config::Database) -> Result<Self, DbErr> {
-        let url = config.url.expose();
         let shared = Shared::new();
-        if !config.is_sqlite() {
-            let server = self::url::postgres(url)?.disable_statement_logging();
-            let server = server.application_name("latchkey").options([
-                ("statement_timeout", STATEMENT_TIMEOUT),
-                ("lock_timeout", LOCK_TIMEOUT),
-                ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
-            ]);
-            let mut options = ConnectOptions::new(WITHOUT_SECRETS);
-            let guarded = shared.clone();
-            common(&mut options)
-                .max_connections(config.max_connections)
-                .map_sqlx_postgres_pool_opts(move |pool| guarded.postgres_hooks(pool))
-                .map_sqlx_postgres_opts(move |_| server.clone());
-            let mut pool = match Database::connect(options).await {
-                Ok(pool) => pool,
-                Err(error) => match shared.refusal() {
-                    Some(refusal) => return Err(refusal.error()),
-                    None => return Err(self::url::redacted(url, probe::reason(url, error).await)),
-                },
-            };
-            let statements = counted([&mut pool]);
-            return Ok(Self::guarded(&shared, pool.clone(), pool, statements));
+        if config.is_sqlite() {
+            Self::connect_sqlite(config, &shared).await
+        } else {
+            Self::connect_postgres(config, &shared).await
         }
-        create_private(Path::new(sqlite_path(url)))?;
-        let connect = |connections: u32| {
+    }
+
+    async fn connect_postgres(
+        config: &config::Database,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, DbErr> {
+        let url = config.url.expose();
+        let server = self::url::postgres(url)?.disable_statement_logging();
+        let server = server.application_name("latchkey").options([
+            ("statement_timeout", milliseconds(STATEMENT_TIMEOUT)),
+            ("lock_timeout", milliseconds(LOCK_TIMEOUT)),
+            ("idle_in_transaction_session_timeout", milliseconds(IDLE_IN_TRANSACTION_TIMEOUT)),
+        ]);
+        let mut options = ConnectOptions::new(WITHOUT_SECRETS);
+        let guarded = shared.clone();
+        common(&mut options)
+            .max_connections(config.max_connections)
+            .map_sqlx_postgres_pool_opts(move |pool| guarded.postgres_hooks(pool))
+            .map_sqlx_postgres_opts(move |_| server.clone());
+        let mut pool = match Database::connect(options).await {
+            Ok(pool) => pool,
+            Err(error) => match shared.refusal() {
+                Some(refusal) => return Err(refusal.error()),
+                None => return Err(self::url::redacted(url, probe::reason(url, error).await)),
+            },
+        };
+        let statements = counted([&mut pool]);
+        Ok(Self::guarded(shared, pool.clone(), pool, statements))
+    }
+
+    async fn connect_sqlite(
+        config: &config::Database,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, DbErr> {
+        let url = config.url.expose();
+        create_private(&sqlite_path(url))?;
+        let connect = async |connections: u32| {
             let guarded = shared.clone();
             let mut options = ConnectOptions::new(url.clone());
             common(&mut options)
@@ -111,18 +129,16 @@ impl Db {
                         .journal_mode(SqliteJournalMode::Wal)
                         .synchronous(SqliteSynchronous::Full)
                         .foreign_keys(true)
-                        // SQLite overwrites what it deletes: a deleted user's data does not stay in free pages.
+                        // SQLite overwrites what it deletes, so that the data of a deleted user
+                        // does not stay in free pages.
                         .pragma("secure_delete", "ON")
                         .busy_timeout(BUSY_TIMEOUT)
                 });
-            Database::connect(options)
-        };
-        let connect = async |connections: u32| {
-            connect(connections).await.map_err(|error| self::url::redacted(url, error))
+            Database::connect(options).await.map_err(|error| self::url::redacted(url, error))
         };
         let (mut writer, mut reader) = (connect(1).await?, connect(config.max_connections).await?);
         let statements = counted([&mut writer, &mut reader]);
-        Ok(Self::guarded(&shared, reader, writer, statements))
+        Ok(Self::guarded(shared, reader, writer, statements))
     }
 
     fn guarded(
@@ -135,16 +151,15 @@ impl Db {
             reader: Handle::reader(Guard::new(shared, &reader), reader),
             writer: Handle::writer(Guard::new(shared, &writer), writer),
             statements,
-            measure: None,
         }
     }
 
-    /// Whether it takes writes, as the last probe or an outage since then has it.
+    /// Whether the database takes writes, by the last probe or an outage since then.
     pub fn health(&self) -> &Arc<StoreHealth> {
         self.writer.guard.health()
     }
 
-    /// For reading; may lag behind nothing: both are the primary.
+    /// For reading. It is the same database as the writer's, so it lags behind nothing.
     pub fn reader(&self) -> &Handle {
         &self.reader
     }
@@ -154,44 +169,22 @@ impl Db {
         &self.writer
     }
 
-    /// Statements sent so far; the `BEGIN` and `COMMIT` around them apart. For tests of what a request costs.
+    /// How many statements were sent, without `BEGIN` and `COMMIT`. For tests of a request's costs.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
     }
 
     /// A transaction that may write. It rolls back when dropped.
     pub async fn begin(&self) -> Result<Transaction, DbErr> {
-        let guard = &self.writer.guard;
-        guard.admit()?;
-        let begun = guard.call().end(self.begin_writing().await)?;
-        Ok(Transaction::new(begun, guard.clone()))
+        self.writer.begin_writing().await
     }
 
-    async fn begin_writing(&self) -> Result<DatabaseTransaction, DbErr> {
-        let mut options = handle::immediate();
-        if self.is_postgres() {
-            options.isolation_level = Some(IsolationLevel::ReadCommitted);
-            options.access_mode = Some(AccessMode::ReadWrite);
-        }
-        let started = Instant::now();
-        let begun = transaction::begin(&self.writer.inner, options).await;
-        if let Some(measure) = &self.measure {
-            measure.record("BEGIN", started.elapsed(), begun.is_err());
-        }
-        begun
-    }
-
-    /// A transaction that reads: one moment of the database, and on PostgreSQL a place for settings of its own.
+    /// A transaction that reads. PostgreSQL's settings of a transaction hold in it.
     pub async fn begin_reading(&self) -> Result<Transaction, DbErr> {
-        let mut options = TransactionOptions::default();
-        if self.is_postgres() {
-            options.isolation_level = Some(IsolationLevel::ReadCommitted);
-            options.access_mode = Some(AccessMode::ReadOnly);
-        }
-        self.reader.begin(options).await
+        self.reader.begin_reading(IsolationLevel::ReadCommitted).await
     }
 
-    /// The dialect, for a statement of our own.
+    /// The dialect, for a statement in SQL.
     pub fn backend(&self) -> DatabaseBackend {
         self.writer.get_database_backend()
     }
@@ -201,11 +194,12 @@ impl Db {
         self.backend() == DatabaseBackend::Postgres
     }
 
-    /// Applies what is missing of the schema. Several replicas may call it at once: they take turns.
+    /// Applies the migrations that are missing. Several replicas may call it at once: each waits for
+    /// the one before.
     pub async fn migrate(&self) -> Result<(), DbErr> {
-        let tx = self.begin_writing().await?;
+        let tx = self.begin().await?;
         if self.is_postgres() {
-            // Waiting for another replica's migrations and long migrations themselves are no reason to give up.
+            // Another replica's migrations take long, and so may these.
             for sql in ["SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0"] {
                 tx.execute_unprepared(sql).await?;
             }
@@ -216,21 +210,13 @@ impl Db {
             ))
             .await?;
         }
-        // A later release's additions are no work of ours, and no error: its daemons stand beside this one.
-        let schema = Schema::of(&tx).await?;
-        if let Some(reason) = schema.beyond() {
-            return Err(DbErr::Migration(reason));
-        }
-        if !schema.pending.is_empty() {
-            Migrator::up(&tx, None).await?;
-        }
+        tx.migrate().await?;
         tx.commit().await
     }
 
-    /// What the database's schema lacks, and has beyond what this binary knows. Changes nothing.
+    /// What the schema lacks, and what it has that this binary does not know. Changes nothing.
     pub async fn schema(&self) -> Result<Schema, DbErr> {
-        self.reader.guard.admit()?;
-        self.reader.guard.call().end(Schema::of(&self.reader.inner).await)
+        self.reader.call(Schema::of(&self.reader.inner)).await
     }
 
     /// Names of migrations that are not applied yet, oldest first. Changes nothing.
@@ -259,27 +245,33 @@ fn counted<const N: usize>(connections: [&mut DatabaseConnection; N]) -> Arc<Ato
     statements
 }
 
-/// What both databases share: a ping only before a connection that was idle (each query would pay a round trip for it),
-/// no log of statements (they would carry addresses).
+/// As PostgreSQL reads a time.
+fn milliseconds(time: Duration) -> String {
+    format!("{}ms", time.as_millis())
+}
+
+/// What both databases share. The guard's hooks ping instead of sqlx, which would ping before every
+/// use. Statements are not logged, because they carry addresses.
 fn common(options: &mut ConnectOptions) -> &mut ConnectOptions {
     options
         .sqlx_logging(false)
-        .test_before_acquire_if_idle_for(IDLE_BEFORE_PING)
+        .test_before_acquire(false)
         .min_connections(0)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_timeout(Duration::from_secs(3))
 }
 
-/// The file of a `sqlite://` URL.
-pub fn sqlite_path(url: &str) -> &str {
-    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
-    path.split('?').next().unwrap_or(path)
+/// The file of a `sqlite://` URL, as sqlx reads it. Empty for a URL that sqlx refuses.
+pub fn sqlite_path(url: &str) -> PathBuf {
+    let options = url.parse::<SqliteConnectOptions>();
+    options.map(|it| it.get_filename().to_owned()).unwrap_or_default()
 }
 
-/// Makes an empty file that only we can read, where there is none: SQLite would use the umask.
+/// Creates a missing file, empty and readable for its owner alone: SQLite would use the umask.
 fn create_private(path: &Path) -> Result<(), DbErr> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    if path.exists() || path == Path::new(":memory:") {
+    let is_in_memory = path.to_string_lossy().starts_with(IN_MEMORY);
+    if path.exists() || is_in_memory {
         return Ok(());
     }
     std::fs::OpenOptions::new()
@@ -291,10 +283,61 @@ fn create_private(path: &Path) -> Result<(), DbErr> {
         .map(drop)
         .map_err(|error| DbErr::Custom(format!("cannot create {}: {error}", path.display())))
 }
-/// What a LIKE over lower-case text has to say to find this part of it, in any case: a wildcard in it is meant as itself.
+
+/// A LIKE pattern for lower-case text that contains this part, in any case. A wildcard in the part
+/// stands for itself.
 pub fn containing(part: &str) -> LikeExpr {
     let escaped =
         |c: char| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain(Some(c));
     let plain: String = part.to_lowercase().chars().flat_map(escaped).collect();
     LikeExpr::new(format!("%{plain}%")).escape('\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_of_a_url_is_the_one_that_sqlx_opens() {
+        for (url, file) in [
+            ("sqlite:///var/lib/x.db", "/var/lib/x.db"),
+            ("sqlite://./data/x.db?mode=rwc", "./data/x.db"),
+            ("sqlite:x.db", "x.db"),
+            ("sqlite:///srv/my%20data/a%3Fb.db", "/srv/my data/a?b.db"),
+        ] {
+            assert_eq!(sqlite_path(url), Path::new(file), "{url}");
+        }
+        assert!(sqlite_path("sqlite://:memory:").to_string_lossy().starts_with(IN_MEMORY));
+    }
+
+    #[tokio::test]
+    async fn after_an_error_of_the_file_an_idle_reader_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", dir.path().join("t.db").display());
+        let url = crate::secret::Secret::new(url);
+        let config = config::Database { url, auto_migrate: true, max_connections: 1 };
+        let db = Db::connect(&config).await.unwrap();
+        // The table is the connection's own.
+        db.reader().execute_unprepared("CREATE TEMP TABLE mark (id INTEGER)").await.unwrap();
+        let marked = async || db.reader().execute_unprepared("SELECT id FROM mark").await.is_ok();
+        assert!(marked().await);
+        db.writer().execute_unprepared("PRAGMA query_only = ON").await.unwrap();
+        db.writer().execute_unprepared("CREATE TABLE t (id INTEGER)").await.unwrap_err();
+        assert_eq!(db.health().reason(), Some(crate::health::Reason::ReadOnly));
+        assert!(!marked().await, "another connection reads");
+        db.writer().execute_unprepared("CREATE TABLE t (id INTEGER)").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_file_with_a_space_in_its_name_is_created_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/my%20data.db", dir.path().display());
+        let url = crate::secret::Secret::new(url);
+        let config = config::Database { url, auto_migrate: true, max_connections: 1 };
+        Db::connect(&config).await.unwrap().migrate().await.unwrap();
+        let mode = std::fs::metadata(dir.path().join("my data.db")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(!dir.path().join("my%20data.db").exists());
+    }
 }

@@ -1,6 +1,5 @@
 //! `latchkey migrate …`: the schema's migrations.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -37,7 +36,7 @@ enum State {
 /// Does it.
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
     let file = config.database.is_sqlite().then(|| sqlite_path(config.database.url.expose()));
-    if let Some(file) = file.map(Path::new)
+    if let Some(file) = file.as_deref()
         && !file.exists()
     {
         if *command != Command::Up {

@@ -2,7 +2,6 @@
 //! it, the stores over both. A layer makes nothing that is not there, and every command ends alike where one fails.
 
 use std::error::Error;
-use std::path::Path;
 use std::process::ExitCode;
 
 use super::output::Talk;
@@ -90,8 +89,8 @@ pub struct Opened {
 /// The database as it stands: it is there, it answers, its schema is this release's.
 pub async fn database(config: &Config) -> Result<Db, Fault> {
     let path = sqlite_path(config.database.url.expose());
-    if config.database.is_sqlite() && !Path::new(path).exists() {
-        return Err(Fault::NoDatabase(path.to_owned()));
+    if config.database.is_sqlite() && !path.exists() {
+        return Err(Fault::NoDatabase(path.display().to_string()));
     }
     let db = Db::connect(&config.database).await.map_err(Fault::Database)?;
     let schema = db.schema().await.map_err(Fault::Migrations)?;

@@ -1,9 +1,10 @@
 //! The file of the built-in mailbox's key: created on the first start, read on every later one.
 //!
-//! A file that others can read, or that holds no key, is never replaced: whoever put it there has to look at it. The
-//! mailbox stays closed meanwhile.
+//! A file that others can read, or that holds no key, is never replaced: the operator has to look at
+//! it first. The mailbox stays closed until then.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 use super::files;
 use crate::mail::{MAILBOX_KEY_FILE, MailboxKey};
 
-/// What nobody but the owner may do with the file.
+/// The rights that only the owner may have.
 const OTHERS: u32 = 0o077;
 
 /// Why a key cannot be used: the reason, and what to do.
@@ -24,8 +25,8 @@ pub struct UnusableKey {
     pub fix: String,
 }
 
-/// The key in `data_dir`, created where there is none. Two daemons that start at once agree on one key: the file appears
-/// whole or not at all, and never replaces another.
+/// The key in `data_dir`. A missing one is created. Two daemons that start at once agree on one key:
+/// the file appears whole or not at all, and never replaces another.
 pub fn read_or_create(data_dir: &Path) -> Result<MailboxKey, UnusableKey> {
     let path = MailboxKey::file_in(data_dir);
     let unusable = |error: io::Error| UnusableKey {
@@ -38,18 +39,26 @@ pub fn read_or_create(data_dir: &Path) -> Result<MailboxKey, UnusableKey> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let text = Zeroizing::new(format!("{}\n", MailboxKey::random().expose()));
-            files::create_whole(data_dir, MAILBOX_KEY_FILE, &text).map_err(unusable)?;
+            files::create_whole(data_dir, MAILBOX_KEY_FILE, &text).map_err(|error| {
+                UnusableKey {
+                    what: format!("it cannot be created: {error}"),
+                    fix: format!("let the daemon write to {}", data_dir.display()),
+                }
+            })?;
         }
         _ => {}
     }
-    let mode = path.metadata().map_err(unusable)?.permissions().mode() & 0o777;
+    // The mode is the one of the file that is read, also when another file takes its name meanwhile.
+    let mut file = File::open(&path).map_err(unusable)?;
+    let mode = file.metadata().map_err(unusable)?.permissions().mode() & 0o777;
     if mode & OTHERS != 0 {
         return Err(UnusableKey {
             what: format!("others on this machine can read or change it (mode {mode:03o})"),
             fix: format!("remove {}: the next start makes a new key", path.display()),
         });
     }
-    let text = Zeroizing::new(std::fs::read_to_string(&path).map_err(unusable)?);
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text).map_err(unusable)?;
     MailboxKey::parse(&text).ok_or_else(|| UnusableKey {
         what: "it does not hold a key (32 bytes in base64url)".to_owned(),
         fix: format!("remove {}: the next start makes a new key", path.display()),
@@ -90,6 +99,15 @@ mod tests {
             started.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(keys.iter().all(|key| key.is(keys[0].expose())));
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_created_is_reported_with_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("missing");
+        let unusable = read_or_create(&missing).unwrap_err();
+        assert!(unusable.what.contains("it cannot be created"), "{unusable:?}");
+        assert_eq!(unusable.fix, format!("let the daemon write to {}", missing.display()));
     }
 
     #[test]

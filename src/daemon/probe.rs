@@ -1,61 +1,76 @@
-//! The prober: writes to both stores at its own pace, and tells the log when one stops or starts to take writes.
+//! The prober: writes to both stores at its own pace, and writes a log line when one stops or starts
+//! to take writes.
 //!
-//! Every [`EVERY`] while a store works, every [`TICK`] while it does not, and within a [`TICK`] after a request met an
-//! outage. It also reads whether the schema is still within this binary's window. `/readyz` asks no store.
+//! It probes a store every [`EVERY`] while the store works, every [`TICK`] while it does not, and
+//! within a [`TICK`] after a request met an outage. It also reads whether the schema is still within
+//! this binary's window. `/readyz` reads the results and asks no store.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
+use sea_orm::DbErr;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::Root;
 use crate::app::App;
-use crate::health::{Reason, StoreHealth};
+use crate::health::{Probed, Reason, StoreHealth};
 
-/// How often a store that works is written to.
+/// The time between two probes of a store that works.
 const EVERY: Duration = Duration::from_secs(10);
-/// How often it is looked whether a probe is due; also the pace of probes while a store is out of order.
+/// The time between two probes of a store that is out of order. Also how often the prober looks
+/// whether a probe is due.
 const TICK: Duration = Duration::from_secs(1);
-/// A store that has not answered a probe within this time does not answer. Within it a request's statement has ended too.
+/// A probe that takes longer fails with [`Reason::Timeout`]. A request's statement ends within this
+/// time too.
 const WITHIN: Duration = Duration::from_secs(2);
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// What came of a probe.
-type Probed = Result<(), (Reason, Option<Cause>)>;
+/// The result of a probe.
+type Outcome = Result<Probed, (Reason, Option<Cause>)>;
 
 /// Probes both stores of one daemon.
 #[derive(Debug)]
 pub struct Prober {
     app: Arc<App>,
-    database: Mutex<Told>,
-    token_store: Mutex<Told>,
+    database: Mutex<History>,
+    token_store: Mutex<History>,
+    /// Whether the last reading of the schema failed.
+    is_schema_unread: Mutex<bool>,
 }
 
-/// What the log knows of a store.
+/// The last probes of a store, and what the log says of it.
 #[derive(Debug, Default)]
-struct Told {
+struct History {
     last_probe: Option<Instant>,
     /// How many probes failed in a row.
     failures: u32,
-    /// The reason of the last line in the log; none where it said that the store works.
+    /// The reason of the last line in the log; `None` after a line that the store works.
     reason: Option<Reason>,
+    /// Whether the last probe found its table missing.
+    lacks_table: bool,
 }
 
 impl Prober {
-    /// One that has probed nothing yet.
+    /// A prober that has not probed yet.
     pub fn new(app: Arc<App>) -> Self {
-        Self { app, database: Mutex::default(), token_store: Mutex::default() }
+        Self {
+            app,
+            database: Mutex::default(),
+            token_store: Mutex::default(),
+            is_schema_unread: Mutex::default(),
+        }
     }
 
-    /// Probes both stores once, whether it is due or not. At the start, so that `/readyz` never says `ok` unasked.
+    /// Probes both stores once, also when no probe is due. The daemon does it before it listens, so
+    /// that `/readyz` never says `ok` before a probe.
     pub async fn probe(&self) {
         tokio::join!(self.probe_database(), self.probe_token_store());
     }
 
-    /// Goes on until `stop` trips; the stores do not wait for each other.
+    /// Probes until `stop` is cancelled. Neither store waits for the other.
     pub fn start(self: &Arc<Self>, root: &Root, stop: &CancellationToken) {
         let this = self.clone();
         root.task("probe_database", stop).every(TICK, move || {
@@ -81,84 +96,126 @@ impl Prober {
 
     async fn probe_database(&self) {
         let db = &self.app.db;
-        let probed = within(async {
+        let outcome = within(async {
             db.probe_write().await.map_err(|it| (it.reason, it.source.map(Into::into)))
         })
         .await;
-        if probed.is_ok()
-            && let Ok(Ok(schema)) = timeout(WITHIN, db.schema()).await
-        {
-            self.app.gate.schema.set(!schema.pending.is_empty(), schema.contracted().is_some());
+        if outcome.is_ok() {
+            self.read_schema().await;
         }
-        self.settle("database", &self.database, db.health(), probed, Reason::database_fix);
+        self.settle("database", &self.database, db.health(), outcome, Reason::database_fix);
+    }
+
+    /// Reads whether the schema is within this binary's window. Where it cannot be read, the window
+    /// stays as it was, and the log has the first error of a row.
+    async fn read_schema(&self) {
+        let read = timeout(WITHIN, self.app.db.schema()).await;
+        let read = read.unwrap_or_else(|_| Err(DbErr::Custom("no answer in time".to_owned())));
+        let is_unread = read.is_err();
+        let was_unread = std::mem::replace(&mut *lock(&self.is_schema_unread), is_unread);
+        match read {
+            Ok(schema) => {
+                let is_contracted = schema.contracted().is_some();
+                self.app.gate.schema.set(!schema.pending.is_empty(), is_contracted);
+            }
+            Err(error) if !was_unread => {
+                tracing::warn!(%error, "the schema's version cannot be read");
+            }
+            Err(_) => {}
+        }
     }
 
     async fn probe_token_store(&self) {
         let (store, now) = (&self.app.store, self.app.clock.now());
-        let probed = within(async {
+        let outcome = within(async {
             store.probe_write(now).await.map_err(|it| (it.reason, it.source.map(Into::into)))
         })
         .await;
         let fix = |reason| store.fix(reason);
-        self.settle("token_store", &self.token_store, store.health(), probed, fix);
+        self.settle("token_store", &self.token_store, store.health(), outcome, fix);
     }
 
+    /// Stores the result, and logs it where it is news. A probe without its table changes neither
+    /// the state nor the metric.
     fn settle(
         &self,
         store: &'static str,
-        told: &Mutex<Told>,
+        history: &Mutex<History>,
         health: &StoreHealth,
-        probed: Probed,
+        outcome: Outcome,
         fix: impl Fn(Reason) -> &'static str,
     ) {
-        let writable = [KeyValue::new("store", store)];
-        self.app.metrics.store_writable.record(u64::from(probed.is_ok()), &writable);
-        match &probed {
-            Ok(()) => health.mark_up(),
+        match &outcome {
+            Ok(Probed::Writable) => health.mark_up(),
+            Ok(Probed::NoTable) => {}
             Err((reason, _)) => health.mark_down(*reason),
         }
-        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.last_probe = Some(Instant::now());
-        match (told.take(probed.as_ref().err().map(|(reason, _)| *reason)), probed) {
-            (Some(News::Down(reason)), Err((_, cause))) => tracing::warn!(
+        if outcome.as_ref().ok() != Some(&Probed::NoTable) {
+            let attributes = [KeyValue::new("store", store)];
+            self.app.metrics.store_writable.record(u64::from(outcome.is_ok()), &attributes);
+        }
+        let mut history = lock(history);
+        history.last_probe = Some(Instant::now());
+        let (found, cause) = match outcome {
+            Ok(probed) => (Ok(probed), None),
+            // A request may have found a reason that says more than a time-out.
+            Err((reason, cause)) => (Err(health.reason().unwrap_or(reason)), cause),
+        };
+        match history.take(found) {
+            Some(News::Down(reason)) => tracing::warn!(
                 store,
                 reason = reason.name(),
                 fix = fix(reason),
                 error = cause.map(tracing::field::display),
                 "the store takes no writes, requests that need it are answered 503"
             ),
-            (Some(News::Up), _) => tracing::info!(store, "the store takes writes again"),
-            _ => {}
+            Some(News::Up) => tracing::info!(store, "the store takes writes again"),
+            Some(News::NoTable) => tracing::warn!(
+                store,
+                fix = "run latchkey migrate up",
+                "the probe's table is missing: whether the store takes writes is unknown"
+            ),
+            None => {}
         }
     }
 }
 
-/// A line for the log.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a line in the log reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum News {
     Down(Reason),
     Up,
+    NoTable,
 }
 
-impl Told {
-    /// What a probe's result is worth telling: a change, once. A time-out has to come twice: under load one is no news.
-    fn take(&mut self, found: Option<Reason>) -> Option<News> {
-        self.failures = if found.is_some() { self.failures.saturating_add(1) } else { 0 };
-        if found == self.reason || (found == Some(Reason::Timeout) && self.failures < 2) {
+impl History {
+    /// Takes a probe's result and returns the line that it deserves: one for each change. A time-out
+    /// has to come twice in a row, because one can be the load of a moment.
+    fn take(&mut self, found: Result<Probed, Reason>) -> Option<News> {
+        let lacked_table = std::mem::replace(&mut self.lacks_table, found == Ok(Probed::NoTable));
+        if self.lacks_table {
+            return (!lacked_table).then_some(News::NoTable);
+        }
+        let reason = found.err();
+        self.failures = if reason.is_some() { self.failures.saturating_add(1) } else { 0 };
+        if reason == self.reason || (reason == Some(Reason::Timeout) && self.failures < 2) {
             return None;
         }
-        self.reason = found;
-        Some(found.map_or(News::Up, News::Down))
+        self.reason = reason;
+        Some(reason.map_or(News::Up, News::Down))
     }
 }
 
-fn is_due(told: &Mutex<Told>, health: &StoreHealth, is_outside: bool) -> bool {
-    let told = told.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_old = told.last_probe.is_none_or(|last| last.elapsed() >= EVERY);
+fn is_due(history: &Mutex<History>, health: &StoreHealth, is_outside: bool) -> bool {
+    let is_old = lock(history).last_probe.is_none_or(|last| last.elapsed() >= EVERY);
     health.take_suspicion() || health.reason().is_some() || is_outside || is_old
 }
 
-async fn within(probe: impl Future<Output = Probed>) -> Probed {
+async fn within(probe: impl Future<Output = Outcome>) -> Outcome {
     timeout(WITHIN, probe).await.unwrap_or(Err((Reason::Timeout, None)))
 }
 
@@ -166,26 +223,40 @@ async fn within(probe: impl Future<Output = Probed>) -> Probed {
 mod tests {
     use super::*;
 
+    const WRITABLE: Result<Probed, Reason> = Ok(Probed::Writable);
+
     #[test]
-    fn a_change_is_told_once_and_a_time_out_when_it_stays() {
-        let mut told = Told::default();
+    fn a_change_is_logged_once_and_a_time_out_when_it_stays() {
+        let mut history = History::default();
         let (down, up) = (|reason| Some(News::Down(reason)), Some(News::Up));
-        assert_eq!(told.take(None), None, "a start that goes well is no news");
-        assert_eq!(told.take(Some(Reason::ReadOnly)), down(Reason::ReadOnly));
-        assert_eq!(told.take(Some(Reason::ReadOnly)), None);
-        assert_eq!(told.take(Some(Reason::Unreachable)), down(Reason::Unreachable));
-        assert_eq!(told.take(None), up);
-        assert_eq!(told.take(None), None);
-        assert_eq!(told.take(Some(Reason::Timeout)), None, "once");
-        assert_eq!(told.take(None), None, "what was not told does not heal");
-        assert_eq!(told.take(Some(Reason::Timeout)), None);
-        assert_eq!(told.take(Some(Reason::Timeout)), down(Reason::Timeout), "twice");
-        assert_eq!(told.take(None), up);
+        assert_eq!(history.take(WRITABLE), None, "a first probe that succeeds is no change");
+        assert_eq!(history.take(Err(Reason::ReadOnly)), down(Reason::ReadOnly));
+        assert_eq!(history.take(Err(Reason::ReadOnly)), None);
+        assert_eq!(history.take(Err(Reason::Unreachable)), down(Reason::Unreachable));
+        assert_eq!(history.take(WRITABLE), up);
+        assert_eq!(history.take(WRITABLE), None);
+        assert_eq!(history.take(Err(Reason::Timeout)), None, "once");
+        assert_eq!(history.take(WRITABLE), None, "the log never said that it was down");
+        assert_eq!(history.take(Err(Reason::Timeout)), None);
+        assert_eq!(history.take(Err(Reason::Timeout)), down(Reason::Timeout), "twice");
+        assert_eq!(history.take(WRITABLE), up);
     }
 
     #[test]
-    fn a_probe_is_due_when_it_is_old_or_wanted() {
-        let fresh = || Mutex::new(Told { last_probe: Some(Instant::now()), ..Told::default() });
+    fn a_missing_table_is_logged_once_and_neither_a_recovery_nor_an_outage() {
+        let mut history = History::default();
+        assert_eq!(history.take(Err(Reason::ReadOnly)), Some(News::Down(Reason::ReadOnly)));
+        assert_eq!(history.take(Ok(Probed::NoTable)), Some(News::NoTable));
+        assert_eq!(history.take(Ok(Probed::NoTable)), None);
+        assert_eq!(history.take(Err(Reason::ReadOnly)), None, "the log says so already");
+        assert_eq!(history.take(Ok(Probed::NoTable)), Some(News::NoTable));
+        assert_eq!(history.take(WRITABLE), Some(News::Up));
+    }
+
+    #[test]
+    fn a_probe_is_due_when_the_last_is_old_or_a_request_met_an_outage() {
+        let fresh =
+            || Mutex::new(History { last_probe: Some(Instant::now()), ..History::default() });
         let health = StoreHealth::new();
         assert!(is_due(&Mutex::default(), &health, false), "the first");
         assert!(!is_due(&fresh(), &health, false));

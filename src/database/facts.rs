@@ -1,4 +1,4 @@
-//! What a database says of itself, for `doctor`.
+//! Facts about a database that `doctor` reports.
 
 use sea_orm::{ConnectionTrait as _, DbErr, QueryResult, Statement};
 
@@ -14,7 +14,7 @@ pub struct Facts {
     pub server: Option<Server>,
 }
 
-/// A PostgreSQL, seen by our role.
+/// A PostgreSQL, as the role of `database.url` sees it.
 #[derive(Clone, Debug)]
 pub struct Server {
     /// `server_version_num`: 150008.
@@ -25,8 +25,8 @@ pub struct Server {
     pub connections_max: i32,
     /// Whether our role may make tables, which migrations do.
     pub may_create: bool,
-    /// Our tables that the role may not read, or not add to, change and delete from, by name with commas. Who only serves
-    /// reads the table of migrations and leaves it as it is.
+    /// Names of the tables that the role may not read, insert into, update or delete from, with
+    /// commas. A role that only serves needs to read the table of migrations, and no more.
     pub closed: Option<String>,
 }
 
@@ -42,7 +42,7 @@ const POSTGRES: &str = "SELECT current_setting('server_version') AS version, \
       AND has_table_privilege(c.oid, 'DELETE')))) AS closed";
 
 impl Db {
-    /// Asks.
+    /// Reads the facts from the database.
     pub async fn facts(&self) -> Result<Facts, DbErr> {
         if !self.is_postgres() {
             let version = self.row("SELECT sqlite_version() AS version").await?;
@@ -59,10 +59,11 @@ impl Db {
         Ok(Facts { version: row.try_get("", "version")?, server: Some(server) })
     }
 
-    /// What is broken in a SQLite file, by its own `quick_check`, which reads the whole file; none where it is whole.
+    /// What is broken in a SQLite file, by SQLite's `quick_check`, which reads the whole file. `None`
+    /// for a file without damage.
     pub async fn damage(&self) -> Result<Option<String>, DbErr> {
-        let said: String = self.row("PRAGMA quick_check(1)").await?.try_get_by_index(0)?;
-        Ok((said != "ok").then_some(said))
+        let found: String = self.row("PRAGMA quick_check(1)").await?.try_get_by_index(0)?;
+        Ok((found != "ok").then_some(found))
     }
 
     async fn row(&self, sql: &str) -> Result<QueryResult, DbErr> {

@@ -1,16 +1,19 @@
 //! [`Guard`]: keeps connections to a PostgreSQL that takes no writes out of the pool.
 //!
-//! After a failover a name can lead to a standby for a while, and a connection that was made then stays open. So a new
-//! connection is asked once whether its server takes writes, like libpq's `target_session_attrs=read-write`: one round
-//! trip for a connection, none for a request. An error that shows that the server changed closes every connection that
-//! was made before it ([`Consequence`](super::refusal::Consequence)): readers too, since what a demoted server answers is
-//! stale, and a revocation would be missed.
+//! After a failover a name can lead to a standby for a while, and a connection that was made then
+//! stays open. So the pool checks once whether the server of a new connection takes writes, like
+//! libpq's `target_session_attrs=read-write`: one round trip for a connection, none for a request. An
+//! error that shows that the server changed closes every connection that was made before the failing
+//! call ([`Consequence`](super::refusal::Consequence)). That includes readers: what a demoted server
+//! returns is stale, and a revocation would be missed.
 //!
-//! The guard sees every error, because [`Handle`](super::Handle) and [`Transaction`](super::Transaction) are the only ways
-//! to a connection: the fields of `Db` are private to `database`.
+//! The guard sees every error, because [`Handle`](super::Handle) and
+//! [`Transaction`](super::Transaction) are the only ways to a connection: the fields of `Db` are
+//! private to `database`.
 
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::postgres::PgPoolOptions;
@@ -18,17 +21,29 @@ use sea_orm::sqlx::sqlite::SqlitePoolOptions;
 use sea_orm::sqlx::{self, Connection as _, PgConnection, PgPool, Row as _};
 use sea_orm::{DatabaseBackend, DatabaseConnection, DbErr};
 
-use super::IDLE_BEFORE_PING;
 use super::refusal::{Refusal, consequence};
 use super::release;
+use super::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT};
 use crate::health::{Reason, StoreHealth};
 use crate::telemetry::observed;
 
-/// After a refused connection the next one is tried when this time is over. Callers in between fail at once: without it
-/// every one of them would connect, and wait for the pool's acquire time-out.
+/// After a refused connection the next one is tried when this time is over. Callers in between fail
+/// at once; else each of them would connect, and wait for the pool's acquire time-out.
 const NEXT_ATTEMPT_AFTER: Duration = Duration::from_secs(1);
 
-/// A call that was given up after so long may have met a server that does not answer: the prober has to look.
+/// A connection that was idle for so long is pinged before it is used.
+const IDLE_BEFORE_PING: Duration = Duration::from_secs(2);
+
+/// How long the ping of an idle connection may take: half of the time that a request waits for a
+/// connection. The other half is left to connect anew.
+const PING_WITHIN: Duration = ACQUIRE_TIMEOUT.checked_div(2).unwrap();
+
+/// How long the ping of a connection that comes back may take. The server first ends the statement
+/// of an abandoned request, for which it has [`STATEMENT_TIMEOUT`], and then rolls back.
+const RELEASE_WITHIN: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(1));
+
+/// A call that was abandoned after so long may have met a server that does not respond: the prober
+/// has to look.
 const SUSPICIOUS_AFTER: Duration = Duration::from_secs(1);
 
 /// Values of [`Shared::refusal`].
@@ -36,12 +51,12 @@ const NOT_REFUSED: u8 = 0;
 const STANDBY: u8 = 1;
 const READ_ONLY_BY_DEFAULT: u8 = 2;
 
-/// `pg_is_in_recovery` tells a standby from a server that is read-only by its settings. Both are asked in the simple
-/// protocol: poolers see no prepared statement.
+/// `pg_is_in_recovery` distinguishes a standby from a server that is read-only by its settings. The
+/// query uses the simple protocol, so that poolers see no prepared statement.
 const TAKES_WRITES: &str =
     "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
 
-/// What the pool's hooks and the callers share.
+/// State that the pool's hooks and the callers share.
 #[derive(Debug)]
 pub(super) struct Shared {
     started: Instant,
@@ -51,6 +66,8 @@ pub(super) struct Shared {
     next_attempt: AtomicU64,
     /// Why the last new connection was refused.
     refusal: AtomicU8,
+    /// Refused connections that the pool still counts: [`Shared::ask`] holds them for a while.
+    refused: AtomicU32,
     health: Arc<StoreHealth>,
 }
 
@@ -61,11 +78,12 @@ impl Shared {
             distrusted: AtomicU64::new(0),
             next_attempt: AtomicU64::new(0),
             refusal: AtomicU8::new(NOT_REFUSED),
+            refused: AtomicU32::new(0),
             health: StoreHealth::new(),
         })
     }
 
-    /// Sets the pool's hooks. A pool has one of each kind: whoever needs another check puts it in here.
+    /// Sets the pool's hooks. A pool has one hook of each kind, so every check belongs here.
     pub(super) fn postgres_hooks(self: &Arc<Self>, options: PgPoolOptions) -> PgPoolOptions {
         let (new, idle, released) = (self.clone(), self.clone(), self.clone());
         options
@@ -79,29 +97,57 @@ impl Shared {
                     if !shared.is_trusted(meta.age) {
                         return Ok(false);
                     }
-                    if meta.idle_for >= IDLE_BEFORE_PING
-                        && let Err(error) = connection.ping().await
-                    {
-                        // Its neighbours were made at the same time, to the same server.
-                        shared.distrust();
-                        return Err(error);
+                    if meta.idle_for >= IDLE_BEFORE_PING {
+                        shared.ping(connection, PING_WITHIN).await?;
                     }
                     Ok(true)
                 })
             })
             .after_release(move |connection, meta| {
-                let is_good = released.is_trusted(meta.age) && release::postgres(connection);
-                Box::pin(async move { Ok(is_good) })
+                let shared = released.clone();
+                Box::pin(async move {
+                    if !shared.is_trusted(meta.age) {
+                        return Ok(false);
+                    }
+                    shared.ping(connection, RELEASE_WITHIN).await?;
+                    Ok(release::postgres(connection))
+                })
             })
     }
 
-    /// The same for SQLite, whose file does not move: a connection is checked when it comes back.
+    /// Pings within this time. On an error no older connection is used any more: they lead to the
+    /// same server. An error makes the pool drop the connection without a farewell.
+    ///
+    /// sqlx pings each connection that comes back as well, without a limit, and a server that
+    /// vanished never answers: the connection would hold its permit of the pool until TCP gives up,
+    /// some 15 minutes later.
+    async fn ping(&self, connection: &mut PgConnection, within: Duration) -> sqlx::Result<()> {
+        let began = Instant::now();
+        let done = tokio::time::timeout(within, connection.ping()).await;
+        let done = done.unwrap_or_else(|_| {
+            let text = format!("no answer to a ping within {} ms", within.as_millis());
+            Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)))
+        });
+        if done.is_err() {
+            self.distrust(began);
+            self.health.suspect();
+        }
+        done
+    }
+
+    /// The hooks for SQLite. A connection is checked when it comes back, and an idle one is not used
+    /// after an error that made older connections unusable.
     pub(super) fn sqlite_hooks(self: &Arc<Self>, options: SqlitePoolOptions) -> SqlitePoolOptions {
-        let released = self.clone();
-        options.after_release(move |connection, meta| {
-            let is_trusted = released.is_trusted(meta.age);
-            Box::pin(async move { Ok(is_trusted && release::sqlite(connection).await) })
-        })
+        let (idle, released) = (self.clone(), self.clone());
+        options
+            .before_acquire(move |_, meta| {
+                let is_trusted = idle.is_trusted(meta.age);
+                Box::pin(async move { Ok(is_trusted) })
+            })
+            .after_release(move |connection, meta| {
+                let is_trusted = released.is_trusted(meta.age);
+                Box::pin(async move { Ok(is_trusted && release::sqlite(connection).await) })
+            })
     }
 
     /// Whether a connection of this age may be used.
@@ -110,11 +156,13 @@ impl Shared {
         made >= self.distrusted.load(Ordering::Acquire)
     }
 
-    fn distrust(&self) {
-        self.distrusted.fetch_max(nanos(self.started.elapsed()), Ordering::AcqRel);
+    /// Lets no connection be used that was made before this time.
+    fn distrust(&self, before: Instant) {
+        let before = nanos(before.saturating_duration_since(self.started));
+        self.distrusted.fetch_max(before, Ordering::AcqRel);
     }
 
-    /// Asks a new connection whether its server takes writes.
+    /// Checks whether the server of a new connection takes writes.
     async fn ask(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let row = sqlx::raw_sql(TAKES_WRITES).fetch_one(connection).await?;
         let refusal = match (row.try_get(0)?, row.try_get(1)?) {
@@ -128,8 +176,9 @@ impl Shared {
         }
         self.put_off_the_next();
         self.health.mark_down(Reason::ReadOnly);
-        // The pool would connect again and again within the caller's time, and log an error each time. Until that time
-        // is over nothing is done; then the connection is dropped with this future.
+        // After an error the pool would connect again and again within the caller's time, and log an
+        // error each time. So this waits until that time is over, and the pool drops this future.
+        let _counted = Refused::count(&self.refused);
         std::future::pending().await
     }
 
@@ -147,7 +196,7 @@ impl Shared {
         }
     }
 
-    /// Whether this caller is the one who tries the next connection.
+    /// Whether this caller is the one that tries the next connection.
     fn may_try(&self) -> bool {
         let now = self.started.elapsed();
         let next = self.next_attempt.load(Ordering::Acquire);
@@ -160,11 +209,27 @@ impl Shared {
     }
 }
 
+/// Counts a refused connection until it is dropped.
+struct Refused<'a>(&'a AtomicU32);
+
+impl<'a> Refused<'a> {
+    fn count(refused: &'a AtomicU32) -> Self {
+        refused.fetch_add(1, Ordering::AcqRel);
+        Self(refused)
+    }
+}
+
+impl Drop for Refused<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What sees the errors of one pool's connections.
+/// Sees the errors of one pool's connections.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
     shared: Arc<Shared>,
@@ -183,23 +248,30 @@ impl Guard {
         &self.shared.health
     }
 
-    /// Before a connection is taken: fails at once while the server is known to take no writes.
+    /// Before a connection is taken: fails at once while the server is known to take no writes and
+    /// the pool has no connection. A connection that is in use comes back, so it is waited for.
     pub(super) fn admit(&self) -> Result<(), DbErr> {
         let Some(refusal) = self.shared.refusal() else { return Ok(()) };
-        let has_idle = self.pool.as_ref().is_none_or(|pool| pool.num_idle() > 0);
-        if has_idle || self.shared.may_try() { Ok(()) } else { Err(refusal.error()) }
+        let refused = self.shared.refused.load(Ordering::Acquire);
+        let has_some = self.pool.as_ref().is_none_or(|pool| pool.size() > refused);
+        if has_some || self.shared.may_try() { Ok(()) } else { Err(refusal.error()) }
     }
 
-    /// A call begins; [`Call::end`] takes what came of it.
+    /// A write succeeded: what refused a connection before is over.
+    pub(super) fn forget_refusal(&self) {
+        self.shared.refusal.store(NOT_REFUSED, Ordering::Release);
+    }
+
+    /// Begins a call; [`Call::end`] takes its result.
     pub(super) fn call(&self) -> Call<'_> {
         Call { guard: self, began: Instant::now(), has_ended: false }
     }
 
-    /// Draws the consequences of an error.
-    pub(super) fn note(&self, error: &DbErr) {
+    /// Draws the consequences of the error of a call that began at this time.
+    fn note(&self, error: &DbErr, began: Instant) {
         let consequence = consequence(error);
         if consequence.closes_older {
-            self.close_older();
+            self.close_older(began);
         }
         if let Some(reason) = consequence.reason {
             self.shared.health.mark_down(reason);
@@ -208,17 +280,18 @@ impl Guard {
         }
     }
 
-    /// Closes what is idle now; what is in use is closed when it comes back.
-    fn close_older(&self) {
-        self.shared.distrust();
+    /// Closes connections that were made before this time: idle ones now, others when they come
+    /// back. The error of an old connection may come late, and newer ones may be good.
+    fn close_older(&self, than: Instant) {
+        self.shared.distrust(than);
         let Some(pool) = &self.pool else { return };
-        while let Some(mut connection) = pool.try_acquire() {
-            connection.close_on_drop();
-        }
+        // The pool does not say how old a connection is; its hook closes old ones on their way back.
+        let idle: Vec<_> = std::iter::from_fn(|| pool.try_acquire()).collect();
+        drop(idle);
     }
 }
 
-/// A call that is under way. One that is dropped before its end was given up by its caller.
+/// A call that is under way. When it is dropped before its end, its caller has abandoned it.
 pub(super) struct Call<'a> {
     guard: &'a Guard,
     began: Instant,
@@ -226,10 +299,10 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// What came of it.
-    pub(super) fn end<T>(mut self, came: Result<T, DbErr>) -> Result<T, DbErr> {
+    /// Ends the call and returns its result.
+    pub(super) fn end<T>(mut self, result: Result<T, DbErr>) -> Result<T, DbErr> {
         self.has_ended = true;
-        let Err(mut error) = came else { return came };
+        let Err(mut error) = result else { return result };
         if matches!(error, DbErr::ConnectionAcquire(_)) {
             match self.guard.shared.refusal() {
                 // A connection that was refused looks like a pool that has none.
@@ -237,7 +310,7 @@ impl Call<'_> {
                 None => observed::connection_timed_out(),
             }
         }
-        self.guard.note(&error);
+        self.guard.note(&error, self.began);
         Err(error)
     }
 }
@@ -259,9 +332,24 @@ mod tests {
         let shared = Shared::new();
         let age = Duration::ZERO;
         assert!(shared.is_trusted(age) && shared.is_trusted(Duration::from_mins(1)));
-        shared.distrust();
+        let began = Instant::now();
+        shared.distrust(began);
         assert!(!shared.is_trusted(shared.started.elapsed()));
         assert!(shared.is_trusted(Duration::ZERO));
+        shared.distrust(shared.started);
+        assert!(!shared.is_trusted(shared.started.elapsed()), "an older error changes nothing");
+    }
+
+    #[test]
+    fn an_error_that_comes_late_closes_no_connection_that_was_made_after_its_call_began() {
+        let guard = Guard { shared: Shared::new(), pool: None };
+        let call = guard.call();
+        let made_since = Instant::now();
+        let broken = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        let broken = DbErr::Query(sea_orm::RuntimeErr::SqlxError(Arc::new(broken)));
+        call.end::<()>(Err(broken)).unwrap_err();
+        assert!(guard.shared.is_trusted(made_since.elapsed()));
+        assert!(!guard.shared.is_trusted(guard.shared.started.elapsed()));
     }
 
     #[test]
@@ -271,6 +359,15 @@ mod tests {
         assert!(!shared.may_try(), "not within the same second");
         shared.put_off_the_next();
         assert!(!shared.may_try());
+    }
+
+    #[test]
+    fn a_write_that_succeeds_ends_a_refusal() {
+        let guard = Guard { shared: Shared::new(), pool: None };
+        guard.shared.refusal.store(STANDBY, Ordering::Release);
+        assert_eq!(guard.shared.refusal(), Some(Refusal::Standby));
+        guard.forget_refusal();
+        assert_eq!(guard.shared.refusal(), None);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What the database costs, as `db.client.*` has it. A statement's text is never told: its first word is.
+//! Measures the statements and connections of the database: the metrics `db.client.*`. Of a
+//! statement's text only the first word is recorded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,7 +46,7 @@ impl Measure {
 }
 
 impl Db {
-    /// Measures every statement from now on, and lets the connections be looked at.
+    /// Measures every statement and every `BEGIN` from now on, and lets the metrics read the pools.
     pub fn watch(&mut self, metrics: &Arc<Metrics>) {
         let system = if self.is_postgres() { "postgresql" } else { "sqlite" };
         let measure = Measure { metrics: metrics.clone(), system };
@@ -63,11 +64,13 @@ impl Db {
                 observe(connection, metrics, name);
             }
         }
-        self.measure = Some(measure);
+        self.writer.measure = Some(measure.clone());
+        self.reader.measure = Some(measure);
     }
 }
 
-/// SeaORM calls back after each statement, in a transaction or not; there is one callback, so it also counts.
+/// SeaORM calls back after each statement, in a transaction or not. It takes one callback, so this
+/// one also counts.
 fn call_back(connection: &mut DatabaseConnection, measure: &Measure, statements: &Arc<AtomicU64>) {
     let (measure, statements) = (measure.clone(), statements.clone());
     connection.set_metric_callback(move |info| {
@@ -105,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_statement_only_its_first_word_is_told() {
+    fn of_a_statement_only_its_first_word_is_recorded() {
         assert_eq!(operation("select 1"), "SELECT");
         assert_eq!(operation("  UPDATE \"users\" SET \"name\" = 'jo'"), "UPDATE");
         assert_eq!(operation("VACUUM"), OTHER);

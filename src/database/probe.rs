@@ -1,7 +1,7 @@
-//! The way to a PostgreSQL: where it is, and why it cannot be had.
+//! Where a PostgreSQL listens, and why no connection to it can be made.
 //!
-//! A pool tries again until its time is over, and then says no more than that it is: the reason is asked for once more,
-//! with one connection of its own.
+//! A pool tries to connect until its time is over, and its error says only that. So one more
+//! connection is made outside of the pool, for its error.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,23 +12,24 @@ use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
 use sea_orm::{DbErr, RuntimeErr};
 use tokio::time::timeout;
 
-use super::refusal::source;
+use super::refusal::{consequence, source};
 use crate::config;
+use crate::health::Reason;
 
-/// How long the one connection may take that is made for its error: TCP, TLS and the log-in, over a slow line.
+/// How long that connection may take: TCP, TLS and the login, over a slow line.
 const DIRECT_WITHIN: Duration = Duration::from_secs(3);
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Endpoint {
     /// A name or an address, and a port.
     Tcp(String, u16),
     /// A socket of this machine.
     Socket(PathBuf),
 }
 
-impl Place {
-    /// Of the server that `database.url` names; none for SQLite.
+impl Endpoint {
+    /// Where the server of `database.url` listens; `None` for SQLite.
     pub fn of(config: &config::Database) -> Option<Self> {
         if config.is_sqlite() {
             return None;
@@ -44,7 +45,8 @@ impl Place {
     }
 }
 
-/// Why the pool could not connect to `url`: its own error, or where it only ran out of time, that of a connection alone.
+/// Why the pool could not connect to `url`: the pool's error, or the error of one connection where
+/// the pool only ran out of time.
 pub(super) async fn reason(url: &str, error: DbErr) -> DbErr {
     let is_late = matches!(error, DbErr::ConnectionAcquire(_))
         || source(&error).is_some_and(|it| matches!(it, sqlx::Error::PoolTimedOut));
@@ -52,7 +54,7 @@ pub(super) async fn reason(url: &str, error: DbErr) -> DbErr {
         return error;
     };
     let why = match timeout(DIRECT_WITHIN, options.connect()).await {
-        // It works, but not in the time that a request has.
+        // The connection works, but not in the time that a request has.
         Ok(Ok(connection)) => {
             let _ = timeout(DIRECT_WITHIN, connection.close()).await;
             return error;
@@ -66,28 +68,16 @@ pub(super) async fn reason(url: &str, error: DbErr) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(why)))
 }
 
-/// Whether the database is away, by what a statement or a connection says; else it answered, and refused.
+/// Whether an error means that the database is away. Else the database answered, and refused.
 pub fn is_unreachable(error: &DbErr) -> bool {
     if matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) {
         return true;
     }
-    match source(error) {
-        Some(sqlx::Error::Database(said)) => said.code().is_some_and(|code| is_of_the_end(&code)),
-        Some(
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed,
-        ) => true,
-        _ => false,
+    if matches!(source(error), Some(sqlx::Error::PoolClosed)) {
+        return true;
     }
-}
-
-/// Codes of a PostgreSQL that ends, starts, or cuts a connection: class 08, `admin_shutdown`, `crash_shutdown`,
-/// `cannot_connect_now`.
-fn is_of_the_end(code: &str) -> bool {
-    code.starts_with("08") || ["57P01", "57P02", "57P03"].contains(&code)
+    let reason = consequence(error).reason;
+    matches!(reason, Some(Reason::Unreachable | Reason::Starting | Reason::Timeout))
 }
 
 #[cfg(test)]
@@ -95,24 +85,24 @@ mod tests {
     use super::*;
     use crate::secret::Secret;
 
-    fn place(url: &str) -> Option<Place> {
+    fn endpoint(url: &str) -> Option<Endpoint> {
         let url = Secret::new(url.to_owned());
-        Place::of(&config::Database { url, auto_migrate: false, max_connections: 1 })
+        Endpoint::of(&config::Database { url, auto_migrate: false, max_connections: 1 })
     }
 
     #[test]
     fn a_server_is_found_by_name_address_or_socket() {
-        let tcp = |host: &str, port| Some(Place::Tcp(host.to_owned(), port));
-        assert_eq!(place("postgres://ada:x@db.example/latchkey"), tcp("db.example", 5432));
-        assert_eq!(place("postgres://ada:x@[::1]:7/latchkey"), tcp("::1", 7));
-        let socket = Some(Place::Socket("/run/pg/.s.PGSQL.6".into()));
-        assert_eq!(place("postgres://ada@%2Frun%2Fpg:6/latchkey"), socket);
-        assert_eq!(place("postgres://ada@localhost:6/latchkey?host=/run/pg"), socket);
-        assert_eq!(place("sqlite://latchkey.db"), None);
+        let tcp = |host: &str, port| Some(Endpoint::Tcp(host.to_owned(), port));
+        assert_eq!(endpoint("postgres://ada:x@db.example/latchkey"), tcp("db.example", 5432));
+        assert_eq!(endpoint("postgres://ada:x@[::1]:7/latchkey"), tcp("::1", 7));
+        let socket = Some(Endpoint::Socket("/run/pg/.s.PGSQL.6".into()));
+        assert_eq!(endpoint("postgres://ada@%2Frun%2Fpg:6/latchkey"), socket);
+        assert_eq!(endpoint("postgres://ada@localhost:6/latchkey?host=/run/pg"), socket);
+        assert_eq!(endpoint("sqlite://latchkey.db"), None);
     }
 
     #[test]
-    fn an_outage_is_told_from_a_refusal() {
+    fn an_outage_is_not_taken_for_a_refusal() {
         let query = |it| DbErr::Query(RuntimeErr::SqlxError(Arc::new(it)));
         let away = [
             query(sqlx::Error::Io(io::ErrorKind::ConnectionReset.into())),
@@ -122,7 +112,5 @@ mod tests {
         assert!(away.iter().all(is_unreachable));
         let there = [query(sqlx::Error::RowNotFound), DbErr::Custom("x".into())];
         assert!(!there.iter().any(is_unreachable));
-        assert!(["57P01", "57P03", "08006"].into_iter().all(is_of_the_end));
-        assert!(!["23505", "42501", "57014"].into_iter().any(is_of_the_end));
     }
 }

@@ -1,5 +1,5 @@
-//! What an error of the database says about the server: whether it is an outage, and whether the connections that were
-//! made before it still lead to a server that takes writes.
+//! What an error of the database means for the server: whether it is an outage, and whether the
+//! connections that were made before it still lead to a server that takes writes.
 
 use sea_orm::sqlx;
 use sea_orm::sqlx::error::DatabaseError;
@@ -7,7 +7,7 @@ use sea_orm::{DbErr, RuntimeErr};
 
 use crate::health::Reason;
 
-/// Why a new connection to a PostgreSQL is refused, although the server answers.
+/// Why a new connection to a PostgreSQL is refused, although the server is reachable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The server is in recovery: a standby, or a primary that was demoted.
@@ -42,24 +42,25 @@ impl Refusal {
         }
     }
 
-    /// As the error of the call that wanted the connection.
+    /// The error of the call that needed the connection.
     pub(super) fn error(self) -> DbErr {
         DbErr::Conn(RuntimeErr::Internal(self.text().to_owned()))
     }
 
-    /// The refusal that an error of a call is.
+    /// The refusal behind the error of a call.
     pub fn of(error: &DbErr) -> Option<Self> {
         let DbErr::Conn(RuntimeErr::Internal(text)) = error else { return None };
         Self::ALL.into_iter().find(|it| it.text() == text)
     }
 }
 
-/// What is to be done about an error that a request met.
+/// What follows from an error that a request met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Consequence {
     /// The database is out of order, for this reason.
     pub(super) reason: Option<Reason>,
-    /// Connections that were made before the error may lead to another server, or nowhere: they are closed.
+    /// Connections that were made before the error may lead to another server, or nowhere: they are
+    /// closed.
     pub(super) closes_older: bool,
     /// The prober has to look.
     pub(super) is_suspect: bool,
@@ -75,7 +76,7 @@ impl Consequence {
     }
 }
 
-/// What follows from an error of any statement. An error that a request alone is to blame for has no consequence.
+/// The consequence of a statement's error. An error that the request itself caused has none.
 pub(super) fn consequence(error: &DbErr) -> Consequence {
     match source(error) {
         Some(sqlx::Error::Database(said)) => of_database(said.as_ref()),
@@ -90,31 +91,35 @@ pub(super) fn consequence(error: &DbErr) -> Consequence {
     }
 }
 
-/// The reason of an error that a probe met: every error has one, but those that say nothing about the database.
+/// Why a probe failed. `None` when the probe's table is missing: whether the database takes writes
+/// is unknown then.
 pub fn probe_reason(error: &DbErr) -> Option<Reason> {
-    (!is_no_outage(error)).then(|| consequence(error).reason.unwrap_or_else(|| of_probe(error)))
+    (!lacks_table(error)).then(|| consequence(error).reason.unwrap_or_else(|| of_probe(error)))
 }
 
-/// What an error means to a probe that means nothing to a request.
+/// The reason of an error that has no consequence when a request meets it.
+///
+/// `55P03` (`lock_not_available`) is a time-out: another session holds the probe's row. That can be
+/// the probe of another replica whose commit is slow. It can also be an earlier probe whose commit
+/// never ends because a synchronous standby is lost, and then every other commit waits too.
 fn of_probe(error: &DbErr) -> Reason {
     let Some(sqlx::Error::Database(said)) = source(error) else { return Reason::Refused };
     match said.code().as_deref() {
         _ if is_sqlite(said.as_ref()) => Reason::Refused,
         Some("0A000") => Reason::ReadOnly,
         Some("42501") => Reason::NoPermission,
-        Some("57014") => Reason::Timeout,
+        Some("55P03" | "57014") => Reason::Timeout,
         _ => Reason::Refused,
     }
 }
 
-/// Whether a probe's error says nothing about the database: another replica's probe holds the row
-/// (`lock_not_available`), or the schema lacks the row's table, which is the schema's matter.
-fn is_no_outage(error: &DbErr) -> bool {
+/// Whether a statement failed because its table does not exist.
+fn lacks_table(error: &DbErr) -> bool {
     let Some(sqlx::Error::Database(said)) = source(error) else { return false };
     if is_sqlite(said.as_ref()) {
         return said.message().starts_with("no such table");
     }
-    matches!(said.code().as_deref(), Some("55P03" | "42P01"))
+    said.code().as_deref() == Some("42P01")
 }
 
 fn of_database(said: &dyn DatabaseError) -> Consequence {
@@ -134,8 +139,9 @@ fn of_postgres(code: &str) -> Consequence {
     match code {
         // read_only_sql_transaction: of a server that was demoted, or set to read only.
         "25006" => Consequence::gone(Reason::ReadOnly),
-        // feature_not_supported: "cannot set transaction read-write mode during recovery"; and "cached plan must not
-        // change result type" after a migration. A new connection mends both, and says which it was.
+        // feature_not_supported: "cannot set transaction read-write mode during recovery"; and "cached
+        // plan must not change result type" after a migration. A new connection repairs both, and
+        // shows which one it was.
         "0A000" => Consequence { closes_older: true, is_suspect: true, ..Consequence::default() },
         // admin_shutdown, crash_shutdown.
         "57P01" | "57P02" => Consequence::gone(Reason::Unreachable),
@@ -162,7 +168,8 @@ fn of_postgres(code: &str) -> Consequence {
 /// By SQLite's result code; its low byte is the primary one (sqlite.org/rescode.html).
 fn of_sqlite(code: u32) -> Consequence {
     let reason = match code & 0xff {
-        // SQLITE_BUSY, SQLITE_LOCKED: another process has held the lock for longer than the busy time-out.
+        // SQLITE_BUSY, SQLITE_LOCKED: another process has held the lock for longer than the busy
+        // time-out.
         5 | 6 => Reason::Locked,
         // SQLITE_NOMEM.
         7 => Reason::OutOfMemory,
@@ -179,7 +186,8 @@ fn of_sqlite(code: u32) -> Consequence {
         _ => return Consequence::default(),
     };
     match reason {
-        // What the connection holds in memory may be wrong, or its file is another one now: the next one opens it anew.
+        // What the connection holds in memory may be wrong, or its file may be another one by now.
+        // The next connection opens the file anew.
         Reason::OutOfMemory | Reason::ReadOnly | Reason::Damaged | Reason::Unreachable => {
             Consequence::gone(reason)
         }
@@ -229,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_one_request_is_to_blame_for_has_no_consequence() {
+    fn an_error_that_a_request_itself_caused_has_no_consequence() {
         for code in ["23505", "23503", "42501", "57014", "40001", "40P01", "55P03", "22P05"] {
             assert_eq!(of_postgres(code), Consequence::default(), "{code}");
         }
@@ -256,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_connection_and_a_full_pool_are_told_apart() {
+    fn a_broken_connection_and_a_full_pool_have_different_reasons() {
         let query = |it| DbErr::Query(RuntimeErr::SqlxError(Arc::new(it)));
         let broken = query(sqlx::Error::Io(io::ErrorKind::ConnectionReset.into()));
         assert_eq!(consequence(&broken), Consequence::gone(Reason::Unreachable));

@@ -1,9 +1,9 @@
 //! The tenant scope of a transaction: inside one team, with one user, or everything.
 //!
-//! On PostgreSQL row-level security reads it (`latchkey.team` and four more settings, set for the transaction alone) and
-//! hides every other row, also from the owner of the tables; a transaction without a scope sees no row. It is the second
-//! line of defence: each query names its team all the same, and on SQLite that is the only one. The policies are in the
-//! migration `000004_tenancy`.
+//! On PostgreSQL row-level security reads the scope (`latchkey.team` and four more settings of the
+//! transaction) and hides every other row, also from the owner of the tables. A transaction without
+//! a scope sees no row. This is the second line of defence: each query names its team as well, and on
+//! SQLite that is the only one. The policies are in the migration `000004_tenancy`.
 
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, Statement};
 use uuid::Uuid;
@@ -19,16 +19,18 @@ pub enum TenantScope<'a> {
     Person(Uuid),
     /// The invitation whose token has this digest; to read.
     Invitation(&'a str),
-    /// The invitations of this address, in its normal form, and their teams; to read. The caller has proven that it owns the address.
+    /// The invitations of this address, in its normal form, and their teams; to read. The caller has
+    /// proven that it owns the address.
     Address(&'a str),
     /// Everything: for the operator's commands and for sweeps, never for a request.
     Operator,
 }
 
-/// The settings, one a scope. Entering a scope leaves the one before. (The function that reads a project's key sets
-/// `latchkey.key`.)
-const ENTER: &str = "SELECT set_config('latchkey.team', $1, true), set_config('latchkey.user', $2, true), \
-     set_config('latchkey.invitation', $3, true), set_config('latchkey.address', $4, true), \
+/// Sets one setting for each kind of scope. Entering a scope leaves the one before. (The function
+/// that reads a project's key sets `latchkey.key`.)
+const ENTER: &str = "SELECT set_config('latchkey.team', $1, true), \
+     set_config('latchkey.user', $2, true), set_config('latchkey.invitation', $3, true), \
+     set_config('latchkey.address', $4, true), \
      set_config('latchkey.operator', $5, true)";
 
 /// Puts a transaction into this scope until it ends or enters the next.
@@ -64,7 +66,8 @@ pub async fn read(db: &Db, scope: TenantScope<'_>) -> Result<Transaction, DbErr>
     Ok(tx)
 }
 
-/// Whether row-level security does not hold for the role of the database: a superuser, or one with BYPASSRLS. Never on SQLite.
+/// Whether the role of the database is exempt from row-level security: a superuser, or a role with
+/// BYPASSRLS. False on SQLite.
 pub async fn is_bypassed(db: &Db) -> Result<bool, DbErr> {
     if !db.is_postgres() {
         return Ok(false);

@@ -1,13 +1,15 @@
 //! [`Transaction`]: a database transaction that commits all of its statements or none.
 //!
-//! A statement that failed, or whose caller stopped waiting for it, breaks the transaction: it refuses every later
-//! statement, and [`Transaction::commit`] rolls back and returns an error. Neither database does this by itself.
-//! PostgreSQL answers a `COMMIT` of an aborted transaction with success and rolls back. SQLite rolls back on its own
-//! after some errors (disk full, I/O error, out of memory), and then commits each later statement alone.
+//! A statement that failed, or whose caller stopped waiting for it, breaks the transaction: it
+//! refuses every later statement, and [`Transaction::commit`] rolls back and returns an error.
+//! Neither database does this by itself. PostgreSQL reports success for a `COMMIT` of an aborted
+//! transaction, and rolls back. SQLite rolls back on its own after some errors (disk full, I/O
+//! error, out of memory), and then commits each later statement alone.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use latchkey_migration::{Migrator, MigratorTrait as _, Schema};
 use sea_orm::{
     ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult,
     QueryResult, Statement, TransactionOptions, TransactionTrait as _,
@@ -21,8 +23,8 @@ type Work = Box<dyn FnOnce() + Send>;
 /// A transaction from [`Db::begin`](super::Db::begin). It rolls back when dropped.
 pub struct Transaction {
     inner: DatabaseTransaction,
-    /// Whether a statement has failed or was abandoned. Held while a statement runs.
-    is_broken: AsyncMutex<bool>,
+    /// Why the transaction refuses every later statement. Held while a statement runs.
+    broken: AsyncMutex<Option<String>>,
     after_commit: Mutex<Vec<Work>>,
     guard: Guard,
 }
@@ -35,11 +37,11 @@ impl fmt::Debug for Transaction {
 
 impl Transaction {
     pub(super) fn new(inner: DatabaseTransaction, guard: Guard) -> Self {
-        Self { inner, is_broken: AsyncMutex::new(false), after_commit: Mutex::default(), guard }
+        Self { inner, broken: AsyncMutex::default(), after_commit: Mutex::default(), guard }
     }
 
-    /// Runs `work` after the commit, in the order of the calls, and never without one: log lines and counts of a change
-    /// belong here. It is short and cannot fail.
+    /// Runs `work` after the commit, in the order of the calls, and never without a commit: log lines
+    /// and counts of a change belong here. It is short and cannot fail.
     pub fn after_commit(&self, work: impl FnOnce() + Send + 'static) {
         self.after_commit.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(work));
     }
@@ -47,11 +49,13 @@ impl Transaction {
     /// Makes the changes durable, then runs what [`Transaction::after_commit`] collected.
     ///
     /// # Errors
-    /// A broken transaction: it is rolled back. Or the database's own error: whether the changes last is unknown then.
+    /// A broken transaction is rolled back; the error has the first error of its statements. After an
+    /// error of the database itself it is unknown whether the changes last.
     pub async fn commit(self) -> Result<(), DbErr> {
-        if self.is_broken.into_inner() {
-            self.guard.call().end(self.inner.rollback().await)?;
-            return Err(broken());
+        if let Some(cause) = self.broken.into_inner() {
+            // The rollback itself fails where SQLite has rolled back already; the cause says more.
+            let _ = self.guard.call().end(self.inner.rollback().await);
+            return Err(broken(&cause));
         }
         self.guard.call().end(self.inner.commit().await)?;
         for work in self.after_commit.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -63,32 +67,49 @@ impl Transaction {
     /// Undoes every change.
     ///
     /// # Errors
-    /// The database's own: it undoes the changes by itself then.
+    /// The database's own error. The database undoes the changes by itself then.
     pub async fn rollback(self) -> Result<(), DbErr> {
         self.guard.call().end(self.inner.rollback().await)
     }
 
-    /// Runs one statement. The transaction counts as broken until the statement has succeeded.
+    /// Runs one statement. The transaction is broken until the statement has succeeded.
     async fn run<T>(&self, statement: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        let mut is_broken = self.is_broken.lock().await;
-        if std::mem::replace(&mut *is_broken, true) {
-            return Err(broken());
+        let mut broken_by = self.broken.lock().await;
+        if let Some(cause) = &*broken_by {
+            return Err(broken(cause));
         }
-        let done = self.guard.call().end(statement.await)?;
-        *is_broken = false;
-        Ok(done)
+        *broken_by = Some("its caller stopped waiting".to_owned());
+        let done = self.guard.call().end(statement.await);
+        *broken_by = done.as_ref().err().map(ToString::to_string);
+        done
+    }
+
+    /// Applies every migration that is missing. What a later release added is neither work nor an
+    /// error: its daemons run beside this one.
+    pub(super) async fn migrate(&self) -> Result<(), DbErr> {
+        self.run(async {
+            let schema = Schema::of(&self.inner).await?;
+            match schema.beyond() {
+                Some(reason) => Err(DbErr::Migration(reason)),
+                None if schema.pending.is_empty() => Ok(()),
+                None => Migrator::up(&self.inner, None).await,
+            }
+        })
+        .await
     }
 }
 
-fn broken() -> DbErr {
-    DbErr::Custom("an earlier statement of this transaction failed".to_owned())
+/// The error of a transaction that an earlier statement broke, with that statement's error.
+fn broken(cause: &str) -> DbErr {
+    DbErr::Custom(format!("an earlier statement of this transaction failed: {cause}"))
 }
 
-/// Begins a transaction, and finishes beginning it when the caller stops waiting.
+/// Begins a transaction. It waits for the server's confirmation also when the caller stops waiting.
 ///
-/// sqlx counts a PostgreSQL transaction once the server has confirmed `BEGIN`. A caller that is cancelled between the two
-/// would return a connection to the pool inside a transaction that nobody ends: the next user's writes would be
-/// acknowledged and lost. sqlx's worker thread for SQLite handles this by itself.
+/// sqlx counts a PostgreSQL transaction once the server has confirmed `BEGIN`. A caller that is
+/// cancelled between the two would return a connection to the pool inside an open transaction, and
+/// the next caller's writes would be acknowledged and lost. sqlx's worker thread for SQLite handles
+/// this by itself.
 pub(super) async fn begin(
     connection: &DatabaseConnection,
     options: TransactionOptions,

@@ -1,7 +1,7 @@
 //! Reading `database.url` as the drivers do, without letting it into an error or a log.
 //!
-//! SeaORM quotes a URL that it cannot read, and sqlx logs the values of parameters that it does not know. So the URL is
-//! read here, and neither of them sees more than the options that come out of it.
+//! SeaORM quotes a URL that it cannot read, and sqlx logs the values of parameters that it does not
+//! know. So the URL is read here, and both of them get only the resulting options.
 
 use std::fmt;
 
@@ -57,7 +57,7 @@ const OF_OTHERS: [&str; 19] = [
     "tcp_user_timeout",
 ];
 
-/// Why a URL is none that can be connected to. Holds nothing of the URL.
+/// Why a URL cannot be connected to. Contains nothing of the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadUrl {
     /// The driver cannot read it.
@@ -111,7 +111,7 @@ pub fn ignored(config: &config::Database) -> Vec<&'static str> {
     names.map(|name| OF_OTHERS.into_iter().find(|it| *it == name).unwrap_or("unknown")).collect()
 }
 
-/// What a PostgreSQL is connected to with: of the URL's parameters those that sqlx reads.
+/// The options of a connection to PostgreSQL. Of the URL's parameters they have those that sqlx reads.
 pub(super) fn postgres(url: &str) -> Result<PgConnectOptions, BadUrl> {
     let mut url = url::Url::parse(url).map_err(|_| BadUrl::Malformed)?;
     if url.query_pairs().any(|(name, _)| !is_read(&name)) {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_driver_cannot_read_is_refused_without_its_words() {
+    fn a_url_that_a_driver_cannot_read_is_refused_and_not_quoted() {
         for (url, bad) in [
             ("postgres://u:p@a:1,b:2/d", BadUrl::Malformed),
             ("postgres://u:p@a/d?host=a,b", BadUrl::Hosts),

@@ -1,47 +1,51 @@
-//! A write that lasts, seen by a reader: whether the database takes writes, and whether its readers see them.
+//! The probe of the database: a write that is committed and read back, which shows whether the
+//! database takes writes and whether its readers see them.
 
 use latchkey_entity::store_probe;
 use sea_orm::{ConnectionTrait as _, DbErr, EntityTrait as _, QueryResult, RuntimeErr, Statement};
 
 use super::{Db, probe_reason};
-use crate::health::Reason;
+use crate::health::{Probed, Reason};
 
-/// All replicas count up the one row. So it costs one small write a probe, and no row is ever left over. Where it is
-/// missing (a restored copy, an operator) it is made again.
+/// All replicas count up the same row, so a probe costs one small write and leaves no row behind. A
+/// missing row (after a restore, or deleted by an operator) is created again.
 const COUNT_UP: &str = "INSERT INTO store_probe (id, count) VALUES (1, 1) \
      ON CONFLICT (id) DO UPDATE SET count = store_probe.count + 1 RETURNING count";
 
 /// Why a probe failed.
 #[derive(Debug)]
 pub struct ProbeError {
-    /// In a word.
+    /// The reason.
     pub reason: Reason,
-    /// What the database said, for the log; none where it said nothing wrong.
+    /// The database's error, for the log. `None` where no statement failed.
     pub source: Option<DbErr>,
 }
 
 impl Db {
-    /// Writes and commits as requests do, and reads back what was written, through the reader. A daemon does it at its own
-    /// pace, never for a request.
+    /// Writes and commits as requests do, and reads back what was written, through the reader. Only
+    /// the prober and `doctor` call it, no request does.
     ///
     /// # Errors
-    /// Why requests that write fail now, or read what is stale.
-    pub async fn probe_write(&self) -> Result<(), ProbeError> {
+    /// Why requests that write fail now, or read stale data.
+    pub async fn probe_write(&self) -> Result<Probed, ProbeError> {
         match self.count_up_and_read().await {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                self.writer.guard.forget_refusal();
+                Ok(Probed::Writable)
+            }
             Ok(false) => Err(ProbeError { reason: Reason::Stale, source: None }),
             Err(error) => match probe_reason(&error) {
                 Some(reason) => Err(ProbeError { reason, source: Some(error) }),
-                None => Ok(()),
+                None => Ok(Probed::NoTable),
             },
         }
     }
 
-    /// Refuses work that would end in a write that the database is known to refuse, before anything is changed elsewhere;
-    /// and asks whether it answers at all.
+    /// Fails while the database is known to refuse writes, or does not respond. Work that ends in a
+    /// write calls it before it changes anything elsewhere.
     ///
     /// # Errors
-    /// When it does not answer, or takes no writes.
+    /// When the database does not respond, or takes no writes.
     pub async fn ready(&self) -> Result<(), DbErr> {
         if let Some(reason) = self.health().reason().filter(|it| it.refuses_every_write()) {
             let text = format!("it takes no writes: {}", reason.name());
@@ -55,9 +59,13 @@ impl Db {
         let statement = Statement::from_string(self.backend(), COUNT_UP);
         // A single statement: unlike `BEGIN … READ WRITE` it obeys PostgreSQL's default_transaction_read_only.
         let rows = self.writer.query_all_raw(statement).await?;
-        let written: Option<i64> = rows.first().map(count).transpose()?;
+        let Some(row) = rows.first() else {
+            // A rule or a trigger of the database took the row away.
+            return Err(DbErr::RecordNotInserted);
+        };
+        let written = count(row)?;
         let seen = store_probe::Entity::find_by_id(1).one(&self.reader).await?;
-        Ok(seen.map(|row| row.count) >= written)
+        Ok(seen.is_some_and(|row| row.count >= written))
     }
 }
 
@@ -81,15 +89,27 @@ mod tests {
     async fn what_is_written_is_read_back_and_a_reader_elsewhere_is_found_stale() {
         let dir = tempfile::tempdir().unwrap();
         let mut one = db(&dir, "one.db").await;
-        assert!(one.probe_write().await.is_ok(), "without its table it says nothing");
+        assert_eq!(one.probe_write().await.unwrap(), Probed::NoTable);
         one.migrate().await.unwrap();
         for _ in 0..3 {
-            one.probe_write().await.unwrap();
+            assert_eq!(one.probe_write().await.unwrap(), Probed::Writable);
         }
         let other = db(&dir, "other.db").await;
         other.migrate().await.unwrap();
         one.reader = other.reader.clone();
         assert_eq!(one.probe_write().await.unwrap_err().reason, Reason::Stale);
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_writes_no_row_fails() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = db(&dir, "one.db").await;
+        db.migrate().await.unwrap();
+        let trigger = "CREATE TRIGGER ignores BEFORE INSERT ON store_probe \
+             BEGIN SELECT RAISE(IGNORE); END";
+        db.writer().execute_unprepared("DELETE FROM store_probe").await.unwrap();
+        db.writer().execute_unprepared(trigger).await.unwrap();
+        assert_eq!(db.probe_write().await.unwrap_err().reason, Reason::Refused);
     }
 
     #[tokio::test]

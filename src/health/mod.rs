@@ -1,8 +1,9 @@
 //! Whether a store takes writes: its last known state, and the reason where it does not.
 //!
-//! A [`StoreHealth`] belongs to one store. Code that talks to the store reports each outage that a request meets, and
-//! each error that asks for a closer look. The prober (`daemon/probe.rs`) writes to the store at its own pace, and is the
-//! only one that reports that the store works. `/readyz`, the metrics and the log read the state and ask nobody.
+//! A [`StoreHealth`] belongs to one store. Code that calls the store reports each outage that a
+//! request meets, and each error that calls for a probe. The prober (`daemon/probe.rs`) writes to the
+//! store at its own pace, and is the only one that reports that the store works. `/readyz`, the
+//! metrics and the log read the state and send the store nothing.
 
 mod reason;
 mod schema;
@@ -16,16 +17,25 @@ pub use self::schema::SchemaWindow;
 /// The state of a store that takes writes.
 const UP: u8 = 0;
 
+/// What a probe found when it met no outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probed {
+    /// The probe wrote a value and read it back.
+    Writable,
+    /// The probe's table is missing, so the probe wrote nothing. The state stays as it was.
+    NoTable,
+}
+
 /// The last known state of one store.
 #[derive(Debug)]
 pub struct StoreHealth {
-    /// [`UP`], or one more than the reason's place in [`Reason::ALL`].
+    /// [`UP`], or one more than the reason's index in [`Reason::ALL`].
     state: AtomicU8,
     is_suspect: AtomicBool,
 }
 
 impl StoreHealth {
-    /// A store that nobody has found out of order.
+    /// A store without a known outage.
     pub fn new() -> Arc<Self> {
         Arc::new(Self { state: AtomicU8::new(UP), is_suspect: AtomicBool::new(false) })
     }
@@ -37,9 +47,18 @@ impl StoreHealth {
     }
 
     /// A request met an outage, or the prober did. The prober looks again soon.
+    ///
+    /// [`Reason::Timeout`] never replaces another reason: a store that is out of order for that
+    /// reason makes requests wait for connections, and those run out of time.
     pub fn mark_down(&self, reason: Reason) {
-        let place = Reason::ALL.iter().position(|it| *it == reason).unwrap_or_default();
-        self.state.store(u8::try_from(place + 1).unwrap_or(u8::MAX), Ordering::Relaxed);
+        let index = Reason::ALL.iter().position(|it| *it == reason).unwrap_or_default();
+        let state = u8::try_from(index + 1).unwrap_or(u8::MAX);
+        if reason == Reason::Timeout {
+            let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+            let _has_a_reason = self.state.compare_exchange(UP, state, success, failure);
+        } else {
+            self.state.store(state, Ordering::Relaxed);
+        }
         self.suspect();
     }
 
@@ -48,12 +67,12 @@ impl StoreHealth {
         self.state.store(UP, Ordering::Relaxed);
     }
 
-    /// Asks the prober to look soon, without a verdict.
+    /// Asks the prober to probe soon. The state stays as it is.
     pub fn suspect(&self) {
         self.is_suspect.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody asked for a look since the last call.
+    /// Whether a probe was asked for since the last call.
     pub fn take_suspicion(&self) -> bool {
         self.is_suspect.swap(false, Ordering::Relaxed)
     }
@@ -68,8 +87,13 @@ mod tests {
         let health = StoreHealth::new();
         assert_eq!((health.reason(), health.take_suspicion()), (None, false));
         for reason in Reason::ALL.iter().copied() {
+            health.mark_up();
             health.mark_down(reason);
             assert_eq!(health.reason(), Some(reason));
+            health.mark_down(Reason::Timeout);
+            assert_eq!(health.reason(), Some(reason), "it says more than a time-out");
+            health.mark_down(Reason::Refused);
+            assert_eq!(health.reason(), Some(Reason::Refused));
         }
         assert!(health.take_suspicion(), "the prober looks soon");
         assert!(!health.take_suspicion());

@@ -1,4 +1,5 @@
-//! [`Reason`]: why a store takes no writes. The words are a closed list that `/readyz`, the log and `doctor` share.
+//! [`Reason`]: why a store takes no writes. Its names are a closed list that `/readyz`, the log and
+//! `doctor` share.
 
 /// Makes the enum, the list and the rows of one table.
 macro_rules! reasons {
@@ -42,11 +43,12 @@ reasons! {
     Unreachable = "unreachable"
         "see that the server runs, that `database.url` leads to it, and that no firewall stands between"
         "see that the server runs, that `redis.url` leads to it, and that no firewall stands between";
-    /// It did not answer in time.
+    /// It did not respond in time.
     Timeout = "timeout"
         "look at the server's load and locks, and at the network; `database.max_connections` may be too low"
         "look at the server's load (SLOWLOG GET) and at the network";
-    /// The server is a standby or replica, or was set to read only; of SQLite the file or its directory is.
+    /// The server is a standby or replica, or was set to read only; or the SQLite file or its
+    /// directory is read only.
     ReadOnly = "read-only"
         "let `database.url` lead to the primary, or end its read-only mode; make a SQLite file and its directory writable"
         "let `redis.url` lead to the primary, or promote this replica (REPLICAOF NO ONE)";
@@ -77,7 +79,7 @@ reasons! {
     /// The cluster does not serve every slot.
     ClusterDown = "cluster-down"
         "see that every node of the cluster runs"
-        "bring back the nodes whose slots nobody serves: redis-cli --cluster check HOST:PORT";
+        "bring back the nodes of the slots that no node serves: redis-cli --cluster check HOST:PORT";
     /// The URL names one server, and the server is a node of a cluster.
     ClusterNode = "cluster-node"
         "see that `database.url` leads to one server"
@@ -86,7 +88,7 @@ reasons! {
     PersistenceFailing = "persistence-failing"
         "see that the server can write its data"
         "let Redis save: look at its log, and at space and rights of its `dir`";
-    /// Redis has fewer replicas than it was told to wait for (`NOREPLICAS`).
+    /// Redis has fewer replicas than `min-replicas-to-write` asks for (`NOREPLICAS`).
     ReplicasMissing = "replicas-missing"
         "bring back the standby servers that commits wait for"
         "bring back its replicas, or lower min-replicas-to-write";
@@ -102,7 +104,7 @@ reasons! {
     Stale = "stale"
         "let `database.url` lead to one server: what was written is not there when it is read"
         "let `redis.url` lead to one server: what was written is not there when it is read";
-    /// It answers and refuses, for a reason without a word of its own; the log has its words.
+    /// The store responds and refuses, for a reason without a name of its own; the log has its text.
     Refused = "refused"
         "run latchkey doctor, and look at the server's log"
         "run latchkey doctor, and look at the log of Redis";
@@ -110,6 +112,10 @@ reasons! {
 
 impl Reason {
     /// Whether the server refuses every write, so that work that ends in one is in vain.
+    ///
+    /// [`Reason::FullDisk`] is not among them: a full disk still takes writes that fit into pages
+    /// that the database has, so each write is tried. The same holds for reasons that can pass with
+    /// the next connection or the next moment, such as [`Reason::Timeout`].
     pub const fn refuses_every_write(self) -> bool {
         matches!(
             self,

@@ -1,4 +1,5 @@
-//! [`SchemaWindow`]: on which side of this binary's window the database's schema was when it was last read.
+//! [`SchemaWindow`]: whether the database's schema was within this binary's window when it was last
+//! read, or on which side of it.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -11,7 +12,8 @@ const OUTDATED: u8 = 2;
 pub struct SchemaWindow(AtomicU8);
 
 impl SchemaWindow {
-    /// Remembers a reading: whether migrations of ours are missing, and whether a later release took away what we need.
+    /// Stores a reading: whether migrations of this binary are missing, and whether a later release
+    /// took away what this binary needs.
     pub fn set(&self, lacks: bool, is_contracted: bool) {
         let state = match (lacks, is_contracted) {
             (_, true) => OUTDATED,
@@ -36,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_schema_that_lacks_what_we_need_is_outdated_before_it_is_unmigrated() {
+    fn a_schema_without_what_the_binary_needs_is_outdated_before_it_is_unmigrated() {
         let window = SchemaWindow::default();
         assert_eq!(window.outside(), None);
         for (lacks, is_contracted, word) in [

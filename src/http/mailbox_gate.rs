@@ -1,15 +1,16 @@
-//! The gate in front of every route below `/dev/mailbox`: who may reach the built-in mailbox.
+//! The gate in front of every route below `/dev/mailbox`: which requests reach the built-in mailbox.
 //!
 //! The mailbox holds every confirmation and recovery link, so two things are required:
 //!
-//! 1. **The request comes from this machine.** `public_url`, listener, peer and Host are loopback, and no header says that
-//!    a proxy passed it on. Everything else is a 404, as if there were no mailbox. This is not certain: a proxy on this
-//!    machine may send a loopback Host and no such header.
-//! 2. **It carries the key of the data directory**: as `Authorization: Bearer`, once as `?key=…`, or as the cookie that
-//!    `?key=…` sets. Everything else is a 401.
+//! 1. **The request comes from this machine.** `public_url`, listener, peer and Host are loopback,
+//!    and no header shows that a proxy passed it on. Everything else is a 404, as if there were no
+//!    mailbox. This is not certain: a proxy on this machine may send a loopback Host and no such
+//!    header.
+//! 2. **It carries the key of the data directory**: as `Authorization: Bearer`, once as `?key=…`, or
+//!    as the cookie that `?key=…` sets. Everything else is a 401.
 //!
-//! `http.trusted_proxies` plays no part: somebody who tries a proxy on this machine still reads mails at the daemon's own
-//! address, and what comes through the proxy is refused by its headers or lacks the key.
+//! `http.trusted_proxies` plays no part: with a proxy on this machine the mails stay readable at the
+//! daemon's own address, and a request through the proxy is refused by its headers or lacks the key.
 //!
 //! Only the gate hands out the [`Mailbox`], and a route behind it gets nothing else ([`Handler::Mailbox`]).
 //!
@@ -31,7 +32,8 @@ use crate::problem::{Code, Problem};
 /// Where the cookie is sent to: these paths and nothing else of ours.
 const COOKIE_PATH: &str = "/dev/mailbox";
 
-/// Headers that proxies, load balancers and tunnels add. A name that ends with `-` stands for all that begin with it.
+/// Headers that proxies, load balancers and tunnels add. A name that ends with `-` stands for all
+/// that begin with it.
 const PROXY_HEADERS: &[&str] = &[
     "akamai-",
     "cdn-loop",
@@ -87,11 +89,11 @@ enum Presented {
     Nothing(MailboxLocked),
 }
 
-/// Lets a request through to the mailbox, or says what it lacks.
+/// Lets a request through to the mailbox, or returns the response that names what it lacks.
 ///
 /// # Errors
-/// [`Code::NotFound`] where the mailbox is not served; [`Code::InvalidToken`] without the key, for a client that does not
-/// read HTML.
+/// [`Code::NotFound`] where the mailbox is not served; [`Code::InvalidToken`] without the key, for a
+/// client that does not read HTML.
 pub fn enter<'a>(app: &'a App, request: &Request) -> Result<Passage<'a>, Problem> {
     let (Some(mailbox), Some(key), true) =
         (app.mailbox.as_deref(), &app.mailbox_key, is_served(app, request))
@@ -115,7 +117,8 @@ pub fn enter<'a>(app: &'a App, request: &Request) -> Result<Passage<'a>, Problem
     Ok(Passage::Respond(answer))
 }
 
-/// Whether the mailbox is served to this request, with the key or without: the first of the two conditions.
+/// Whether the mailbox is served to this request, with the key or without: the first of the two
+/// conditions.
 pub fn is_served(app: &App, request: &Request) -> bool {
     app.mailbox.is_some()
         && app.mailbox_key.is_some()
@@ -134,8 +137,9 @@ fn came_through_a_proxy(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether every host that the request names is this machine: `Host`, and the authority of an absolute request target. A
-/// page of another site whose name was pointed to the loopback address (DNS rebinding) still sends its own name.
+/// Whether every host that the request names is this machine: `Host`, and the authority of an absolute
+/// request target. A page of another site whose name was pointed to the loopback address (DNS
+/// rebinding) still sends its own name.
 fn hosts_are_loopback(request: &Request) -> bool {
     let named = request.headers.get_all(header::HOST).iter();
     let mut hosts: Vec<Option<String>> = named
@@ -145,8 +149,8 @@ fn hosts_are_loopback(request: &Request) -> bool {
     !hosts.is_empty() && hosts.iter().all(|host| host.as_deref().is_some_and(is_loopback))
 }
 
-/// Looks for the key where it may be. What a client sends on purpose comes first: a wrong key is refused beside a good
-/// cookie.
+/// Looks for the key. A key that the client sends on purpose comes before the cookie: a wrong key is
+/// refused beside a good cookie.
 fn presented(key: &MailboxKey, request: &Request, now: crate::clock::UnixMillis) -> Presented {
     let right =
         |is: bool, found| if is { found } else { Presented::Nothing(MailboxLocked::WrongKey) };
@@ -177,8 +181,9 @@ fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'
         .filter_map(move |(known, value)| (known == name).then_some(value))
 }
 
-/// Whether a page of another origin caused the request, as the browser says (Fetch Metadata). Browsers do not send our
-/// cookie across sites, but another port of `localhost` is the same site: from there a link may lead here, and nothing else.
+/// Whether a page of another origin caused the request, by the browser's Fetch Metadata. Browsers do
+/// not send the cookie across sites, but another port of `localhost` is the same site: from there a
+/// link may lead here, and nothing else.
 fn is_of_another_site(request: &Request) -> bool {
     let says = |name: &str| request.headers.get(name).map(HeaderValue::as_bytes);
     match says("sec-fetch-site") {
@@ -188,7 +193,8 @@ fn is_of_another_site(request: &Request) -> bool {
     }
 }
 
-/// Sets the cookie and redirects to the same address without the key, so that the key stays in no history and no bookmark.
+/// Sets the cookie and redirects to the same address without the key, so that the key stays in no
+/// history and no bookmark.
 fn admitted(app: &App, key: &MailboxKey, request: &Request) -> Answer {
     let mut answer = answer::see_other(&without_key(&request.uri));
     let secure = if request.cx.transport == Transport::Tls { "; Secure" } else { "" };
@@ -215,7 +221,7 @@ fn without_key(uri: &Uri) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
-/// Whether a client reads HTML: a browser says so, a program does not.
+/// Whether a client reads HTML, by its `Accept` header: browsers name it, programs do not.
 fn accepts_html(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).any(|range| {

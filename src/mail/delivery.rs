@@ -188,7 +188,7 @@ impl Mailer {
                 if !may_go_on() {
                     break;
                 }
-                let Some(claim) = queue::claim(db, row, self.now()).await? else { continue };
+                let Some(claim) = queue::claim(db, &row, self.now()).await? else { continue };
                 let started = Instant::now();
                 match self.deliver(&claim).await? {
                     Ok(outcome) => {

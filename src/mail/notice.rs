@@ -1,15 +1,16 @@
 //! Notices: mails that report to users what happened to their accounts, and who receives how many
 //! of them.
 //!
-//! A notice has no sender who spends a budget, so an attacker could use one to flood a mailbox.
-//! [`notify`] is the only way to write a notice, and it keeps two rules:
+//! An attacker who causes events could flood a mailbox with notices. [`notify`] is the only way to
+//! write a notice, and it keeps two rules:
 //!
 //! - A notice goes to the address that the account has proven, read from the account's row. An
 //!   account without a proven address gets none: anyone can register with the address of someone
 //!   else.
 //! - Of a kind that merges, a mailbox receives one notice an hour. The first one leaves at once.
 //!   All that follow within the hour are one notice, which leaves when the hour is over, describes
-//!   the newest event and says how many there were. No event goes unreported, and no notice of one
+//!   the newest event and says how many there were. The other kinds spend a budget of their own
+//!   before `notify`. No event goes unreported, and no notice of one
 //!   kind delays a notice of another kind.
 //!
 //! Both rules hold across replicas and restarts: `notify` locks the account's row, and the count is
@@ -164,16 +165,26 @@ async fn last_within_the_hour(
         .await
 }
 
-/// Lets a notice that is not due yet stand for one more event, the newest. False where it has left
-/// already: an operator can send it early.
+/// Lets a notice that is not due yet report one more event, the newest. False when a worker has the
+/// notice in hand or has sent it: an operator can send it early, and the clocks of replicas differ.
+/// The worker sends the text without this event.
 async fn merge(
     tx: &Transaction,
     waiting: &outbox::Model,
     newest: &MailData,
     traceparent: &str,
 ) -> Result<bool, DbErr> {
-    let before =
-        serde_json::from_str::<MailData>(&waiting.data).map_or(1, |data| data.times.max(1));
+    let before = match serde_json::from_str::<MailData>(&waiting.data) {
+        Ok(data) => data.times.max(1),
+        Err(error) => {
+            tracing::warn!(
+                mail = %waiting.id,
+                %error,
+                "a notice's data cannot be read, it counts as one event"
+            );
+            1
+        }
+    };
     let data = MailData { times: before.saturating_add(1), ..newest.clone() };
     let data = serde_json::to_string(&data).map_err(|error| DbErr::Json(error.to_string()))?;
     let merged = outbox::Entity::update_many()
@@ -181,6 +192,7 @@ async fn merge(
         .col_expr(Column::Traceparent, Expr::value(traceparent))
         .filter(Column::Id.eq(waiting.id))
         .filter(Column::State.eq(OutboxState::Pending))
+        .filter(Column::LeasedUntil.eq(0))
         .exec(tx)
         .await?;
     Ok(merged.rows_affected == 1)

@@ -59,8 +59,9 @@ pub(super) async fn due(db: &Db, kinds: &[Kind], now: UnixMillis) -> Result<Vec<
         .await
 }
 
-/// Takes the row, unless somebody else has.
-pub(super) async fn claim(db: &Db, row: Model, now: UnixMillis) -> Result<Option<Claim>, DbErr> {
+/// Takes the row, unless another worker has. The claim holds the row as the update found it: since
+/// `row` was read, more events may have been merged into it.
+pub(super) async fn claim(db: &Db, row: &Model, now: UnixMillis) -> Result<Option<Claim>, DbErr> {
     let Some(kind) = Kind::from_name(&row.kind) else { return Ok(None) };
     let leased_until = now + millis(LEASE);
     let claimed = Entity::update_many()
@@ -69,11 +70,11 @@ pub(super) async fn claim(db: &Db, row: Model, now: UnixMillis) -> Result<Option
         .filter(pending())
         .filter(Column::DueAt.lte(now))
         .filter(Column::LeasedUntil.lt(now))
-        // What we read is what we claim: another may have tried it since.
+        // Another worker may have tried to send it since it was read.
         .filter(Column::Attempts.eq(row.attempts))
-        .exec(db.writer())
+        .exec_with_returning(db.writer())
         .await?;
-    Ok((claimed.rows_affected == 1).then_some(Claim { row, kind, leased_until }))
+    Ok(claimed.into_iter().next().map(|row| Claim { row, kind, leased_until }))
 }
 
 impl Claim {

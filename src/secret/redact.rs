@@ -1,10 +1,10 @@
 //! [`Redactor`]: takes secrets out of texts that a library or a server wrote.
 //!
-//! An error of a driver may quote the URL that it was given, and a server may repeat a command with its arguments.
-//! Every such text passes through [`Redactor::redact`] before anybody sees it.
+//! An error of a driver may quote the URL that it got, and a server may repeat a command with its
+//! arguments. Every such text passes through [`Redactor::redact`] before it is logged or returned.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::{GeneralPurpose, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::Secret;
@@ -13,7 +13,8 @@ use super::Secret;
 const BLANK: &str = "***";
 /// Shorter values are not searched for: they occur in ordinary words.
 const CHARS_MIN: usize = 4;
-/// A list of as many bytes as `Debug` writes them (`[45, 45, …]`) is blanked: PEM readers quote lines of keys so.
+/// A list of so many bytes, as `Debug` writes them (`[45, 45, …]`), is blanked: PEM readers quote
+/// lines of keys in this way.
 const BYTES_MIN: usize = 8;
 
 /// Parameters of URLs whose values are no secrets and help to understand an error.
@@ -33,22 +34,22 @@ const PLAIN_PARAMETERS: [&str; 13] = [
     "vfs",
 ];
 
-/// Knows secrets, and takes them out of texts.
+/// Holds secrets, and takes them out of texts.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
-    /// As they may stand in a text, the longest first.
+    /// The forms in which they may stand in a text, the longest first.
     plain: Vec<Secret<String>>,
-    /// What is sure of their base64 inside of a longer one.
+    /// The characters of their base64 and base64url that do not depend on what stands around them.
     encoded: Vec<Secret<String>>,
 }
 
 impl Redactor {
-    /// Knows the password and the parameters of a URL, and the URL itself.
+    /// For the password and the parameters of a URL, and the URL itself.
     pub fn of_url(url: &str) -> Self {
         let mut secrets = vec![url.to_owned()];
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        // Where a password has an unescaped `/`, `?` or `#`, the last `@` ends it.
+        // The last `@` ends a password that has an unescaped `/`, `?` or `#`.
         for text in [authority, rest] {
             let Some((userinfo, _)) = text.rsplit_once('@') else { continue };
             let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
@@ -66,7 +67,8 @@ impl Redactor {
         Self::of_values(secrets.iter().map(String::as_str))
     }
 
-    /// Knows these values, each also percent-encoded, percent-decoded, escaped, and in base64.
+    /// For these values, each also percent-encoded, percent-decoded, escaped, and in base64 and
+    /// base64url.
     pub fn of_values<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let (mut plain, mut encoded) = (Vec::new(), Vec::new());
         for value in values {
@@ -76,14 +78,18 @@ impl Redactor {
                 plain.push(format!("{form:?}").trim_matches('"').to_owned());
                 plain.push(utf8_percent_encode(form, NON_ALPHANUMERIC).to_string());
                 if form.len() >= CHARS_MIN {
-                    encoded.extend((0..3).filter_map(|shift| base64_inside(form, shift)));
+                    for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+                        let at = |shift| base64_inside(&engine, form, shift);
+                        encoded.extend((0..3).filter_map(at));
+                    }
                 }
             }
         }
         Self { plain: sorted(plain), encoded: sorted(encoded) }
     }
 
-    /// The text without what is known, without user, password and parameters of any URL in it, and without lists of bytes.
+    /// The text without the secrets, without user, password and parameters of any URL in it, and
+    /// without lists of bytes.
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.plain {
@@ -123,7 +129,7 @@ pub fn redact(text: &str) -> String {
     without_bytes(&out)
 }
 
-/// Without repetitions and what is too short, the longest first.
+/// Removes repetitions and texts that are too short. The longest come first.
 fn sorted(mut texts: Vec<String>) -> Vec<Secret<String>> {
     texts.retain(|text| text.chars().count() >= CHARS_MIN);
     texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
@@ -131,19 +137,20 @@ fn sorted(mut texts: Vec<String>) -> Vec<Secret<String>> {
     texts.into_iter().map(Secret::new).collect()
 }
 
-/// What is sure of a text's base64 inside of a longer one, where it begins at one of three offsets.
-fn base64_inside(text: &str, shift: usize) -> Option<String> {
+/// The characters that a text's base64 has inside of a longer one, whatever stands around the text.
+/// The text begins at one of three offsets.
+fn base64_inside(engine: &GeneralPurpose, text: &str, shift: usize) -> Option<String> {
     let bytes = [&vec![0; shift], text.as_bytes()].concat();
-    let encoded = STANDARD_NO_PAD.encode(bytes);
+    let encoded = engine.encode(bytes);
     let from = [0, 2, 3].get(shift).copied()?;
     // The last character of an incomplete group depends on what follows.
     let until = (shift + text.len()) * 8 / 6;
-    encoded.get(from..until).filter(|sure| sure.len() > CHARS_MIN).map(str::to_owned)
+    encoded.get(from..until).filter(|sure| sure.len() >= CHARS_MIN).map(str::to_owned)
 }
 
-/// The text without each word of base64 that holds `part`.
+/// The text without each word of base64 or base64url that holds `part`.
 fn without_words(text: &str, part: &str) -> String {
-    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=');
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(part) {

@@ -1,4 +1,4 @@
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use proptest::prelude::*;
 
 use super::*;
@@ -57,6 +57,20 @@ fn a_password_that_is_the_user_is_no_secret_and_names_stay_readable() {
 fn values_shorter_than_four_characters_are_not_searched_for() {
     assert_eq!(Redactor::of_url("redis://:a@h").redact("a day"), "a day");
     assert_eq!(Redactor::default().redact("plain"), "plain");
+}
+
+#[test]
+fn a_short_secret_is_found_in_base64_and_base64url_at_every_offset() {
+    for secret in ["pass", "~~~?", "ÿÿ>?"] {
+        let redactor = Redactor::of_values([secret]);
+        for before in ["", "x", "xy", "xyz"] {
+            for engine in [STANDARD, URL_SAFE] {
+                let word = engine.encode(format!("{before}{secret}:after"));
+                let shown = redactor.redact(&format!("AUTH {word} failed"));
+                assert_eq!(shown, "AUTH *** failed", "{before}{secret} as {word}");
+            }
+        }
+    }
 }
 
 proptest! {

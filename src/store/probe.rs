@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::clock::UnixMillis;
-use crate::health::{Reason, StoreHealth};
+use crate::health::{Probed, Reason, StoreHealth};
 use crate::problem::Unavailable;
 
 /// Why a probe of the token store failed.
@@ -45,9 +45,9 @@ impl Store {
     ///
     /// # Errors
     /// Why operations that write fail now.
-    pub async fn probe_write(&self, now: UnixMillis) -> Result<(), StoreProbeError> {
+    pub async fn probe_write(&self, now: UnixMillis) -> Result<Probed, StoreProbeError> {
         match self {
-            Self::Redis(it) => it.probe_write().await,
+            Self::Redis(it) => it.probe_write().await.map(|()| Probed::Writable),
             Self::Embedded(it) => it.probe_write(now).await,
         }
     }

@@ -55,6 +55,9 @@ impl<T: Send> Export<T> {
         let _alone = self.flushing.lock().await;
         let mut items = VecDeque::new();
         let dropped = self.queue.take(&mut items);
+        if items.is_empty() && dropped > 0 {
+            self.outage.report(Err("every item was too large for the queue".to_owned()));
+        }
         while !items.is_empty() {
             let batch: Vec<T> = items.drain(..items.len().min(BATCH_MAX)).collect();
             let count = batch.len() as u64;
@@ -123,6 +126,14 @@ mod tests {
         let seen = seen.into_inner().unwrap();
         assert_eq!(seen.iter().map(Vec::len).collect::<Vec<_>>(), [512, 488]);
         assert!(seen.concat().is_sorted());
+    }
+
+    #[tokio::test]
+    async fn an_outage_in_which_every_item_was_dropped_is_reported() {
+        let export = Export::new(Signal::Traces);
+        export.put(1, BYTES_MAX + 1);
+        export.flush(|_| async { Ok(()) }).await;
+        assert!(export.outage.is_on.load(Ordering::Relaxed));
     }
 
     /// One test, since the counts are the process's.

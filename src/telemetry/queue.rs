@@ -82,8 +82,8 @@ impl<T> Queue<T> {
         fits
     }
 
-    /// Takes every item that is there now, without waiting; `taken` has to be empty. Returns how many items were dropped
-    /// after them.
+    /// Moves every item that is there now to the end of `taken`, without waiting. Returns how many
+    /// items were dropped after them.
     pub fn take(&self, taken: &mut VecDeque<T>) -> u64 {
         Self::take_from(&mut self.lock(), taken)
     }
@@ -121,7 +121,12 @@ impl<T> Queue<T> {
     }
 
     fn take_from(state: &mut State<T>, taken: &mut VecDeque<T>) -> u64 {
-        mem::swap(&mut state.items, taken);
+        if taken.is_empty() {
+            // The queue reuses the memory of the consumer.
+            mem::swap(&mut state.items, taken);
+        } else {
+            taken.append(&mut state.items);
+        }
         state.bytes = 0;
         mem::take(&mut state.dropped)
     }
@@ -172,6 +177,18 @@ mod tests {
         assert!(!queue.put(5, usize::MAX));
         assert_eq!(taken(&queue), (vec![], 2));
         assert!(queue.put(6, 10));
+    }
+
+    #[test]
+    fn items_that_a_consumer_still_has_stay_with_it_and_in_order() {
+        let queue = Queue::new(10, 10);
+        let mut items = VecDeque::new();
+        for item in [1, 2, 3] {
+            queue.put(item, 1);
+            assert_eq!(queue.take(&mut items), 0);
+        }
+        assert_eq!(items, [1, 2, 3]);
+        assert_eq!(taken(&queue), (vec![], 0));
     }
 
     #[test]

@@ -165,6 +165,8 @@ struct Writer<W> {
     ends: Vec<usize>,
     /// Lines that were dropped and not reported yet.
     lost: u64,
+    /// Lines that were dropped after those at hand.
+    lost_after: u64,
     /// What was written last ends within a line.
     is_torn: bool,
 }
@@ -178,18 +180,18 @@ impl<W: Write> Writer<W> {
             chunk: Vec::with_capacity(WRITE_MAX),
             ends: Vec::new(),
             lost: 0,
+            lost_after: 0,
             is_torn: false,
         }
     }
 
     /// Waits for lines and writes them.
     fn write_from(&mut self, queue: &Queue<Vec<u8>>) {
-        let dropped = queue.next(&mut self.lines, LINGER);
+        self.lost_after = queue.next(&mut self.lines, LINGER);
         if self.report_lost().and_then(|()| self.write_lines()).is_err() {
             self.give_up();
         }
-        // These came after the lines that were just written.
-        self.lost = self.lost.saturating_add(dropped);
+        self.lost = self.lost.saturating_add(std::mem::take(&mut self.lost_after));
         // A failure here is tried again before the next lines.
         let _ = self.report_lost();
     }
@@ -224,7 +226,8 @@ impl<W: Write> Writer<W> {
     fn give_up(&mut self) {
         let count = (self.ends.len() + self.lines.len()) as u64;
         observed::log_dropped(count);
-        self.lost = self.lost.saturating_add(count);
+        let after = std::mem::take(&mut self.lost_after);
+        self.lost = self.lost.saturating_add(count).saturating_add(after);
         self.lines.clear();
         self.chunk.clear();
         self.ends.clear();

@@ -216,3 +216,14 @@ fn a_reader_that_stalls_blocks_neither_lines_nor_panics() {
     assert_eq!(shown.len() - 3 + missing, count);
     assert!(missing >= 10 && shown.iter().filter(|line| line.starts_with('-')).count() == 1);
 }
+
+#[test]
+fn a_panic_loses_no_count_of_lines_that_the_queue_dropped() {
+    let out = Descriptor::default().then(Step::Panic);
+    let (mut writer, queue) = (on(&out), Queue::new(2, 100));
+    let write = AssertUnwindSafe(|| write(&mut writer, &queue, &["1", "2", "3", "4", "5"]));
+    catch_unwind(write).unwrap_err();
+    writer.give_up();
+    super::tests::write(&mut writer, &queue, &["6"]);
+    assert_eq!(shown(&out.text()), ["-5", "6"]);
+}

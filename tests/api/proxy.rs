@@ -1,7 +1,10 @@
-//! A small TCP proxy in front of a real server: it can be cut, stalled and healed.
+//! A small TCP proxy in front of a real server: it can be cut, stalled and healed, and it can forget
+//! the connections that are open.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,11 +22,27 @@ enum Mode {
     Stall,
 }
 
+/// What the connections follow.
+#[derive(Clone, Copy, Debug)]
+struct Orders {
+    mode: Mode,
+    /// Connections with a smaller number never move a byte again.
+    forgotten: usize,
+}
+
+/// The orders, as one connection follows them.
+#[derive(Clone)]
+struct Watched {
+    number: usize,
+    orders: watch::Receiver<Orders>,
+}
+
 /// The proxy. Dropping it closes everything.
 pub struct Proxy {
     address: SocketAddr,
     target: watch::Sender<SocketAddr>,
-    mode: watch::Sender<Mode>,
+    orders: watch::Sender<Orders>,
+    accepted: Arc<AtomicUsize>,
     _server: JoinSet<()>,
 }
 
@@ -32,20 +51,24 @@ impl Proxy {
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
-        let (mode, watched) = watch::channel(Mode::Pass);
+        let (orders, watched) = watch::channel(Orders { mode: Mode::Pass, forgotten: 0 });
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = accepted.clone();
         let (target, leads_to) = watch::channel(target);
         let mut server = JoinSet::new();
         server.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                let (mode, target) = (watched.clone(), *leads_to.borrow());
+                let number = count.fetch_add(1, Ordering::SeqCst);
+                let watched = Watched { number, orders: watched.clone() };
+                let target = *leads_to.borrow();
                 connections.spawn(async move {
                     // A broken pipe is what this proxy is for.
-                    let _over = pass(client, target, mode).await;
+                    let _over = pass(client, target, watched).await;
                 });
             }
         });
-        Self { address, target, mode, _server: server }
+        Self { address, target, orders, accepted, _server: server }
     }
 
     /// Where to connect.
@@ -60,59 +83,70 @@ impl Proxy {
 
     /// Ends every connection, and each new one at once.
     pub fn cut(&self) {
-        self.mode.send_replace(Mode::Cut);
+        self.set(Mode::Cut);
     }
 
     /// Keeps connections open and moves nothing; what was on its way is kept.
     pub fn stall(&self) {
-        self.mode.send_replace(Mode::Stall);
+        self.set(Mode::Stall);
     }
 
     /// Lets everything pass again.
     pub fn heal(&self) {
-        self.mode.send_replace(Mode::Pass);
+        self.set(Mode::Pass);
+    }
+
+    /// Never moves a byte of the present connections again, and does not close them either, like a
+    /// machine that lost its power. New connections pass.
+    pub fn forget(&self) {
+        let forgotten = self.accepted.load(Ordering::SeqCst);
+        self.orders.send_modify(|orders| orders.forgotten = forgotten);
+    }
+
+    fn set(&self, mode: Mode) {
+        self.orders.send_modify(|orders| orders.mode = mode);
     }
 }
 
-async fn pass(
-    client: TcpStream,
-    target: SocketAddr,
-    mode: watch::Receiver<Mode>,
-) -> io::Result<()> {
-    open(&mut mode.clone()).await?;
+async fn pass(client: TcpStream, target: SocketAddr, mut watched: Watched) -> io::Result<()> {
+    watched.open().await?;
     let server = TcpStream::connect(target).await?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
-        ended = pump(from_client, to_server, mode.clone()) => ended,
-        ended = pump(from_server, to_client, mode) => ended,
+        ended = pump(from_client, to_server, watched.clone()) => ended,
+        ended = pump(from_server, to_client, watched) => ended,
     }
 }
 
 async fn pump(
     mut from: impl tokio::io::AsyncRead + Unpin,
     mut to: impl tokio::io::AsyncWrite + Unpin,
-    mut mode: watch::Receiver<Mode>,
+    mut watched: Watched,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
-        open(&mut mode).await?;
+        watched.open().await?;
         let length = tokio::select! {
             read = from.read(&mut buffer) => read?,
-            _changed = mode.changed() => continue,
+            _changed = watched.orders.changed() => continue,
         };
         if length == 0 {
             return to.shutdown().await;
         }
-        open(&mut mode).await?;
+        watched.open().await?;
         to.write_all(&buffer[..length]).await?;
     }
 }
 
-/// Waits until the way is open; an error when it is cut.
-async fn open(mode: &mut watch::Receiver<Mode>) -> io::Result<()> {
-    let now = *mode.wait_for(|mode| *mode != Mode::Stall).await.map_err(io::Error::other)?;
-    if now == Mode::Cut { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+impl Watched {
+    /// Waits until the way is open; an error when it is cut.
+    async fn open(&mut self) -> io::Result<()> {
+        let number = self.number;
+        let moves = |it: &Orders| it.mode != Mode::Stall && it.forgotten <= number;
+        let mode = self.orders.wait_for(moves).await.map_err(io::Error::other)?.mode;
+        if mode == Mode::Cut { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+    }
 }
 
 mod tests {
@@ -142,6 +176,19 @@ mod tests {
     async fn answer(stream: &mut TcpStream, byte: u8) -> io::Result<u8> {
         stream.write_u8(byte).await?;
         stream.read_u8().await
+    }
+
+    #[tokio::test]
+    async fn it_forgets_the_present_connections_and_passes_new_ones() {
+        let (target, _server) = echo().await;
+        let proxy = Proxy::start(target).await;
+        let mut old = TcpStream::connect(proxy.address()).await.expect("connected");
+        assert_eq!(answer(&mut old, 1).await.expect("passed"), 1);
+        proxy.forget();
+        let mut new = TcpStream::connect(proxy.address()).await.expect("connected");
+        assert_eq!(answer(&mut new, 2).await.expect("passed"), 2);
+        let silence = timeout(Duration::from_millis(100), answer(&mut old, 3)).await;
+        assert!(silence.is_err(), "it stays open, and nothing moves");
     }
 
     #[tokio::test]

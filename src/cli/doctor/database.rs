@@ -1,6 +1,5 @@
 //! The database: whether it answers, how fast, its version, its schema, and what our role may.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use latchkey_migration::Schema;
@@ -9,7 +8,8 @@ use super::{Finding, Patient, State, network};
 use crate::clock::{Clock, UnixMillis};
 use crate::config::Config;
 use crate::database::tenant_scope;
-use crate::database::{Db, Facts, Place, ProbeError, Refusal, Server, sqlite_path};
+use crate::database::{Db, Endpoint, Facts, ProbeError, Refusal, Server, sqlite_path};
+use crate::health::Probed;
 
 /// The oldest PostgreSQL that its project still mends: 13 ended in November 2025.
 const POSTGRES_MIN: i32 = 14;
@@ -24,12 +24,15 @@ const SKEW_FAILS_MS: i64 = 60_000;
 /// Connects, without making a file; says how each step went where there are steps.
 pub(super) async fn open(config: &Config) -> (Option<Db>, Vec<Finding>) {
     let path = sqlite_path(config.database.url.expose());
-    if config.database.is_sqlite() && !Path::new(path).exists() {
+    if config.database.is_sqlite() && !path.exists() {
         let remedy = "the daemon makes it at its first start, or latchkey migrate up";
-        return (None, vec![Finding::warning(format!("there is no {path} yet"), remedy)]);
+        return (
+            None,
+            vec![Finding::warning(format!("there is no {} yet", path.display()), remedy)],
+        );
     }
     let mut found = Vec::new();
-    let is_reached = match Place::of(&config.database) {
+    let is_reached = match Endpoint::of(&config.database) {
         Some(place) => reach(&place, &mut found).await,
         None => true,
     };
@@ -52,9 +55,9 @@ pub(super) async fn open(config: &Config) -> (Option<Db>, Vec<Finding>) {
 }
 
 /// Resolves and connects; whether somebody answers there.
-async fn reach(place: &Place, found: &mut Vec<Finding>) -> bool {
+async fn reach(place: &Endpoint, found: &mut Vec<Finding>) -> bool {
     let (at, connected) = match place {
-        Place::Tcp(host, port) => {
+        Endpoint::Tcp(host, port) => {
             let addresses = match network::resolve(host, *port).await {
                 Ok(addresses) => addresses,
                 Err(why) => {
@@ -67,7 +70,7 @@ async fn reach(place: &Place, found: &mut Vec<Finding>) -> bool {
             found.push(Finding::ok(format!("resolve: {host} is {}", texts.join(", "))));
             (format!("{host}:{port}"), network::connect(&addresses).await)
         }
-        Place::Socket(path) => {
+        Endpoint::Socket(path) => {
             let connected = tokio::net::UnixStream::connect(path).await;
             (path.display().to_string(), connected.map(drop).map_err(|error| error.to_string()))
         }
@@ -112,8 +115,12 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
 
 /// What a write met that counts up one row, is committed and read back.
 async fn writes(db: &Db) -> Finding {
-    let Err(ProbeError { reason, source }) = db.probe_write().await else {
-        return Finding::ok("takes writes");
+    let ProbeError { reason, source } = match db.probe_write().await {
+        Ok(Probed::Writable) => return Finding::ok("takes writes"),
+        Ok(Probed::NoTable) => {
+            return Finding::failed("the table store_probe is missing", "latchkey migrate up");
+        }
+        Err(error) => error,
     };
     let said = source.map(|it| format!(": {it}")).unwrap_or_default();
     Finding::failed(format!("takes no writes ({}){said}", reason.name()), reason.database_fix())

@@ -44,8 +44,8 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
 fn places(config: &Config) -> Vec<(&'static str, PathBuf)> {
     let mut places = Vec::new();
     if config.database.is_sqlite() {
-        let file = Path::new(sqlite_path(config.database.url.expose()));
-        places.push(("database.url", or_here(file.parent().unwrap_or(file)).to_owned()));
+        let file = sqlite_path(config.database.url.expose());
+        places.push(("database.url", or_here(file.parent().unwrap_or(&file)).to_owned()));
     }
     if config.mail.smtp_url.is_none() || config.master_key.is_none() {
         places.push(("data_dir", config.data_dir.clone()));

@@ -31,7 +31,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
         found.push(mode(&mailbox_key, 0o077, "rm").map(softened));
     }
     if config.database.is_sqlite() {
-        found.push(mode(Path::new(sqlite_path(config.database.url.expose())), 0o077, "chmod 600"));
+        found.push(mode(&sqlite_path(config.database.url.expose()), 0o077, "chmod 600"));
     }
     // A production does not start with one that others read.
     let secret = |path: &PathBuf| mode(path, 0o006, "chmod o-rw").map(softened);

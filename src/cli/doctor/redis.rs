@@ -34,7 +34,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
         return vec![Finding::failed(format!("does not answer: {error}"), remedy)];
     }
     let mut found = vec![speed(started.elapsed())];
-    let written = store.probe_write(Clock::System.now()).await;
+    let written = store.probe_write(Clock::System.now()).await.map(drop);
     match store.redis_facts().await {
         Ok(facts) => {
             let facts = facts.unwrap_or_default();

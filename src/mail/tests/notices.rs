@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::sink::Sink;
 use super::{HOUR, NOW, World, data};
 use crate::clock::{Clock, millis};
-use crate::mail::{MailData, NewNotice, NoticeKind, Notified, depth, notify, operator};
+use crate::mail::queue;
+use crate::mail::{Kind, MailData, NewNotice, NoticeKind, Notified, depth, notify, operator};
 
 impl World {
     async fn notify(&self, user_id: Uuid, kind: NoticeKind) -> Notified {
@@ -112,6 +113,51 @@ async fn a_notice_that_an_operator_sends_early_is_followed_by_another() {
     assert_eq!(pending.due_at, NOW + millis(HOUR));
     let data: MailData = serde_json::from_str(&pending.data).unwrap();
     assert_eq!(data.times, 0);
+}
+
+/// The events that these notices report.
+fn events(rows: &[outbox::Model]) -> u32 {
+    let data = rows.iter().map(|row| serde_json::from_str::<MailData>(&row.data).unwrap());
+    data.map(|data| data.times.max(1)).sum()
+}
+
+/// The notice that waits for its hour, after a first one that was sent.
+async fn waiting(world: &World, ada: Uuid) -> outbox::Model {
+    world.verify(ada).await;
+    for expected in [Notified::Due, Notified::Merged, Notified::Merged] {
+        assert_eq!(world.notify(ada, NoticeKind::PasswordChanged).await, expected);
+    }
+    let due = queue::due(&world.db, &Kind::ALL, NOW).await.unwrap();
+    let first = queue::claim(&world.db, &due[0], NOW).await.unwrap().unwrap();
+    first.sent(&world.db, NOW).await.unwrap();
+    world.rows().await.into_iter().find(|row| row.due_at > NOW).unwrap()
+}
+
+#[tokio::test]
+async fn an_event_during_the_sending_of_a_notice_is_reported_by_another() {
+    let world = World::new().await;
+    let ada = world.person("ada@example.com").await;
+    let waiting = waiting(&world, ada).await;
+    // A replica whose clock is ahead has it in hand.
+    let ahead = NOW + millis(HOUR);
+    let claim = queue::claim(&world.db, &waiting, ahead).await.unwrap().unwrap();
+    assert_eq!(world.notify(ada, NoticeKind::PasswordChanged).await, Notified::Merged);
+    claim.sent(&world.db, ahead).await.unwrap();
+    let rows = world.rows().await;
+    assert_eq!((rows.len(), events(&rows)), (3, 4), "{rows:?}");
+    let pending: Vec<_> = rows.into_iter().filter(|row| row.sent_at.is_none()).collect();
+    assert_eq!((pending.len(), events(&pending)), (1, 1), "{pending:?}");
+}
+
+#[tokio::test]
+async fn an_event_between_the_reading_of_a_notice_and_its_claim_is_sent_with_it() {
+    let world = World::new().await;
+    let ada = world.person("ada@example.com").await;
+    let read = waiting(&world, ada).await;
+    assert_eq!(world.notify(ada, NoticeKind::PasswordChanged).await, Notified::Merged);
+    let ahead = NOW + millis(HOUR);
+    let claim = queue::claim(&world.db, &read, ahead).await.unwrap().unwrap();
+    assert_eq!(events(std::slice::from_ref(&claim.row)), 3);
 }
 
 #[tokio::test]

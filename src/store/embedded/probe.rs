@@ -5,7 +5,7 @@ use sea_orm::DbErr;
 use super::{Embedded, read};
 use crate::clock::UnixMillis;
 use crate::database::probe_reason;
-use crate::health::{Reason, StoreHealth};
+use crate::health::{Probed, Reason, StoreHealth};
 use crate::problem::Unavailable;
 use crate::store::{StoreProbeError, keys};
 
@@ -26,15 +26,15 @@ impl Embedded {
     pub(in crate::store) async fn probe_write(
         &self,
         now: UnixMillis,
-    ) -> Result<(), StoreProbeError> {
+    ) -> Result<Probed, StoreProbeError> {
         match self.write_and_read(now).await {
-            Ok(Some(_)) => Ok(()),
+            Ok(Some(_)) => Ok(Probed::Writable),
             Ok(None) => Err(StoreProbeError { reason: Reason::Stale, source: None }),
             Err(error) => {
                 let said = error.source.as_ref().and_then(|it| it.downcast_ref::<DbErr>());
                 match said.map_or(Some(Reason::Refused), probe_reason) {
                     Some(reason) => Err(StoreProbeError { reason, source: Some(error) }),
-                    None => Ok(()),
+                    None => Ok(Probed::NoTable),
                 }
             }
         }

@@ -12,7 +12,21 @@ use sea_orm::{ConnectionTrait as _, DatabaseBackend, DbErr, Statement};
 
 use crate::servers::TestDatabase;
 
-/// A pool of one connection: whoever comes next gets the one that was left behind.
+/// A statement and its commit take the server some milliseconds, so that neither is done before the
+/// caller is polled again.
+const SLOW: &str = "
+CREATE FUNCTION work() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM count(*) FROM generate_series(1, 100000);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER slow_statement AFTER INSERT ON people FOR EACH ROW EXECUTE FUNCTION work();
+CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON people DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION work();";
+/// No transaction needs so many polls.
+const POLLS_MAX: usize = 200;
+
+/// A pool of one connection: the next caller gets the one that was left behind.
 async fn pool(database: &TestDatabase) -> Db {
     let url = Secret::new(database.url());
     let config = config::Database { url, auto_migrate: false, max_connections: 1 };
@@ -54,36 +68,69 @@ async fn a_commit_after_a_failed_statement_is_refused_on_servers() {
     assert_eq!(count(&db, "").await, 1);
 }
 
-/// The caller goes away after every number of polls that a transaction needs.
+/// The caller stops waiting after each number of polls that a transaction needs, until one is done.
 #[tokio::test]
 async fn a_caller_that_goes_away_takes_no_later_write_with_it_on_servers() {
     let database = TestDatabase::create().await;
     let (db, other) = (pool(&database).await, pool(&database).await);
-    for polls in 0..60 {
-        let name = format!("gone {polls}");
-        let mut writing: Pin<Box<dyn Future<Output = _>>> = Box::pin(write(&db, &name));
-        let mut reading: Pin<Box<dyn Future<Output = _>>> =
-            Box::pin(async { db.begin_reading().await.map(drop) });
-        polled(&mut writing, polls).await;
-        drop(writing);
-        polled(&mut reading, polls).await;
-        drop(reading);
-        let single = format!("INSERT INTO people VALUES ('single {polls}')");
-        db.writer().execute_unprepared(&single).await.expect("written");
-        write(&db, &format!("after {polls}")).await.expect("written");
-        let acknowledged = count(&other, &format!("r {polls}")).await
-            + count(&other, &format!("single {polls}")).await;
-        assert_eq!(acknowledged, 2, "after {polls} polls");
-    }
+    db.writer().execute_unprepared(SLOW).await.expect("created");
+    let furthest = go_away_until_one_is_done(&db, &other).await;
+    // BEGIN, the statement and COMMIT are pending for a poll each.
+    assert!(furthest >= 3, "no caller went away during the commit: {furthest}");
 }
 
-/// Polls so often at the most, and lets the server answer in between.
-async fn polled(work: &mut Pin<Box<dyn Future<Output = Result<(), DbErr>> + '_>>, polls: usize) {
-    for _ in 0..polls {
-        let is_done = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx).is_ready())).await;
-        if is_done {
-            return;
+/// Returns the largest number of polls after which the writing transaction was not done.
+async fn go_away_until_one_is_done(db: &Db, other: &Db) -> usize {
+    let mut furthest = 0;
+    for polls in 0..POLLS_MAX {
+        let turn = format!("[{polls}]");
+        let name = format!("gone {turn}");
+        let mut writing: Pin<Box<dyn Future<Output = _>>> = Box::pin(write(db, &name));
+        let mut reading: Pin<Box<dyn Future<Output = _>>> =
+            Box::pin(async { db.begin_reading().await.map(drop) });
+        let written = polled(&mut writing, polls).await;
+        drop(writing);
+        let read = polled(&mut reading, polls).await;
+        drop(reading);
+        let single = format!("INSERT INTO people VALUES ('single {turn}')");
+        db.writer().execute_unprepared(&single).await.expect("written");
+        write(db, &format!("after {turn}")).await.expect("written");
+        let acknowledged = count(other, &format!("r {turn}")).await
+            + count(other, &format!("single {turn}")).await;
+        assert_eq!(acknowledged, 2, "after {polls} polls");
+        let gone = count(other, &name).await;
+        match (written, read) {
+            (Some(written), Some(read)) => {
+                written.expect("committed");
+                read.expect("begun");
+                assert_eq!(gone, 1, "an acknowledged row is lost");
+                return furthest;
+            }
+            (Some(written), None) => {
+                written.expect("committed");
+                assert_eq!(gone, 1, "after {polls} polls an acknowledged row is lost");
+            }
+            (None, _) => furthest = polls,
         }
-        tokio::task::yield_now().await;
     }
+    panic!("no transaction was done after {POLLS_MAX} polls");
+}
+
+/// Polls so often at the most; what came of it. Before each further poll the work has been woken: the
+/// server has answered.
+async fn polled<T>(work: &mut Pin<Box<dyn Future<Output = T> + '_>>, polls: usize) -> Option<T> {
+    let mut left = polls;
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            // The last poll was in vain: the caller goes away now, before it is woken.
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }

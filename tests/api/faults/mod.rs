@@ -5,9 +5,12 @@ mod commits;
 mod failover;
 mod forgotten;
 mod mail;
+mod probes;
 mod redis_refusals;
+mod refused;
 mod replicas;
 mod stores;
+mod vanished;
 
 use std::time::{Duration, Instant};
 

@@ -19,6 +19,7 @@ mod rollout;
 mod schema_rules;
 mod schemas;
 mod secrets;
+mod serving_role;
 mod stalled_log;
 mod start;
 mod stop;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::Fault;
+use super::use_cases::UseCase;
 use crate::process::Place;
 
 /// `errno` of what a disk says.
@@ -66,7 +67,7 @@ impl Disk {
 }
 
 impl Fault for Disk {
-    async fn arm(&self, n: i32) {
+    async fn arm(&self, _case: UseCase, n: i32) {
         self.write([n, self.failure.error, i32::from(self.failure.lasts), 0]);
     }
 

@@ -1,0 +1,91 @@
+//! What an acknowledgement promises, and how to see that it holds.
+
+use latchkey::database::Db;
+use latchkey_entity::outbox;
+use sea_orm::{ColumnTrait as _, EntityTrait as _, PaginatorTrait as _, QueryFilter as _};
+use serde_json::Value;
+
+use crate::client::Person;
+use crate::process::Running;
+
+/// What has to be true once a use case was acknowledged.
+#[derive(Debug)]
+pub(super) enum Fact {
+    /// This password opens the account.
+    LogsIn(String, String),
+    /// It does not.
+    NoLogin(String, String),
+    /// This userToken has a session.
+    Alive(String),
+    /// It has none.
+    Ended(String),
+    /// A user finds this text in the response of a path, or does not.
+    Sees { email: String, password: String, path: String, text: String, is_there: bool },
+    /// The user's `/api/me` has this value there (RFC 6901).
+    Me { email: String, password: String, pointer: &'static str, value: Value },
+    /// So many mails of a kind are due to an address, or have been sent.
+    Mailed(String, &'static str, u64),
+    /// A vaultToken is refused.
+    VaultRefused(String),
+}
+
+impl Fact {
+    /// Asks a daemon, and of mails the database.
+    pub(super) async fn holds(&self, running: &Running, db: &Db) {
+        let anonymous = running.anonymous();
+        match self {
+            Self::LogsIn(email, password) => {
+                let answer = anonymous.login(email, password).await;
+                assert_eq!(answer.status, 200, "{self:?} {}", answer.text());
+            }
+            Self::NoLogin(email, password) => {
+                assert_eq!(anonymous.login(email, password).await.status, 401, "{self:?}");
+            }
+            Self::Alive(token) | Self::Ended(token) => {
+                let status = if matches!(self, Self::Alive(_)) { 200 } else { 401 };
+                let answer = anonymous.bearer(token).get("/api/me").await;
+                assert_eq!(answer.status, status, "{self:?}");
+            }
+            Self::Sees { email, password, path, text, is_there } => {
+                let tokens = anonymous.login(email, password).await.expect(200).tokens();
+                let answer = anonymous.bearer(&tokens.user).get(path).await.expect(200);
+                assert_eq!(answer.text().contains(text), *is_there, "{self:?} {}", answer.text());
+            }
+            Self::Me { email, password, pointer, value } => {
+                let tokens = anonymous.login(email, password).await.expect(200).tokens();
+                let me = anonymous.bearer(&tokens.user).get("/api/me").await.expect(200).json();
+                assert_eq!(me.pointer(pointer), Some(value), "{self:?} {me}");
+            }
+            // The row outlives every fault; a delivery that met one is repeated within a minute or so.
+            Self::Mailed(address, kind, count) => {
+                let rows = outbox::Entity::find()
+                    .filter(outbox::Column::Recipient.eq(address))
+                    .filter(outbox::Column::Kind.eq(*kind))
+                    .count(db.reader())
+                    .await;
+                assert!(rows.expect("counted") >= *count, "{self:?}");
+            }
+            Self::VaultRefused(token) => {
+                let answer = anonymous.bearer(token).get("/api/forward-auth").await;
+                assert_eq!(answer.status, 401, "{self:?} {}", answer.text());
+            }
+        }
+    }
+}
+
+impl Person {
+    pub(super) fn me_has(&self, pointer: &'static str, value: Value) -> Fact {
+        let (email, password) = (self.email.clone(), self.password.clone());
+        Fact::Me { email, password, pointer, value }
+    }
+
+    pub(super) fn sees(&self, path: &str, text: &str, is_there: bool) -> Fact {
+        Fact::Sees {
+            email: self.email.clone(),
+            password: self.password.clone(),
+            path: path.to_owned(),
+            text: text.to_owned(),
+            is_there,
+        }
+    }
+}
