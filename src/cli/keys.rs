@@ -264,7 +264,7 @@ mod tests {
             id: "0123456789012345678901".to_owned(),
             kind: "vault".to_owned(),
             algorithm: "ES256".to_owned(),
-            state: crate::token::rotation::KeyState::Signing,
+            state: crate::token::KeyState::Signing,
             created_at: 0,
             signs_from: 0,
             retired_at: None,

@@ -4,8 +4,9 @@ use crate::clock::Clock;
 use crate::config::{self, Tokens, VaultAlgorithm};
 use crate::database::Db;
 use crate::secret::{MasterKey, Secret};
+use crate::token::KeyState;
 use crate::token::key_events::Why;
-use crate::token::rotation::{KeyState, Listed, PUBLISH_AHEAD, Retired, Rotated, Sealed};
+use crate::token::rotation::{Listed, PUBLISH_AHEAD, Retired, Rotated, Sealed};
 use crate::token::stored::RETIRED_SLACK;
 use latchkey_entity::signing_key::SigningKeyState;
 

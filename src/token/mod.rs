@@ -5,6 +5,7 @@
 
 pub mod jwt;
 mod key_events;
+mod key_state;
 pub mod keys;
 mod material;
 pub mod revocation;
@@ -12,5 +13,6 @@ pub mod rotation;
 mod stored;
 
 pub use jwt::{Expiry, Invalid, UserClaims, VaultClaims};
+pub use key_state::KeyState;
 pub use keys::{KeyRing, KeySet, KeysError, Kind};
 pub use stored::KeyDependencies;

@@ -18,6 +18,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
 
 use super::key_events::Why;
+use super::key_state::KeyState;
 use super::keys::{KeysError, Kind};
 pub use super::stored::Sealed;
 use super::stored::{KeyDependencies, algorithm_of, of};
@@ -30,31 +31,6 @@ const UNOPENED_MAX: Duration = Duration::from_hours(1);
 /// How long a key is published before it signs: verifiers keep the JWKS for 5 min, replicas' clocks differ by up to
 /// 2 min, and one that misses its readings publishes it up to 3 min late (six readings of 30 s).
 pub const PUBLISH_AHEAD: Duration = Duration::from_mins(10);
-
-/// What a key does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyState {
-    /// It is published, and will sign.
-    Next,
-    /// It signs.
-    Signing,
-    /// It only verifies.
-    Retired,
-    /// Its tokens are refused.
-    Revoked,
-}
-
-impl KeyState {
-    /// As the command line prints it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Next => "next",
-            Self::Signing => "signing",
-            Self::Retired => "retired",
-            Self::Revoked => "revoked",
-        }
-    }
-}
 
 /// A key as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

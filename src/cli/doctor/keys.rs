@@ -3,8 +3,8 @@
 use super::{Finding, Patient};
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::daemon::read_master_key;
-use crate::token::KeyDependencies;
-use crate::token::rotation::{KeyState, Listed};
+use crate::token::rotation::Listed;
+use crate::token::{KeyDependencies, KeyState};
 
 /// Whether there is a master key.
 pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
