@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
-use latchkey::actor::{Limits, Pool, Reply, Root, Worker, WorkerError};
+use latchkey::actor::{FlatReply, Limits, Pool, Root, Worker, WorkerError};
 use latchkey::telemetry::Metrics;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::measure::{Effort, Table, as_nanos, measured};
 
 /// Asks for a number.
-struct Ask(u64, Reply<u64>);
+struct Ask(u64, FlatReply<u64>);
 
 /// Answers the number.
 struct Echo;
@@ -22,7 +22,7 @@ impl Worker for Echo {
     type Message = Ask;
 
     async fn handle(&mut self, Ask(number, reply): Ask) -> Result<(), WorkerError> {
-        let _ = reply.send(number);
+        let _ = reply.send(Ok(number));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::{
     Asked, Confirmed, Deleted, Registered, Registration, Reset, Undone, Verified, change, leaving,
     recovery, register,
 };
-use crate::actor::{Pool, Reply, Worker, WorkerError};
+use crate::actor::{FlatReply, Pool, Worker, WorkerError};
 use crate::audit::{Chain, ChangeContext, RequestOrigin};
 use crate::clock::{Clock, UnixMillis};
 use crate::database::Db;
@@ -18,7 +18,7 @@ use crate::problem::Unavailable;
 use crate::store::{Store, TokenKind};
 use crate::user::{EmailAddress, table};
 
-type Done<T> = Reply<Result<T, Unavailable>>;
+type Done<T> = FlatReply<T>;
 
 /// What the account workers do: for a client that waits for the reply, or by themselves.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Accounts {
         (deadline, origin): (Instant, RequestOrigin),
         use_case: impl FnOnce(Done<T>) -> UseCase,
     ) -> Result<T, Unavailable> {
-        self.0.ask(deadline, |reply| AccountCommand::Run(origin, use_case(reply))).await?
+        self.0.ask(deadline, |reply| AccountCommand::Run(origin, use_case(reply))).await
     }
 
     /// Creates an account and the mail that confirms its address.

@@ -12,7 +12,7 @@ mod task;
 mod turns;
 
 pub use fair_semaphore::{FairSemaphore, Permit};
-pub use pool::{Limits, Pool, Reply, Worker, WorkerError};
+pub use pool::{FlatReply, Limits, Pool, Reply, Worker, WorkerError};
 pub use ractor::SpawnErr as SpawnError;
 pub use root::Root;
 pub use task::Task;

@@ -36,6 +36,8 @@ use crate::telemetry::observed::PoolReading;
 
 /// Where a worker's answer goes; always the last field of a message. `is_closed()` tells that nobody waits any more.
 pub type Reply<T> = RpcReplyPort<T>;
+/// The reply of a command: one flat result, so that an outage that the worker met is the caller's outage.
+pub type FlatReply<T> = Reply<Result<T, Unavailable>>;
 /// Why a worker gives up: a broken invariant. It crashes the worker, which is replaced. A "no" is a value in the reply.
 pub type WorkerError = ActorProcessingErr;
 /// Routing has no affinity: the key says whose turn a job waits for, and nothing to who reads ractor's log.
@@ -141,7 +143,7 @@ impl<M: Send + 'static> Pool<M> {
     pub async fn ask<R: Send + 'static>(
         &self,
         deadline: Instant,
-        message: impl FnOnce(Reply<R>) -> M,
+        message: impl FnOnce(FlatReply<R>) -> M,
     ) -> Result<R, Unavailable> {
         self.ask_as(Share::NOBODYS, deadline, message).await
     }
@@ -155,7 +157,7 @@ impl<M: Send + 'static> Pool<M> {
         &self,
         whom: impl Hash,
         deadline: Instant,
-        message: impl FnOnce(Reply<R>) -> M,
+        message: impl FnOnce(FlatReply<R>) -> M,
     ) -> Result<R, Unavailable> {
         self.ask_as(Share::of(&self.hasher, whom), deadline, message).await
     }
@@ -164,13 +166,13 @@ impl<M: Send + 'static> Pool<M> {
         &self,
         share: Share,
         deadline: Instant,
-        message: impl FnOnce(Reply<R>) -> M,
+        message: impl FnOnce(FlatReply<R>) -> M,
     ) -> Result<R, Unavailable> {
         let deadline = deadline.min(Instant::now() + self.limits.deadline);
         let (sender, receiver) = oneshot::channel();
         self.send(share, message(sender.into()), deadline)?;
         match tokio::time::timeout_at(deadline, receiver).await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Unavailable::because(self.name, "the worker dropped the job")),
             Err(_) => Err(Unavailable::because(self.name, "the deadline passed")),
         }

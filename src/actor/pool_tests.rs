@@ -9,17 +9,17 @@ enum Message {
     /// Answers after the gate opens.
     Hold {
         gate: oneshot::Receiver<()>,
-        reply: Reply<u32>,
+        reply: FlatReply<u32>,
     },
     Echo {
         value: u32,
-        reply: Reply<u32>,
+        reply: FlatReply<u32>,
     },
     Panic {
-        reply: Reply<u32>,
+        reply: FlatReply<u32>,
     },
     Fail {
-        reply: Reply<u32>,
+        reply: FlatReply<u32>,
     },
 }
 
@@ -34,11 +34,11 @@ impl Worker for Room {
         match message {
             Message::Hold { gate, reply } => {
                 let _ = gate.await;
-                let _ = reply.send(0);
+                let _ = reply.send(Ok(0));
             }
             Message::Echo { value, reply } => {
                 self.echoed.fetch_add(1, Ordering::SeqCst);
-                let _ = reply.send(value);
+                let _ = reply.send(Ok(value));
             }
             Message::Panic { reply } => {
                 let _held = reply;
@@ -189,7 +189,7 @@ async fn draining_finishes_the_queue() {
     open.send(()).unwrap();
     drained.await;
     for (value, ask) in (0..3).zip(asks) {
-        assert_eq!(ask.await.unwrap(), value);
+        assert_eq!(ask.await.unwrap().unwrap(), value);
     }
     assert!(fixture.echo(9).await.is_err(), "a drained pool takes nothing");
     assert!(!fixture.root.failed().is_cancelled());

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::budgets::Scope;
 use super::device::Device;
 use super::limiter::seconds_up;
-use super::worker::{Budgets, Count, Message};
+use super::worker::{AdmissionCommand, Budgets, Count};
 use crate::problem::Unavailable;
 use crate::store::{Admission, Captcha};
 
@@ -111,7 +111,7 @@ impl Budgets {
             return;
         }
         let (account, source) = (self.account_key(address, who), self.source_key(address, who));
-        if let Err(error) = self.pool.nudge(Message::Cancel { account, source }) {
+        if let Err(error) = self.pool.nudge(AdmissionCommand::Cancel { account, source }) {
             tracing::warn!(error = %error, "a try that nobody judged counts as a failure");
         }
     }
@@ -133,7 +133,7 @@ impl Budgets {
     }
 
     async fn count(&self, count: Count, deadline: Instant) -> Result<Admission, Unavailable> {
-        self.pool.ask(deadline, |reply| Message::Count { count, reply }).await?
+        self.pool.ask(deadline, |reply| AdmissionCommand::Count { count, reply }).await
     }
 
     fn account_key(&self, address: &str, who: AttemptClient) -> String {

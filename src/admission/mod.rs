@@ -21,4 +21,4 @@ pub use client::{Client, Limited};
 pub use limiter::{Decision, Headers, Limiter};
 pub use permits::{Place, Places, Refused};
 pub use policies::{Action, policy_names};
-pub use worker::{Budgets, Count, Message, Spend, Worker};
+pub use worker::{AdmissionCommand, Budgets, Count, Spend, Worker};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::back_off::BACK_OFF;
 use super::budgets::{self, Budget, Keys, Local, Scope, Spent};
 use super::limiter::{Limiter, seconds_up};
-use crate::actor::{Pool, Reply, WorkerError};
+use crate::actor::{FlatReply, Pool, WorkerError};
 use crate::clock::{Clock, UnixMillis};
 use crate::problem::Unavailable;
 use crate::secret::MasterKey;
@@ -18,20 +18,20 @@ use crate::telemetry::Metrics;
 
 /// What the limits pool does.
 #[derive(Debug)]
-pub enum Message {
+pub enum AdmissionCommand {
     /// Takes one from a shared budget.
     Spend {
         /// Which, by its key.
         spend: Spend,
         /// What was found; [`Unavailable`] with the store down.
-        reply: Reply<Result<Spent, Unavailable>>,
+        reply: FlatReply<Spent>,
     },
     /// Counts a try of a password, or forgets some.
     Count {
         /// What.
         count: Count,
         /// What was found: [`Admission::Admitted`] where something was forgotten; [`Unavailable`] with the store down.
-        reply: Reply<Result<Admission, Unavailable>>,
+        reply: FlatReply<Admission>,
     },
     /// Takes a try back that was counted and never judged. Nobody waits: whoever tried has their answer.
     Cancel {
@@ -111,11 +111,11 @@ pub struct Worker {
 }
 
 impl crate::actor::Worker for Worker {
-    type Message = Message;
+    type Message = AdmissionCommand;
 
-    async fn handle(&mut self, message: Message) -> Result<(), WorkerError> {
+    async fn handle(&mut self, message: AdmissionCommand) -> Result<(), WorkerError> {
         match message {
-            Message::Spend { spend, reply } => {
+            AdmissionCommand::Spend { spend, reply } => {
                 let now = self.clock.now();
                 let found = self.store.spend_budget(&spend.key, spend.quota, 1, now).await;
                 let _ = reply.send(found.map(|found| match found {
@@ -125,10 +125,10 @@ impl crate::actor::Worker for Worker {
                     }
                 }));
             }
-            Message::Count { count, reply } => {
+            AdmissionCommand::Count { count, reply } => {
                 let _ = reply.send(count.run(&self.store, self.clock.now()).await);
             }
-            Message::Cancel { account, source } => {
+            AdmissionCommand::Cancel { account, source } => {
                 let now = self.clock.now();
                 if let Err(error) =
                     self.store.cancel_attempt(&BACK_OFF, &account, &source, now).await
@@ -136,7 +136,7 @@ impl crate::actor::Worker for Worker {
                     tracing::warn!(error = %error, "a try that nobody judged counts as a failure");
                 }
             }
-            Message::Sweep => {
+            AdmissionCommand::Sweep => {
                 self.limiter.sweep();
                 self.local.sweep();
                 if let Err(error) = self.store.sweep(self.clock.now()).await {
@@ -155,7 +155,7 @@ pub struct Budgets {
     local: Arc<Local>,
     pub(super) enabled: bool,
     metrics: Arc<Metrics>,
-    pub(super) pool: Pool<Message>,
+    pub(super) pool: Pool<AdmissionCommand>,
 }
 
 impl Budgets {
@@ -165,19 +165,19 @@ impl Budgets {
         local: Arc<Local>,
         enabled: bool,
         metrics: Arc<Metrics>,
-        pool: Pool<Message>,
+        pool: Pool<AdmissionCommand>,
     ) -> Self {
         Self { keys: Keys::new(master), local, enabled, metrics, pool }
     }
 
     /// The pool, to be drained and measured.
-    pub fn pool(&self) -> &Pool<Message> {
+    pub fn pool(&self) -> &Pool<AdmissionCommand> {
         &self.pool
     }
 
     /// Sweeps the limits of this daemon and an embedded store. Does not wait.
     pub fn sweep(&self) {
-        let _ = self.pool.nudge(Message::Sweep);
+        let _ = self.pool.nudge(AdmissionCommand::Sweep);
     }
 
     /// Takes one mail to a mailbox; with a captcha solved also out of what captchas buy, once the rest is spent.
@@ -225,7 +225,8 @@ impl Budgets {
             return Ok(Spent::Within);
         }
         let budget = spend.budget;
-        let found = self.pool.ask(deadline, |reply| Message::Spend { spend, reply }).await??;
+        let found =
+            self.pool.ask(deadline, |reply| AdmissionCommand::Spend { spend, reply }).await?;
         self.decided(budget.name(), decision(found), "shared");
         Ok(found)
     }

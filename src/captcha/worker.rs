@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Verifier;
 use super::vendor::VerificationError;
 use super::verifier::Verification;
-use crate::actor::{Pool, Reply, Worker, WorkerError};
+use crate::actor::{FlatReply, Pool, Worker, WorkerError};
 use crate::clock::Clock;
 use crate::config::CaptchaPoint;
 use crate::problem::Unavailable;
@@ -35,12 +35,12 @@ pub enum CaptchaCommand {
         /// What the client sent.
         solution: Solution,
         /// The verdict.
-        reply: Reply<Result<Verdict, Unavailable>>,
+        reply: FlatReply<Verdict>,
     },
     /// [`Captchas::probe`].
     Probe {
         /// The vendor's state.
-        reply: Reply<Result<VendorState, Unavailable>>,
+        reply: FlatReply<VendorState>,
     },
 }
 
@@ -118,12 +118,12 @@ impl Captchas {
         deadline: Instant,
         solution: Solution,
     ) -> Result<Verdict, Unavailable> {
-        self.pool.ask(deadline, |reply| CaptchaCommand::Verify { solution, reply }).await?
+        self.pool.ask(deadline, |reply| CaptchaCommand::Verify { solution, reply }).await
     }
 
     /// Whether the vendor works; asks it where that is not known. [`Unavailable`] when it failed and is not given up yet.
     pub async fn probe(&self, deadline: Instant) -> Result<VendorState, Unavailable> {
-        self.pool.ask(deadline, |reply| CaptchaCommand::Probe { reply }).await?
+        self.pool.ask(deadline, |reply| CaptchaCommand::Probe { reply }).await
     }
 }
 

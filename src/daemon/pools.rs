@@ -26,7 +26,7 @@ pub struct Handles {
     pub passwords: Passwords,
     pub captchas: Captchas,
     pub deliveries: Deliveries,
-    pub limits: Pool<admission::Message>,
+    pub limits: Pool<admission::AdmissionCommand>,
 }
 
 /// The dependencies of the workers.

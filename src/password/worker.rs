@@ -9,7 +9,7 @@ use tokio::time::Instant as Deadline;
 use uuid::Uuid;
 
 use super::{HashError, Hasher, Setup, Verdict};
-use crate::actor::{Pool, Reply, Worker, WorkerError};
+use crate::actor::{FlatReply, Pool, Worker, WorkerError};
 use crate::problem::Unavailable;
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
@@ -21,7 +21,7 @@ pub enum PasswordCommand {
         /// The password.
         password: Secret<String>,
         /// The PHC string.
-        reply: Reply<Result<String, Unavailable>>,
+        reply: FlatReply<String>,
     },
     /// [`Passwords::verify`].
     Verify {
@@ -30,7 +30,7 @@ pub enum PasswordCommand {
         /// The stored PHC string.
         stored: Option<Secret<String>>,
         /// The verdict.
-        reply: Reply<Result<Verdict, Unavailable>>,
+        reply: FlatReply<Verdict>,
     },
     /// [`Passwords::rehash`].
     Rehash(OldHash),
@@ -79,7 +79,7 @@ impl Passwords {
         password: Secret<String>,
     ) -> Result<String, Unavailable> {
         let command = |reply| PasswordCommand::Hash { password, reply };
-        self.0.ask_for(client_key, deadline, command).await?
+        self.0.ask_for(client_key, deadline, command).await
     }
 
     /// Whether a password matches a stored PHC string. Without one a decoy of the same cost is verified, and the verdict is
@@ -92,7 +92,7 @@ impl Passwords {
         stored: Option<Secret<String>>,
     ) -> Result<Verdict, Unavailable> {
         let command = |reply| PasswordCommand::Verify { password, stored, reply };
-        self.0.ask_for(client_key, deadline, command).await?
+        self.0.ask_for(client_key, deadline, command).await
     }
 
     /// Hashes a password with today's parameters and stores the result. Does not wait: the next login tries again.

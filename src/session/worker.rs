@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     AccountStatus, LoginContext, Outcome, RefreshRequest, RefusedPassword, Tokens, Which, issue,
 };
-use crate::actor::{Pool, Reply, Worker, WorkerError};
+use crate::actor::{FlatReply, Pool, Worker, WorkerError};
 use crate::audit::{Chain, ChangeContext, RequestOrigin};
 use crate::clock::Clock;
 use crate::config;
@@ -32,7 +32,7 @@ pub enum SessionCommand {
         /// The client.
         origin: RequestOrigin,
         /// Whether the store has it.
-        reply: Reply<Result<(), Unavailable>>,
+        reply: FlatReply<()>,
     },
     /// [`Sessions::refresh`].
     Refresh {
@@ -41,7 +41,7 @@ pub enum SessionCommand {
         /// The client.
         origin: RequestOrigin,
         /// What became of it.
-        reply: Reply<Result<Outcome, Unavailable>>,
+        reply: FlatReply<Outcome>,
     },
     /// [`Sessions::end`].
     End {
@@ -52,7 +52,7 @@ pub enum SessionCommand {
         /// The client.
         origin: RequestOrigin,
         /// Whether they have ended.
-        reply: Reply<Result<(), Unavailable>>,
+        reply: FlatReply<()>,
     },
     /// [`Sessions::record_refused`].
     RecordRefused(Box<RefusedPassword>),
@@ -137,7 +137,7 @@ impl Sessions {
         let session = Box::new(session);
         self.pool
             .ask(deadline, |reply| SessionCommand::Open { session, context, origin, reply })
-            .await?
+            .await
     }
 
     /// Rotates the token of a session.
@@ -147,7 +147,7 @@ impl Sessions {
         refresh: RefreshRequest,
     ) -> Result<Outcome, Unavailable> {
         let refresh = Box::new(refresh);
-        self.pool.ask(deadline, |reply| SessionCommand::Refresh { refresh, origin, reply }).await?
+        self.pool.ask(deadline, |reply| SessionCommand::Refresh { refresh, origin, reply }).await
     }
 
     /// Ends sessions of a user.
@@ -157,9 +157,7 @@ impl Sessions {
         user_id: Uuid,
         which: Which,
     ) -> Result<(), Unavailable> {
-        self.pool
-            .ask(deadline, |reply| SessionCommand::End { user_id, which, origin, reply })
-            .await?
+        self.pool.ask(deadline, |reply| SessionCommand::End { user_id, which, origin, reply }).await
     }
 
     /// Records a refused password in the audit. Does not wait: the time of the response reveals nothing of the account.
