@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::TeamState;
 use super::{Actor, Permission, Refusal, Role};
 use crate::audit::ChangeContext;
-use crate::audit::{self, Action, Detail, Event, Outcome};
+use crate::audit::{self, Action, Detail, Outcome};
 use crate::database::Transaction;
 use crate::database::tenant_scope::{self, TenantScope};
 
@@ -54,16 +54,9 @@ impl TeamChange<'_> {
         subject: Option<Uuid>,
         detail: Detail,
     ) -> Result<(), DbErr> {
-        let event = Event {
-            action,
-            outcome: Outcome::Success,
-            actor: audit::Actor::Person(self.actor.user_id),
-            subject,
-            team: Some(self.actor.team_id),
-            detail,
-            origin: &self.cx.origin,
-        };
-        audit::record(&self.tx, self.cx.chain, &event, self.cx.now).await?;
+        let (what, actor) = ((action, Outcome::Success), audit::Actor::Person(self.actor.user_id));
+        let whom = (subject, Some(self.actor.team_id));
+        self.cx.record(&self.tx, what, actor, whom, detail).await?;
         self.tx.commit().await
     }
 }

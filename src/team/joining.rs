@@ -18,7 +18,7 @@ use super::members::next_epoch;
 use super::teams::{MyTeam, room_for_one_more};
 use super::{Permission, Refusal, Role};
 use crate::audit::ChangeContext;
-use crate::audit::{self, Action, Detail, Event, Outcome};
+use crate::audit::{self, Action, Detail};
 use crate::clock::UnixMillis;
 use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
@@ -283,15 +283,7 @@ async fn end(
     (person, action, detail): (Uuid, Action, Detail),
 ) -> Result<(), DbErr> {
     invitations::delete(&tx, invitation.team_id, invitation.id).await?;
-    let event = Event {
-        action,
-        outcome: Outcome::Success,
-        actor: audit::Actor::Person(person),
-        subject: None,
-        team: Some(invitation.team_id),
-        detail,
-        origin: &cx.origin,
-    };
-    audit::record(&tx, cx.chain, &event, cx.now).await?;
+    let actor = audit::Actor::Person(person);
+    cx.record_in_team(&tx, action, actor, invitation.team_id, detail).await?;
     tx.commit().await
 }

@@ -14,7 +14,7 @@ use super::change;
 use super::projects::{conflicts, slug_taken};
 use super::{Actor, Permission, Refusal, Role, Slug, TeamState};
 use crate::audit::ChangeContext;
-use crate::audit::{self, Action, Detail, Event, Outcome};
+use crate::audit::{self, Action, Detail};
 use crate::clock::UnixMillis;
 use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
@@ -167,16 +167,8 @@ pub async fn create(
             return Err(DbErr::RecordNotInserted.into());
         }
     }
-    let event = Event {
-        action: Action::TeamCreated,
-        outcome: Outcome::Success,
-        actor: audit::Actor::Person(user_id),
-        subject: None,
-        team: Some(team.id),
-        detail: Detail::none(),
-        origin: &cx.origin,
-    };
-    audit::record(&tx, cx.chain, &event, cx.now).await?;
+    let actor = audit::Actor::Person(user_id);
+    cx.record_in_team(&tx, Action::TeamCreated, actor, team.id, Detail::none()).await?;
     tx.commit().await?;
     Ok(MyTeam::of(team, Role::Owner))
 }
