@@ -304,7 +304,7 @@ impl Fresh {
 }
 
 /// The row of a kind in a state that one row at most is in.
-pub(super) fn of<'a>(rows: &'a [Model], kind: Kind, state: SigningKeyState) -> Option<&'a Model> {
+pub(super) fn of(rows: &[Model], kind: Kind, state: SigningKeyState) -> Option<&Model> {
     rows.iter().find(|row| row.kind == kind.name() && row.state == state)
 }
 
