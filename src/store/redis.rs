@@ -4,6 +4,7 @@
 //! `refresh.lua` compares the server's clock with a deadline, see [`Redis::deadline`].
 
 mod connection;
+mod diagnosis;
 mod facts;
 mod guesses;
 mod probe;
@@ -11,6 +12,7 @@ mod refusal;
 mod rights;
 mod roots;
 mod scripts;
+mod single;
 mod url;
 
 use std::collections::HashMap;

@@ -2,6 +2,9 @@
 
 use redis::Script;
 
+/// What a probe runs.
+pub(super) const PROBE: &str = include_str!("probe.lua");
+
 /// Every script, read once.
 #[derive(Debug)]
 pub(super) struct Scripts {
@@ -41,7 +44,7 @@ impl Default for Scripts {
             forgive: Script::new(include_str!("forgive.lua")),
             pardon: Script::new(include_str!("pardon.lua")),
             refund: Script::new(include_str!("refund.lua")),
-            probe: Script::new(include_str!("probe.lua")),
+            probe: Script::new(PROBE),
         }
     }
 }
