@@ -179,6 +179,7 @@ impl Daemon {
 
 /// Runs the daemon until a signal, or until a pool dies; reads its settings by `load` again when it is told to.
 pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) -> ExitCode {
+    survive_size_limits();
     match telemetry::open(loaded.config.log.format) {
         Ok(log) => telemetry::report_panics(log),
         Err(error) => {
@@ -199,6 +200,18 @@ pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) ->
     exporting.cancel();
     exports.finish().await;
     code
+}
+
+/// SIGXFSZ, on Linux and on the BSDs. Tokio has no name for it.
+const FILE_SIZE_LIMIT: i32 = 25;
+
+/// A file at the limit of `ulimit -f` ends a process that does not handle SIGXFSZ. With any handler the write fails
+/// instead (`EFBIG`): of the log it is a line that is dropped, of SQLite a 503.
+fn survive_size_limits() {
+    // Tokio's handler stays when the stream is dropped.
+    if let Err(error) = signal(SignalKind::from_raw(FILE_SIZE_LIMIT)) {
+        telemetry::print(&format!("warning: SIGXFSZ cannot be handled: {error}"));
+    }
 }
 
 /// The daemon from its start to its end.

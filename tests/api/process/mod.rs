@@ -19,6 +19,7 @@ mod rollout;
 mod schema_rules;
 mod schemas;
 mod secrets;
+mod size_limit;
 mod stalled_log;
 mod start;
 mod stop;
