@@ -34,7 +34,7 @@ pub use self::facts::{Facts, Server};
 use self::guard::{Guard, Shared};
 pub use self::handle::Handle;
 use self::measure::Measure;
-pub use self::probe::{Place, is_unreachable};
+pub use self::probe::{Place, is_unreachable, of_exhausted_pool};
 pub use self::refusal::{Refusal, probe_reason};
 pub use self::transaction::Transaction;
 pub use self::url::{check as check_url, ignored as ignored_parameters};

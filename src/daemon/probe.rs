@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actor::every;
 use crate::app::App;
+use crate::database::of_exhausted_pool;
 use crate::health::{Reason, StoreHealth};
 
 /// How often a store that works is written to.
@@ -81,10 +82,16 @@ impl Prober {
 
     async fn probe_database(&self) {
         let db = &self.app.db;
-        let probed = within(async {
+        let mut probed = within(async {
             db.probe_write().await.map_err(|it| (it.reason, it.source.map(Into::into)))
         })
         .await;
+        // A pool says only that it has no connection.
+        if matches!(probed, Err((Reason::Timeout, _)))
+            && let Some((reason, cause)) = of_exhausted_pool(&self.app.config.database).await
+        {
+            probed = Err((reason, Some(cause.into())));
+        }
         if probed.is_ok()
             && let Ok(Ok(schema)) = timeout(WITHIN, db.schema()).await
         {

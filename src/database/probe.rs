@@ -12,8 +12,9 @@ use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
 use sea_orm::{DbErr, RuntimeErr};
 use tokio::time::timeout;
 
-use super::refusal::source;
+use super::refusal::{probe_reason, source};
 use crate::config;
+use crate::health::Reason;
 
 /// How long the one connection may take that is made for its error: TCP, TLS and the log-in, over a slow line.
 const DIRECT_WITHIN: Duration = Duration::from_secs(3);
@@ -48,14 +49,28 @@ impl Place {
 pub(super) async fn reason(url: &str, error: DbErr) -> DbErr {
     let is_late = matches!(error, DbErr::ConnectionAcquire(_))
         || source(&error).is_some_and(|it| matches!(it, sqlx::Error::PoolTimedOut));
-    let Some(options) = super::url::postgres(url).ok().filter(|_| is_late) else {
+    if !is_late {
         return error;
-    };
+    }
+    // Where it works, it does not in the time that a request has.
+    of_direct_connection(url).await.unwrap_or(error)
+}
+
+/// The reason why a pool gives no connection in time: that of a connection alone. None where that one works, so that
+/// it is the pool that is exhausted.
+pub async fn of_exhausted_pool(config: &config::Database) -> Option<(Reason, DbErr)> {
+    let url = config.url.expose();
+    let error = of_direct_connection(url).await?;
+    Some((probe_reason(&error)?, super::url::redacted(url, error)))
+}
+
+/// What a connection of its own meets; none where it can be made, and for SQLite.
+async fn of_direct_connection(url: &str) -> Option<DbErr> {
+    let options = super::url::postgres(url).ok()?;
     let why = match timeout(DIRECT_WITHIN, options.connect()).await {
-        // It works, but not in the time that a request has.
         Ok(Ok(connection)) => {
             let _ = timeout(DIRECT_WITHIN, connection.close()).await;
-            return error;
+            return None;
         }
         Ok(Err(why)) => why,
         Err(_) => {
@@ -63,7 +78,7 @@ pub(super) async fn reason(url: &str, error: DbErr) -> DbErr {
             sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text))
         }
     };
-    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(why)))
+    Some(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(why))))
 }
 
 /// Whether the database is away, by what a statement or a connection says; else it answered, and refused.
