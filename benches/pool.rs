@@ -34,9 +34,9 @@ pub fn run(effort: Effort) {
 }
 
 async fn measure(effort: Effort) {
-    let root = Root::spawn().await.expect("a root");
-    let limits = Limits { workers: 4, queue: 64, deadline: Duration::from_secs(5), give_up: None };
     let metrics = Arc::new(Metrics::new().expect("metrics"));
+    let root = Root::spawn(metrics.clone()).await.expect("a root");
+    let limits = Limits { workers: 4, queue: 64, deadline: Duration::from_secs(5), give_up: None };
     let pool = Pool::spawn("bench", limits, root.cell(), metrics, || Echo).await.expect("a pool");
     Table::new("pool", effort);
     for callers in [1, 16] {

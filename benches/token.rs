@@ -14,7 +14,7 @@ use latchkey::config::{Database, Tokens, VaultAlgorithm};
 use latchkey::database::Db;
 use latchkey::secret::{MasterKey, Secret, random_bytes};
 use latchkey::token::jwt::{self, Expiry, UserClaims, VaultClaims};
-use latchkey::token::{KeyRing, Needs};
+use latchkey::token::{KeyDependencies, KeyRing};
 use tempfile::TempDir;
 
 use crate::measure::{Effort, Table};
@@ -160,7 +160,7 @@ async fn fresh_ring(algorithm: VaultAlgorithm) -> (KeyRing, TempDir) {
     let database = Database { url: Secret::new(url), auto_migrate: true, max_connections: 2 };
     let db = Db::connect(&database).await.expect("a database");
     db.migrate().await.expect("migrated");
-    let needs = Needs {
+    let needs = KeyDependencies {
         db,
         master: MasterKey::new(random_bytes()),
         previous: None,

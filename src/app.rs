@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicI64};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 
-use crate::account::Accounts;
-use crate::actor::Turnstile;
+use crate::account::{AccountService, Accounts};
+use crate::actor::FairSemaphore;
+use crate::admission::device::Devices;
+use crate::admission::{Budgets, Limiter, Places};
 use crate::audit::Chain;
 use crate::captcha::{Captchas, Verifier};
 use crate::clock::Clock;
 use crate::config::{Config, IntrospectionClient};
 use crate::database::Db;
 use crate::health::SchemaWindow;
-use crate::limits::device::Devices;
-use crate::limits::{Budgets, Limiter, Places};
 use crate::mail::{Deliveries, Mailbox, MailboxKey};
 use crate::password::{Breach, Passwords, Policy};
 use crate::secret::Secret;
@@ -37,7 +37,7 @@ pub struct App {
     /// Sessions and one-time tokens.
     pub store: Store,
     /// The signing keys.
-    pub keys: KeyRing,
+    pub keys: Arc<KeyRing>,
     /// Authenticates what is recorded.
     pub audit: Chain,
     /// Registration, recovery, changes and deletion of accounts.
@@ -106,7 +106,7 @@ pub struct Gate {
     /// Places of requests whose body is awaited: they hold none in work, so that who withholds bodies takes none.
     pub bodies: Arc<Places>,
     /// Requests of accounts, keys and teams at the stores: so many at once, the others in turn by whose they are.
-    pub turns: Arc<Turnstile>,
+    pub turns: Arc<FairSemaphore>,
     /// Places that refreshes have to themselves, so that a storm of log-ins never signs everybody out.
     pub refreshes: Arc<Places>,
     /// The schema, as the prober last read it.
@@ -121,11 +121,11 @@ impl Gate {
     /// A gate for `max_in_flight` requests, and as many bodies that are awaited: 16 KiB each, 16 MiB of the default's 1 024. A
     /// quarter of as many refreshes have places of their own. Requests of accounts and
     /// teams use three quarters of the database's `connections`, so that nobody waits behind them who logs in or refreshes;
-    /// none alone has more than half of the requests in flight ([`Turnstile`]).
+    /// none alone has more than half of the requests in flight ([`FairSemaphore`]).
     pub fn new(max_in_flight: usize, connections: u32) -> Self {
         let width = usize::try_from(connections).unwrap_or(usize::MAX) / 4 * 3;
         Self {
-            turns: Turnstile::new("turns", width, max_in_flight),
+            turns: FairSemaphore::new("turns", width, max_in_flight),
             in_flight: Places::new(max_in_flight),
             bodies: Places::new(max_in_flight),
             refreshes: Places::new((max_in_flight / 4).max(1)),
@@ -151,6 +151,28 @@ impl App {
     pub async fn pending_mail(&self) -> u64 {
         let depth = crate::mail::depth(&self.db, self.clock.now()).await;
         depth.map_or(u64::MAX, |depth| depth.waiting)
+    }
+
+    /// The use cases of accounts.
+    pub fn account(&self) -> AccountService<'_> {
+        AccountService {
+            accounts: &self.accounts,
+            sessions: &self.sessions,
+            passwords: &self.passwords,
+            captchas: &self.captchas,
+            deliveries: &self.deliveries,
+            budgets: &self.budgets,
+            limiter: &self.limiter,
+            devices: &self.devices,
+            policy: &self.policy,
+            breach: self.breach.as_deref(),
+            db: &self.db,
+            store: &self.store,
+            chain: &self.audit,
+            clock: &self.clock,
+            metrics: &self.metrics,
+            config: &self.config,
+        }
     }
 
     /// The check of a token, with what it stands on.

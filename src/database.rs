@@ -4,6 +4,7 @@
 //! nobody ever waits by polling a lock; reads have connections of their own. On PostgreSQL both are one pool.
 //! A read-modify-write always runs in a transaction from [`Db::begin`], a single statement on [`Db::writer`].
 
+mod cause;
 mod facts;
 mod guard;
 mod handle;
@@ -41,6 +42,8 @@ pub use self::url::{check as check_url, ignored as ignored_parameters};
 pub use self::write_probe::ProbeError;
 use crate::config;
 use crate::health::StoreHealth;
+pub use cause::is_unreachable_cause;
+pub use sea_orm::DbErr as DatabaseError;
 
 /// How long a statement may take on PostgreSQL before the server ends it: below every pool's deadline.
 const STATEMENT_TIMEOUT: &str = "2s";

@@ -1,48 +1,48 @@
 //! latchkey: a self-hosted, multi-tenant auth daemon. This page is the map.
 //!
-//! # Where things are
+//! # Folders, in the order in which they build on each other
 //!
-//! | room | what lives there |
+//! A folder imports only folders above it in this table; `tests/api/architecture/` names the line that breaks the order.
+//!
+//! | folder | what it contains |
 //! |---|---|
-//! | [`cli`] | the command line, a file a command |
-//! | [`daemon`] | the composition root: connects, migrates, starts the pools, listens, drains |
-//! | [`app`] | [`app::App`]: what an endpoint may touch |
-//! | [`http`] | listener, dispatch, route table, endpoints (`api/<noun>/<verb>.rs`), pages |
-//! | [`actor`] | bounded pools of supervised workers |
-//! | [`account`] | what an address and a name are; what a person is at this moment |
-//! | [`password`] | policy, hashing |
-//! | [`token`] | signing keys; minting and verifying, pure |
-//! | [`session`] | opening, refreshing, ending; the check of a userToken |
-//! | [`registration`] | what changes a person: one transaction each |
-//! | [`team`] | teams, memberships, roles |
-//! | [`audit`] | who did what, when, from where: a chain that shows tampering |
-//! | [`captcha`], [`limits`] | what slows strangers down |
-//! | [`egress`] | requests that we make of others, bounded |
+//! | [`clock`], [`secret`] | time; typed secrets, randomness, sealing under the master key |
+//! | [`problem`], [`exit`], [`health`] | error codes of the API and [`problem::Unavailable`]; exit codes; whether the stores take writes |
+//! | [`config`] | settings: where they come from, their rules, their documentation |
+//! | [`telemetry`], [`actor`] | log, metrics, traces; supervised worker pools and tasks |
+//! | [`database`] | SQLite or PostgreSQL: connections, transactions, tenant scope |
+//! | [`egress`] | outgoing HTTP |
+//! | [`store`] | sessions, one-time tokens and shared budgets: Redis, or an embedded twin |
+//! | [`audit`] | the tamper-evident log of who did what; [`audit::ChangeContext`] |
 //! | [`mail`] | outbox, rendering, delivery |
-//! | [`store`] | everything with a time to live: Redis, or a table with the same semantics |
-//! | [`database`] | SQLite or PostgreSQL; schema in the crate `latchkey-migration`, tables in `latchkey-entity` |
-//! | [`health`] | whether each store takes writes, and why not |
-//! | [`config`], [`problem`], [`telemetry`], [`clock`], [`secret`] | what everybody stands on |
+//! | [`token`], [`password`], [`captcha`] | signing keys and JWTs; hashing; captcha vendors |
+//! | [`admission`] | rate limits, budgets, login back-off, permits |
+//! | [`user`], [`team`] | the table of users; teams, memberships, invitations, projects, keys |
+//! | [`session`] | opening, rotating and ending sessions; the check of a token |
+//! | [`account`] | use cases: register, log in, verify, recover, change, delete |
+//! | [`app`], [`http`] | what a request may use; the listener, the route table, endpoints and pages |
+//! | [`daemon`], [`cli`] | connects, builds, supervises and drains; the command line |
 //!
-//! Dependencies run one way: `main → cli → daemon → http → app, rooms → store, database, problem, clock, secret`. Rooms
-//! call each other's plain functions only where one transaction demands it. The walls (hyper in `http/` and `egress/`, ractor in
-//! `actor/`, redis in `store/redis`, …) are held by `clippy.toml` and `tests/api/architecture/`.
+//! The schema is in the crate `latchkey-migration`, the tables in `latchkey-entity`.
 //!
 //! # A request
 //!
-//! `http::server` accepts → `http::dispatch` makes the span and the context, reads the body, takes a place, proves the
-//! caller → one file of `http::api` asks the rooms → `dispatch` turns answer or [`problem::Problem`] into a response,
-//! measures and logs it, once. Endpoints compose, workers work: only an endpoint asks a pool, no worker asks another.
+//! `http::server` accepts → `http::dispatch` creates span and context, reads the body, takes a permit, checks the token →
+//! one file of `http::api` or `http::pages` parses and calls one service → `http::dispatch` turns the result or the
+//! [`problem::Problem`] into a response, measures it and logs it, once. `docs/develop.md` follows one login and one mail through
+//! the files.
 //!
-//! # What is decided where
+//! # Rules
 //!
-//! - Atomic steps belong to the stores: one SQL statement or transaction, or one script. See [`store`], [`registration::flow`].
+//! - A change is one transaction with its audit event and its mails, in a service, run by a worker.
+//! - Atomic steps belong to the stores: one SQL statement or transaction, or one script. See [`store`], [`account`].
 //! - What must outlive a lost Redis is in SQL: endings of sessions, and the epoch. See [`session`].
-//! - Nothing that may not be lost waits in memory: mail is a row first. See [`mail`].
-//! - In doubt, 503: [`problem::Unavailable`] is the one word for it, and never becomes a 401.
+//! - Nothing that must not be lost waits in memory: a mail is a row first. See [`mail`].
+//! - In doubt, 503: [`problem::Unavailable`] never becomes a 401.
 
 pub mod account;
 pub mod actor;
+pub mod admission;
 pub mod app;
 pub mod audit;
 pub mod captcha;
@@ -55,7 +55,6 @@ pub mod egress;
 pub mod exit;
 pub mod health;
 pub mod http;
-pub mod limits;
 pub mod mail;
 pub mod password;
 pub mod problem;

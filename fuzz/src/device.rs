@@ -1,7 +1,7 @@
 //! The token of a known device, `X-Latchkey-Device`. The input is an address, a line's end, and either a token or, behind
 //! a `!`, edits of a good one.
 
-use latchkey::limits::device::Devices;
+use latchkey::admission::device::Devices;
 use latchkey::secret::MasterKey;
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, Uri};
-use latchkey::http::router::{Found, Router};
+use latchkey::http::router::{RouteMatch, Router};
 use latchkey::problem::Code;
 
 const METHODS: [Method; 8] = [
@@ -29,7 +29,7 @@ pub fn run(data: &[u8]) {
     let query = uri.query().unwrap_or_default().to_owned();
     let mut request = super::request_of(uri.clone(), headers, query.as_bytes());
     match found {
-        Found::Route(route, params) => {
+        RouteMatch::Route(route, params) => {
             assert_eq!(route.path.matches('{').count(), params.len());
             let mut rebuilt = route.path.to_owned();
             for (name, value) in &params {
@@ -48,14 +48,14 @@ pub fn run(data: &[u8]) {
                 }
             }
         }
-        Found::Methods(allowed) => {
+        RouteMatch::Methods(allowed) => {
             let known = ["OPTIONS", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
             assert!(allowed.split(", ").all(|method| known.contains(&method)), "{allowed}");
             let taken =
                 *method != Method::OPTIONS && allowed.split(", ").any(|it| it == method.as_str());
             assert!(!taken, "{method} is refused and allowed");
         }
-        Found::Nothing => {}
+        RouteMatch::Nothing => {}
     }
     let standard: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
         .map(|(name, value)| (name.into_owned(), value.into_owned()))

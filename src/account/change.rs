@@ -140,6 +140,7 @@ pub(super) async fn undo(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbE
     let changes = email_change::Entity::find().filter(since.clone());
     if changes.filter(taken_effect).one(&tx).await?.is_some() {
         let Ok(email) = EmailAddress::parse(&change.old_email) else { return Ok(Undone::Gone) };
+        make_way(cx, &tx, &person, &email).await?;
         if table::set_address(&tx, person.id, &email, now).await? == Inserted::EmailTaken {
             return Ok(Undone::Gone);
         }
@@ -154,6 +155,26 @@ pub(super) async fn undo(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbE
     cx.record_own(&tx, Action::EmailChangeUndone, person.id, detail).await?;
     tx.commit().await?;
     Ok(Undone::Now)
+}
+
+/// Deletes an account that registered the owner's address meanwhile and has not proven it: the undo link was mailed to the
+/// owner of that mailbox. An account that the operator has disabled stays.
+async fn make_way(
+    cx: &ChangeContext<'_>,
+    tx: &Transaction,
+    owner: &User,
+    email: &EmailAddress,
+) -> Result<(), DbErr> {
+    let Some(holder) = table::by_address(tx, email.normal()).await? else { return Ok(()) };
+    if holder.id == owner.id {
+        return Ok(());
+    }
+    let Some(holder) = table::lock(tx, holder.id).await? else { return Ok(()) };
+    if holder.verified_at.is_none() && !register::is_disabled(&holder) {
+        cx.record_on(tx, Action::AccountRejected, Actor::Nobody, holder.id).await?;
+        table::delete(tx, &[holder.id]).await?;
+    }
+    Ok(())
 }
 
 /// Refuses a change that is pending: the new address was somebody else's.

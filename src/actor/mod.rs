@@ -1,17 +1,18 @@
-//! Supervision: bounded pools of workers under one root; and whose turn it is, where many wait.
+//! Supervision: bounded pools of workers and tasks that start by themselves, under one root; and
+//! whose turn it is, where many wait.
 //!
 //! Knows ractor and the metrics, nothing of what the workers do.
 
+mod fair_semaphore;
 mod observer;
 mod pool;
 mod queue;
 mod root;
-mod ticker;
+mod task;
 mod turns;
-mod turnstile;
 
+pub use fair_semaphore::{FairSemaphore, Permit};
 pub use pool::{Limits, Pool, Reply, Worker, WorkerError};
 pub use ractor::SpawnErr as SpawnError;
 pub use root::Root;
-pub use ticker::{every, soon_and_every};
-pub use turnstile::{Pass, Turnstile};
+pub use task::Task;

@@ -63,7 +63,8 @@ struct Fixture {
 
 impl Fixture {
     async fn with(workers: usize, queue: usize) -> Self {
-        let root = Root::spawn().await.unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let root = Root::spawn(metrics.clone()).await.unwrap();
         let echoed = Arc::new(AtomicU64::new(0));
         let rooms = echoed.clone();
         let pool = Pool::spawn(
@@ -75,7 +76,7 @@ impl Fixture {
                 give_up: Some(PATIENCE + Duration::from_secs(1)),
             },
             root.cell(),
-            Arc::new(Metrics::new().unwrap()),
+            metrics,
             move || Room { echoed: rooms.clone() },
         )
         .await

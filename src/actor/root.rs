@@ -1,44 +1,43 @@
-//! The root actor: every pool's factory is linked to it.
+//! The root: every pool's factory is linked to its actor, and every [`Task`] reports to it.
 //!
-//! Factories restart their own workers. A factory that dies itself means that something is broken beyond mending in
-//! place: the root trips the shutdown, the daemon drains and exits with 1, and the orchestrator starts it afresh.
+//! Factories restart their own workers, tasks their own steps. A factory that dies itself, or a
+//! task that keeps crashing, means that something is broken beyond mending in place: the root trips
+//! the shutdown, the daemon drains and exits with 1, and the orchestrator starts it afresh.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 use tokio_util::sync::CancellationToken;
 
-/// The supervisor of all pools.
+use super::Task;
+use crate::telemetry::Metrics;
+
+/// The supervisor of all pools and tasks. Clones are one.
 #[derive(Clone, Debug)]
 pub struct Root {
-    actor: ActorRef<Message>,
+    actor: ActorRef<()>,
     failed: CancellationToken,
-}
-
-/// What the root is told.
-#[derive(Debug)]
-pub enum Message {
-    /// From here on pools end because they were asked to.
-    Drain,
+    draining: CancellationToken,
+    metrics: Arc<Metrics>,
+    task_crashes: Arc<AtomicU64>,
 }
 
 struct Supervisor;
 
+/// The tokens of the [`Root`].
 struct State {
     failed: CancellationToken,
-    draining: Draining,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Draining {
-    No,
-    Yes,
+    draining: CancellationToken,
 }
 
 impl Root {
-    /// Starts the root.
-    pub async fn spawn() -> Result<Self, SpawnErr> {
-        let failed = CancellationToken::new();
-        let (actor, _) = Actor::spawn(None, Supervisor, failed.clone()).await?;
-        Ok(Self { actor, failed })
+    /// Starts the root. Crashes of tasks are counted in `metrics`.
+    pub async fn spawn(metrics: Arc<Metrics>) -> Result<Self, SpawnErr> {
+        let (failed, draining) = (CancellationToken::new(), CancellationToken::new());
+        let state = State { failed: failed.clone(), draining: draining.clone() };
+        let (actor, _) = Actor::spawn(None, Supervisor, state).await?;
+        Ok(Self { actor, failed, draining, metrics, task_crashes: Arc::default() })
     }
 
     /// What pools are linked to.
@@ -46,50 +45,56 @@ impl Root {
         self.actor.get_cell()
     }
 
-    /// Trips when a factory dies without having been asked to.
+    /// A task that ends with `stop`. Its name is one of [`crate::telemetry::attributes::TASKS`].
+    pub fn task(&self, name: &'static str, stop: &CancellationToken) -> Task {
+        Task::new(name, self.clone(), stop.clone())
+    }
+
+    /// Trips when a factory dies without having been asked to, and when a task keeps crashing.
     pub fn failed(&self) -> &CancellationToken {
         &self.failed
     }
 
-    /// Tells that pools are about to be drained.
+    /// From here on pools and tasks end because they were asked to, and no task is restarted.
     pub fn drain(&self) {
-        let _ = self.actor.cast(Message::Drain);
+        self.draining.cancel();
     }
 
     /// Ends the root.
     pub fn stop(&self) {
         self.actor.stop(None);
     }
+
+    /// Panics of tasks since the start.
+    pub fn task_crashes(&self) -> u64 {
+        self.task_crashes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_crash(&self) {
+        self.task_crashes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
 }
 
 impl Actor for Supervisor {
-    type Msg = Message;
+    type Msg = ();
     type State = State;
-    type Arguments = CancellationToken;
+    type Arguments = State;
 
-    async fn pre_start(
-        &self,
-        _: ActorRef<Message>,
-        failed: CancellationToken,
-    ) -> Result<State, ActorProcessingErr> {
-        Ok(State { failed, draining: Draining::No })
-    }
-
-    async fn handle(
-        &self,
-        _: ActorRef<Message>,
-        message: Message,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
-        match message {
-            Message::Drain => state.draining = Draining::Yes,
-        }
-        Ok(())
+    async fn pre_start(&self, _: ActorRef<()>, state: State) -> Result<State, ActorProcessingErr> {
+        Ok(state)
     }
 
     async fn handle_supervisor_evt(
         &self,
-        _: ActorRef<Message>,
+        _: ActorRef<()>,
         event: SupervisionEvent,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
@@ -100,7 +105,7 @@ impl Actor for Supervisor {
                 return Ok(());
             }
         };
-        if state.draining == Draining::No {
+        if !state.draining.is_cancelled() {
             tracing::error!(reason, "a pool died, stopping the daemon");
             state.failed.cancel();
         }

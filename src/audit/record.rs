@@ -9,9 +9,9 @@ use sea_orm::{
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::event_log::LoggedEvent;
 use super::keys::Checked;
 use super::seal::{self, End, GENESIS};
-use super::told::Told;
 use super::{Actor, Chain, Event};
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
@@ -55,9 +55,9 @@ pub async fn record(
     now: UnixMillis,
 ) -> Result<(), DbErr> {
     match append(tx, chain, event, now).await {
-        Ok(told) => {
+        Ok(logged) => {
             let chain = chain.clone();
-            tx.after_commit(move || told.tell(&chain));
+            tx.after_commit(move || logged.write(&chain));
             Ok(())
         }
         Err(error) => {
@@ -115,7 +115,7 @@ async fn append<C: ConnectionTrait>(
     chain: &Chain,
     event: &Event<'_>,
     now: UnixMillis,
-) -> Result<Told, DbErr> {
+) -> Result<LoggedEvent, DbErr> {
     let people = present(tx, event).await?;
     let is_present = |id: Uuid| people.contains(&id);
     let person = event.subject.or(event.actor.person()).filter(|id| is_present(*id));
@@ -161,7 +161,7 @@ async fn append<C: ConnectionTrait>(
     stream.head_mac.clone_from(&row.mac);
     chain.key_id().clone_into(&mut stream.head_key);
     stream.head_seal = chain.end_seal(End::Head, &seal::place(&stream, End::Head)).to_vec();
-    let told = Told::of(event, &row);
+    let told = LoggedEvent::of(event, &row);
     audit_event::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
     if !identities.is_empty() {
         let rows = identities.into_iter().map(sea_orm::IntoActiveModel::into_active_model);

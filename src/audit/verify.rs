@@ -69,7 +69,7 @@ pub struct Summary {
 pub type Sink<'a> = dyn FnMut(Finding) + Send + 'a;
 
 /// Whoever hears how many rows are checked, page by page.
-pub type Told<'a> = dyn FnMut(u64) + Send + 'a;
+pub type LoggedEvent<'a> = dyn FnMut(u64) + Send + 'a;
 
 /// How many rows there are.
 ///
@@ -87,7 +87,7 @@ pub async fn verify(
     db: &Db,
     keys: &Keys,
     sink: &mut Sink<'_>,
-    told: &mut Told<'_>,
+    told: &mut LoggedEvent<'_>,
 ) -> Result<Summary, DbErr> {
     let mut summary = Summary::default();
     let mut after = Uuid::nil();
@@ -128,7 +128,7 @@ async fn check_stream(
     db: &Db,
     keys: &Keys,
     id: Uuid,
-    (sink, told): (&mut (dyn FnMut(Finding) + Send), &mut Told<'_>),
+    (sink, told): (&mut (dyn FnMut(Finding) + Send), &mut LoggedEvent<'_>),
 ) -> Result<u64, DbErr> {
     let tx = db.reader().begin_snapshot().await?;
     let Some(stream) = audit_stream::Entity::find_by_id(id).one(&tx).await? else { return Ok(0) };
@@ -192,7 +192,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn tell(&mut self, kind: Kind, seq: Option<i64>, what: impl Into<String>) {
+    fn report(&mut self, kind: Kind, seq: Option<i64>, what: impl Into<String>) {
         (self.sink)(Finding { stream: self.stream.id, seq, kind, what: what.into() });
     }
 
@@ -201,10 +201,14 @@ impl Walk<'_> {
             match self.keys.end(self.stream, end) {
                 Checked::Good => {}
                 Checked::Bad => {
-                    self.tell(Kind::Unsealed, None, format!("the {name} is not where we left it"));
+                    self.report(
+                        Kind::Unsealed,
+                        None,
+                        format!("the {name} is not where we left it"),
+                    );
                 }
                 Checked::Unknown => {
-                    self.tell(Kind::Unproven, None, format!("the key of the {name} is lost"));
+                    self.report(Kind::Unproven, None, format!("the key of the {name} is lost"));
                 }
             }
         }
@@ -214,29 +218,29 @@ impl Walk<'_> {
         let seq = Some(row.seq);
         let follows = row.seq == self.seq + 1;
         if row.seq <= self.stream.base_seq {
-            self.tell(Kind::Altered, seq, "a row that retention had removed");
+            self.report(Kind::Altered, seq, "a row that retention had removed");
         } else if !follows {
             let (from, to) = (self.seq + 1, row.seq - 1);
-            self.tell(Kind::Missing, Some(from), format!("rows {from} to {to} are not there"));
+            self.report(Kind::Missing, Some(from), format!("rows {from} to {to} are not there"));
         }
         // After a gap nobody knows what the row was chained to.
         match self.keys.event(&self.mac, row) {
             Checked::Bad if !follows => {}
             Checked::Good => {}
-            Checked::Unknown => self.tell(Kind::Unproven, seq, "the key of the row is lost"),
+            Checked::Unknown => self.report(Kind::Unproven, seq, "the key of the row is lost"),
             // Ids are ordered by time and, within a millisecond, by number.
             Checked::Bad if self.last.is_some_and(|last| row.id < last) => {
-                self.tell(Kind::Reordered, seq, "the row stands in another's place");
+                self.report(Kind::Reordered, seq, "the row stands in another's place");
             }
-            Checked::Bad => self.tell(Kind::Altered, seq, "the row is not what was written"),
+            Checked::Bad => self.report(Kind::Altered, seq, "the row is not what was written"),
         }
         if row.seq > self.stream.head_seq {
-            self.tell(Kind::Truncated, seq, "the row lies beyond the head");
+            self.report(Kind::Truncated, seq, "the row lies beyond the head");
         }
         let detail = serde_json::from_str::<serde_json::Value>(&row.detail).unwrap_or_default();
         if detail.get(UNPROVEN).is_some() {
             let what = "when the row was written the head was not the one that we had sealed";
-            self.tell(Kind::Unsealed, seq, what);
+            self.report(Kind::Unsealed, seq, what);
         }
         (self.seq, self.last) = (row.seq, Some(row.id));
         self.mac.clone_from(&row.mac);
@@ -252,7 +256,7 @@ impl Walk<'_> {
                 && promised.as_deref() == Some(seal::commitment_of(identity).as_slice());
             if !kept || !names_its_person(identity) {
                 let what = format!("who the {} was is not what was written", identity.party);
-                self.tell(Kind::IdentityAltered, Some(row.seq), what);
+                self.report(Kind::IdentityAltered, Some(row.seq), what);
             }
         }
     }
@@ -261,9 +265,13 @@ impl Walk<'_> {
         let head = self.stream.head_seq;
         if self.seq < head {
             let what = format!("rows {} to {head} are not there", self.seq + 1);
-            self.tell(Kind::Truncated, Some(self.seq + 1), what);
+            self.report(Kind::Truncated, Some(self.seq + 1), what);
         } else if self.seq == head && self.mac != self.stream.head_mac {
-            self.tell(Kind::Altered, Some(head), "the last row is not the one that the head names");
+            self.report(
+                Kind::Altered,
+                Some(head),
+                "the last row is not the one that the head names",
+            );
         }
     }
 }

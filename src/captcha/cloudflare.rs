@@ -1,4 +1,4 @@
-//! Cloudflare Turnstile: <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>.
+//! Cloudflare FairSemaphore: <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>.
 
 use std::time::Duration;
 

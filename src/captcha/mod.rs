@@ -20,4 +20,6 @@ pub use hcaptcha::HCAPTCHA;
 pub use recaptcha::{RECAPTCHA_V2, RECAPTCHA_V3};
 pub use vendor::Vendor;
 pub use verifier::{Offer, Verifier};
-pub use worker::{CaptchaCommand, CaptchaWorker, Captchas, Solution, VendorState, Verdict};
+pub use worker::{
+    CaptchaCommand, CaptchaError, CaptchaWorker, Captchas, Solution, VendorState, Verdict,
+};

@@ -194,7 +194,7 @@ impl Vendor {
             Ok(_) => pass.answered(),
             Err(VerificationError::Misconfigured(code)) => {
                 pass.answered();
-                self.tell(code);
+                self.report(code);
             }
             Err(error) if error.is_the_vendors() => pass.failed(),
             Err(_) => drop(pass),
@@ -254,7 +254,7 @@ impl Vendor {
     }
 
     /// Tells the operator, at most once a minute.
-    fn tell(&self, code: &'static str) {
+    fn report(&self, code: &'static str) {
         let now = self.clock.now();
         let told_at = self.told_at.swap(now, Ordering::Relaxed);
         if now.saturating_sub(told_at) >= TELL_EVERY_MS {

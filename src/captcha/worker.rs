@@ -46,17 +46,70 @@ pub enum CaptchaCommand {
 
 /// The handle of the captcha workers. Calls return [`Unavailable`] when the queue is full and when `deadline` passes.
 #[derive(Clone, Debug)]
-pub struct Captchas(Pool<CaptchaCommand>);
+pub struct Captchas {
+    pool: Pool<CaptchaCommand>,
+    verifier: Arc<Verifier>,
+    points: Arc<[CaptchaPoint]>,
+}
 
 impl Captchas {
-    /// The handle of a pool.
-    pub fn new(pool: Pool<CaptchaCommand>) -> Self {
-        Self(pool)
+    /// The handle of a pool; `points` are where the settings ask for a captcha.
+    pub fn new(
+        pool: Pool<CaptchaCommand>,
+        verifier: Arc<Verifier>,
+        points: &[CaptchaPoint],
+    ) -> Self {
+        let points = if verifier.is_on() { points.into() } else { Arc::default() };
+        Self { pool, verifier, points }
+    }
+
+    /// Whether the settings ask for a captcha here.
+    pub fn is_needed(&self, point: CaptchaPoint) -> bool {
+        self.points.contains(&point)
+    }
+
+    /// Checks the captcha of a request where one is needed. A solution that is sent without need is verified too, since it
+    /// buys a larger budget of the mailbox; none sent is none then.
+    ///
+    /// # Errors
+    /// [`CaptchaError`] where one is needed.
+    pub async fn check(
+        &self,
+        client: (IpAddr, Instant),
+        point: CaptchaPoint,
+        payload: Option<String>,
+    ) -> Result<Option<Verdict>, CaptchaError> {
+        self.demand(client, point, self.is_needed(point), payload).await
+    }
+
+    /// The same where the caller decides whether one is needed.
+    ///
+    /// # Errors
+    /// [`CaptchaError`] where one is needed.
+    pub async fn demand(
+        &self,
+        (client, deadline): (IpAddr, Instant),
+        point: CaptchaPoint,
+        needed: bool,
+        payload: Option<String>,
+    ) -> Result<Option<Verdict>, CaptchaError> {
+        let payload = match payload.filter(|payload| !payload.is_empty()) {
+            Some(payload) if self.verifier.is_on() => payload,
+            _ if needed => return Err(CaptchaError::Invalid),
+            _ => return Ok(None),
+        };
+        match self.verify(deadline, Solution { payload, point, client }).await {
+            Ok(Verdict::Solved) => Ok(Some(Verdict::Solved)),
+            Ok(Verdict::Refused) if needed => Err(CaptchaError::Invalid),
+            // In doubt it is refused; where it only buys a larger budget, it buys none.
+            Err(unavailable) if needed => Err(CaptchaError::Unavailable(unavailable)),
+            Ok(Verdict::Refused) | Err(_) => Ok(None),
+        }
     }
 
     /// The pool, to be drained and measured.
     pub fn pool(&self) -> &Pool<CaptchaCommand> {
-        &self.0
+        &self.pool
     }
 
     /// Verifies a solution, which is valid once.
@@ -65,16 +118,25 @@ impl Captchas {
         deadline: Instant,
         solution: Solution,
     ) -> Result<Verdict, Unavailable> {
-        self.0.ask(deadline, |reply| CaptchaCommand::Verify { solution, reply }).await?
+        self.pool.ask(deadline, |reply| CaptchaCommand::Verify { solution, reply }).await?
     }
 
     /// Whether the vendor works; asks it where that is not known. [`Unavailable`] when it failed and is not given up yet.
     pub async fn probe(&self, deadline: Instant) -> Result<VendorState, Unavailable> {
-        self.0.ask(deadline, |reply| CaptchaCommand::Probe { reply }).await?
+        self.pool.ask(deadline, |reply| CaptchaCommand::Probe { reply }).await?
     }
 }
 
-/// What an answer is worth.
+/// Why a captcha that is needed is refused.
+#[derive(Debug)]
+pub enum CaptchaError {
+    /// It is missing, wrong or used.
+    Invalid,
+    /// Nobody can tell: the vendor or the token store does not answer.
+    Unavailable(Unavailable),
+}
+
+/// What a solution is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Good, and spent by this.

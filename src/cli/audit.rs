@@ -60,7 +60,7 @@ fn moment(text: &str) -> Result<UnixMillis, String> {
 pub async fn run(command: Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
     let needs = match open::keys(config).await {
         Ok(needs) => needs,
-        Err(fault) => return fault.tell(talk),
+        Err(fault) => return fault.report(talk),
     };
     let done = match command {
         Command::Keys => run_keys(&needs, talk).await,
@@ -75,18 +75,18 @@ pub async fn run(command: Command, config: &Config, json: bool, talk: Talk) -> E
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-fn masters(needs: &token::Needs) -> Masters<'_> {
+fn masters(needs: &token::KeyDependencies) -> Masters<'_> {
     Masters { current: &needs.master, previous: needs.previous.as_ref() }
 }
 
-async fn run_keys(needs: &token::Needs, talk: Talk) -> Result<ExitCode, Failed> {
+async fn run_keys(needs: &token::KeyDependencies, talk: Talk) -> Result<ExitCode, Failed> {
     let keys = Keys::read(needs.db.reader(), masters(needs)).await?;
     let line = |(id, key): (&str, String)| format!("{}\n", json!({ "keyId": id, "key": key }));
     Ok(print(talk, &keys.printed().map(line).collect::<String>()))
 }
 
 async fn run_verify(
-    needs: &token::Needs,
+    needs: &token::KeyDependencies,
     file: Option<&Path>,
     config: &Config,
     json: bool,
@@ -174,7 +174,7 @@ async fn compare(
 }
 
 async fn run_export(
-    needs: &token::Needs,
+    needs: &token::KeyDependencies,
     filter: &export::Filter,
     talk: Talk,
 ) -> Result<ExitCode, Failed> {

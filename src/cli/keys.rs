@@ -16,7 +16,7 @@ use crate::clock::{UnixMillis, rfc3339};
 use crate::config::Config;
 use crate::exit::CHECK_SAYS_NO;
 use crate::token::rotation::{Listed, Retired, Rotated, Sealed};
-use crate::token::{KeysError, Kind, Needs};
+use crate::token::{KeyDependencies, KeysError, Kind};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -74,7 +74,7 @@ impl Which {
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
     let keys = match open::keys(config).await {
         Ok(keys) => keys,
-        Err(fault) => return fault.tell(talk),
+        Err(fault) => return fault.report(talk),
     };
     let done = match command {
         Command::List => list(&keys, json, talk).await,
@@ -86,7 +86,7 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     done.unwrap_or_else(|error| broken_off(talk, &error))
 }
 
-async fn list(keys: &Needs, json: bool, talk: Talk) -> Result<ExitCode, KeysError> {
+async fn list(keys: &KeyDependencies, json: bool, talk: Talk) -> Result<ExitCode, KeysError> {
     let keys = keys.list().await?;
     if json {
         return Ok(print_json(talk, &keys.iter().map(as_json).collect()));
@@ -150,7 +150,7 @@ fn table(keys: &[Listed]) -> String {
 }
 
 async fn rotate(
-    keys: &Needs,
+    keys: &KeyDependencies,
     which: Which,
     now: bool,
     json: bool,
@@ -212,7 +212,12 @@ fn unknown(talk: Talk) -> ExitCode {
     ExitCode::from(CHECK_SAYS_NO)
 }
 
-async fn retire(keys: &Needs, kid: &str, json: bool, talk: Talk) -> Result<ExitCode, KeysError> {
+async fn retire(
+    keys: &KeyDependencies,
+    kid: &str,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, KeysError> {
     let retired = keys.retire(kid).await?;
     let Some(outcome) = outcome(retired) else { return Ok(unknown(talk)) };
     say_line(match retired {
@@ -228,7 +233,12 @@ async fn retire(keys: &Needs, kid: &str, json: bool, talk: Talk) -> Result<ExitC
 }
 
 /// What [`retire`] would do.
-async fn plan(keys: &Needs, kid: &str, json: bool, talk: Talk) -> Result<ExitCode, KeysError> {
+async fn plan(
+    keys: &KeyDependencies,
+    kid: &str,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, KeysError> {
     let retired = keys.would_retire(kid).await?;
     let Some(outcome) = outcome(retired) else { return Ok(unknown(talk)) };
     say_line(match retired {

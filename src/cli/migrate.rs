@@ -45,7 +45,7 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
             let all = Migrator::get_migration_files();
             let all =
                 all.iter().map(|one| (one.name().to_owned(), State::Pending)).collect::<Vec<_>>();
-            return tell(*command, &all, json, talk);
+            return report(*command, &all, json, talk);
         }
         if file.starts_with(&config.data_dir)
             && let Err(error) = files::make_data_dir(&config.data_dir)
@@ -55,14 +55,14 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     }
     let db = match Db::connect(&config.database).await {
         Ok(db) => db,
-        Err(error) => return Fault::Database(error).tell(talk),
+        Err(error) => return Fault::Database(error).report(talk),
     };
     let schema = match db.schema().await {
         Ok(schema) => schema,
-        Err(error) => return Fault::Migrations(error).tell(talk),
+        Err(error) => return Fault::Migrations(error).report(talk),
     };
     if let Some(reason) = schema.beyond() {
-        return Fault::TooNew(reason).tell(talk);
+        return Fault::TooNew(reason).report(talk);
     }
     let before = migrations(&schema);
     if *command == Command::Up
@@ -71,7 +71,7 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
         talk.fail(&format!("cannot migrate: {error}"));
         return ExitCode::from(exit_code(&error));
     }
-    tell(*command, &before, json, talk)
+    report(*command, &before, json, talk)
 }
 
 /// Every migration with its state.
@@ -84,7 +84,7 @@ fn migrations(schema: &Schema) -> Vec<Migration> {
     all.iter().map(|one| (one.name().to_owned(), state(one.name()))).collect()
 }
 
-fn tell(command: Command, migrations: &[Migration], json: bool, talk: Talk) -> ExitCode {
+fn report(command: Command, migrations: &[Migration], json: bool, talk: Talk) -> ExitCode {
     let pending: Vec<String> = migrations
         .iter()
         .filter(|(_, state)| *state == State::Pending)

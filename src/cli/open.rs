@@ -5,17 +5,15 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
-use sea_orm::DbErr;
-
 use super::output::Talk;
 use crate::audit::{Chain, ChainError, Masters};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::read_master_key;
-use crate::database::{Db, sqlite_path};
+use crate::database::{DatabaseError, Db, sqlite_path};
 use crate::exit::{BAD_CONFIGURATION, CHECK_SAYS_NO, FAILED, UNREACHABLE};
 use crate::store::Store;
-use crate::token::Needs;
+use crate::token::KeyDependencies;
 
 /// Why a command cannot work.
 #[derive(Debug)]
@@ -23,9 +21,9 @@ pub enum Fault {
     /// There is no SQLite file.
     NoDatabase(String),
     /// The database does not answer.
-    Database(DbErr),
+    Database(DatabaseError),
     /// It answers, but not what its schema is.
-    Migrations(DbErr),
+    Migrations(DatabaseError),
     /// Its schema is older than this release: what a command would write into it is anybody's guess.
     Outdated(usize),
     /// Its schema is of a release that this one cannot stand beside.
@@ -50,7 +48,7 @@ impl Fault {
     }
 
     /// Says it, and ends the command.
-    pub fn tell(&self, talk: Talk) -> ExitCode {
+    pub fn report(&self, talk: Talk) -> ExitCode {
         talk.fail(&self.to_string());
         ExitCode::from(self.exit_code())
     }
@@ -107,8 +105,8 @@ pub async fn database(config: &Config) -> Result<Db, Fault> {
 }
 
 /// What signing keys stand on: the database, and the master key that opens them.
-pub async fn keys(config: &Config) -> Result<Needs, Fault> {
-    Ok(Needs {
+pub async fn keys(config: &Config) -> Result<KeyDependencies, Fault> {
+    Ok(KeyDependencies {
         db: database(config).await?,
         master: read_master_key(config).map_err(Fault::MasterKey)?,
         previous: config.master_key_previous.clone(),
@@ -127,7 +125,7 @@ pub fn store(config: &Config, db: &Db) -> Result<Store, Fault> {
 
 /// All of it, ready to be changed and recorded.
 pub async fn stores(config: &Config) -> Result<Opened, Fault> {
-    let Needs { db, master, previous, clock, .. } = keys(config).await?;
+    let KeyDependencies { db, master, previous, clock, .. } = keys(config).await?;
     let store = store(config, &db)?;
     let masters = Masters { current: &master, previous: previous.as_ref() };
     let audit = Chain::join(&db, masters, clock.now()).await.map_err(|error| match error {

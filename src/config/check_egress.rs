@@ -5,7 +5,7 @@ use super::url::Url;
 
 /// Keys that captcha vendors publish for tests: every answer passes, or none.
 const VENDORS_TEST_KEYS: [&str; 14] = [
-    // Turnstile: secrets, then site keys.
+    // FairSemaphore: secrets, then site keys.
     "1x0000000000000000000000000000000AA",
     "2x0000000000000000000000000000000AA",
     "3x0000000000000000000000000000000AA",

@@ -10,6 +10,9 @@ use arc_swap::ArcSwap;
 use super::pools::Dependencies;
 use super::{files, mailbox_key_file};
 use crate::actor::Root;
+use crate::admission::budgets::Local;
+use crate::admission::device::Devices;
+use crate::admission::{Budgets, Limiter};
 use crate::app::{App, Gate};
 use crate::audit::{Chain, Masters};
 use crate::captcha::{self, Altcha, Verifier};
@@ -18,9 +21,6 @@ use crate::config::{Config, PasswordEngine};
 use crate::database::Db;
 use crate::database::tenant_scope;
 use crate::http::pages::site;
-use crate::limits::budgets::Local;
-use crate::limits::device::Devices;
-use crate::limits::{Budgets, Limiter};
 use crate::mail::{self, Mailbox, MailboxKey, Mailer, Transport};
 use crate::password::{self, Breach, Hasher, Policy, Setup};
 use crate::secret::{MasterKey, redact};
@@ -41,6 +41,8 @@ pub enum StartError {
     Listen(String),
     /// A file of `data_dir` cannot be read or written.
     Files(io::Error),
+    /// A task crashed again and again before everything was there.
+    Supervision,
     /// A part of ours cannot start.
     Broken(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -60,6 +62,7 @@ impl std::fmt::Display for StartError {
         match self {
             Self::Settings(text) | Self::Listen(text) => f.write_str(text),
             Self::Files(error) => error.fmt(f),
+            Self::Supervision => f.write_str("a task keeps crashing: the log says which"),
             Self::Broken(error) => f.write_str(&redact(&error.to_string())),
         }
     }
@@ -77,8 +80,6 @@ impl From<io::Error> for StartError {
 pub struct Built {
     /// The endpoints' view.
     pub app: Arc<App>,
-    /// The supervisor.
-    pub root: Root,
     /// The mailer, to be stopped last.
     pub mailer: Arc<Mailer>,
 }
@@ -88,6 +89,7 @@ pub async fn build(
     config: Config,
     clock: Clock,
     metrics: Arc<Metrics>,
+    root: &Root,
 ) -> Result<Built, StartError> {
     if config.database.is_sqlite() || config.mail.smtp_url.is_none() || config.master_key.is_none()
     {
@@ -98,6 +100,7 @@ pub async fn build(
     let ((db, keys, audit), hash_time) =
         tokio::try_join!(database(&config, &master, &clock, &metrics), prove_hashing(&hashing))?;
     let audit = audit.counting(metrics.clone());
+    let keys = Arc::new(keys);
     let store = match &config.redis_url {
         Some(url) => Store::connect_redis(url)
             .map_err(|error| StartError::Settings(format!("redis.url: {error}")))?,
@@ -111,14 +114,14 @@ pub async fn build(
     let mailer = Arc::new(mailer(&config, &db, &store, transport, &clock, &master)?);
     let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit_enabled));
     let local = Arc::new(Local::new(clock.clone(), config.rate_limit_replicas));
-    let captcha = judge(&config, &master, &clock, &metrics)?;
+    let captcha = verifier(&config, &master, &clock, &metrics)?;
     let breach =
         Breach::of(&config.password, &clock, &metrics).map_err(StartError::Broken)?.map(Arc::new);
-    let root = Root::spawn().await.map_err(|error| StartError::Broken(error.into()))?;
     let dependencies = Dependencies {
         config: &config,
         db: &db,
         store: &store,
+        keys: &keys,
         audit: &audit,
         clock: &clock,
         metrics: &metrics,
@@ -130,7 +133,7 @@ pub async fn build(
         captcha: &captcha,
     };
     let handles =
-        dependencies.open(&root).await.map_err(|error| StartError::Broken(error.into()))?;
+        dependencies.open(root).await.map_err(|error| StartError::Broken(error.into()))?;
     let budgets =
         Budgets::new(&master, local, config.rate_limit_enabled, metrics.clone(), handles.limits);
     let app = Arc::new(App {
@@ -159,7 +162,7 @@ pub async fn build(
         metrics,
         config,
     });
-    Ok(Built { app, root, mailer })
+    Ok(Built { app, mailer })
 }
 
 /// Holds the fast engine to the reference before it may touch a password, and measures what a hash takes. Wrong tags
@@ -179,7 +182,7 @@ async fn prove_hashing(hashing: &Setup) -> Result<Duration, StartError> {
 }
 
 /// What judges captchas.
-fn judge(
+fn verifier(
     config: &Config,
     master: &MasterKey,
     clock: &Clock,
@@ -233,7 +236,7 @@ async fn try_database(
     }
     count_migrations(&db, metrics).await;
     db.watch(metrics);
-    let keys = KeyRing::load(token::Needs {
+    let keys = KeyRing::load(token::KeyDependencies {
         db: db.clone(),
         master: master.clone(),
         previous: config.master_key_previous.clone(),

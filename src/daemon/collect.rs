@@ -3,12 +3,12 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::actor::every;
+use crate::actor::Root;
 use crate::audit::Action;
 use crate::egress::Collector;
 use crate::http::router;
 use crate::telemetry::{Connect, DeclaredValues, Exports, FLUSH_EVERY};
-use crate::{limits, mail};
+use crate::{admission, mail};
 
 /// Connects an exporter of OTLP over HTTP.
 pub const CONNECT: Connect = |within| Ok(Box::new(Collector::new(within)?));
@@ -17,19 +17,26 @@ pub const CONNECT: Connect = |within| Ok(Box::new(Collector::new(within)?));
 pub fn declared_values() -> DeclaredValues {
     DeclaredValues {
         routes: router::paths(),
-        address_policies: limits::policy_names(),
+        address_policies: admission::policy_names(),
         mail_templates: mail::Kind::ALL.iter().map(|kind| kind.name()).collect(),
         audit_actions: Action::ALL.iter().map(|action| action.as_str()).collect(),
     }
 }
 
 /// Sends spans and log records from now on, until `stop` trips.
-pub fn export(exports: &Exports, stop: &CancellationToken) {
-    if exports.is_on() {
+pub fn export(exports: &Exports, root: &Root, stop: &CancellationToken) {
+    if exports.exports_traces() {
         let exports = exports.clone();
-        every(FLUSH_EVERY, stop.clone(), move || {
+        root.task("export_traces", stop).every(FLUSH_EVERY, move || {
             let exports = exports.clone();
-            async move { exports.flush().await }
+            async move { exports.flush_traces().await }
+        });
+    }
+    if exports.exports_logs() {
+        let exports = exports.clone();
+        root.task("export_logs", stop).every(FLUSH_EVERY, move || {
+            let exports = exports.clone();
+            async move { exports.flush_logs().await }
         });
     }
 }

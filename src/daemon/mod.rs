@@ -72,6 +72,16 @@ pub struct Daemon {
 impl Daemon {
     /// Starts everything. Waits for a database or token store that is not there yet; `/readyz` says so meanwhile.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let (metrics, root) = supervisor(&config).await?;
+        Self::start_under(root, metrics, config, clock).await
+    }
+
+    async fn start_under(
+        root: Root,
+        metrics: Arc<Metrics>,
+        config: Config,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
         let tls = listen::tls(&config)?;
         let (listen_public, listen_admin) = (config.http.listen, config.admin_listen);
         let connections_max = config.http.max_connections;
@@ -85,28 +95,25 @@ impl Daemon {
         let admin = admin_server.local_addr()?;
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
         let started = Arc::new(OnceLock::new());
-        let metrics = Arc::new(
-            Metrics::exported(&config.telemetry, &declared_values(), CONNECT)
-                .map_err(|error| StartError::Settings(format!("telemetry: {error}")))?,
-        );
         let admin_service = Arc::new(Admin::new(started.clone(), metrics.clone()));
-        let admin_server =
-            admin_server.spawn(admin_service, stop_admin.clone(), Duration::from_secs(1));
+        let accepting = root.task("accept_admin", &stop_admin);
+        let admin_server = admin_server.spawn(admin_service, accepting, Duration::from_secs(1));
         let ticking = CancellationToken::new();
-        tick::push(&metrics, config.telemetry.interval, &ticking);
-        let built = Box::pin(build::build(config, clock, metrics)).await;
+        tick::push(&metrics, config.telemetry.interval, &root, &ticking);
+        let built = Box::pin(build::build(config, clock, metrics, &root)).await;
         let built = built.inspect_err(|_| ticking.cancel())?;
         // Before `/readyz` says anything of the stores.
         let prober = Arc::new(Prober::new(built.app.clone()));
         Box::pin(prober.probe()).await;
         let _ = started.set(built.app.clone());
-        prober.start(&ticking);
-        tick::tick(&built, tls.clone(), &ticking);
+        prober.start(&root, &ticking);
+        tick::tick(&built.app, tls.clone(), &root, &ticking);
         let dispatcher = Arc::new(Dispatcher::new(built.app.clone()));
-        let server = public_server.spawn(dispatcher, stop.clone(), REQUESTS_END_WITHIN);
+        let accepting = root.task("accept_public", &stop);
+        let server = public_server.spawn(dispatcher, accepting, REQUESTS_END_WITHIN);
         Ok(Self {
             app: built.app,
-            root: built.root,
+            root,
             mailer: built.mailer,
             tls,
             public,
@@ -134,6 +141,11 @@ impl Daemon {
         &self.app
     }
 
+    /// Crashes of workers and tasks since the start; for tests.
+    pub fn crashes(&self) -> u64 {
+        self.app.worker_crashes() + self.root.task_crashes()
+    }
+
     /// Drains in order: readiness off, a pause in which proxies notice, no new connections, requests end, pools finish,
     /// the mailer last.
     pub async fn stop(self) {
@@ -145,6 +157,7 @@ impl Daemon {
     pub async fn stop_after(self, pause: Duration, within: Duration) {
         self.app.gate.draining.store(true, Ordering::SeqCst);
         tokio::time::sleep(pause).await;
+        self.root.drain();
         self.stop.cancel();
         if tokio::time::timeout(within, self.drain()).await.is_err() {
             tracing::error!("the daemon did not drain in time, what is left is cut");
@@ -156,7 +169,6 @@ impl Daemon {
             let _ = server.await;
         }
         self.ticking.cancel();
-        self.root.drain();
         let app = &self.app;
         tokio::join!(
             app.passwords.pool().drain(POOL_DRAINS_WITHIN),
@@ -177,7 +189,17 @@ impl Daemon {
     }
 }
 
-/// Runs the daemon until a signal, or until a pool dies; reads its settings by `load` again when it is told to.
+/// The metrics, and the root that counts its tasks' crashes in them.
+async fn supervisor(config: &Config) -> Result<(Arc<Metrics>, Root), StartError> {
+    let metrics = Metrics::exported(&config.telemetry, &declared_values(), CONNECT)
+        .map_err(|error| StartError::Settings(format!("telemetry: {error}")))?;
+    let metrics = Arc::new(metrics);
+    let root = Root::spawn(metrics.clone()).await;
+    Ok((metrics, root.map_err(|error| StartError::Broken(error.into()))?))
+}
+
+/// Runs the daemon until a signal, or until a pool dies or a task keeps crashing; reads its
+/// settings by `load` again when it is told to.
 pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) -> ExitCode {
     survive_size_limits();
     match telemetry::open(loaded.config.log.format) {
@@ -195,8 +217,7 @@ pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) ->
         }
     };
     let exporting = CancellationToken::new();
-    collect::export(&exports, &exporting);
-    let code = Box::pin(serve(loaded, load, &exports)).await;
+    let code = Box::pin(serve(loaded, load, &exports, &exporting)).await;
     exporting.cancel();
     exports.finish().await;
     code
@@ -215,14 +236,29 @@ fn survive_size_limits() {
 }
 
 /// The daemon from its start to its end.
-async fn serve(loaded: Loaded, load: reload::Load<'_>, exports: &Exports) -> ExitCode {
+async fn serve(
+    loaded: Loaded,
+    load: reload::Load<'_>,
+    exports: &Exports,
+    exporting: &CancellationToken,
+) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!(setting = warning.key, fix = warning.fix, "{}", warning.what);
     }
     let (config, mut current) = (loaded.config.clone(), reload::Current::new(&loaded));
     let (mut signals, mut hangup) = (Signals::listen(), reload::Hangup::listen());
+    let started = async {
+        let (metrics, root) = supervisor(&loaded.config).await?;
+        collect::export(exports, &root, exporting);
+        let failed = root.failed().clone();
+        let starting = Daemon::start_under(root, metrics, loaded.config, Clock::System);
+        tokio::select! {
+            started = starting => started,
+            () = failed.cancelled() => Err(StartError::Supervision),
+        }
+    };
     let daemon = tokio::select! {
-        started = Daemon::start(loaded.config, Clock::System) => started,
+        started = started => started,
         _ = signals.told_to_stop() => return ExitCode::SUCCESS,
     };
     let daemon = match daemon {

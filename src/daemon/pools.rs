@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use crate::account::{AccountWorker, Accounts};
 use crate::actor::{Limits, Pool, Root, SpawnError, Worker};
+use crate::admission::budgets::Local;
+use crate::admission::{self, Limiter};
 use crate::audit::Chain;
 use crate::captcha::{CaptchaWorker, Captchas, Verifier};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Db;
-use crate::limits::budgets::Local;
-use crate::limits::{self, Limiter};
 use crate::mail::{Deliveries, MailWorker, Mailer};
 use crate::password::{PasswordWorker, Passwords, ReplaceHash, Setup};
-use crate::session::{SessionWorker, Sessions};
+use crate::session::{Issuer, SessionWorker, Sessions};
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::token::KeyRing;
 
 /// The handles of the pools.
 pub struct Handles {
@@ -25,7 +26,7 @@ pub struct Handles {
     pub passwords: Passwords,
     pub captchas: Captchas,
     pub deliveries: Deliveries,
-    pub limits: Pool<limits::Message>,
+    pub limits: Pool<admission::Message>,
 }
 
 /// The dependencies of the workers.
@@ -36,6 +37,8 @@ pub struct Dependencies<'a> {
     pub db: &'a Db,
     /// The token store.
     pub store: &'a Store,
+    /// The signing keys.
+    pub keys: &'a Arc<KeyRing>,
     /// The audit.
     pub audit: &'a Chain,
     /// The present.
@@ -108,7 +111,7 @@ impl Dependencies<'_> {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
         };
-        let limits_worker = limits::Worker {
+        let limits_worker = admission::Worker {
             store: self.store.clone(),
             limiter: self.limiter.clone(),
             local: self.local.clone(),
@@ -142,12 +145,21 @@ impl Dependencies<'_> {
             self.pool(root, "mailer", mail_limits, move || mail_worker.clone()).await?;
         let shared_limits =
             self.pool(root, "limits", limits(8, 256, 1), move || limits_worker.clone()).await?;
+        let deliveries = Deliveries::new(deliveries);
+        let issuer = Issuer {
+            keys: self.keys.clone(),
+            tokens: self.config.tokens.clone(),
+            sessions: self.config.sessions,
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            deliveries: deliveries.clone(),
+        };
         Ok(Handles {
             accounts,
-            sessions: Sessions::new(sessions),
+            sessions: Sessions::new(sessions, issuer),
             passwords: Passwords::new(passwords),
-            captchas: Captchas::new(captchas),
-            deliveries: Deliveries::new(deliveries),
+            captchas: Captchas::new(captchas, self.captcha.clone(), &self.config.captcha.on),
+            deliveries,
             limits: shared_limits,
         })
     }

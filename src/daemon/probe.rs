@@ -10,7 +10,7 @@ use opentelemetry::KeyValue;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::actor::every;
+use crate::actor::Root;
 use crate::app::App;
 use crate::database::of_exhausted_pool;
 use crate::health::{Reason, StoreHealth};
@@ -57,9 +57,9 @@ impl Prober {
     }
 
     /// Goes on until `stop` trips; the stores do not wait for each other.
-    pub fn start(self: &Arc<Self>, stop: &CancellationToken) {
+    pub fn start(self: &Arc<Self>, root: &Root, stop: &CancellationToken) {
         let this = self.clone();
-        every(TICK, stop.clone(), move || {
+        root.task("probe_database", stop).every(TICK, move || {
             let this = this.clone();
             async move {
                 let app = &this.app;
@@ -70,7 +70,7 @@ impl Prober {
             }
         });
         let this = self.clone();
-        every(TICK, stop.clone(), move || {
+        root.task("probe_token_store", stop).every(TICK, move || {
             let this = this.clone();
             async move {
                 if is_due(&this.token_store, this.app.store.health(), false) {

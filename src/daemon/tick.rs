@@ -5,95 +5,58 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use tokio_util::sync::CancellationToken;
 
-use super::build::{Built, count_migrations};
-use crate::actor::{every, soon_and_every};
+use super::build::count_migrations;
+use crate::actor::Root;
 use crate::app::App;
 use crate::audit::{self, checkpoint};
 use crate::clock::{UnixMillis, millis};
 use crate::http::tls::Tls;
 use crate::telemetry::Metrics;
-use crate::{team, token};
+use crate::telemetry::observed::KeyReading;
+use crate::token::keys::Key;
+use crate::{mail, team, token};
 
 /// How often heads of the audit are logged and old rows swept.
 const AUDIT_EVERY: Duration = Duration::from_hours(1);
 
-/// The rotation's next step, and what other replicas did; and how old the keys are.
-pub async fn turn_keys(app: Arc<App>) {
-    if let Err(error) = app.keys.turn().await {
-        tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
-    }
-    measure_keys(&app);
-}
-
-fn measure_keys(app: &App) {
-    app.metrics.signing_key_age_limit.record(app.config.tokens.rotate_every.as_secs_f64(), &[]);
-    let (keys, now) = (app.keys.current().clone(), app.clock.now());
-    for key in [&keys.user, &keys.vault] {
-        if let Some(since) = key.signs_from {
-            let age = Duration::from_millis(u64::try_from(now - since).unwrap_or(0));
-            let kind = [KeyValue::new("kind", key.kind.name())];
-            app.metrics.signing_key_age.record(age.as_secs_f64(), &kind);
-        }
-    }
-}
+/// How often the mailer looks for mails that are due by themselves. A new mail wakes it at once.
+const DELIVERY_EVERY: Duration = Duration::from_secs(5);
+/// How often the mails that wait are counted.
+const OUTBOX_EVERY: Duration = Duration::from_secs(10);
+/// How often the limits forget clients that have not come for long, and pending migrations are
+/// counted.
+const MINUTE: Duration = Duration::from_mins(1);
+/// How often rows that have expired are deleted.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+/// How often the files of the certificate are looked at.
+const TLS_EVERY: Duration = Duration::from_secs(10);
 
 /// Starts what happens at its own pace.
-pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
-    let app = &built.app;
-    measure_keys(app);
-    let deliveries = app.deliveries.clone();
-    let sweep = move || {
-        deliveries.wake();
-        ready(())
-    };
-    // What was due when the last daemon stopped, or died.
-    drop(sweep());
-    every(Duration::from_secs(5), stop.clone(), sweep);
-    let swept = app.clone();
-    every(Duration::from_mins(1), stop.clone(), move || {
-        swept.budgets.sweep();
-        ready(())
-    });
-    let (accounts, deliveries) = (app.accounts.clone(), app.deliveries.clone());
-    let (clock, unverified_ttl) = (app.clock.clone(), app.config.registration.unverified_ttl);
-    every(Duration::from_mins(10), stop.clone(), move || {
-        let before = clock.now() - millis(unverified_ttl);
-        accounts.collect_unverified(before);
-        deliveries.delete_old();
-        ready(())
-    });
-    let counted = app.clone();
-    every(Duration::from_mins(1), stop.clone(), move || {
-        let app = counted.clone();
-        async move { count_migrations(&app.db, &app.metrics).await }
-    });
-    let keyed = app.clone();
-    every(token::keys::RELOAD_EVERY, stop.clone(), move || turn_keys(keyed.clone()));
-    let swept = app.clone();
-    every(Duration::from_mins(10), stop.clone(), move || {
-        let app = swept.clone();
-        async move {
-            if let Err(error) = token::revocation::sweep(&app.db, app.clock.now()).await {
-                tracing::warn!(error = %error, "expired revocations not swept");
-            }
-            if let Err(error) = team::invitations::sweep(&app.db, app.clock.now()).await {
-                tracing::warn!(error = %error, "expired invitations not swept");
-            }
-        }
-    });
+pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &CancellationToken) {
+    observe_keys(app);
+    let task = |name| root.task(name, stop);
+    // At once: what was due when the last daemon stopped, or died.
+    task("mail_delivery").soon_and_every(DELIVERY_EVERY, on(app, deliver_mail));
+    task("outbox_count").soon_and_every(OUTBOX_EVERY, on(app, count_outbox));
+    task("limits_sweep").every(MINUTE, on(app, sweep_limits));
+    task("migrations_count").every(MINUTE, on(app, count_pending));
+    task("key_rotation").every(token::keys::RELOAD_EVERY, on(app, turn_keys));
+    task("account_sweep").every(SWEEP_EVERY, on(app, sweep_accounts));
+    task("outbox_sweep").every(SWEEP_EVERY, on(app, sweep_outbox));
+    task("revocation_sweep").every(SWEEP_EVERY, on(app, sweep_revocations));
+    task("invitation_sweep").every(SWEEP_EVERY, on(app, sweep_invitations));
     let audited = Arc::new(AuditKeeper::new(app.clone()));
     // At once, and then every hour: of a daemon that is started every hour nothing else would reach the log.
-    soon_and_every(AUDIT_EVERY, stop.clone(), move || {
+    task("audit").soon_and_every(AUDIT_EVERY, move || {
         let audited = audited.clone();
         async move {
             audited.keep().await;
         }
     });
     if let Some(tls) = tls {
-        every(Duration::from_secs(10), stop.clone(), move || {
+        task("tls_reload").every(TLS_EVERY, move || {
             tls.reload();
             ready(())
         });
@@ -101,14 +64,89 @@ pub fn tick(built: &Built, tls: Option<Arc<Tls>>, stop: &CancellationToken) {
 }
 
 /// Pushes the metrics where there is a collector, also of a daemon that still waits for its database.
-pub fn push(metrics: &Arc<Metrics>, interval: Duration, stop: &CancellationToken) {
+pub fn push(metrics: &Arc<Metrics>, interval: Duration, root: &Root, stop: &CancellationToken) {
     if metrics.is_pushed() {
         let metrics = metrics.clone();
-        every(interval, stop.clone(), move || {
+        root.task("metrics_push", stop).every(interval, move || {
             let metrics = metrics.clone();
             async move { metrics.push().await }
         });
     }
+}
+
+/// A tick that works on an [`App`].
+fn on<F>(app: &Arc<App>, work: fn(Arc<App>) -> F) -> impl FnMut() -> F + Send + 'static
+where
+    F: 'static,
+{
+    let app = app.clone();
+    move || work(app.clone())
+}
+
+async fn deliver_mail(app: Arc<App>) {
+    app.deliveries.wake();
+}
+
+/// Counts the mails that wait; the last counts stay where the database does not answer. The mailer
+/// does not count them itself: one that hangs would hide what waits for it.
+async fn count_outbox(app: Arc<App>) {
+    if let Ok(depth) = mail::depth(&app.db, app.clock.now()).await {
+        app.metrics.mail_outbox_depth.record(depth.waiting, &[]);
+        app.metrics.mail_outbox_oldest_age.record(depth.oldest_age.as_secs_f64(), &[]);
+    }
+}
+
+async fn sweep_limits(app: Arc<App>) {
+    app.budgets.sweep();
+}
+
+async fn count_pending(app: Arc<App>) {
+    count_migrations(&app.db, &app.metrics).await;
+}
+
+/// The rotation's next step, and what other replicas did.
+pub async fn turn_keys(app: Arc<App>) {
+    if let Err(error) = app.keys.turn().await {
+        tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
+    }
+}
+
+async fn sweep_accounts(app: Arc<App>) {
+    let before = app.clock.now() - millis(app.config.registration.unverified_ttl);
+    app.accounts.collect_unverified(before);
+}
+
+async fn sweep_outbox(app: Arc<App>) {
+    app.deliveries.delete_old();
+}
+
+async fn sweep_revocations(app: Arc<App>) {
+    if let Err(error) = token::revocation::sweep(&app.db, app.clock.now()).await {
+        tracing::warn!(error = %error, "expired revocations not swept");
+    }
+}
+
+async fn sweep_invitations(app: Arc<App>) {
+    if let Err(error) = team::invitations::sweep(&app.db, app.clock.now()).await {
+        tracing::warn!(error = %error, "expired invitations not swept");
+    }
+}
+
+/// Lets the ages of the signing keys be read together with the metrics: a rotation that hangs
+/// cannot hide them.
+fn observe_keys(app: &Arc<App>) {
+    app.metrics.signing_key_age_limit.record(app.config.tokens.rotate_every.as_secs_f64(), &[]);
+    // The app holds the metrics, so they must not hold the app.
+    let app_ref = Arc::downgrade(app);
+    app.metrics.observed.signing_keys(move || {
+        let Some(app) = app_ref.upgrade() else { return Vec::new() };
+        let (keys, now) = (app.keys.current().clone(), app.clock.now());
+        let reading = |key: &Arc<Key>| {
+            let age = u64::try_from(now - key.signs_from?).unwrap_or(0);
+            Some(KeyReading { kind: key.kind.name(), age: Duration::from_millis(age) })
+        };
+        [&keys.user, &keys.vault].into_iter().filter_map(reading).collect()
+    });
 }
 
 /// Keeps the audit: heads into the log, old rows away.

@@ -92,7 +92,7 @@ impl Service for Admin {
             }
             _ => answer::status_json(StatusCode::NOT_FOUND, &json!({ "status": "not found" })),
         };
-        answer::harden(answer.headers_mut(), peer.transport);
+        answer::add_security_headers(answer.headers_mut(), peer.transport);
         answer
     }
 }

@@ -187,7 +187,7 @@ pub(super) fn challenge(code: Code, token_shown: TokenShown) -> HeaderValue {
 }
 
 /// The headers of every answer of every listener, where the handler did not set its own.
-pub fn harden(headers: &mut HeaderMap, transport: Transport) {
+pub fn add_security_headers(headers: &mut HeaderMap, transport: Transport) {
     let mut default = |name: HeaderName, value: HeaderValue| {
         headers.entry(name).or_insert(value);
     };
@@ -208,7 +208,7 @@ pub fn harden(headers: &mut HeaderMap, transport: Transport) {
 }
 
 /// What a request's own answer says of it: its id, and how much of a limit is left.
-pub fn tell(headers: &mut HeaderMap, cx: &Cx) {
+pub fn add_request_headers(headers: &mut HeaderMap, cx: &Cx) {
     let mut default = |name: &'static str, value: HeaderValue| {
         headers.entry(name).or_insert(value);
     };
@@ -223,5 +223,12 @@ pub fn tell(headers: &mut HeaderMap, cx: &Cx) {
                 default(name, value);
             }
         }
+    }
+}
+
+/// Adds the token that makes the client a known device.
+pub fn known_device(answer: &mut Answer, token: &str) {
+    if let Ok(token) = HeaderValue::from_str(token) {
+        answer.headers_mut().insert(super::request::DEVICE, token);
     }
 }

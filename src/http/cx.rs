@@ -7,7 +7,7 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
-use crate::limits::Headers as RateHeaders;
+use crate::admission::Headers as RateHeaders;
 use crate::secret::{random_bytes, random_id};
 use crate::telemetry::ids::Ids;
 use crate::telemetry::trace::{self, Place, Traceparent};
@@ -153,7 +153,7 @@ impl Cx {
         }
     }
 
-    /// Whose places the request takes ([`crate::limits::places`]); none where a trusted proxy asks on its own behalf, since
+    /// Whose places the request takes ([`crate::admission::places`]); none where a trusted proxy asks on its own behalf, since
     /// it stands for many. What the proxy says cannot be parsed counts as the proxy's own address, so that nobody gets out
     /// of a share by garbage.
     pub fn holder(&self) -> Option<IpAddr> {

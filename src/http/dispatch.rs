@@ -26,10 +26,12 @@ use super::head;
 use super::mailbox_gate::{self, Passage};
 use super::member::{self, Member};
 use super::request::Request;
-use super::router::{ANSWER_WITHIN, Entry, Found, Handler, Manner, Route, Router, Verb};
-use super::steps::{self, Whom};
+use super::router::{
+    ANSWER_WITHIN, Entry, Handler, Route, RouteKind, RouteMatch, RouteMethod, Router,
+};
+use crate::admission::{Action, Decision, Place, Places, Refused};
 use crate::app::App;
-use crate::limits::{Action, Decision, Place, Places, Refused};
+use crate::http::limit::{self, Holder};
 use crate::problem::{Code, Problem, Unavailable};
 
 /// Honest after a full gate: places come back within the time of one answer.
@@ -66,7 +68,7 @@ impl Dispatcher {
             self.warn_of_forwarded(&cx);
         }
         let found = self.router.find(&parts.method, parts.uri.path());
-        let route = if let Found::Route(route, _) = &found { Some(route.path) } else { None };
+        let route = if let RouteMatch::Route(route, _) = &found { Some(route.path) } else { None };
         let token_shown = TokenShown::by(&parts.headers);
         let method = known_method(&parts.method);
         let is_http_1 = parts.version < Version::HTTP_2;
@@ -89,8 +91,8 @@ impl Dispatcher {
             log(&problem);
             answer::problem(&problem, &cx, &self.app.config.public_url, token_shown)
         });
-        answer::harden(answer.headers_mut(), cx.transport);
-        answer::tell(answer.headers_mut(), &cx);
+        answer::add_security_headers(answer.headers_mut(), cx.transport);
+        answer::add_request_headers(answer.headers_mut(), &cx);
         cors::allow(answer.headers_mut(), origin.as_ref(), &config.cors_origins);
         // While the daemon drains, whoever keeps connections open moves them to another one before the listener closes.
         if distrusted || (is_http_1 && self.app.gate.draining.load(Ordering::SeqCst)) {
@@ -105,7 +107,7 @@ impl Dispatcher {
         cx: &mut Cx,
         parts: Parts,
         body: B,
-        found: Found,
+        found: RouteMatch,
     ) -> Result<Answer, Problem>
     where
         B: Body + Send,
@@ -116,11 +118,11 @@ impl Dispatcher {
         self.spend(cx, &parts.method, &found)?;
         head::check(&parts)?;
         let (route, params) = match found {
-            Found::Route(route, params) => (route, params),
-            Found::Methods(allowed) if parts.method == Method::OPTIONS => {
+            RouteMatch::Route(route, params) => (route, params),
+            RouteMatch::Methods(allowed) if parts.method == Method::OPTIONS => {
                 return Ok(cors::preflight(&allowed));
             }
-            Found::Methods(allowed) => {
+            RouteMatch::Methods(allowed) => {
                 let problem = Problem::from(Code::MethodNotAllowed);
                 let mut answer =
                     answer::problem(&problem, cx, &app.config.public_url, TokenShown::No);
@@ -129,7 +131,7 @@ impl Dispatcher {
                 }
                 return Ok(answer);
             }
-            Found::Nothing => return Err(Code::NotFound.into()),
+            RouteMatch::Nothing => return Err(Code::NotFound.into()),
         };
         self.refuse_in_clear(cx, &route)?;
         if let Some(answer) = head::guard(&route, &parts)? {
@@ -163,14 +165,14 @@ impl Dispatcher {
         match route.handler {
             Handler::Open(handle) => handle(&self.app, request).await,
             Handler::User(handle) => {
-                let (user_id, claims, pass) = steps::account(&self.app, request).await?;
+                let (user_id, claims, pass) = limit::account(&self.app, request).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
                 // What follows may wait for a hash or for a captcha, whose pools have queues of their own.
                 drop(pass);
                 handle(&self.app, request, caller).await
             }
             Handler::Verified(handle) => {
-                let (user_id, claims, _pass) = steps::account(&self.app, request).await?;
+                let (user_id, claims, _pass) = limit::account(&self.app, request).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
                 handle(&self.app, request, member::verified(caller)?).await
             }
@@ -180,19 +182,20 @@ impl Dispatcher {
             },
             Handler::Team(permission, handle) => {
                 let member = Member::of(&self.app, request, permission).await?;
-                let _pass = steps::turn(&self.app, request, Whom::Team(member.team_id())).await?;
+                let _pass =
+                    limit::permit(&self.app, request, Holder::Team(member.team_id())).await?;
                 handle(&self.app, request, member).await
             }
         }
     }
 
     /// Takes one from what a source may ask for in all. Preflights cost nothing: a browser sends them by itself, asks nobody
-    /// and is told what the table says. Nor do servers that ask for many ([`Manner::Server`]).
-    fn spend(&self, cx: &mut Cx, method: &Method, found: &Found) -> Result<(), Problem> {
+    /// and is told what the table says. Nor do servers that ask for many ([`RouteKind::Server`]).
+    fn spend(&self, cx: &mut Cx, method: &Method, found: &RouteMatch) -> Result<(), Problem> {
         let is_free = match found {
-            Found::Route(route, _) => route.manner == Manner::Server,
-            Found::Methods(_) => *method == Method::OPTIONS,
-            Found::Nothing => false,
+            RouteMatch::Route(route, _) => route.kind == RouteKind::Server,
+            RouteMatch::Methods(_) => *method == Method::OPTIONS,
+            RouteMatch::Nothing => false,
         };
         if is_free {
             return Ok(());
@@ -200,7 +203,7 @@ impl Dispatcher {
         match self.app.limiter.check(Action::Anything, cx.client) {
             Decision::Limited { retry_after_s, headers } => {
                 cx.rate = Some(headers);
-                Err(limited(retry_after_s))
+                Err(limit::limited(retry_after_s))
             }
             Decision::Unlimited | Decision::Allowed(_) => Ok(()),
         }
@@ -210,7 +213,7 @@ impl Dispatcher {
     /// would hide that what was sent is known to everybody on the way (ASVS 4.1.2). What a proxy asks forward-auth is of a
     /// request to somebody else.
     fn refuse_in_clear(&self, cx: &Cx, route: &Route) -> Result<(), Problem> {
-        let is_api = route.path.starts_with("/api/") && route.verb != Verb::Any;
+        let is_api = route.path.starts_with("/api/") && route.method != RouteMethod::Any;
         let is_ours = is_api && route.path != "/api/forward-auth";
         if cx.clear_at_proxy && is_ours && self.app.config.public_url.starts_with("https://") {
             return Err(Problem::new(Code::Forbidden).detail(
@@ -243,7 +246,7 @@ impl Dispatcher {
     /// A place for one request, or a refusal before any work.
     fn admit(&self, cx: &Cx, route: &Route) -> Result<Place, Problem> {
         let gate = &self.app.gate;
-        if route.manner == Manner::Refresh
+        if route.kind == RouteKind::Refresh
             && let Ok(own) = gate.refreshes.enter(cx.holder())
         {
             return Ok(own);
@@ -273,11 +276,6 @@ impl Dispatcher {
             );
         }
     }
-}
-
-/// The answer to a request that is over a limit.
-pub fn limited(retry_after_s: u64) -> Problem {
-    Problem::new(Code::RateLimited).retry_after(u32::try_from(retry_after_s).unwrap_or(u32::MAX))
 }
 
 /// A method as a metric's attribute: the known ones, and one word for all others (OpenTelemetry's conventions).

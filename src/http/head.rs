@@ -5,7 +5,7 @@ use hyper::header::{self, HeaderName};
 use hyper::http::request::Parts;
 
 use super::answer::{self, Answer};
-use super::router::{Manner, Route};
+use super::router::{Route, RouteKind};
 use crate::problem::{Code, Problem};
 
 /// Headers of a request (security §3): no honest client or proxy sends half as many. hyper counts those of HTTP/1 as it
@@ -73,7 +73,7 @@ pub(super) fn framing_is_in_doubt(parts: &Parts) -> bool {
 
 /// The rules of the GETs that change state (security §1.1).
 pub(super) fn guard(route: &Route, parts: &Parts) -> Result<Option<Answer>, Problem> {
-    if !matches!(route.manner, Manner::ChangesState | Manner::MailedLink | Manner::Refresh) {
+    if !matches!(route.kind, RouteKind::ChangesState | RouteKind::MailedLink | RouteKind::Refresh) {
         return Ok(None);
     }
     let says = |name: &'static str, word: &str| {
@@ -88,7 +88,7 @@ pub(super) fn guard(route: &Route, parts: &Parts) -> Result<Option<Answer>, Prob
         return Err(Problem::new(Code::Forbidden)
             .detail("A prefetch of a link that changes something is refused."));
     }
-    if route.manner == Manner::MailedLink && says("sec-fetch-mode", "navigate") {
+    if route.kind == RouteKind::MailedLink && says("sec-fetch-mode", "navigate") {
         let token = parts.uri.path().rsplit('/').next().unwrap_or_default();
         return Ok(Some(answer::see_other(&format!("/verify-email?token={token}"))));
     }

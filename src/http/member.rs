@@ -3,9 +3,9 @@
 use uuid::Uuid;
 
 use super::request::Request;
-use super::steps;
 use crate::app::App;
 use crate::audit::ChangeContext;
+use crate::http::limit;
 use crate::problem::{Code, FieldError, Problem};
 use crate::session::Principal;
 use crate::session::account_status::Membership;
@@ -32,7 +32,7 @@ impl Member {
     /// in a team that the operator has disabled.
     pub async fn of(app: &App, request: &Request, permission: Permission) -> Result<Self, Problem> {
         let team_id = request.id("tid").unwrap_or_default();
-        let (user_id, claims, _pass) = steps::account(app, request).await?;
+        let (user_id, claims, _pass) = limit::account(app, request).await?;
         let caller = verified(app.check().caller_in(user_id, &claims, team_id).await?)?;
         let membership = caller.standing.membership.as_ref();
         let membership =

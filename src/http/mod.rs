@@ -4,6 +4,7 @@
 //! the one place that turns a problem into an answer. hyper is known here and nowhere else.
 
 mod access;
+mod account_error;
 pub mod admin;
 pub mod answer;
 pub mod api;
@@ -11,11 +12,12 @@ mod body;
 pub mod cors;
 pub mod cx;
 pub mod dispatch;
+mod fields;
 pub mod form;
-pub mod guess;
-mod head;
+pub mod head;
 pub mod json;
 mod lead;
+pub mod limit;
 pub mod mailbox_gate;
 pub mod member;
 pub mod openapi;
@@ -25,6 +27,5 @@ pub mod request;
 pub mod router;
 pub mod server;
 pub mod sources;
-pub mod steps;
 pub mod tls;
 mod watch;

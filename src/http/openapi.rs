@@ -284,7 +284,7 @@ pub fn document(public_url: &str) -> Value {
     for route in ROUTES {
         let Some(operation) = route.operation.map(|operation| operation()) else { continue };
         let entry = paths.entry(route.path).or_default();
-        entry.insert(route.verb.name().to_lowercase(), operation.to_json(route.path));
+        entry.insert(route.method.name().to_lowercase(), operation.to_json(route.path));
         for collect in operation
             .body
             .map(|(_, _, collect)| collect)

@@ -10,9 +10,13 @@ use uuid::Uuid;
 
 use super::cx::Cx;
 use super::json::Object;
+use crate::admission::Client;
 use crate::audit::RequestOrigin;
 use crate::problem::{Code, Problem};
 use tokio::time::Instant;
+
+/// The header that carries the token of a known device, in requests and responses.
+pub const DEVICE: &str = "x-latchkey-device";
 
 /// A request whose body has arrived.
 #[derive(Debug)]
@@ -80,6 +84,25 @@ impl Request {
     /// Who asks.
     pub fn client(&self) -> IpAddr {
         self.cx.client
+    }
+
+    /// The client, as a use case of accounts needs it. [`Request::keep_rate`] takes the limit back.
+    pub fn limits_client(&self) -> Client {
+        let mut tokens = self.headers.get_all(DEVICE).iter();
+        let (token, another) = (tokens.next(), tokens.next());
+        Client {
+            ip: self.cx.client,
+            key: self.cx.source(),
+            deadline: self.cx.deadline,
+            origin: self.origin(),
+            device_token: token.filter(|_| another.is_none()).map(|it| it.as_bytes().to_vec()),
+            rate: self.cx.rate,
+        }
+    }
+
+    /// Keeps the limit that a use case evaluated last, for the `RateLimit` headers.
+    pub fn keep_rate(&mut self, client: &Client) {
+        self.cx.rate = client.rate;
     }
 
     /// The deadline and the client of a call to a service.

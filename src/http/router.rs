@@ -45,7 +45,7 @@ pub enum Handler {
 
 /// What sets a route apart from plain reading or posting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum RouteKind {
     /// Nothing.
     Plain,
     /// A GET that changes state: no HEAD, no prefetch (security §1.1).
@@ -64,20 +64,20 @@ pub enum Manner {
 #[derive(Clone, Copy)]
 pub struct Route {
     /// The method; a GET answers HEAD too, unless it changes state.
-    pub verb: Verb,
+    pub method: RouteMethod,
     /// The path, as matchit and OpenAPI write it, and as `http.route` in spans and metrics.
     pub path: &'static str,
     /// What runs.
     pub handler: Handler,
     /// What sets it apart.
-    pub manner: Manner,
+    pub kind: RouteKind,
     /// What it says of itself; none for what is no part of the API.
     pub operation: Option<fn() -> Operation>,
 }
 
 /// The methods that routes have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub enum RouteMethod {
     /// GET.
     Get,
     /// POST.
@@ -91,7 +91,7 @@ pub enum Verb {
     Any,
 }
 
-impl Verb {
+impl RouteMethod {
     /// As in the request line.
     pub const fn name(self) -> &'static str {
         match self {
@@ -115,84 +115,86 @@ pub fn paths() -> Vec<&'static str> {
 impl Route {
     /// How long its answer may take.
     pub fn answer_within(&self) -> Duration {
-        if self.manner == Manner::LongPoll { POLL_WITHIN } else { ANSWER_WITHIN }
+        if self.kind == RouteKind::LongPoll { POLL_WITHIN } else { ANSWER_WITHIN }
     }
 
     /// Whether this route takes a request's method.
     fn takes(&self, method: &Method) -> bool {
         let head = *method == Method::HEAD
-            && self.verb == Verb::Get
-            && matches!(self.manner, Manner::Plain | Manner::LongPoll | Manner::Server);
-        let any = self.verb == Verb::Any && !matches!(method.as_str(), "CONNECT" | "TRACE" | "PRI");
-        head || any || method.as_str() == self.verb.name()
+            && self.method == RouteMethod::Get
+            && matches!(self.kind, RouteKind::Plain | RouteKind::LongPoll | RouteKind::Server);
+        let any = self.method == RouteMethod::Any
+            && !matches!(method.as_str(), "CONNECT" | "TRACE" | "PRI");
+        head || any || method.as_str() == self.method.name()
     }
 
     /// Whether its handler reads a body: by what the endpoint says of itself; of what says nothing, the pages' forms do.
     fn reads_body(&self) -> bool {
-        self.operation.map_or(self.verb == Verb::Post, |operation| operation().takes_body())
+        self.operation
+            .map_or(self.method == RouteMethod::Post, |operation| operation().takes_body())
     }
 }
 
 macro_rules! route {
-    ($verb:ident $path:literal open $($module:ident)::+ $(, $manner:ident)?) => {
+    ($method:ident $path:literal open $($module:ident)::+ $(, $kind:ident)?) => {
         Route {
-            verb: Verb::$verb,
+            method: RouteMethod::$method,
             path: $path,
             handler: Handler::Open(|app, request| Box::pin($($module)::+::handle(app, request))),
-            manner: route!(@manner $($manner)?),
+            kind: route!(@kind $($kind)?),
             operation: Some($($module)::+::operation),
         }
     };
-    ($verb:ident $path:literal user $($module:ident)::+ $(, $manner:ident)?) => {
+    ($method:ident $path:literal user $($module:ident)::+ $(, $kind:ident)?) => {
         Route {
-            verb: Verb::$verb,
+            method: RouteMethod::$method,
             path: $path,
             handler: Handler::User(|app, request, caller| Box::pin($($module)::+::handle(app, request, caller))),
-            manner: route!(@manner $($manner)?),
+            kind: route!(@kind $($kind)?),
             operation: Some($($module)::+::operation),
         }
     };
-    ($verb:ident $path:literal verified $($module:ident)::+ $(, $manner:ident)?) => {
+    ($method:ident $path:literal verified $($module:ident)::+ $(, $kind:ident)?) => {
         Route {
-            verb: Verb::$verb,
+            method: RouteMethod::$method,
             path: $path,
             handler: Handler::Verified(|app, request, caller| Box::pin($($module)::+::handle(app, request, caller))),
-            manner: route!(@manner $($manner)?),
+            kind: route!(@kind $($kind)?),
             operation: Some($($module)::+::operation),
         }
     };
-    ($verb:ident $path:literal team $permission:ident $($module:ident)::+ $(, $manner:ident)?) => {
+    ($method:ident $path:literal team $permission:ident $($module:ident)::+ $(, $kind:ident)?) => {
         Route {
-            verb: Verb::$verb,
+            method: RouteMethod::$method,
             path: $path,
             handler: Handler::Team(
                 Permission::$permission,
                 |app, request, member| Box::pin($($module)::+::handle(app, request, member)),
             ),
-            manner: route!(@manner $($manner)?),
+            kind: route!(@kind $($kind)?),
             operation: Some($($module)::+::operation),
         }
     };
-    ($verb:ident $path:literal page $handle:path $(, $manner:ident)?) => {
+    ($method:ident $path:literal page $handle:path $(, $kind:ident)?) => {
         Route {
-            verb: Verb::$verb,
+            method: RouteMethod::$method,
             path: $path,
             handler: Handler::Open(|app, request| Box::pin($handle(app, request))),
-            manner: route!(@manner $($manner)?),
+            kind: route!(@kind $($kind)?),
             operation: None,
         }
     };
-    ($verb:ident $path:literal mailbox $handle:path $(, $manner:ident)?) => {
+    ($method:ident $path:literal mailbox $handle:path $(, $kind:ident)?) => {
         Route {
-            verb: Verb::$verb,
+            method: RouteMethod::$method,
             path: $path,
             handler: Handler::Mailbox(|mailbox, request| Box::pin($handle(mailbox, request))),
-            manner: route!(@manner $($manner)?),
+            kind: route!(@kind $($kind)?),
             operation: None,
         }
     };
-    (@manner) => { Manner::Plain };
-    (@manner $manner:ident) => { Manner::$manner };
+    (@kind) => { RouteKind::Plain };
+    (@kind $kind:ident) => { RouteKind::$kind };
 }
 
 /// Every route there is.
@@ -293,7 +295,7 @@ pub struct Router {
 }
 
 /// What the table says to a request.
-pub enum Found {
+pub enum RouteMatch {
     /// This route, with its path parameters.
     Route(Entry, Vec<(String, String)>),
     /// The path is known, the method is not: these are.
@@ -324,12 +326,12 @@ impl Router {
     }
 
     /// Finds a route by method and raw path.
-    pub fn find(&self, method: &Method, path: &str) -> Found {
-        let Ok(matched) = self.matcher.at(path) else { return Found::Nothing };
+    pub fn find(&self, method: &Method, path: &str) -> RouteMatch {
+        let Ok(matched) = self.matcher.at(path) else { return RouteMatch::Nothing };
         if let Some(route) = matched.value.iter().find(|route| route.takes(method)) {
             let params = matched.params.iter();
             let params = params.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-            return Found::Route(*route, params);
+            return RouteMatch::Route(*route, params);
         }
         let mut allowed = vec!["OPTIONS"];
         for (method, name) in [
@@ -344,7 +346,7 @@ impl Router {
                 allowed.push(name);
             }
         }
-        Found::Methods(allowed.join(", "))
+        RouteMatch::Methods(allowed.join(", "))
     }
 }
 

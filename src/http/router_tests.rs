@@ -4,9 +4,9 @@ use super::*;
 
 fn find(method: &str, path: &str) -> String {
     match Router::new().find(&method.parse().unwrap(), path) {
-        Found::Route(route, params) => format!("{} {params:?}", route.path),
-        Found::Methods(allowed) => format!("405 {allowed}"),
-        Found::Nothing => "404".to_owned(),
+        RouteMatch::Route(route, params) => format!("{} {params:?}", route.path),
+        RouteMatch::Methods(allowed) => format!("405 {allowed}"),
+        RouteMatch::Nothing => "404".to_owned(),
     }
 }
 
@@ -14,7 +14,8 @@ fn find(method: &str, path: &str) -> String {
 fn every_route_is_found_by_its_own_path() {
     for route in ROUTES {
         let path = route.path.replace(['{', '}'], "");
-        let method = if route.verb == Verb::Any { "PROPFIND" } else { route.verb.name() };
+        let method =
+            if route.method == RouteMethod::Any { "PROPFIND" } else { route.method.name() };
         assert!(find(method, &path).starts_with(route.path), "{}", route.path);
     }
 }
@@ -43,7 +44,7 @@ fn a_proxy_asks_for_what_it_can_forward() {
 fn a_body_is_awaited_where_the_endpoint_reads_one() {
     let takes_body =
         |method: &str, path: &str| match Router::new().find(&method.parse().unwrap(), path) {
-            Found::Route(route, _) => route.takes_body,
+            RouteMatch::Route(route, _) => route.takes_body,
             _ => panic!("{method} {path} is no route"),
         };
     for (method, path) in [
@@ -68,7 +69,9 @@ fn a_body_is_awaited_where_the_endpoint_reads_one() {
     ] {
         assert!(!takes_body(method, path), "{method} {path}");
     }
-    for route in ROUTES.iter().filter(|route| matches!(route.verb, Verb::Get | Verb::Any)) {
+    for route in
+        ROUTES.iter().filter(|route| matches!(route.method, RouteMethod::Get | RouteMethod::Any))
+    {
         assert!(!route.reads_body(), "{}", route.path);
     }
 }

@@ -24,6 +24,7 @@ use super::head::HEADERS_MAX;
 use super::sources::Sources;
 use super::tls::Tls;
 use super::watch::{LOOK_EVERY, QUIET_LOOK_EVERY, Sent, Watch, Watched};
+use crate::actor::Task;
 
 /// A header block, also the buffer of HTTP/1.1.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
@@ -90,27 +91,21 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// [`Server::run`] as a task of its own.
+    /// [`Server::run`] on the runtime.
     pub fn spawn<S: Service>(
         self,
         service: Arc<S>,
-        stop: CancellationToken,
+        task: Task,
         patience: Duration,
     ) -> JoinHandle<()> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "http/server.rs may spawn: it ends with `stop`"
-        )]
-        tokio::spawn(self.run(service, stop, patience))
+        task.spawn(move |task| self.run(service, task, patience))
     }
 
-    /// Serves until `stop` trips, then lets requests in work end, for `patience` at most.
-    pub async fn run<S: Service>(
-        self,
-        service: Arc<S>,
-        stop: CancellationToken,
-        patience: Duration,
-    ) {
+    /// Serves until `task` is stopped, then lets requests in work end, for `patience` at most. Each
+    /// step of the task accepts a connection; a panic there costs neither the listener nor the
+    /// connections that are open.
+    pub async fn run<S: Service>(self, service: Arc<S>, mut task: Task, patience: Duration) {
+        let stop = task.stop().clone();
         let open = TaskTracker::new();
         let permits = Arc::new(Semaphore::new(self.connections_max));
         let begin = |permit: OwnedSemaphorePermit, stream: TcpStream, address: SocketAddr| {
@@ -122,14 +117,17 @@ impl Server {
                 connect(stream, address, tls, service, stop).await;
             });
         };
-        loop {
-            let accepted = tokio::select! {
-                () = stop.cancelled() => break,
-                accepted = self.accept(&permits) => accepted,
-            };
-            if let Some((permit, stream, address)) = accepted {
-                begin(permit, stream, address);
-            }
+        while !stop.is_cancelled() {
+            task.step(async {
+                let accepted = tokio::select! {
+                    () = stop.cancelled() => None,
+                    accepted = self.accept(&permits) => accepted,
+                };
+                if let Some((permit, stream, address)) = accepted {
+                    begin(permit, stream, address);
+                }
+            })
+            .await;
         }
         // Whom the kernel let in before the listener closes is served too: closing would reset them.
         if let Ok(listener) = self.listener.into_std() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::time::Instant;
 
-use crate::limits::budgets::source_prefix;
+use crate::admission::budgets::source_prefix;
 
 /// The operator is told once in this time.
 const WARNING_EVERY: Duration = Duration::from_mins(1);

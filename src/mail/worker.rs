@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 
-use super::{Mailer, depth, forget};
+use super::{Mailer, forget};
 use crate::actor::{Pool, Worker, WorkerError};
 use crate::clock::{Clock, millis};
 use crate::database::Db;
@@ -62,9 +62,10 @@ pub struct MailWorker {
 }
 
 impl MailWorker {
-    /// A round; whether more is due. What it did and what waits is told after each, so that a long backlog can be watched.
+    /// A round; whether more is due. It counts after each what it did, so that a long backlog can be
+    /// watched.
     async fn round(&self) -> bool {
-        let goes_on = match self.mailer.sweep().await {
+        match self.mailer.sweep().await {
             Ok(swept) => {
                 let is_due = swept.next_due.is_some_and(|due| due <= self.clock.now());
                 let goes_on = is_due && !swept.deliveries.is_empty();
@@ -83,12 +84,7 @@ impl MailWorker {
                 tracing::warn!(error = %error, "mail cannot leave, it stays in the outbox");
                 false
             }
-        };
-        if let Ok(depth) = depth(&self.db, self.clock.now()).await {
-            self.metrics.mail_outbox_depth.record(depth.waiting, &[]);
-            self.metrics.mail_outbox_oldest_age.record(depth.oldest_age.as_secs_f64(), &[]);
         }
-        goes_on
     }
 }
 

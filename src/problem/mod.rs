@@ -122,11 +122,7 @@ impl From<Code> for Problem {
 
 impl From<Unavailable> for Problem {
     fn from(unavailable: Unavailable) -> Self {
-        let code = match unavailable.cause {
-            Cause::Shed => Code::Overloaded,
-            Cause::Dependency => Code::DependencyUnavailable,
-        };
-        Self::new(code).retry_after(1).because(unavailable)
+        Self::new(unavailable.code()).retry_after(1).because(unavailable)
     }
 }
 
@@ -165,6 +161,14 @@ impl Unavailable {
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
         Self { dependency, cause: Cause::Dependency, source: Some(source.into()) }
+    }
+
+    /// Its code in the API.
+    pub fn code(&self) -> Code {
+        match self.cause {
+            Cause::Shed => Code::Overloaded,
+            Cause::Dependency => Code::DependencyUnavailable,
+        }
     }
 
     /// A queue that is full.

@@ -7,6 +7,7 @@
 pub mod account_status;
 pub mod check;
 pub mod issue;
+mod list;
 mod refused;
 mod work;
 mod worker;
@@ -21,9 +22,10 @@ use crate::store::{Refresh, Session};
 pub use account_status::AccountStatus;
 pub use check::{Principal, Refused};
 pub use issue::Tokens;
+pub use list::live;
 pub use refused::{RefusedPassword, Tried};
 pub use work::sweep_endings;
-pub use worker::{SessionCommand, SessionWorker, Sessions};
+pub use worker::{Issuer, SessionCommand, SessionWorker, Sessions};
 
 /// What is new about a session to its account; nothing, as a rule.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,10 +10,10 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::SessionWorker;
+use crate::admission::budgets::source_prefix;
 use crate::audit::RequestOrigin;
 use crate::audit::{self, Action, Actor, Detail, Outcome};
 use crate::clock::UnixMillis;
-use crate::limits::budgets::source_prefix;
 use crate::problem::Unavailable;
 use crate::store::Spend;
 

@@ -1,16 +1,24 @@
 //! [`Sessions`], the handle of the session workers, and what a worker does with each command.
 
+use std::sync::Arc;
+
+use opentelemetry::KeyValue;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{LoginContext, Outcome, RefreshRequest, RefusedPassword, Which};
+use super::{
+    AccountStatus, LoginContext, Outcome, RefreshRequest, RefusedPassword, Tokens, Which, issue,
+};
 use crate::actor::{Pool, Reply, Worker, WorkerError};
 use crate::audit::{Chain, ChangeContext, RequestOrigin};
 use crate::clock::Clock;
 use crate::config;
 use crate::database::Db;
+use crate::mail::Deliveries;
 use crate::problem::Unavailable;
 use crate::store::{Session, Store};
+use crate::telemetry::Metrics;
+use crate::token::KeyRing;
 
 /// What the session workers do.
 #[derive(Debug)]
@@ -53,17 +61,70 @@ pub enum SessionCommand {
 /// The handle of the session workers. Calls return [`Unavailable`] when the queue is full, when a dependency fails, and when
 /// `deadline` passes.
 #[derive(Clone, Debug)]
-pub struct Sessions(Pool<SessionCommand>);
+pub struct Sessions {
+    pool: Pool<SessionCommand>,
+    issuer: Issuer,
+}
+
+/// What the tokens of sessions are created from.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// The signing keys.
+    pub keys: Arc<KeyRing>,
+    /// Issuer, audience and lifetimes of tokens.
+    pub tokens: config::Tokens,
+    /// Lifetimes of sessions.
+    pub sessions: config::Sessions,
+    /// The clock.
+    pub clock: Clock,
+    /// Counts the tokens.
+    pub metrics: Arc<Metrics>,
+    /// Delivers the mail about a new device.
+    pub deliveries: Deliveries,
+}
 
 impl Sessions {
     /// The handle of a pool.
-    pub fn new(pool: Pool<SessionCommand>) -> Self {
-        Self(pool)
+    pub fn new(pool: Pool<SessionCommand>, issuer: Issuer) -> Self {
+        Self { pool, issuer }
     }
 
     /// The pool, to be drained and measured.
     pub fn pool(&self) -> &Pool<SessionCommand> {
-        &self.0
+        &self.pool
+    }
+
+    /// Opens a session of an account by `amr` (RFC 8176), and creates its tokens.
+    pub async fn start(
+        &self,
+        call: (Instant, RequestOrigin),
+        account: &AccountStatus,
+        amr: &'static str,
+        context: LoginContext,
+    ) -> Result<Tokens, Unavailable> {
+        let Issuer { sessions, clock, .. } = &self.issuer;
+        let (ip, user_agent) = (call.1.ip.clone(), call.1.user_agent.clone());
+        let session = issue::new_session(account, sessions, amr, ip, user_agent, clock.now());
+        self.open(call, session.clone(), context).await?;
+        if context.new_device {
+            self.issuer.deliveries.wake();
+        }
+        self.tokens(&session, account)
+    }
+
+    /// The tokens of a session's current `jti`.
+    pub fn tokens(
+        &self,
+        session: &Session,
+        account: &AccountStatus,
+    ) -> Result<Tokens, Unavailable> {
+        let Issuer { keys, tokens, clock, metrics, .. } = &self.issuer;
+        let tokens = issue::tokens(&keys.current(), tokens, session, account, clock.now())
+            .map_err(|error| Unavailable::because("signing keys", error))?;
+        for kind in ["user", "vault"] {
+            metrics.tokens_issued.add(1, &[KeyValue::new("type", kind)]);
+        }
+        Ok(tokens)
     }
 
     /// Opens a session: once this returns, its tokens are valid.
@@ -74,7 +135,7 @@ impl Sessions {
         context: LoginContext,
     ) -> Result<(), Unavailable> {
         let session = Box::new(session);
-        self.0
+        self.pool
             .ask(deadline, |reply| SessionCommand::Open { session, context, origin, reply })
             .await?
     }
@@ -86,7 +147,7 @@ impl Sessions {
         refresh: RefreshRequest,
     ) -> Result<Outcome, Unavailable> {
         let refresh = Box::new(refresh);
-        self.0.ask(deadline, |reply| SessionCommand::Refresh { refresh, origin, reply }).await?
+        self.pool.ask(deadline, |reply| SessionCommand::Refresh { refresh, origin, reply }).await?
     }
 
     /// Ends sessions of a user.
@@ -96,7 +157,9 @@ impl Sessions {
         user_id: Uuid,
         which: Which,
     ) -> Result<(), Unavailable> {
-        self.0.ask(deadline, |reply| SessionCommand::End { user_id, which, origin, reply }).await?
+        self.pool
+            .ask(deadline, |reply| SessionCommand::End { user_id, which, origin, reply })
+            .await?
     }
 
     /// Records a refused password in the audit. Does not wait: the time of the response reveals nothing of the account.
@@ -104,7 +167,7 @@ impl Sessions {
     /// # Errors
     /// When the queue is full: then it is not recorded.
     pub fn record_refused(&self, refused: RefusedPassword) -> Result<(), Unavailable> {
-        self.0.nudge(SessionCommand::RecordRefused(Box::new(refused)))
+        self.pool.nudge(SessionCommand::RecordRefused(Box::new(refused)))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::guesses_suite::LADDER;
+use super::attempts_suite::BACK_OFF;
 use super::suite::{HOUR_MS, NOW, ask, new_session};
 use super::{Captcha, Guess, OneTimeToken, Quota, Session, Store, TokenKind, random_id, uuid_v7};
 
@@ -68,19 +68,22 @@ pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
                 }
                 _ if pick(24, 9) == 0 => {
                     let source = (pick(28, 2) == 0).then_some(sid.as_str());
-                    format!("{:?}", store.forgive(&LADDER, &run, source, now).await.unwrap())
+                    format!(
+                        "{:?}",
+                        store.reset_attempts(&BACK_OFF, &run, source, now).await.unwrap()
+                    )
                 }
                 _ if pick(24, 9) == 2 => {
-                    format!("{:?}", store.refund(&LADDER, &run, &sid, now).await.unwrap())
+                    format!("{:?}", store.cancel_attempt(&BACK_OFF, &run, &sid, now).await.unwrap())
                 }
                 _ if pick(24, 9) == 1 => {
-                    format!("{:?}", store.pardon(&LADDER, &run, now).await.unwrap())
+                    format!("{:?}", store.reset_all_attempts(&BACK_OFF, &run, now).await.unwrap())
                 }
                 _ => {
                     let captchas = [Captcha::NotAsked, Captcha::Missing, Captcha::Solved];
                     let captcha = captchas[usize::try_from(pick(28, 3)).unwrap()];
                     let guess = Guess { account: &run, source: &sid, captcha };
-                    format!("{:?}", store.admit(&LADDER, guess, now).await.unwrap())
+                    format!("{:?}", store.admit(&BACK_OFF, guess, now).await.unwrap())
                 }
             };
             answers.push(answer);

@@ -3,7 +3,7 @@
 //! Each read-modify-write is one transaction. On SQLite there is one writer, and it locks at once; on PostgreSQL the
 //! transaction first takes an advisory lock named after what it guards, since a row that is not there cannot be locked.
 
-mod guesses;
+mod attempts;
 mod probe;
 
 use std::sync::Arc;
@@ -221,7 +221,7 @@ impl Embedded {
         let key = keys::budget(key);
         let tx = self.lock(&key).await?;
         let after = gcra.after(tx.read(&key).await?, now);
-        let verdict = gcra.judge(after, now);
+        let verdict = gcra.decide(after, now);
         if matches!(verdict, Budget::Allowed { .. }) && gcra.cost > 0 {
             tx.write(&key, "", &after, after).await?;
             tx.commit().await?;

@@ -36,11 +36,11 @@
 
 #[cfg(test)]
 mod agreement;
-mod embedded;
 #[cfg(test)]
-mod guesses_suite;
+mod attempts_suite;
+pub mod back_off;
+mod embedded;
 mod keys;
-pub mod ladder;
 mod probe;
 mod redis;
 mod rules;
@@ -56,7 +56,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-pub use self::ladder::{Admission, Captcha, Guess, Ladder};
+pub use self::back_off::{Admission, BackOff, Captcha, Guess};
 pub use self::probe::StoreProbeError;
 pub use self::redis::{RedisFacts, is_url as is_redis_url};
 pub use self::types::{
@@ -268,7 +268,7 @@ impl Store {
     /// admitted than of N in a row.
     pub async fn admit(
         &self,
-        ladder: &Ladder,
+        ladder: &BackOff,
         guess: Guess<'_>,
         now: UnixMillis,
     ) -> Result<Admission, Unavailable> {
@@ -277,35 +277,35 @@ impl Store {
 
     /// After a success: forgets what failed at `source`, if it was one that the account counts, and the account's count
     /// over all sources unless the account is closed.
-    pub async fn forgive(
+    pub async fn reset_attempts(
         &self,
-        ladder: &Ladder,
+        ladder: &BackOff,
         account: &str,
         source: Option<&str>,
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
-        on!(self, it => it.forgive(ladder, account, source, now).await)
+        on!(self, it => it.reset_attempts(ladder, account, source, now).await)
     }
 
     /// After a try that was admitted and never judged: takes it back, from its source and from the account.
-    pub async fn refund(
+    pub async fn cancel_attempt(
         &self,
-        ladder: &Ladder,
+        ladder: &BackOff,
         account: &str,
         source: &str,
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
-        on!(self, it => it.refund(ladder, account, source, now).await)
+        on!(self, it => it.cancel_attempt(ladder, account, source, now).await)
     }
 
     /// After another password: forgets every failure of every source at the account, and opens it.
-    pub async fn pardon(
+    pub async fn reset_all_attempts(
         &self,
-        ladder: &Ladder,
+        ladder: &BackOff,
         account: &str,
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
-        on!(self, it => it.pardon(ladder, account, now).await)
+        on!(self, it => it.reset_all_attempts(ladder, account, now).await)
     }
 
     /// Removes every session, tombstone and token of a user.

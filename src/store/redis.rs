@@ -3,10 +3,10 @@
 //! A value of an unexpected type or shape is an outage. What a caller was not told is not done late either:
 //! `refresh.lua` compares the server's clock with a deadline, see [`Redis::deadline`].
 
+mod attempts;
 mod connection;
 mod diagnosis;
 mod facts;
-mod guesses;
 mod probe;
 mod refusal;
 mod rights;
@@ -292,7 +292,7 @@ impl Redis {
         let mut call = self.scripts.spend_budget.key(keys::budget(key));
         call.arg(now).arg(gcra.cost).arg(gcra.capacity).arg(COLLECT_SLACK_MS);
         let after: String = self.link.invoke(&call).await.map_err(lost)?;
-        Ok(gcra.judge(after.parse().map_err(lost)?, now))
+        Ok(gcra.decide(after.parse().map_err(lost)?, now))
     }
 
     pub(super) async fn forget_user(&self, user: Uuid) -> Result<(), Unavailable> {

@@ -123,7 +123,7 @@ impl Gcra {
     /// Whether so much may be missing: the verdict on the moment from [`Gcra::after`].
     ///
     /// A clock that is behind the one that spent last finds more missing than there is, and waits: it never finds less.
-    pub(super) fn judge(&self, after: UnixMillis, now: UnixMillis) -> Budget {
+    pub(super) fn decide(&self, after: UnixMillis, now: UnixMillis) -> Budget {
         let missing_ms = after.saturating_sub(now);
         let spare_ms = self.capacity.saturating_sub(missing_ms);
         if spare_ms >= 0 {

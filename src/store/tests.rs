@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::rules::{self, Gcra, RefreshRule, Stored};
 use super::{
-    Budget, COLLECT_SLACK_MS, Quota, Refresh, Spend, Store, agreement, guesses_suite, suite,
+    Budget, COLLECT_SLACK_MS, Quota, Refresh, Spend, Store, agreement, attempts_suite, suite,
 };
 use crate::config;
 use crate::database::Db;
@@ -31,7 +31,7 @@ async fn migrated(dir: &Path) -> Db {
 async fn the_embedded_store_holds_on_sqlite() {
     let (store, _dir) = sqlite().await;
     suite::holds(&store).await;
-    guesses_suite::holds(&store).await;
+    attempts_suite::holds(&store).await;
     assert_eq!(store.eviction_policy().await.unwrap(), None);
 }
 
@@ -148,7 +148,7 @@ proptest! {
             now += advance;
             let gcra = Gcra::new(quota, cost);
             let after = gcra.after(full_at, now);
-            match gcra.judge(after, now) {
+            match gcra.decide(after, now) {
                 Budget::Allowed { remaining } => {
                     prop_assert!(remaining <= burst);
                     full_at = Some(after);
@@ -159,7 +159,7 @@ proptest! {
                 }
                 Budget::Limited { retry_after } => {
                     let wait = i64::try_from(retry_after.as_millis()).unwrap();
-                    let allowed = |at| matches!(gcra.judge(gcra.after(full_at, at), at), Budget::Allowed { .. });
+                    let allowed = |at| matches!(gcra.decide(gcra.after(full_at, at), at), Budget::Allowed { .. });
                     prop_assert!(allowed(now + wait) && !allowed(now + wait - 1));
                 }
             }
@@ -178,6 +178,6 @@ proptest! {
     #[test]
     fn any_quota_can_be_counted(burst: u32, cost: u32, nanos: u64, now: i64, full_at: Option<i64>) {
         let gcra = Gcra::new(Quota { burst, period: Duration::from_nanos(nanos) }, cost);
-        gcra.judge(gcra.after(full_at, now), now);
+        gcra.decide(gcra.after(full_at, now), now);
     }
 }

@@ -72,7 +72,7 @@ pub enum Sending<'a> {
 
 /// Refuses what [`create`] and [`resend`] would refuse, and changes nothing: what others have a share in, the budget of a
 /// mailbox, is spent on mails that leave. The address, in its normal form.
-pub async fn rehearse(
+pub async fn check(
     cx: &ChangeContext<'_>,
     actor: Actor,
     sending: Sending<'_>,

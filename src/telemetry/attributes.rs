@@ -137,6 +137,27 @@ const fn result(words: &'static [&'static str]) -> Attribute {
 
 /// The pools of the house, as `daemon/pools.rs` opens them.
 pub const POOLS: &[&str] = &["password", "session", "registration", "captcha", "mailer", "limits"];
+/// The tasks that start by themselves, as [`crate::actor::Root::task`] names them.
+pub const TASKS: &[&str] = &[
+    "accept_public",
+    "accept_admin",
+    "account_sweep",
+    "audit",
+    "export_logs",
+    "export_traces",
+    "invitation_sweep",
+    "key_rotation",
+    "limits_sweep",
+    "mail_delivery",
+    "metrics_push",
+    "migrations_count",
+    "outbox_count",
+    "outbox_sweep",
+    "probe_database",
+    "probe_token_store",
+    "revocation_sweep",
+    "tls_reload",
+];
 /// Methods of HTTP; `_OTHER` for every other one (OpenTelemetry's conventions).
 const METHODS: &[&str] =
     &["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT", "CONNECT", "TRACE", "_OTHER"];
@@ -241,6 +262,9 @@ pub(super) const HASH_OPERATION: Attribute =
 pub(super) const BREACH_OUTCOME: Attribute =
     result(&["hit", "miss", "malformed", "unavailable", "skipped"]);
 pub(super) const POOL: Attribute = needed("pool", Values::Of(POOLS));
+/// A task's name where pools have theirs: its crashes are counted with those of workers.
+pub(super) const TASK_AS_POOL: Attribute = needed("pool", Values::Of(TASKS));
+pub(super) const TASK: Attribute = needed("task", Values::Of(TASKS));
 pub(super) const POOL_REASON: Attribute = needed("reason", Values::Of(&["queue_full", "expired"]));
 pub(super) const SHED_REASON: Attribute =
     needed("reason", Values::Of(&["in_flight", "body", "source", "account", "key", "team"]));

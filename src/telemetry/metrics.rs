@@ -80,7 +80,6 @@ metrics! {
     introspections: count Counter<u64> = INTROSPECTIONS;
     revocations: count Counter<u64> = REVOCATIONS;
     forward_auths: count Counter<u64> = FORWARD_AUTHS;
-    signing_key_age: value Gauge<f64> = SIGNING_KEY_AGE;
     signing_key_age_limit: value Gauge<f64> = SIGNING_KEY_AGE_LIMIT;
     password_hash_duration: seconds Histogram<f64> = PASSWORD_HASH_DURATION;
     breach_checks: count Counter<u64> = BREACH_CHECKS;

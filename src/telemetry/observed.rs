@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
@@ -93,6 +94,15 @@ pub struct ConnectionsReading {
     pub max: u32,
 }
 
+/// How long a key has signed, at this moment.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyReading {
+    /// What it signs.
+    pub kind: &'static str,
+    /// Since it began to.
+    pub age: Duration,
+}
+
 type Source<T> = Box<dyn Fn() -> T + Send + Sync>;
 
 /// What is read when the metrics are.
@@ -100,6 +110,8 @@ type Source<T> = Box<dyn Fn() -> T + Send + Sync>;
 pub struct Observed {
     pools: Mutex<Vec<Source<PoolReading>>>,
     connections: Mutex<Vec<(&'static str, Source<ConnectionsReading>)>>,
+    signing_keys: Mutex<Option<Source<Vec<KeyReading>>>>,
+    tasks: Mutex<Vec<(&'static str, Source<Duration>)>>,
 }
 
 impl Observed {
@@ -118,6 +130,19 @@ impl Observed {
         let mut sources = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         sources.retain(|(name, _)| *name != pool);
         sources.push((pool, Box::new(read)));
+    }
+
+    /// Reads the ages of the keys that sign from now on.
+    pub fn signing_keys(&self, read: impl Fn() -> Vec<KeyReading> + Send + Sync + 'static) {
+        let mut source = self.signing_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        *source = Some(Box::new(read));
+    }
+
+    /// Reads from now on how long a task's next run is overdue.
+    pub fn task(&self, task: &'static str, overdue: impl Fn() -> Duration + Send + Sync + 'static) {
+        let mut sources = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.retain(|(name, _)| *name != task);
+        sources.push((task, Box::new(overdue)));
     }
 
     fn pools(&self) -> Vec<PoolReading> {
@@ -153,6 +178,20 @@ impl Observed {
             for it in this.all_connections() {
                 let pool = KeyValue::new("db.client.connection.pool.name", it.pool);
                 observe(i64::from(it.max), &[pool]);
+            }
+        });
+        let this = self.clone();
+        float_gauge(meter, &registry::SIGNING_KEY_AGE, move |observe| {
+            let source = this.signing_keys.lock().unwrap_or_else(PoisonError::into_inner);
+            for it in source.as_ref().map(|read| read()).unwrap_or_default() {
+                observe(it.age.as_secs_f64(), &[KeyValue::new("kind", it.kind)]);
+            }
+        });
+        let this = self.clone();
+        float_gauge(meter, &registry::TASK_OVERDUE, move |observe| {
+            let sources = this.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            for (task, overdue) in sources.iter() {
+                observe(overdue().as_secs_f64(), &[KeyValue::new("task", *task)]);
             }
         });
         let row = &registry::DB_CONNECTION_TIMEOUTS;
@@ -216,6 +255,22 @@ pub(super) fn up_down(
 ) {
     meter
         .i64_observable_up_down_counter(row.name)
+        .with_unit(row.unit)
+        .with_description(row.description)
+        .with_callback(move |observer| {
+            read(&|value, attributes| observer.observe(value, attributes));
+        })
+        .build();
+}
+
+/// A gauge of seconds that `read` reports the values of.
+fn float_gauge(
+    meter: &Meter,
+    row: &Instrument,
+    read: impl Fn(&dyn Fn(f64, &[KeyValue])) + Send + Sync + 'static,
+) {
+    meter
+        .f64_observable_gauge(row.name)
         .with_unit(row.unit)
         .with_description(row.description)
         .with_callback(move |observer| {

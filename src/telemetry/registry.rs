@@ -140,8 +140,12 @@ instruments! {
         "From asking to a free worker.";
     POOL_WORK_DURATION = POOL, "latchkey.pool.work.duration", "s", &[&[of::POOL]],
         "A worker's time with a job.";
-    POOL_WORKER_CRASHES = Counter, "latchkey.pool.worker.crashes", "{crash}", &[&[of::POOL]],
-        "Workers that crashed and were replaced; above 0 is a defect: report it.";
+    POOL_WORKER_CRASHES = Counter, "latchkey.pool.worker.crashes", "{crash}",
+        &[&[of::POOL], &[of::TASK_AS_POOL]],
+        "Crashes of workers, which were replaced, and of tasks, which were restarted (`pool` is the task's name then); above 0 \
+         is a defect: report it.";
+    TASK_OVERDUE = Gauge, "latchkey.task.overdue", "s", &[&[of::TASK]],
+        "How long the next run of a task is overdue. It stays near 0; it grows while a run hangs or keeps crashing.";
     RATE_LIMIT_DECISIONS = Counter, "latchkey.rate_limit.decisions", "{decision}",
         &[
             &[of::ADDRESS_POLICY, of::DECISION, of::SCOPE_ADDRESS],

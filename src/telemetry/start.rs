@@ -32,7 +32,8 @@ pub struct Exports {
     filter: Option<reload::Handle<EnvFilter, Registry>>,
 }
 
-/// Starts the log on stderr, and what is exported. A second call in one process starts no second log.
+/// Starts the log on stderr, and the queues of what is exported. A second call in one
+/// process starts no second log.
 ///
 /// # Errors
 /// When the log's filter is not one that `EnvFilter` reads, an endpoint or header is malformed, or the log's thread does not
@@ -105,29 +106,34 @@ impl Exports {
         Ok(())
     }
 
-    /// Whether anything is exported.
-    pub fn is_on(&self) -> bool {
-        self.traces.is_some() || self.logs.is_some()
+    /// Whether spans are exported.
+    pub fn exports_traces(&self) -> bool {
+        self.traces.is_some()
     }
 
-    /// Exports what waits.
-    pub async fn flush(&self) {
-        let traces = async {
-            if let Some((traces, exporter)) = &self.traces {
-                traces.export.flush(|batch| exporter.clone().send(batch)).await;
-            }
-        };
-        let logs = async {
-            if let Some((queue, exporter)) = &self.logs {
-                queue.flush(|batch| exporter.clone().send(batch)).await;
-            }
-        };
-        tokio::join!(traces, logs);
+    /// Whether log records are exported.
+    pub fn exports_logs(&self) -> bool {
+        self.logs.is_some()
+    }
+
+    /// Exports the spans that wait.
+    pub async fn flush_traces(&self) {
+        if let Some((traces, exporter)) = &self.traces {
+            traces.export.flush(|batch| exporter.clone().send(batch)).await;
+        }
+    }
+
+    /// Exports the log records that wait.
+    pub async fn flush_logs(&self) {
+        if let Some((queue, exporter)) = &self.logs {
+            queue.flush(|batch| exporter.clone().send(batch)).await;
+        }
     }
 
     /// Exports what is left, in 4 s at most.
     pub async fn finish(self) {
-        let _ = tokio::time::timeout(ENDS_WITHIN, Box::pin(self.flush())).await;
+        let both = async { tokio::join!(self.flush_traces(), self.flush_logs()) };
+        let _ = tokio::time::timeout(ENDS_WITHIN, Box::pin(both)).await;
     }
 }
 

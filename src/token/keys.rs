@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::material::Material;
-use super::stored::Needs;
+use super::stored::KeyDependencies;
 use crate::audit::ChainError;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
@@ -147,7 +147,7 @@ impl KeySet {
 #[derive(Debug)]
 pub struct KeyRing {
     current: ArcSwap<KeySet>,
-    needs: Needs,
+    needs: KeyDependencies,
     /// One reading at a time, so that an older one never replaces a newer; and when a stranger's `kid` last asked for
     /// one.
     reading: Mutex<Option<Instant>>,
@@ -212,7 +212,7 @@ impl From<KeysError> for Unavailable {
 
 impl KeyRing {
     /// Reads the keys, seals anew what the previous master key sealed, and makes what is missing.
-    pub async fn load(needs: Needs) -> Result<Self, KeysError> {
+    pub async fn load(needs: KeyDependencies) -> Result<Self, KeysError> {
         needs.reseal().await?;
         for kind in needs.kinds() {
             needs.ensure(*kind).await?;

@@ -4,12 +4,12 @@ use crate::clock::Clock;
 use crate::config::{self, Tokens, VaultAlgorithm};
 use crate::database::Db;
 use crate::secret::{MasterKey, Secret};
+use crate::token::key_events::Why;
 use crate::token::rotation::{Listed, PUBLISH_AHEAD, Retired, Rotated, Sealed};
 use crate::token::stored::{RETIRED_SLACK, State};
-use crate::token::told::Why;
 
 pub(in super::super) struct Fixture {
-    pub(in super::super) needs: Needs,
+    pub(in super::super) needs: KeyDependencies,
     _dir: tempfile::TempDir,
 }
 
@@ -22,7 +22,7 @@ pub(in super::super) async fn fixture(algorithm: VaultAlgorithm) -> Fixture {
     };
     let db = Db::connect(&config).await.unwrap();
     db.migrate().await.unwrap();
-    let needs = Needs {
+    let needs = KeyDependencies {
         db,
         master: MasterKey::new([1; 32]),
         previous: None,
@@ -66,7 +66,7 @@ async fn replicas_that_start_at_once_agree_on_one_key() {
 async fn another_master_key_means_new_keys_and_nothing_worse() {
     let fixture = fixture(VaultAlgorithm::Es256).await;
     let before = KeyRing::load(fixture.needs.clone()).await.unwrap();
-    let lost = Needs { master: MasterKey::new([2; 32]), ..fixture.needs.clone() };
+    let lost = KeyDependencies { master: MasterKey::new([2; 32]), ..fixture.needs.clone() };
     let after = KeyRing::load(lost).await.unwrap();
     assert_ne!(before.current().user.id, after.current().user.id);
     assert_eq!(after.current().jwks().len(), 1);
@@ -76,7 +76,7 @@ async fn another_master_key_means_new_keys_and_nothing_worse() {
 async fn the_previous_master_key_still_opens() {
     let fixture = fixture(VaultAlgorithm::Es256).await;
     let before = KeyRing::load(fixture.needs.clone()).await.unwrap();
-    let changed = Needs {
+    let changed = KeyDependencies {
         master: MasterKey::new([2; 32]),
         previous: Some(MasterKey::new([1; 32])),
         ..fixture.needs.clone()
@@ -275,10 +275,10 @@ async fn the_new_master_key_alone_opens_what_was_sealed_before_once_both_were_se
     let (a, b) = (MasterKey::new([1; 32]), MasterKey::new([2; 32]));
     let first = KeyRing::load(fixture.needs.clone()).await.unwrap();
     fixture.needs.rotate(Kind::Vault).await.unwrap();
-    let both = Needs { master: b.clone(), previous: Some(a), ..fixture.needs.clone() };
+    let both = KeyDependencies { master: b.clone(), previous: Some(a), ..fixture.needs.clone() };
     KeyRing::load(both.clone()).await.unwrap();
     assert_eq!(both.reseal().await.unwrap(), 0, "nothing is left to seal");
-    let alone = Needs { master: b, previous: None, ..fixture.needs.clone() };
+    let alone = KeyDependencies { master: b, previous: None, ..fixture.needs.clone() };
     let last = KeyRing::load(alone.clone()).await.unwrap();
     assert_eq!(last.current().user.id, first.current().user.id);
     assert_eq!(last.current().vault.id, first.current().vault.id);
@@ -294,8 +294,8 @@ async fn what_a_daemon_with_the_master_keys_the_other_way_round_makes_is_sealed_
  {
     let fixture = fixture(VaultAlgorithm::EdDsa).await;
     let (a, b) = (MasterKey::new([1; 32]), MasterKey::new([2; 32]));
-    let before = Needs { previous: Some(b.clone()), ..fixture.needs.clone() };
-    let after = Needs { master: b, previous: Some(a), ..fixture.needs.clone() };
+    let before = KeyDependencies { previous: Some(b.clone()), ..fixture.needs.clone() };
+    let after = KeyDependencies { master: b, previous: Some(a), ..fixture.needs.clone() };
     KeyRing::load(before.clone()).await.unwrap();
     let ring = KeyRing::load(after.clone()).await.unwrap();
     before.rotate(Kind::User).await.unwrap();
@@ -312,8 +312,8 @@ async fn what_a_daemon_with_the_master_keys_the_other_way_round_makes_is_sealed_
 }
 
 /// A key to sign next, sealed with a master key that nobody has any more.
-async fn sealed_elsewhere(needs: &Needs) -> String {
-    let lost = Needs { master: MasterKey::new([9; 32]), ..needs.clone() };
+async fn sealed_elsewhere(needs: &KeyDependencies) -> String {
+    let lost = KeyDependencies { master: MasterKey::new([9; 32]), ..needs.clone() };
     let ours = Masters { current: &needs.master, previous: None };
     Chain::join(&needs.db, ours, 0).await.unwrap();
     // Nobody with that master key could tell the audit of it today.
@@ -328,7 +328,7 @@ async fn sealed_elsewhere(needs: &Needs) -> String {
     next(needs).await.unwrap()
 }
 
-async fn next(needs: &Needs) -> Option<String> {
+async fn next(needs: &KeyDependencies) -> Option<String> {
     let rows = needs.rows().await.unwrap();
     crate::token::stored::of(&rows, Kind::Vault, "next").map(|row| row.id.clone())
 }
@@ -369,7 +369,7 @@ async fn a_command_with_a_wrong_master_key_takes_nothing_back() {
     KeyRing::load(fixture.needs.clone()).await.unwrap();
     fixture.needs.rotate(Kind::Vault).await.unwrap();
     let published = next(&fixture.needs).await;
-    let wrong = Needs { master: MasterKey::new([9; 32]), ..fixture.needs.clone() };
+    let wrong = KeyDependencies { master: MasterKey::new([9; 32]), ..fixture.needs.clone() };
     assert!(matches!(wrong.rotate(Kind::Vault).await, Err(KeysError::Sealed(_))));
     assert_eq!(next(&fixture.needs).await, published);
     // Nor does it publish one that no daemon opens.

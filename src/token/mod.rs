@@ -4,13 +4,13 @@
 //! (`session/`); what a role may do is `team/`'s.
 
 pub mod jwt;
+mod key_events;
 pub mod keys;
 mod material;
 pub mod revocation;
 pub mod rotation;
 mod stored;
-mod told;
 
 pub use jwt::{Expiry, Invalid, UserClaims, VaultClaims};
 pub use keys::{KeyRing, KeySet, KeysError, Kind};
-pub use stored::Needs;
+pub use stored::KeyDependencies;

@@ -17,10 +17,10 @@ use latchkey_entity::signing_key::{Column, Entity, Model};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
 
+use super::key_events::Why;
 use super::keys::{KeysError, Kind};
 pub use super::stored::Sealed;
-use super::stored::{Needs, State, algorithm_of, of};
-use super::told::Why;
+use super::stored::{KeyDependencies, State, algorithm_of, of};
 use crate::clock::{UnixMillis, millis};
 
 /// How long the key that is to sign next may be overdue before it goes: whoever could open it would have let it sign within
@@ -85,7 +85,7 @@ pub enum Retired {
     Unknown,
 }
 
-impl Needs {
+impl KeyDependencies {
     /// Takes the steps that are due.
     pub(super) async fn step(&self) -> Result<(), KeysError> {
         let (rows, now) = (self.rows().await?, self.clock.now());
@@ -119,7 +119,7 @@ impl Needs {
 
     /// Deletes a key that verifies nothing any more. That one was called compromised was told when it was.
     async fn forget(&self, row: &Model) -> Result<(), KeysError> {
-        let teller = self.teller(Why::Due).await?;
+        let teller = self.recorder(Why::Due).await?;
         let tx = self.db.begin().await?;
         let gone = Entity::delete_by_id(&row.id).exec(&tx).await?.rows_affected == 1;
         let kind = Kind::from_name(&row.kind).filter(|_| row.revoked_at.is_none());
@@ -142,7 +142,7 @@ impl Needs {
     ) -> Result<(), KeysError> {
         let fresh = self.fresh(kind, algorithm, State::Next).await?;
         let id = fresh.id().to_owned();
-        let teller = self.teller(why).await?;
+        let teller = self.recorder(why).await?;
         let tx = self.db.begin().await?;
         if fresh.insert(&tx).await? {
             teller.published(&tx, kind, &id).await?;
@@ -160,7 +160,7 @@ impl Needs {
         signing: &Model,
         why: Why,
     ) -> Result<bool, KeysError> {
-        let teller = self.teller(why).await?;
+        let teller = self.recorder(why).await?;
         let tx = self.db.begin().await?;
         let now = self.clock.now();
         let promoted = stop(&tx, &signing.id, now, why.revoked_at()).await?
@@ -192,7 +192,7 @@ impl Needs {
         let fresh = self.fresh(kind, algorithm, State::Signing).await?;
         let id = fresh.id().to_owned();
         let before = match old {
-            Some(old) => Some((old, self.teller(why).await?)),
+            Some(old) => Some((old, self.recorder(why).await?)),
             None => None,
         };
         let tx = self.db.begin().await?;
@@ -291,7 +291,7 @@ impl Needs {
             self.succeed(&rows, kind, Some(row), Why::Compromised(now)).await?;
             return Ok(Retired::Replaced);
         }
-        let teller = self.teller(Why::Compromised(now)).await?;
+        let teller = self.recorder(Why::Compromised(now)).await?;
         let tx = self.db.begin().await?;
         let revoked = Entity::update_many()
             .col_expr(Column::State, Expr::value("retired"))
@@ -308,7 +308,7 @@ impl Needs {
         Ok(Retired::Revoked)
     }
 
-    /// What [`Needs::retire`] would do; changes nothing.
+    /// What [`KeyDependencies::retire`] would do; changes nothing.
     pub async fn would_retire(&self, id: &str) -> Result<Retired, KeysError> {
         let rows = self.rows().await?;
         Ok(match named(&rows, id) {

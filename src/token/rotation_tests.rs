@@ -65,7 +65,7 @@ struct Minted {
 }
 
 struct World {
-    needs: Needs,
+    needs: KeyDependencies,
     clock: Clock,
     replicas: Vec<Replica>,
     verifiers: Vec<Verifier>,

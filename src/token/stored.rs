@@ -18,9 +18,9 @@ use sea_orm::{
     QueryOrder as _,
 };
 
+use super::key_events::Why;
 use super::keys::{Key, KeySet, KeysError, Kind};
 use super::material::{self, Material};
-use super::told::Why;
 use crate::audit::{self, Masters};
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::config::{Tokens, VaultAlgorithm};
@@ -34,7 +34,7 @@ pub(super) const RETIRED_SLACK: Duration = Duration::from_mins(10);
 
 /// What the keys stand on.
 #[derive(Clone, Debug)]
-pub struct Needs {
+pub struct KeyDependencies {
     /// Where sealed keys are kept.
     pub db: Db,
     /// What seals them.
@@ -56,7 +56,7 @@ pub(super) struct Fresh {
     row: Model,
 }
 
-impl Needs {
+impl KeyDependencies {
     /// The kinds whose keys are in the table: with `tokens.secret`, vaultTokens have none there.
     pub(super) fn kinds(&self) -> &'static [Kind] {
         if self.shared_secret().is_some() { &[Kind::User] } else { &Kind::ALL }

@@ -371,20 +371,20 @@ impl TestApp {
         }
     }
 
-    /// Stops the daemon; fails the test when a worker crashed or a mail was left, unless the test said so, and when it
-    /// measured what the registry does not allow.
+    /// Stops the daemon; fails the test when a worker or task crashed or a mail was left, unless
+    /// the test said so, and when it measured what the registry does not allow.
     pub async fn finish(mut self) {
         if !self.mail_left_expected.load(Ordering::SeqCst) {
             self.outbox_is_empty().await;
         }
-        let crashes = self.inside().worker_crashes();
+        let crashes = self.daemon.as_ref().map_or(0, Daemon::crashes);
         crate::telemetry::registry::hold(&self.inside().metrics.render());
         if let Some(daemon) = self.daemon.take() {
             daemon.stop().await;
         }
         assert!(
             crashes == 0 || self.crashes_expected.load(Ordering::SeqCst),
-            "{crashes} workers crashed: see the test's output"
+            "{crashes} workers or tasks crashed: see the test's output"
         );
     }
 }

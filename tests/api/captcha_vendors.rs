@@ -34,7 +34,7 @@ macro_rules! with_vendor {
 }
 pub(crate) use with_vendor;
 
-/// Runs one body on a daemon with Turnstile, unless the settings say otherwise. For [`with_vendor!`].
+/// Runs one body on a daemon with FairSemaphore, unless the settings say otherwise. For [`with_vendor!`].
 pub async fn run(backend: Backend, settings: &[(&str, &str)], body: impl AsyncFn(&TestApp, &Stub)) {
     let stub = Stub::start().await;
     let mut builder = TestApp::builder(backend)

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use latchkey::actor::Pass;
-use latchkey::http::steps::Whom;
+use latchkey::actor::Permit;
+use latchkey::http::limit::Holder;
 use latchkey::secret::{Secret, sha256};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -62,7 +62,7 @@ both!(a_team_at_the_stores_waits_behind_itself, ["database.max_connections" = "4
     let mut held = Vec::new();
     for _ in 0..WIDTH {
         let team: Uuid = claim(&ada, "tid").parse().expect("an id");
-        let entered = gate.enter(Whom::Team(team), Instant::now() + PATIENCE).await;
+        let entered = gate.enter(Holder::Team(team), Instant::now() + PATIENCE).await;
         held.push(entered.expect("there is room"));
     }
     let served = AtomicUsize::new(0);
@@ -92,7 +92,7 @@ both!(a_team_at_the_stores_waits_behind_itself, ["database.max_connections" = "4
 });
 
 /// Takes every place that `whom` may have; how many those are.
-async fn filled(app: &TestApp, whom: Whom<'_>) -> Vec<Pass> {
+async fn filled(app: &TestApp, whom: Holder<'_>) -> Vec<Permit> {
     let mut taken = Vec::new();
     let far = Instant::now() + PATIENCE;
     while let Some(entered) = app.inside().gate.turns.enter(whom, far).now_or_never() {
@@ -113,7 +113,7 @@ both!(
         let key = ada.make_key(&["vault:read"]).await;
 
         // Half of the sixteen places are one team's at most.
-        let held = filled(app, Whom::Team(team)).await;
+        let held = filled(app, Holder::Team(team)).await;
         assert_eq!(held.len(), 8);
         let refused = ada.as_vault().get("/api/forward-auth").await;
         assert!(refused.header("retry-after").is_some());
@@ -127,7 +127,7 @@ both!(
         eve.as_vault().get("/api/forward-auth").await.expect(200);
         drop(held);
 
-        let held = filled(app, Whom::Account(id)).await;
+        let held = filled(app, Holder::Account(id)).await;
         for path in ["/api/me", "/api/me/events", "/api/teams", &path] {
             ada.as_user().get(path).await.expect_problem(503, "overloaded");
         }
@@ -137,10 +137,10 @@ both!(
 
         // Strangers who name a key and do not have it are somebody else; whoever has it is not.
         let forged = latchkey::team::key_text::make(key.id.parse().expect("an id"));
-        let held = filled(app, Whom::Key(&sha256(forged.expose().as_bytes()))).await;
+        let held = filled(app, Holder::Key(&sha256(forged.expose().as_bytes()))).await;
         key.token(app).await;
         drop(held);
-        let held = filled(app, Whom::Key(&sha256(key.secret.as_bytes()))).await;
+        let held = filled(app, Holder::Key(&sha256(key.secret.as_bytes()))).await;
         key.ask(app, &[]).await.expect_problem(503, "overloaded");
         drop(held);
 

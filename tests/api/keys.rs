@@ -133,9 +133,9 @@ async fn a_key_that_another_replica_began_to_sign_with_at_once_is_accepted_on_se
 }
 
 /// The keys as a command sees them: the database, the master key, and nothing of the daemon.
-pub fn needs(app: &TestApp) -> latchkey::token::Needs {
+pub fn needs(app: &TestApp) -> latchkey::token::KeyDependencies {
     let inside = app.inside();
-    latchkey::token::Needs {
+    latchkey::token::KeyDependencies {
         db: inside.db.clone(),
         master: latchkey::daemon::read_master_key(&inside.config).expect("a master key"),
         previous: inside.config.master_key_previous.clone(),

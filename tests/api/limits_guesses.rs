@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use latchkey::limits::Guesser;
-use latchkey::limits::budgets::{Budget, Spent};
-use latchkey::limits::guesses::Try;
+use latchkey::admission::AttemptClient;
+use latchkey::admission::attempts::Try;
+use latchkey::admission::budgets::{Budget, Spent};
 use latchkey::store::Captcha;
 use serde_json::json;
 use tokio::time::Instant;
@@ -85,7 +85,7 @@ both!(
         // Asked of the ladder itself: the limit by address would refuse some of these many tries first.
         let inside = app.inside();
         let admit = async |email: &str| {
-            let who = Guesser::Source("203.0.113.7".parse().expect("an address"));
+            let who = AttemptClient::Source("203.0.113.7".parse().expect("an address"));
             let deadline = Instant::now() + Duration::from_secs(5);
             let asked = inside.budgets.admit(email, who, Captcha::NotAsked, deadline);
             asked.await.expect("the store answers")
@@ -345,7 +345,7 @@ async fn without_the_store_no_password_is_looked_at_and_mailboxes_keep_a_share()
     guess(&app.anonymous(), email).await.expect_problem(503, "dependency-unavailable");
     let (inside, deadline) = (app.inside(), Instant::now() + Duration::from_secs(20));
     let budgets = &inside.budgets;
-    let who = Guesser::Source("203.0.113.7".parse().expect("an address"));
+    let who = AttemptClient::Source("203.0.113.7".parse().expect("an address"));
     assert!(budgets.admit(email, who, Captcha::NotAsked, deadline).await.is_err());
     assert_eq!(verified(&app).await, 0);
     let spend = async || budgets.mailbox(Budget::Recoveries, email, None, deadline).await;

@@ -105,7 +105,7 @@ enum Row {
 
 fn row(route: &Route) -> Option<Row> {
     let empty = || Some(json!({}));
-    Some(match (route.verb.name(), route.path) {
+    Some(match (route.method.name(), route.path) {
         ("GET", "/api/refresh") => Row::Each(|who| match who {
             // An expired token refreshes while its session lives.
             Who::Expired => 200,
@@ -249,7 +249,7 @@ fn is_of_its_kind(route: &Route, row: &Row) -> bool {
 }
 
 async fn ask(client: &Client, route: &Route, row: &Row, object: &Object) -> Answer {
-    let method: Method = route.verb.name().parse().expect("a method");
+    let method: Method = route.method.name().parse().expect("a method");
     let body = match row {
         Row::Person(body, _) | Row::Verified(body, _) | Row::Team(body, ..) => body.clone(),
         Row::Form(fields, _) => return client.post_form(&object.path, fields).await,
@@ -278,7 +278,7 @@ async fn ask_to_end(world: &World) -> (usize, Vec<String>) {
     let (mut cells, mut wrong) = (0, Vec::new());
     let owner = &world.callers[&Who::Owner];
     for (verb, path, made_at, body, done) in ones_that_end() {
-        let is_it = |route: &&Route| route.verb.name() == verb && route.path == path;
+        let is_it = |route: &&Route| route.method.name() == verb && route.path == path;
         let route = ROUTES.iter().find(is_it).expect("a route");
         let row = Row::Team(None, [done; 4], 404);
         let made_at = format!("{}/{made_at}", world.own_team()).replace("{pid}", &world.own["pid"]);
@@ -308,7 +308,7 @@ both!(
         let world = world::world(app).await;
         let mut routes: Vec<&Route> = ROUTES.iter().collect();
         // What ends sessions comes last: first the others of each, then each.
-        let ends = |route: &&Route| match (route.verb.name(), route.path) {
+        let ends = |route: &&Route| match (route.method.name(), route.path) {
             ("DELETE", "/api/sessions") => 1,
             ("POST", "/api/logout") => 2,
             _ => 0,
@@ -319,7 +319,7 @@ both!(
         cells += asked;
         wrong.extend(told);
         for route in &routes {
-            let name = format!("{} {}", route.verb.name(), route.path);
+            let name = format!("{} {}", route.method.name(), route.path);
             let Some(row) = row(route) else { panic!("{name} has no row in the matrix") };
             assert!(is_of_its_kind(route, &row), "{name}: the row is of another kind");
             let objects = world.objects(route.path);

@@ -56,7 +56,7 @@ both!(the_api_describes_every_route, async |app| {
     let document = app.anonymous().get("/openapi.json").await.expect(200).json();
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1.")));
     for route in ROUTES.iter().filter(|route| route.operation.is_some()) {
-        let verb = route.verb.name().to_lowercase();
+        let verb = route.method.name().to_lowercase();
         let operation = &document["paths"][route.path][&verb];
         assert!(operation["operationId"].is_string(), "{verb} {}", route.path);
         assert!(operation["responses"].is_object(), "{verb} {}", route.path);

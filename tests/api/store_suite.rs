@@ -14,7 +14,7 @@ use latchkey::config;
 use latchkey::database::Db;
 use latchkey::secret::{Secret, random_id, uuid_v7};
 use latchkey::store::{
-    Admission, Budget, Captcha, Guess, Ladder, OneTimeToken, PutToken, Quota, Refresh, Refreshed,
+    Admission, BackOff, Budget, Captcha, Guess, OneTimeToken, PutToken, Quota, Refresh, Refreshed,
     SESSIONS_PER_USER_MAX, Session, Spend, Store, TokenKind,
 };
 use proptest::prelude::*;
@@ -26,8 +26,8 @@ use uuid::Uuid;
 
 #[path = "../../src/store/agreement.rs"]
 mod agreement;
-#[path = "../../src/store/guesses_suite.rs"]
-mod guesses_suite;
+#[path = "../../src/store/attempts_suite.rs"]
+mod attempts_suite;
 #[path = "../../src/store/suite.rs"]
 mod suite;
 
@@ -138,7 +138,7 @@ async fn is_unavailable_quickly(store: &Store) {
 async fn the_store_holds_on_redis() {
     let store = redis_at(&address("LATCHKEY_TEST_REDIS_URL"));
     suite::holds(&store).await;
-    guesses_suite::holds(&store).await;
+    attempts_suite::holds(&store).await;
     assert_eq!(store.sweep(NOW).await.unwrap(), 0);
 }
 
@@ -146,7 +146,7 @@ async fn the_store_holds_on_redis() {
 async fn the_store_holds_on_postgresql() {
     let store = embedded_at(address("LATCHKEY_TEST_POSTGRES_URL")).await;
     suite::holds(&store).await;
-    guesses_suite::holds(&store).await;
+    attempts_suite::holds(&store).await;
     for n in 0..1_003 {
         let key = format!("{}-{n}", random_id());
         assert_eq!(store.spend_once(&key, 2, 1).await.unwrap(), Spend::First);
@@ -206,11 +206,11 @@ async fn a_key_of_the_wrong_type_is_an_outage() {
     assert!(store.spend_budget("key", quota, 1, NOW).await.is_err());
     let guess = Guess { account: "key", source: "a", captcha: Captcha::NotAsked };
     server.tell(&["HSET", "lk:{key}:guesses", "kept_until", "9999999999999"]).await;
-    assert!(store.admit(&guesses_suite::LADDER, guess, NOW).await.is_err());
+    assert!(store.admit(&attempts_suite::BACK_OFF, guess, NOW).await.is_err());
     server.tell(&["SET", "lk:{key}:guesses", "x"]).await;
-    assert!(store.admit(&guesses_suite::LADDER, guess, NOW).await.is_err());
-    assert!(store.forgive(&guesses_suite::LADDER, "key", None, NOW).await.is_err());
-    assert!(store.pardon(&guesses_suite::LADDER, "key", NOW).await.is_err());
+    assert!(store.admit(&attempts_suite::BACK_OFF, guess, NOW).await.is_err());
+    assert!(store.reset_attempts(&attempts_suite::BACK_OFF, "key", None, NOW).await.is_err());
+    assert!(store.reset_all_attempts(&attempts_suite::BACK_OFF, "key", NOW).await.is_err());
     store.ping().await.unwrap();
 }
 

@@ -86,7 +86,7 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
     let Some(db) = &patient.db else { return found };
     found.push(latency(db).await);
     match db.facts().await {
-        Ok(facts) => judge(&facts, patient.config, Clock::System.now(), &mut found),
+        Ok(facts) => assess(&facts, patient.config, Clock::System.now(), &mut found),
         Err(error) => found.push(Finding::failed(
             format!("does not say what it is: {error}"),
             "see that the role may read the catalogue",
@@ -143,7 +143,7 @@ fn speed(best: Duration) -> Finding {
     Finding::ok(text)
 }
 
-fn judge(facts: &Facts, config: &Config, now: UnixMillis, found: &mut Vec<Finding>) {
+fn assess(facts: &Facts, config: &Config, now: UnixMillis, found: &mut Vec<Finding>) {
     let version = &facts.version;
     let Some(server) = &facts.server else {
         found.push(Finding::ok(format!("SQLite {version}")));

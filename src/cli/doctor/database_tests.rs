@@ -18,7 +18,7 @@ fn said(server: Option<Server>) -> Vec<Finding> {
         ("rate_limit.replicas", "3"),
     ]);
     let mut found = Vec::new();
-    judge(&Facts { version: "15.8".to_owned(), server }, &config, NOW, &mut found);
+    assess(&Facts { version: "15.8".to_owned(), server }, &config, NOW, &mut found);
     found
 }
 

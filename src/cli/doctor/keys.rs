@@ -3,7 +3,7 @@
 use super::{Finding, Patient};
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::daemon::read_master_key;
-use crate::token::Needs;
+use crate::token::KeyDependencies;
 use crate::token::rotation::Listed;
 
 /// Whether there is a master key.
@@ -33,7 +33,7 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
     let (Some(db), Ok(master)) = (patient.db.clone(), read_master_key(config)) else {
         return vec![Finding::skipped("needs the database and the master key")];
     };
-    let needs = Needs {
+    let needs = KeyDependencies {
         db,
         master,
         previous: config.master_key_previous.clone(),
@@ -45,11 +45,11 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
     let Ok(keys) = needs.list().await else {
         return vec![Finding::skipped("the schema has none yet")];
     };
-    judge(&keys, Clock::System.now(), millis(config.tokens.rotate_every))
+    assess(&keys, Clock::System.now(), millis(config.tokens.rotate_every))
 }
 
 /// Of every key, by the time and the period of the rotation.
-fn judge(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
+fn assess(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
     let signing: Vec<_> = keys.iter().filter(|key| key.state == "signing").collect();
     if signing.is_empty() {
         let remedy = "the daemon makes them at its first start";
@@ -100,7 +100,7 @@ mod tests {
     fn keys_are_judged_by_age_and_seal_where_they_sign() {
         let (now, period) = (1_000 * DAY, 100 * DAY);
         let at = |days: i64| key("signing", now - days * DAY, Sealed::Now);
-        let said = |keys: &[Listed]| states(&judge(keys, now, period));
+        let said = |keys: &[Listed]| states(&assess(keys, now, period));
         assert_eq!(said(&[at(0), at(110), at(111)]), [Ok, Ok, Warning]);
         assert_eq!(said(&[key("signing", now, Sealed::Elsewhere)]), [Failed]);
         assert_eq!(said(&[key("signing", now, Sealed::Before)]), [Ok]);

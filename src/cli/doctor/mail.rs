@@ -54,11 +54,11 @@ pub(super) async fn outbox(patient: &Patient<'_>) -> Vec<Finding> {
     let (Ok(depth), Ok(dead)) = (mail::depth(db, Clock::System.now()).await, dead) else {
         return vec![Finding::skipped("the schema has none yet")];
     };
-    judge(depth, dead.len() as u64)
+    assess(depth, dead.len() as u64)
 }
 
 /// Of what waits, and of how many were given up, [`DEAD_MAX`] at most.
-fn judge(depth: mail::Depth, dead: u64) -> Vec<Finding> {
+fn assess(depth: mail::Depth, dead: u64) -> Vec<Finding> {
     let minutes = depth.oldest_age.as_secs() / 60;
     let text = format!("{} wait, the oldest for {minutes} min", depth.waiting);
     let mut found = vec![match depth.waiting {
@@ -87,14 +87,14 @@ mod tests {
     #[test]
     fn mails_that_are_late_or_given_up_are_told() {
         let depth = |waiting, oldest_age| mail::Depth { waiting, oldest_age };
-        let said = |depth, dead| states(&judge(depth, dead));
+        let said = |depth, dead| states(&assess(depth, dead));
         let nothing = depth(0, Duration::ZERO);
         assert_eq!(said(nothing, 0), [Ok]);
         assert_eq!(said(depth(3, Duration::from_secs(899)), 0), [Ok]);
         assert_eq!(said(depth(3, LATE), 0), [Warning]);
-        let dead = judge(nothing, 7);
+        let dead = assess(nothing, 7);
         assert_eq!(states(&dead), [Ok, Warning]);
         assert_eq!(dead[1].detail, "7 were given up");
-        assert_eq!(judge(nothing, DEAD_MAX)[1].detail, "1000 or more were given up");
+        assert_eq!(assess(nothing, DEAD_MAX)[1].detail, "1000 or more were given up");
     }
 }

@@ -4,13 +4,12 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use sea_orm::DbErr;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::output::{Talk, print, print_json};
 use crate::clock::rfc3339;
-use crate::database::Db;
+use crate::database::{DatabaseError, Db};
 use crate::mail::Kind;
 use crate::mail::operator::{self, Filter, OutboxMail, OutboxState};
 
@@ -53,7 +52,12 @@ fn kind(text: &str) -> Result<Kind, String> {
     Kind::from_name(text).ok_or_else(|| format!("one of {}", known()))
 }
 
-pub(super) async fn list(list: &List, db: &Db, json: bool, talk: Talk) -> Result<ExitCode, DbErr> {
+pub(super) async fn list(
+    list: &List,
+    db: &Db,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, DatabaseError> {
     let states = match list.state {
         None => vec![OutboxState::Pending, OutboxState::Dead],
         Some(Which::Pending) => vec![OutboxState::Pending],

@@ -30,7 +30,7 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     }
     let db = match open::database(config).await {
         Ok(db) => db,
-        Err(fault) => return fault.tell(talk),
+        Err(fault) => return fault.report(talk),
     };
     let done = match command {
         Command::List(filter) => list::list(filter, &db, json, talk).await,

@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
-use sea_orm::DbErr;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::super::output::{Talk, print_json, say_line};
 use crate::clock::Clock;
-use crate::database::Db;
+use crate::database::{DatabaseError, Db};
 use crate::exit::CHECK_SAYS_NO;
 use crate::mail::operator::{self, Retried};
 
@@ -33,7 +32,7 @@ pub(super) async fn retry(
     db: &Db,
     json: bool,
     talk: Talk,
-) -> Result<ExitCode, DbErr> {
+) -> Result<ExitCode, DatabaseError> {
     let now = Clock::System.now();
     let (mut due, mut refused) = (0, Vec::new());
     if retry.dry_run {

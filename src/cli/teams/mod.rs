@@ -45,7 +45,7 @@ pub enum Command {
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
     let opened = match open::stores(config).await {
         Ok(opened) => opened,
-        Err(fault) => return fault.tell(talk),
+        Err(fault) => return fault.report(talk),
     };
     let done = match command {
         Command::List(filter) => list::list(filter, &opened, json, talk).await,

@@ -27,7 +27,7 @@ pub(super) async fn status(
     if let (Changed::Now(id), UserState::Disabled) = (changed, status) {
         forget_sessions(opened, id).await;
     }
-    Ok(tell(changed, word, json, talk))
+    Ok(report(changed, word, json, talk))
 }
 
 pub(super) async fn revoke_sessions(
@@ -41,7 +41,7 @@ pub(super) async fn revoke_sessions(
     if let Changed::Now(id) = changed {
         forget_sessions(opened, id).await;
     }
-    Ok(tell(changed, "signed out everywhere", json, talk))
+    Ok(report(changed, "signed out everywhere", json, talk))
 }
 
 /// The sessions are dead by their epoch; that the store forgets them is tidiness.
@@ -53,7 +53,7 @@ async fn forget_sessions(opened: &Opened, id: Uuid) {
     }
 }
 
-fn tell(changed: Changed, word: &str, json: bool, talk: Talk) -> ExitCode {
+fn report(changed: Changed, word: &str, json: bool, talk: Talk) -> ExitCode {
     let (id, now) = match changed {
         Changed::Gone => return super::nobody(talk),
         Changed::Now(id) => (id, true),

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use latchkey_entity::user;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -14,7 +13,7 @@ use super::super::output::{Talk, print, print_json};
 use crate::account::operator::{self, Filter, Who};
 use crate::clock::rfc3339;
 use crate::team::teams;
-use crate::user::UserState;
+use crate::user::{User, UserState};
 
 /// Teams that `show` lists: nobody reads more on a terminal.
 const TEAMS_MAX: u64 = 1_000;
@@ -87,7 +86,7 @@ pub(super) async fn list(
     Ok(print(talk, &text))
 }
 
-fn summary(user: &user::Model) -> Value {
+fn summary(user: &User) -> Value {
     json!({
         "id": user.id,
         "email": user.email,

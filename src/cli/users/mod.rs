@@ -62,7 +62,7 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     }
     let opened = match open::stores(config).await {
         Ok(opened) => opened,
-        Err(fault) => return fault.tell(talk),
+        Err(fault) => return fault.report(talk),
     };
     let done = match command {
         Command::List(filter) => list::list(filter, &opened, json, talk).await,

@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use sea_orm::DbErr;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -23,6 +22,7 @@ use crate::account::transfer::line::LINE_BYTES_MAX;
 use crate::account::transfer::{Line, LineError};
 use crate::clock::{Clock, UnixMillis};
 use crate::config::Config;
+use crate::database::DatabaseError;
 use crate::exit::FAILED;
 use crate::password::Setup;
 
@@ -99,7 +99,7 @@ impl Tally {
 struct Stopped {
     before: u64,
     imported: u64,
-    cause: DbErr,
+    cause: DatabaseError,
 }
 
 impl fmt::Display for Stopped {

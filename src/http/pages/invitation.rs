@@ -3,21 +3,17 @@
 
 use super::trouble::failed;
 use super::{Invited, words};
+use crate::admission::Action;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::invitation::room;
-use crate::http::api::session::login;
-use crate::http::guess;
+use crate::http::limit;
 use crate::http::member::change_context;
 use crate::http::request::Request;
-use crate::http::steps;
-use crate::limits::Action;
-use crate::password::Verdict;
 use crate::problem::{Code, Problem};
 use crate::secret::{Secret, sha256};
 use crate::team::joining::{self, Offer, Shown};
 use crate::user::EmailAddress;
-use crate::user::UserState;
 
 /// Where the page is.
 const PATH: &str = "/invitation";
@@ -40,7 +36,7 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
         found.map(|(_, value)| std::mem::take(value)).unwrap_or_default()
     };
     let (token, password) = (field("token"), Secret::new(field("password")));
-    if let Err(problem) = steps::limit(app, request, Action::Verify) {
+    if let Err(problem) = limit::spend(app, request, Action::Verify) {
         return failed(&problem, PATH, &token);
     }
     let offer = match offer(app, &token).await {
@@ -73,19 +69,10 @@ async fn accept(
     (token, password): (&str, Secret<String>),
 ) -> Result<(), Problem> {
     let email = EmailAddress::parse(&offer.email).map_err(|_| Code::TokenInvalid)?;
-    let mut guess = guess::begin(app, request, email.normal())?;
-    guess::admit(app, request, &guess, None).await?;
-    let standing = guess::person(app, request, &guess).await?;
-    let account = standing.as_ref().map(|standing| standing.id);
-    let verdict = guess::verify(app, request, &mut guess, standing.as_ref(), password).await?;
-    let (Some(standing), Verdict::Match | Verdict::MatchNeedsRehash) = (standing, verdict) else {
-        login::refused(app, request, &email, account, "password");
-        return Err(Code::InvalidCredentials.into());
-    };
-    if standing.state == UserState::Disabled {
-        login::refused(app, request, &email, account, "disabled");
-        return Err(Code::AccountDisabled.into());
-    }
+    let mut client = request.limits_client();
+    let checked = app.account().check_password(&mut client, &email, password).await;
+    request.keep_rate(&client);
+    let standing = checked?;
     if !standing.is_verified() {
         return Err(Code::EmailUnverified.into());
     }

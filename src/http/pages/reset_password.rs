@@ -4,17 +4,14 @@ use hyper::header::{self, HeaderValue};
 
 use super::trouble::failed;
 use super::{Captcha, MailRequest, ResetPassword, VendorCaptcha};
+use crate::account::AccountError;
 use crate::app::App;
 use crate::captcha::vendor::action;
 use crate::config::CaptchaPoint;
 use crate::http::answer::{self, Answer};
-use crate::http::api::{email, password};
 use crate::http::request::Request;
-use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::secret::Secret;
-use crate::session::account_status::{AccountStatus, StatusQuery};
-use crate::store::TokenKind;
 use crate::user::EmailAddress;
 
 const PATH: &str = "/reset-password";
@@ -24,10 +21,10 @@ pub async fn show(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let Some(token) = request.query("token")? else {
         return render(&ResetPassword::Ask(ask(app, "", None)));
     };
-    match is_good(app, &token).await {
-        Ok(Link::Good) => render(&ready(app, &token, None)),
-        Ok(Link::Dead) => render(&ResetPassword::Invalid(ask(app, "", None))),
-        Err(problem) => failed(&problem, PATH, &token),
+    match app.account().is_reset_possible(&token).await {
+        Ok(true) => render(&ready(app, &token, None)),
+        Ok(false) => render(&ResetPassword::Invalid(ask(app, "", None))),
+        Err(error) => failed(&error.into(), PATH, &token),
     }
 }
 
@@ -48,16 +45,16 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
         return request_mail(app, request, &typed, captcha).await;
     }
     let (token, new_password) = (Secret::new(field("token")), Secret::new(field("newPassword")));
-    match password::reset::reset(app, request, &token, new_password).await {
+    let mut client = request.limits_client();
+    let reset = app.account().reset_password(&mut client, &token, new_password).await;
+    request.keep_rate(&client);
+    match reset {
         Ok(_) => render(&ResetPassword::Done),
-        Err(problem) => match problem.code {
-            Code::TokenInvalid => render(&ResetPassword::Invalid(ask(app, "", None))),
-            Code::ValidationFailed => {
-                let error = problem.errors.first().map(|error| error.detail.as_str());
-                render(&ready(app, token.expose(), error))
-            }
-            _ => failed(&problem, PATH, token.expose()),
-        },
+        Err(AccountError::LinkInvalid) => render(&ResetPassword::Invalid(ask(app, "", None))),
+        Err(AccountError::WeakPassword(weakness)) => {
+            render(&ready(app, token.expose(), Some(&weakness.to_string())))
+        }
+        Err(error) => failed(&error.into(), PATH, token.expose()),
     }
 }
 
@@ -74,31 +71,18 @@ async fn request_mail(
             return render(&ResetPassword::Ask(ask(app, typed, Some(&error))));
         }
     };
-    match password::forgot::recover(app, request, email, Some(captcha)).await {
+    let mut client = request.limits_client();
+    let asked = app.account().forgot(&mut client, email, Some(captcha)).await;
+    request.keep_rate(&client);
+    match asked {
         Ok(()) => render(&ResetPassword::Requested),
-        Err(problem) if problem.code == Code::CaptchaInvalid => {
+        Err(AccountError::CaptchaInvalid) => {
             let error =
                 "The check for robots was not passed. Turn on scripts for this page, or try again.";
             render(&ResetPassword::Ask(ask(app, typed, Some(error))))
         }
-        Err(problem) => failed(&problem, PATH, ""),
+        Err(error) => failed(&error.into(), PATH, ""),
     }
-}
-
-/// Whether a link would set a password now.
-enum Link {
-    Good,
-    Dead,
-}
-
-async fn is_good(app: &App, token: &str) -> Result<Link, Problem> {
-    let found = email::verify::find(app, token).await?;
-    let Some(found) = found.filter(|found| found.kind == TokenKind::Recover) else {
-        return Ok(Link::Dead);
-    };
-    let standing = AccountStatus::by_id(&app.db, found.user_id, StatusQuery::default()).await?;
-    let good = standing.is_some_and(|standing| standing.password_version == found.stamp);
-    Ok(if good { Link::Good } else { Link::Dead })
 }
 
 fn ready<'a>(app: &App, token: &'a str, error: Option<&'a str>) -> ResetPassword<'a> {
@@ -114,7 +98,7 @@ fn captcha(app: &App) -> Captcha<'_> {
     let judge = &app.captcha;
     let vendor = judge.vendor().filter(|_| !(judge.falls_back() && judge.is_in_doubt()));
     match vendor {
-        _ if !steps::captcha_needed(app, CaptchaPoint::Forgot) => Captcha::NotNeeded,
+        _ if !app.captchas.is_needed(CaptchaPoint::Forgot) => Captcha::NotNeeded,
         None => Captcha::Needed,
         Some(vendor) => Captcha::Vendor(VendorCaptcha {
             widget: &vendor.driver().widget,

@@ -1,21 +1,14 @@
 //! `/verify-email`: the page behind a confirmation link. GET changes nothing; POST confirms, or removes the account
 //! ("this was not me"). Neither opens a session.
 
-use latchkey_entity::email_change::{self, EmailChangeState};
-use latchkey_entity::user;
-use sea_orm::EntityTrait as _;
-
 use super::trouble::failed;
 use super::{VerifyEmail, words};
-use crate::account::{Undone, Verified};
+use crate::account::{AccountError, Confirmation, ConfirmationPreview, RefusedLink};
+use crate::admission::Client;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::api::email::verify;
 use crate::http::request::Request;
-use crate::http::steps;
-use crate::limits::Action;
-use crate::problem::{Code, Problem};
-use crate::store::{OneTimeToken, TokenKind};
+use crate::problem::Problem;
 
 /// `GET /verify-email?token=…`
 pub async fn show(app: &App, request: &mut Request) -> Result<Answer, Problem> {
@@ -32,15 +25,13 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
     };
     let token = field("token");
     let rejects = field("action") == "reject";
-    let done = async {
-        steps::limit(app, request, Action::Verify)?;
-        if rejects {
-            reject(app, request, &token).await
-        } else {
-            confirm(app, request, &token).await
-        }
+    let mut client = request.limits_client();
+    let done = if rejects {
+        reject(app, &mut client, &token).await
+    } else {
+        confirm(app, &mut client, &token).await
     };
-    let done = done.await;
+    request.keep_rate(&client);
     rendered(done, &token)
 }
 
@@ -56,69 +47,37 @@ enum State {
     Invalid,
 }
 
-/// Which page a link deserves, without touching anything.
+/// The state that a link is in. Changes nothing.
 async fn look(app: &App, token: &str) -> Result<State, Problem> {
-    let Some(found) = verify::find(app, token).await? else { return Ok(State::Invalid) };
-    match (found.kind, found.subject) {
-        (TokenKind::Verify, _) => {
-            let person = user::Entity::find_by_id(found.user_id).one(app.db.reader()).await?;
-            Ok(match person {
-                None => State::Invalid,
-                Some(person) if person.verified_at.is_some() => State::Already,
-                Some(person) => State::Ready {
-                    email_masked: words::masked(&person.email),
-                    created_at: person.created_at,
-                    ip: person.created_ip,
-                },
-            })
+    Ok(match app.account().preview_confirmation(token).await? {
+        ConfirmationPreview::Account { email, created_at, created_ip } => {
+            State::Ready { email_masked: words::masked(&email), created_at, ip: created_ip }
         }
-        (TokenKind::ChangeEmail, Some(id)) => {
-            let change = email_change::Entity::find_by_id(id).one(app.db.reader()).await?;
-            Ok(match change {
-                Some(change) if change.state == EmailChangeState::Pending => {
-                    State::ChangeReady { email_masked: words::masked(&change.new_email) }
-                }
-                Some(change) if change.state == EmailChangeState::Done => State::Already,
-                _ => State::Invalid,
-            })
+        ConfirmationPreview::Change { new_email } => {
+            State::ChangeReady { email_masked: words::masked(&new_email) }
         }
-        _ => Ok(State::Invalid),
+        ConfirmationPreview::Already => State::Already,
+        ConfirmationPreview::Invalid => State::Invalid,
+    })
+}
+
+async fn confirm(app: &App, client: &mut Client, token: &str) -> Result<State, Problem> {
+    match app.account().confirm_link(client, token).await {
+        Ok(Confirmation::Change) => Ok(State::Changed),
+        Ok(Confirmation::Account) => Ok(State::Confirmed),
+        Err(AccountError::AlreadyVerified) => Ok(State::Already),
+        Err(AccountError::LinkInvalid | AccountError::EmailTaken) => Ok(State::Invalid),
+        Err(error) => Err(error.into()),
     }
 }
 
-async fn confirm(app: &App, request: &Request, token: &str) -> Result<State, Problem> {
-    match verify::prove(app, request, token).await {
-        Ok((TokenKind::ChangeEmail, _)) => Ok(State::Changed),
-        Ok(_) => Ok(State::Confirmed),
-        Err(problem) if problem.code == Code::AlreadyVerified => Ok(State::Already),
-        Err(problem) if matches!(problem.code, Code::TokenInvalid | Code::EmailTaken) => {
-            Ok(State::Invalid)
-        }
-        Err(problem) => Err(problem),
-    }
-}
-
-async fn reject(app: &App, request: &Request, token: &str) -> Result<State, Problem> {
-    let Some(OneTimeToken { kind, user_id, subject, .. }) = verify::find(app, token).await? else {
-        return Ok(State::Invalid);
-    };
-    match (kind, subject) {
-        (TokenKind::Verify, _) => Ok(match app.accounts.reject(request.call(), user_id).await? {
-            Verified::Now => {
-                app.store.forget_user(user_id).await?;
-                State::Rejected
-            }
-            Verified::Already => State::Already,
-            Verified::Gone => State::Invalid,
-        }),
-        (TokenKind::ChangeEmail, Some(change_id)) => {
-            Ok(match app.accounts.refuse_email_change(request.call(), change_id).await? {
-                Undone::Now => State::ChangeRejected,
-                Undone::Gone => State::Invalid,
-            })
-        }
-        _ => Ok(State::Invalid),
-    }
+async fn reject(app: &App, client: &mut Client, token: &str) -> Result<State, Problem> {
+    Ok(match app.account().refuse_link(client, token).await? {
+        RefusedLink::AccountDeleted => State::Rejected,
+        RefusedLink::ChangeRefused => State::ChangeRejected,
+        RefusedLink::Already => State::Already,
+        RefusedLink::Invalid => State::Invalid,
+    })
 }
 
 fn rendered(state: Result<State, Problem>, token: &str) -> Result<Answer, Problem> {

@@ -41,9 +41,9 @@ impl Default for Scripts {
             spend_once: Script::new(include_str!("spend_once.lua")),
             spend_budget: Script::new(include_str!("spend_budget.lua")),
             admit: Script::new(include_str!("admit.lua")),
-            forgive: Script::new(include_str!("forgive.lua")),
-            pardon: Script::new(include_str!("pardon.lua")),
-            refund: Script::new(include_str!("refund.lua")),
+            forgive: Script::new(include_str!("reset_attempts.lua")),
+            pardon: Script::new(include_str!("reset_all_attempts.lua")),
+            refund: Script::new(include_str!("cancel_attempt.lua")),
             probe: Script::new(PROBE),
         }
     }

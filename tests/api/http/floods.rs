@@ -16,7 +16,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Raw, bare};
+use super::{Raw, accept_task, bare};
 use crate::app::both;
 use crate::poll::eventually;
 
@@ -130,7 +130,7 @@ async fn listener() -> (std::net::SocketAddr, CancellationToken) {
     let server = Server::bind(([127, 0, 0, 1], 0).into(), None, 64).await.expect("bound");
     let address = server.local_addr().expect("an address");
     let stop = CancellationToken::new();
-    drop(server.spawn(Arc::new(Plain), stop.clone(), Duration::ZERO));
+    drop(server.spawn(Arc::new(Plain), accept_task(&stop).await, Duration::ZERO));
     (address, stop)
 }
 

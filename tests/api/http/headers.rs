@@ -1,7 +1,7 @@
 //! What every answer carries, and what none does.
 
 use hyper::Method;
-use latchkey::limits::Place;
+use latchkey::admission::Place;
 use serde_json::json;
 
 use crate::app::{TestApp, both};

@@ -2,7 +2,7 @@
 //! every route of the table, in its path, its query and its body (ASVS 1.2.4).
 
 use hyper::Method;
-use latchkey::http::router::{ROUTES, Verb};
+use latchkey::http::router::{ROUTES, RouteMethod};
 use serde_json::{Value, json};
 
 use crate::app::both;
@@ -56,10 +56,12 @@ both!(sql_and_other_languages_are_text_everywhere, async |app| {
     let mut asked = 0;
     // What ends this session itself would leave the rest of the table behind a 401.
     let open = ROUTES.iter().filter(|route| {
-        route.verb != Verb::Any && route.path != "/api/logout" && !route.path.starts_with("/dev/")
+        route.method != RouteMethod::Any
+            && route.path != "/api/logout"
+            && !route.path.starts_with("/dev/")
     });
     for route in open {
-        let method: Method = route.verb.name().parse().expect("a method");
+        let method: Method = route.method.name().parse().expect("a method");
         for text in TEXTS {
             let value = encoded(text);
             let mut path = route.path.to_owned();

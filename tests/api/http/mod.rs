@@ -14,11 +14,22 @@ mod secure;
 mod shares;
 mod smuggling;
 
+use std::sync::Arc;
+
+use latchkey::actor::{Root, Task};
+use latchkey::telemetry::Metrics;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::TestApp;
+
+/// The task of a listener without a daemon.
+pub async fn accept_task(stop: &CancellationToken) -> Task {
+    let metrics = Arc::new(Metrics::new().expect("instruments"));
+    Root::spawn(metrics).await.expect("a root").task("accept_public", stop)
+}
 
 /// An answer as it came off the wire.
 #[derive(Debug)]

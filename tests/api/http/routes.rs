@@ -1,7 +1,7 @@
 //! Every route by every method and every spelling of its path, out of the route table; and what every refusal carries.
 
 use hyper::Method;
-use latchkey::http::router::{ROUTES, Verb};
+use latchkey::http::router::{ROUTES, RouteMethod};
 
 use super::{Raw, bare};
 use crate::app::{TestApp, both};
@@ -17,7 +17,7 @@ fn filled(path: &str) -> String {
 
 /// The paths of the table, without doubles; those that take any method are a proxy's own word and no one's target.
 fn paths() -> Vec<String> {
-    let listed = ROUTES.iter().filter(|route| route.verb != Verb::Any);
+    let listed = ROUTES.iter().filter(|route| route.method != RouteMethod::Any);
     let mut paths: Vec<String> = listed.map(|route| filled(route.path)).collect();
     paths.sort();
     paths.dedup();
@@ -28,7 +28,7 @@ fn verbs(path: &str) -> Vec<&'static str> {
     ROUTES
         .iter()
         .filter(|route| filled(route.path) == path)
-        .map(|route| route.verb.name())
+        .map(|route| route.method.name())
         .collect()
 }
 

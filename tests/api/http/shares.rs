@@ -7,7 +7,7 @@ use http_body_util::Full;
 use hyper::{Request, Version};
 use hyper_util::client::legacy::Client as Hyper;
 use hyper_util::rt::TokioExecutor;
-use latchkey::limits::Place;
+use latchkey::admission::Place;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

@@ -12,7 +12,7 @@ mod shapes;
 mod vault;
 
 use hyper::Method;
-use latchkey::http::router::{Handler, Manner, ROUTES, Route, Verb};
+use latchkey::http::router::{Handler, ROUTES, Route, RouteKind, RouteMethod};
 
 use crate::app::{TestApp, both};
 use crate::ask::alike;
@@ -36,16 +36,16 @@ struct Guarded {
 
 impl Guarded {
     fn of(route: &Route) -> Option<Self> {
-        let refreshes = route.manner == Manner::Refresh;
+        let refreshes = route.kind == RouteKind::Refresh;
         if !refreshes && matches!(route.handler, Handler::Open(_) | Handler::Mailbox(_)) {
             return None;
         }
-        let method = match route.verb {
-            Verb::Get => Method::GET,
-            Verb::Post => Method::POST,
-            Verb::Patch => Method::PATCH,
-            Verb::Delete => Method::DELETE,
-            Verb::Any => Method::PUT,
+        let method = match route.method {
+            RouteMethod::Get => Method::GET,
+            RouteMethod::Post => Method::POST,
+            RouteMethod::Patch => Method::PATCH,
+            RouteMethod::Delete => Method::DELETE,
+            RouteMethod::Any => Method::PUT,
         };
         // Any text fits a parameter: who asks is looked at before what is asked.
         let path = route.path.replace(['{', '}'], "");

@@ -23,6 +23,8 @@ mod size_limit;
 mod stalled_log;
 mod start;
 mod stop;
+#[cfg(feature = "failpoints")]
+mod tasks;
 mod teams;
 mod telemetry;
 mod users;

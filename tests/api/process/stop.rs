@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{PATIENCE, Place};
 use crate::app;
+use crate::http::accept_task;
 use crate::http::frames::{
     ACK, Connection, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, fields, frame, request,
 };
@@ -137,7 +138,7 @@ async fn a_request_that_never_ends_holds_the_listener_no_longer_than_its_patienc
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
     let (deaf, stop) = (Arc::new(Deaf(tokio::sync::Notify::new())), CancellationToken::new());
     let patience = Duration::from_millis(300);
-    let running = server.spawn(deaf.clone(), stop.clone(), patience);
+    let running = server.spawn(deaf.clone(), accept_task(&stop).await, patience);
     deaf.0.notified().await;
     let began = std::time::Instant::now();
     stop.cancel();
@@ -170,7 +171,7 @@ async fn whom_the_kernel_let_in_is_served_after_the_stop() {
     }
     let stop = CancellationToken::new();
     stop.cancel();
-    server.run(Arc::new(Silent), stop, PATIENCE).await;
+    server.run(Arc::new(Silent), accept_task(&stop).await, PATIENCE).await;
     for mut stream in streams {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.expect("closed, not reset");

@@ -20,6 +20,14 @@ fn the_documentation_is_the_registrys() {
     assert!(there == page, "docs/telemetry.md is out of date: INSTA_UPDATE=always writes it");
 }
 
+/// The rule for tasks leaves out the pools by their names, since both are counted by one metric.
+#[test]
+fn the_rule_of_tasks_leaves_out_every_pool() {
+    let rules = include_str!("../../../helm/latchkey/rules/latchkey.yaml");
+    let pools = latchkey::telemetry::attributes::POOLS.join("|");
+    assert!(rules.contains(&format!("latchkey_pool_worker_crashes_total{{pool!~\"{pools}\"}}")));
+}
+
 #[expect(clippy::disallowed_methods, reason = "a test's switch, no setting of the daemon")]
 fn told_to_write() -> bool {
     std::env::var("INSTA_UPDATE").is_ok_and(|it| it == "always")

@@ -1,18 +1,17 @@
 //! `GET /api/me/events`: what happened to one's account, and what one did.
 
-use sea_orm::{DbErr, FromQueryResult, Statement};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::audit;
 use crate::clock::rfc3339;
-use crate::database::Db;
 use crate::http::answer::{self, Answer};
 use crate::http::json::Object;
+use crate::http::limit::{self, Holder};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps::{self, Whom};
 use crate::problem::{Code, Problem};
 use crate::session::Principal;
 
@@ -47,22 +46,6 @@ struct Item {
     user_agent: Option<String>,
 }
 
-#[derive(FromQueryResult)]
-struct Row {
-    id: Uuid,
-    at: i64,
-    action: String,
-    outcome: String,
-    body: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Body {
-    ip: Option<String>,
-    user_agent: Option<String>,
-}
-
 /// The handler.
 pub async fn handle(
     app: &App,
@@ -70,35 +53,20 @@ pub async fn handle(
     caller: Principal,
 ) -> Result<Answer, Problem> {
     let (before, limit) = page(request)?;
-    let _pass = steps::turn(app, request, Whom::Account(caller.standing.id)).await?;
-    let mut rows = read(&app.db, caller.standing.id, before, limit + 1).await?;
+    let _pass = limit::permit(app, request, Holder::Account(caller.standing.id)).await?;
+    let mut rows = audit::own_events(&app.db, caller.standing.id, before, limit + 1).await?;
     let has_more = u64::try_from(rows.len()).is_ok_and(|found| found > limit);
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| has_more).map(|row| row.id.to_string());
-    let items = rows.into_iter().map(|row| {
-        let body: Body = serde_json::from_str(&row.body).unwrap_or_default();
-        Item {
-            id: row.id.to_string(),
-            at: rfc3339(row.at),
-            action: row.action,
-            outcome: row.outcome,
-            ip: body.ip,
-            user_agent: body.user_agent,
-        }
+    let items = rows.into_iter().map(|event| Item {
+        id: event.id.to_string(),
+        at: rfc3339(event.at),
+        action: event.action,
+        outcome: event.outcome,
+        ip: event.ip,
+        user_agent: event.user_agent,
     });
     Ok(answer::json(&Events { items: items.collect(), next }))
-}
-
-/// A person's own side of the events before `before`: who else took part is not theirs to see.
-async fn read(db: &Db, user_id: Uuid, before: Uuid, limit: u64) -> Result<Vec<Row>, DbErr> {
-    let statement = Statement::from_sql_and_values(
-        db.backend(),
-        "SELECT e.id, e.at, e.action, e.outcome, i.body FROM audit_identities i \
-         JOIN audit_events e ON e.id = i.event_id \
-         WHERE i.person_id = $1 AND i.event_id < $2 ORDER BY i.event_id DESC LIMIT $3",
-        [user_id.into(), before.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
-    );
-    Row::find_by_statement(statement).all(db.reader()).await
 }
 
 /// `cursor` and `limit` of a list.

@@ -5,9 +5,9 @@ use utoipa::ToSchema;
 use super::show::Me;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::fields;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::session::Principal;
 
@@ -26,7 +26,7 @@ pub async fn handle(
     mut caller: Principal,
 ) -> Result<Answer, Problem> {
     let mut body = request.json()?;
-    let name = steps::name(&mut body);
+    let name = fields::name(&mut body);
     body.finish()?;
     let Some(name) = name else { return Err(Code::ValidationFailed.into()) };
     let new_name = name.as_str().to_owned();

@@ -6,18 +6,13 @@
 
 use utoipa::ToSchema;
 
-use crate::account::Asked;
+use crate::account::AccountError;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::api::account::register;
-use crate::http::guess;
+use crate::http::fields;
 use crate::http::openapi::{Done, Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
-use crate::limits::Action;
-use crate::limits::budgets::Budget;
 use crate::problem::{Code, Problem};
-use crate::session::AccountStatus;
 use crate::session::Principal;
 
 /// The new address, and proof that it is meant.
@@ -38,32 +33,18 @@ pub async fn handle(
 ) -> Result<Answer, Problem> {
     let mut body = request.json()?;
     let password = body.secret("password");
-    let email = steps::email(&mut body);
+    let email = fields::email(&mut body);
     body.finish()?;
     let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
-    steps::limit(app, request, Action::Resend)?;
-    guess::confirm(app, request, &caller, password, "change-email").await?;
-    register::may_move(app, &caller.standing, &email).await?;
-    steps::limit(app, request, Action::ExistEmail)?;
-    let deadline = request.cx.deadline;
-    let (own, id) = (Budget::AddressChanges, caller.standing.id);
-    steps::within(app.budgets.account(own, id, deadline).await)?;
-    // Before the mailbox's own is spent, which nobody but its owner should use up.
-    if AccountStatus::by_email(&app.db, email.normal()).await?.is_some() {
-        return Err(Code::EmailTaken.into());
-    }
-    let mails = Budget::Confirmations;
-    let spent = app.budgets.mailbox(mails, email.normal(), None, deadline).await;
-    steps::within(spent)?;
-    match app.accounts.ask_email_change(request.call(), caller.standing.id, email).await? {
-        Asked::Now => {
-            steps::nudge_mailer(app);
-            Ok(answer::json(&Done::OK))
-        }
-        Asked::EmailTaken => {
+    let mut client = request.limits_client();
+    let changed = app.account().change_email(&mut client, &caller, password, email).await;
+    request.keep_rate(&client);
+    match changed {
+        Ok(()) => Ok(answer::json(&Done::OK)),
+        Err(AccountError::EmailTaken) => {
             Err(Problem::new(Code::EmailTaken).detail("`email` is the address of an account."))
         }
-        Asked::Gone => Err(Code::InvalidToken.into()),
+        Err(other) => Err(other.into()),
     }
 }
 

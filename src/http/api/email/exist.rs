@@ -1,14 +1,15 @@
 //! `GET /api/exist-email/{email}`: whether an address has an account. An oracle by contract, so it is limited, and can be
 //! behind a captcha or off (`registration.expose_existence`).
 
+use crate::admission::Action;
 use crate::app::App;
 use crate::config::{CaptchaPoint, ExposeExistence};
 use crate::http::answer::{self, Answer};
+use crate::http::fields;
 use crate::http::json::{Object, Rule as _};
+use crate::http::limit;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
-use crate::limits::Action;
 use crate::problem::{Code, Problem};
 use crate::session::AccountStatus;
 use crate::user::EmailAddress;
@@ -26,11 +27,12 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
         told.reject("email", rule.code(), rule);
         told.finish().err().unwrap_or_else(|| Code::ValidationFailed.into())
     })?;
-    steps::limit(app, request, Action::ExistEmail)?;
-    let needed = exposure == ExposeExistence::Captcha
-        || steps::captcha_needed(app, CaptchaPoint::ExistEmail);
-    let payload = steps::captcha_of_query(request)?;
-    steps::demand_captcha(app, request, CaptchaPoint::ExistEmail, needed, payload).await?;
+    limit::spend(app, request, Action::ExistEmail)?;
+    let needed =
+        exposure == ExposeExistence::Captcha || app.captchas.is_needed(CaptchaPoint::ExistEmail);
+    let payload = fields::captcha_of_query(request)?;
+    let client = (request.client(), request.cx.deadline);
+    app.captchas.demand(client, CaptchaPoint::ExistEmail, needed, payload).await?;
     let exists = AccountStatus::by_email(&app.db, email.normal()).await?.is_some();
     Ok(answer::json(&exists))
 }

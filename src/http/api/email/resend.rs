@@ -1,14 +1,10 @@
 //! `GET /api/resend-email-verification`: mails the confirmation again; the older link is dead.
 
-use crate::account::Verified;
 use crate::app::App;
-use crate::config::CaptchaPoint;
 use crate::http::answer::{self, Answer};
+use crate::http::fields;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
-use crate::limits::Action;
-use crate::limits::budgets::Budget;
 use crate::problem::{Code, Problem};
 use crate::session::{Principal, Tokens};
 
@@ -18,23 +14,12 @@ pub async fn handle(
     request: &mut Request,
     caller: Principal,
 ) -> Result<Answer, Problem> {
-    steps::limit(app, request, Action::Resend)?;
-    if caller.standing.is_verified() {
-        return Err(Code::AlreadyVerified.into());
-    }
-    let payload = steps::captcha_of_query(request)?;
-    let captcha = steps::captcha(app, request, CaptchaPoint::Resend, payload).await?;
-    let deadline = request.cx.deadline;
-    let address = &caller.standing.email_normal;
-    let spent = app.budgets.mailbox(Budget::Confirmations, address, captcha, deadline).await;
-    steps::within(spent)?;
-    match app.accounts.resend_confirmation(request.call(), caller.standing.id).await? {
-        Verified::Now => {}
-        Verified::Already => return Err(Code::AlreadyVerified.into()),
-        Verified::Gone => return Err(Code::InvalidToken.into()),
-    }
-    steps::nudge_mailer(app);
-    Ok(answer::json(&steps::tokens(app, &caller.session, &caller.standing)?))
+    let captcha = fields::captcha_of_query(request)?;
+    let mut client = request.limits_client();
+    let resent = app.account().resend_confirmation(&mut client, &caller.standing, captcha).await;
+    request.keep_rate(&client);
+    resent?;
+    Ok(answer::json(&app.sessions.tokens(&caller.session, &caller.standing)?))
 }
 
 /// What the endpoint says of itself.

@@ -3,14 +3,14 @@
 use utoipa::ToSchema;
 
 use super::room;
+use crate::admission::Action;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::team::TeamView;
+use crate::http::limit;
 use crate::http::member::change_context;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
-use crate::limits::Action;
 use crate::problem::{Code, Problem};
 use crate::secret::sha256;
 use crate::session::Principal;
@@ -33,7 +33,7 @@ pub async fn handle(
     let mut body = request.json()?;
     let token = body.secret("token");
     body.finish()?;
-    steps::limit(app, request, Action::Verify)?;
+    limit::spend(app, request, Action::Verify)?;
     let digest = sha256(token.expose().as_bytes());
     let (change, shown) = (change_context(app, request), Shown::Link(&digest));
     let team = joining::accept(&change, caller.standing.id, shown, room(app)).await?;

@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 use super::{InvitationView, post, spend};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::fields;
 use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::team::Role;
 use crate::team::invitations::{self, Sending};
@@ -29,7 +29,7 @@ pub struct Invite {
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let mut body = request.json()?;
-    let email = steps::email(&mut body);
+    let email = fields::email(&mut body);
     let role = Role::from_name(&body.text("role"));
     if role.is_none() {
         body.reject("role", "unknown", "`role` is owner, admin, member or viewer.");
@@ -42,11 +42,11 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let origin = request.origin();
     let (change, post) = (change_context(app, request), post(app, &origin));
     let sending = Sending::New(&email, role);
-    let address = invitations::rehearse(&change, member.actor, sending, &post).await?;
+    let address = invitations::check(&change, member.actor, sending, &post).await?;
     spend(app, request, member.actor.user_id, &address).await?;
     let made = invitations::create(&change, member.actor, (&email, role), post).await?;
     app.metrics.changed("invitation_created");
-    steps::nudge_mailer(app);
+    app.deliveries.wake();
     Ok(answer::json(&InvitationView::from(made)))
 }
 

@@ -13,12 +13,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::admission::budgets::Budget;
 use crate::app::App;
 use crate::audit::RequestOrigin;
 use crate::clock::rfc3339;
-use crate::http::dispatch::limited;
+use crate::http::limit;
 use crate::http::request::Request;
-use crate::limits::budgets::{Budget, Spent};
 use crate::mail::MailData;
 use crate::problem::Problem;
 use crate::team::invitations::{Invitation, Post};
@@ -59,13 +59,9 @@ impl From<Invitation> for InvitationView {
 /// get, whoever invites: who has used up their own takes nothing of others'.
 async fn spend(app: &App, request: &Request, inviter: Uuid, address: &str) -> Result<(), Problem> {
     let deadline = request.cx.deadline;
-    let within = |spent| match spent {
-        Spent::Within => Ok(()),
-        Spent::Exhausted { retry_after_s } => Err(limited(retry_after_s)),
-    };
     let per_day = app.config.teams.invitations_per_day;
-    within(app.budgets.inviter(inviter, per_day, deadline).await)?;
-    within(app.budgets.mailbox(Budget::Invitations, address, None, deadline).await)
+    limit::within(app.budgets.inviter(inviter, per_day, deadline).await)?;
+    limit::within(app.budgets.mailbox(Budget::Invitations, address, None, deadline).await)
 }
 
 /// What sends an invitation for this request: in the inviter's language, without their address or device.

@@ -6,7 +6,6 @@ use crate::http::answer::{self, Answer};
 use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::team::invitations::{self, Sending};
 
@@ -16,11 +15,11 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let origin = request.origin();
     let (change, post) = (change_context(app, request), post(app, &origin));
     let sending = Sending::Again(id);
-    let address = invitations::rehearse(&change, member.actor, sending, &post).await?;
+    let address = invitations::check(&change, member.actor, sending, &post).await?;
     spend(app, request, member.actor.user_id, &address).await?;
     let sent = invitations::resend(&change, member.actor, id, post).await?;
     app.metrics.changed("invitation_resent");
-    steps::nudge_mailer(app);
+    app.deliveries.wake();
     Ok(answer::json(&InvitationView::from(sent)))
 }
 

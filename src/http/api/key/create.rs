@@ -7,11 +7,11 @@ use super::KeyView;
 use crate::app::App;
 use crate::clock::{UnixMillis, from_rfc3339};
 use crate::http::answer::{self, Answer};
+use crate::http::fields;
 use crate::http::json::Object;
 use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::team::keys::{self, NewKey};
 use crate::team::roles::SCOPES;
@@ -52,7 +52,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 
 fn read(request: &Request, now: UnixMillis) -> Result<NewKey, Problem> {
     let mut body = request.json()?;
-    let name = steps::name(&mut body);
+    let name = fields::name(&mut body);
     let scopes = scopes(&mut body);
     let end = body.optional_text("expiresAt").map(|text| from_rfc3339(&text));
     match end {

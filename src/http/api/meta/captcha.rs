@@ -1,12 +1,12 @@
 //! `GET /api/captcha`: a challenge of the built-in provider; with `captcha.fallback`, while the vendor is in doubt.
 
+use crate::admission::Action;
 use crate::app::App;
 use crate::captcha::{Offer, VendorState};
 use crate::http::answer::{self, Answer};
+use crate::http::limit;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
-use crate::limits::Action;
 use crate::problem::{Code, Problem};
 
 /// The handler.
@@ -15,7 +15,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     if offer == Offer::Never {
         return Err(Code::NotFound.into());
     }
-    steps::limit(app, request, Action::Captcha)?;
+    limit::spend(app, request, Action::Captcha)?;
     if offer == Offer::InDoubt {
         if app.captchas.probe(request.cx.deadline).await? == VendorState::Good {
             let detail = "The captcha's provider answers: show its widget.";

@@ -10,13 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::header;
 use percent_encoding::percent_decode_str;
 
+use crate::admission::{Action, Decision};
 use crate::app::App;
 use crate::config::IntrospectionClient;
 use crate::http::answer::TokenShown;
 use crate::http::form::Form;
+use crate::http::limit::{self, Holder};
 use crate::http::request::Request;
-use crate::http::steps::{self, Whom};
-use crate::limits::{Action, Decision};
 use crate::problem::{Code, OauthError, Problem};
 use crate::secret::{self, Secret};
 use crate::team::key_text::KeyText;
@@ -66,7 +66,7 @@ pub async fn authenticate(
     let decision = app.limiter.look(Action::ClientFailure, request.client());
     // Only a refusal tells of this limit: nothing is spent on who proves itself.
     if let Decision::Limited { .. } = decision {
-        steps::tell(request, &decision)?;
+        limit::report(request, &decision)?;
     }
     let known = match Credentials::of(request, form)? {
         Some(credentials) => credentials.client(app, request).await?,
@@ -148,7 +148,7 @@ impl Credentials {
         }
         let Some(text) = key_text(&self.candidates) else { return Ok(None) };
         let now = app.clock.now();
-        let _pass = steps::turn(app, request, Whom::Key(&text.digest)).await?;
+        let _pass = limit::permit(app, request, Holder::Key(&text.digest)).await?;
         let Some(key) = KnownKey::shown(&app.db, &text, now).await? else { return Ok(None) };
         if let Err(error) = key.used(&app.db, now).await {
             tracing::warn!(error = %error, "the use of a key is not written down");

@@ -11,9 +11,9 @@ use super::client;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::form::Form;
+use crate::http::limit::{self, Holder};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps::{self, Whom};
 use crate::problem::{Code, Problem};
 use crate::session::Refused;
 use crate::token::{Expiry, UserClaims, VaultClaims};
@@ -112,7 +112,7 @@ async fn introspect(app: &App, request: &mut Request) -> Result<Introspection, P
     let token = form.need("token")?.expose();
     let found = match app.check().vault_claims(token).await {
         Ok(claims) if client.sees_team(claims.tid.as_deref()) => {
-            let _pass = steps::turn_of(app, request, &claims).await?;
+            let _pass = limit::permit_of(app, request, &claims).await?;
             app.check().vault_is_live(&claims).await.map(|()| claims.into())
         }
         Err(Refused::Invalid) if client.sees_users() => {
@@ -131,7 +131,7 @@ async fn user(app: &App, request: &Request, token: &str) -> Result<Introspection
         Ok(read) => read,
         Err(refused) => return told(Err(refused)),
     };
-    let _pass = steps::turn(app, request, Whom::Account(user_id)).await?;
+    let _pass = limit::permit(app, request, Holder::Account(user_id)).await?;
     told(check.caller_of(user_id, &claims).await.map(|_| claims.into()))
 }
 

@@ -10,9 +10,9 @@ use opentelemetry::KeyValue;
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::limit;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::token::VaultClaims;
 
@@ -61,7 +61,7 @@ async fn answer_for(
     let conditions = conditions?;
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
     let claims = app.check().vault_claims(token).await?;
-    let _pass = steps::turn_of(app, request, &claims).await?;
+    let _pass = limit::permit_of(app, request, &claims).await?;
     app.check().vault_is_live(&claims).await?;
     if !conditions.hold(&claims) {
         return Err(Problem::new(Code::Forbidden)

@@ -1,11 +1,8 @@
 //! `GET /api/sessions`: where one is logged in.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
 use std::str::FromStr;
 
-use latchkey_entity::ended_session;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,7 +13,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::paging::Page;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::session::Principal;
+use crate::session::{self, Principal};
 
 /// The sessions of a person, newest first.
 #[derive(Serialize, ToSchema)]
@@ -71,20 +68,9 @@ pub async fn handle(
     caller: Principal,
 ) -> Result<Answer, Problem> {
     let page = Page::<After>::of(request)?;
-    let user_id = caller.standing.id;
-    let sessions = app.store.sessions(user_id, app.clock.now()).await?;
-    let ended: HashSet<String> = ended_session::Entity::find()
-        .filter(ended_session::Column::UserId.eq(user_id))
-        .filter(ended_session::Column::Sid.is_in(sessions.iter().map(|session| &session.sid)))
-        .all(app.db.reader())
-        .await?
-        .into_iter()
-        .map(|row| row.sid)
-        .collect();
+    let sessions = session::live(&app.store, &app.db, &caller.standing, app.clock.now()).await?;
     let mut sessions: Vec<_> = sessions
         .into_iter()
-        .filter(|session| session.epoch == caller.standing.session_epoch)
-        .filter(|session| !ended.contains(&session.sid))
         .filter(|it| Some((Reverse(it.created_at), it.sid.clone())) > page.after.0)
         .collect();
     let next = page.cut(&mut sessions, |last| format!("{}.{}", last.created_at, last.sid));

@@ -13,9 +13,9 @@ use opentelemetry::KeyValue;
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::limit;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::session::account_status::StatusQuery;
 use crate::session::check::Check;
@@ -26,7 +26,7 @@ use crate::token::Expiry;
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
     let (user_id, claims) = app.check().claims(token, Expiry::Ignored).await?;
-    steps::limit_session(app, request, &claims.sid)?;
+    limit::spend_refresh(app, request, &claims.sid)?;
     let seen = app.store.session(user_id, &claims.sid, app.clock.now()).await?;
     let place = StatusQuery {
         sid: &claims.sid,
@@ -47,13 +47,13 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     match outcome {
         Outcome::Alive(session) => {
             let caller = Check::join(*session, standing)?;
-            Ok(answer::json(&steps::tokens(app, &caller.session, &caller.standing)?))
+            Ok(answer::json(&app.sessions.tokens(&caller.session, &caller.standing)?))
         }
         Outcome::Reused => {
             app.metrics.refresh_reuse_detected.add(1, &[]);
             app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", name)]);
             tracing::warn!("a refresh token was shown again, its session is ended");
-            steps::nudge_mailer(app);
+            app.deliveries.wake();
             Err(Code::RefreshReused.into())
         }
         Outcome::Gone => Err(Code::InvalidToken.into()),

@@ -11,9 +11,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock::rfc3339;
+use crate::http::fields;
 use crate::http::json::{Object, Rule};
 use crate::http::request::Request;
-use crate::http::steps;
 use crate::problem::Problem;
 use crate::team::Slug;
 use crate::team::TeamState;
@@ -81,7 +81,7 @@ pub struct Confirmation {
 /// `name` and `slug` of what is to be made.
 pub fn named(request: &Request) -> Result<(PersonName, Option<Slug>), Problem> {
     let mut body = request.json()?;
-    let (name, slug) = (steps::name(&mut body), slug(&mut body));
+    let (name, slug) = (fields::name(&mut body), slug(&mut body));
     body.finish()?;
     let name = name.ok_or(crate::problem::Code::ValidationFailed)?;
     Ok((name, slug))

@@ -8,7 +8,6 @@ use crate::http::json::Object;
 use crate::http::member::Member;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
-use crate::http::steps;
 use crate::problem::{Code, Problem};
 use crate::session::Tokens;
 use crate::team::members;
@@ -44,10 +43,10 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
         .ok_or(Code::InvalidToken)?;
     app.metrics.changed("team_switched");
     if project == in_use {
-        return Ok(answer::json(&steps::tokens(app, &session, &caller.standing)?));
+        return Ok(answer::json(&app.sessions.tokens(&session, &caller.standing)?));
     }
     let caller = app.check().standing(session).await?;
-    Ok(answer::json(&steps::tokens(app, &caller.session, &caller.standing)?))
+    Ok(answer::json(&app.sessions.tokens(&caller.session, &caller.standing)?))
 }
 
 /// What the endpoint says of itself.

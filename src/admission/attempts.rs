@@ -18,7 +18,7 @@ const OF_DEVICE: &str = "password-checks-device";
 
 /// Who tries a password.
 #[derive(Clone, Copy, Debug)]
-pub enum Guesser {
+pub enum AttemptClient {
     /// A stranger, by the /32 or /64.
     Source(IpAddr),
     /// A known device of the account.
@@ -52,7 +52,7 @@ impl Budgets {
     pub async fn admit(
         &self,
         address: &str,
-        who: Guesser,
+        who: AttemptClient,
         captcha: Captcha,
         deadline: Instant,
     ) -> Result<Try, Unavailable> {
@@ -61,8 +61,8 @@ impl Budgets {
         }
         let (account, source) = (self.account_key(address, who), self.source_key(address, who));
         let policy = match who {
-            Guesser::Source(_) => OF_SOURCE,
-            Guesser::Device(_) => OF_DEVICE,
+            AttemptClient::Source(_) => OF_SOURCE,
+            AttemptClient::Device(_) => OF_DEVICE,
         };
         let found = match self.count(Count::Admit { account, source, captcha }, deadline).await? {
             Admission::Admitted => Try::Admitted,
@@ -84,34 +84,34 @@ impl Budgets {
     ///
     /// # Errors
     /// With the store down: then it counts as a failure, which the next success forgives.
-    pub async fn forgive(
+    pub async fn reset_attempts(
         &self,
         address: &str,
-        who: Guesser,
+        who: AttemptClient,
         deadline: Instant,
     ) -> Result<(), Unavailable> {
         if !self.enabled {
             return Ok(());
         }
         let (account, source) = (self.account_key(address, who), self.source_key(address, who));
-        let count = Count::Forgive { account, source: Some(source) };
+        let count = Count::Reset { account, source: Some(source) };
         self.count(count, deadline).await?;
-        if let Guesser::Device(_) = who {
+        if let AttemptClient::Device(_) = who {
             // The device's tries are not among the account's: it may be closed, and then stays so.
             let account = self.keys.key(OF_ACCOUNT, address, Scope::All);
-            self.count(Count::Forgive { account, source: None }, deadline).await?;
+            self.count(Count::Reset { account, source: None }, deadline).await?;
         }
         Ok(())
     }
 
     /// The try that was admitted got no verdict: the hash was not computed in time, its worker crashed. It counts no more,
     /// shortly. Whoever tried has learned nothing, and pays for nothing; one who goes away before the answer does.
-    pub fn refund(&self, address: &str, who: Guesser) {
+    pub fn cancel_attempt(&self, address: &str, who: AttemptClient) {
         if !self.enabled {
             return;
         }
         let (account, source) = (self.account_key(address, who), self.source_key(address, who));
-        if let Err(error) = self.pool.nudge(Message::Refund { account, source }) {
+        if let Err(error) = self.pool.nudge(Message::Cancel { account, source }) {
             tracing::warn!(error = %error, "a try that nobody judged counts as a failure");
         }
     }
@@ -120,29 +120,33 @@ impl Budgets {
     ///
     /// # Errors
     /// With the store down: then it goes on counting.
-    pub async fn pardon(&self, address: &str, deadline: Instant) -> Result<(), Unavailable> {
+    pub async fn reset_all_attempts(
+        &self,
+        address: &str,
+        deadline: Instant,
+    ) -> Result<(), Unavailable> {
         if !self.enabled {
             return Ok(());
         }
         let account = self.keys.key(OF_ACCOUNT, address, Scope::All);
-        self.count(Count::Pardon { account }, deadline).await.map(drop)
+        self.count(Count::ResetAll { account }, deadline).await.map(drop)
     }
 
     async fn count(&self, count: Count, deadline: Instant) -> Result<Admission, Unavailable> {
         self.pool.ask(deadline, |reply| Message::Count { count, reply }).await?
     }
 
-    fn account_key(&self, address: &str, who: Guesser) -> String {
+    fn account_key(&self, address: &str, who: AttemptClient) -> String {
         match who {
-            Guesser::Source(_) => self.keys.key(OF_ACCOUNT, address, Scope::All),
-            Guesser::Device(_) => self.source_key(address, who),
+            AttemptClient::Source(_) => self.keys.key(OF_ACCOUNT, address, Scope::All),
+            AttemptClient::Device(_) => self.source_key(address, who),
         }
     }
 
-    fn source_key(&self, address: &str, who: Guesser) -> String {
+    fn source_key(&self, address: &str, who: AttemptClient) -> String {
         match who {
-            Guesser::Source(ip) => self.keys.key(OF_SOURCE, address, Scope::Source(ip)),
-            Guesser::Device(device) => {
+            AttemptClient::Source(ip) => self.keys.key(OF_SOURCE, address, Scope::Source(ip)),
+            AttemptClient::Device(device) => {
                 self.keys.key(OF_DEVICE, address, Scope::Device(&device.id()))
             }
         }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::store::Ladder;
+use crate::store::BackOff;
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -46,7 +46,7 @@ static WAITS: [Duration; STEPS] = {
 /// be forgotten gains one try a day, and an address that was tried once does not stay in the store. An account that is
 /// closed stays so for a year, which is then what `Retry-After` says: forgotten it has to be one day, since addresses
 /// without an account have one too.
-pub static LADDER: Ladder = Ladder {
+pub static BACK_OFF: BackOff = BackOff {
     waits: &WAITS,
     captcha: (6, 9),
     failures_max: CONSECUTIVE_FAILURES_MAX,
@@ -66,14 +66,14 @@ mod tests {
             [0, 0, 0, 0, 0, 0, 5, 5, 5, 5, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600];
         assert_eq!(waits, expected);
         assert_eq!(failure_wait(u32::MAX), HOUR);
-        let listed: Vec<u64> = LADDER.waits.iter().map(Duration::as_secs).collect();
+        let listed: Vec<u64> = BACK_OFF.waits.iter().map(Duration::as_secs).collect();
         assert_eq!(listed, expected[..STEPS]);
     }
 
     #[test]
     fn nothing_is_forgotten_before_its_wait_is_over() {
-        assert!(LADDER.waits.iter().all(|wait| *wait < LADDER.source_kept));
-        assert!(LADDER.kept_a_failure >= LADDER.source_kept);
-        assert!(LADDER.kept_closed > LADDER.kept_a_failure * CONSECUTIVE_FAILURES_MAX);
+        assert!(BACK_OFF.waits.iter().all(|wait| *wait < BACK_OFF.source_kept));
+        assert!(BACK_OFF.kept_a_failure >= BACK_OFF.source_kept);
+        assert!(BACK_OFF.kept_closed > BACK_OFF.kept_a_failure * CONSECUTIVE_FAILURES_MAX);
     }
 }

@@ -1,7 +1,7 @@
 //! Failures of an account's password: how many there were, from which source, and whether one more try may be made.
 //!
 //! The decision is here, pure. The embedded store runs it in a transaction, Redis has the same in
-//! `admit.lua`, `forgive.lua`, `pardon.lua` and `refund.lua`. The numbers are the caller's: [`Ladder`].
+//! `admit.lua`, `reset_attempts.lua`, `reset_all_attempts.lua` and `cancel_attempt.lua`. The numbers are the caller's: [`BackOff`].
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::clock::{UnixMillis, millis};
 
 /// How a source is slowed, and when an account is closed to all of them.
 #[derive(Clone, Copy, Debug)]
-pub struct Ladder {
+pub struct BackOff {
     /// How long a source waits after its n-th failure, by n; the last one is for all beyond. At least one.
     pub waits: &'static [Duration],
     /// From how many failures to how many, both included, a captcha takes the place of the wait, where one is asked for.
@@ -99,7 +99,7 @@ pub(super) struct Source {
 
 /// Judges a try; with what to write, where it is admitted.
 pub(super) fn admit(
-    ladder: &Ladder,
+    ladder: &BackOff,
     captcha: Captcha,
     account: Option<Account>,
     source: Option<Source>,
@@ -152,8 +152,8 @@ fn wait(until: UnixMillis, now: UnixMillis) -> Admission {
 }
 
 /// What a success leaves of the account: no failure, unless it is closed without the success's own try.
-pub(super) fn forgive(
-    ladder: &Ladder,
+pub(super) fn reset_attempts(
+    ladder: &BackOff,
     account: Option<Account>,
     own: u32,
     now: UnixMillis,
@@ -169,8 +169,8 @@ pub(super) fn forgive(
 /// What a try leaves that was admitted and never judged: one failure less of its source and of the account, and no longer a
 /// wait than one failure less brings from now on. None where there is nothing to take back: it was forgiven or pardoned
 /// meanwhile, or forgotten. An account that the try had closed is open again.
-pub(super) fn refund(
-    ladder: &Ladder,
+pub(super) fn cancel_attempt(
+    ladder: &BackOff,
     account: Option<Account>,
     source: Option<Source>,
     now: UnixMillis,
@@ -186,8 +186,8 @@ pub(super) fn refund(
 }
 
 /// What another password leaves of the account: a new era.
-pub(super) fn pardon(
-    ladder: &Ladder,
+pub(super) fn reset_all_attempts(
+    ladder: &BackOff,
     account: Option<Account>,
     now: UnixMillis,
 ) -> Option<Account> {
@@ -197,5 +197,5 @@ pub(super) fn pardon(
 }
 
 #[cfg(test)]
-#[path = "ladder_tests.rs"]
+#[path = "back_off_tests.rs"]
 mod tests;

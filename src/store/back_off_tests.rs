@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::ladder::{LADDER, failure_wait};
+use crate::admission::back_off::{BACK_OFF, failure_wait};
 
 /// Everything that happened, in order.
 #[derive(Default)]
@@ -19,12 +19,12 @@ impl Model {
     fn source(&self, source: usize, now: i64) -> (u32, i64) {
         let mut found = (0, i64::MIN);
         for (at, _, forgiven) in self.tries.iter().filter(|(_, of, _)| *of == source) {
-            if found.0 > 0 && at - found.1 >= millis(LADDER.source_kept) {
+            if found.0 > 0 && at - found.1 >= millis(BACK_OFF.source_kept) {
                 found = (0, i64::MIN);
             }
             found = if *forgiven { (0, i64::MIN) } else { (found.0 + 1, *at) };
         }
-        if found.0 > 0 && now - found.1 >= millis(LADDER.source_kept) { (0, 0) } else { found }
+        if found.0 > 0 && now - found.1 >= millis(BACK_OFF.source_kept) { (0, 0) } else { found }
     }
 
     fn may(&self, source: usize, now: i64) -> bool {
@@ -43,7 +43,7 @@ struct Kept {
 impl Kept {
     fn admit(&mut self, source: usize, captcha: Captcha, now: i64) -> Admission {
         let known = self.sources.get(&source).copied();
-        let (verdict, counted) = admit(&LADDER, captcha, self.account, known, now);
+        let (verdict, counted) = admit(&BACK_OFF, captcha, self.account, known, now);
         if let Some((account, counted)) = counted {
             self.account = Some(account);
             self.sources.insert(source, counted);
@@ -77,12 +77,12 @@ proptest! {
             model.tries.push((now, source, succeeded));
             if succeeded {
                 kept.sources.remove(&source);
-                if let Some(left) = forgive(&LADDER, kept.account, 1, now) {
+                if let Some(left) = reset_attempts(&BACK_OFF, kept.account, 1, now) {
                     kept.account = Some(left);
                 }
             } else if event == 1 {
                 model.tries.clear();
-                kept.account = pardon(&LADDER, kept.account, now);
+                kept.account = reset_all_attempts(&BACK_OFF, kept.account, now);
             }
         }
     }
@@ -103,12 +103,12 @@ proptest! {
                 continue;
             }
             let found = kept.sources.get(&source).copied();
-            let (left, of) = refund(&LADDER, kept.account, found, now).expect("it was counted");
+            let (left, of) = cancel_attempt(&BACK_OFF, kept.account, found, now).expect("it was counted");
             let before = before.unwrap_or_default();
             prop_assert_eq!((left.failures, of.failures), (account.failures, before.failures));
-            let step = usize::try_from(of.failures).unwrap().min(LADDER.waits.len() - 1);
-            prop_assert!(of.wait_until >= before.wait_until.min(now + millis(LADDER.waits[step])));
-            prop_assert!(of.wait_until <= now + millis(LADDER.waits[step]));
+            let step = usize::try_from(of.failures).unwrap().min(BACK_OFF.waits.len() - 1);
+            prop_assert!(of.wait_until >= before.wait_until.min(now + millis(BACK_OFF.waits[step])));
+            prop_assert!(of.wait_until <= now + millis(BACK_OFF.waits[step]));
             kept.account = Some(left);
             kept.sources.insert(source, of);
         }
@@ -125,12 +125,12 @@ proptest! {
             let captcha = if solved { Captcha::Solved } else { Captcha::Missing };
             match kept.admit(source, captcha, now) {
                 Admission::Admitted => failures += 1,
-                Admission::Wait { retry_after } if failures == LADDER.failures_max => {
-                    prop_assert!(retry_after > LADDER.kept_closed / 2);
+                Admission::Wait { retry_after } if failures == BACK_OFF.failures_max => {
+                    prop_assert!(retry_after > BACK_OFF.kept_closed / 2);
                 }
                 _ => {}
             }
-            prop_assert!(failures <= LADDER.failures_max);
+            prop_assert!(failures <= BACK_OFF.failures_max);
         }
     }
 
@@ -146,10 +146,10 @@ proptest! {
         let (failures, era, wait_until, kept_until) = source;
         let source = Some(Source { failures, era: era.into(), wait_until, kept_until });
         for captcha in [Captcha::NotAsked, Captcha::Missing, Captcha::Solved] {
-            admit(&LADDER, captcha, account, source, now);
+            admit(&BACK_OFF, captcha, account, source, now);
         }
-        forgive(&LADDER, account, 1, now);
-        refund(&LADDER, account, source, now);
-        pardon(&LADDER, account, now);
+        reset_attempts(&BACK_OFF, account, 1, now);
+        cancel_attempt(&BACK_OFF, account, source, now);
+        reset_all_attempts(&BACK_OFF, account, now);
     }
 }

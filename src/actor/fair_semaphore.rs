@@ -1,4 +1,4 @@
-//! [`Turnstile`]: so many at once, the others in turn.
+//! [`FairSemaphore`]: so many at once, the others in turn.
 
 use std::hash::{Hash, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use crate::problem::Unavailable;
 
 /// Lets `width` through at once; whoever else comes waits in the turn of whom they come for, while there is room.
 #[derive(Debug)]
-pub struct Turnstile {
+pub struct FairSemaphore {
     name: &'static str,
     width: usize,
     hasher: RandomState,
@@ -23,18 +23,18 @@ struct State {
     /// Of those who are through and those who wait.
     shares: Shares,
     through: usize,
-    waiting: Turns<oneshot::Sender<Pass>>,
+    waiting: Turns<oneshot::Sender<Permit>>,
 }
 
 /// Somebody is through, until this is dropped.
 #[derive(Debug)]
-pub struct Pass {
-    turnstile: Arc<Turnstile>,
+pub struct Permit {
+    semaphore: Arc<FairSemaphore>,
     share: Share,
 }
 
-impl Turnstile {
-    /// A turnstile for `width` at once, and `places` together with those who wait.
+impl FairSemaphore {
+    /// A semaphore for `width` at once, and `places` together with those who wait.
     pub fn new(name: &'static str, width: usize, places: usize) -> Arc<Self> {
         let width = width.max(1);
         let shares = Shares::new(places.max(width));
@@ -50,7 +50,7 @@ impl Turnstile {
         self: &Arc<Self>,
         whom: impl Hash,
         deadline: Instant,
-    ) -> Result<Pass, Unavailable> {
+    ) -> Result<Permit, Unavailable> {
         let share = Share::of(&self.hasher, whom);
         let turn = {
             let mut state = self.lock();
@@ -59,7 +59,7 @@ impl Turnstile {
             }
             if state.through < self.width {
                 state.through += 1;
-                return Ok(Pass { turnstile: self.clone(), share });
+                return Ok(Permit { semaphore: self.clone(), share });
             }
             let (sender, turn) = oneshot::channel();
             state.waiting.push(share, sender);
@@ -83,7 +83,7 @@ impl Turnstile {
     }
 
     /// Who gave up waiting is passed over; their place is free from then on.
-    fn next(&self) -> Option<(Share, oneshot::Sender<Pass>)> {
+    fn next(&self) -> Option<(Share, oneshot::Sender<Permit>)> {
         let mut state = self.lock();
         while let Some((share, sender)) = state.waiting.pop() {
             if !sender.is_closed() {
@@ -96,12 +96,12 @@ impl Turnstile {
     }
 }
 
-impl Drop for Pass {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.turnstile.lock().shares.give_back(self.share);
-        if let Some((share, sender)) = self.turnstile.next() {
+        self.semaphore.lock().shares.give_back(self.share);
+        if let Some((share, sender)) = self.semaphore.next() {
             // Who gives up at this very moment drops the pass, which goes to the next.
-            let _gave_up = sender.send(Self { turnstile: self.turnstile.clone(), share });
+            let _gave_up = sender.send(Self { semaphore: self.semaphore.clone(), share });
         }
     }
 }
@@ -121,27 +121,27 @@ mod tests {
 
     #[tokio::test]
     async fn as_many_as_the_width_are_through_and_the_next_waits() {
-        let turnstile = Turnstile::new("test", 2, 10);
-        let first = turnstile.enter("a", far()).await.unwrap();
-        let _second = turnstile.enter("b", far()).await.unwrap();
-        let mut third = Box::pin(turnstile.enter("a", far()));
+        let semaphore = FairSemaphore::new("test", 2, 10);
+        let first = semaphore.enter("a", far()).await.unwrap();
+        let _second = semaphore.enter("b", far()).await.unwrap();
+        let mut third = Box::pin(semaphore.enter("a", far()));
         assert!((&mut third).now_or_never().is_none());
-        assert_eq!(turnstile.busy(), (2, 1));
+        assert_eq!(semaphore.busy(), (2, 1));
         drop(first);
         let _third = third.await.unwrap();
-        assert_eq!(turnstile.busy(), (2, 0));
+        assert_eq!(semaphore.busy(), (2, 0));
     }
 
     #[tokio::test]
     async fn a_crowd_waits_behind_itself() {
-        let turnstile = Turnstile::new("test", 1, 100);
-        let through = turnstile.enter("crowd", far()).await.unwrap();
+        let semaphore = FairSemaphore::new("test", 1, 100);
+        let through = semaphore.enter("crowd", far()).await.unwrap();
         let mut crowd: Vec<_> =
-            (0..30).map(|_| Box::pin(turnstile.enter("crowd", far()))).collect();
+            (0..30).map(|_| Box::pin(semaphore.enter("crowd", far()))).collect();
         for waiting in &mut crowd {
             assert!(waiting.now_or_never().is_none());
         }
-        let mut one = Box::pin(turnstile.enter("one", far()));
+        let mut one = Box::pin(semaphore.enter("one", far()));
         assert!((&mut one).now_or_never().is_none());
         // One of the crowd was before; then it is the other's turn, not the crowd's 29 others.
         drop(through);
@@ -151,16 +151,16 @@ mod tests {
         for waiting in crowd {
             drop(waiting.await.unwrap());
         }
-        assert_eq!(turnstile.busy(), (0, 0));
+        assert_eq!(semaphore.busy(), (0, 0));
     }
 
     #[tokio::test]
     async fn a_crowd_is_shed_while_there_is_room_for_others() {
-        let turnstile = Turnstile::new("test", 1, 10);
+        let semaphore = FairSemaphore::new("test", 1, 10);
         let mut waiting = Vec::new();
         let mut shed = 0;
         for _ in 0..20 {
-            let mut entering = Box::pin(turnstile.enter("crowd", far()));
+            let mut entering = Box::pin(semaphore.enter("crowd", far()));
             match (&mut entering).now_or_never() {
                 Some(Err(refused)) => {
                     assert_eq!(refused.cause, Cause::Shed);
@@ -171,34 +171,34 @@ mod tests {
             }
         }
         assert_eq!((waiting.len(), shed), (5, 15));
-        assert!(Box::pin(turnstile.enter("one", far())).now_or_never().is_none(), "it waits");
+        assert!(Box::pin(semaphore.enter("one", far())).now_or_never().is_none(), "it waits");
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_gives_up_is_passed_over_and_their_place_comes_back() {
-        let turnstile = Turnstile::new("test", 1, 4);
-        let first = turnstile.enter("a", far()).await.unwrap();
+        let semaphore = FairSemaphore::new("test", 1, 4);
+        let first = semaphore.enter("a", far()).await.unwrap();
         let soon = Instant::now() + Duration::from_millis(10);
-        let late = turnstile.enter("b", soon).await.unwrap_err();
+        let late = semaphore.enter("b", soon).await.unwrap_err();
         assert_eq!(late.cause, Cause::Dependency);
-        let mut next = Box::pin(turnstile.enter("c", far()));
+        let mut next = Box::pin(semaphore.enter("c", far()));
         assert!((&mut next).now_or_never().is_none());
         drop(first);
         drop(next.await.unwrap());
-        assert_eq!((turnstile.busy(), turnstile.lock().shares.taken()), ((0, 0), 0));
+        assert_eq!((semaphore.busy(), semaphore.lock().shares.taken()), ((0, 0), 0));
     }
 
     #[tokio::test]
     async fn a_pass_that_nobody_takes_goes_to_the_next() {
-        let turnstile = Turnstile::new("test", 1, 8);
-        let first = turnstile.enter("a", far()).await.unwrap();
-        let mut given = Box::pin(turnstile.enter("b", far()));
-        let mut next = Box::pin(turnstile.enter("c", far()));
+        let semaphore = FairSemaphore::new("test", 1, 8);
+        let first = semaphore.enter("a", far()).await.unwrap();
+        let mut given = Box::pin(semaphore.enter("b", far()));
+        let mut next = Box::pin(semaphore.enter("c", far()));
         assert!((&mut given).now_or_never().is_none() && (&mut next).now_or_never().is_none());
         drop(first);
         // It was given, and is dropped unread.
         drop(given);
         drop(next.now_or_never().expect("it came on").unwrap());
-        assert_eq!(turnstile.busy(), (0, 0));
+        assert_eq!(semaphore.busy(), (0, 0));
     }
 }

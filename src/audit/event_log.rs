@@ -16,7 +16,7 @@ pub const TARGET: &str = "latchkey::audit";
 
 /// An event as it is told of.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct LoggedEvent {
     id: Uuid,
     stream: Uuid,
     seq: i64,
@@ -27,7 +27,7 @@ pub(super) struct Told {
     reason: Option<&'static str>,
 }
 
-impl Told {
+impl LoggedEvent {
     pub(super) fn of(event: &Event<'_>, row: &audit_event::Model) -> Self {
         Self {
             id: row.id,
@@ -42,7 +42,7 @@ impl Told {
     }
 
     /// Counts and logs it.
-    pub(super) fn tell(&self, chain: &Chain) {
+    pub(super) fn write(&self, chain: &Chain) {
         if let Some(metrics) = chain.metrics() {
             let action = KeyValue::new("action", self.action);
             let outcome = KeyValue::new("outcome", self.outcome);

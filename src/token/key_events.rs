@@ -7,7 +7,7 @@
 use sea_orm::DbErr;
 
 use super::keys::{KeysError, Kind};
-use super::stored::Needs;
+use super::stored::KeyDependencies;
 use crate::audit::{self, Action, Actor, Chain, ChainError, Detail, Event, Masters, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
@@ -59,15 +59,15 @@ impl From<ChainError> for KeysError {
 }
 
 /// The audit, and why it is told.
-pub(super) struct Teller {
+pub(super) struct KeyEventRecorder {
     chain: Chain,
     why: Why,
     now: UnixMillis,
 }
 
-impl Needs {
+impl KeyDependencies {
     /// Reads the audit's key: before the transaction, which has SQLite's one connection for writing.
-    pub(super) async fn teller(&self, why: Why) -> Result<Teller, KeysError> {
+    pub(super) async fn recorder(&self, why: Why) -> Result<KeyEventRecorder, KeysError> {
         let masters = Masters { current: &self.master, previous: self.previous.as_ref() };
         let now = self.clock.now();
         // Only who takes their own master key for the only one there is may put another audit key in place.
@@ -81,11 +81,11 @@ impl Needs {
             Some(metrics) => chain.counting(metrics.clone()),
             None => chain,
         };
-        Ok(Teller { chain, why, now })
+        Ok(KeyEventRecorder { chain, why, now })
     }
 }
 
-impl Teller {
+impl KeyEventRecorder {
     /// A key was published, to sign next.
     pub(super) async fn published(
         &self,
@@ -93,7 +93,7 @@ impl Teller {
         kind: Kind,
         key: &str,
     ) -> Result<(), DbErr> {
-        self.tell(tx, Action::SigningKeyPublished, kind.name(), Detail::none().kid("kid", key))
+        self.record(tx, Action::SigningKeyPublished, kind.name(), Detail::none().kid("kid", key))
             .await
     }
 
@@ -105,7 +105,7 @@ impl Teller {
         (old, new): (&str, &str),
     ) -> Result<(), DbErr> {
         let detail = Detail::none().kid("kid", new).kid("before", old);
-        self.tell(tx, Action::SigningKeyRotated, kind.name(), detail).await?;
+        self.record(tx, Action::SigningKeyRotated, kind.name(), detail).await?;
         match self.why {
             Why::Compromised(_) => self.retired(tx, kind, old).await,
             Why::Due | Why::Asked | Why::Lost => Ok(()),
@@ -119,10 +119,11 @@ impl Teller {
         kind: Kind,
         key: &str,
     ) -> Result<(), DbErr> {
-        self.tell(tx, Action::SigningKeyRetired, kind.name(), Detail::none().kid("kid", key)).await
+        self.record(tx, Action::SigningKeyRetired, kind.name(), Detail::none().kid("kid", key))
+            .await
     }
 
-    async fn tell(
+    async fn record(
         &self,
         tx: &Transaction,
         action: Action,

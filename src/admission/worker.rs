@@ -6,8 +6,8 @@ use opentelemetry::KeyValue;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::back_off::BACK_OFF;
 use super::budgets::{self, Budget, Keys, Local, Scope, Spent};
-use super::ladder::LADDER;
 use super::limiter::{Limiter, seconds_up};
 use crate::actor::{Pool, Reply, WorkerError};
 use crate::clock::{Clock, UnixMillis};
@@ -34,7 +34,7 @@ pub enum Message {
         reply: Reply<Result<Admission, Unavailable>>,
     },
     /// Takes a try back that was counted and never judged. Nobody waits: whoever tried has their answer.
-    Refund {
+    Cancel {
         /// Of the account.
         account: String,
         /// Of the source.
@@ -52,7 +52,7 @@ pub struct Spend {
     quota: Quota,
 }
 
-/// A step of the [ladder](super::ladder), by the keys of who is meant.
+/// A step of the [ladder](super::back_off), by the keys of who is meant.
 #[derive(Clone, Debug)]
 pub enum Count {
     /// Admits a try and counts it.
@@ -65,14 +65,14 @@ pub enum Count {
         captcha: Captcha,
     },
     /// The password was right.
-    Forgive {
+    Reset {
         /// Of the account.
         account: String,
         /// Of the source, where the account counted it.
         source: Option<String>,
     },
     /// There is another password.
-    Pardon {
+    ResetAll {
         /// Of the account.
         account: String,
     },
@@ -83,14 +83,14 @@ impl Count {
         match self {
             Self::Admit { account, source, captcha } => {
                 let guess = Guess { account, source, captcha: *captcha };
-                store.admit(&LADDER, guess, now).await
+                store.admit(&BACK_OFF, guess, now).await
             }
-            Self::Forgive { account, source } => {
-                store.forgive(&LADDER, account, source.as_deref(), now).await?;
+            Self::Reset { account, source } => {
+                store.reset_attempts(&BACK_OFF, account, source.as_deref(), now).await?;
                 Ok(Admission::Admitted)
             }
-            Self::Pardon { account } => {
-                store.pardon(&LADDER, account, now).await?;
+            Self::ResetAll { account } => {
+                store.reset_all_attempts(&BACK_OFF, account, now).await?;
                 Ok(Admission::Admitted)
             }
         }
@@ -128,9 +128,11 @@ impl crate::actor::Worker for Worker {
             Message::Count { count, reply } => {
                 let _ = reply.send(count.run(&self.store, self.clock.now()).await);
             }
-            Message::Refund { account, source } => {
+            Message::Cancel { account, source } => {
                 let now = self.clock.now();
-                if let Err(error) = self.store.refund(&LADDER, &account, &source, now).await {
+                if let Err(error) =
+                    self.store.cancel_attempt(&BACK_OFF, &account, &source, now).await
+                {
                     tracing::warn!(error = %error, "a try that nobody judged counts as a failure");
                 }
             }

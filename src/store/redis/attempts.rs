@@ -1,17 +1,17 @@
-//! Failures of passwords in Redis: the scripts of [`ladder`](super::super::ladder).
+//! Failures of passwords in Redis: the scripts of [`ladder`](super::super::back_off).
 
 use std::time::Duration;
 
 use super::Redis;
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
-use crate::store::ladder::{Admission, Guess, Ladder};
+use crate::store::back_off::{Admission, BackOff, Guess};
 use crate::store::{COLLECT_SLACK_MS, keys, lost};
 
 impl Redis {
     pub(in crate::store) async fn admit(
         &self,
-        ladder: &Ladder,
+        ladder: &BackOff,
         guess: Guess<'_>,
         now: UnixMillis,
     ) -> Result<Admission, Unavailable> {
@@ -36,9 +36,9 @@ impl Redis {
         }
     }
 
-    pub(in crate::store) async fn forgive(
+    pub(in crate::store) async fn reset_attempts(
         &self,
-        ladder: &Ladder,
+        ladder: &BackOff,
         account: &str,
         source: Option<&str>,
         now: UnixMillis,
@@ -52,9 +52,9 @@ impl Redis {
         self.link.invoke(&call).await.map_err(lost)
     }
 
-    pub(in crate::store) async fn pardon(
+    pub(in crate::store) async fn reset_all_attempts(
         &self,
-        ladder: &Ladder,
+        ladder: &BackOff,
         account: &str,
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
@@ -63,9 +63,9 @@ impl Redis {
         self.link.invoke(&call).await.map_err(lost)
     }
 
-    pub(in crate::store) async fn refund(
+    pub(in crate::store) async fn cancel_attempt(
         &self,
-        ladder: &Ladder,
+        ladder: &BackOff,
         account: &str,
         source: &str,
         now: UnixMillis,

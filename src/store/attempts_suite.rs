@@ -5,12 +5,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::suite::NOW;
-use super::{Admission, Captcha, Guess, Ladder, Store, UnixMillis, random_id};
+use super::{Admission, BackOff, Captcha, Guess, Store, UnixMillis, random_id};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// Two free, then 5 s, then a minute; closed after eight.
-pub static LADDER: Ladder = Ladder {
+pub static BACK_OFF: BackOff = BackOff {
     waits: &[Duration::ZERO, Duration::ZERO, Duration::from_secs(5), Duration::from_mins(1)],
     captcha: (2, 2),
     failures_max: 8,
@@ -28,15 +28,15 @@ struct Counted<'a> {
 impl Counted<'_> {
     async fn with(&self, source: &str, captcha: Captcha, now: UnixMillis) -> Admission {
         let guess = Guess { account: &self.account, source, captcha };
-        self.store.admit(&LADDER, guess, now).await.unwrap()
+        self.store.admit(&BACK_OFF, guess, now).await.unwrap()
     }
 
     async fn admit(&self, source: &str, now: UnixMillis) -> Admission {
         self.with(source, Captcha::NotAsked, now).await
     }
 
-    async fn forgive(&self, source: Option<&str>, now: UnixMillis) {
-        self.store.forgive(&LADDER, &self.account, source, now).await.unwrap();
+    async fn reset_attempts(&self, source: Option<&str>, now: UnixMillis) {
+        self.store.reset_attempts(&BACK_OFF, &self.account, source, now).await.unwrap();
     }
 }
 
@@ -87,10 +87,10 @@ async fn a_success_clears_its_source_alone(it: &Counted<'_>) {
     for source in ["a", "a", "b", "b"] {
         assert_eq!(it.admit(source, NOW).await, Admission::Admitted);
     }
-    it.forgive(Some("a"), NOW).await;
+    it.reset_attempts(Some("a"), NOW).await;
     assert_eq!(it.admit("b", NOW).await, wait(5_000));
     assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
-    it.forgive(Some("a"), NOW).await;
+    it.reset_attempts(Some("a"), NOW).await;
     // The count over all sources began anew: eight more pass.
     let others: Vec<String> = (0..12).map(|n| format!("c{n}")).collect();
     let tries = join_all(others.iter().map(|source| it.admit(source, NOW))).await;
@@ -127,43 +127,43 @@ async fn a_device_success_opens_nothing_that_is_closed(it: &Counted<'_>) {
     for n in 0..7 {
         assert_eq!(it.admit(&n.to_string(), NOW).await, Admission::Admitted);
     }
-    it.forgive(None, NOW).await;
+    it.reset_attempts(None, NOW).await;
     closed(it).await;
-    it.forgive(None, NOW).await;
+    it.reset_attempts(None, NOW).await;
     assert_eq!(it.admit("x", NOW).await, wait(100 * 86_400_000));
     // Of a try that was the eighth and right, only seven failed.
-    it.forgive(Some("7"), NOW).await;
+    it.reset_attempts(Some("7"), NOW).await;
     assert_eq!(it.admit("x", NOW).await, Admission::Admitted);
 }
 
 async fn another_password_forgets_all(it: &Counted<'_>) {
-    it.store.pardon(&LADDER, &it.account, NOW).await.unwrap();
+    it.store.reset_all_attempts(&BACK_OFF, &it.account, NOW).await.unwrap();
     closed(it).await;
-    it.store.pardon(&LADDER, &it.account, NOW).await.unwrap();
+    it.store.reset_all_attempts(&BACK_OFF, &it.account, NOW).await.unwrap();
     closed(it).await;
-    it.store.pardon(&LADDER, &it.account, NOW).await.unwrap();
+    it.store.reset_all_attempts(&BACK_OFF, &it.account, NOW).await.unwrap();
     assert_eq!(it.admit("0", NOW).await, Admission::Admitted);
     assert_eq!(it.admit("0", NOW).await, Admission::Admitted);
     assert_eq!(it.admit("0", NOW).await, wait(5_000));
-    it.forgive(Some("0"), NOW).await;
-    it.forgive(Some("0"), NOW).await;
+    it.reset_attempts(Some("0"), NOW).await;
+    it.reset_attempts(Some("0"), NOW).await;
     closed(it).await;
 }
 
 async fn a_try_without_a_verdict_is_taken_back(it: &Counted<'_>) {
-    let refund = async |source: &str, now| {
-        it.store.refund(&LADDER, &it.account, source, now).await.unwrap();
+    let cancel_attempt = async |source: &str, now| {
+        it.store.cancel_attempt(&BACK_OFF, &it.account, source, now).await.unwrap();
     };
-    refund("a", NOW).await;
+    cancel_attempt("a", NOW).await;
     for _ in 0..10 {
         assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
-        refund("a", NOW).await;
+        cancel_attempt("a", NOW).await;
     }
     // Of two failures one is left: the wait is that of one, and the next brings that of two.
     assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
     assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
     assert_eq!(it.admit("a", NOW).await, wait(5_000));
-    refund("a", NOW).await;
+    cancel_attempt("a", NOW).await;
     assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
     assert_eq!(it.admit("a", NOW).await, wait(5_000));
     // Nor does the account count it: the eighth closes it, and taken back opens it.
@@ -171,16 +171,16 @@ async fn a_try_without_a_verdict_is_taken_back(it: &Counted<'_>) {
         assert_eq!(it.admit(source, NOW).await, Admission::Admitted);
     }
     assert_eq!(it.admit("x", NOW).await, wait(100 * 86_400_000));
-    refund("never there", NOW).await;
+    cancel_attempt("never there", NOW).await;
     assert_eq!(it.admit("x", NOW).await, wait(100 * 86_400_000));
-    refund("g", NOW).await;
+    cancel_attempt("g", NOW).await;
     assert_eq!(it.admit("x", NOW).await, Admission::Admitted);
     // What another password has forgotten is not taken back from what came after.
-    it.store.pardon(&LADDER, &it.account, NOW).await.unwrap();
+    it.store.reset_all_attempts(&BACK_OFF, &it.account, NOW).await.unwrap();
     for n in 0..8 {
         assert_eq!(it.admit(&n.to_string(), NOW).await, Admission::Admitted);
     }
-    refund("b", NOW).await;
+    cancel_attempt("b", NOW).await;
     assert_eq!(it.admit("x", NOW).await, wait(100 * 86_400_000));
 }
 

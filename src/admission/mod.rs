@@ -5,18 +5,20 @@
 //! the store is down. [`ladder`] slows whoever guesses a password, [`device`] knows who is no stranger, [`places`] bounds what
 //! is under way at once.
 
+pub mod attempts;
+pub mod back_off;
 pub mod budgets;
+mod client;
 pub mod device;
-pub mod guesses;
-pub mod ladder;
 pub mod limiter;
-pub mod places;
+pub mod permits;
 pub mod policies;
 mod table;
 mod worker;
 
-pub use guesses::Guesser;
+pub use attempts::AttemptClient;
+pub use client::{Client, Limited};
 pub use limiter::{Decision, Headers, Limiter};
-pub use places::{Place, Places, Refused};
+pub use permits::{Place, Places, Refused};
 pub use policies::{Action, policy_names};
 pub use worker::{Budgets, Count, Message, Spend, Worker};

@@ -3,23 +3,23 @@
 use super::Embedded;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
+use crate::store::back_off::{self, Account, Admission, BackOff, Guess, Source};
 use crate::store::keys;
-use crate::store::ladder::{self, Account, Admission, Guess, Ladder, Source};
 
 impl Embedded {
     pub(in crate::store) async fn admit(
         &self,
-        ladder: &Ladder,
+        ladder: &BackOff,
         guess: Guess<'_>,
         now: UnixMillis,
     ) -> Result<Admission, Unavailable> {
-        let judge = |account, source| ladder::admit(ladder, guess.captcha, account, source, now);
+        let judge = |account, source| back_off::admit(ladder, guess.captcha, account, source, now);
         self.recount(guess.account, guess.source, judge).await
     }
 
-    pub(in crate::store) async fn forgive(
+    pub(in crate::store) async fn reset_attempts(
         &self,
-        ladder: &Ladder,
+        ladder: &BackOff,
         account: &str,
         source: Option<&str>,
         now: UnixMillis,
@@ -30,35 +30,35 @@ impl Embedded {
             tx.delete(&keys::guesses_of(account, source)).await?;
         }
         let own = u32::from(source.is_some());
-        if let Some(left) = ladder::forgive(ladder, tx.read(&key).await?, own, now) {
+        if let Some(left) = back_off::reset_attempts(ladder, tx.read(&key).await?, own, now) {
             tx.write(&key, "", &left, left.kept_until).await?;
         }
         tx.commit().await
     }
 
-    pub(in crate::store) async fn pardon(
+    pub(in crate::store) async fn reset_all_attempts(
         &self,
-        ladder: &Ladder,
+        ladder: &BackOff,
         account: &str,
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
         let key = keys::guesses(account);
         let tx = self.lock(&key).await?;
-        if let Some(left) = ladder::pardon(ladder, tx.read(&key).await?, now) {
+        if let Some(left) = back_off::reset_all_attempts(ladder, tx.read(&key).await?, now) {
             tx.write(&key, "", &left, left.kept_until).await?;
             tx.commit().await?;
         }
         Ok(())
     }
 
-    pub(in crate::store) async fn refund(
+    pub(in crate::store) async fn cancel_attempt(
         &self,
-        ladder: &Ladder,
+        ladder: &BackOff,
         account: &str,
         source: &str,
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
-        let judge = |account, source| ((), ladder::refund(ladder, account, source, now));
+        let judge = |account, source| ((), back_off::cancel_attempt(ladder, account, source, now));
         self.recount(account, source, judge).await
     }
 

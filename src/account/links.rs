@@ -1,0 +1,288 @@
+//! The links of mails that prove an address, or take a change of address back.
+
+use latchkey_entity::email_change::{self, EmailChangeState};
+use opentelemetry::KeyValue;
+use sea_orm::EntityTrait as _;
+use uuid::Uuid;
+
+use super::register::Verified;
+use super::service::within;
+use super::{AccountError, AccountService, Asked, Confirmed, Undone};
+use crate::admission::budgets::Budget;
+use crate::admission::{Action, Client};
+use crate::config::CaptchaPoint;
+use crate::mail::undo;
+use crate::secret::{Secret, sha256};
+use crate::session::account_status::StatusQuery;
+use crate::session::{AccountStatus, LoginContext, Principal, Tokens};
+use crate::store::{OneTimeToken, TokenKind};
+use crate::user::{EmailAddress, UserState};
+
+/// `amr` of a session that a mailed link opened: the mailbox proved the user. A private value; RFC 8176 has none for mail.
+const BY_MAIL: &str = "email";
+
+/// What a confirmation link would do now.
+#[derive(Debug)]
+pub enum ConfirmationPreview {
+    /// It proves the address of an account.
+    Account { email: String, created_at: i64, created_ip: String },
+    /// It confirms a change to another address.
+    Change { new_email: String },
+    /// It did its work before.
+    Already,
+    /// It is unknown, used, replaced or expired.
+    Invalid,
+}
+
+/// What a confirmation link has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The address of the account is proven.
+    Account,
+    /// The account has another address.
+    Change,
+}
+
+/// What the refusal of a confirmation link has done ("this was not me").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusedLink {
+    /// The account is deleted.
+    AccountDeleted,
+    /// The change of address is refused.
+    ChangeRefused,
+    /// Nothing: the address was proven before.
+    Already,
+    /// Nothing: the link is not valid.
+    Invalid,
+}
+
+/// The change of address that a link takes back.
+#[derive(Debug)]
+pub struct UndoPreview {
+    /// The address that the account gets back.
+    pub old_email: String,
+    /// When the change was asked for.
+    pub changed_at: i64,
+}
+
+impl AccountService<'_> {
+    /// What a confirmation link would do. Changes nothing.
+    pub async fn preview_confirmation(
+        &self,
+        token: &str,
+    ) -> Result<ConfirmationPreview, AccountError> {
+        let Some(found) = self.link(token).await? else { return Ok(ConfirmationPreview::Invalid) };
+        match (found.kind, found.subject) {
+            (TokenKind::Verify, _) => {
+                let query = StatusQuery::default();
+                let account = AccountStatus::by_id(self.db, found.user_id, query).await?;
+                Ok(match account {
+                    None => ConfirmationPreview::Invalid,
+                    Some(account) if account.is_verified() => ConfirmationPreview::Already,
+                    Some(account) => ConfirmationPreview::Account {
+                        email: account.email,
+                        created_at: account.created_at,
+                        created_ip: account.created_ip,
+                    },
+                })
+            }
+            (TokenKind::ChangeEmail, Some(id)) => {
+                let change = email_change::Entity::find_by_id(id).one(self.db.reader()).await?;
+                Ok(match change {
+                    Some(change) if change.state == EmailChangeState::Pending => {
+                        ConfirmationPreview::Change { new_email: change.new_email }
+                    }
+                    Some(change) if change.state == EmailChangeState::Done => {
+                        ConfirmationPreview::Already
+                    }
+                    _ => ConfirmationPreview::Invalid,
+                })
+            }
+            _ => Ok(ConfirmationPreview::Invalid),
+        }
+    }
+
+    /// Proves the address that a token was mailed to, and opens a session.
+    pub async fn verify_email(
+        &self,
+        client: &mut Client,
+        token: &str,
+    ) -> Result<Tokens, AccountError> {
+        self.limit(client, Action::Verify)?;
+        let (_, user_id) = self.prove(client, token).await?;
+        let account = AccountStatus::by_id(self.db, user_id, StatusQuery::default()).await?;
+        let account = account.ok_or(AccountError::LinkInvalid)?;
+        // Disabled since: only the right password reveals that.
+        if account.state == UserState::Disabled {
+            return Err(AccountError::LinkInvalid);
+        }
+        let context = LoginContext::default();
+        Ok(self.sessions.start(client.call(), &account, BY_MAIL, context).await?)
+    }
+
+    /// Proves the address that a token was mailed to, without a session.
+    pub async fn confirm_link(
+        &self,
+        client: &mut Client,
+        token: &str,
+    ) -> Result<Confirmation, AccountError> {
+        self.limit(client, Action::Verify)?;
+        Ok(self.prove(client, token).await?.0)
+    }
+
+    async fn prove(
+        &self,
+        client: &Client,
+        token: &str,
+    ) -> Result<(Confirmation, Uuid), AccountError> {
+        let result = self.use_confirmation(client, token).await;
+        let outcome = result.as_ref().map_or_else(AccountError::outcome, |_| "success");
+        self.metrics.email_verifications.add(1, &[KeyValue::new("outcome", outcome)]);
+        result
+    }
+
+    async fn use_confirmation(
+        &self,
+        client: &Client,
+        token: &str,
+    ) -> Result<(Confirmation, Uuid), AccountError> {
+        let found = self.link(token).await?.ok_or(AccountError::LinkInvalid)?;
+        match (found.kind, found.subject) {
+            (TokenKind::Verify, _) => {
+                match self.accounts.verify(client.call(), found.user_id).await? {
+                    Verified::Now => Ok((Confirmation::Account, found.user_id)),
+                    Verified::Already => Err(AccountError::AlreadyVerified),
+                    Verified::Gone => Err(AccountError::LinkInvalid),
+                }
+            }
+            (TokenKind::ChangeEmail, Some(change_id)) => {
+                match self.accounts.confirm_email_change(client.call(), change_id).await? {
+                    Confirmed::Now(user_id) => Ok((Confirmation::Change, user_id)),
+                    Confirmed::Already => Err(AccountError::AlreadyVerified),
+                    Confirmed::EmailTaken => Err(AccountError::EmailTaken),
+                    Confirmed::Gone => Err(AccountError::LinkInvalid),
+                }
+            }
+            _ => Err(AccountError::LinkInvalid),
+        }
+    }
+
+    /// Refuses what a confirmation link is for: the owner of the mailbox did not ask for it.
+    pub async fn refuse_link(
+        &self,
+        client: &mut Client,
+        token: &str,
+    ) -> Result<RefusedLink, AccountError> {
+        self.limit(client, Action::Verify)?;
+        let Some(OneTimeToken { kind, user_id, subject, .. }) = self.link(token).await? else {
+            return Ok(RefusedLink::Invalid);
+        };
+        match (kind, subject) {
+            (TokenKind::Verify, _) => {
+                Ok(match self.accounts.reject(client.call(), user_id).await? {
+                    Verified::Now => {
+                        self.store.forget_user(user_id).await?;
+                        RefusedLink::AccountDeleted
+                    }
+                    Verified::Already => RefusedLink::Already,
+                    Verified::Gone => RefusedLink::Invalid,
+                })
+            }
+            (TokenKind::ChangeEmail, Some(change_id)) => {
+                let refused = self.accounts.refuse_email_change(client.call(), change_id);
+                Ok(match refused.await? {
+                    Undone::Now => RefusedLink::ChangeRefused,
+                    Undone::Gone => RefusedLink::Invalid,
+                })
+            }
+            _ => Ok(RefusedLink::Invalid),
+        }
+    }
+
+    /// The change that an undo link takes back; none where it cannot any more. Changes nothing.
+    pub async fn preview_undo(&self, token: &str) -> Result<Option<UndoPreview>, AccountError> {
+        let change = undo::find(self.db, &sha256(token.as_bytes()), self.clock.now()).await?;
+        let change = change.filter(|change| change.state != EmailChangeState::Undone);
+        Ok(change.map(|change| UndoPreview {
+            old_email: change.old_email,
+            changed_at: change.created_at,
+        }))
+    }
+
+    /// Takes a change of address back, and ends every session.
+    pub async fn undo_email_change(
+        &self,
+        client: &mut Client,
+        token: &str,
+    ) -> Result<Undone, AccountError> {
+        self.limit(client, Action::Verify)?;
+        let found = undo::find(self.db, &sha256(token.as_bytes()), self.clock.now()).await?;
+        let Some(change) = found else { return Ok(Undone::Gone) };
+        let undone = self.accounts.undo_email_change(client.call(), change.id).await?;
+        if undone == Undone::Now {
+            let reason = KeyValue::new("reason", "email_change_undone");
+            self.metrics.sessions_revoked.add(1, &[reason]);
+        }
+        Ok(undone)
+    }
+
+    /// Mails the confirmation of the address again.
+    pub async fn resend_confirmation(
+        &self,
+        client: &mut Client,
+        account: &AccountStatus,
+        captcha: Option<String>,
+    ) -> Result<(), AccountError> {
+        self.limit(client, Action::Resend)?;
+        if account.is_verified() {
+            return Err(AccountError::AlreadyVerified);
+        }
+        let captcha = self
+            .captchas
+            .check((client.ip, client.deadline), CaptchaPoint::Resend, captcha)
+            .await?;
+        let (budget, address) = (Budget::Confirmations, &account.email_normal);
+        within(self.budgets.mailbox(budget, address, captcha, client.deadline).await)?;
+        match self.accounts.resend_confirmation(client.call(), account.id).await? {
+            Verified::Now => {}
+            Verified::Already => return Err(AccountError::AlreadyVerified),
+            Verified::Gone => return Err(AccountError::SessionGone),
+        }
+        self.deliveries.wake();
+        Ok(())
+    }
+
+    /// Mails the link that confirms another address, and a notice to the old one.
+    pub async fn change_email(
+        &self,
+        client: &mut Client,
+        principal: &Principal,
+        password: Secret<String>,
+        email: EmailAddress,
+    ) -> Result<(), AccountError> {
+        self.limit(client, Action::Resend)?;
+        self.confirm(client, principal, password, "change-email").await?;
+        let account = &principal.standing;
+        self.may_move(account, &email).await?;
+        self.limit(client, Action::ExistEmail)?;
+        let deadline = client.deadline;
+        within(self.budgets.account(Budget::AddressChanges, account.id, deadline).await)?;
+        // Before the budget of the mailbox, which only its owner should use up.
+        if AccountStatus::by_email(self.db, email.normal()).await?.is_some() {
+            return Err(AccountError::EmailTaken);
+        }
+        let budget = Budget::Confirmations;
+        within(self.budgets.mailbox(budget, email.normal(), None, deadline).await)?;
+        match self.accounts.ask_email_change(client.call(), account.id, email).await? {
+            Asked::Now => self.deliveries.wake(),
+            Asked::EmailTaken => return Err(AccountError::EmailTaken),
+            Asked::Gone => return Err(AccountError::SessionGone),
+        }
+        Ok(())
+    }
+
+    /// The token that was mailed, as the store knows it.
+    async fn link(&self, token: &str) -> Result<Option<OneTimeToken>, AccountError> {
+        Ok(self.store.find_token(&sha256(token.as_bytes()), self.clock.now()).await?)
+    }
+}

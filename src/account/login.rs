@@ -1,0 +1,202 @@
+//! Login by email address and password, and the confirmation of a change by password.
+
+use opentelemetry::KeyValue;
+use uuid::Uuid;
+
+use super::service::within;
+use super::{AccountError, AccountService};
+use crate::admission::Client;
+use crate::admission::budgets::{Budget, Spent, source_prefix};
+use crate::admission::device::Device;
+use crate::password::{OldHash, Verdict};
+use crate::secret::Secret;
+use crate::session::{AccountStatus, LoginContext, Principal, RefusedPassword, Tokens, Tried};
+use crate::user::{EmailAddress, UserState};
+
+/// `amr` of a login by password (RFC 8176).
+pub const BY_PASSWORD: &str = "pwd";
+
+/// A login that succeeded.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// Tokens of a new session.
+    pub tokens: Tokens,
+    /// The token that makes the client a known device.
+    pub device_token: String,
+}
+
+/// A password that was right.
+#[derive(Debug)]
+struct RightPassword {
+    account: AccountStatus,
+    device: Option<Device>,
+    needs_rehash: bool,
+}
+
+impl AccountService<'_> {
+    /// Opens a session for an address and its password. An unknown address and a wrong password take the same path and the same
+    /// work.
+    pub async fn log_in(
+        &self,
+        client: &mut Client,
+        email: &EmailAddress,
+        password: Secret<String>,
+        captcha: Option<String>,
+    ) -> Result<LoggedIn, AccountError> {
+        let attempt = match self.begin(client, email.normal()) {
+            // The limit by address has a metric of its own.
+            Err(error @ AccountError::Limited(_)) => return Err(error),
+            other => other,
+        };
+        let result = async {
+            let mut attempt = attempt?;
+            // Without a token store nobody gets a session: 503 before a hash is computed, and the same for a wrong password.
+            self.store.ready().await?;
+            let again = password.clone();
+            let verified = self.check(client, &mut attempt, email, (password, captcha)).await?;
+            self.open(client, verified, again).await
+        };
+        let result = result.await;
+        let outcome = result.as_ref().map_or_else(AccountError::outcome, |_| "success");
+        let attributes = [KeyValue::new("method", "password"), KeyValue::new("outcome", outcome)];
+        self.metrics.logins.add(1, &attributes);
+        result
+    }
+
+    /// Checks an address and its password as a login does, without opening a session.
+    pub async fn check_password(
+        &self,
+        client: &mut Client,
+        email: &EmailAddress,
+        password: Secret<String>,
+    ) -> Result<AccountStatus, AccountError> {
+        let mut attempt = self.begin(client, email.normal())?;
+        let verified = self.check(client, &mut attempt, email, (password, None)).await?;
+        Ok(verified.account)
+    }
+
+    async fn check(
+        &self,
+        client: &mut Client,
+        attempt: &mut super::attempt::LoginAttempt,
+        email: &EmailAddress,
+        (password, captcha): (Secret<String>, Option<String>),
+    ) -> Result<RightPassword, AccountError> {
+        self.admit(client, attempt, captcha).await?;
+        let account = self.account_of(client, attempt).await?;
+        let id = account.as_ref().map(|account| account.id);
+        let verdict = self.verify(client, attempt, account.as_ref(), password).await?;
+        let (Some(account), Verdict::Match | Verdict::MatchNeedsRehash) = (account, verdict) else {
+            self.record_refused_login(client, email, id, "password");
+            return Err(AccountError::WrongCredentials);
+        };
+        if account.state == UserState::Disabled {
+            self.record_refused_login(client, email, id, "disabled");
+            return Err(AccountError::Disabled);
+        }
+        let needs_rehash = verdict == Verdict::MatchNeedsRehash;
+        Ok(RightPassword { account, device: attempt.device(), needs_rehash })
+    }
+
+    async fn open(
+        &self,
+        client: &Client,
+        verified: RightPassword,
+        password: Secret<String>,
+    ) -> Result<LoggedIn, AccountError> {
+        let RightPassword { account, device, needs_rehash } = verified;
+        let context = self.context(client, &account, device).await;
+        let tokens = self.sessions.start(client.call(), &account, BY_PASSWORD, context).await?;
+        if needs_rehash {
+            let hash = account.password_hash.expose().clone();
+            self.passwords.rehash(OldHash { user_id: account.id, hash, password });
+        }
+        let device_token = self.device_token(&account, device);
+        Ok(LoggedIn { tokens, device_token })
+    }
+
+    /// What is new about a login. On a known device nothing is.
+    ///
+    /// The user gets a mail about a login on an unknown device (ASVS 6.3.5). A first login gets one only where it comes from
+    /// another network than the registration: another person may have registered the address. An address that is not proven
+    /// gets none: whoever registered it could make us mail its owner.
+    async fn context(
+        &self,
+        client: &Client,
+        account: &AccountStatus,
+        known: Option<Device>,
+    ) -> LoginContext {
+        let first = !account.has_logged_in;
+        let network = source_prefix(client.ip);
+        // Where the operator created the account nothing says from which network it will be used.
+        let created_here =
+            account.created_ip.parse().map_or(true, |ip| source_prefix(ip) == network);
+        let is_news = known.is_none() && account.is_verified() && !(first && created_here);
+        let new_device = is_news && self.config.mail.new_device && {
+            let (budget, mailbox) = (Budget::NewDevices, &account.email_normal);
+            let spent = self.budgets.mailbox(budget, mailbox, None, client.deadline).await;
+            spent == Spent::Within
+        };
+        LoginContext { first, new_device }
+    }
+
+    /// Verifies the password of a user who is logged in, limits and all; returns the device that is known to the account. The
+    /// audit gets a wrong password with `at`, our word for the change that it was to confirm. A right one spends one of the
+    /// account's budget, which no new device and no new password refills. A client with a stolen session and no password cannot
+    /// use that budget up.
+    pub async fn confirm(
+        &self,
+        client: &mut Client,
+        principal: &Principal,
+        password: Secret<String>,
+        at: &'static str,
+    ) -> Result<Option<Device>, AccountError> {
+        let account = &principal.standing;
+        let mut attempt = self.begin(client, &account.email_normal)?;
+        self.admit_confirmation(client, &attempt).await?;
+        match self.verify(client, &mut attempt, Some(account), password).await? {
+            Verdict::Match | Verdict::MatchNeedsRehash => {
+                let budget = Budget::PasswordConfirmations;
+                within(self.budgets.account(budget, account.id, client.deadline).await)?;
+                Ok(attempt.device())
+            }
+            Verdict::Mismatch => {
+                self.record_refused(
+                    client,
+                    Tried::Change(at),
+                    &account.email_normal,
+                    Some(account.id),
+                );
+                Err(AccountError::WrongPassword)
+            }
+        }
+    }
+
+    /// Logs and records a login that was refused. The log names the account by a keyed digest of the address, the same
+    /// whether there is an account.
+    fn record_refused_login(
+        &self,
+        client: &Client,
+        email: &EmailAddress,
+        account: Option<Uuid>,
+        reason: &'static str,
+    ) {
+        let digest = self.chain.name(&[b"log", email.normal().as_bytes()]);
+        tracing::info!(account = digest, reason, "log-in refused");
+        self.record_refused(client, Tried::LogIn(reason), email.normal(), account);
+    }
+
+    /// Leaves a refused password to the audit, apart from the response.
+    fn record_refused(&self, client: &Client, tried: Tried, address: &str, account: Option<Uuid>) {
+        let refused = RefusedPassword {
+            tried,
+            address: address.to_owned(),
+            account,
+            client: client.ip,
+            origin: client.origin.clone(),
+        };
+        if self.sessions.record_refused(refused).is_err() {
+            self.metrics.audit_write_failures.add(1, &[]);
+        }
+    }
+}

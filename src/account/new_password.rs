@@ -1,0 +1,228 @@
+//! A new password: changed by the old one, or reset by a mailed link.
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{AccountError, AccountService, NewPassword, Proof, Reset, WeakPassword};
+use crate::admission::budgets::{Budget, Spent};
+use crate::admission::{Action, Client};
+use crate::captcha::Verdict;
+use crate::config::CaptchaPoint;
+use crate::secret::{Secret, sha256};
+use crate::session::account_status::StatusQuery;
+use crate::session::{AccountStatus, Principal, Tokens};
+use crate::store::TokenKind;
+use crate::team::teams;
+use crate::user::EmailAddress;
+
+/// No response of [`AccountService::forgot`] comes before this time: what a known address costs beyond an unknown one was a
+/// millisecond on PostgreSQL and Redis (docs/limits.md), and no hash hides it here. Twenty times the slowest median measured.
+const RESPONSE_AFTER: Duration = Duration::from_millis(100);
+
+/// A password that was changed.
+#[derive(Debug)]
+pub struct ChangedPassword {
+    /// Tokens of this session; every other one has ended.
+    pub tokens: Tokens,
+    /// The token that makes the client a known device under the new password.
+    pub device_token: String,
+}
+
+impl AccountService<'_> {
+    /// Sets a new password by the old one. Every other session ends.
+    pub async fn change_password(
+        &self,
+        client: &mut Client,
+        principal: Principal,
+        (old, new): (Secret<String>, Secret<String>),
+    ) -> Result<ChangedPassword, AccountError> {
+        let device = self.confirm(client, &principal, old, "change-password").await?;
+        let Principal { session, standing: mut account } = principal;
+        let password_version = account.password_version;
+        let epoch = self
+            .set_password(client, &account, password_version, (new, Proof::Password))
+            .await?
+            .ok_or(AccountError::Changed)?;
+        self.deliveries.wake();
+        // Under the new epoch every session is dead; this one is stamped again, the others are deleted.
+        let (sid, now) = (&session.sid, self.clock.now());
+        let session = self.store.restamp_session(account.id, sid, epoch, now).await?;
+        let session = session.ok_or(AccountError::SessionGone)?;
+        self.store.end_sessions(account.id, Some(&session.sid)).await?;
+        self.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "password_changed")]);
+        account.password_version = password_version + 1;
+        let tokens = self.sessions.tokens(&session, &account)?;
+        // The device's token went with the old password. The device keeps its id, so that its limit goes on.
+        let device_token = self.device_token(&account, device);
+        Ok(ChangedPassword { tokens, device_token })
+    }
+
+    /// Mails a recovery link, where the address has an account. A mailbox over its budget gets no mail, and the client is told
+    /// nothing of it: the older link stays valid.
+    pub async fn forgot(
+        &self,
+        client: &mut Client,
+        email: EmailAddress,
+        captcha: Option<String>,
+    ) -> Result<(), AccountError> {
+        self.limit(client, Action::Forgot)?;
+        let captcha = self
+            .captchas
+            .check((client.ip, client.deadline), CaptchaPoint::Forgot, captcha)
+            .await?;
+        let response_at = Instant::now() + RESPONSE_AFTER;
+        let asked = self.ask_recovery(client, email, captcha).await;
+        tokio::time::sleep_until(response_at).await;
+        asked
+    }
+
+    async fn ask_recovery(
+        &self,
+        client: &Client,
+        email: EmailAddress,
+        captcha: Option<Verdict>,
+    ) -> Result<(), AccountError> {
+        // A budget that is spent while the database is away would buy no mail, and would be missed later.
+        self.db.ready().await?;
+        let (budget, deadline) = (Budget::Recoveries, client.deadline);
+        let spent = self.budgets.mailbox(budget, email.normal(), captcha, deadline).await;
+        let mut outcome = "over_budget";
+        if spent == Spent::Within {
+            self.accounts.recover(client.call(), email).await?;
+            self.deliveries.wake();
+            outcome = "success";
+        }
+        self.count_reset("forgot", outcome);
+        Ok(())
+    }
+
+    /// Sets a new password by a mailed token, and returns the token that makes the client a known device: the proof of the
+    /// mailbox counts at least as much as a login.
+    pub async fn reset_password(
+        &self,
+        client: &mut Client,
+        token: &Secret<String>,
+        password: Secret<String>,
+    ) -> Result<String, AccountError> {
+        self.limit(client, Action::Reset)?;
+        let result = self.reset(client, token, password).await;
+        let outcome = result.as_ref().map_or_else(AccountError::outcome, |_| "success");
+        self.count_reset("reset", outcome);
+        result
+    }
+
+    async fn reset(
+        &self,
+        client: &Client,
+        token: &Secret<String>,
+        password: Secret<String>,
+    ) -> Result<String, AccountError> {
+        let (account, version) =
+            self.account_to_reset(token.expose()).await?.ok_or(AccountError::LinkInvalid)?;
+        let address = EmailAddress::parse(&account.email).ok();
+        self.keeps_policy(&password, address.as_ref(), Some(&account.name))
+            .map_err(AccountError::WeakPassword)?;
+        self.set_password(client, &account, version, (password, Proof::Mailbox))
+            .await?
+            .ok_or(AccountError::LinkInvalid)?;
+        self.after_reset(account.id).await;
+        let known = self.known_device(client, &account);
+        let account = AccountStatus { password_version: version + 1, ..account };
+        Ok(self.device_token(&account, known))
+    }
+
+    /// Whether a mailed token would set a password now. Changes nothing.
+    pub async fn is_reset_possible(&self, token: &str) -> Result<bool, AccountError> {
+        Ok(self.account_to_reset(token).await?.is_some())
+    }
+
+    /// The account of a recovery token and the password version that it was mailed under. None where the token was used, or the
+    /// password changed since.
+    async fn account_to_reset(
+        &self,
+        token: &str,
+    ) -> Result<Option<(AccountStatus, i32)>, AccountError> {
+        let digest = sha256(token.as_bytes());
+        let found = self.store.find_token(&digest, self.clock.now()).await?;
+        let Some(found) = found.filter(|found| found.kind == TokenKind::Recover) else {
+            return Ok(None);
+        };
+        let query = StatusQuery::default();
+        let account = AccountStatus::by_id(self.db, found.user_id, query).await?;
+        let account = account.filter(|account| account.password_version == found.stamp);
+        Ok(account.map(|account| (account, found.stamp)))
+    }
+
+    /// Sets the password where it has not changed since; the new epoch. Resets the attempts at the former password.
+    async fn set_password(
+        &self,
+        client: &Client,
+        account: &AccountStatus,
+        password_version: i32,
+        (password, proof): (Secret<String>, Proof),
+    ) -> Result<Option<i32>, AccountError> {
+        self.not_a_teams_name(&password, account.id).await?;
+        self.not_breached(&password).await?;
+        let password_hash = self.passwords.hash(client.key, client.deadline, password).await?;
+        let new = NewPassword { user_id: account.id, password_version, password_hash, proof };
+        match self.accounts.set_password(client.call(), new).await? {
+            Reset::Stale => Ok(None),
+            Reset::Now { epoch } => {
+                self.reset_attempts(client, &account.email_normal).await;
+                Ok(Some(epoch))
+            }
+        }
+    }
+
+    /// Deletes the sessions and the token from the token store. The row decides: sessions are dead by their epoch, the token by
+    /// the password's version.
+    async fn after_reset(&self, user_id: Uuid) {
+        let deleted = async {
+            self.store.end_sessions(user_id, None).await?;
+            self.store.drop_token(user_id, TokenKind::Recover, None).await
+        };
+        if let Err(error) = deleted.await {
+            tracing::warn!(error = %error, "ended sessions stay in the token store until they expire");
+        }
+        self.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "reset")]);
+        self.deliveries.wake();
+    }
+
+    /// Whether a new password keeps the policy, for a user as far as known.
+    pub fn keeps_policy(
+        &self,
+        password: &Secret<String>,
+        address: Option<&EmailAddress>,
+        name: Option<&str>,
+    ) -> Result<(), WeakPassword> {
+        let mut context = Vec::new();
+        if let Some(address) = address {
+            context.extend([address.as_typed(), address.normal(), address.local()]);
+        }
+        context.extend(name);
+        self.policy.check(password, &context).map_err(WeakPassword::Policy)
+    }
+
+    /// Refuses a password that is the name of one of the user's teams (ASVS 6.2.11). It is asked once the client has proven to
+    /// be that user: the response would reveal the teams.
+    async fn not_a_teams_name(
+        &self,
+        password: &Secret<String>,
+        user_id: Uuid,
+    ) -> Result<(), AccountError> {
+        let most = self.config.teams.max_per_user;
+        let teams = teams::of_user(self.db, user_id, Uuid::nil(), most).await?;
+        let names: Vec<&str> =
+            teams.iter().flat_map(|team| [team.name.as_str(), team.slug.as_str()]).collect();
+        let checked = self.policy.check(password, &names);
+        checked.map_err(|violation| AccountError::WeakPassword(WeakPassword::Policy(violation)))
+    }
+
+    fn count_reset(&self, stage: &'static str, outcome: &'static str) {
+        let attributes = [KeyValue::new("stage", stage), KeyValue::new("outcome", outcome)];
+        self.metrics.password_resets.add(1, &attributes);
+    }
+}

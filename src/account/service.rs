@@ -1,0 +1,193 @@
+//! [`AccountService`]: the use cases of accounts that need limits, captchas, passwords and sessions.
+
+use opentelemetry::KeyValue;
+
+use super::{Accounts, Deleted, RegistrationRefusal};
+use crate::admission::budgets::Spent;
+use crate::admission::device::Devices;
+use crate::admission::{Action, Budgets, Client, Limited, Limiter};
+use crate::audit::Chain;
+use crate::captcha::{CaptchaError, Captchas};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::database::Db;
+use crate::mail::Deliveries;
+use crate::password::{Breach, Breached, Passwords, Policy, PolicyViolation};
+use crate::problem::{Code, Unavailable};
+use crate::secret::Secret;
+use crate::session::{Principal, Sessions};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// The dependencies of the use cases, borrowed for one request.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountService<'a> {
+    pub accounts: &'a Accounts,
+    pub sessions: &'a Sessions,
+    pub passwords: &'a Passwords,
+    pub captchas: &'a Captchas,
+    pub deliveries: &'a Deliveries,
+    pub budgets: &'a Budgets,
+    pub limiter: &'a Limiter,
+    pub devices: &'a Devices,
+    pub policy: &'a Policy,
+    pub breach: Option<&'a Breach>,
+    pub db: &'a Db,
+    pub store: &'a Store,
+    pub chain: &'a Chain,
+    pub clock: &'a Clock,
+    pub metrics: &'a Metrics,
+    pub config: &'a Config,
+}
+
+/// Why a use case of an account is refused.
+#[derive(Debug)]
+pub enum AccountError {
+    /// A limit refuses the request.
+    Limited(Limited),
+    /// The captcha is missing, wrong or used.
+    CaptchaInvalid,
+    /// Email address and password do not match; also where there is no account.
+    WrongCredentials,
+    /// The password that confirms a change is wrong.
+    WrongPassword,
+    /// The password is right, and the operator has disabled the account.
+    Disabled,
+    /// The address is not proven yet.
+    Unverified,
+    /// The address is proven already.
+    AlreadyVerified,
+    /// Another account has the address.
+    EmailTaken,
+    /// The settings do not let this address register.
+    Registration(RegistrationRefusal),
+    /// A mailed link is unknown, used, replaced or expired.
+    LinkInvalid,
+    /// The new password is not strong enough.
+    WeakPassword(WeakPassword),
+    /// The password was changed by another request meanwhile.
+    Changed,
+    /// The session or the account is gone.
+    SessionGone,
+    /// The user alone owns these teams, which have other members.
+    OwnsTeams(Vec<String>),
+    /// A dependency does not work.
+    Unavailable(Unavailable),
+}
+
+/// Why a new password is refused.
+#[derive(Clone, Copy, Debug)]
+pub enum WeakPassword {
+    /// A rule of the policy.
+    Policy(PolicyViolation),
+    /// It is known from a breach.
+    Breached,
+}
+
+impl WeakPassword {
+    /// The rule's name for machines, as in `errors[].code`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Policy(violation) => violation.code(),
+            Self::Breached => Breached::CODE,
+        }
+    }
+}
+
+impl std::fmt::Display for WeakPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Policy(violation) => violation.fmt(f),
+            Self::Breached => Breached.fmt(f),
+        }
+    }
+}
+
+impl AccountError {
+    /// The error's code in the API.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Limited(_) => Code::RateLimited,
+            Self::CaptchaInvalid => Code::CaptchaInvalid,
+            Self::WrongCredentials | Self::WrongPassword => Code::InvalidCredentials,
+            Self::Disabled => Code::AccountDisabled,
+            Self::Unverified => Code::EmailUnverified,
+            Self::AlreadyVerified => Code::AlreadyVerified,
+            Self::EmailTaken => Code::EmailTaken,
+            Self::Registration(_) => Code::Forbidden,
+            Self::LinkInvalid => Code::TokenInvalid,
+            Self::WeakPassword(_) => Code::ValidationFailed,
+            Self::Changed | Self::OwnsTeams(_) => Code::Conflict,
+            Self::SessionGone => Code::InvalidToken,
+            Self::Unavailable(unavailable) => unavailable.code(),
+        }
+    }
+
+    /// The outcome in metrics.
+    pub(super) fn outcome(&self) -> &'static str {
+        self.code().name()
+    }
+}
+
+impl From<Unavailable> for AccountError {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+impl From<sea_orm::DbErr> for AccountError {
+    fn from(error: sea_orm::DbErr) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+impl From<Limited> for AccountError {
+    fn from(limited: Limited) -> Self {
+        Self::Limited(limited)
+    }
+}
+
+impl From<CaptchaError> for AccountError {
+    fn from(error: CaptchaError) -> Self {
+        match error {
+            CaptchaError::Invalid => Self::CaptchaInvalid,
+            CaptchaError::Unavailable(unavailable) => Self::Unavailable(unavailable),
+        }
+    }
+}
+
+impl AccountService<'_> {
+    /// Deletes an account, confirmed by its password, and the teams that have no other member.
+    pub async fn delete(
+        &self,
+        client: &mut Client,
+        principal: &Principal,
+        password: Secret<String>,
+    ) -> Result<(), AccountError> {
+        self.confirm(client, principal, password, "delete-account").await?;
+        let user_id = principal.standing.id;
+        match self.accounts.delete(client.call(), user_id).await? {
+            Deleted::OwnsTeams(names) => return Err(AccountError::OwnsTeams(names)),
+            Deleted::Now => {}
+        }
+        // The row is gone: what is left in the token store opens nothing, and expires.
+        if let Err(error) = self.store.forget_user(user_id).await {
+            tracing::warn!(error = %error, "sessions of a deleted account stay in the token store until they expire");
+        }
+        self.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "deleted")]);
+        Ok(())
+    }
+
+    /// Spends one of the client's limit of an action.
+    pub(super) fn limit(&self, client: &mut Client, action: Action) -> Result<(), Limited> {
+        self.limiter.check(action, client.ip).enforce(&mut client.rate, self.metrics)
+    }
+}
+
+/// Refuses what is beyond a budget.
+pub(super) fn within(spent: Spent) -> Result<(), Limited> {
+    match spent {
+        Spent::Within => Ok(()),
+        Spent::Exhausted { retry_after_s } => Err(Limited { retry_after_s }),
+    }
+}

@@ -1,0 +1,80 @@
+//! [`Client`]: the client of a request, as limits know it.
+
+use std::net::IpAddr;
+
+use opentelemetry::KeyValue;
+use tokio::time::Instant;
+
+use super::limiter::{Decision, Headers};
+use crate::audit::RequestOrigin;
+use crate::telemetry::Metrics;
+
+/// The client of a request.
+#[derive(Debug)]
+pub struct Client {
+    /// Its IP address.
+    pub ip: IpAddr,
+    /// The client key of fair queues: the IPv4 address, or the IPv6 /48.
+    pub key: IpAddr,
+    /// When the response is due.
+    pub deadline: Instant,
+    /// The client, as audit and mails name it.
+    pub origin: RequestOrigin,
+    /// The token of a known device, where the request carries one.
+    pub device_token: Option<Vec<u8>>,
+    /// The limit that was evaluated last, for the `RateLimit` headers.
+    pub rate: Option<Headers>,
+}
+
+impl Client {
+    /// Deadline and origin, for a call to a worker.
+    pub fn call(&self) -> (Instant, RequestOrigin) {
+        (self.deadline, self.origin.clone())
+    }
+}
+
+/// A limit refuses the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// After this time the request succeeds, in seconds.
+    pub retry_after_s: u64,
+}
+
+impl Decision {
+    /// Counts the decision, and sets the headers of the limit.
+    ///
+    /// # Errors
+    /// [`Limited`] where the limit refuses.
+    pub fn enforce(&self, rate: &mut Option<Headers>, metrics: &Metrics) -> Result<(), Limited> {
+        let (outcome, headers) = match self {
+            Self::Unlimited => return Ok(()),
+            Self::Allowed(headers) => ("allowed", headers),
+            Self::Limited { headers, .. } => ("limited", headers),
+        };
+        let attributes = [
+            KeyValue::new("policy", headers.policy_name),
+            KeyValue::new("decision", outcome),
+            KeyValue::new("scope", "address"),
+        ];
+        metrics.rate_limit_decisions.add(1, &attributes);
+        self.report(rate)
+    }
+
+    /// Sets the headers of the limit, and counts nothing.
+    ///
+    /// # Errors
+    /// [`Limited`] where the limit refuses.
+    pub fn report(&self, rate: &mut Option<Headers>) -> Result<(), Limited> {
+        match *self {
+            Self::Unlimited => Ok(()),
+            Self::Allowed(headers) => {
+                *rate = Some(headers);
+                Ok(())
+            }
+            Self::Limited { headers, retry_after_s } => {
+                *rate = Some(headers);
+                Err(Limited { retry_after_s })
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Whether an error comes from the database, however it is wrapped.
+
+use std::error::Error;
+
+use sea_orm::DbErr;
+
+use super::is_unreachable;
+
+/// Whether the database cannot be reached, as the cause of an error says; none where the database is not the cause.
+pub fn is_unreachable_cause(error: &(dyn Error + 'static)) -> Option<bool> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<DbErr>() {
+            return Some(is_unreachable(error));
+        }
+        next = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnAcquireErr;
+
+    use super::*;
+    use crate::problem::Unavailable;
+    use crate::token::KeysError;
+
+    #[test]
+    fn the_cause_decides_however_it_is_wrapped() {
+        let away = || DbErr::ConnectionAcquire(ConnAcquireErr::Timeout);
+        let refused = || DbErr::Custom("another process changed it".to_owned());
+        assert_eq!(is_unreachable_cause(&away()), Some(true));
+        assert_eq!(is_unreachable_cause(&Unavailable::from(away())), Some(true));
+        assert_eq!(is_unreachable_cause(&KeysError::from(away())), Some(true));
+        assert_eq!(is_unreachable_cause(&refused()), Some(false));
+        assert_eq!(is_unreachable_cause(&KeysError::from(refused())), Some(false));
+        assert_eq!(is_unreachable_cause(&Unavailable::because("token store", "refused")), None);
+        assert_eq!(is_unreachable_cause(&std::io::Error::other("a disk")), None);
+    }
+}

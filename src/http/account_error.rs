@@ -1,0 +1,53 @@
+//! The errors of accounts as problems of the API.
+
+use super::json::{Object, Rule};
+use super::limit::limited;
+use crate::account::{AccountError, RegistrationRefusal, WeakPassword};
+use crate::problem::{Code, Problem};
+
+impl Rule for WeakPassword {
+    fn code(&self) -> &'static str {
+        WeakPassword::code(*self)
+    }
+}
+
+/// The problem of an error; `member` is the one of the request that holds the new password.
+pub fn problem(error: AccountError, member: &'static str) -> Problem {
+    match error {
+        AccountError::Limited(limit) => limited(limit.retry_after_s),
+        AccountError::WrongPassword => {
+            Problem::new(Code::InvalidCredentials).detail("`password` is not your password.")
+        }
+        AccountError::Registration(refusal) => {
+            Problem::new(Code::Forbidden).detail(registration(refusal))
+        }
+        AccountError::WeakPassword(weakness) => {
+            let mut rules = Object::default();
+            rules.reject(member, weakness.code(), weakness);
+            rules.finish().err().unwrap_or_else(|| Code::ValidationFailed.into())
+        }
+        AccountError::Changed => {
+            Problem::new(Code::Conflict).detail("The password was changed a moment ago.")
+        }
+        AccountError::OwnsTeams(names) => Problem::new(Code::Conflict).detail(format!(
+            "You alone own teams that have other members: {}. Hand them over or delete them first.",
+            names.join(", ")
+        )),
+        AccountError::Unavailable(unavailable) => unavailable.into(),
+        other => other.code().into(),
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        problem(error, "password")
+    }
+}
+
+const fn registration(refusal: RegistrationRefusal) -> &'static str {
+    match refusal {
+        RegistrationRefusal::Domain => "Addresses of this domain cannot register here.",
+        RegistrationRefusal::Closed => "Registration here is closed.",
+        RegistrationRefusal::InviteOnly => "Registration here is by invitation.",
+    }
+}

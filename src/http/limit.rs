@@ -1,0 +1,111 @@
+//! Limits of a request: by client address, by session, and the permits of a team, an account or a key.
+
+use opentelemetry::KeyValue;
+use uuid::Uuid;
+
+use super::request::Request;
+use crate::actor::Permit;
+use crate::admission::budgets::Spent;
+use crate::admission::{Action, Decision, Limited};
+use crate::app::App;
+use crate::captcha::CaptchaError;
+use crate::problem::{Code, Problem};
+use crate::token::{Expiry, UserClaims, VaultClaims};
+
+/// Spends one of the client's limit of an action.
+pub fn spend(app: &App, request: &mut Request, action: Action) -> Result<(), Problem> {
+    let decision = app.limiter.check(action, request.client());
+    Ok(decision.enforce(&mut request.cx.rate, &app.metrics)?)
+}
+
+/// Spends one of the session's limit of refreshes.
+pub fn spend_refresh(app: &App, request: &mut Request, sid: &str) -> Result<(), Problem> {
+    let decision = app.limiter.check_session(sid);
+    Ok(decision.enforce(&mut request.cx.rate, &app.metrics)?)
+}
+
+/// Sets the headers of a limit, and refuses where it does; counts nothing.
+pub fn report(request: &mut Request, decision: &Decision) -> Result<(), Problem> {
+    Ok(decision.report(&mut request.cx.rate)?)
+}
+
+/// Refuses what is beyond a budget.
+pub fn within(spent: Spent) -> Result<(), Problem> {
+    match spent {
+        Spent::Within => Ok(()),
+        Spent::Exhausted { retry_after_s } => Err(limited(retry_after_s)),
+    }
+}
+
+/// The problem of a request that is over a limit.
+pub fn limited(retry_after_s: u64) -> Problem {
+    Problem::new(Code::RateLimited).retry_after(u32::try_from(retry_after_s).unwrap_or(u32::MAX))
+}
+
+impl From<Limited> for Problem {
+    fn from(limit: Limited) -> Self {
+        limited(limit.retry_after_s)
+    }
+}
+
+impl From<CaptchaError> for Problem {
+    fn from(error: CaptchaError) -> Self {
+        match error {
+            CaptchaError::Invalid => Code::CaptchaInvalid.into(),
+            CaptchaError::Unavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
+/// Whose permit a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holder<'a> {
+    /// A team: by the membership that was read, or by a token's signature.
+    Team(Uuid),
+    /// An account: by a token's signature, before any lookup.
+    Account(Uuid),
+    /// A client that knows a key's text, by the text's digest, before the key is looked up: no other client has that digest.
+    Key(&'a str),
+}
+
+impl Holder<'_> {
+    /// As in the metric.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Team(_) => "team",
+            Self::Account(_) => "account",
+            Self::Key(_) => "key",
+        }
+    }
+}
+
+/// Waits for the permit of a team, an account or a key: one that sends more than its share waits behind itself. The holder
+/// has to be proven, or other clients could use up its share. No request holds two permits at once: two such requests could
+/// wait for each other.
+pub async fn permit(app: &App, request: &Request, holder: Holder<'_>) -> Result<Permit, Problem> {
+    let entered = app.gate.turns.enter(holder, request.cx.deadline).await;
+    entered.map_err(|unavailable| {
+        app.metrics.requests_shed.add(1, &[KeyValue::new("reason", holder.name())]);
+        unavailable.into()
+    })
+}
+
+/// The permit of the team that a vaultToken of ours names, before any lookup.
+pub async fn permit_of(
+    app: &App,
+    request: &Request,
+    claims: &VaultClaims,
+) -> Result<Option<Permit>, Problem> {
+    match claims.tid.as_deref().map(str::parse) {
+        Some(Ok(team)) => permit(app, request, Holder::Team(team)).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The claims of the request's userToken, and the permit of the account that it proves: all that comes before a lookup.
+pub async fn account(app: &App, request: &Request) -> Result<(Uuid, UserClaims, Permit), Problem> {
+    let token = request.bearer()?.ok_or(Code::InvalidToken)?;
+    let (user_id, claims) = app.check().claims(token, Expiry::Enforced).await?;
+    let permit = permit(app, request, Holder::Account(user_id)).await?;
+    Ok((user_id, claims, permit))
+}

@@ -1,0 +1,31 @@
+//! The live sessions of an account.
+
+use std::collections::HashSet;
+
+use latchkey_entity::ended_session::{Column, Entity};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
+
+use super::AccountStatus;
+use crate::clock::UnixMillis;
+use crate::database::Db;
+use crate::problem::Unavailable;
+use crate::store::{Session, Store};
+
+/// The sessions that the token store holds, without those that SQL says have ended.
+pub async fn live(
+    store: &Store,
+    db: &Db,
+    account: &AccountStatus,
+    now: UnixMillis,
+) -> Result<Vec<Session>, Unavailable> {
+    let mut sessions = store.sessions(account.id, now).await?;
+    let rows = Entity::find()
+        .filter(Column::UserId.eq(account.id))
+        .filter(Column::Sid.is_in(sessions.iter().map(|session| &session.sid)))
+        .all(db.reader())
+        .await?;
+    let ended: HashSet<String> = rows.into_iter().map(|row| row.sid).collect();
+    sessions
+        .retain(|session| session.epoch == account.session_epoch && !ended.contains(&session.sid));
+    Ok(sessions)
+}
