@@ -95,7 +95,10 @@ impl Prober {
         if probed.is_ok()
             && let Ok(Ok(schema)) = timeout(WITHIN, db.schema()).await
         {
-            self.app.gate.schema.set(!schema.pending.is_empty(), schema.contracted().is_some());
+            let window = &self.app.gate.schema;
+            let before = window.outside();
+            window.set(!schema.pending.is_empty(), schema.contracted().is_some());
+            log_schema(before, window.outside(), schema.pending.len());
         }
         self.settle("database", &self.database, db.health(), probed, Reason::database_fix);
     }
@@ -137,6 +140,23 @@ impl Prober {
             (Some(News::Up), _) => tracing::info!(store, "the store takes writes again"),
             _ => {}
         }
+    }
+}
+
+/// Logs that the schema left this binary's window, or came back.
+fn log_schema(before: Option<&str>, now: Option<&str>, pending: usize) {
+    match now {
+        _ if before == now => {}
+        Some("unmigrated") => tracing::warn!(
+            pending,
+            fix = "run `latchkey migrate up`",
+            "the database lacks migrations, the daemon is not ready"
+        ),
+        Some(_) => tracing::warn!(
+            fix = "run the release that the schema is of",
+            "the schema is too new for this release, the daemon is not ready"
+        ),
+        None => tracing::info!("the schema is that of this release"),
     }
 }
 
