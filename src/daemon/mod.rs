@@ -113,15 +113,12 @@ impl Daemon {
             () = startup.waits() => None,
         };
         let listen = || public_server.spawn(front.clone(), accepting, REQUESTS_END_WITHIN);
-        let (built, early) = match first {
-            Some(built) => {
-                drop(building);
-                (built, Err(listen))
-            }
-            None => {
-                let server = listen();
-                (building.await, Ok(server))
-            }
+        let (built, early) = if let Some(built) = first {
+            drop(building);
+            (built, Err(listen))
+        } else {
+            let server = listen();
+            (building.await, Ok(server))
         };
         let built = built.inspect_err(|_| {
             ticking.cancel();

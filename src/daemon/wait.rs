@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use sea_orm::DbErr;
 
 use super::build::{StartError, count_migrations};
 use crate::audit::{Chain, Masters};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::database::{Db, Refusal, probe_reason};
+use crate::database::{DatabaseError, Db, Refusal, probe_reason};
 use crate::health::{Reason, Startup};
 use crate::secret::MasterKey;
 use crate::telemetry::Metrics;
@@ -35,7 +34,7 @@ enum Obstacle {
 
 impl Obstacle {
     fn of(cause: Cause) -> Self {
-        let Some(error) = cause.downcast_ref::<DbErr>() else {
+        let Some(error) = cause.downcast_ref::<DatabaseError>() else {
             return Self::Database(Reason::Refused, "do what the error says", cause);
         };
         let reason = probe_reason(error).unwrap_or(Reason::Refused);
@@ -109,7 +108,7 @@ async fn connect(
     clock: &Clock,
     metrics: &Arc<Metrics>,
 ) -> Result<(Db, KeyRing, Chain), Obstacle> {
-    let refused = |error: DbErr| Obstacle::of(error.into());
+    let refused = |error: DatabaseError| Obstacle::of(error.into());
     let mut db = Db::connect(&config.database).await.map_err(refused)?;
     if config.database.auto_migrate {
         db.migrate().await.map_err(refused)?;

@@ -167,7 +167,7 @@ impl Link {
             match reason {
                 // The prober may have found out more.
                 Some(it) if it.is_vague() && self.health.reason().is_some() => {
-                    self.health.suspect()
+                    self.health.suspect();
                 }
                 Some(reason) => self.health.mark_down(reason),
                 None => {}

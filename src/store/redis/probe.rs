@@ -41,10 +41,10 @@ impl Redis {
             // Requests load a script in every node that does not know it; one server alone has no nodes.
             let mut load = redis::cmd("SCRIPT");
             load.arg("LOAD").arg(scripts::PROBE);
-            if let Err(error) = self.link.query::<redis::Value>(&load).await {
-                if outage(&error) == Some(Reason::ClusterDown) {
-                    return Err(self.failed(error));
-                }
+            if let Err(error) = self.link.query::<redis::Value>(&load).await
+                && outage(&error) == Some(Reason::ClusterDown)
+            {
+                return Err(self.failed(error));
             }
         }
         let probes = join_all(PROBE_TAGS.map(|tag| self.probe_tag(tag))).await;

@@ -34,6 +34,6 @@ async fn a_limit_of_a_file_s_size_is_a_full_disk_and_no_end_embedded() {
 
     limit(&running, "unlimited");
     becomes(&running, None).await;
-    nobody.register("bob@limit.example", "nine lives of a cat", "Bob").await.expect(201);
+    nobody.register("bob@limit.example", "nine lives of a cat", "Bob").await.expect(200);
     running.stop().await;
 }

@@ -108,7 +108,7 @@ async fn it_waits_for_a_database_that_comes_later_on_servers() {
     })
     .await;
     client.get("/api/me").await.expect(401);
-    assert_eq!(daemon.log().matches("waiting for the database").count(), 1, "{}", daemon.log());
+    assert_eq!(daemon.log().matches("\"unreachable\"").count(), 1, "once: {}", daemon.log());
 }
 
 #[tokio::test]
