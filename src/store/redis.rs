@@ -63,6 +63,11 @@ pub fn is_url(url: &Secret<String>) -> bool {
     self::url::is_url(url.expose())
 }
 
+/// The parameters of `redis.url` without effect, in words.
+pub fn ignored_parameters(url: &Secret<String>) -> Vec<&'static str> {
+    self::url::ignored(url.expose())
+}
+
 impl Redis {
     pub(super) fn connect(url: &Secret<String>) -> Result<Self, Unavailable> {
         Ok(Self {
