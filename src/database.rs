@@ -35,7 +35,7 @@ use sea_orm::{
 pub use self::facts::{Facts, Server};
 use self::guard::{Guard, Shared};
 pub use self::handle::Handle;
-pub use self::probe::{Endpoint, is_unreachable};
+pub use self::probe::{Endpoint, is_unreachable, of_exhausted_pool};
 pub use self::refusal::{Refusal, probe_reason};
 pub use self::transaction::Transaction;
 pub use self::url::{check as check_url, ignored as ignored_parameters};

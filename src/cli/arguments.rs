@@ -1,19 +1,28 @@
 //! What is wrong with a command line, without the secrets that were written into it by mistake.
 
-use std::io::Write as _;
+use std::io::IsTerminal as _;
 
+use super::output::say_in_time;
 use crate::config::process_arguments;
 
 /// Prints clap's error, help or version. Where it quotes a URL or a value of `key=value`, that is blanked.
 pub fn print(error: &clap::Error) {
     let text = error.render().to_string();
     let hidden = hide(&text, &process_arguments());
-    // Nobody is left to tell when even this cannot be printed.
-    let _ = if error.use_stderr() && hidden != text {
-        std::io::stderr().lock().write_all(hidden.as_bytes())
+    if !error.use_stderr() {
+        // Nobody is left to tell when even this cannot be printed.
+        let _ = error.print();
+    } else if hidden == text {
+        say_in_time(in_colour(error));
     } else {
-        error.print()
-    };
+        say_in_time(hidden);
+    }
+}
+
+/// As clap prints it: in colour on a terminal.
+fn in_colour(error: &clap::Error) -> String {
+    let text = error.render();
+    if std::io::stderr().is_terminal() { text.ansi().to_string() } else { text.to_string() }
 }
 
 fn hide(text: &str, words: &[String]) -> String {

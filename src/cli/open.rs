@@ -9,7 +9,7 @@ use crate::audit::{Chain, ChainError, Masters};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::read_master_key;
-use crate::database::{DatabaseError, Db, sqlite_path};
+use crate::database::{DatabaseError, Db, Refusal, sqlite_path};
 use crate::exit::{BAD_CONFIGURATION, CHECK_SAYS_NO, FAILED, UNREACHABLE};
 use crate::store::Store;
 use crate::token::KeyDependencies;
@@ -60,7 +60,10 @@ impl std::fmt::Display for Fault {
                 f,
                 "there is no database at {path}: run it where the daemon runs, or with its --config"
             ),
-            Self::Database(error) => write!(f, "cannot reach the database: {error}"),
+            Self::Database(error) => match Refusal::of(error) {
+                Some(refusal) => write!(f, "{}: {}", refusal.text(), refusal.fix()),
+                None => write!(f, "cannot reach the database: {error}"),
+            },
             Self::Migrations(error) => write!(f, "cannot read the migrations: {error}"),
             Self::Outdated(pending) => write!(
                 f,

@@ -2,12 +2,18 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::{Problem, Problems, table};
 use crate::exit::FAILED;
 use crate::secret::redact;
+
+/// How long a process that ends waits for a reader of its stderr.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Says things to the person, on stderr.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +37,7 @@ impl Talk {
     /// Everything that is wrong with a configuration.
     pub fn problems(self, problems: &Problems) {
         let text = problems.to_string();
-        say(&text.replacen("error:", self.label("error:", "31"), 1));
+        say_in_time(text.replacen("error:", self.label("error:", "31"), 1));
     }
 
     /// What is allowed and probably not meant.
@@ -50,7 +56,7 @@ impl Talk {
 
     /// What went wrong, without what a URL in it may hide; gives the exit code of failure.
     pub fn fail(self, text: &str) -> ExitCode {
-        say(&format!("{} {}\n", self.label("error:", "31"), redact(text)));
+        say_in_time(format!("{} {}\n", self.label("error:", "31"), redact(text)));
         ExitCode::from(FAILED)
     }
 
@@ -86,6 +92,20 @@ pub fn say_line(text: &str) {
 fn say(text: &str) {
     // Nobody is left to tell when stderr is closed.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// The last words of a process that ends. A reader of stderr that stalls loses them after [`LAST_WORDS`]: a start that
+/// fails has to end.
+pub fn say_in_time(text: String) {
+    let (done, written) = mpsc::channel();
+    let writer = thread::Builder::new().name("stderr".to_owned()).spawn(move || {
+        say(&text);
+        // Without a receiver the process is ending.
+        let _ = done.send(());
+    });
+    if writer.is_ok() {
+        let _ = written.recv_timeout(LAST_WORDS);
+    }
 }
 
 /// How far long work has come: a bar on a terminal, nothing elsewhere.

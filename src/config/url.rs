@@ -62,6 +62,13 @@ impl<'a> Url<'a> {
             let forms: Vec<_> = schemes.iter().map(|scheme| format!("{scheme}://…")).collect();
             format!("write it as {}", forms.join(" or "))
         };
+        if given.starts_with(['"', '\'']) {
+            return Err(Refusal::new("stands in quotes", "take the quotes away"));
+        }
+        if given.trim() != given {
+            let fix = "write the URL alone, on one line without a blank one";
+            return Err(Refusal::new("has a space or a blank line around it", fix));
+        }
         let no_url = || Refusal::new("is not a URL", fix());
         if given.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(Refusal::new("holds a space or a control character", fix()));
@@ -250,6 +257,14 @@ mod tests {
                 assert!(refusal.fix.starts_with("percent-encode user and password"), "{url}");
                 assert!(!refusal.what(true).contains("db.example"), "{url}");
             }
+        }
+        for (url, reason) in [
+            ("'postgres://u:p@db/d'", "stands in quotes"),
+            ("postgres://u:p@db/d\n", "has a space or a blank line around it"),
+            ("postgres://u:p@db/d e", "holds a space or a control character"),
+        ] {
+            let refusal = Url::check(url, &["postgres"]).unwrap_err();
+            assert!(refusal.what(true).contains(reason), "{url:?}: {refusal:?}");
         }
         // Its end is the last one in front of the path, and the drivers read it so.
         assert!(Url::check("postgres://u:p@ss@db/d", &["postgres"]).is_ok());

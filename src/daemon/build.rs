@@ -8,29 +8,24 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::pools::Dependencies;
-use super::{files, mailbox_key_file};
+use super::{files, mailbox_key_file, wait};
 use crate::actor::Root;
 use crate::admission::budgets::Local;
 use crate::admission::device::Devices;
 use crate::admission::{Budgets, Limiter};
 use crate::app::{App, Gate};
-use crate::audit::{Chain, Masters};
 use crate::captcha::{self, Altcha, Verifier};
 use crate::clock::Clock;
 use crate::config::{Config, PasswordEngine};
 use crate::database::Db;
 use crate::database::tenant_scope;
+use crate::health::Startup;
 use crate::http::pages::site;
 use crate::mail::{self, Mailbox, MailboxKey, Mailer, Transport};
 use crate::password::{self, Breach, Hasher, Policy, Setup};
 use crate::secret::{MasterKey, redact};
 use crate::store::Store;
 use crate::telemetry::Metrics;
-use crate::token::{self, KeyRing};
-
-/// The first pause before a database is asked again, and the last.
-const WAIT_FIRST: Duration = Duration::from_millis(250);
-const WAIT_LAST: Duration = Duration::from_secs(5);
 
 /// Why the daemon does not start.
 #[derive(Debug)]
@@ -89,7 +84,7 @@ pub async fn build(
     config: Config,
     clock: Clock,
     metrics: Arc<Metrics>,
-    root: &Root,
+    (root, startup): (&Root, &Startup),
 ) -> Result<Built, StartError> {
     if config.database.is_sqlite() || config.mail.smtp_url.is_none() || config.master_key.is_none()
     {
@@ -97,8 +92,8 @@ pub async fn build(
     }
     let master = files::read_or_make_master_key(&config)?;
     let hashing = Setup::of(&config.password);
-    let ((db, keys, audit), hash_time) =
-        tokio::try_join!(database(&config, &master, &clock, &metrics), prove_hashing(&hashing))?;
+    let database = wait::for_database(&config, &master, &clock, (&metrics, startup));
+    let ((db, keys, audit), hash_time) = tokio::try_join!(database, prove_hashing(&hashing))?;
     let audit = audit.counting(metrics.clone());
     let keys = Arc::new(keys);
     let store = match &config.redis_url {
@@ -196,59 +191,6 @@ fn verifier(
     let before = config.master_key_previous.as_ref().map(challenges);
     let altcha = Altcha::new(&challenges(master)).and_before(before.as_ref());
     Ok(Verifier::new(settings.provider, altcha, vendor, settings.fallback_altcha))
-}
-
-/// The database, migrated where that is ours to do, and the keys out of it. Waits as long as it takes: replicas and
-/// their database start in any order.
-async fn database(
-    config: &Config,
-    master: &MasterKey,
-    clock: &Clock,
-    metrics: &Arc<Metrics>,
-) -> Result<(Db, KeyRing, Chain), StartError> {
-    let mut wait = WAIT_FIRST;
-    loop {
-        match try_database(config, master, clock, metrics).await {
-            Ok(ready) => return Ok(ready),
-            Err(error) if config.database.is_sqlite() => return Err(StartError::Broken(error)),
-            Err(error) => tracing::warn!(
-                error = %error,
-                "the database is not ready (unreachable, or not migrated: `latchkey migrate up`), waiting"
-            ),
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(WAIT_LAST);
-    }
-}
-
-async fn try_database(
-    config: &Config,
-    master: &MasterKey,
-    clock: &Clock,
-    metrics: &Arc<Metrics>,
-) -> Result<(Db, KeyRing, Chain), Box<dyn std::error::Error + Send + Sync>> {
-    let mut db = Db::connect(&config.database).await?;
-    if config.database.auto_migrate {
-        db.migrate().await?;
-    }
-    if let Some(name) = db.schema().await?.contracted() {
-        return Err(format!("the schema is too new for this release: it has {name}").into());
-    }
-    count_migrations(&db, metrics).await;
-    db.watch(metrics);
-    let keys = KeyRing::load(token::KeyDependencies {
-        db: db.clone(),
-        master: master.clone(),
-        previous: config.master_key_previous.clone(),
-        tokens: config.tokens.clone(),
-        absolute_ttl: config.sessions.absolute_ttl,
-        clock: clock.clone(),
-        metrics: Some(metrics.clone()),
-    })
-    .await?;
-    let masters = Masters { current: master, previous: config.master_key_previous.as_ref() };
-    let audit = Chain::load(&db, masters, clock.now()).await?;
-    Ok((db, keys, audit))
 }
 
 /// How many migrations the database lacks; unchanged where it does not answer.

@@ -16,7 +16,17 @@ pub const MASTER_KEY_FILE: &str = "master.key";
 
 /// Makes `data_dir`, mode 0700, where it is missing.
 pub fn make_data_dir(dir: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|error| named("cannot create", dir, &error))
+}
+
+/// The same error with the file that it is about, and what to do.
+fn named(what: &str, path: &Path, error: &io::Error) -> io::Error {
+    let fix = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on its disk",
+        _ => "let the daemon read and write it, or choose another `data_dir`",
+    };
+    io::Error::new(error.kind(), format!("{what} {}: {error}: {fix}", path.display()))
 }
 
 /// The master key of the settings, or the one in `data_dir`; none is ever made: for whatever runs beside a daemon.
@@ -40,7 +50,7 @@ pub fn read_or_make_master_key(config: &Config) -> io::Result<MasterKey> {
     }
     let file = config.data_dir.join(MASTER_KEY_FILE);
     if !file.exists() {
-        make(&config.data_dir)?;
+        make(&config.data_dir).map_err(|error| named("cannot create", &file, &error))?;
     }
     read(&file)
 }
@@ -55,9 +65,8 @@ pub(super) fn create_whole(dir: &Path, name: &str, text: &str) -> io::Result<()>
     let unfinished = dir.join(format!("{name}.{}", crate::secret::random_id()));
     let mut file =
         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    let linked = std::fs::hard_link(&unfinished, dir.join(name));
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    let linked = written.and_then(|()| std::fs::hard_link(&unfinished, dir.join(name)));
     std::fs::remove_file(&unfinished)?;
     match linked {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -66,7 +75,8 @@ pub(super) fn create_whole(dir: &Path, name: &str, text: &str) -> io::Result<()>
 }
 
 fn read(path: &Path) -> io::Result<MasterKey> {
-    let text = Zeroizing::new(std::fs::read_to_string(path)?);
+    let text = std::fs::read_to_string(path).map_err(|error| named("cannot read", path, &error));
+    let text = Zeroizing::new(text?);
     let bytes = Zeroizing::new(STANDARD.decode(text.trim()).unwrap_or_default());
     let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| {
         io::Error::other(format!(

@@ -14,6 +14,7 @@ mod probe;
 mod reload;
 mod tick;
 mod urls;
+mod wait;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -29,8 +30,10 @@ use crate::actor::Root;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, Problems};
+use crate::health::Startup;
 use crate::http::admin::Admin;
 use crate::http::dispatch::Dispatcher;
+use crate::http::front::Front;
 use crate::http::tls::Tls;
 use crate::telemetry::{self, Exports, Metrics};
 
@@ -94,23 +97,41 @@ impl Daemon {
         let public = public_server.local_addr()?;
         let admin = admin_server.local_addr()?;
         let (stop, stop_admin) = (CancellationToken::new(), CancellationToken::new());
-        let started = Arc::new(OnceLock::new());
-        let admin_service = Arc::new(Admin::new(started.clone(), metrics.clone()));
+        let (started, startup) = (Arc::new(OnceLock::new()), Arc::new(Startup::default()));
+        let admin_service = Arc::new(Admin::new(started.clone(), startup.clone(), metrics.clone()));
         let accepting = root.task("accept_admin", &stop_admin);
         let admin_server = admin_server.spawn(admin_service, accepting, Duration::from_secs(1));
         let ticking = CancellationToken::new();
         tick::push(&metrics, config.telemetry.interval, &root, &ticking);
-        let built = Box::pin(build::build(config, clock, metrics, &root)).await;
-        let built = built.inspect_err(|_| ticking.cancel())?;
+        let front = Arc::new(Front::default());
+        let accepting = root.task("accept_public", &stop);
+        let mut building = Box::pin(build::build(config, clock, metrics, (&root, &startup)));
+        // A client waits in the kernel's queue for a start that takes its usual time. It gets 503 from a daemon that
+        // waits for its database.
+        let first = tokio::select! {
+            built = &mut building => Some(built),
+            () = startup.waits() => None,
+        };
+        let listen = || public_server.spawn(front.clone(), accepting, REQUESTS_END_WITHIN);
+        let (built, early) = if let Some(built) = first {
+            drop(building);
+            (built, Err(listen))
+        } else {
+            let server = listen();
+            (building.await, Ok(server))
+        };
+        let built = built.inspect_err(|_| {
+            ticking.cancel();
+            stop.cancel();
+        })?;
         // Before `/readyz` says anything of the stores.
         let prober = Arc::new(Prober::new(built.app.clone()));
         Box::pin(prober.probe()).await;
         let _ = started.set(built.app.clone());
         prober.start(&root, &ticking);
         tick::tick(&built.app, tls.clone(), &root, &ticking);
-        let dispatcher = Arc::new(Dispatcher::new(built.app.clone()));
-        let accepting = root.task("accept_public", &stop);
-        let server = public_server.spawn(dispatcher, accepting, REQUESTS_END_WITHIN);
+        front.open(Dispatcher::new(built.app.clone()));
+        let server = early.unwrap_or_else(|listen| listen());
         Ok(Self {
             app: built.app,
             root,
@@ -201,6 +222,7 @@ async fn supervisor(config: &Config) -> Result<(Arc<Metrics>, Root), StartError>
 /// Runs the daemon until a signal, or until a pool dies or a task keeps crashing; reads its
 /// settings by `load` again when it is told to.
 pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) -> ExitCode {
+    survive_size_limits();
     match telemetry::open(loaded.config.log.format) {
         Ok(log) => telemetry::report_panics(log),
         Err(error) => {
@@ -220,6 +242,18 @@ pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) ->
     exporting.cancel();
     exports.finish().await;
     code
+}
+
+/// SIGXFSZ, on Linux and on the BSDs. Tokio has no name for it.
+const FILE_SIZE_LIMIT: i32 = 25;
+
+/// A file at the limit of `ulimit -f` ends a process that does not handle SIGXFSZ. With any handler the write fails
+/// instead (`EFBIG`): of the log it is a line that is dropped, of SQLite a 503.
+fn survive_size_limits() {
+    // Tokio's handler stays when the stream is dropped.
+    if let Err(error) = signal(SignalKind::from_raw(FILE_SIZE_LIMIT)) {
+        telemetry::print(&format!("warning: SIGXFSZ cannot be handled: {error}"));
+    }
 }
 
 /// The daemon from its start to its end.

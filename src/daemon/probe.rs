@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actor::Root;
 use crate::app::App;
+use crate::database::of_exhausted_pool;
 use crate::health::{Probed, Reason, StoreHealth};
 
 /// The time between two probes of a store that works.
@@ -96,10 +97,16 @@ impl Prober {
 
     async fn probe_database(&self) {
         let db = &self.app.db;
-        let outcome = within(async {
+        let mut outcome = within(async {
             db.probe_write().await.map_err(|it| (it.reason, it.source.map(Into::into)))
         })
         .await;
+        // A pool says only that it has no connection.
+        if matches!(outcome, Err((Reason::Timeout, _)))
+            && let Some((reason, cause)) = of_exhausted_pool(&self.app.config.database).await
+        {
+            outcome = Err((reason, Some(cause.into())));
+        }
         if outcome.is_ok() {
             self.read_schema().await;
         }
@@ -115,8 +122,10 @@ impl Prober {
         let was_unread = std::mem::replace(&mut *lock(&self.is_schema_unread), is_unread);
         match read {
             Ok(schema) => {
-                let is_contracted = schema.contracted().is_some();
-                self.app.gate.schema.set(!schema.pending.is_empty(), is_contracted);
+                let window = &self.app.gate.schema;
+                let before = window.outside();
+                window.set(!schema.pending.is_empty(), schema.contracted().is_some());
+                log_schema(before, window.outside(), schema.pending.len());
             }
             Err(error) if !was_unread => {
                 tracing::warn!(%error, "the schema's version cannot be read");
@@ -182,6 +191,23 @@ impl Prober {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Logs that the schema left this binary's window, or came back.
+fn log_schema(before: Option<&str>, now: Option<&str>, pending: usize) {
+    match now {
+        _ if before == now => {}
+        Some("unmigrated") => tracing::warn!(
+            pending,
+            fix = "run `latchkey migrate up`",
+            "the database lacks migrations, the daemon is not ready"
+        ),
+        Some(_) => tracing::warn!(
+            fix = "run the release that the schema is of",
+            "the schema is too new for this release, the daemon is not ready"
+        ),
+        None => tracing::info!("the schema is that of this release"),
+    }
 }
 
 /// What a line in the log reports.

@@ -6,7 +6,7 @@
 use crate::config::{Loaded, Problem, Problems, Source};
 use crate::database::{check_url, ignored_parameters};
 use crate::mail::Transport;
-use crate::store::is_redis_url;
+use crate::store::{ignored_redis_parameters, is_redis_url};
 
 /// Passes on a configuration whose URLs can be read; warns of parameters without effect.
 pub fn check_urls(mut loaded: Loaded) -> Result<Loaded, Problems> {
@@ -32,16 +32,24 @@ pub fn check_urls(mut loaded: Loaded) -> Result<Loaded, Problems> {
         refuse("redis.url", "is not a URL that the driver of Redis can read", fix);
     }
     if let Some(Err(bad)) = config.mail.smtp_url.as_ref().map(Transport::smtp) {
-        refuse("mail.smtp_url", bad.reason(), "percent-encode user and password: see docs/mail.md");
+        refuse("mail.smtp_url", bad.reason(), bad.fix());
     }
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    let ignored = ignored_parameters(&config.database);
-    if !ignored.is_empty() {
-        let place = source("database.url").place();
-        let what = format!("has parameters without effect{place}: {}", ignored.join(", "));
-        loaded.warnings.push(Problem::new("database.url", what, "take them out of the URL"));
-    }
+    let of_database = ignored_parameters(&config.database);
+    let of_redis = config.redis_url.as_ref().map(ignored_redis_parameters).unwrap_or_default();
+    let warnings =
+        [("database.url", of_database), ("redis.url", of_redis)].map(|(key, ignored)| {
+            let what = || {
+                format!(
+                    "has parameters without effect{}: {}",
+                    source(key).place(),
+                    ignored.join(", ")
+                )
+            };
+            (!ignored.is_empty()).then(|| Problem::new(key, what(), "take them out of the URL"))
+        });
+    loaded.warnings.extend(warnings.into_iter().flatten());
     Ok(loaded)
 }

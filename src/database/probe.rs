@@ -12,7 +12,7 @@ use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _};
 use sea_orm::{DbErr, RuntimeErr};
 use tokio::time::timeout;
 
-use super::refusal::{consequence, source};
+use super::refusal::{consequence, probe_reason, source};
 use crate::config;
 use crate::health::Reason;
 
@@ -50,14 +50,28 @@ impl Endpoint {
 pub(super) async fn reason(url: &str, error: DbErr) -> DbErr {
     let is_late = matches!(error, DbErr::ConnectionAcquire(_))
         || source(&error).is_some_and(|it| matches!(it, sqlx::Error::PoolTimedOut));
-    let Some(options) = super::url::postgres(url).ok().filter(|_| is_late) else {
+    if !is_late {
         return error;
-    };
+    }
+    // Where it works, it does not in the time that a request has.
+    of_direct_connection(url).await.unwrap_or(error)
+}
+
+/// The reason why a pool gives no connection in time: that of a connection alone. None where that one works, so that
+/// it is the pool that is exhausted.
+pub async fn of_exhausted_pool(config: &config::Database) -> Option<(Reason, DbErr)> {
+    let url = config.url.expose();
+    let error = of_direct_connection(url).await?;
+    Some((probe_reason(&error)?, super::url::redacted(url, error)))
+}
+
+/// What a connection of its own meets; none where it can be made, and for SQLite.
+async fn of_direct_connection(url: &str) -> Option<DbErr> {
+    let options = super::url::postgres(url).ok()?;
     let why = match timeout(DIRECT_WITHIN, options.connect()).await {
-        // The connection works, but not in the time that a request has.
         Ok(Ok(connection)) => {
             let _ = timeout(DIRECT_WITHIN, connection.close()).await;
-            return error;
+            return None;
         }
         Ok(Err(why)) => why,
         Err(_) => {
@@ -65,7 +79,7 @@ pub(super) async fn reason(url: &str, error: DbErr) -> DbErr {
             sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text))
         }
     };
-    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(why)))
+    Some(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(why))))
 }
 
 /// Whether an error means that the database is away. Else the database answered, and refused.

@@ -168,6 +168,9 @@ fn of_postgres(code: &str) -> Consequence {
 /// By SQLite's result code; its low byte is the primary one (sqlite.org/rescode.html).
 fn of_sqlite(code: u32) -> Consequence {
     let reason = match code & 0xff {
+        // SQLITE_IOERR_WRITE, SQLITE_IOERR_SHMSIZE: a quota (EDQUOT) or a limit of a file's size
+        // (EFBIG). SQLite has its own code for a full disk alone, and does not say the errno.
+        _ if matches!(code, 778 | 4_874) => Reason::FullDisk,
         // SQLITE_BUSY, SQLITE_LOCKED: another process has held the lock for longer than the busy
         // time-out.
         5 | 6 => Reason::Locked,
@@ -249,14 +252,19 @@ mod tests {
 
     #[test]
     fn sqlite_is_read_by_the_low_byte_of_its_code() {
-        for (code, reason) in [(13, Reason::FullDisk), (5, Reason::Locked)] {
+        for (code, reason) in [
+            (13, Reason::FullDisk),
+            (778, Reason::FullDisk),
+            (4_874, Reason::FullDisk),
+            (5, Reason::Locked),
+        ] {
             assert_eq!(of_sqlite(code), Consequence::down(reason), "{code}");
         }
         for (code, reason) in [
             (7, Reason::OutOfMemory),
             (8, Reason::ReadOnly),
             (1_032, Reason::ReadOnly),
-            (778, Reason::Damaged),
+            (266, Reason::Damaged),
             (14, Reason::Unreachable),
         ] {
             assert_eq!(of_sqlite(code), Consequence::gone(reason), "{code}");

@@ -3,12 +3,17 @@
 //! SeaORM quotes a URL that it cannot read, and sqlx logs the values of parameters that it does not
 //! know. So the URL is read here, and both of them get only the resulting options.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
+use sea_orm::sqlx;
+use sea_orm::sqlx::error::{DatabaseError, ErrorKind};
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::{DbErr, RuntimeErr};
 
+use super::refusal::source;
 use crate::config;
 use crate::secret::Redactor;
 
@@ -108,7 +113,9 @@ pub fn ignored(config: &config::Database) -> Vec<&'static str> {
         return Vec::new();
     };
     let names = url.query_pairs().map(|(name, _)| name).filter(|name| !is_read(name));
-    names.map(|name| OF_OTHERS.into_iter().find(|it| *it == name).unwrap_or("unknown")).collect()
+    names
+        .map(|name| OF_OTHERS.into_iter().find(|it| *it == name).unwrap_or("one that is not known"))
+        .collect()
 }
 
 /// The options of a connection to PostgreSQL. Of the URL's parameters they have those that sqlx reads.
@@ -134,7 +141,56 @@ fn is_read(name: &str) -> bool {
 pub(super) fn redacted(url: &str, error: DbErr) -> DbErr {
     let text = error.to_string();
     let shown = Redactor::of_url(url).redact(&text);
-    if shown == text { error } else { DbErr::Conn(RuntimeErr::Internal(shown)) }
+    if shown == text {
+        return error;
+    }
+    let Some(sqlx::Error::Database(said)) = source(&error) else {
+        return DbErr::Conn(RuntimeErr::Internal(shown));
+    };
+    // The code stays: it is the reason.
+    let shown = Shown { text: shown, code: said.code().map(Cow::into_owned) };
+    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(sqlx::Error::Database(Box::new(shown)))))
+}
+
+/// A server's error without what it repeats of the URL.
+#[derive(Debug)]
+struct Shown {
+    text: String,
+    code: Option<String>,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Shown {}
+
+impl DatabaseError for Shown {
+    fn message(&self) -> &str {
+        &self.text
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        self.code.as_deref().map(Cow::Borrowed)
+    }
+
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Other
+    }
+
+    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+        self
+    }
 }
 
 impl From<BadUrl> for DbErr {
@@ -182,7 +238,7 @@ mod tests {
     #[test]
     fn parameters_of_other_drivers_are_left_out_and_named() {
         let url = "postgres://u:p@h/d?sslpassword=hunter2&sslmode=require&pgbouncer=true&x=y+z";
-        assert_eq!(ignored(&database(url)), ["sslpassword", "pgbouncer", "unknown"]);
+        assert_eq!(ignored(&database(url)), ["sslpassword", "pgbouncer", "one that is not known"]);
         let options = postgres(url).unwrap();
         assert_eq!((options.get_host(), options.get_database()), ("h", Some("d")));
         assert_eq!(format!("{:?}", options.get_ssl_mode()), "Require");
@@ -196,6 +252,15 @@ mod tests {
         let quoting = DbErr::Conn(RuntimeErr::Internal(format!("'{url}' cannot be parsed")));
         let shown = format!("{:?}", redacted(url, quoting));
         assert!(!shown.contains("hunter2") && shown.contains("cannot be parsed"), "{shown}");
+        let said = Shown {
+            text: "password authentication failed for user \"u\"".to_owned(),
+            code: Some("28P01".to_owned()),
+        };
+        let said = sqlx::Error::Database(Box::new(said));
+        let refused = redacted(url, DbErr::Conn(RuntimeErr::SqlxError(Arc::new(said))));
+        assert!(refused.to_string().contains("for user \"***\""), "{refused}");
+        let reason = crate::database::probe_reason(&refused);
+        assert_eq!(reason, Some(crate::health::Reason::Authentication), "the code stays");
         let plain = redacted(url, DbErr::RecordNotFound("x".to_owned()));
         assert!(matches!(plain, DbErr::RecordNotFound(_)));
     }

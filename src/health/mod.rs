@@ -7,12 +7,14 @@
 
 mod reason;
 mod schema;
+mod startup;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 pub use self::reason::Reason;
 pub use self::schema::SchemaWindow;
+pub use self::startup::Startup;
 
 /// The state of a store that takes writes.
 const UP: u8 = 0;

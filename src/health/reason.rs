@@ -42,7 +42,7 @@ reasons! {
     /// No connection can be made, or it broke.
     Unreachable = "unreachable"
         "see that the server runs, that `database.url` leads to it, and that no firewall stands between"
-        "see that the server runs, that `redis.url` leads to it, and that no firewall stands between";
+        "see that the server runs, that `redis.url` leads to it (rediss:// with TLS), and that no firewall stands between";
     /// It did not respond in time.
     Timeout = "timeout"
         "look at the server's load and locks, and at the network; `database.max_connections` may be too low"
@@ -52,9 +52,10 @@ reasons! {
     ReadOnly = "read-only"
         "let `database.url` lead to the primary, or end its read-only mode; make a SQLite file and its directory writable"
         "let `redis.url` lead to the primary, or promote this replica (REPLICAOF NO ONE)";
-    /// The disk has no space left.
+    /// The disk has no space left, or a quota or a limit of a file's size is reached.
     FullDisk = "full-disk"
-        "free space on the database's disk"
+        "free space on the database's disk; of SQLite look at the quota and at the limit of a file's size (ulimit -f) \
+         too, and where neither is reached at the kernel's log"
         "free space on the disk of Redis";
     /// The server has no memory left, or Redis reached `maxmemory`.
     OutOfMemory = "out-of-memory"
@@ -84,6 +85,10 @@ reasons! {
     ClusterNode = "cluster-node"
         "see that `database.url` leads to one server"
         "write redis+cluster:// (or rediss+cluster://) in `redis.url`";
+    /// The URL names a cluster, and the server is none.
+    NotACluster = "not-a-cluster"
+        "see that `database.url` leads to one server"
+        "write redis:// (or rediss://) in `redis.url`";
     /// Redis cannot save its data, and refuses writes for that (`MISCONF`).
     PersistenceFailing = "persistence-failing"
         "see that the server can write its data"
@@ -107,10 +112,15 @@ reasons! {
     /// The store responds and refuses, for a reason without a name of its own; the log has its text.
     Refused = "refused"
         "run latchkey doctor, and look at the server's log"
-        "run latchkey doctor, and look at the log of Redis";
+        "do what the words of Redis say, and look at its log";
 }
 
 impl Reason {
+    /// Whether it says only that there was no answer: a closer look may have found the cause.
+    pub const fn is_vague(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Timeout | Self::ClusterDown)
+    }
+
     /// Whether the server refuses every write, so that work that ends in one is in vain.
     ///
     /// [`Reason::FullDisk`] is not among them: a full disk still takes writes that fit into pages
@@ -135,9 +145,13 @@ mod tests {
         let names: BTreeSet<&str> = Reason::ALL.iter().map(|it| it.name()).collect();
         assert_eq!(names.len(), Reason::ALL.len());
         let page = include_str!("../../docs/operate.md");
+        let runbook = include_str!("../../docs/runbooks/LatchkeyStoreNotWritable.md");
+        let (_, mend) = runbook.split_once("## Mend").expect("it says how to mend");
         for reason in Reason::ALL {
             let row = format!("| `{}` |", reason.name());
             assert!(page.contains(&row), "docs/operate.md has no row `{}`", reason.name());
+            let item = format!("`{}`", reason.name());
+            assert!(mend.contains(&item), "the runbook does not mend {item}");
         }
     }
 }

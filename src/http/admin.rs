@@ -12,6 +12,7 @@ use super::answer::{self, Answer};
 use super::cx::Peer;
 use super::server::Service;
 use crate::app::App;
+use crate::health::Startup;
 use crate::telemetry::Metrics;
 
 /// Answers operators and their machines.
@@ -19,21 +20,27 @@ use crate::telemetry::Metrics;
 pub struct Admin {
     /// Empty until the daemon is started.
     app: Arc<OnceLock<Arc<App>>>,
+    /// What it waits for until then.
+    startup: Arc<Startup>,
     /// There from the start: why it does not start is a metric too.
     metrics: Arc<Metrics>,
 }
 
 impl Admin {
     /// The listener's service.
-    pub fn new(app: Arc<OnceLock<Arc<App>>>, metrics: Arc<Metrics>) -> Self {
-        Self { app, metrics }
+    pub fn new(app: Arc<OnceLock<Arc<App>>>, startup: Arc<Startup>, metrics: Arc<Metrics>) -> Self {
+        Self { app, startup, metrics }
     }
 
     /// Ready is who is started, migrated and not stopping. A shared store's outage is `degraded` with 200, never unready:
     /// it would take every replica out at once (operations §4).
     fn ready(&self) -> Answer {
         let Some(app) = self.app.get() else {
-            let body = json!({ "status": "starting", "dependencies": {} });
+            let mut body = json!({ "status": self.startup.status(), "dependencies": {} });
+            if let Some(reason) = self.startup.database() {
+                body["dependencies"]["database"] = "down".into();
+                body["reasons"]["database"] = reason.name().into();
+            }
             return answer::status_json(StatusCode::SERVICE_UNAVAILABLE, &body);
         };
         // The prober's last word, or an outage that a request met since: this asks nobody.

@@ -10,8 +10,8 @@
 //! - Of a kind that merges, a mailbox receives one notice an hour. The first one leaves at once.
 //!   All that follow within the hour are one notice, which leaves when the hour is over, describes
 //!   the newest event and says how many there were. The other kinds spend a budget of their own
-//!   before `notify`. No event goes unreported, and no notice of one
-//!   kind delays a notice of another kind.
+//!   before `notify`. No event goes unreported while the account exists, and no notice of one kind
+//!   delays a notice of another kind. With the account its notices that wait are deleted.
 //!
 //! Both rules hold across replicas and restarts: `notify` locks the account's row, and the count is
 //! the outbox itself.

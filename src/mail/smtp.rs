@@ -65,7 +65,19 @@ impl BadSmtpUrl {
     pub fn reason(&self) -> &str {
         &self.0
     }
+
+    /// What to do.
+    pub fn fix(&self) -> &'static str {
+        match self.0.as_str() {
+            BAD_TLS => "write tls=required, or leave it out",
+            BAD_PARAMETER => "leave out every parameter but tls=required",
+            _ => "percent-encode user and password: see docs/mail.md",
+        }
+    }
 }
+
+const BAD_TLS: &str = "tls is `required` or left out";
+const BAD_PARAMETER: &str = "the only parameter is tls";
 
 impl fmt::Display for BadSmtpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,8 +105,8 @@ impl Smtp {
         for (name, value) in url.query_pairs() {
             match (&*name, &*value) {
                 ("tls", "required") => asked = Some(()),
-                ("tls", _) => return Err(bad("tls is `required` or left out")),
-                _ => return Err(bad("the only parameter is tls")),
+                ("tls", _) => return Err(bad(BAD_TLS)),
+                _ => return Err(bad(BAD_PARAMETER)),
             }
         }
         let tls = || {

@@ -41,18 +41,22 @@ pub struct Redactor {
     plain: Vec<Secret<String>>,
     /// The characters of their base64 and base64url that do not depend on what stands around them.
     encoded: Vec<Secret<String>>,
+    /// Users of a URL. A server names the user that it refuses; elsewhere the same word may be a database.
+    users: Vec<Secret<String>>,
 }
 
 impl Redactor {
     /// For the password and the parameters of a URL, and the URL itself.
     pub fn of_url(url: &str) -> Self {
-        let mut secrets = vec![url.to_owned()];
+        let (mut secrets, mut users) = (vec![url.to_owned()], Vec::new());
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
         // The last `@` ends a password that has an unescaped `/`, `?` or `#`.
         for text in [authority, rest] {
             let Some((userinfo, _)) = text.rsplit_once('@') else { continue };
             let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+            let decoded = percent_decode_str(user).decode_utf8_lossy().into_owned();
+            users.extend([user.to_owned(), decoded].map(Secret::new));
             if password != user {
                 secrets.push(password.to_owned());
             }
@@ -64,7 +68,8 @@ impl Redactor {
                 secrets.push(value.to_owned());
             }
         }
-        Self::of_values(secrets.iter().map(String::as_str))
+        users.retain(|user| !user.expose().is_empty());
+        Self { users, ..Self::of_values(secrets.iter().map(String::as_str)) }
     }
 
     /// For these values, each also percent-encoded, percent-decoded, escaped, and in base64 and
@@ -85,7 +90,7 @@ impl Redactor {
                 }
             }
         }
-        Self { plain: sorted(plain), encoded: sorted(encoded) }
+        Self { plain: sorted(plain), encoded: sorted(encoded), users: Vec::new() }
     }
 
     /// The text without the secrets, without user, password and parameters of any URL in it, and
@@ -97,6 +102,13 @@ impl Redactor {
         }
         for secret in &self.encoded {
             text = without_words(&text, secret.expose());
+        }
+        for user in self.users.iter().map(Secret::expose) {
+            // PostgreSQL's words, and those of Redis.
+            for (before, after) in [("user \"", "\""), ("role \"", "\""), ("User ", " has ")] {
+                let named = format!("{before}{user}{after}");
+                text = text.replace(&named, &format!("{before}{BLANK}{after}"));
+            }
         }
         redact(&text)
     }

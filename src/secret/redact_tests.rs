@@ -43,7 +43,10 @@ fn a_known_password_is_found_in_each_of_its_forms() {
         }
     }
     let refused = "password authentication failed for user \"ada\", sslmode `require`";
-    assert_eq!(redactor.redact(refused), refused);
+    let shown = "password authentication failed for user \"***\", sslmode `require`";
+    assert_eq!(redactor.redact(refused), shown);
+    let no_right = "User ada has no permissions to run the 'select' command";
+    assert_eq!(redactor.redact(no_right), no_right.replace("ada", "***"));
 }
 
 #[test]

@@ -58,7 +58,9 @@ use uuid::Uuid;
 
 pub use self::back_off::{Admission, BackOff, Captcha, Guess};
 pub use self::probe::StoreProbeError;
-pub use self::redis::{RedisFacts, is_url as is_redis_url};
+pub use self::redis::{
+    RedisFacts, ignored_parameters as ignored_redis_parameters, is_url as is_redis_url,
+};
 pub use self::types::{
     Budget, OneTimeToken, PutToken, Quota, Refresh, Refreshed, Session, Spend, TokenKind,
 };

@@ -5,12 +5,14 @@
 
 mod attempts;
 mod connection;
+mod diagnosis;
 mod facts;
 mod probe;
 mod refusal;
 mod rights;
 mod roots;
 mod scripts;
+mod single;
 mod url;
 
 use std::collections::HashMap;
@@ -59,6 +61,11 @@ impl std::fmt::Debug for Redis {
 /// Whether `redis.url` can be read.
 pub fn is_url(url: &Secret<String>) -> bool {
     self::url::is_url(url.expose())
+}
+
+/// The parameters of `redis.url` without effect, in words.
+pub fn ignored_parameters(url: &Secret<String>) -> Vec<&'static str> {
+    self::url::ignored(url.expose())
 }
 
 impl Redis {

@@ -30,7 +30,7 @@ BAD = {
         {"secrets": {"existingSecret": ""}},
         "secrets.existingSecret is missing. Make the Secret: kubectl create secret generic latchkey --namespace auth "
         "--from-literal=database-url='postgres://latchkey:PASSWORD@HOST:5432/latchkey?sslmode=verify-full' "
-        "--from-literal=smtp-url='smtps://USER:PASSWORD@HOST:465' --from-literal=redis-url='rediss://:PASSWORD@HOST:6379' "
+        "--from-literal=smtp-url='smtps://USER:PASSWORD@HOST:465' --from-literal=redis-url='rediss://default:PASSWORD@HOST:6379' "
         "--from-literal=master-key=\"$(openssl rand -base64 32)\" and name it: --set secrets.existingSecret=latchkey",
     ),
     "two problems": (

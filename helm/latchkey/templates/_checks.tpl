@@ -5,7 +5,7 @@ captcha.secret database.url introspection.clients mail.smtp_url password.pepper 
 
 {{/* The command that makes the Secret which the values name. */}}
 {{- define "latchkey.createSecret" -}}
-{{- $examples := dict "database.url" "'postgres://latchkey:PASSWORD@HOST:5432/latchkey?sslmode=verify-full'" "redis.url" "'rediss://:PASSWORD@HOST:6379'" "mail.smtp_url" "'smtps://USER:PASSWORD@HOST:465'" "secrets.master_key" "\"$(openssl rand -base64 32)\"" -}}
+{{- $examples := dict "database.url" "'postgres://latchkey:PASSWORD@HOST:5432/latchkey?sslmode=verify-full'" "redis.url" "'rediss://default:PASSWORD@HOST:6379'" "mail.smtp_url" "'smtps://USER:PASSWORD@HOST:465'" "secrets.master_key" "\"$(openssl rand -base64 32)\"" -}}
 kubectl create secret generic {{ .Values.secrets.existingSecret | default (include "latchkey.fullname" .) }} --namespace {{ .Release.Namespace }}
 {{- range $setting, $key := .Values.secrets.keys -}}
 {{- if and $key (not (get $.Values.secrets.from $setting)) }} --from-literal={{ $key }}={{ get $examples $setting | default "'VALUE'" }}{{ end -}}

@@ -29,18 +29,24 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     // The first call connects, and may take longer than a call has.
     let _ = store.ping().await;
     let started = Instant::now();
-    if let Err(error) = store.ping().await {
-        let remedy = "check `redis.url`, its password, the server, and the firewall between";
-        return vec![Finding::failed(format!("does not answer: {error}"), remedy)];
-    }
-    let mut found = vec![speed(started.elapsed())];
+    let answered = store.ping().await.map(|()| started.elapsed());
     let written = store.probe_write(Clock::System.now()).await.map(drop);
+    // A server that refuses writes, or a right, tells the rest of itself.
+    let is_closed = |it: &StoreProbeError| {
+        !it.reason.refuses_every_write() && it.reason != Reason::NoPermission
+    };
+    if answered.is_err() && written.as_ref().is_err_and(is_closed) {
+        return vec![writes(written)];
+    }
+    let mut found: Vec<Finding> = answered.ok().map(speed).into_iter().collect();
     match store.redis_facts().await {
         Ok(facts) => {
             let facts = facts.unwrap_or_default();
             judge(&facts, Clock::System.now(), &mut found);
             role(&facts, store.is_redis_cluster(), written.is_ok(), &mut found);
         }
+        // A refused write has a finding of its own, with the reason.
+        Err(_) if written.is_err() => {}
         Err(error) => found.push(Finding::failed(format!("INFO: {error}"), "look at its log")),
     }
     let is_forbidden = matches!(&written, Err(it) if it.reason == Reason::NoPermission);
@@ -70,7 +76,11 @@ fn writes(written: Result<(), StoreProbeError>) -> Finding {
         return Finding::ok("takes writes");
     };
     let said = source.map(|it| format!(": {it}")).unwrap_or_default();
-    Finding::failed(format!("takes no writes ({}){said}", reason.name()), reason.redis_fix())
+    let what = match reason {
+        Reason::Unreachable | Reason::Timeout => "does not answer",
+        _ => "takes no writes",
+    };
+    Finding::failed(format!("{what} ({}){said}", reason.name()), reason.redis_fix())
 }
 
 /// Whether it is the primary, and one server or a cluster as the URL has it.

@@ -1,23 +1,23 @@
-//! One connection to a server, or one to each node of a cluster; time limits, and the way back after an outage.
+//! The calls to a server or a cluster: time limits, measurements, and what a failed one says about the store.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use opentelemetry::KeyValue;
-use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
-    Arg, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
-    RedisFuture, RedisResult, ScriptInvocation, ServerErrorKind, Value,
+    Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult,
+    ScriptInvocation, ServerErrorKind, Value,
 };
 
-use super::refusal::{may_lead_elsewhere, outage};
+use super::diagnosis::{self, Diagnosis};
+use super::refusal::{outage, server_error, without_script};
 use super::roots;
+use super::single::{Server, Single};
 use super::url::cluster_nodes;
 use crate::health::{Reason, StoreHealth};
 use crate::secret::Redactor;
@@ -30,18 +30,11 @@ const OTHER: &str = "_OTHER";
 
 /// How long an operation may wait for Redis, retry and reconnection included: it answers in under a millisecond, and
 /// some twenty waits have to fit into a request's five seconds.
-const CALL_TIMEOUT: Duration = Duration::from_millis(250);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// When a connection whose packets nobody acknowledges is given up (a half-open socket, a lost route): with the time to
 /// connect again it is well within the ten seconds in which everything heals.
 const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How often a connection is replaced at most, while its server stays one that another connection could mend: every call
-/// that fails would connect otherwise.
-const REPLACED_EVERY: Duration = Duration::from_secs(1);
-
-/// Calls queued on the connection before callers wait: as many as are in work at the busiest (`http.max_in_flight`).
-const QUEUE_CALLS_MAX: usize = 512;
 
 /// The way to the server, measured where somebody wants to know.
 pub(super) struct Link {
@@ -53,23 +46,44 @@ pub(super) struct Link {
 
 /// One server or a cluster.
 enum Way {
-    /// One server. The manager connects again when the connection breaks; it is replaced where the connection stands
-    /// and what is at its other end is no longer the primary, or no longer knows us.
-    Single { client: Box<Client>, manager: ArcSwap<ConnectionManager>, replaced: Replaced },
-    /// A cluster; its client follows the topology by itself.
-    Cluster(ClusterConnection),
+    /// One server.
+    Single(Box<Single>),
+    /// A cluster; its client follows the topology by itself. The nodes are those of the URL, for a diagnosis.
+    Cluster(ClusterConnection, Vec<Server>),
 }
 
 /// Either kind of connection, for one call.
 #[derive(Clone)]
-enum Connection {
-    Single(Arc<ConnectionManager>, ConnectionManager),
+pub(super) enum Connection {
+    Single(MultiplexedConnection),
     Cluster(ClusterConnection),
+}
+
+/// Why a call failed.
+pub(super) struct Failure {
+    pub(super) error: RedisError,
+    /// Whether there was no connection to make the call on.
+    pub(super) is_connecting: bool,
+}
+
+impl Failure {
+    pub(super) fn of_connecting(error: RedisError) -> Self {
+        Self { error, is_connecting: true }
+    }
+
+    pub(super) fn of_call(error: RedisError) -> Self {
+        Self { error, is_connecting: false }
+    }
+
+    /// Why the store is out of order. Without a connection it is, whatever the server says.
+    fn reason(&self) -> Option<Reason> {
+        outage(&self.error).or(self.is_connecting.then_some(Reason::Refused))
+    }
 }
 
 /// What is asked of the server; asked twice when the connection breaks.
 #[derive(Clone, Copy)]
-enum Call<'a> {
+pub(super) enum Call<'a> {
     Script(&'a ScriptInvocation<'a>),
     Command(&'a Cmd),
 }
@@ -85,7 +99,10 @@ impl Call<'_> {
         REDIS_OPERATIONS.iter().copied().find(|it| it.as_bytes() == name).unwrap_or(OTHER)
     }
 
-    async fn run<T: FromRedisValue>(self, connection: &mut Connection) -> RedisResult<T> {
+    pub(super) async fn run<T: FromRedisValue>(
+        self,
+        connection: &mut Connection,
+    ) -> RedisResult<T> {
         match self {
             Self::Script(call) => call.invoke_async(connection).await,
             Self::Command(cmd) => cmd.query_async(connection).await,
@@ -108,7 +125,7 @@ impl Link {
 
     /// Whether the URL is one of a cluster.
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.way, Way::Cluster(_))
+        matches!(self.way, Way::Cluster(..))
     }
 
     /// Measures every call from now on.
@@ -121,26 +138,47 @@ impl Link {
         &self,
         call: &ScriptInvocation<'_>,
     ) -> RedisResult<T> {
-        self.noted(self.within(Call::Script(call)).await)
+        self.note(self.within(Call::Script(call)).await)
     }
 
     /// Runs a command.
     pub(super) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> RedisResult<T> {
-        self.noted(self.within(Call::Command(cmd)).await)
+        self.note(self.within(Call::Command(cmd)).await)
+    }
+
+    /// Why there is no connection, where a call did not say; none where there is one.
+    pub(super) async fn diagnose(&self) -> Option<Diagnosis> {
+        let (reason, error) = match &self.way {
+            Way::Single(it) => diagnosis::of_server(it.server()).await?,
+            Way::Cluster(_, nodes) => diagnosis::of_cluster(nodes).await?,
+        };
+        Some((reason, self.redact(error)))
     }
 
     /// Asks the server about itself. That it forbids this is no outage.
     pub(super) async fn inspect<T: FromRedisValue>(&self, cmd: &Cmd) -> RedisResult<T> {
-        self.within(Call::Command(cmd)).await
+        self.within(Call::Command(cmd)).await.map_err(|failure| self.redact(failure.error))
     }
 
-    fn noted<T>(&self, answer: RedisResult<T>) -> RedisResult<T> {
-        let Err(error) = answer else { return answer };
-        let reason = outage(&error);
-        if let Some(reason) = reason {
-            self.health.mark_down(reason);
-        }
-        Err(if reason == Some(Reason::ClusterNode) { is_a_node(&error) } else { error })
+    /// Marks the store where the call met an outage.
+    fn note<T>(&self, answer: Result<T, Failure>) -> RedisResult<T> {
+        answer.map_err(|failure| {
+            let reason = failure.reason();
+            match reason {
+                // The prober may have found out more.
+                Some(it) if it.is_vague() && self.health.reason().is_some() => {
+                    self.health.suspect();
+                }
+                Some(reason) => self.health.mark_down(reason),
+                None => {}
+            }
+            let error = self.redact(failure.error);
+            if reason == Some(Reason::ClusterNode) { is_a_node(&error) } else { error }
+        })
+    }
+
+    fn redact(&self, error: RedisError) -> RedisError {
+        redacted(&self.redactor, error)
     }
 
     /// The policy of the servers; where they differ, one that is not `noeviction`.
@@ -166,20 +204,26 @@ impl Link {
         }
     }
 
-    async fn within<T: FromRedisValue>(&self, call: Call<'_>) -> RedisResult<T> {
+    async fn within<T: FromRedisValue>(&self, call: Call<'_>) -> Result<T, Failure> {
         let started = Instant::now();
         let answer = self.way.within(call).await;
         if let Some(metrics) = self.metrics.get() {
-            let error = answer.as_ref().err().map(error_type);
+            let error = answer.as_ref().err().map(|failure| error_type(&failure.error));
             record(metrics, call.name(), started.elapsed(), error);
         }
-        answer.map_err(|error| redacted(&self.redactor, error))
+        answer
     }
 }
 
-/// The same error, without what it may repeat of the URL: a server that does not know a command says its arguments, and
-/// those of `HELLO` and `AUTH` are the password.
+/// The same error, without what it may repeat of the URL, and without the digest of a script: a server that does not
+/// know a command says its arguments, and those of `HELLO` and `AUTH` are the password.
 fn redacted(redactor: &Redactor, error: RedisError) -> RedisError {
+    if let (Some(code), Some(detail)) = (error.code(), error.detail()) {
+        let (plain_code, words) = without_script(code, detail);
+        let shown = redactor.redact(words);
+        let is_same = plain_code == code && shown == detail;
+        return if is_same { error } else { server_error(plain_code, &shown) };
+    }
     let text = error.to_string();
     let shown = redactor.redact(&text);
     if shown == text { error } else { (error.kind(), "refused", shown).into() }
@@ -195,11 +239,12 @@ impl Way {
                     .with_interval(Duration::from_secs(1)),
             )
             .set_user_timeout(UNACKNOWLEDGED_TIMEOUT);
-        let roots = url.starts_with("rediss").then(roots::of_the_machine);
         if let Some(nodes) = cluster_nodes(url) {
+            let servers = nodes.iter().map(|node| Server::open(node, tcp.clone()));
+            let servers = servers.collect::<RedisResult<_>>()?;
             let mut client = ClusterClient::builder(nodes);
-            if let Some(roots) = roots {
-                client = client.certs(roots);
+            if url.starts_with("rediss") {
+                client = client.certs(roots::of_the_machine());
             }
             let client = client
                 .tcp_settings(tcp)
@@ -210,96 +255,35 @@ impl Way {
                 .build()?;
             let connection = client
                 .get_pending_async_connection_with_config(redis::cluster::ClusterConfig::default());
-            return Ok(Self::Cluster(connection));
+            return Ok(Self::Cluster(connection, servers));
         }
-        let server = url.into_connection_info()?.set_tcp_settings(tcp);
-        let client = match roots {
-            Some(roots) => Client::build_with_tls(server, roots)?,
-            None => Client::open(server)?,
-        };
-        let manager = ArcSwap::from_pointee(manage(&client)?);
-        Ok(Self::Single { client: Box::new(client), manager, replaced: Replaced::default() })
+        Ok(Self::Single(Box::new(Single::new(Server::open(url, tcp)?))))
     }
 
-    async fn within<T: FromRedisValue>(&self, call: Call<'_>) -> RedisResult<T> {
-        let twice = async {
-            let mut connection = self.connection();
-            let answer = call.run(&mut connection).await;
-            let Err(error) = answer else { return answer };
-            // Such a call has changed nothing: it may be made again, where there is another connection.
-            if may_lead_elsewhere(&error) {
-                let is_replaced = self.replace(&connection);
-                return if is_replaced {
-                    call.run(&mut self.connection()).await
-                } else {
-                    Err(error)
-                };
+    async fn within<T: FromRedisValue>(&self, call: Call<'_>) -> Result<T, Failure> {
+        let answer = async {
+            match self {
+                Self::Single(it) => it.run(call).await,
+                Self::Cluster(it, _) => run_in_cluster(it, call).await.map_err(Failure::of_call),
             }
-            // The connection broke, perhaps long ago: one more try, on a new one.
-            if error.is_connection_dropped() || error.is_connection_refusal() {
-                return call.run(&mut self.connection()).await;
-            }
-            Err(error)
         };
-        tokio::time::timeout(CALL_TIMEOUT, twice)
-            .await
-            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-    }
-
-    fn connection(&self) -> Connection {
-        match self {
-            Self::Single { manager, .. } => {
-                let held = manager.load_full();
-                let own = ConnectionManager::clone(&held);
-                Connection::Single(held, own)
-            }
-            Self::Cluster(connection) => Connection::Cluster(connection.clone()),
-        }
-    }
-
-    /// Connects anew, unless another caller just did. Whether there is another connection now.
-    fn replace(&self, broken: &Connection) -> bool {
-        let (Self::Single { client, manager, replaced }, Connection::Single(held, _)) =
-            (self, broken)
-        else {
-            return false;
-        };
-        if !Arc::ptr_eq(held, &manager.load()) {
-            return true;
-        }
-        if !replaced.is_due() {
-            return false;
-        }
-        let Ok(fresh) = manage(client) else { return false };
-        manager.compare_and_swap(held, Arc::new(fresh));
-        true
+        tokio::time::timeout(CALL_TIMEOUT, answer).await.unwrap_or_else(|_| {
+            Err(Failure::of_call(io::Error::from(io::ErrorKind::TimedOut).into()))
+        })
     }
 }
 
-/// When the connection was last replaced.
-struct Replaced {
-    opened: Instant,
-    /// Milliseconds since `opened` before which it is not replaced again.
-    next: AtomicU64,
-}
-
-impl Default for Replaced {
-    fn default() -> Self {
-        Self { opened: Instant::now(), next: AtomicU64::new(0) }
-    }
-}
-
-impl Replaced {
-    /// Whether it may be replaced again; of many callers one is told so.
-    fn is_due(&self) -> bool {
-        let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let pause = u64::try_from(REPLACED_EVERY.as_millis()).unwrap_or(u64::MAX);
-        let next = self.next.load(Ordering::Acquire);
-        let taken = || {
-            let after = now.saturating_add(pause);
-            self.next.compare_exchange(next, after, Ordering::AcqRel, Ordering::Acquire).is_ok()
-        };
-        now >= next && taken()
+/// Makes a call; once more, where the connection broke, perhaps long ago.
+async fn run_in_cluster<T: FromRedisValue>(
+    cluster: &ClusterConnection,
+    call: Call<'_>,
+) -> RedisResult<T> {
+    let mut connection = Connection::Cluster(cluster.clone());
+    match call.run(&mut connection).await {
+        Err(error) if error.is_connection_dropped() || error.is_connection_refusal() => {
+            call.run(&mut connection).await
+        }
+        answer => answer,
     }
 }
 
@@ -330,17 +314,6 @@ fn record(metrics: &Metrics, operation: &'static str, took: Duration, error: Opt
     trace::client(|| Said { name: operation.into(), took, attributes, failed: error.is_some() });
 }
 
-fn manage(client: &Client) -> RedisResult<ConnectionManager> {
-    client.get_connection_manager_lazy(
-        ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_min_delay(Duration::from_millis(20))
-            .set_connection_timeout(Some(CALL_TIMEOUT))
-            .set_response_timeout(Some(CALL_TIMEOUT))
-            .set_pipeline_buffer_size(QUEUE_CALLS_MAX),
-    )
-}
-
 /// Every string in an answer, however it is nested: a list, a map, or one of either for each node.
 pub(super) fn collect_words(value: &Value, words: &mut Vec<String>) {
     match value {
@@ -360,7 +333,7 @@ pub(super) fn collect_words(value: &Value, words: &mut Vec<String>) {
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
-            Self::Single(_, it) => it.req_packed_command(cmd),
+            Self::Single(it) => it.req_packed_command(cmd),
             Self::Cluster(it) => it.req_packed_command(cmd),
         }
     }
@@ -372,14 +345,14 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
-            Self::Single(_, it) => it.req_packed_commands(cmd, offset, count),
+            Self::Single(it) => it.req_packed_commands(cmd, offset, count),
             Self::Cluster(it) => it.req_packed_commands(cmd, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
         match self {
-            Self::Single(_, it) => it.get_db(),
+            Self::Single(it) => it.get_db(),
             Self::Cluster(it) => it.get_db(),
         }
     }

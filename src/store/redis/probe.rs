@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use redis::RedisError;
 
 use super::Redis;
-use super::refusal::outage;
+use super::{refusal::outage, scripts};
 use crate::clock::millis;
 use crate::health::{Reason, StoreHealth};
 use crate::secret::random_id;
@@ -27,6 +28,25 @@ impl Redis {
 
     /// Writes and reads back under every tag, also on one server: it may be a node of a cluster, which has only some.
     pub(in crate::store) async fn probe_write(&self) -> Result<(), StoreProbeError> {
+        let Err(error) = self.probe_tags().await else { return Ok(()) };
+        if !(error.reason.is_vague() || error.reason == Reason::Refused) {
+            return Err(error);
+        }
+        let Some((reason, said)) = self.link.diagnose().await else { return Err(error) };
+        Err(StoreProbeError { reason, source: Some(lost(said)) })
+    }
+
+    async fn probe_tags(&self) -> Result<(), StoreProbeError> {
+        if self.is_cluster() {
+            // Requests load a script in every node that does not know it; one server alone has no nodes.
+            let mut load = redis::cmd("SCRIPT");
+            load.arg("LOAD").arg(scripts::PROBE);
+            if let Err(error) = self.link.query::<redis::Value>(&load).await
+                && outage(&error) == Some(Reason::ClusterDown)
+            {
+                return Err(self.failed(error));
+            }
+        }
         let probes = join_all(PROBE_TAGS.map(|tag| self.probe_tag(tag))).await;
         let some_work = probes.iter().any(Result::is_ok);
         let Some(mut error) = probes.into_iter().find_map(Result::err) else { return Ok(()) };
@@ -47,12 +67,13 @@ impl Redis {
         match self.link.invoke::<String>(&call).await {
             Ok(seen) if seen == value => Ok(()),
             Ok(_) => Err(StoreProbeError { reason: Reason::Stale, source: None }),
-            Err(error) => {
-                // The link has marked the store by now, also where it put its own words in the place of the server's.
-                let reason = outage(&error).or_else(|| self.health().reason());
-                let reason = reason.unwrap_or(Reason::Refused);
-                Err(StoreProbeError { reason, source: Some(lost(error)) })
-            }
+            Err(error) => Err(self.failed(error)),
         }
+    }
+
+    fn failed(&self, error: RedisError) -> StoreProbeError {
+        // The link has marked the store by now, also where it put its own words in the place of the server's.
+        let reason = outage(&error).or_else(|| self.health().reason());
+        StoreProbeError { reason: reason.unwrap_or(Reason::Refused), source: Some(lost(error)) }
     }
 }

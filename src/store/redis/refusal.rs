@@ -1,6 +1,6 @@
 //! What an error of Redis says about the server: whether it is an outage, and whether another connection could mend it.
 
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 
 use crate::health::Reason;
 
@@ -46,6 +46,9 @@ fn of_code(code: &str, detail: &str) -> Option<Reason> {
     if detail.contains("max number of clients") {
         return Some(Reason::TooManyConnections);
     }
+    if detail.contains("SELECT is not allowed in cluster mode") {
+        return Some(Reason::ClusterNode);
+    }
     if detail.contains(FORBIDDEN_IN_SCRIPT) {
         return Some(Reason::NoPermission);
     }
@@ -63,6 +66,30 @@ pub(super) fn may_lead_elsewhere(error: &RedisError) -> bool {
         ErrorKind::Server(ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading) => true,
         _ => matches!(outage(error), Some(Reason::ReadOnly | Reason::Authentication)),
     }
+}
+
+/// An error as a server sends it.
+pub(super) fn server_error(code: &str, detail: &str) -> RedisError {
+    let reply = format!("-{code} {}\r\n", detail.replace(['\r', '\n'], " "));
+    let error = redis::parse_redis_value(reply.as_bytes()).map(Value::extract_error);
+    match error {
+        Ok(Err(error)) | Err(error) => error,
+        Ok(Ok(_)) => (ErrorKind::Client, "refused", reply).into(),
+    }
+}
+
+/// The code and the words that matter of an error that a script met: without the script's digest and line.
+pub(super) fn without_script<'a>(code: &'a str, detail: &'a str) -> (&'a str, &'a str) {
+    // Redis 7: `OOM command not allowed … script: 1929…, on @user_script:8.`
+    if let Some((words, at)) = detail.rsplit_once(" script: ")
+        && at.contains("@user_script")
+    {
+        return (code, words);
+    }
+    // Redis 6.2: `ERR Error running script (call to f_0123): @user_script:9: @user_script: 9: -OOM …`
+    let Some((_, at)) = detail.rsplit_once("@user_script: ") else { return (code, detail) };
+    let Some((_, words)) = at.split_once(": ") else { return (code, detail) };
+    words.strip_prefix('-').and_then(|it| it.split_once(' ')).unwrap_or((code, words))
 }
 
 #[cfg(test)]
@@ -106,6 +133,7 @@ mod tests {
             ("TRYAGAIN Multiple keys request during rehashing of slot", Reason::ClusterDown),
             ("MOVED 3999 127.0.0.1:6381", Reason::ClusterNode),
             ("ERR max number of clients reached", Reason::TooManyConnections),
+            ("ERR SELECT is not allowed in cluster mode", Reason::ClusterNode),
         ] {
             assert_eq!(outage(&error(line)), Some(reason), "{line}");
         }
@@ -129,6 +157,20 @@ mod tests {
         ] {
             assert_eq!(outage(&error(&format!("{script} {said}"))), Some(reason), "{said}");
         }
+    }
+
+    #[test]
+    fn the_words_of_a_script_s_error_are_those_of_its_command() {
+        let digest = "1929b8e6c9a8f0f0c4d8e9a7b6c5d4e3f2a1b0c9";
+        let seven = format!("command not allowed. script: {digest}, on @user_script:8.");
+        assert_eq!(without_script("OOM", &seven), ("OOM", "command not allowed."));
+        let six = format!(
+            "Error running script (call to f_{digest}): @user_script:9: @user_script: 9: -OOM command not allowed."
+        );
+        assert_eq!(without_script("ERR", &six), ("OOM", "command not allowed."));
+        assert_eq!(without_script("ERR", "DB index: none"), ("ERR", "DB index: none"));
+        let error = server_error("OOM", "command not allowed.");
+        assert_eq!((error.code(), error.detail()), (Some("OOM"), Some("command not allowed.")));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use redis::Script;
 
+/// What a probe runs.
+pub(super) const PROBE: &str = include_str!("probe.lua");
+
 /// Every script, read once.
 #[derive(Debug)]
 pub(super) struct Scripts {
@@ -41,7 +44,7 @@ impl Default for Scripts {
             forgive: Script::new(include_str!("reset_attempts.lua")),
             pardon: Script::new(include_str!("reset_all_attempts.lua")),
             refund: Script::new(include_str!("cancel_attempt.lua")),
-            probe: Script::new(include_str!("probe.lua")),
+            probe: Script::new(PROBE),
         }
     }
 }

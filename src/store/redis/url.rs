@@ -19,3 +19,24 @@ pub(super) fn cluster_nodes(url: &str) -> Option<Vec<String>> {
         authority.rfind('@').map_or(("", authority), |at| authority.split_at(at + 1));
     Some(hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect())
 }
+
+/// The parameters of the URL, none of which has an effect but `protocol`. A name may be a part of a password, so it is
+/// not repeated.
+pub(super) fn ignored(url: &str) -> Vec<&'static str> {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let names = query.split(['&', '#']).filter(|pair| !pair.is_empty());
+    let names = names.filter(|pair| pair.split('=').next() != Some("protocol"));
+    names.map(|_| "one that is not known").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_that_nobody_reads_are_found() {
+        assert_eq!(ignored("redis://h:1/0"), [""; 0]);
+        assert_eq!(ignored("redis://h:1/0?protocol=resp3"), [""; 0]);
+        assert_eq!(ignored("redis://h:1/0?db=7&protocol=resp3"), ["one that is not known"]);
+    }
+}

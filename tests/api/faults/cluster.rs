@@ -121,3 +121,42 @@ async fn one_node_of_a_cluster_is_not_taken_for_a_whole_token_store_on_servers()
     becomes_degraded(&app, "tokenStore", "cluster-node").await;
     app.finish().await;
 }
+
+/// A script that the server knows runs there. A log-in, whose scripts it does not know, would be refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_alone_is_not_taken_for_a_cluster_on_servers() {
+    let server = PrivateServer::redis().await;
+    let once = TestApp::builder(Backend::Servers).set("redis.url", &server.url()).start().await;
+    becomes_ready(&once).await;
+    once.finish().await;
+
+    let url = server.url().replace("redis://", "redis+cluster://");
+    let app = TestApp::builder(Backend::Servers).set("redis.url", &url).start().await;
+    becomes_degraded(&app, "tokenStore", "not-a-cluster").await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reason_is_what_the_nodes_of_a_cluster_say_on_servers() {
+    let nodes = cluster().await;
+    let address = nodes[0].address();
+    let nowhere = format!("127.0.0.1:{}", free_port());
+    for (url, reason) in [
+        (format!("redis+cluster://{nowhere}"), "unreachable"),
+        (format!("redis+cluster://lk:wrong@{address}"), "authentication"),
+        (format!("rediss+cluster://{address}"), "unreachable"),
+    ] {
+        let app = TestApp::builder(Backend::Servers).set("redis.url", &url).start().await;
+        becomes_degraded(&app, "tokenStore", reason).await;
+        app.finish().await;
+    }
+
+    let url = format!("redis+cluster://{address}");
+    let app = TestApp::builder(Backend::Servers).set("redis.url", &url).start().await;
+    becomes_ready(&app).await;
+    for (node, (first, last)) in nodes.iter().zip(PARTS) {
+        let () = ask(node, &format!("CLUSTER DELSLOTSRANGE {first} {last}")).await;
+    }
+    becomes_degraded(&app, "tokenStore", "cluster-down").await;
+    app.finish().await;
+}

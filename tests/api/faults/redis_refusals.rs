@@ -2,12 +2,13 @@
 //! `/readyz` has the reason, nothing is half done, and writes resume when the server takes them.
 
 use std::fs;
+use std::time::Duration;
 
 use super::{HEALED, becomes_degraded, becomes_ready, heals, is_unavailable, through, timed};
 use crate::app::{Backend, TestApp};
 use crate::client::Person;
 use crate::poll::eventually;
-use crate::servers::PrivateServer;
+use crate::servers::{PrivateServer, redis_connection};
 
 const STORE: &str = "tokenStore";
 
@@ -169,6 +170,98 @@ async fn a_redis_that_cannot_save_is_told_until_it_can_on_servers() {
 
     fs::remove_dir(&in_the_way).expect("removed");
     let _: String = server.redis_command("BGSAVE").await;
+    becomes_ready(&app).await;
+    heals(&app, &mut person).await;
+    app.finish().await;
+}
+
+/// How long a token store may stay away after the server lets it in again.
+const LET_IN: Duration = Duration::from_secs(2);
+
+/// Takes something away, ends every connection, gives it back: the first request knows the reason, and the daemon
+/// connects again by itself.
+async fn is_refused_and_let_in(
+    (app, person): (&TestApp, &mut Person),
+    operator: &mut redis::aio::MultiplexedConnection,
+    (refuse, reason, admit): (&str, &str, &str),
+) {
+    let mut ask = async |line: &str| {
+        let mut command = redis::Cmd::new();
+        command.arg(&line.split(' ').collect::<Vec<_>>());
+        command.exec_async(operator).await.expect(line);
+    };
+    ask(refuse).await;
+    ask("CLIENT KILL TYPE normal SKIPME yes").await;
+    is_unavailable(timed("me", person.me()).await);
+    let ready = app.admin().get("/readyz").await.expect(200).json();
+    assert_eq!(ready["reasons"]["tokenStore"], reason, "the first request told it: {refuse}");
+    refuses(app, person).await;
+    becomes_degraded(app, STORE, reason).await;
+
+    ask(admit).await;
+    eventually("the token store", LET_IN, async || (person.me().await.status == 200).then_some(()))
+        .await;
+    becomes_ready(app).await;
+    heals(app, person).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_redis_refuses_is_tried_until_it_is_let_in_on_servers() {
+    let (server, url) = with_rights(LEAST).await;
+    let mut operator = redis_connection(&server.url()).await.expect("connected");
+    let app = start(&format!("{url}/1")).await;
+    let mut person = app.verified("ada@refused.example").await;
+    for fault in [
+        ("ACL SETUSER lk -select", "no-permission", "ACL SETUSER lk +select"),
+        ("ACL SETUSER lk <hunter2 >another", "authentication", "ACL SETUSER lk >hunter2"),
+        ("ACL SETUSER lk off", "authentication", "ACL SETUSER lk on"),
+    ] {
+        is_refused_and_let_in((&app, &mut person), &mut operator, fault).await;
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_wants_a_password_is_told_until_it_wants_none_on_servers() {
+    let server = PrivateServer::redis().await;
+    let mut operator = redis_connection(&server.url()).await.expect("connected");
+    for number in ["", "/1"] {
+        let app = start(&format!("{}{number}", server.url())).await;
+        let mut person = app.verified("ada@password.example").await;
+        let fault = ("CONFIG SET requirepass x", "authentication", "CONFIG SET requirepass ");
+        is_refused_and_let_in((&app, &mut person), &mut operator, fault).await;
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_number_that_redis_does_not_have_is_named_on_servers() {
+    let server = PrivateServer::redis().await;
+    let app = start(&format!("{}/99", server.url())).await;
+    becomes_degraded(&app, STORE, "refused").await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_takes_no_more_clients_is_told_until_it_does_on_servers() {
+    let server = PrivateServer::redis().await;
+    let mut operator = redis_connection(&server.url()).await.expect("connected");
+    let app = start(&server.url()).await;
+    let mut person = app.verified("ada@clients.example").await;
+    for (line, then) in [
+        ("CONFIG SET maxclients 1", "CLIENT KILL TYPE normal SKIPME yes"),
+        ("CONFIG SET maxclients 1000", "PING"),
+    ] {
+        for line in [line, then] {
+            let mut command = redis::Cmd::new();
+            command.arg(&line.split(' ').collect::<Vec<_>>());
+            command.exec_async(&mut operator).await.expect(line);
+        }
+        if then != "PING" {
+            becomes_degraded(&app, STORE, "too-many-connections").await;
+            refuses(&app, &person).await;
+        }
+    }
     becomes_ready(&app).await;
     heals(&app, &mut person).await;
     app.finish().await;

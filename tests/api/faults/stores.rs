@@ -5,7 +5,9 @@ use std::time::Duration;
 use latchkey_entity::{outbox, user};
 use sea_orm::{EntityTrait as _, PaginatorTrait as _};
 
-use super::{Unverified, all_refuse, heals, is_degraded, is_unavailable, through, timed};
+use super::{
+    Unverified, all_refuse, becomes_degraded, heals, is_degraded, is_unavailable, through, timed,
+};
 use crate::app::{Backend, TestApp};
 use crate::poll::eventually;
 use crate::servers::{PrivateServer, Signal, TestDatabase, redis_space};
@@ -33,6 +35,7 @@ async fn comes_back(mut server: PrivateServer, (setting, dependency): (&str, &st
     server.signal(end);
     all_refuse(&app, &person, &later).await;
     is_degraded(&app, dependency).await;
+    becomes_degraded(&app, dependency, "unreachable").await;
     let nobody = app.anonymous();
     let exists = timed("exist-email", nobody.exists(&person.email)).await;
     if dependency == DATABASE {

@@ -4,7 +4,7 @@ use super::cli_doctor::{JSON, says};
 use super::{Ended, PATIENCE, Place};
 use crate::faults::cluster::cluster;
 use crate::poll::eventually;
-use crate::servers::{PrivateServer, TestDatabase};
+use crate::servers::{PrivateServer, TestDatabase, redis_connection};
 
 /// What doctor says to do about a check that failed.
 fn remedies(ended: &Ended, check: &str) -> String {
@@ -105,6 +105,38 @@ async fn a_redis_that_takes_no_writes_is_told_with_the_fix_on_servers() {
     fails(&place, "token store", ("takes no writes (no-permission)", "~lk:*"));
     fails(&place, "token store", ("the user may not use keys ~lk:*", "~lk:*"));
     assert!(!(ended.stdout() + &ended.stderr()).contains(secret));
+}
+
+#[tokio::test]
+async fn a_redis_that_refuses_every_call_is_told_with_its_reason_on_servers() {
+    let database = TestDatabase::create().await;
+    let server = PrivateServer::redis().await;
+    let mut operator = redis_connection(&server.url()).await.expect("connected");
+    place(&database.url()).run(&["migrate", "up"]).expect(0);
+    let at = |url: &str| place(&database.url()).set("redis.url", url);
+    let address = server.address();
+
+    let number =
+        ("takes no writes (refused): token store: the server has no database", "words of Redis");
+    fails(&at(&format!("redis://{address}/99")), "token store", number);
+    let user = ("takes no writes (authentication)", "user and password in `redis.url`");
+    fails(&at(&format!("redis://lk:wrong@{address}")), "token store", user);
+    let plain =
+        ("does not answer (unreachable): token store: the port has no TLS", "rediss:// with TLS");
+    fails(&at(&format!("rediss://{address}")), "token store", plain);
+    let alone = ("takes no writes (not-a-cluster)", "write redis://");
+    fails(&at(&format!("redis+cluster://{address}")), "token store", alone);
+    let mut ask = async |line: &str| {
+        let mut command = redis::Cmd::new();
+        command.arg(&line.split(' ').collect::<Vec<_>>());
+        command.exec_async(&mut operator).await.expect(line);
+    };
+    ask("CONFIG SET maxclients 1").await;
+    let full = ("takes no writes (too-many-connections)", "maxclients");
+    fails(&at(&server.url()), "token store", full);
+    ask("CONFIG SET maxclients 1000").await;
+    ask("CONFIG SET requirepass x").await;
+    fails(&at(&server.url()), "token store", user);
 }
 
 #[tokio::test]

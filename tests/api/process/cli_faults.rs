@@ -102,7 +102,7 @@ async fn a_database_that_does_not_answer_is_exit_69_without_its_password() {
     let waiting = place.spawn();
     let refused = eventually("its complaint", PATIENCE, async || {
         let log = waiting.log();
-        log.lines().find(|it| it.contains("the database is not ready")).map(str::to_owned)
+        log.lines().find(|it| it.contains("waiting for the database")).map(str::to_owned)
     })
     .await;
     assert!(refused.contains("refused") && !refused.contains("hunter2"), "{refused}");

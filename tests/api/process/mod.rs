@@ -20,6 +20,7 @@ mod schema_rules;
 mod schemas;
 mod secrets;
 mod serving_role;
+mod size_limit;
 mod stalled_log;
 mod start;
 mod stop;

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Write as _, pipe};
 use std::net::{SocketAddr, TcpListener};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde_json::Value;
@@ -17,6 +18,8 @@ use crate::telemetry::registry::{hold, sum};
 const PIPE_BYTES: usize = 65_536;
 /// More requests than the lines of which fill a pipe.
 const REQUESTS: usize = 400;
+/// A second for the reader, and what a busy machine adds.
+const SOON: Duration = Duration::from_secs(5);
 /// What the log says in the place of lines that are missing.
 const GAP: &str = "log lines were dropped, the log was not read or could not be written";
 
@@ -91,6 +94,24 @@ fn read_all(reader: PipeReader) -> JoinHandle<String> {
         BufReader::new(reader).read_to_string(&mut text).expect("UTF-8");
         text
     })
+}
+
+/// A start that fails on its settings or its command line ends, also when nobody reads why.
+#[tokio::test]
+async fn a_start_that_fails_ends_beside_a_reader_that_stalls_embedded() {
+    let unknown = place().variable("LATCHKEY_NOPE", "1");
+    for (place, arguments, code) in [
+        (unknown, &[][..], 78),
+        (place(), &["--set", "nope=1"], 78),
+        (place(), &["--nope"], 2),
+        (place().set("http.tls.cert", "/nowhere").set("http.tls.key", "/nowhere"), &[], 78),
+    ] {
+        let (reader, writer) = full_pipe();
+        let child = place.command(arguments).stderr(writer).spawn().expect("the program runs");
+        let mut daemon = Daemon { child, log: place.path("no log file") };
+        assert_eq!(daemon.end(SOON).await.code(), Some(code), "{arguments:?}");
+        drop(reader);
+    }
 }
 
 async fn nobody_reads(place: Place) {

@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::client::Person;
 use crate::poll::eventually;
 use crate::servers::{PrivateServer, Signal, TestDatabase, free_port};
+use crate::telemetry::registry::sum;
 
 #[tokio::test]
 async fn the_first_start_greets_and_keeps_its_files_to_itself_embedded() {
@@ -73,17 +74,32 @@ async fn it_waits_for_a_database_that_comes_later_on_servers() {
     let mut postgres = PrivateServer::postgres().await;
     postgres.signal(Signal::Quit);
     let admin = format!("127.0.0.1:{}", free_port());
+    let public = format!("127.0.0.1:{}", free_port());
     let mut place = Place::new()
         .set("admin.listen", &admin)
+        .set("http.listen", &public)
         .set("database.url", &postgres.url())
         .set("database.auto_migrate", "true")
         .set("secrets.master_key", &"A".repeat(43));
     let mut daemon = place.spawn();
-    daemon.says("the database is not ready (unreachable, or not migrated: `latchkey migrate up`), waiting")
-        .await;
+    daemon.says("waiting for the database").await;
+    let line = daemon.line("waiting for the database").expect("said").to_string();
+    for word in ["\"unreachable\"", "see that the server runs", "refused", "restart the daemon"] {
+        assert!(line.contains(word), "no `{word}` in {line}");
+    }
     let operator = Client::new(admin.parse().expect("an address"));
     let ready = operator.get("/readyz").await.expect(503).json();
-    assert_eq!(ready["status"], "starting");
+    assert_eq!(
+        (&ready["status"], &ready["reasons"]["database"]),
+        (&"starting".into(), &"unreachable".into())
+    );
+    let metrics = operator.get("/metrics").await.expect(200).text();
+    assert_eq!(sum(&metrics, "latchkey_store_writable", &[("store", "database")]), 0.0);
+    assert!(metrics.contains("latchkey_store_writable"), "{metrics}");
+    let client = Client::new(public.parse().expect("an address"));
+    let refused = client.get("/api/me").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+    assert_eq!(refused.json()["code"], "dependency-unavailable");
     operator.get("/livez").await.expect(200);
     postgres.restart().await;
     eventually("readiness", PATIENCE, async || {
@@ -91,6 +107,8 @@ async fn it_waits_for_a_database_that_comes_later_on_servers() {
         (operator.get("/readyz").await.status == 200).then_some(())
     })
     .await;
+    client.get("/api/me").await.expect(401);
+    assert_eq!(daemon.log().matches("\"unreachable\"").count(), 1, "once: {}", daemon.log());
 }
 
 #[tokio::test]
@@ -102,10 +120,11 @@ async fn a_schema_that_is_behind_is_waited_for_and_never_changed_unasked_on_serv
         .set("database.url", &database.url())
         .set("secrets.master_key", &"A".repeat(43));
     let daemon = place.spawn();
-    daemon.says("the database is not ready (unreachable, or not migrated: `latchkey migrate up`), waiting")
-        .await;
+    daemon.says("waiting for the database").await;
+    assert!(daemon.log().contains("latchkey migrate up"), "{}", daemon.log());
     let operator = Client::new(admin.parse().expect("an address"));
-    operator.get("/readyz").await.expect(503);
+    let ready = operator.get("/readyz").await.expect(503).json();
+    assert_eq!(ready["status"], "unmigrated");
     place.run(&["migrate", "status"]).expect(3);
     place.run(&["migrate", "up"]).expect(0);
     eventually("readiness", PATIENCE, async || {

@@ -1,0 +1,144 @@
+//! The wait of a starting daemon for its database: PostgreSQL may come later, or take no writes, or
+//! lack migrations. The log says each cause once, with what to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+
+use super::build::{StartError, count_migrations};
+use crate::audit::{Chain, Masters};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::database::{DatabaseError, Db, Refusal, probe_reason};
+use crate::health::{Reason, Startup};
+use crate::secret::MasterKey;
+use crate::telemetry::Metrics;
+use crate::token::{self, KeyRing};
+
+/// The first pause before a database is asked again, and the last.
+const WAIT_FIRST: Duration = Duration::from_millis(250);
+const WAIT_LAST: Duration = Duration::from_secs(5);
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why the database cannot be used yet.
+enum Obstacle {
+    /// It cannot be reached, or refuses.
+    Database(Reason, &'static str, Cause),
+    /// It lacks migrations.
+    Unmigrated(Cause),
+    /// A later release took away what this one needs.
+    Outdated(Cause),
+}
+
+impl Obstacle {
+    fn of(cause: Cause) -> Self {
+        let Some(error) = cause.downcast_ref::<DatabaseError>() else {
+            return Self::Database(Reason::Refused, "do what the error says", cause);
+        };
+        let reason = probe_reason(error).unwrap_or(Reason::Refused);
+        let fix = Refusal::of(error).map_or(reason.database_fix(), Refusal::fix);
+        Self::Database(reason, fix, cause)
+    }
+
+    /// The word for the log, what to do, and the error.
+    fn words(&self) -> (&'static str, &'static str, &Cause) {
+        match self {
+            Self::Database(reason, fix, cause) => (reason.name(), fix, cause),
+            Self::Unmigrated(cause) => {
+                ("unmigrated", "run `latchkey migrate up`, or set `database.auto_migrate`", cause)
+            }
+            Self::Outdated(cause) => ("outdated", "run the release that the schema is of", cause),
+        }
+    }
+
+    fn cause(self) -> Cause {
+        let (Self::Database(_, _, cause) | Self::Unmigrated(cause) | Self::Outdated(cause)) = self;
+        cause
+    }
+
+    /// Tells `/readyz` and the metrics.
+    fn report(&self, startup: &Startup, metrics: &Metrics) {
+        match self {
+            Self::Database(reason, ..) => {
+                startup.wait_for_database(*reason);
+                metrics.store_writable.record(0, &[KeyValue::new("store", "database")]);
+            }
+            Self::Unmigrated(_) => startup.wait_for_schema(false),
+            Self::Outdated(_) => startup.wait_for_schema(true),
+        }
+    }
+}
+
+/// The database, migrated where `database.auto_migrate` says so, and the keys out of it. Waits as
+/// long as it takes: replicas and their database start in any order.
+pub(super) async fn for_database(
+    config: &Config,
+    master: &MasterKey,
+    clock: &Clock,
+    (metrics, startup): (&Arc<Metrics>, &Startup),
+) -> Result<(Db, KeyRing, Chain), StartError> {
+    let (mut wait, mut said) = (WAIT_FIRST, None);
+    loop {
+        let obstacle = match connect(config, master, clock, metrics).await {
+            Ok(ready) => return Ok(ready),
+            Err(it) if config.database.is_sqlite() => return Err(StartError::Broken(it.cause())),
+            Err(obstacle) => obstacle,
+        };
+        obstacle.report(startup, metrics);
+        let (reason, fix, cause) = obstacle.words();
+        if said.replace(reason) != Some(reason) {
+            tracing::warn!(
+                store = "database",
+                reason,
+                fix = format!("{fix}; after a change of the configuration restart the daemon"),
+                error = %cause,
+                "waiting for the database"
+            );
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(WAIT_LAST);
+    }
+}
+
+async fn connect(
+    config: &Config,
+    master: &MasterKey,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<(Db, KeyRing, Chain), Obstacle> {
+    let refused = |error: DatabaseError| Obstacle::of(error.into());
+    let mut db = Db::connect(&config.database).await.map_err(refused)?;
+    if config.database.auto_migrate {
+        db.migrate().await.map_err(refused)?;
+    }
+    let schema = db.schema().await.map_err(refused)?;
+    if let Some(name) = schema.contracted() {
+        let text = format!("the schema is too new for this release: it has {name}");
+        return Err(Obstacle::Outdated(text.into()));
+    }
+    count_migrations(&db, metrics).await;
+    db.watch(metrics);
+    // An older schema may have all that a start needs: the daemon is unready then, and waits for nothing here.
+    let lacks = schema.pending.len();
+    let unloaded = |cause: Cause| match lacks {
+        0 => Obstacle::of(cause),
+        _ => Obstacle::Unmigrated(format!("{lacks} migrations are missing: {cause}").into()),
+    };
+    let keys = KeyRing::load(token::KeyDependencies {
+        db: db.clone(),
+        master: master.clone(),
+        previous: config.master_key_previous.clone(),
+        tokens: config.tokens.clone(),
+        absolute_ttl: config.sessions.absolute_ttl,
+        clock: clock.clone(),
+        metrics: Some(metrics.clone()),
+    })
+    .await
+    .map_err(|error| unloaded(error.into()))?;
+    let masters = Masters { current: master, previous: config.master_key_previous.as_ref() };
+    let audit =
+        Chain::load(&db, masters, clock.now()).await.map_err(|error| unloaded(error.into()))?;
+    Ok((db, keys, audit))
+}

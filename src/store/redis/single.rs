@@ -1,0 +1,179 @@
+//! One server: a connection that every call shares, made anew when it breaks or leads to the wrong server.
+//!
+//! The Redis client's own manager is not used. It keeps an attempt to connect that the server refused (`AUTH`,
+//! `SELECT`) for ever, and hides the server's words. Here a failed attempt is followed by another, and `AUTH` and
+//! `SELECT` are calls whose errors are those of the server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use futures_util::future::{BoxFuture, FutureExt as _, Shared};
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
+    RedisConnectionInfo, RedisError, RedisResult,
+};
+
+use super::connection::{CALL_TIMEOUT, Call, Connection, Failure};
+use super::refusal::may_lead_elsewhere;
+use super::roots;
+
+/// How long a connection may take, TLS included. Calls wait for it no longer than they may, and the next ones go on.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often a server that refuses is connected to again at most: every call that fails would connect otherwise.
+const REFUSED_EVERY: Duration = Duration::from_millis(500);
+
+/// Calls queued on the connection before callers wait: as many as are in work at the busiest (`http.max_in_flight`).
+const QUEUE_CALLS_MAX: usize = 512;
+
+/// How to connect to a server.
+pub(super) struct Server {
+    client: Client,
+    settings: RedisConnectionInfo,
+}
+
+impl Server {
+    pub(super) fn open(url: &str, tcp: TcpSettings) -> RedisResult<Self> {
+        let info = url.into_connection_info()?.set_tcp_settings(tcp);
+        let settings = info.redis_settings().clone();
+        // Without `AUTH` and `SELECT`: `connect` sends them. And without the library's name, which an ACL may refuse.
+        let info = info.set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name());
+        let client = if url.starts_with("rediss") {
+            Client::build_with_tls(info, roots::of_the_machine())?
+        } else {
+            Client::open(info)?
+        };
+        Ok(Self { client, settings })
+    }
+
+    pub(super) fn address(&self) -> &ConnectionAddr {
+        self.client.get_connection_info().addr()
+    }
+
+    /// Connects, logs in and chooses the database. A refusal is the server's own error.
+    pub(super) async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(CALL_TIMEOUT))
+            .set_pipeline_buffer_size(QUEUE_CALLS_MAX);
+        let mut connection =
+            self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        if let Some(password) = self.settings.password() {
+            let mut auth = redis::cmd("AUTH");
+            auth.arg(self.settings.username()).arg(password);
+            auth.exec_async(&mut connection).await?;
+        }
+        let number = self.settings.db();
+        if number != 0 {
+            let selected = redis::cmd("SELECT").arg(number).exec_async(&mut connection).await;
+            selected.map_err(|error| name_the_number(number, error))?;
+        }
+        Ok(connection)
+    }
+}
+
+/// Says which setting the server's `DB index is out of range` is about.
+fn name_the_number(number: i64, error: RedisError) -> RedisError {
+    if !error.detail().is_some_and(|said| said.contains("out of range")) {
+        return error;
+    }
+    let text = "the server has no database of this number (its setting `databases`): correct the \
+                path of `redis.url`";
+    (ErrorKind::Client, text, format!("SELECT {number}: {error}")).into()
+}
+
+/// An attempt to connect: under way, done or failed. Every call that waits for it moves it on.
+struct Attempt(Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>);
+
+impl Attempt {
+    fn new(server: &Arc<Server>) -> Self {
+        let server = server.clone();
+        Self(async move { server.connect().await }.boxed().shared())
+    }
+
+    async fn run<T: FromRedisValue>(&self, call: Call<'_>) -> Result<T, Failure> {
+        let connection = self.0.clone().await.map_err(Failure::of_connecting)?;
+        call.run(&mut Connection::Single(connection)).await.map_err(Failure::of_call)
+    }
+}
+
+/// The connection to one server.
+pub(super) struct Single {
+    server: Arc<Server>,
+    attempt: ArcSwap<Attempt>,
+    pace: Pace,
+}
+
+impl Single {
+    /// Connects to nothing yet.
+    pub(super) fn new(server: Server) -> Self {
+        let server = Arc::new(server);
+        let attempt = ArcSwap::from_pointee(Attempt::new(&server));
+        Self { server, attempt, pace: Pace::default() }
+    }
+
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Runs a call; again on another connection, where the first one broke or the server refused it.
+    pub(super) async fn run<T: FromRedisValue>(&self, call: Call<'_>) -> Result<T, Failure> {
+        let attempt = self.attempt.load_full();
+        let failure = match attempt.run(call).await {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        let error = &failure.error;
+        let is_gone =
+            error.is_unrecoverable_error() || (failure.is_connecting && error.is_io_error());
+        let is_refused = failure.is_connecting || may_lead_elsewhere(error);
+        if !(is_gone || is_refused) || !self.replace(&attempt, is_gone) {
+            return Err(failure);
+        }
+        // A call that met a broken connection may be made twice, as one whose answer was lost.
+        self.attempt.load_full().run(call).await
+    }
+
+    /// Connects anew, unless another caller just did. Whether there is another connection now.
+    fn replace(&self, failed: &Arc<Attempt>, at_once: bool) -> bool {
+        if !Arc::ptr_eq(failed, &self.attempt.load()) {
+            return true;
+        }
+        if !at_once && !self.pace.is_due() {
+            return false;
+        }
+        self.attempt.compare_and_swap(failed, Arc::new(Attempt::new(&self.server)));
+        true
+    }
+}
+
+/// When a server that refuses was last connected to.
+struct Pace {
+    opened: Instant,
+    /// Milliseconds since `opened` before which it is not connected to again.
+    next: AtomicU64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { opened: Instant::now(), next: AtomicU64::new(0) }
+    }
+}
+
+impl Pace {
+    /// Whether it may be connected to again; of many callers one gets `true`.
+    fn is_due(&self) -> bool {
+        let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let pause = u64::try_from(REFUSED_EVERY.as_millis()).unwrap_or(u64::MAX);
+        let next = self.next.load(Ordering::Acquire);
+        let take = || {
+            let after = now.saturating_add(pause);
+            self.next.compare_exchange(next, after, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        };
+        now >= next && take()
+    }
+}
