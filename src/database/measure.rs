@@ -12,7 +12,7 @@ use super::Db;
 use crate::telemetry::Metrics;
 use crate::telemetry::attributes::SQL_OPERATIONS;
 use crate::telemetry::observed::ConnectionsReading;
-use crate::telemetry::trace::{self, Said};
+use crate::telemetry::trace::{self, SpanAttributes};
 
 /// The word for every statement that is not in [`SQL_OPERATIONS`].
 const OTHER: &str = "_OTHER";
@@ -33,7 +33,7 @@ impl Measure {
         trace::client(|| {
             let mut attributes = vec![system.clone(), operation.clone()];
             attributes.extend(failed.then(|| KeyValue::new("error.type", OTHER)));
-            Said { name: name.into(), took, attributes, failed }
+            SpanAttributes { name: name.into(), took, attributes, failed }
         });
         let duration = &self.metrics.db_operation_duration;
         if failed {

@@ -17,7 +17,7 @@ use opentelemetry::KeyValue;
 
 use super::Endpoint;
 use crate::telemetry::Metrics;
-use crate::telemetry::trace::{self, Said};
+use crate::telemetry::trace::{self, SpanAttributes};
 
 /// Idle connections kept to one host: as many as a pool of ours has workers.
 const IDLE_CONNECTIONS_MAX: usize = 8;
@@ -220,7 +220,12 @@ impl Egress {
         self.metrics.client_request_duration.record(took.as_secs_f64(), &attributes);
         // What the vendor was asked for is in the URL, and nobody's business.
         let failed = !matches!(reply, Ok(reply) if reply.status < 400);
-        trace::client(|| Said { name: method.to_string().into(), took, attributes, failed });
+        trace::client(|| SpanAttributes {
+            name: method.to_string().into(),
+            took,
+            attributes,
+            failed,
+        });
     }
 }
 

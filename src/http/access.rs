@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::cx::{Cx, Transport};
 use crate::app::App;
-use crate::telemetry::trace::{self, Place, Said};
+use crate::telemetry::trace::{self, Place, SpanAttributes};
 
 /// What logs and metrics say of a request whose client left before the answer was there: nginx's, and nobody's status.
 const CLIENT_CLOSED: u16 = 499;
@@ -105,7 +105,7 @@ impl<'a> Access<'a> {
 
 impl Access<'_> {
     /// What the span says beside what the metric does.
-    fn said(&self, mut attributes: Vec<KeyValue>, status: u16, took: Duration) -> Said {
+    fn said(&self, mut attributes: Vec<KeyValue>, status: u16, took: Duration) -> SpanAttributes {
         attributes.push(KeyValue::new("network.protocol.version", self.version));
         // A path may hold a token or an address: what is told is the template.
         attributes.extend(self.route.map(|route| KeyValue::new("url.path", route)));
@@ -115,7 +115,7 @@ impl Access<'_> {
             Some(route) => format!("{} {route}", self.method).into(),
             None => self.method.into(),
         };
-        Said { name, took, attributes, failed: status >= 500 }
+        SpanAttributes { name, took, attributes, failed: status >= 500 }
     }
 }
 

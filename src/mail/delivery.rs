@@ -21,7 +21,7 @@ use crate::mail::{Kind, undo};
 use crate::problem::Unavailable;
 use crate::secret::{self, Secret};
 use crate::store::{PutToken, Store};
-use crate::telemetry::trace::{self, Said};
+use crate::telemetry::trace::{self, SpanAttributes};
 
 /// How long the queue rests between probes of a server that takes nothing.
 const PROBE: Duration = Duration::from_secs(5);
@@ -366,7 +366,7 @@ fn trace_delivery(claim: &Claim, outcome: Outcome, took: Duration) {
             KeyValue::new("latchkey.mail.outcome", outcome.name()),
         ];
         let failed = matches!(outcome, Outcome::Retry | Outcome::Dead);
-        Said { name: "deliver mail".into(), took, attributes, failed }
+        SpanAttributes { name: "deliver mail".into(), took, attributes, failed }
     });
 }
 

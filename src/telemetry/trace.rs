@@ -114,7 +114,7 @@ fn keeps(sampler: Sampler, trace_id: &str, parent: Option<bool>) -> bool {
 
 /// What a span says beside its place.
 #[derive(Debug)]
-pub struct Said {
+pub struct SpanAttributes {
     /// Its name: closed, no path and no key.
     pub name: Cow<'static, str>,
     /// How long it took, up to now.
@@ -137,7 +137,7 @@ pub struct Place {
 }
 
 /// The span of a request that was answered.
-pub fn server(place: &Place, said: impl FnOnce() -> Said) {
+pub fn server(place: &Place, said: impl FnOnce() -> SpanAttributes) {
     let Some(traces) = TRACES.get().filter(|_| place.ids.sampled) else { return };
     let Some(context) = place.ids.context() else { return };
     let parent = place.parent.as_ref().and_then(Traceparent::context);
@@ -146,7 +146,7 @@ pub fn server(place: &Place, said: impl FnOnce() -> Said) {
 }
 
 /// The span of something that was asked of another, as part of the request at hand; none outside of one.
-pub fn client(said: impl FnOnce() -> Said) {
+pub fn client(said: impl FnOnce() -> SpanAttributes) {
     let Some(traces) = TRACES.get() else { return };
     let Some(parent) = ids::current().filter(|ids| ids.sampled).and_then(|ids| ids.context())
     else {
@@ -157,7 +157,7 @@ pub fn client(said: impl FnOnce() -> Said) {
 }
 
 /// The span of what follows from a request, long after it: a trace of its own that points to the request's.
-pub fn linked(traceparent: &str, said: impl FnOnce() -> Said) {
+pub fn linked(traceparent: &str, said: impl FnOnce() -> SpanAttributes) {
     let Some(traces) = TRACES.get() else { return };
     let trace_id = TraceId::from_bytes(random_bytes::<16>());
     if !keeps(traces.sampler, &trace_id.to_string(), None) {
@@ -177,7 +177,7 @@ fn span(
     span_context: SpanContext,
     parent: Option<&SpanContext>,
     link: Option<SpanContext>,
-    said: Said,
+    said: SpanAttributes,
 ) -> SpanData {
     let end_time = Clock::system_time();
     let mut links = SpanLinks::default();

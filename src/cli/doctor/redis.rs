@@ -42,7 +42,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     match store.redis_facts().await {
         Ok(facts) => {
             let facts = facts.unwrap_or_default();
-            judge(&facts, Clock::System.now(), &mut found);
+            assess(&facts, Clock::System.now(), &mut found);
             role(&facts, store.is_redis_cluster(), written.is_ok(), &mut found);
         }
         // A refused write has a finding of its own, with the reason.
@@ -118,7 +118,7 @@ fn eviction(policy: Option<&str>) -> Finding {
     }
 }
 
-fn judge(facts: &RedisFacts, now: UnixMillis, found: &mut Vec<Finding>) {
+fn assess(facts: &RedisFacts, now: UnixMillis, found: &mut Vec<Finding>) {
     if let Some(version) = &facts.version {
         let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
         let number = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
@@ -159,7 +159,7 @@ mod tests {
 
     fn said(facts: &RedisFacts) -> Vec<State> {
         let mut found = Vec::new();
-        judge(facts, 1_000_000, &mut found);
+        assess(facts, 1_000_000, &mut found);
         states(&found)
     }
 

@@ -23,7 +23,7 @@ use crate::health::{Reason, StoreHealth};
 use crate::secret::Redactor;
 use crate::telemetry::Metrics;
 use crate::telemetry::attributes::REDIS_OPERATIONS;
-use crate::telemetry::trace::{self, Said};
+use crate::telemetry::trace::{self, SpanAttributes};
 
 /// The word for every command that is not in [`REDIS_OPERATIONS`].
 const OTHER: &str = "_OTHER";
@@ -311,7 +311,12 @@ fn record(metrics: &Metrics, operation: &'static str, took: Duration, error: Opt
     ];
     attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
     metrics.db_operation_duration.record(took.as_secs_f64(), &attributes);
-    trace::client(|| Said { name: operation.into(), took, attributes, failed: error.is_some() });
+    trace::client(|| SpanAttributes {
+        name: operation.into(),
+        took,
+        attributes,
+        failed: error.is_some(),
+    });
 }
 
 /// Every string in an answer, however it is nested: a list, a map, or one of either for each node.
