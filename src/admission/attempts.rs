@@ -29,7 +29,7 @@ pub enum AttemptClient {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Try {
-    /// It may; the try counts as a failure until [`Budgets::forgive`], or [`Budgets::refund`].
+    /// It may; the attempt counts as a failure until [`Budgets::reset_attempts`] or [`Budgets::cancel_attempt`].
     Admitted,
     /// Not now.
     Wait {

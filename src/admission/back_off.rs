@@ -1,6 +1,6 @@
 //! The numbers of the ladder that slows whoever guesses a password (security: limits and back-off).
 //!
-//! The step itself is the store's ([`crate::store::ladder`]): it admits and counts before the password is looked at, so
+//! The step itself is the store's ([`crate::store::back_off`]): it admits and counts before the password is looked at, so
 //! that parallel guesses cannot pass. `docs/limits.md` says in prose what follows from these numbers.
 
 use std::time::Duration;

@@ -2,8 +2,8 @@
 //!
 //! [`limiter`] judges by client address and by session, in this process, as a plain function ([`policies`] has its
 //! numbers, `table` its memory). [`budgets`] defines what replicas share through the store, and what stands in while
-//! the store is down. [`ladder`] slows whoever guesses a password, [`device`] knows who is no stranger, [`places`] bounds what
-//! is under way at once.
+//! the store is down. [`back_off`] slows down attempts at a password, [`device`] reads the tokens of known devices, [`permits`]
+//! bounds what is in progress at once.
 
 pub mod attempts;
 pub mod back_off;

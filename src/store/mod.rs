@@ -15,7 +15,7 @@
 //! value that cannot be read are outages too. Nothing is ever taken for absent in doubt. Connections are made on first
 //! use and again by themselves. An operation that was Unavailable may have happened: each may be repeated, and a
 //! repeated one finds its own work ([`spend_budget`](Store::spend_budget) and [`admit`](Store::admit) may count twice,
-//! [`refund`](Store::refund) take back twice).
+//! [`cancel_attempt`](Store::cancel_attempt) take back twice).
 //!
 //! # Keys
 //!

@@ -4,7 +4,7 @@
 //! is one account everywhere. Only [`table`] writes rows of `users`.
 
 pub mod address;
-mod person_name;
+pub mod person_name;
 pub mod table;
 
 pub use address::{AddressError, EmailAddress};

@@ -187,7 +187,7 @@ async fn is_refused_and_let_in(
 ) {
     let mut ask = async |line: &str| {
         let mut command = redis::Cmd::new();
-        command.arg(&line.split(' ').collect::<Vec<_>>());
+        command.arg(line.split(' ').collect::<Vec<_>>());
         command.exec_async(operator).await.expect(line);
     };
     ask(refuse).await;
@@ -254,7 +254,7 @@ async fn a_redis_that_takes_no_more_clients_is_told_until_it_does_on_servers() {
     ] {
         for line in [line, then] {
             let mut command = redis::Cmd::new();
-            command.arg(&line.split(' ').collect::<Vec<_>>());
+            command.arg(line.split(' ').collect::<Vec<_>>());
             command.exec_async(&mut operator).await.expect(line);
         }
         if then != "PING" {

@@ -128,7 +128,7 @@ async fn a_redis_that_refuses_every_call_is_told_with_its_reason_on_servers() {
     fails(&at(&format!("redis+cluster://{address}")), "token store", alone);
     let mut ask = async |line: &str| {
         let mut command = redis::Cmd::new();
-        command.arg(&line.split(' ').collect::<Vec<_>>());
+        command.arg(line.split(' ').collect::<Vec<_>>());
         command.exec_async(&mut operator).await.expect(line);
     };
     ask("CONFIG SET maxclients 1").await;
