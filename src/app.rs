@@ -113,8 +113,10 @@ pub struct Gate {
     pub schema: SchemaWindow,
     /// Whether the daemon is about to stop.
     pub draining: AtomicBool,
-    /// When an untrusted forwarded header was last told of, in Unix milliseconds.
-    pub forwarded_warned_at: AtomicI64,
+    /// When the log last said that an untrusted forwarded header is ignored, in Unix milliseconds.
+    pub untrusted_warned_at: AtomicI64,
+    /// When the log last said that a forwarded header cannot be read, in Unix milliseconds.
+    pub unreadable_warned_at: AtomicI64,
 }
 
 impl Gate {
@@ -131,7 +133,8 @@ impl Gate {
             refreshes: Places::new((max_in_flight / 4).max(1)),
             schema: SchemaWindow::default(),
             draining: AtomicBool::new(false),
-            forwarded_warned_at: AtomicI64::new(i64::MIN),
+            untrusted_warned_at: AtomicI64::new(i64::MIN),
+            unreadable_warned_at: AtomicI64::new(i64::MIN),
         }
     }
 }

@@ -57,7 +57,7 @@ pub const SETTINGS: &[Setting] = &[
         "http.trusted_proxies",
         List(Network),
         Is(""),
-        "Networks whose `X-Forwarded-For` counts; without it everybody behind a proxy is one address.",
+        "Networks whose `X-Forwarded-For`, or else `Forwarded` (RFC 7239), names the client; without them every client behind a proxy is one address.",
     ),
     new(
         "http.cors_origins",

@@ -7,18 +7,16 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
+use super::forwarded::{ForwardedClient, client, is_forwarded};
 use crate::admission::Headers as RateHeaders;
 use crate::secret::{random_bytes, random_id};
 use crate::telemetry::ids::Ids;
 use crate::telemetry::trace::{self, Place, Traceparent};
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// A user agent is kept with its session for people to read: a line is enough.
 const USER_AGENT_BYTES_MAX: usize = 200;
-/// Addresses in `X-Forwarded-For` that are looked at: no honest chain of proxies is longer.
-const FORWARDED_MAX: usize = 32;
 
 /// The context of one request.
 #[derive(Clone, Debug)]
@@ -90,6 +88,8 @@ pub enum Forwarded {
     Fine,
     /// They came from elsewhere and were ignored.
     Untrusted,
+    /// They were a trusted proxy's, and an entry cannot be read: the proxy counts as the client.
+    Unreadable,
 }
 
 impl Cx {
@@ -102,7 +102,8 @@ impl Cx {
     ) -> (Self, Forwarded) {
         let address = peer.address.to_canonical();
         let is_trusted = trusts(trusted, address);
-        let forwarded = headers.contains_key(FORWARDED_FOR);
+        let forwarded = is_forwarded(headers);
+        let client = if is_trusted { client(headers, trusted) } else { ForwardedClient::None };
         let at_proxy = headers.get(FORWARDED_PROTO).filter(|_| is_trusted);
         let at_proxy = at_proxy.map(HeaderValue::as_bytes).unwrap_or_default();
         let tls_at_proxy = at_proxy == b"https";
@@ -129,7 +130,10 @@ impl Cx {
             span_id,
             sampled,
             trace_parent,
-            client: if is_trusted { client(headers, trusted, address) } else { address },
+            client: match client {
+                ForwardedClient::Address(client) => client,
+                ForwardedClient::None | ForwardedClient::Unreadable => address,
+            },
             transport: if tls_at_proxy { Transport::Tls } else { peer.transport },
             clear_at_proxy: at_proxy.eq_ignore_ascii_case(b"http"),
             of_proxy_itself: is_trusted && !forwarded,
@@ -138,8 +142,12 @@ impl Cx {
             deadline: Instant::now() + answer_within,
             rate: None,
         };
-        let ignored = forwarded && !is_trusted;
-        (cx, if ignored { Forwarded::Untrusted } else { Forwarded::Fine })
+        let forwarded = match client {
+            ForwardedClient::Unreadable => Forwarded::Unreadable,
+            _ if forwarded && !is_trusted => Forwarded::Untrusted,
+            _ => Forwarded::Fine,
+        };
+        (cx, forwarded)
     }
 }
 
@@ -179,26 +187,6 @@ impl Cx {
 
 fn trusts(trusted: &[IpNet], address: IpAddr) -> bool {
     trusted.iter().any(|net| net.contains(&address))
-}
-
-/// Walks `X-Forwarded-For` from the right past trusted proxies: the first other address is the client. Anything that is
-/// no address means the peer itself, so that nobody gets out of a limit by garbage (ASVS 4.1.3).
-fn client(headers: &HeaderMap, trusted: &[IpNet], peer: IpAddr) -> IpAddr {
-    let mut client = peer;
-    let lines = headers.get_all(FORWARDED_FOR).iter().rev();
-    let mut seen = 0;
-    for line in lines {
-        let Ok(line) = line.to_str() else { return peer };
-        for entry in line.rsplit(',') {
-            let Ok(address) = entry.trim().parse::<IpAddr>() else { return peer };
-            seen += 1;
-            client = address.to_canonical();
-            if !trusts(trusted, client) || seen >= FORWARDED_MAX {
-                return client;
-            }
-        }
-    }
-    client
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -295,9 +283,11 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_parsed_means_the_peer() {
-        for garbage in ["unknown", "198.51.100.7:80", "198.51.100.7,,", "", "[::1]"] {
-            assert_eq!(client_of("10.0.0.1", &["10.0.0.0/8"], &[garbage]), "10.0.0.1", "{garbage}");
+    fn what_cannot_be_read_means_the_peer() {
+        for garbage in ["unknown", "198.51.100.7:port", "[::1"] {
+            let (cx, forwarded) = cx("10.0.0.1", &["10.0.0.0/8"], &[("x-forwarded-for", garbage)]);
+            assert_eq!(cx.client.to_string(), "10.0.0.1", "{garbage}");
+            assert_eq!(forwarded, Forwarded::Unreadable, "{garbage}");
         }
     }
 

@@ -36,7 +36,7 @@ use crate::problem::{Code, Problem, Unavailable};
 
 /// Honest after a full gate: places come back within the time of one answer.
 const RETRY_AFTER_SHED_SECONDS: u32 = 1;
-/// An untrusted `X-Forwarded-For` is told of once in this time.
+/// The log says once in this time that a forwarded header is not used.
 const FORWARDED_WARNING_EVERY_MS: i64 = 60_000;
 
 /// The service behind every connection.
@@ -64,9 +64,7 @@ impl Dispatcher {
         let config = &self.app.config.http;
         let (mut cx, forwarded) =
             Cx::new(peer, &parts.headers, &config.trusted_proxies, ANSWER_WITHIN);
-        if forwarded == Forwarded::Untrusted {
-            self.warn_of_forwarded(&cx);
-        }
+        self.warn_of_forwarded(&cx, forwarded);
         let found = self.router.find(&parts.method, parts.uri.path());
         let route = if let RouteMatch::Route(route, _) = &found { Some(route.path) } else { None };
         let token_shown = TokenShown::by(&parts.headers);
@@ -263,16 +261,30 @@ impl Dispatcher {
         })
     }
 
-    fn warn_of_forwarded(&self, cx: &Cx) {
-        let now = self.app.clock.now();
-        let last = &self.app.gate.forwarded_warned_at;
-        let before = last.load(Ordering::Relaxed);
-        let due = now.saturating_sub(before) >= FORWARDED_WARNING_EVERY_MS;
-        if due && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+    /// Says once a minute that forwarded headers are not used, and why.
+    fn warn_of_forwarded(&self, cx: &Cx, forwarded: Forwarded) {
+        let gate = &self.app.gate;
+        let last = match forwarded {
+            Forwarded::Fine => return,
+            Forwarded::Untrusted => &gate.untrusted_warned_at,
+            Forwarded::Unreadable => &gate.unreadable_warned_at,
+        };
+        let (now, before) = (self.app.clock.now(), last.load(Ordering::Relaxed));
+        let is_due = now.saturating_sub(before) >= FORWARDED_WARNING_EVERY_MS;
+        let mine = Ordering::Relaxed;
+        if !is_due || last.compare_exchange(before, now, mine, mine).is_err() {
+            return;
+        }
+        if forwarded == Forwarded::Untrusted {
             tracing::warn!(
                 "client.address" = %cx.client,
                 "x-forwarded-for from a peer that is not in http.trusted_proxies is ignored: \
                  behind a proxy every client counts as one address until it is listed"
+            );
+        } else {
+            tracing::warn!(
+                "client.address" = %cx.client,
+                "x-forwarded-for or forwarded of a trusted proxy cannot be read: its clients count as one address"
             );
         }
     }

@@ -14,6 +14,7 @@ pub mod cx;
 pub mod dispatch;
 mod fields;
 pub mod form;
+mod forwarded;
 pub mod front;
 pub mod head;
 pub mod json;

@@ -127,3 +127,17 @@ async fn the_log_is_in_colour_on_a_terminal_unless_somebody_minds() {
     let plain = on_a_terminal(&place.variable("NO_COLOR", "1"));
     assert!(plain.contains("WARN") && !plain.contains('\u{1b}'), "{plain}");
 }
+
+/// The system's clock, so within one minute: the line comes once.
+#[tokio::test]
+async fn a_forwarded_header_that_cannot_be_read_is_logged_once_a_minute_embedded() {
+    let mut place = Place::new().set("http.trusted_proxies", "127.0.0.0/8");
+    let running = place.start().await;
+    for value in ["unknown", "203.0.113.10:port", "[2001:db8::1"] {
+        let client = running.anonymous().header("X-Forwarded-For", value);
+        client.get("/api/me").await.expect(401);
+    }
+    let log = running.stop().await;
+    let line = "x-forwarded-for or forwarded of a trusted proxy cannot be read";
+    assert_eq!(log.matches(line).count(), 1, "{log}");
+}
