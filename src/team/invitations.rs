@@ -70,8 +70,11 @@ pub enum Sending<'a> {
     Again(Uuid),
 }
 
-/// Refuses what [`create`] and [`resend`] would refuse, and changes nothing: what others have a share in, the budget of a
-/// mailbox, is spent on mails that leave. The address, in its normal form.
+/// Refuses what [`create`] and [`resend`] would refuse, and changes nothing; the address, in its normal form.
+///
+/// It is a transaction of its own, because the caller spends the budgets of the mail in the token store in between, which other
+/// inviters share: they pay only for mails that leave. One transaction around both would hold the database's writer while an
+/// embedded token store waits for it.
 pub async fn check(
     cx: &ChangeContext<'_>,
     actor: Actor,
