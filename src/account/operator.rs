@@ -1,7 +1,7 @@
 //! What an operator does to accounts from the command line, beside running daemons.
 //!
-//! Each change is one transaction, like the use cases of `account/`. Whoever may run the command holds the
-//! database already: there is no right to check here.
+//! Each change is one transaction, like the use cases of a user. An operator who runs the command has access to the database:
+//! there is no right to check here.
 
 use latchkey_entity::{ended_session, membership, outbox, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -11,10 +11,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome};
+use crate::audit::{Action, Actor, ChangeContext};
 use crate::clock::UnixMillis;
 use crate::database::tenant_scope::{self, TenantScope};
-use crate::database::{Db, Transaction, containing};
+use crate::database::{Db, containing};
 use crate::mail::{self, LinkKind, MailData, NewMail};
 use crate::secret::uuid_v7;
 use crate::team::teams;
@@ -161,13 +161,9 @@ pub enum Created {
 }
 
 /// Makes an account, with its team where the address is taken for proven, and the mail that the person needs.
-pub async fn create(
-    db: &Db,
-    chain: &Chain,
-    account: &NewAccount,
-    now: UnixMillis,
-) -> Result<Created, DbErr> {
-    let tx = db.begin().await?;
+pub async fn create(cx: &ChangeContext<'_>, account: &NewAccount) -> Result<Created, DbErr> {
+    let now = cx.now;
+    let tx = cx.db.begin().await?;
     let id = uuid_v7(now);
     let verified = account.address == Address::Verified;
     let user = NewUser {
@@ -198,7 +194,7 @@ pub async fn create(
         let due = NewMail { user_id: id, kind, recipient, data, traceparent: "" };
         mail::enqueue(&tx, due, now).await?;
     }
-    record(&tx, chain, Action::AccountCreated, id, now).await?;
+    cx.record_on(&tx, Action::AccountCreated, Actor::Operator, id).await?;
     tx.commit().await?;
     Ok(Created::Now(id))
 }
@@ -217,13 +213,12 @@ pub enum Changed {
 /// Disables or enables an account. Disabling raises the epoch: every session is dead on every node at its next check,
 /// whatever the token store says.
 pub async fn set_state(
-    db: &Db,
-    chain: &Chain,
+    cx: &ChangeContext<'_>,
     who: &Who,
     state: UserState,
-    now: UnixMillis,
 ) -> Result<Changed, DbErr> {
-    let tx = db.begin().await?;
+    let now = cx.now;
+    let tx = cx.db.begin().await?;
     let Some(person) = by(who).lock_exclusive().one(&tx).await? else { return Ok(Changed::Gone) };
     if person.status == state {
         return Ok(Changed::Already(person.id));
@@ -233,44 +228,20 @@ pub async fn set_state(
         UserState::Active => Action::AccountEnabled,
         UserState::Disabled => Action::AccountDisabled,
     };
-    record(&tx, chain, action, person.id, now).await?;
+    cx.record_on(&tx, action, Actor::Operator, person.id).await?;
     tx.commit().await?;
     Ok(Changed::Now(person.id))
 }
 
 /// Ends every session of an account.
-pub async fn end_sessions(
-    db: &Db,
-    chain: &Chain,
-    who: &Who,
-    now: UnixMillis,
-) -> Result<Changed, DbErr> {
-    let tx = db.begin().await?;
+pub async fn end_sessions(cx: &ChangeContext<'_>, who: &Who) -> Result<Changed, DbErr> {
+    let now = cx.now;
+    let tx = cx.db.begin().await?;
     let Some(person) = by(who).lock_exclusive().one(&tx).await? else { return Ok(Changed::Gone) };
     table::raise_epoch(&tx, person.id, now).await?;
-    record(&tx, chain, Action::AllSessionsRevoked, person.id, now).await?;
+    cx.record_on(&tx, Action::AllSessionsRevoked, Actor::Operator, person.id).await?;
     tx.commit().await?;
     Ok(Changed::Now(person.id))
-}
-
-/// The event of a change that an operator made.
-pub(super) async fn record(
-    tx: &Transaction,
-    chain: &Chain,
-    action: Action,
-    subject: Uuid,
-    now: UnixMillis,
-) -> Result<(), DbErr> {
-    let event = Event {
-        action,
-        outcome: Outcome::Success,
-        actor: Actor::Operator,
-        subject: Some(subject),
-        team: None,
-        detail: Detail::none(),
-        origin: &audit::RequestOrigin::none(),
-    };
-    audit::record(tx, chain, &event, now).await
 }
 
 /// How many accounts there are, for a bar of progress.

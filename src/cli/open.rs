@@ -5,7 +5,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use super::output::Talk;
-use crate::audit::{Chain, ChainError, Masters};
+use crate::audit::{Chain, ChainError, ChangeContext, Masters, RequestOrigin};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::read_master_key;
@@ -87,6 +87,14 @@ pub struct Opened {
     pub audit: Chain,
     /// The present.
     pub clock: Clock,
+}
+
+impl Opened {
+    /// What a change by this command works with.
+    pub fn change(&self) -> ChangeContext<'_> {
+        let (origin, now) = (RequestOrigin::none(), self.clock.now());
+        ChangeContext { db: &self.db, chain: &self.audit, origin, now }
+    }
 }
 
 /// The database as it stands: it is there, it answers, its schema is this release's.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::TeamState;
 use super::{Role, Slug};
-use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome};
+use crate::audit::{Action, Actor, ChangeContext, Detail};
 use crate::clock::UnixMillis;
 use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, containing};
@@ -127,37 +127,26 @@ pub enum Changed {
 }
 
 /// Disables or enables a team: every check of its tokens reads the status, so it holds at once, on every node.
-pub async fn set_status(
-    db: &Db,
-    chain: &Chain,
+pub async fn set_state(
+    cx: &ChangeContext<'_>,
     which: &Which,
-    status: TeamState,
-    now: UnixMillis,
+    state: TeamState,
 ) -> Result<Changed, DbErr> {
-    let tx = tenant_scope::begin(db, TenantScope::Operator).await?;
+    let tx = tenant_scope::begin(cx.db, TenantScope::Operator).await?;
     let Some(team) = by(which).lock_exclusive().one(&tx).await? else { return Ok(Changed::Gone) };
-    if team.status == status {
+    if team.status == state {
         return Ok(Changed::Already(team.id));
     }
     team::Entity::update_many()
-        .col_expr(team::Column::Status, Expr::value(status))
+        .col_expr(team::Column::Status, Expr::value(state))
         .filter(team::Column::Id.eq(team.id))
         .exec(&tx)
         .await?;
-    let action = match status {
+    let action = match state {
         TeamState::Active => Action::TeamEnabled,
         TeamState::Disabled => Action::TeamDisabled,
     };
-    let event = Event {
-        action,
-        outcome: Outcome::Success,
-        actor: Actor::Operator,
-        subject: None,
-        team: Some(team.id),
-        detail: Detail::none(),
-        origin: &audit::RequestOrigin::none(),
-    };
-    audit::record(&tx, chain, &event, now).await?;
+    cx.record_in_team(&tx, action, Actor::Operator, team.id, Detail::none()).await?;
     tx.commit().await?;
     Ok(Changed::Now(team.id))
 }

@@ -6,7 +6,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait as _, DbErr, EntityTrait as _, Query
 use uuid::Uuid;
 
 use super::VaultClaims;
-use crate::audit::{self, Action, Actor, Chain, Detail, Event, Outcome, RequestOrigin};
+use crate::audit::{Action, Actor, ChangeContext, Detail, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::Db;
 
@@ -14,19 +14,13 @@ use crate::database::Db;
 const SLACK_MS: i64 = 120_000;
 
 /// Revokes a vaultToken until its `exp`, and records it. Once more changes nothing.
-pub async fn revoke(
-    db: &Db,
-    chain: &Chain,
-    claims: &VaultClaims,
-    origin: &RequestOrigin,
-    now: UnixMillis,
-) -> Result<(), DbErr> {
+pub async fn revoke(cx: &ChangeContext<'_>, claims: &VaultClaims) -> Result<(), DbErr> {
     let row = ActiveModel {
         jti: Set(claims.jti.clone()),
-        revoked_at: Set(now),
+        revoked_at: Set(cx.now),
         expires_at: Set(claims.exp.saturating_mul(1000).saturating_add(SLACK_MS)),
     };
-    let tx = db.begin().await?;
+    let tx = cx.db.begin().await?;
     let written = Entity::insert(row)
         .on_conflict(OnConflict::column(Column::Jti).do_nothing().to_owned())
         .exec_without_returning(&tx)
@@ -35,22 +29,15 @@ pub async fn revoke(
         return Ok(());
     }
     let id = |text: &str| text.parse::<Uuid>().ok();
-    // Holding the token is enough: whoever shows it acts in the name that it has.
+    // Holding the token is enough: the client acts in the name that the token has.
     let actor = match (id(&claims.sub), &claims.sid) {
         (Some(person), Some(_)) => Actor::Person(person),
         (Some(key), None) => Actor::ProjectKey(key),
         (None, _) => Actor::Nobody,
     };
-    let event = Event {
-        action: Action::TokenRevoked,
-        outcome: Outcome::Success,
-        actor,
-        subject: None,
-        team: claims.tid.as_deref().and_then(id),
-        detail: Detail::none(),
-        origin,
-    };
-    audit::record(&tx, chain, &event, now).await?;
+    let what = (Action::TokenRevoked, Outcome::Success);
+    let team = claims.tid.as_deref().and_then(id);
+    cx.record(&tx, what, actor, (None, team), Detail::none()).await?;
     tx.commit().await
 }
 

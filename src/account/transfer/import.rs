@@ -12,9 +12,7 @@ use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, Query
 use uuid::Uuid;
 
 use super::Line;
-use crate::account::operator::record;
-use crate::audit::{Action, Chain};
-use crate::clock::UnixMillis;
+use crate::audit::{Action, Actor, ChangeContext};
 use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 use crate::team::teams;
@@ -44,15 +42,13 @@ pub enum Outcome {
 ///
 /// `no_password` is the hash of those who bring none: nobody knows a password for it.
 pub async fn write(
-    db: &Db,
-    chain: &Chain,
+    cx: &ChangeContext<'_>,
     lines: &[Line],
     no_password: &str,
-    now: UnixMillis,
 ) -> Result<Vec<Outcome>, DbErr> {
-    match attempt(db, chain, lines, no_password, now).await {
+    match attempt(cx, lines, no_password).await {
         // Somebody registered one of the addresses in between: now they are seen.
-        Err(error) if table::is_taken(&error) => attempt(db, chain, lines, no_password, now).await,
+        Err(error) if table::is_taken(&error) => attempt(cx, lines, no_password).await,
         other => other,
     }
 }
@@ -67,13 +63,11 @@ pub async fn rest(db: &Db, batch: Duration) {
 }
 
 async fn attempt(
-    db: &Db,
-    chain: &Chain,
+    cx: &ChangeContext<'_>,
     lines: &[Line],
     no_password: &str,
-    now: UnixMillis,
 ) -> Result<Vec<Outcome>, DbErr> {
-    let tx = db.begin().await?;
+    let (now, tx) = (cx.now, cx.db.begin().await?);
     let mut taken = Taken::read(&tx, lines).await?;
     let mut outcomes = Vec::with_capacity(lines.len());
     let (mut rows, mut verified, mut ids) = (Vec::new(), Vec::new(), Vec::new());
@@ -107,7 +101,7 @@ async fn attempt(
         teams::create_default(&tx, id, name, now).await?;
     }
     for id in ids {
-        record(&tx, chain, Action::AccountImported, id, now).await?;
+        cx.record_on(&tx, Action::AccountImported, Actor::Operator, id).await?;
     }
     tx.commit().await?;
     Ok(outcomes)

@@ -63,8 +63,7 @@ async fn status(
     json: bool,
     talk: Talk,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    let now = opened.clock.now();
-    let changed = operator::set_status(&opened.db, &opened.audit, which, status, now).await?;
+    let changed = operator::set_state(&opened.change(), which, status).await?;
     let (id, is_new) = match changed {
         Changed::Gone => return Ok(nothing(talk)),
         Changed::Now(id) => (id, true),

@@ -18,8 +18,7 @@ pub(super) async fn status(
     json: bool,
     talk: Talk,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    let changed =
-        operator::set_state(&opened.db, &opened.audit, who, status, opened.clock.now()).await?;
+    let changed = operator::set_state(&opened.change(), who, status).await?;
     let word = match status {
         UserState::Active => "enabled",
         UserState::Disabled => "disabled",
@@ -36,8 +35,7 @@ pub(super) async fn revoke_sessions(
     json: bool,
     talk: Talk,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    let changed =
-        operator::end_sessions(&opened.db, &opened.audit, who, opened.clock.now()).await?;
+    let changed = operator::end_sessions(&opened.change(), who).await?;
     if let Changed::Now(id) = changed {
         forget_sessions(opened, id).await;
     }

@@ -88,9 +88,7 @@ pub(super) async fn create(
         address: if create.verified { Address::Verified } else { Address::Unverified },
         mail,
     };
-    let Created::Now(id) =
-        operator::create(&opened.db, &opened.audit, &account, opened.clock.now()).await?
-    else {
+    let Created::Now(id) = operator::create(&opened.change(), &account).await? else {
         talk.fail("the address has an account");
         return Ok(ExitCode::from(CHECK_SAYS_NO));
     };

@@ -226,9 +226,7 @@ pub(super) async fn import(
             continue;
         }
         let started = Instant::now();
-        let written =
-            import::write(&opened.db, &opened.audit, &batch, &no_password, opened.clock.now())
-                .await;
+        let written = import::write(&opened.change(), &batch, &no_password).await;
         let outcomes = written.map_err(|cause| Stopped {
             before: batch[0].number,
             imported: tally.imported,

@@ -93,13 +93,13 @@ async fn invited_by_an_operators_person(app: &TestApp, email: &str) -> String {
         address: Address::Verified,
         mail: FirstMail::Nothing,
     };
-    operator::create(&inside.db, &inside.audit, &host, now).await.expect("made or there");
+    let change =
+        ChangeContext { db: &inside.db, chain: &inside.audit, origin: RequestOrigin::none(), now };
+    operator::create(&change, &host).await.expect("made or there");
     let who = Who::Email(host.email);
     let user_id = operator::find(&inside.db, &who).await.expect("found").expect("there").id;
     let teams = teams::of_user(&inside.db, user_id, Uuid::nil(), 1).await.expect("found");
     let actor = Actor { team_id: teams[0].id, user_id };
-    let change =
-        ChangeContext { db: &inside.db, chain: &inside.audit, origin: RequestOrigin::none(), now };
     let post = Post {
         key: &inside.mail_key,
         data: MailData { at: now, ..MailData::default() },

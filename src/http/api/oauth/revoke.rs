@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::clock::millis;
 use crate::http::answer::{self, Answer};
 use crate::http::form::Form;
+use crate::http::member::change_context;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -49,8 +50,7 @@ async fn revoke(app: &App, request: &Request, token: &str) -> Result<&'static st
     let check = app.check();
     match check.vault_claims(token).await {
         Ok(claims) => {
-            let origin = request.origin();
-            revocation::revoke(&app.db, &app.audit, &claims, &origin, app.clock.now()).await?;
+            revocation::revoke(&change_context(app, request), &claims).await?;
             return Ok("vault");
         }
         Err(Refused::Invalid) => {}
