@@ -9,13 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use sea_orm::DbErr;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::Root;
 use crate::app::App;
-use crate::database::of_exhausted_pool;
+use crate::database::{DatabaseError, of_exhausted_pool};
 use crate::health::{Probed, Reason, StoreHealth};
 
 /// The time between two probes of a store that works.
@@ -117,7 +116,8 @@ impl Prober {
     /// stays as it was, and the log has the first error of a row.
     async fn read_schema(&self) {
         let read = timeout(WITHIN, self.app.db.schema()).await;
-        let read = read.unwrap_or_else(|_| Err(DbErr::Custom("no answer in time".to_owned())));
+        let read =
+            read.unwrap_or_else(|_| Err(DatabaseError::Custom("no answer in time".to_owned())));
         let is_unread = read.is_err();
         let was_unread = std::mem::replace(&mut *lock(&self.is_schema_unread), is_unread);
         match read {

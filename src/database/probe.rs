@@ -67,6 +67,10 @@ pub async fn of_exhausted_pool(config: &config::Database) -> Option<(Reason, DbE
 
 /// What a connection of its own meets; none where it can be made, and for SQLite.
 async fn of_direct_connection(url: &str) -> Option<DbErr> {
+    // sqlx's options of PostgreSQL read any scheme.
+    if url.starts_with("sqlite:") {
+        return None;
+    }
     let options = super::url::postgres(url).ok()?;
     let why = match timeout(DIRECT_WITHIN, options.connect()).await {
         Ok(Ok(connection)) => {

@@ -70,14 +70,16 @@ both!(an_undo_deletes_an_unverified_account_that_took_the_old_address, async |ap
     let confirmation = app.mail_to(NEW).await.token().to_owned();
     let undo = app.mail_to(OLD).await.token().to_owned();
     let thief = app.anonymous().verify(&confirmation).await.tokens();
-    let squatter = app.register("ADA@example.org").await;
+    let stranger = app.anonymous();
+    let squatter =
+        stranger.register("ADA@example.org", "a squatter's password", "Eve").await.tokens();
     app.anonymous().post_form("/undo-email-change", &[("token", &undo)]).await.expect(200);
-    for token in [&thief.user, &squatter.user_token] {
+    for token in [&thief.user, &squatter.user] {
         app.anonymous().bearer(token).get("/api/me").await.expect(401);
     }
     let tokens = app.anonymous().login(OLD, &person.password).await.tokens();
     assert_eq!(claims(&tokens.user)["email"], OLD);
-    app.anonymous().login(OLD, &squatter.password).await.expect(401);
+    app.anonymous().login(OLD, "a squatter's password").await.expect(401);
 });
 
 both!(an_undo_leaves_a_verified_account_that_took_the_old_address, async |app| {
