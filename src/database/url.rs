@@ -139,8 +139,8 @@ fn is_read(name: &str) -> bool {
 
 /// The same error, without what it may repeat of the URL.
 pub(super) fn redacted(url: &str, error: DbErr) -> DbErr {
-    let text = error.to_string();
-    let shown = Redactor::of_url(url).redact(&text);
+    let (redactor, text) = (Redactor::of_url(url), error.to_string());
+    let shown = redactor.redact(&text);
     if shown == text {
         return error;
     }
@@ -148,7 +148,8 @@ pub(super) fn redacted(url: &str, error: DbErr) -> DbErr {
         return DbErr::Conn(RuntimeErr::Internal(shown));
     };
     // The code stays: it is the reason.
-    let shown = Shown { text: shown, code: said.code().map(Cow::into_owned) };
+    let text = redactor.redact(said.message());
+    let shown = Shown { text, code: said.code().map(Cow::into_owned) };
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(sqlx::Error::Database(Box::new(shown)))))
 }
 

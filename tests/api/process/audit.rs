@@ -71,7 +71,7 @@ fn elsewhere(place: &Place, export: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_event_and_the_heads_are_in_the_log_from_the_start_on_embedded() {
     // `listening` is what a test waits for.
-    let filter = "warn,latchkey::audit=info,latchkey::daemon=info,latchkey::account=info";
+    let filter = "warn,latchkey::audit=info,latchkey::daemon=info,latchkey::http=info,latchkey::account=info";
     let mut place = Place::new().set("log.filter", filter);
     let running = place.start().await;
     let ada = crate::client::Person::register(&running.client, "ada@example.org").await;
