@@ -104,7 +104,10 @@ async fn one_address_is_registered_once_and_mailed_once_on_servers() {
     for n in 0..12 {
         replicas[n % 3].register(&format!("p{n}@once.example")).await;
     }
-    replicas[0].outbox_is_empty().await;
+    // Each replica counts what is due by its own clock.
+    for replica in &replicas {
+        replica.outbox_is_empty().await;
+    }
     let mails = shared.sink.mails();
     let recipients: HashSet<_> = mails.iter().map(|mail| mail.to.to_lowercase()).collect();
     assert_eq!((mails.len(), recipients.len()), (13, 13), "each mail leaves by one mailer");
