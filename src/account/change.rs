@@ -203,7 +203,7 @@ pub(super) async fn rename(
 }
 
 /// Voids the changes of address that wait for their confirmation: another one was asked for, or the person has proven the
-/// mailbox or set a password since, and whoever asked before may have been a stranger (security §1.5).
+/// mailbox or set a password since, and whoever asked before may have been a stranger.
 pub(super) async fn drop_pending(tx: &Transaction, user_id: Uuid) -> Result<(), DbErr> {
     email_change::Entity::update_many()
         .col_expr(email_change::Column::State, Expr::value(EmailChangeState::Superseded))

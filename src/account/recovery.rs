@@ -50,7 +50,7 @@ pub enum Proof {
 }
 
 /// A recovery mail for a known address; for an unknown one the same number of statements and the same commit, so that
-/// the time tells nothing (contract §2).
+/// the time tells nothing.
 pub(super) async fn recover(cx: &ChangeContext<'_>, email: &EmailAddress) -> Result<(), DbErr> {
     let now = cx.now;
     let tx = cx.db.begin().await?;
@@ -100,7 +100,7 @@ async fn decoy(tx: &Transaction, now: UnixMillis) -> Result<(), DbErr> {
 }
 
 /// A new password: the compare-and-set is on the row's version, so that of N resets by one token one wins, and a crash
-/// leaves the old password or the new one (security §1.2).
+/// leaves the old password or the new one.
 pub(super) async fn set_password(cx: &ChangeContext<'_>, new: NewPassword) -> Result<Reset, DbErr> {
     let NewPassword { user_id, password_version, password_hash, proof } = new;
     let now = cx.now;

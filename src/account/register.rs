@@ -107,7 +107,7 @@ pub(super) async fn resend(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Rese
     if person.verified_at.is_some() {
         return Ok(Resent::AlreadyVerified);
     }
-    // It tells when and from where the account was made, not who asks again (security §1.5).
+    // It tells when and from where the account was made, not who asks again.
     let data = MailData {
         at: person.created_at,
         ip: person.created_ip.clone(),

@@ -1,6 +1,6 @@
 //! `POST /api/login`: tokens of a new session, for address and password.
 //!
-//! An unknown address and a wrong password leave by the same line, after the same work (contract §2).
+//! An unknown address and a wrong password leave by the same line, after the same work.
 
 use utoipa::ToSchema;
 
