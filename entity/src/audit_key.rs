@@ -23,7 +23,7 @@ pub struct Model {
     pub id: String,
     /// 32 random bytes under AES-256-GCM: nonce, then ciphertext and tag.
     pub sealed: Vec<u8>,
-    /// `current` (one) or `retired`.
+    /// One key is current; every other is retired.
     pub state: AuditKeyState,
     /// When it was made.
     pub created_at: i64,

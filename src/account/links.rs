@@ -6,7 +6,6 @@ use sea_orm::EntityTrait as _;
 use uuid::Uuid;
 
 use super::register::Verified;
-use super::service::within;
 use super::{AccountError, AccountService, Asked, Confirmed, Undone};
 use crate::admission::budgets::Budget;
 use crate::admission::{Action, Client};
@@ -242,7 +241,7 @@ impl AccountService<'_> {
             .check((client.ip, client.deadline), CaptchaPoint::Resend, captcha)
             .await?;
         let (budget, address) = (Budget::Confirmations, &account.email_normal);
-        within(self.budgets.mailbox(budget, address, captcha, client.deadline).await)?;
+        self.budgets.mailbox(budget, address, captcha, client.deadline).await.within()?;
         match self.accounts.resend_confirmation(client.call(), account.id).await? {
             Verified::Now => {}
             Verified::Already => return Err(AccountError::AlreadyVerified),
@@ -266,13 +265,13 @@ impl AccountService<'_> {
         self.may_move(account, &email).await?;
         self.limit(client, Action::ExistEmail)?;
         let deadline = client.deadline;
-        within(self.budgets.account(Budget::AddressChanges, account.id, deadline).await)?;
+        self.budgets.account(Budget::AddressChanges, account.id, deadline).await.within()?;
         // Before the budget of the mailbox, which only its owner should use up.
         if AccountStatus::by_email(self.db, email.normal()).await?.is_some() {
             return Err(AccountError::EmailTaken);
         }
         let budget = Budget::Confirmations;
-        within(self.budgets.mailbox(budget, email.normal(), None, deadline).await)?;
+        self.budgets.mailbox(budget, email.normal(), None, deadline).await.within()?;
         match self.accounts.ask_email_change(client.call(), account.id, email).await? {
             Asked::Now => self.deliveries.wake(),
             Asked::EmailTaken => return Err(AccountError::EmailTaken),

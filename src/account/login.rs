@@ -3,7 +3,6 @@
 use opentelemetry::KeyValue;
 use uuid::Uuid;
 
-use super::service::within;
 use super::{AccountError, AccountService};
 use crate::admission::Client;
 use crate::admission::budgets::{Budget, Spent, source_prefix};
@@ -157,7 +156,7 @@ impl AccountService<'_> {
         match self.verify(client, &mut attempt, Some(account), password).await? {
             Verdict::Match | Verdict::MatchNeedsRehash => {
                 let budget = Budget::PasswordConfirmations;
-                within(self.budgets.account(budget, account.id, client.deadline).await)?;
+                self.budgets.account(budget, account.id, client.deadline).await.within()?;
                 Ok(attempt.device())
             }
             Verdict::Mismatch => {

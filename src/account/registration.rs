@@ -3,7 +3,6 @@
 use opentelemetry::KeyValue;
 
 use super::login::BY_PASSWORD;
-use super::service::within;
 use super::{AccountError, AccountService, Registered, Registration, WeakPassword};
 use crate::admission::budgets::Budget;
 use crate::admission::{Action, Client};
@@ -55,7 +54,7 @@ impl AccountService<'_> {
         self.not_breached(&password).await?;
         self.store.ready().await?;
         let (budget, deadline) = (Budget::Confirmations, client.deadline);
-        within(self.budgets.mailbox(budget, email.normal(), captcha, deadline).await)?;
+        self.budgets.mailbox(budget, email.normal(), captcha, deadline).await.within()?;
         let password_hash = self.passwords.hash(client.key, deadline, password).await?;
         let new = Registration { email, name: name.as_str().to_owned(), password_hash };
         let account = match self.accounts.register(client.call(), new).await? {

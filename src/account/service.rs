@@ -3,7 +3,6 @@
 use opentelemetry::KeyValue;
 
 use super::{Accounts, Deleted, RegistrationRefusal};
-use crate::admission::budgets::Spent;
 use crate::admission::device::Devices;
 use crate::admission::{Action, Budgets, Client, Limited, Limiter};
 use crate::audit::Chain;
@@ -53,8 +52,6 @@ pub enum AccountError {
     WrongPassword,
     /// The password is right, and the operator has disabled the account.
     Disabled,
-    /// The address is not proven yet.
-    Unverified,
     /// The address is proven already.
     AlreadyVerified,
     /// Another account has the address.
@@ -111,7 +108,6 @@ impl AccountError {
             Self::CaptchaInvalid => Code::CaptchaInvalid,
             Self::WrongCredentials | Self::WrongPassword => Code::InvalidCredentials,
             Self::Disabled => Code::AccountDisabled,
-            Self::Unverified => Code::EmailUnverified,
             Self::AlreadyVerified => Code::AlreadyVerified,
             Self::EmailTaken => Code::EmailTaken,
             Self::Registration(_) => Code::Forbidden,
@@ -181,13 +177,5 @@ impl AccountService<'_> {
     /// Spends one of the client's limit of an action.
     pub(super) fn limit(&self, client: &mut Client, action: Action) -> Result<(), Limited> {
         self.limiter.check(action, client.ip).enforce(&mut client.rate, self.metrics)
-    }
-}
-
-/// Refuses what is beyond a budget.
-pub(super) fn within(spent: Spent) -> Result<(), Limited> {
-    match spent {
-        Spent::Within => Ok(()),
-        Spent::Exhausted { retry_after_s } => Err(Limited { retry_after_s }),
     }
 }

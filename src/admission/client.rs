@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use opentelemetry::KeyValue;
 use tokio::time::Instant;
 
+use super::budgets::Spent;
 use super::limiter::{Decision, Headers};
 use crate::audit::RequestOrigin;
 use crate::telemetry::Metrics;
@@ -38,6 +39,16 @@ impl Client {
 pub struct Limited {
     /// After this time the request succeeds, in seconds.
     pub retry_after_s: u64,
+}
+
+impl Spent {
+    /// Refuses what is beyond the budget.
+    pub fn within(self) -> Result<(), Limited> {
+        match self {
+            Self::Within => Ok(()),
+            Self::Exhausted { retry_after_s } => Err(Limited { retry_after_s }),
+        }
+    }
 }
 
 impl Decision {

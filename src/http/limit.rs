@@ -5,7 +5,6 @@ use uuid::Uuid;
 
 use super::request::Request;
 use crate::actor::Permit;
-use crate::admission::budgets::Spent;
 use crate::admission::{Action, Decision, Limited};
 use crate::app::App;
 use crate::captcha::CaptchaError;
@@ -27,14 +26,6 @@ pub fn spend_refresh(app: &App, request: &mut Request, sid: &str) -> Result<(), 
 /// Sets the headers of a limit, and refuses where it does; counts nothing.
 pub fn report(request: &mut Request, decision: &Decision) -> Result<(), Problem> {
     Ok(decision.report(&mut request.cx.rate)?)
-}
-
-/// Refuses what is beyond a budget.
-pub fn within(spent: Spent) -> Result<(), Problem> {
-    match spent {
-        Spent::Within => Ok(()),
-        Spent::Exhausted { retry_after_s } => Err(limited(retry_after_s)),
-    }
 }
 
 /// The problem of a request that is over a limit.

@@ -17,7 +17,6 @@ use crate::admission::budgets::Budget;
 use crate::app::App;
 use crate::audit::RequestOrigin;
 use crate::clock::rfc3339;
-use crate::http::limit;
 use crate::http::request::Request;
 use crate::mail::MailData;
 use crate::problem::Problem;
@@ -60,8 +59,9 @@ impl From<Invitation> for InvitationView {
 async fn spend(app: &App, request: &Request, inviter: Uuid, address: &str) -> Result<(), Problem> {
     let deadline = request.cx.deadline;
     let per_day = app.config.teams.invitations_per_day;
-    limit::within(app.budgets.inviter(inviter, per_day, deadline).await)?;
-    limit::within(app.budgets.mailbox(Budget::Invitations, address, None, deadline).await)
+    app.budgets.inviter(inviter, per_day, deadline).await.within()?;
+    app.budgets.mailbox(Budget::Invitations, address, None, deadline).await.within()?;
+    Ok(())
 }
 
 /// What sends an invitation for this request: in the inviter's language, without their address or device.
