@@ -54,7 +54,7 @@ struct Credentials {
     candidates: Vec<(String, Secret<String>)>,
 }
 
-/// The client that a request proves. Failures are limited by address.
+/// The client that a request proves. Failures are limited by address, and never delay a client that proves itself.
 ///
 /// # Errors
 /// `invalid_client` (401), `invalid_request` (400) for two ways at once, [`Code::RateLimited`]; a database that is down.
@@ -63,19 +63,19 @@ pub async fn authenticate(
     request: &mut Request,
     form: &Form,
 ) -> Result<Client, Problem> {
-    let decision = app.limiter.look(Action::ClientFailure, request.client());
-    // Only a refusal tells of this limit: nothing is spent on who proves itself.
-    if let Decision::Limited { .. } = decision {
-        limit::report(request, &decision)?;
-    }
     let known = match Credentials::of(request, form)? {
         Some(credentials) => credentials.client(app, request).await?,
         None => None,
     };
-    known.ok_or_else(|| {
-        let _counted = app.limiter.check(Action::ClientFailure, request.client());
-        invalid_client()
-    })
+    if let Some(client) = known {
+        return Ok(client);
+    }
+    let decision = app.limiter.check(Action::ClientFailure, request.client());
+    // Only a refusal sets the headers of this limit: the secret decides, not what is left.
+    if let Decision::Limited { .. } = decision {
+        limit::report(request, &decision)?;
+    }
+    Err(invalid_client())
 }
 
 /// Whether a request carries credentials of a client at all. A Bearer token is a person's.
