@@ -95,6 +95,12 @@ impl SessionWorker {
         which: Which,
     ) -> Result<(), Unavailable> {
         let now = cx.now;
+        if let Which::Others { keep } = &which {
+            let sessions = self.store.sessions(user_id, now).await?;
+            if sessions.iter().all(|session| session.sid == *keep) {
+                return Ok(());
+            }
+        }
         let tx = cx.db.begin().await?;
         match which {
             Which::One { sid, reason, absolute_end } => {

@@ -111,11 +111,15 @@ pub async fn update(
 ) -> Result<Project, Refusal> {
     let act = change::begin(cx, actor, None, Permission::ManageProjects).await?;
     let mut project = find(&act.tx, actor.team_id, id).await?.ok_or(Refusal::NotFound)?;
+    let before = project.clone();
     if let Some(name) = name {
         name.clone_into(&mut project.name);
     }
     if let Some(slug) = slug {
         slug.as_str().clone_into(&mut project.slug);
+    }
+    if project == before {
+        return Ok(project);
     }
     let changed = project::Entity::update_many()
         .set(project::ActiveModel {

@@ -202,11 +202,15 @@ pub async fn update(
 ) -> Result<MyTeam, Refusal> {
     let act = change::begin(cx, actor, None, Permission::ManageTeam).await?;
     let mut team = find(&act.tx, actor.team_id).await?;
+    let before = team.clone();
     if let Some(name) = name {
         name.clone_into(&mut team.name);
     }
     if let Some(slug) = slug {
         slug.as_str().clone_into(&mut team.slug);
+    }
+    if team == before {
+        return Ok(MyTeam::of(team, act.role));
     }
     let changed = team::Entity::update_many()
         .set(team::ActiveModel {

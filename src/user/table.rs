@@ -100,14 +100,16 @@ pub async fn set_verified(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result
     run(tx, change(id, now).col_expr(Column::VerifiedAt, Expr::value(now))).await.map(drop)
 }
 
-/// Sets the name; whether there is such a user.
+/// Sets the name; whether it changed.
 pub async fn set_name(
     tx: &Transaction,
     id: Uuid,
     name: String,
     now: UnixMillis,
 ) -> Result<bool, DbErr> {
-    Ok(run(tx, change(id, now).col_expr(Column::Name, Expr::value(name))).await? == 1)
+    let update =
+        change(id, now).filter(Column::Name.ne(&name)).col_expr(Column::Name, Expr::value(name));
+    Ok(run(tx, update).await? == 1)
 }
 
 /// Sets the address, unless another account has it. The password's version rises with it: a recovery link that is open is
