@@ -24,7 +24,7 @@ pub fn run(data: &[u8]) {
     static STATE: OnceLock<State> = OnceLock::new();
     let state = STATE.get_or_init(|| {
         let altcha = Altcha::new(&Secret::new([7; 32]));
-        let payload = solve(&altcha.challenge(NOW)).expect("solved");
+        let payload = solve(&altcha.challenge(1, NOW)).expect("solved");
         let json = STANDARD.decode(&payload).expect("base64");
         let solved = altcha.check(&payload, NOW).expect("good");
         State { altcha, json: String::from_utf8(json).expect("text"), solved }

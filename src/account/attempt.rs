@@ -1,23 +1,25 @@
 //! [`LoginAttempt`]: one check of a password. Every use case that checks one goes through here: all attempts count against
 //! the account, and count before the password is verified.
 //!
-//! The order keeps the responses alike: the limits by address and the back-off refuse a client before any lookup of an
-//! account.
+//! The order keeps the responses alike: the limits by address and the back-off refuse an anonymous client before any
+//! lookup of an account.
 
 use std::time::Duration;
 
 use tokio::time::timeout_at;
 
 use super::{AccountError, AccountService};
-use crate::admission::attempts::Try;
 use crate::admission::device::Device;
-use crate::admission::{Action, AttemptClient, Client, Decision, Limited};
+use crate::admission::{
+    Action, AttemptCaptcha, AttemptClient, AttemptDecision, Client, CountedAttempt, Decision,
+    Limited,
+};
+use crate::captcha::{CaptchaError, Demand};
 use crate::config::CaptchaPoint;
 use crate::password::Verdict;
 use crate::problem::Unavailable;
 use crate::secret::Secret;
 use crate::session::AccountStatus;
-use crate::store::Captcha;
 
 /// The time that a request needs to cancel an attempt before its deadline; after the deadline nothing would cancel it.
 const CANCEL_WITHIN: Duration = Duration::from_millis(100);
@@ -29,6 +31,8 @@ pub struct LoginAttempt {
     client: AttemptClient,
     /// What the device's token says; [`AccountService::verify`] finds out whether it still holds.
     device: Option<Device>,
+    /// Set once it is admitted.
+    counted: Option<CountedAttempt>,
 }
 
 impl LoginAttempt {
@@ -39,8 +43,8 @@ impl LoginAttempt {
 }
 
 impl AccountService<'_> {
-    /// Begins an attempt: spends one of the limit by address, unless the request carries the token of a device that is known
-    /// to `address`. Any other token counts as none.
+    /// Begins an attempt. An anonymous client spends one of the limit by address. The token of a device that is known to
+    /// `address` and a live session of its account spend none; any other token counts as none.
     ///
     /// Where the hash queue is full the attempt ends here, before anything is counted: an overload must not raise the
     /// back-off of users with the right password.
@@ -51,11 +55,15 @@ impl AccountService<'_> {
     ) -> Result<LoginAttempt, AccountError> {
         self.passwords.has_permit(client.key)?;
         let device = self.device_of(client, address);
-        if device.is_none() {
+        let session = client.session.as_ref().filter(|it| it.address == address);
+        let of_client = match session {
+            Some(session) => AttemptClient::Session(session.sid.clone()),
+            None => AttemptClient::Anonymous(client.ip),
+        };
+        if device.is_none() && session.is_none() {
             self.limit(client, Action::Login)?;
         }
-        let address = address.to_owned();
-        Ok(LoginAttempt { address, client: AttemptClient::Source(client.ip), device })
+        Ok(LoginAttempt { address: address.to_owned(), client: of_client, device, counted: None })
     }
 
     /// The device of the request, where it is known to this account under the current password.
@@ -76,78 +84,71 @@ impl AccountService<'_> {
         self.devices.issue(&account.email_normal, whose, known, self.clock.now())
     }
 
-    /// Counts an attempt of a client without a known device. With `login-after-failures` in `captcha.on` a captcha takes the
-    /// place of the short waits. [`AccountService::verify`] counts the attempt of a device.
+    /// Counts an attempt of a client without a known device. [`AccountService::verify`] counts the attempt of a device.
+    ///
+    /// Beyond the account's cap an anonymous client needs a captcha, and with `login-after-failures` in `captcha.on` one
+    /// replaces the short waits. It is verified only where it is needed.
     pub(super) async fn admit(
         &self,
-        client: &Client,
-        attempt: &LoginAttempt,
-        captcha: Option<String>,
+        client: &mut Client,
+        attempt: &mut LoginAttempt,
+        payload: Option<String>,
     ) -> Result<(), AccountError> {
         if attempt.device.is_some() {
             return Ok(());
         }
-        let point = CaptchaPoint::LoginAfterFailures;
-        if !self.captchas.is_needed(point) {
-            return self.count(client, attempt, Captcha::NotAsked).await;
-        }
-        match self.decide(client, attempt, Captcha::Missing).await? {
-            Try::CaptchaNeeded => {
-                self.captchas.demand((client.ip, client.deadline), point, true, captcha).await?;
-                self.count(client, attempt, Captcha::Solved).await
-            }
-            other => self.admitted(attempt, other),
+        let needed = match self.count(client, attempt, 0).await {
+            Err(AccountError::CaptchaNeeded { difficulty }) if payload.is_some() => difficulty,
+            other => return other,
+        };
+        let demand = Demand::of_difficulty(CaptchaPoint::LoginAfterFailures, needed);
+        match self.captchas.demand((client.ip, client.deadline), demand, payload).await {
+            Ok(_) => self.count(client, attempt, needed).await,
+            Err(CaptchaError::Invalid) => Err(AccountError::CaptchaNeeded { difficulty: needed }),
+            Err(error) => Err(error.into()),
         }
     }
 
+    /// Counts an attempt, where the back-off admits it.
     async fn count(
         &self,
-        client: &Client,
-        attempt: &LoginAttempt,
-        captcha: Captcha,
+        client: &mut Client,
+        attempt: &mut LoginAttempt,
+        solved: u32,
     ) -> Result<(), AccountError> {
-        let decided = self.decide(client, attempt, captcha).await?;
-        self.admitted(attempt, decided)
-    }
-
-    async fn decide(
-        &self,
-        client: &Client,
-        attempt: &LoginAttempt,
-        captcha: Captcha,
-    ) -> Result<Try, Unavailable> {
-        self.budgets.admit(&attempt.address, attempt.client, captcha, client.deadline).await
-    }
-
-    fn admitted(&self, attempt: &LoginAttempt, decided: Try) -> Result<(), AccountError> {
-        match decided {
-            Try::Admitted => Ok(()),
-            // The wait also covers the limit that the next attempt meets first.
-            Try::Wait { retry_after_s } => {
-                let next = match attempt.client {
-                    AttemptClient::Source(ip) => self.limiter.look(Action::Login, ip),
-                    AttemptClient::Device(device) => self.limiter.look_device(&device.id()),
+        let known = attempt.client.known_id();
+        if let Some(id) = &known {
+            self.limiter.look_device(id).report(&mut client.rate)?;
+        }
+        let captcha = AttemptCaptcha {
+            available: self.captchas.is_on(),
+            replaces_waits: self.captchas.is_needed(CaptchaPoint::LoginAfterFailures),
+            solved,
+        };
+        let decided = self.budgets.admit_attempt(&attempt.address, &attempt.client, captcha);
+        match decided.await? {
+            AttemptDecision::Admitted(counted) => attempt.counted = Some(counted),
+            AttemptDecision::CaptchaNeeded { difficulty } => {
+                return Err(AccountError::CaptchaNeeded { difficulty });
+            }
+            AttemptDecision::Wait { retry_after_s } => {
+                // The wait also covers the limit that the next attempt meets first.
+                let next = match &known {
+                    None => self.limiter.look(Action::Login, client.ip),
+                    Some(id) => self.limiter.look_device(id),
                 };
                 let then = match next {
                     Decision::Limited { retry_after_s, .. } => retry_after_s,
                     Decision::Unlimited | Decision::Allowed(_) => 0,
                 };
-                Err(Limited { retry_after_s: retry_after_s.max(then) }.into())
+                return Err(Limited { retry_after_s: retry_after_s.max(then) }.into());
             }
-            Try::CaptchaNeeded => Err(AccountError::CaptchaInvalid),
         }
-    }
-
-    /// Counts the attempt of a user who is logged in, without a known device.
-    pub(super) async fn admit_confirmation(
-        &self,
-        client: &Client,
-        attempt: &LoginAttempt,
-    ) -> Result<(), AccountError> {
-        if attempt.device.is_some() {
-            return Ok(());
+        if let Some(id) = &known {
+            // Each right password resets the back-off of a known client; a hash costs as much then.
+            self.limiter.check_device(id).enforce(&mut client.rate, self.metrics)?;
         }
-        self.count(client, attempt, Captcha::NotAsked).await
+        Ok(())
     }
 
     /// The account of an attempt that was admitted. Where the database does not answer, or only when the request has no time
@@ -162,8 +163,8 @@ impl AccountService<'_> {
             Ok(found) => found.map_err(Unavailable::from),
             Err(late) => Err(Unavailable::because("database", late)),
         };
-        if found.is_err() && attempt.device.is_none() {
-            self.budgets.cancel_attempt(&attempt.address, attempt.client);
+        if found.is_err() {
+            self.cancel(attempt);
         }
         found
     }
@@ -183,40 +184,44 @@ impl AccountService<'_> {
             let knows =
                 |account: &AccountStatus| device.knows(account.id, account.password_version);
             if account.is_some_and(knows) {
-                let id = device.id();
                 attempt.client = AttemptClient::Device(device);
-                self.limiter.look_device(&id).report(&mut client.rate)?;
-                self.count(client, attempt, Captcha::NotAsked).await?;
-                // Each right password resets the device's back-off; a hash costs as much then.
-                self.limiter.check_device(&id).enforce(&mut client.rate, self.metrics)?;
             } else {
                 attempt.device = None;
-                self.limit(client, Action::Login)?;
-                self.count(client, attempt, Captcha::NotAsked).await?;
+                if attempt.client.known_id().is_none() {
+                    self.limit(client, Action::Login)?;
+                }
             }
+            self.count(client, attempt, 0).await?;
         }
         let stored = account.map(|account| account.password_hash.clone());
         let (key, deadline) = (client.key, client.deadline);
         let verdict = match self.passwords.verify(key, deadline, password, stored).await {
             Ok(verdict) => verdict,
             Err(unavailable) => {
-                self.budgets.cancel_attempt(&attempt.address, attempt.client);
+                self.cancel(attempt);
                 return Err(unavailable.into());
             }
         };
-        if verdict != Verdict::Mismatch {
-            let reset = self.budgets.reset_attempts(&attempt.address, attempt.client, deadline);
-            if let Err(error) = reset.await {
-                tracing::warn!(error = %error, "a right password still counts as a failure");
-            }
+        if verdict == Verdict::Mismatch {
+            self.budgets.keep_failure();
+        } else if let Some(counted) = &attempt.counted
+            && let Err(error) = self.budgets.reset_attempts(counted).await
+        {
+            tracing::warn!(error = %error, "a right password still counts as a failure");
         }
         Ok(verdict)
     }
 
-    /// Resets the attempts at a former password, after a change or a reset. Other devices are unknown from then on.
-    pub(super) async fn reset_attempts(&self, client: &Client, address: &str) {
-        if let Err(error) = self.budgets.reset_all_attempts(address, client.deadline).await {
-            tracing::warn!(error = %error, "attempts at a former password still count");
+    fn cancel(&self, attempt: &LoginAttempt) {
+        if let Some(counted) = &attempt.counted {
+            self.budgets.cancel_attempt(counted);
+        }
+    }
+
+    /// The client has set a new password: the cap does not hold for it. Other devices are unknown from then on.
+    pub(super) async fn prove_client(&self, client: &Client, address: &str) {
+        if let Err(error) = self.budgets.prove_client(address, client.ip).await {
+            tracing::warn!(error = %error, "the client that set a new password stays anonymous");
         }
     }
 }

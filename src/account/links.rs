@@ -241,7 +241,7 @@ impl AccountService<'_> {
             .check((client.ip, client.deadline), CaptchaPoint::Resend, captcha)
             .await?;
         let (budget, address) = (Budget::Confirmations, &account.email_normal);
-        self.budgets.mailbox(budget, address, captcha, client.deadline).await.within()?;
+        self.budgets.mailbox(budget, address, captcha).await.within()?;
         match self.accounts.resend_confirmation(client.call(), account.id).await? {
             Verified::Now => {}
             Verified::Already => return Err(AccountError::AlreadyVerified),
@@ -264,14 +264,13 @@ impl AccountService<'_> {
         let account = &principal.standing;
         self.may_move(account, &email).await?;
         self.limit(client, Action::ExistEmail)?;
-        let deadline = client.deadline;
-        self.budgets.account(Budget::AddressChanges, account.id, deadline).await.within()?;
+        self.budgets.account(Budget::AddressChanges, account.id).await.within()?;
         // Before the budget of the mailbox, which only its owner should use up.
         if AccountStatus::by_email(self.db, email.normal()).await?.is_some() {
             return Err(AccountError::EmailTaken);
         }
         let budget = Budget::Confirmations;
-        self.budgets.mailbox(budget, email.normal(), None, deadline).await.within()?;
+        self.budgets.mailbox(budget, email.normal(), None).await.within()?;
         match self.accounts.ask_email_change(client.call(), account.id, email).await? {
             Asked::Now => self.deliveries.wake(),
             Asked::EmailTaken => return Err(AccountError::EmailTaken),

@@ -4,9 +4,9 @@ use opentelemetry::KeyValue;
 use uuid::Uuid;
 
 use super::{AccountError, AccountService};
-use crate::admission::Client;
 use crate::admission::budgets::{Budget, Spent, source_prefix};
 use crate::admission::device::Device;
+use crate::admission::{Client, KnownSession};
 use crate::password::{OldHash, Verdict};
 use crate::secret::Secret;
 use crate::session::{AccountStatus, LoginContext, Principal, RefusedPassword, Tokens, Tried};
@@ -133,7 +133,7 @@ impl AccountService<'_> {
         let is_news = known.is_none() && account.is_verified() && !(first && created_here);
         let new_device = is_news && self.config.mail.new_device && {
             let (budget, mailbox) = (Budget::NewDevices, &account.email_normal);
-            let spent = self.budgets.mailbox(budget, mailbox, None, client.deadline).await;
+            let spent = self.budgets.mailbox(budget, mailbox, None).await;
             spent == Spent::Within
         };
         LoginContext { first, new_device }
@@ -151,12 +151,16 @@ impl AccountService<'_> {
         at: &'static str,
     ) -> Result<Option<Device>, AccountError> {
         let account = &principal.standing;
+        client.session = Some(KnownSession {
+            sid: principal.session.sid.clone(),
+            address: account.email_normal.clone(),
+        });
         let mut attempt = self.begin(client, &account.email_normal)?;
-        self.admit_confirmation(client, &attempt).await?;
+        self.admit(client, &mut attempt, None).await?;
         match self.verify(client, &mut attempt, Some(account), password).await? {
             Verdict::Match | Verdict::MatchNeedsRehash => {
                 let budget = Budget::PasswordConfirmations;
-                self.budgets.account(budget, account.id, client.deadline).await.within()?;
+                self.budgets.account(budget, account.id).await.within()?;
                 Ok(attempt.device())
             }
             Verdict::Mismatch => {

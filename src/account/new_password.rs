@@ -87,8 +87,13 @@ impl AccountService<'_> {
     ) -> Result<(), AccountError> {
         // A budget that is spent while the database is away would buy no mail, and would be missed later.
         self.db.ready().await?;
-        let (budget, deadline) = (Budget::Recoveries, client.deadline);
-        let spent = self.budgets.mailbox(budget, email.normal(), captcha, deadline).await;
+        let (budget, address) = (Budget::Recoveries, email.normal());
+        let spent = if AccountStatus::by_email(self.db, address).await?.is_some() {
+            self.budgets.mailbox(budget, address, captcha).await
+        } else {
+            self.budgets.read_mailbox(budget, address).await;
+            Spent::Within
+        };
         let mut outcome = "over_budget";
         if spent == Spent::Within {
             self.accounts.recover(client.call(), email).await?;
@@ -156,7 +161,7 @@ impl AccountService<'_> {
         Ok(account.map(|account| (account, found.stamp)))
     }
 
-    /// Sets the password where it has not changed since; the new epoch. Resets the attempts at the former password.
+    /// Sets the password where it has not changed since; the new epoch.
     async fn set_password(
         &self,
         client: &Client,
@@ -171,7 +176,7 @@ impl AccountService<'_> {
         match self.accounts.set_password(client.call(), new).await? {
             Reset::Stale => Ok(None),
             Reset::Now { epoch } => {
-                self.reset_attempts(client, &account.email_normal).await;
+                self.prove_client(client, &account.email_normal).await;
                 Ok(Some(epoch))
             }
         }

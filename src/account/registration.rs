@@ -54,7 +54,7 @@ impl AccountService<'_> {
         self.not_breached(&password).await?;
         self.store.ready().await?;
         let (budget, deadline) = (Budget::Confirmations, client.deadline);
-        self.budgets.mailbox(budget, email.normal(), captcha, deadline).await.within()?;
+        self.budgets.mailbox(budget, email.normal(), captcha).await.within()?;
         let password_hash = self.passwords.hash(client.key, deadline, password).await?;
         let new = Registration { email, name: name.as_str().to_owned(), password_hash };
         let account = match self.accounts.register(client.call(), new).await? {

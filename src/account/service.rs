@@ -45,7 +45,10 @@ pub enum AccountError {
     /// A limit refuses the request.
     Limited(Limited),
     /// The captcha is missing, wrong or used.
-    CaptchaInvalid,
+    CaptchaNeeded {
+        /// How many times as hard as a usual one.
+        difficulty: u32,
+    },
     /// Email address and password do not match; also where there is no account.
     WrongCredentials,
     /// The password that confirms a change is wrong.
@@ -105,7 +108,7 @@ impl AccountError {
     pub fn code(&self) -> Code {
         match self {
             Self::Limited(_) => Code::RateLimited,
-            Self::CaptchaInvalid => Code::CaptchaInvalid,
+            Self::CaptchaNeeded { .. } => Code::CaptchaInvalid,
             Self::WrongCredentials | Self::WrongPassword => Code::InvalidCredentials,
             Self::Disabled => Code::AccountDisabled,
             Self::AlreadyVerified => Code::AlreadyVerified,
@@ -146,7 +149,7 @@ impl From<Limited> for AccountError {
 impl From<CaptchaError> for AccountError {
     fn from(error: CaptchaError) -> Self {
         match error {
-            CaptchaError::Invalid => Self::CaptchaInvalid,
+            CaptchaError::Invalid => Self::CaptchaNeeded { difficulty: 1 },
             CaptchaError::Unavailable(unavailable) => Self::Unavailable(unavailable),
         }
     }

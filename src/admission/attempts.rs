@@ -1,154 +1,224 @@
-//! Tries of a password, as endpoints ask for them: counted before the password is looked at, forgiven when it was right.
+//! Attempts at a password: counted before the password is verified, reset when it was right.
 
 use std::net::IpAddr;
 
-use tokio::time::Instant;
-
+use super::back_off::BACK_OFF;
 use super::budgets::Scope;
 use super::device::Device;
 use super::limiter::seconds_up;
-use super::worker::{AdmissionCommand, Budgets, Count};
+use super::shared::Budgets;
+use super::worker::AdmissionCommand;
 use crate::problem::Unavailable;
-use crate::store::{Admission, Captcha};
+use crate::store::{Admission, AttemptContext, AttemptKey, ClientKind};
 
-/// The names of the counts, in keys and metrics: of one source, of all of them together, of a known device.
-const OF_SOURCE: &str = "password-checks";
+/// The names of the back-offs, in keys and metrics: of an anonymous client, of an account, of a known client.
+const OF_CLIENT: &str = "password-checks";
 const OF_ACCOUNT: &str = "password-checks-overall";
-const OF_DEVICE: &str = "password-checks-device";
+const OF_KNOWN: &str = "password-checks-device";
 
-/// Who tries a password.
-#[derive(Clone, Copy, Debug)]
+/// The account that stands for all that the store does not know yet, while [`KeyBudget`](crate::store::KeyBudget) has no room.
+const NEWCOMERS: &str = "newcomers";
+
+/// Characters of an anonymous client's key: 128 bits and more.
+const CLIENT_CHARS: usize = 22;
+
+/// Which client attempts a password.
+#[derive(Clone, Debug)]
 pub enum AttemptClient {
-    /// A stranger, by the /32 or /64.
-    Source(IpAddr),
+    /// An anonymous client, by its /32 or /64.
+    Anonymous(IpAddr),
     /// A known device of the account.
     Device(Device),
+    /// A live session of the account, by its `sid`.
+    Session(String),
 }
 
-/// Whether a password may be tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl AttemptClient {
+    fn kind(&self) -> ClientKind {
+        match self {
+            Self::Anonymous(_) => ClientKind::Anonymous,
+            Self::Device(_) | Self::Session(_) => ClientKind::Known,
+        }
+    }
+
+    /// The id of a known client, for its own limit.
+    pub fn known_id(&self) -> Option<String> {
+        match self {
+            Self::Anonymous(_) => None,
+            Self::Device(device) => Some(device.id()),
+            Self::Session(sid) => Some(sid.clone()),
+        }
+    }
+
+    const fn policy(&self) -> &'static str {
+        match self {
+            Self::Anonymous(_) => OF_CLIENT,
+            Self::Device(_) | Self::Session(_) => OF_KNOWN,
+        }
+    }
+}
+
+/// The keys of an attempt that is counted, in the token store.
+#[derive(Clone, Debug)]
+pub struct CountedAttempt {
+    account: String,
+    client: String,
+    kind: ClientKind,
+}
+
+impl CountedAttempt {
+    pub(super) fn key(&self) -> AttemptKey<'_> {
+        AttemptKey { account: &self.account, client: &self.client, kind: self.kind }
+    }
+}
+
+/// Whether a password may be verified.
+#[derive(Clone, Debug)]
 #[must_use]
-pub enum Try {
-    /// It may; the attempt counts as a failure until [`Budgets::reset_attempts`] or [`Budgets::cancel_attempt`].
-    Admitted,
+pub enum AttemptDecision {
+    /// It may. The attempt counts as a failure until it is reset or cancelled.
+    Admitted(CountedAttempt),
     /// Not now.
     Wait {
-        /// Waiting so long succeeds, in seconds, at least 1.
+        /// Waiting so long succeeds, in seconds, at least 1 and at most 3600.
         retry_after_s: u64,
     },
     /// Not without a captcha.
-    CaptchaNeeded,
+    CaptchaNeeded {
+        /// How many times as hard as a usual one, at least 1.
+        difficulty: u32,
+    },
+}
+
+/// What is known of the captcha of an attempt.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AttemptCaptcha {
+    /// Whether a captcha can be asked for at all.
+    pub available: bool,
+    /// Whether a captcha replaces the short waits.
+    pub replaces_waits: bool,
+    /// The difficulty of the one that was solved; 0 for none.
+    pub solved: u32,
 }
 
 impl Budgets {
-    /// Asks for one try of the password of `address`, whether it has an account or not.
+    /// Asks for one attempt at the password of `address`, whether it has an account or not.
     ///
-    /// A stranger climbs the ladder of their source and counts towards the account's cap. A known device has a ladder and
-    /// a cap of its own, so that no stranger can use them up, nor it theirs.
+    /// An anonymous client has its own back-off and counts towards the account's cap. A known device and a live session have
+    /// a back-off of their own and no cap, so that anonymous clients cannot lock them out.
     ///
     /// # Errors
-    /// When the store cannot count it, or this daemon has too much to do to ask: then no password is looked at. A count of
-    /// this daemon's own would come on top of the shared one, for whoever makes the store slow.
-    pub async fn admit(
+    /// When the store cannot count it: then no password is verified. A count of this daemon's own would come on top
+    /// of the shared one, for a client that makes the store slow.
+    pub async fn admit_attempt(
         &self,
         address: &str,
-        who: AttemptClient,
-        captcha: Captcha,
-        deadline: Instant,
-    ) -> Result<Try, Unavailable> {
+        who: &AttemptClient,
+        captcha: AttemptCaptcha,
+    ) -> Result<AttemptDecision, Unavailable> {
+        let mut attempt = CountedAttempt {
+            account: self.account_key(address),
+            client: self.client_key(address, who),
+            kind: who.kind(),
+        };
         if !self.enabled {
-            return Ok(Try::Admitted);
+            return Ok(AttemptDecision::Admitted(attempt));
         }
-        let (account, source) = (self.account_key(address, who), self.source_key(address, who));
-        let policy = match who {
-            AttemptClient::Source(_) => OF_SOURCE,
-            AttemptClient::Device(_) => OF_DEVICE,
+        let now = self.clock.now();
+        let is_known = attempt.kind == ClientKind::Known;
+        let mut context = AttemptContext {
+            captcha_available: captcha.available,
+            captcha_replaces_waits: captcha.replaces_waits,
+            solved: captcha.solved,
+            // An account that exists has at most 64 known clients here, so its record is bounded.
+            may_add: is_known || self.new_accounts.has_room(now),
         };
-        let found = match self.count(Count::Admit { account, source, captcha }, deadline).await? {
-            Admission::Admitted => Try::Admitted,
+        let mut found = self.store.admit(&BACK_OFF, attempt.key(), context, now).await?;
+        if found == Admission::Full {
+            NEWCOMERS.clone_into(&mut attempt.account);
+            context.may_add = true;
+            found = self.store.admit(&BACK_OFF, attempt.key(), context, now).await?;
+        }
+        let (word, decision) = match found {
+            Admission::Admitted => ("allowed", AttemptDecision::Admitted(attempt)),
             Admission::Wait { retry_after } => {
-                Try::Wait { retry_after_s: seconds_up(retry_after).max(1) }
+                let retry_after_s = seconds_up(retry_after).max(1);
+                ("limited", AttemptDecision::Wait { retry_after_s })
             }
-            Admission::CaptchaNeeded => Try::CaptchaNeeded,
+            Admission::CaptchaNeeded { difficulty } => {
+                ("captcha", AttemptDecision::CaptchaNeeded { difficulty })
+            }
+            // The store adds what it may.
+            Admission::Full => ("limited", AttemptDecision::Wait { retry_after_s: 1 }),
         };
-        let decision = match found {
-            Try::Admitted => "allowed",
-            Try::Wait { .. } => "limited",
-            Try::CaptchaNeeded => "captcha",
-        };
-        self.decided(policy, decision, "shared");
-        Ok(found)
+        self.decided(who.policy(), word, "shared");
+        Ok(decision)
     }
 
-    /// The password was right: forgets what failed from there, and the account's count below its cap.
+    /// The password was right: the failures of this client are removed, and those of other clients stay.
     ///
     /// # Errors
-    /// With the store down: then it counts as a failure, which the next success forgives.
-    pub async fn reset_attempts(
-        &self,
-        address: &str,
-        who: AttemptClient,
-        deadline: Instant,
-    ) -> Result<(), Unavailable> {
+    /// With the store down: then it counts as a failure, which the next success removes.
+    pub async fn reset_attempts(&self, attempt: &CountedAttempt) -> Result<(), Unavailable> {
         if !self.enabled {
             return Ok(());
         }
-        let (account, source) = (self.account_key(address, who), self.source_key(address, who));
-        let count = Count::Reset { account, source: Some(source) };
-        self.count(count, deadline).await?;
-        if let AttemptClient::Device(_) = who {
-            // The device's tries are not among the account's: it may be closed, and then stays so.
-            let account = self.keys.key(OF_ACCOUNT, address, Scope::All);
-            self.count(Count::Reset { account, source: None }, deadline).await?;
-        }
+        let now = self.clock.now();
+        let removed = self.store.reset_attempts(&BACK_OFF, attempt.key(), now).await?;
+        // Its own attempt was never spent.
+        self.new_accounts.refund(removed.saturating_sub(1), now);
         Ok(())
     }
 
-    /// The try that was admitted got no verdict: the hash was not computed in time, its worker crashed. It counts no more,
-    /// shortly. Whoever tried has learned nothing, and pays for nothing; one who goes away before the answer does.
-    pub fn cancel_attempt(&self, address: &str, who: AttemptClient) {
+    /// The password was wrong: the attempt stays counted.
+    pub fn keep_failure(&self) {
+        if self.enabled {
+            self.new_accounts.spend(self.clock.now());
+        }
+    }
+
+    /// The attempt got no verdict: the hash was not computed in time, or its worker crashed. It is soon not counted any more.
+    /// The client has learned nothing by it. An attempt of a client that disconnects before the response stays counted.
+    pub fn cancel_attempt(&self, attempt: &CountedAttempt) {
         if !self.enabled {
             return;
         }
-        let (account, source) = (self.account_key(address, who), self.source_key(address, who));
-        if let Err(error) = self.pool.nudge(AdmissionCommand::Cancel { account, source }) {
-            tracing::warn!(error = %error, "a try that nobody judged counts as a failure");
+        let command = AdmissionCommand::Cancel { attempt: attempt.clone() };
+        if let Err(error) = self.pool.nudge(command) {
+            tracing::warn!(error = %error, "an attempt without a verdict counts as a failure");
         }
     }
 
-    /// There is another password: what failed at the one before counts no more, from any source.
+    /// The account has a new password, set by this client: the client has proven itself, and the cap does not hold for it for
+    /// a day.
     ///
     /// # Errors
-    /// With the store down: then it goes on counting.
-    pub async fn reset_all_attempts(
-        &self,
-        address: &str,
-        deadline: Instant,
-    ) -> Result<(), Unavailable> {
+    /// With the store down: then the client is as anonymous as others.
+    pub async fn prove_client(&self, address: &str, ip: IpAddr) -> Result<(), Unavailable> {
         if !self.enabled {
             return Ok(());
         }
-        let account = self.keys.key(OF_ACCOUNT, address, Scope::All);
-        self.count(Count::ResetAll { account }, deadline).await.map(drop)
+        let client = self.client_key(address, &AttemptClient::Anonymous(ip));
+        let account = self.account_key(address);
+        self.store.prove_client(&BACK_OFF, &account, &client, self.clock.now()).await
     }
 
-    async fn count(&self, count: Count, deadline: Instant) -> Result<Admission, Unavailable> {
-        self.pool.ask(deadline, |reply| AdmissionCommand::Count { count, reply }).await
+    fn account_key(&self, address: &str) -> String {
+        self.keys.key(OF_ACCOUNT, address, Scope::All)
     }
 
-    fn account_key(&self, address: &str, who: AttemptClient) -> String {
-        match who {
-            AttemptClient::Source(_) => self.keys.key(OF_ACCOUNT, address, Scope::All),
-            AttemptClient::Device(_) => self.source_key(address, who),
-        }
-    }
-
-    fn source_key(&self, address: &str, who: AttemptClient) -> String {
-        match who {
-            AttemptClient::Source(ip) => self.keys.key(OF_SOURCE, address, Scope::Source(ip)),
-            AttemptClient::Device(device) => {
-                self.keys.key(OF_DEVICE, address, Scope::Device(&device.id()))
+    /// A known client's key is one of 64: an account has no more than so many, however often a client logs in.
+    fn client_key(&self, address: &str, who: &AttemptClient) -> String {
+        let id = match who {
+            AttemptClient::Anonymous(ip) => {
+                let mut key = self.keys.key(OF_CLIENT, address, Scope::Client(*ip));
+                key.truncate(CLIENT_CHARS);
+                return key;
             }
-        }
+            AttemptClient::Device(device) => device.id(),
+            AttemptClient::Session(sid) => sid.clone(),
+        };
+        // Ids are random and in base64url: their first character has 64 values.
+        format!("known-{}", id.chars().next().unwrap_or('-'))
     }
 }

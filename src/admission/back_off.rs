@@ -1,7 +1,7 @@
-//! The numbers of the ladder that slows whoever guesses a password (security: limits and back-off).
+//! The numbers of the login back-off.
 //!
-//! The step itself is the store's ([`crate::store::back_off`]): it admits and counts before the password is looked at, so
-//! that parallel guesses cannot pass. `docs/limits.md` says in prose what follows from these numbers.
+//! The rules are the store's ([`crate::store::back_off`]): an attempt is admitted and counted before the password is
+//! verified, so that parallel attempts cannot pass. `docs/limits.md` says what follows from these numbers.
 
 use std::time::Duration;
 
@@ -10,11 +10,10 @@ use crate::store::BackOff;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// Consecutive failures over all sources after which only known devices sign in by password until a reset: NIST's cap
-/// (SP 800-63B-4 §3.2.2).
-pub const CONSECUTIVE_FAILURES_MAX: u32 = 100;
+/// Consecutive failures of anonymous clients after which each of them needs a captcha: NIST's cap (SP 800-63B-4 §3.2.2).
+pub const FAILURES_MAX: u32 = 100;
 
-/// How long a source waits after its `failures`-th consecutive wrong password for one account: 1 to 5 are free, 6 to 9
+/// How long a client waits after its `failures`-th consecutive wrong password for one account: 1 to 5 are free, 6 to 9
 /// cost 5 s, the 10th 30 s, doubling to an hour.
 pub const fn failure_wait(failures: u32) -> Duration {
     match failures {
@@ -39,20 +38,26 @@ static WAITS: [Duration; STEPS] = {
     waits
 };
 
-/// What strangers and known devices climb.
+/// The back-off of every account.
 ///
-/// A source is remembered for a day: to wait for that gains a guesser six free tries a day, fewer than the one an hour
-/// at the top. An account's count fades by a day for each failure, so that guessing up to the cap and waiting for it to
-/// be forgotten gains one try a day, and an address that was tried once does not stay in the store. An account that is
-/// closed stays so for a year, which is then what `Retry-After` says: forgotten it has to be one day, since addresses
-/// without an account have one too.
+/// - A client is remembered for a day. To wait for that gains an attacker six free attempts a day, fewer than the one an hour
+///   at the longest wait.
+/// - One failure a day fades. An attacker that stays below the cap gains one attempt a day.
+/// - The cap closes an account to anonymous clients for an hour. So no hour has more than a hundred of their attempts:
+///   the hundredth ends one hour, and beyond it each failure adds 36 s to the wait for the next.
+/// - Beyond the cap a captcha is as many times as hard as a usual one as there are failures beyond it, at most 60
+///   times: about a minute of a phone's work.
+/// - After a new password five clients that never failed can log in without that captcha: the user's other devices.
 pub static BACK_OFF: BackOff = BackOff {
     waits: &WAITS,
-    captcha: (6, 9),
-    failures_max: CONSECUTIVE_FAILURES_MAX,
-    source_kept: DAY,
-    kept_a_failure: DAY,
-    kept_closed: Duration::from_hours(24 * 365),
+    captcha_failures: (6, 9),
+    failures_max: FAILURES_MAX,
+    cap_wait: HOUR,
+    cap_step: Duration::from_secs(36),
+    difficulty_max: 60,
+    allowance: 5,
+    client_ttl: DAY,
+    failure_ttl: DAY,
 };
 
 #[cfg(test)]
@@ -71,9 +76,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_forgotten_before_its_wait_is_over() {
-        assert!(BACK_OFF.waits.iter().all(|wait| *wait < BACK_OFF.source_kept));
-        assert!(BACK_OFF.kept_a_failure >= BACK_OFF.source_kept);
-        assert!(BACK_OFF.kept_closed > BACK_OFF.kept_a_failure * CONSECUTIVE_FAILURES_MAX);
+    fn nothing_is_forgotten_before_its_wait_is_over_and_no_wait_is_longer_than_an_hour() {
+        assert!(BACK_OFF.waits.iter().all(|wait| *wait < BACK_OFF.client_ttl && *wait <= HOUR));
+        assert!(BACK_OFF.cap_wait <= HOUR && BACK_OFF.failure_ttl >= BACK_OFF.client_ttl);
     }
 }

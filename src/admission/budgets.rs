@@ -17,6 +17,7 @@ use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 
 use super::limiter::{quota, seconds_up};
+use super::shared::BudgetSettings;
 use super::table::{Census, Elapsed, Mode, Probe, Table, wait};
 use crate::clock::Clock;
 use crate::secret::{MasterKey, Secret, hmac_sha256};
@@ -49,11 +50,14 @@ pub enum Budget {
     /// Right passwords by which the holder of a session confirms a change of the account, on all devices together. A client
     /// has as many known devices as it logs in from; it cannot change its account.
     PasswordConfirmations,
+    /// Writes of a signed-in user: profile, sessions, teams, projects and keys together. Each is audited, and the audit is
+    /// kept for `audit.retention`.
+    AccountWrites,
 }
 
 impl Budget {
     /// Every budget, in the order of its discriminant.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Confirmations,
         Self::Recoveries,
         Self::NewDevices,
@@ -61,6 +65,7 @@ impl Budget {
         Self::AddressChanges,
         Self::Inviters,
         Self::PasswordConfirmations,
+        Self::AccountWrites,
     ];
 
     /// Its size: `burst` at once, one back each `period`.
@@ -79,6 +84,8 @@ impl Budget {
             // A user changes the password and the address once, and picks another new password a few times because
             // the first ones were breached. As many as one device may check in a minute.
             Self::PasswordConfirmations => per(10, HOUR),
+            // With the default of the setting `rate_limit.account_writes`.
+            Self::AccountWrites => per(120, HOUR),
         }
     }
 
@@ -90,7 +97,8 @@ impl Budget {
             | Self::Invitations
             | Self::AddressChanges
             | Self::Inviters
-            | Self::PasswordConfirmations => None,
+            | Self::PasswordConfirmations
+            | Self::AccountWrites => None,
         }
     }
 
@@ -104,6 +112,7 @@ impl Budget {
             Self::AddressChanges => "address-changes",
             Self::Inviters => "inviters",
             Self::PasswordConfirmations => "password-confirmations",
+            Self::AccountWrites => "account-writes",
         }
     }
 }
@@ -113,21 +122,24 @@ pub(super) const fn per_day(burst: u32) -> Quota {
     per(if burst == 0 { 1 } else { burst }, DAY)
 }
 
+/// So many at once, and all of them back over an hour.
+pub(super) const fn per_hour(burst: u32) -> Quota {
+    per(if burst == 0 { 1 } else { burst }, HOUR)
+}
+
 /// `burst` at once, and all of them back over `window`.
 const fn per(burst: u32, window: Duration) -> Quota {
     Quota { burst, period: Duration::from_millis(window.as_secs() * 1000 / burst as u64) }
 }
 
 /// Whose share of a budget.
-#[derive(Clone, Copy, Debug)]
-pub enum Scope<'a> {
-    /// Everybody's: mailboxes, accounts, and all sources together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The whole budget of a mailbox or an account.
     All,
     /// A client address, by its /32 or /64.
-    Source(IpAddr),
-    /// A known device, by its id.
-    Device(&'a str),
-    /// Everybody's who solved a captcha.
+    Client(IpAddr),
+    /// What solved captchas buy on top of it.
     Captchas,
 }
 
@@ -145,19 +157,14 @@ impl Keys {
     ///
     /// `address` is [`EmailAddress::normal`](crate::user::EmailAddress::normal), whether it has an account or not; for
     /// what an account has of its own, wherever it moves, its id, which is no address.
-    pub fn key(&self, name: &str, address: &str, scope: Scope<'_>) -> String {
-        let source;
+    pub fn key(&self, name: &str, address: &str, scope: Scope) -> String {
         let (kind, scope) = match scope {
-            Scope::All => (0_u8, &[][..]),
-            Scope::Source(ip) => {
-                source = source_prefix(ip);
-                (1, &source[..])
-            }
-            Scope::Device(id) => (2, id.as_bytes()),
-            Scope::Captchas => (3, &[][..]),
+            Scope::All => (0_u8, Vec::new()),
+            Scope::Client(ip) => (1, source_prefix(ip)),
+            Scope::Captchas => (3, Vec::new()),
         };
         // Neither a budget's name nor an address contains NUL, so no two inputs read alike.
-        let text = [name.as_bytes(), b"\0", address.as_bytes(), b"\0", &[kind], scope];
+        let text = [name.as_bytes(), b"\0", address.as_bytes(), b"\0", &[kind], &scope];
         URL_SAFE_NO_PAD.encode(hmac_sha256(self.0.expose(), &text.concat()))
     }
 }
@@ -199,14 +206,17 @@ pub struct Local {
 }
 
 impl Local {
-    /// Budgets of 1/`replicas` of the shared ones each: they fill so much more slowly, so that together they give no more
+    /// Budgets of 1/replicas of the shared ones each: they fill so much more slowly, so that together they give no more
     /// in the long run; at once each gives its share of the burst, and one at least.
-    pub fn new(clock: Clock, replicas: u32) -> Self {
+    pub fn new(clock: Clock, settings: BudgetSettings) -> Self {
         let elapsed = Elapsed::new(clock);
         let census = Arc::new(Census { live: AtomicUsize::new(0), keys_max: LOCAL_KEYS_MAX });
         let limiter = |budget: Budget| {
-            let Quota { burst, period } = budget.quota();
-            let replicas = replicas.max(1);
+            let Quota { burst, period } = match budget {
+                Budget::AccountWrites => per_hour(settings.account_writes),
+                _ => budget.quota(),
+            };
+            let replicas = settings.replicas.max(1);
             let share = (burst / replicas).max(1);
             let interval = period.saturating_mul(replicas).min(INTERVAL_MAX);
             RateLimiter::new(

@@ -8,6 +8,10 @@ fn keys() -> Keys {
     Keys::new(&MasterKey::new([7; 32]))
 }
 
+fn settings(replicas: u32) -> BudgetSettings {
+    BudgetSettings { enabled: true, replicas, keys_max: 10, account_writes: 120 }
+}
+
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
@@ -46,12 +50,11 @@ fn an_inviter_mails_so_many_a_day_whatever_the_number() {
 #[test]
 fn a_key_shows_no_address_and_differs_by_budget_address_and_scope() {
     let keys = keys();
-    let home = Scope::Source(ip("192.0.2.1"));
+    let home = Scope::Client(ip("192.0.2.1"));
     let mut all = vec![
         keys.key("password-checks", "ada@a.example", home),
-        keys.key("password-checks", "ada@a.example", Scope::Source(ip("192.0.2.2"))),
+        keys.key("password-checks", "ada@a.example", Scope::Client(ip("192.0.2.2"))),
         keys.key("password-checks", "ada@a.example", Scope::All),
-        keys.key("password-checks", "ada@a.example", Scope::Device("192.0.2.1")),
         keys.key("password-checks", "ada@a.example", Scope::Captchas),
         keys.key("password-checks", "bob@a.example", home),
         keys.key("recoveries", "ada@a.example", home),
@@ -66,7 +69,7 @@ fn a_key_shows_no_address_and_differs_by_budget_address_and_scope() {
 
 #[test]
 fn a_source_is_its_32_or_its_64() {
-    let key = |text: &str| keys().key("password-checks", "a@a.example", Scope::Source(ip(text)));
+    let key = |text: &str| keys().key("password-checks", "a@a.example", Scope::Client(ip(text)));
     assert_eq!(key("192.0.2.1"), key("::ffff:192.0.2.1"));
     assert_eq!(key("2001:db8:0:1::1"), key("2001:db8:0:1:ffff::"));
     assert_ne!(key("2001:db8:0:1::1"), key("2001:db8:0:2::1"));
@@ -77,7 +80,7 @@ fn a_local_budget_is_its_share_and_never_none() {
     for (replicas, shares) in
         [(0, [3, 3, 5, 6, 3]), (1, [3, 3, 5, 6, 3]), (2, [1, 1, 2, 3, 1]), (50, [1; 5])]
     {
-        let local = Local::new(Clock::manual(0), replicas);
+        let local = Local::new(Clock::manual(0), settings(replicas));
         for (budget, share) in Budget::ALL.into_iter().zip(shares) {
             let within = (0..200).filter(|_| local.spend(budget, "a") == Spent::Within).count();
             assert_eq!(within, share, "{budget:?} of {replicas}");
@@ -89,7 +92,8 @@ fn a_local_budget_is_its_share_and_never_none() {
 fn over_time_all_replicas_together_give_no_more_than_the_shared_budget() {
     for replicas in [1, 2, 3, 10, 50] {
         let clock = Clock::manual(0);
-        let daemons: Vec<_> = (0..replicas).map(|_| Local::new(clock.clone(), replicas)).collect();
+        let daemons: Vec<_> =
+            (0..replicas).map(|_| Local::new(clock.clone(), settings(replicas))).collect();
         let spent = || {
             let of = |local: &Local| {
                 (0..10).filter(|_| local.spend(Budget::Recoveries, "a") == Spent::Within).count()
@@ -109,14 +113,14 @@ fn over_time_all_replicas_together_give_no_more_than_the_shared_budget() {
 
 #[test]
 fn any_number_of_replicas_leaves_a_local_budget() {
-    let local = Local::new(Clock::manual(0), u32::MAX);
+    let local = Local::new(Clock::manual(0), settings(u32::MAX));
     assert_eq!(local.spend(Budget::NewDevices, "a"), Spent::Within);
     assert_ne!(local.spend(Budget::NewDevices, "a"), Spent::Within);
 }
 
 #[test]
 fn beyond_the_keys_of_an_outage_newcomers_share_and_memory_does_not_grow() {
-    let local = Local::new(Clock::manual(0), 1);
+    let local = Local::new(Clock::manual(0), settings(1));
     let spend = |at: usize| local.spend(Budget::Recoveries, &at.to_string()) == Spent::Within;
     assert!((0..LOCAL_KEYS_MAX).all(spend));
     let within = (0..10_000).filter(|at| spend(LOCAL_KEYS_MAX + at)).count();
@@ -128,7 +132,7 @@ fn beyond_the_keys_of_an_outage_newcomers_share_and_memory_does_not_grow() {
 
 #[test]
 fn each_budget_has_the_limiter_of_its_own_size() {
-    let local = Local::new(Clock::manual(0), 1);
+    let local = Local::new(Clock::manual(0), settings(1));
     for budget in Budget::ALL {
         let within = (0..200).filter(|_| local.spend(budget, "a") == Spent::Within).count();
         assert_eq!(within, budget.quota().burst as usize, "{budget:?}");
@@ -138,7 +142,7 @@ fn each_budget_has_the_limiter_of_its_own_size() {
 #[test]
 fn waiting_as_long_as_a_local_budget_says_succeeds() {
     let clock = Clock::manual(0);
-    let local = Local::new(clock.clone(), 1);
+    let local = Local::new(clock.clone(), settings(1));
     for _ in 0..3 {
         assert_eq!(local.spend(Budget::Recoveries, "a"), Spent::Within);
     }
@@ -154,8 +158,8 @@ fn waiting_as_long_as_a_local_budget_says_succeeds() {
 
 proptest! {
     #[test]
-    fn every_key_is_43_characters(address in "\\PC{0,60}", device in "\\PC{0,30}") {
-        let key = keys().key("password-checks-device", &address, Scope::Device(&device));
+    fn every_key_is_43_characters(address in "\\PC{0,60}") {
+        let key = keys().key("password-checks", &address, Scope::All);
         prop_assert_eq!(key.len(), 43);
     }
 }

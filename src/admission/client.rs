@@ -23,6 +23,8 @@ pub struct Client {
     pub origin: RequestOrigin,
     /// The token of a known device, where the request carries one.
     pub device_token: Option<Vec<u8>>,
+    /// The live session whose userToken the request carries.
+    pub session: Option<KnownSession>,
     /// The limit that was evaluated last, for the `RateLimit` headers.
     pub rate: Option<Headers>,
 }
@@ -32,6 +34,15 @@ impl Client {
     pub fn call(&self) -> (Instant, RequestOrigin) {
         (self.deadline, self.origin.clone())
     }
+}
+
+/// A live session, which counts as a known device of its account.
+#[derive(Clone, Debug)]
+pub struct KnownSession {
+    /// Its `sid`.
+    pub sid: String,
+    /// The email address of its account, in its normal form.
+    pub address: String,
 }
 
 /// A limit refuses the request.

@@ -1,9 +1,12 @@
-//! Limits: how often an address, a session, an account or a mailbox may ask for something.
+//! Admission: how often a client, a session, an account or a mailbox may ask for something.
 //!
-//! [`limiter`] judges by client address and by session, in this process, as a plain function ([`policies`] has its
-//! numbers, `table` its memory). [`budgets`] defines what replicas share through the store, and what stands in while
-//! the store is down. [`back_off`] slows down attempts at a password, [`device`] reads the tokens of known devices, [`permits`]
-//! bounds what is in progress at once.
+//! - [`limiter`] limits client addresses, sessions and known devices, in this process, by plain calls. [`policies`] has its
+//!   numbers, `table` its memory.
+//! - [`budgets`] defines what replicas share through the token store; [`Budgets`] (`shared.rs`) spends it.
+//! - [`attempts`] admits attempts at a password; [`back_off`] has the numbers, [`device`] reads the tokens of known
+//!   devices.
+//! - [`permits`] bounds what is in progress at once.
+//! - `worker` removes what has expired.
 
 pub mod attempts;
 pub mod back_off;
@@ -13,12 +16,14 @@ pub mod device;
 pub mod limiter;
 pub mod permits;
 pub mod policies;
+mod shared;
 mod table;
 mod worker;
 
-pub use attempts::AttemptClient;
-pub use client::{Client, Limited};
+pub use attempts::{AttemptCaptcha, AttemptClient, AttemptDecision, CountedAttempt};
+pub use client::{Client, KnownSession, Limited};
 pub use limiter::{Decision, Headers, Limiter};
 pub use permits::{Place, Places, Refused};
 pub use policies::{Action, policy_names};
-pub use worker::{AdmissionCommand, Budgets, Count, Spend, Worker};
+pub use shared::{BudgetSettings, Budgets};
+pub use worker::{AdmissionCommand, Worker};

@@ -43,6 +43,12 @@ struct Work {
 /// browser's cost of calling WebCrypto (about 0.05 ms) small beside the millisecond of each try.
 const WORK: Work = Work { cost: 2_000, counter_max: 2_000 };
 
+/// The hardest challenge: about a minute of a phone's work on average, and two at most.
+pub const DIFFICULTY_MAX: u32 = 60;
+
+/// The member of the signed parameters that holds the difficulty of a challenge; a usual one has none.
+const DIFFICULTY: &str = "difficulty";
+
 /// Either alphabet is mapped to this one before decoding; padding is optional.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -69,6 +75,8 @@ pub struct Solved {
     pub spent_key: String,
     /// Until when the store must remember it.
     pub expires_at: UnixMillis,
+    /// How many times as hard as a usual one it was.
+    pub difficulty: u32,
 }
 
 /// Why an answer is refused. A client is told `captcha-invalid`, whichever it was.
@@ -138,16 +146,20 @@ impl Altcha {
 
     /// A fresh challenge, `{parameters, signature}`, as ALTCHA's widget takes it; good for [`CHALLENGE_TTL`].
     ///
-    /// Costs half a millisecond of work (see `WORK`).
+    /// The client's work is `difficulty` times as much as usual, 1 to [`DIFFICULTY_MAX`]. Ours stays half a millisecond (see
+    /// `WORK`): the counter is drawn from a larger range.
     ///
     /// # Panics
     /// Never: the crate refuses unknown algorithms and prefixes that are no hex, and both are constants here.
-    pub fn challenge(&self, now: UnixMillis) -> serde_json::Value {
+    pub fn challenge(&self, difficulty: u32, now: UnixMillis) -> serde_json::Value {
+        let difficulty = difficulty.clamp(1, DIFFICULTY_MAX);
         // Too small a bias to matter: 2^32 over a range of thousands.
-        let counter = u32::from_be_bytes(secret::random_bytes::<4>()) % self.work.counter_max;
+        let counter =
+            u32::from_be_bytes(secret::random_bytes::<4>()) % (self.work.counter_max * difficulty);
         let options = CreateChallengeOptions {
             algorithm: "PBKDF2/SHA-256".to_owned(),
             cost: self.work.cost,
+            data: (difficulty > 1).then(|| [(DIFFICULTY.to_owned(), difficulty.into())].into()),
             counter: Some(counter),
             counter_mode: CounterMode::Uint32,
             expires_at: Some(now.saturating_add(millis(CHALLENGE_TTL)).div_euclid(1000)),
@@ -189,7 +201,13 @@ impl Altcha {
         if !secret::equal(expected.as_bytes(), key_signature.as_bytes()) {
             return Err(CaptchaRefusal::Unsolved);
         }
-        Ok(Solved { spent_key: secret::sha256(parameters.nonce.as_bytes()), expires_at })
+        let difficulty = parameters.data.as_ref().and_then(|data| data.get(DIFFICULTY)?.as_u64());
+        let difficulty = difficulty.and_then(|it| u32::try_from(it).ok()).unwrap_or(1);
+        Ok(Solved {
+            spent_key: secret::sha256(parameters.nonce.as_bytes()),
+            expires_at,
+            difficulty,
+        })
     }
 
     fn check_signature(&self, challenge: &Challenge) -> Result<(), CaptchaRefusal> {

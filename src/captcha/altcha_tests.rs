@@ -14,7 +14,7 @@ fn altcha() -> Altcha {
 }
 
 fn solved() -> Value {
-    let payload = solve(&altcha().challenge(NOW)).unwrap();
+    let payload = solve(&altcha().challenge(1, NOW)).unwrap();
     serde_json::from_slice(&STANDARD.decode(payload).unwrap()).unwrap()
 }
 
@@ -32,7 +32,7 @@ fn a_solved_challenge_passes_whatever_the_systems_clock_says() {
 
 #[test]
 fn a_challenge_of_the_key_before_passes_while_that_one_is_set() {
-    let payload = solve(&altcha().challenge(NOW)).unwrap();
+    let payload = solve(&altcha().challenge(1, NOW)).unwrap();
     let changed = || Altcha::with_work(&Secret::new([8; 32]), CHEAP);
     assert_eq!(changed().check(&payload, NOW), Err(CaptchaRefusal::Forged));
     let both = changed().and_before(Some(&Secret::new([7; 32])));
@@ -45,7 +45,7 @@ fn a_challenge_of_the_key_before_passes_while_that_one_is_set() {
 
 #[test]
 fn a_challenge_has_the_form_that_the_widget_takes_and_the_real_work() {
-    let challenge = Altcha::new(&Secret::new([7; 32])).challenge(NOW);
+    let challenge = Altcha::new(&Secret::new([7; 32])).challenge(1, NOW);
     let parameters = &challenge["parameters"];
     assert_eq!(parameters["algorithm"], "PBKDF2/SHA-256");
     assert_eq!(parameters["cost"], 2_000);
@@ -54,7 +54,7 @@ fn a_challenge_has_the_form_that_the_widget_takes_and_the_real_work() {
     assert_eq!(parameters["keyPrefix"].as_str().unwrap().len(), 32, "half of the key");
     assert_eq!(parameters["nonce"].as_str().unwrap().len(), 32);
     assert_eq!(challenge["signature"].as_str().unwrap().len(), 64);
-    assert_ne!(challenge["parameters"]["nonce"], altcha().challenge(NOW)["parameters"]["nonce"]);
+    assert_ne!(challenge["parameters"]["nonce"], altcha().challenge(1, NOW)["parameters"]["nonce"]);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn whatever_was_signed_cannot_be_changed() {
 #[test]
 fn a_challenge_signed_by_somebody_else_is_refused() {
     let other = Altcha::with_work(&Secret::new([8; 32]), CHEAP);
-    let payload = solve(&other.challenge(NOW)).unwrap();
+    let payload = solve(&other.challenge(1, NOW)).unwrap();
     assert!(other.check(&payload, NOW).is_ok());
     assert_eq!(altcha().check(&payload, NOW), Err(CaptchaRefusal::Forged));
 }
@@ -149,7 +149,7 @@ fn an_answer_without_the_work_is_refused() {
 #[test]
 fn a_challenge_is_good_for_ten_minutes_of_the_clock_that_is_handed_in() {
     let altcha = altcha();
-    let payload = solve(&altcha.challenge(NOW)).unwrap();
+    let payload = solve(&altcha.challenge(1, NOW)).unwrap();
     assert!(altcha.check(&payload, 600_999).is_ok());
     assert_eq!(altcha.check(&payload, 601_000), Err(CaptchaRefusal::Expired));
     assert_eq!(altcha.check(&payload, UnixMillis::MAX), Err(CaptchaRefusal::Expired));
@@ -193,5 +193,36 @@ proptest! {
         if let Ok(solved) = altcha().check(&STANDARD.encode(text), NOW) {
             prop_assert_eq!(solved, expected);
         }
+    }
+}
+
+#[test]
+fn a_harder_challenge_says_so_under_its_signature() {
+    let easy = check(&solved()).unwrap();
+    assert_eq!(easy.difficulty, 1);
+    let payload = solve(&altcha().challenge(7, NOW)).unwrap();
+    let mut payload: Value = serde_json::from_slice(&STANDARD.decode(payload).unwrap()).unwrap();
+    assert_eq!(check(&payload).unwrap().difficulty, 7);
+    payload["challenge"]["parameters"]["data"]["difficulty"] = json!(8);
+    assert_eq!(check(&payload), Err(CaptchaRefusal::Forged));
+    payload["challenge"]["parameters"]["data"] = Value::Null;
+    assert_eq!(check(&payload), Err(CaptchaRefusal::Forged));
+}
+
+#[test]
+fn the_work_grows_with_the_difficulty_and_has_an_end() {
+    let work = |difficulty| {
+        let counter = |_| {
+            let payload = solve(&altcha().challenge(difficulty, NOW)).unwrap();
+            let payload: Value =
+                serde_json::from_slice(&STANDARD.decode(payload).unwrap()).unwrap();
+            payload["solution"]["counter"].as_u64().unwrap()
+        };
+        (0..200).map(counter).max().unwrap()
+    };
+    let (usual, hardest, beyond) = (work(1), work(DIFFICULTY_MAX), work(u32::MAX));
+    assert!(usual < 20, "{usual}");
+    for hard in [hardest, beyond] {
+        assert!((20 * 40..20 * 60).contains(&hard), "{hard}");
     }
 }

@@ -14,12 +14,13 @@ pub mod vendor;
 mod verifier;
 mod worker;
 
-pub use self::altcha::{Altcha, CaptchaRefusal, Solved};
+pub use self::altcha::{Altcha, CaptchaRefusal, DIFFICULTY_MAX, Solved};
 pub use cloudflare::TURNSTILE;
 pub use hcaptcha::HCAPTCHA;
 pub use recaptcha::{RECAPTCHA_V2, RECAPTCHA_V3};
 pub use vendor::Vendor;
 pub use verifier::{Offer, Verifier};
 pub use worker::{
-    CaptchaCommand, CaptchaError, CaptchaWorker, Captchas, Solution, VendorState, Verdict,
+    CaptchaCommand, CaptchaError, CaptchaWorker, Captchas, Demand, SPENT_TTL, Solution,
+    VendorState, Verdict,
 };

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::vendor::{Checked, VerificationError};
-use super::{Altcha, CaptchaRefusal, Solved, Vendor};
+use super::{Altcha, CaptchaRefusal, DIFFICULTY_MAX, Solved, Vendor};
 use crate::clock::UnixMillis;
 use crate::config::{CaptchaPoint, CaptchaProvider};
 use crate::secret;
@@ -89,9 +89,9 @@ impl Verifier {
         }
     }
 
-    /// A challenge of the built-in provider; ask [`Verifier::offer`] first.
-    pub fn challenge(&self, now: UnixMillis) -> serde_json::Value {
-        self.altcha.challenge(now)
+    /// A challenge of the built-in provider, `difficulty` times as hard as a usual one; ask [`Verifier::offer`] first.
+    pub fn challenge(&self, difficulty: u32, now: UnixMillis) -> serde_json::Value {
+        self.altcha.challenge(difficulty, now)
     }
 
     /// Whether the vendor does not answer, as far as is known without asking.
@@ -106,27 +106,30 @@ impl Verifier {
         now: UnixMillis,
     ) -> (&'static str, Result<Verification, VerificationError>) {
         let Force::Vendor { vendor, falls_back } = &self.force else {
-            return ("altcha", Ok(self.work(&answer.payload, now)));
+            return ("altcha", Ok(self.work(answer, now)));
         };
         if *falls_back && !is_foreign(&self.altcha.check(&answer.payload, now)) {
-            return ("altcha", self.fallback(vendor, &answer.payload, now).await);
+            return ("altcha", self.fallback(vendor, answer, now).await);
         }
         let judged = token(vendor, &answer.payload, answer.point, answer.client).await;
         (vendor.driver().name, judged)
     }
 
-    fn work(&self, payload: &str, now: UnixMillis) -> Verification {
-        self.altcha.check(payload, now).map_or(Verification::Refused, Verification::Good)
+    fn work(&self, answer: &super::Solution, now: UnixMillis) -> Verification {
+        match self.altcha.check(&answer.payload, now) {
+            Ok(solved) if solved.difficulty >= answer.difficulty => Verification::Good(solved),
+            Ok(_) | Err(_) => Verification::Refused,
+        }
     }
 
     /// A proof of work in the vendor's place. The work is checked first: an answer without it costs the vendor nothing.
     async fn fallback(
         &self,
         vendor: &Vendor,
-        payload: &str,
+        answer: &super::Solution,
         now: UnixMillis,
     ) -> Result<Verification, VerificationError> {
-        let judged = self.work(payload, now);
+        let judged = self.work(answer, now);
         if judged == Verification::Refused || vendor.probe().await? {
             return Ok(judged);
         }
@@ -152,6 +155,7 @@ async fn token(
             Verification::Good(Solved {
                 spent_key: secret::sha256(named.as_bytes()),
                 expires_at: until,
+                difficulty: DIFFICULTY_MAX,
             })
         }
     })

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ use crate::actor::{FlatReply, Pool, Worker, WorkerError};
 use crate::clock::Clock;
 use crate::config::CaptchaPoint;
 use crate::problem::Unavailable;
-use crate::store::{Spend, Store};
+use crate::store::{KeyBudget, Spend, Store};
 use crate::telemetry::Metrics;
 
 /// The solution that a client sent.
@@ -25,6 +26,28 @@ pub struct Solution {
     pub point: CaptchaPoint,
     /// Who sent it; vendors are told.
     pub client: IpAddr,
+    /// How many times as hard as a usual one it has to be. A vendor's counts as any.
+    pub difficulty: u32,
+}
+
+/// Where a captcha is asked for, and which.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand {
+    point: CaptchaPoint,
+    is_needed: bool,
+    difficulty: u32,
+}
+
+impl Demand {
+    /// One that is as hard as usual.
+    pub fn usual(point: CaptchaPoint, is_needed: bool) -> Self {
+        Self { point, is_needed, difficulty: 1 }
+    }
+
+    /// One that is needed, and has to be this hard.
+    pub fn of_difficulty(point: CaptchaPoint, difficulty: u32) -> Self {
+        Self { point, is_needed: true, difficulty }
+    }
 }
 
 /// What the captcha workers do.
@@ -63,6 +86,11 @@ impl Captchas {
         Self { pool, verifier, points }
     }
 
+    /// Whether captchas are verified at all.
+    pub fn is_on(&self) -> bool {
+        self.verifier.is_on()
+    }
+
     /// Whether the settings ask for a captcha here.
     pub fn is_needed(&self, point: CaptchaPoint) -> bool {
         self.points.contains(&point)
@@ -79,7 +107,7 @@ impl Captchas {
         point: CaptchaPoint,
         payload: Option<String>,
     ) -> Result<Option<Verdict>, CaptchaError> {
-        self.demand(client, point, self.is_needed(point), payload).await
+        self.demand(client, Demand::usual(point, self.is_needed(point)), payload).await
     }
 
     /// The same where the caller decides whether one is needed.
@@ -89,16 +117,16 @@ impl Captchas {
     pub async fn demand(
         &self,
         (client, deadline): (IpAddr, Instant),
-        point: CaptchaPoint,
-        needed: bool,
+        demand: Demand,
         payload: Option<String>,
     ) -> Result<Option<Verdict>, CaptchaError> {
+        let Demand { point, is_needed: needed, difficulty } = demand;
         let payload = match payload.filter(|payload| !payload.is_empty()) {
             Some(payload) if self.verifier.is_on() => payload,
             _ if needed => return Err(CaptchaError::Invalid),
             _ => return Ok(None),
         };
-        match self.verify(deadline, Solution { payload, point, client }).await {
+        match self.verify(deadline, Solution { payload, point, client, difficulty }).await {
             Ok(Verdict::Solved) => Ok(Some(Verdict::Solved)),
             Ok(Verdict::Refused) if needed => Err(CaptchaError::Invalid),
             // In doubt it is refused; where it only buys a larger budget, it buys none.
@@ -136,6 +164,9 @@ pub enum CaptchaError {
     Unavailable(Unavailable),
 }
 
+/// How long the store remembers a captcha: its own 10 minutes, and an hour until it is collected.
+pub const SPENT_TTL: Duration = Duration::from_mins(70);
+
 /// What a solution is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -161,6 +192,8 @@ pub struct CaptchaWorker {
     pub verifier: Arc<Verifier>,
     /// Remembers what was spent.
     pub store: Store,
+    /// Bounds how much it remembers.
+    pub spent: Arc<KeyBudget>,
     /// The present.
     pub clock: Clock,
     /// Counts.
@@ -172,7 +205,11 @@ impl CaptchaWorker {
         let (provider, judged) = self.verifier.verify(solution, self.clock.now()).await;
         let (outcome, verdict) = match judged {
             Ok(Verification::Refused) => ("refused", Ok(Verdict::Refused)),
+            Ok(Verification::Good(_)) if !self.spent.has_room(self.clock.now()) => {
+                ("unavailable", Err(Unavailable::shed("captcha")))
+            }
             Ok(Verification::Good(solved)) => {
+                self.spent.spend(self.clock.now());
                 match self
                     .store
                     .spend_once(&solved.spent_key, solved.expires_at, self.clock.now())

@@ -129,6 +129,8 @@ pub fn assemble(values: &Values, telemetry: Telemetry) -> Option<Config> {
         introspection_clients: clients(values.list("introspection.clients")),
         rate_limit_enabled: values.on("rate_limit.enabled")?,
         rate_limit_replicas: values.integer("rate_limit.replicas")?,
+        rate_limit_account_writes: values.integer("rate_limit.account_writes")?,
+        rate_limit_keys_max: values.integer("rate_limit.keys_max")?,
         teams: teams(values)?,
         audit_retention: values.duration("audit.retention")?,
         log: Log {

@@ -41,18 +41,8 @@ pub const SETTINGS: &[Setting] = &[
         "Files of the embedded mode: database, master key, mails and the mailbox's key; made with mode 0700.",
     ),
     new("http.listen", Address, Is("127.0.0.1:8080"), "Where the public listener binds."),
-    new(
-        "http.tls.cert",
-        Path,
-        Nothing("/etc/latchkey/tls.crt"),
-        "Certificate chain in PEM; with `http.tls.key`.",
-    ),
-    new(
-        "http.tls.key",
-        Path,
-        Nothing("/etc/latchkey/tls.key"),
-        "The certificate's key in PEM; with `http.tls.cert`.",
-    ),
+    new("http.tls.cert", Path, Nothing("/etc/latchkey/tls.crt"), "Certificate chain in PEM."),
+    new("http.tls.key", Path, Nothing("/etc/latchkey/tls.key"), "Its private key in PEM."),
     new(
         "http.trusted_proxies",
         List(Network),
@@ -328,6 +318,18 @@ pub const SETTINGS: &[Setting] = &[
         Integer(1, 1_000),
         Is("1"),
         "How many daemons share the stores: while the token store is down each grants its share of the budgets.",
+    ),
+    new(
+        "rate_limit.account_writes",
+        Integer(1, 100_000),
+        Is("120"),
+        "How many writes an hour a signed-in user has for profile, sessions, teams, projects and keys together.",
+    ),
+    new(
+        "rate_limit.keys_max",
+        Integer(10_000, 1_000_000_000),
+        Is("1000000"),
+        "How many failed logins the token store keeps at most, of all replicas together; about 200 bytes each. Beyond it accounts that are new to the store share one back-off.",
     ),
     new(
         "introspection.clients",

@@ -89,6 +89,10 @@ pub struct Config {
     pub rate_limit_enabled: bool,
     /// `rate_limit.replicas`
     pub rate_limit_replicas: u32,
+    /// `rate_limit.account_writes`
+    pub rate_limit_account_writes: u32,
+    /// `rate_limit.keys_max`
+    pub rate_limit_keys_max: u32,
     /// `teams.*`
     pub teams: Teams,
     /// `audit.retention`

@@ -8,14 +8,14 @@ use crate::actor::{Limits, Pool, Root, SpawnError, Worker};
 use crate::admission::budgets::Local;
 use crate::admission::{self, Limiter};
 use crate::audit::Chain;
-use crate::captcha::{CaptchaWorker, Captchas, Verifier};
+use crate::captcha::{self, CaptchaWorker, Captchas, Verifier};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Db;
 use crate::mail::{Deliveries, MailWorker, Mailer};
 use crate::password::{PasswordWorker, Passwords, ReplaceHash, Setup};
 use crate::session::{Issuer, SessionWorker, Sessions};
-use crate::store::Store;
+use crate::store::{KeyBudget, Store};
 use crate::telemetry::Metrics;
 use crate::token::KeyRing;
 
@@ -102,6 +102,11 @@ impl Dependencies<'_> {
         let captcha_worker = CaptchaWorker {
             verifier: self.captcha.clone(),
             store: self.store.clone(),
+            spent: Arc::new(KeyBudget::new(
+                self.config.rate_limit_keys_max,
+                self.config.rate_limit_replicas,
+                captcha::SPENT_TTL,
+            )),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
         };

@@ -33,9 +33,23 @@ pub fn problem(error: AccountError, member: &'static str) -> Problem {
             "You alone own teams that have other members: {}. Hand them over or delete them first.",
             names.join(", ")
         )),
+        AccountError::CaptchaNeeded { difficulty } => captcha_needed(difficulty),
         AccountError::Unavailable(unavailable) => unavailable.into(),
         other => other.code().into(),
     }
+}
+
+/// A harder captcha is named, so that the client can ask for it.
+fn captcha_needed(difficulty: u32) -> Problem {
+    let problem = Problem::new(Code::CaptchaInvalid);
+    if difficulty <= 1 {
+        return problem;
+    }
+    let detail = format!(
+        "Many passwords of this account were wrong. Solve the challenge of \
+         GET /api/captcha?difficulty={difficulty} and send the login again with it."
+    );
+    Problem { difficulty: Some(difficulty), ..problem.detail(detail) }
 }
 
 impl From<AccountError> for Problem {

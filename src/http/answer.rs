@@ -132,6 +132,9 @@ pub fn problem(problem: &Problem, cx: &Cx, public_url: &str, token_shown: TokenS
     if let Some(error) = problem.oauth {
         body["error"] = error.name().into();
     }
+    if let Some(difficulty) = problem.difficulty {
+        body["difficulty"] = difficulty.into();
+    }
     if code == Code::ValidationFailed {
         body["errors"] = problem
             .errors

@@ -167,12 +167,15 @@ impl Dispatcher {
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
                 // What follows may wait for a hash or for a captcha, whose pools have queues of their own.
                 drop(pass);
+                limit::spend_write(&self.app, route, caller.standing.id).await?;
                 handle(&self.app, request, caller).await
             }
             Handler::Verified(handle) => {
                 let (user_id, claims, _pass) = limit::account(&self.app, request).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
-                handle(&self.app, request, member::verified(caller)?).await
+                let caller = member::verified(caller)?;
+                limit::spend_write(&self.app, route, caller.standing.id).await?;
+                handle(&self.app, request, caller).await
             }
             Handler::Mailbox(handle) => match mailbox_gate::enter(&self.app, request)? {
                 Passage::Open(mailbox) => handle(mailbox, request).await,
@@ -182,6 +185,7 @@ impl Dispatcher {
                 let member = Member::of(&self.app, request, permission).await?;
                 let _pass =
                     limit::permit(&self.app, request, Holder::Team(member.team_id())).await?;
+                limit::spend_write(&self.app, route, member.actor.user_id).await?;
                 handle(&self.app, request, member).await
             }
         }

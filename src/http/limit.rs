@@ -4,11 +4,14 @@ use opentelemetry::KeyValue;
 use uuid::Uuid;
 
 use super::request::Request;
+use super::router::Route;
 use crate::actor::Permit;
-use crate::admission::{Action, Decision, Limited};
+use crate::admission::budgets::Budget;
+use crate::admission::{Action, Decision, KnownSession, Limited};
 use crate::app::App;
 use crate::captcha::CaptchaError;
 use crate::problem::{Code, Problem};
+use crate::session::Refused;
 use crate::token::{Expiry, UserClaims, VaultClaims};
 
 /// Spends one of the client's limit of an action.
@@ -23,14 +26,26 @@ pub fn spend_refresh(app: &App, request: &mut Request, sid: &str) -> Result<(), 
     Ok(decision.enforce(&mut request.cx.rate, &app.metrics)?)
 }
 
+/// Spends one of the account's writes, where the route is one.
+pub async fn spend_write(app: &App, route: &Route, user_id: Uuid) -> Result<(), Problem> {
+    if route.is_account_write() {
+        app.budgets.account(Budget::AccountWrites, user_id).await.within()?;
+    }
+    Ok(())
+}
+
 /// Sets the headers of a limit, and refuses where it does; counts nothing.
 pub fn report(request: &mut Request, decision: &Decision) -> Result<(), Problem> {
     Ok(decision.report(&mut request.cx.rate)?)
 }
 
+/// The longest `Retry-After`: a budget that takes longer to come back says so too.
+const RETRY_AFTER_MAX_S: u64 = 3_600;
+
 /// The problem of a request that is over a limit.
 pub fn limited(retry_after_s: u64) -> Problem {
-    Problem::new(Code::RateLimited).retry_after(u32::try_from(retry_after_s).unwrap_or(u32::MAX))
+    let seconds = retry_after_s.min(RETRY_AFTER_MAX_S);
+    Problem::new(Code::RateLimited).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
 impl From<Limited> for Problem {
@@ -90,6 +105,24 @@ pub async fn permit_of(
     match claims.tid.as_deref().map(str::parse) {
         Some(Ok(team)) => permit(app, request, Holder::Team(team)).await.map(Some),
         _ => Ok(None),
+    }
+}
+
+/// The live session whose userToken the request carries, on a route that needs none. A token that opens nothing counts as
+/// none.
+pub async fn known_session(app: &App, request: &Request) -> Result<Option<KnownSession>, Problem> {
+    let Ok(Some(token)) = request.bearer() else { return Ok(None) };
+    let found = async {
+        let (user_id, claims) = app.check().claims(token, Expiry::Enforced).await?;
+        app.check().caller_of(user_id, &claims).await
+    };
+    match found.await {
+        Ok(principal) => Ok(Some(KnownSession {
+            sid: principal.session.sid,
+            address: principal.standing.email_normal,
+        })),
+        Err(Refused::Invalid) => Ok(None),
+        Err(Refused::Unavailable(unavailable)) => Err(unavailable.into()),
     }
 }
 

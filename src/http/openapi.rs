@@ -348,6 +348,7 @@ fn problem_schema() -> Value {
             "code": { "type": "string", "enum": codes },
             "traceId": { "type": "string", "description": "Finds the request in the log." },
             "error": { "type": "string", "description": "The OAuth RFCs' name of it, at their endpoints.", "enum": ["invalid_request", "invalid_client", "invalid_scope", "unauthorized_client", "unsupported_grant_type"] },
+            "difficulty": { "type": "integer", "description": "With `captcha-invalid`: the `difficulty` to ask `GET /api/captcha` for; 1 where it is absent." },
             "errors": {
                 "type": "array",
                 "description": "With `validation-failed`: each member that breaks a rule.",

@@ -96,6 +96,7 @@ impl Request {
             deadline: self.cx.deadline,
             origin: self.origin(),
             device_token: token.filter(|_| another.is_none()).map(|it| it.as_bytes().to_vec()),
+            session: None,
             rate: self.cx.rate,
         }
     }

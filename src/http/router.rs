@@ -56,6 +56,8 @@ pub enum RouteKind {
     LongPoll,
     /// A refresh: has permits of its own.
     Refresh,
+    /// A write of a signed-in user that has a budget of its own, or must never be refused.
+    OwnBudget,
     /// Asked by servers on behalf of many: not counted against their address; the endpoint says why it may.
     Server,
 }
@@ -126,6 +128,13 @@ impl Route {
         let any = self.method == RouteMethod::Any
             && !matches!(method.as_str(), "CONNECT" | "TRACE" | "PRI");
         head || any || method.as_str() == self.method.name()
+    }
+
+    /// Whether a request spends one of the account's budget of writes.
+    pub fn is_account_write(&self) -> bool {
+        let is_signed_in =
+            matches!(self.handler, Handler::User(_) | Handler::Verified(_) | Handler::Team(..));
+        is_signed_in && self.method != RouteMethod::Get && self.kind != RouteKind::OwnBudget
     }
 
     /// Whether its handler reads a body: by what the endpoint says of itself; of what says nothing, the pages' forms do.
@@ -209,16 +218,16 @@ pub const ROUTES: &[Route] = &[
     route!(Post "/api/reset-passsword" open api::password::reset),
     route!(Post "/api/reset-password" open api::password::reset),
     route!(Get "/api/exist-email/{email}" open api::email::exist),
-    route!(Post "/api/logout" user api::session::logout),
+    route!(Post "/api/logout" user api::session::logout, OwnBudget),
     route!(Get "/api/sessions" user api::session::list),
     route!(Delete "/api/sessions" user api::session::revoke_others),
     route!(Delete "/api/sessions/{sid}" user api::session::revoke),
     route!(Get "/api/me" user api::account::show),
     route!(Get "/api/me/events" user api::account::events),
     route!(Patch "/api/me" user api::account::rename),
-    route!(Delete "/api/me" user api::account::delete),
-    route!(Post "/api/change-password" user api::password::change),
-    route!(Post "/api/change-email" user api::email::change),
+    route!(Delete "/api/me" user api::account::delete, OwnBudget),
+    route!(Post "/api/change-password" user api::password::change, OwnBudget),
+    route!(Post "/api/change-email" user api::email::change, OwnBudget),
     route!(Post "/api/token" open api::oauth::token),
     route!(Post "/api/introspect" open api::oauth::introspect, Server),
     route!(Post "/api/revoke" open api::oauth::revoke),

@@ -33,6 +33,8 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// Seconds after which the same request will get through; for 429 and 503.
     pub retry_after: Option<u32>,
+    /// How many times as hard as a usual one the captcha has to be; for [`Code::CaptchaInvalid`].
+    pub difficulty: Option<u32>,
     /// The `error` of the OAuth RFCs, where an endpoint of theirs answers.
     pub oauth: Option<OauthError>,
     /// What went wrong inside; logged once, never sent.
@@ -47,6 +49,7 @@ impl Problem {
             detail: None,
             errors: Vec::new(),
             retry_after: None,
+            difficulty: None,
             oauth: None,
             source: None,
         }

@@ -71,13 +71,19 @@ impl SessionWorker {
         let now = self.clock.now();
         let hour = now.div_euclid(HOUR_MS);
         let source = source_prefix(refused.client);
-        // Without the reason: a disabled account would have two rows an hour, and the second tell that a guess was right.
-        let key = self.chain.name(&[
+        let address = refused.address.as_bytes();
+        // Without the reason: a disabled account would have two rows an hour, and the second would reveal that the password was
+        // right.
+        let mut key = self.chain.name(&[
             refused.tried.action().as_str().as_bytes(),
-            refused.address.as_bytes(),
+            address,
             &source,
             &hour.to_be_bytes(),
         ]);
+        if refused.account.is_none() {
+            // Addresses can be invented: theirs share 4096 keys.
+            key.truncate(2);
+        }
         let spent = self.store.spend_once(&key, (hour + 1) * HOUR_MS, now).await;
         if spent.is_err() {
             self.chain.count_failure();

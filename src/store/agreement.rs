@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use super::attempts_suite::BACK_OFF;
 use super::suite::{HOUR_MS, NOW, ask, new_session};
-use super::{Captcha, Guess, OneTimeToken, Quota, Session, Store, TokenKind, random_id, uuid_v7};
+use super::{
+    AttemptContext, AttemptKey, ClientKind, OneTimeToken, Quota, Session, Store, TokenKind,
+    UnixMillis, random_id, uuid_v7,
+};
 
 /// Runs one random sequence of operations on both stores; each pair of answers has to be equal.
 ///
@@ -18,7 +21,7 @@ pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
         let pick = |shift: u32, of: u64| (seed >> shift) % of;
         let user = users[usize::try_from(pick(8, 2)).unwrap()];
         let sid = format!("{run}-{}", pick(12, 2));
-        now += [0, 1, 20_000, 40_000, 900_000][usize::try_from(pick(16, 5)).unwrap()];
+        now += [0, 1, 20_000, 40_000, 900_000, 30_000_000][usize::try_from(pick(16, 6)).unwrap()];
         let row_id = rows[usize::try_from(pick(20, 2)).unwrap()];
         let mut answers = Vec::new();
         for store in [left, right] {
@@ -66,28 +69,46 @@ pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
                     let quota = Quota { burst: 5, period: Duration::from_secs(7) };
                     format!("{:?}", store.spend_budget(&run, quota, cost, now).await.unwrap())
                 }
-                _ if pick(24, 9) == 0 => {
-                    let source = (pick(28, 2) == 0).then_some(sid.as_str());
-                    format!(
-                        "{:?}",
-                        store.reset_attempts(&BACK_OFF, &run, source, now).await.unwrap()
-                    )
-                }
-                _ if pick(24, 9) == 2 => {
-                    format!("{:?}", store.cancel_attempt(&BACK_OFF, &run, &sid, now).await.unwrap())
-                }
-                _ if pick(24, 9) == 1 => {
-                    format!("{:?}", store.reset_all_attempts(&BACK_OFF, &run, now).await.unwrap())
-                }
                 _ => {
-                    let captchas = [Captcha::NotAsked, Captcha::Missing, Captcha::Solved];
-                    let captcha = captchas[usize::try_from(pick(28, 3)).unwrap()];
-                    let guess = Guess { account: &run, source: &sid, captcha };
-                    format!("{:?}", store.admit(&BACK_OFF, guess, now).await.unwrap())
+                    let kinds = [ClientKind::Anonymous, ClientKind::Anonymous, ClientKind::Known];
+                    let kind = kinds[usize::try_from(pick(40, 3)).unwrap()];
+                    let key = AttemptKey { account: &run, client: &sid, kind };
+                    attempt(store, key, pick(24, 9), *seed, now).await
                 }
             };
             answers.push(answer);
         }
         assert_eq!(answers[0], answers[1], "step {step} of {seeds:?}");
     }
+}
+
+/// One operation of the login back-off, and all that is stored of it afterwards.
+async fn attempt(
+    store: &Store,
+    key: AttemptKey<'_>,
+    which: u64,
+    seed: u64,
+    now: UnixMillis,
+) -> String {
+    let answer = match which {
+        0 => format!("{:?}", store.reset_attempts(&BACK_OFF, key, now).await.unwrap()),
+        1 => {
+            store.prove_client(&BACK_OFF, key.account, key.client, now).await.unwrap();
+            String::new()
+        }
+        2 => {
+            store.cancel_attempt(&BACK_OFF, key, now).await.unwrap();
+            String::new()
+        }
+        _ => {
+            let context = AttemptContext {
+                captcha_available: seed & 1 << 33 > 0,
+                captcha_replaces_waits: seed & 1 << 34 > 0,
+                solved: u32::try_from((seed >> 35) % 5).unwrap(),
+                may_add: seed & 1 << 38 > 0,
+            };
+            format!("{:?}", store.admit(&BACK_OFF, key, context, now).await.unwrap())
+        }
+    };
+    format!("{answer} {:?}", store.attempts(key.account, now).await.unwrap())
 }

@@ -1,23 +1,40 @@
-//! What every store does with guesses of passwords, whichever it is. Compiled twice, as the suite.
+//! What every store does with attempts at a password, whichever it is. Compiled twice, as the suite.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::suite::NOW;
-use super::{Admission, BackOff, Captcha, Guess, Store, UnixMillis, random_id};
+use super::{
+    Admission, AttemptContext, AttemptKey, BackOff, ClientKind, Store, UnixMillis, random_id,
+};
 
-const DAY_MS: i64 = 24 * 3_600_000;
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// Two free, then 5 s, then a minute; closed after eight.
+/// Two free, then 5 s, then a minute; a captcha after eight.
 pub static BACK_OFF: BackOff = BackOff {
     waits: &[Duration::ZERO, Duration::ZERO, Duration::from_secs(5), Duration::from_mins(1)],
-    captcha: (2, 2),
+    captcha_failures: (2, 2),
     failures_max: 8,
-    source_kept: Duration::from_hours(24),
-    kept_a_failure: Duration::from_hours(24),
-    kept_closed: Duration::from_hours(2_400),
+    cap_wait: Duration::from_hours(1),
+    cap_step: Duration::from_secs(36),
+    difficulty_max: 3,
+    allowance: 2,
+    client_ttl: Duration::from_hours(24),
+    failure_ttl: Duration::from_hours(24),
 };
+
+pub const NO_CAPTCHA: AttemptContext = AttemptContext {
+    captcha_available: false,
+    captcha_replaces_waits: false,
+    solved: 0,
+    may_add: true,
+};
+
+fn solved(difficulty: u32) -> AttemptContext {
+    AttemptContext { captcha_available: true, solved: difficulty, ..NO_CAPTCHA }
+}
 
 /// An account of its own, and the store that counts.
 struct Counted<'a> {
@@ -26,46 +43,77 @@ struct Counted<'a> {
 }
 
 impl Counted<'_> {
-    async fn with(&self, source: &str, captcha: Captcha, now: UnixMillis) -> Admission {
-        let guess = Guess { account: &self.account, source, captcha };
-        self.store.admit(&BACK_OFF, guess, now).await.unwrap()
+    fn key<'a>(&'a self, client: &'a str) -> AttemptKey<'a> {
+        AttemptKey { account: &self.account, client, kind: ClientKind::Anonymous }
     }
 
-    async fn admit(&self, source: &str, now: UnixMillis) -> Admission {
-        self.with(source, Captcha::NotAsked, now).await
+    async fn with(&self, client: &str, context: AttemptContext, now: UnixMillis) -> Admission {
+        self.store.admit(&BACK_OFF, self.key(client), context, now).await.unwrap()
     }
 
-    async fn reset_attempts(&self, source: Option<&str>, now: UnixMillis) {
-        self.store.reset_attempts(&BACK_OFF, &self.account, source, now).await.unwrap();
+    async fn admit(&self, client: &str, now: UnixMillis) -> Admission {
+        self.with(client, NO_CAPTCHA, now).await
+    }
+
+    async fn known(&self, client: &str, now: UnixMillis) -> Admission {
+        let key = AttemptKey { kind: ClientKind::Known, ..self.key(client) };
+        self.store.admit(&BACK_OFF, key, NO_CAPTCHA, now).await.unwrap()
+    }
+
+    async fn reset(&self, client: &str, now: UnixMillis) -> u32 {
+        self.store.reset_attempts(&BACK_OFF, self.key(client), now).await.unwrap()
+    }
+
+    async fn cancel(&self, client: &str, now: UnixMillis) {
+        self.store.cancel_attempt(&BACK_OFF, self.key(client), now).await.unwrap();
+    }
+
+    async fn prove(&self, client: &str, now: UnixMillis) {
+        self.store.prove_client(&BACK_OFF, &self.account, client, now).await.unwrap();
+    }
+
+    /// One failure each of eight clients.
+    async fn reach_the_cap(&self) {
+        for n in 0..8 {
+            assert_eq!(self.admit(&n.to_string(), NOW).await, Admission::Admitted);
+        }
     }
 }
 
-fn wait(ms: u64) -> Admission {
-    Admission::Wait { retry_after: Duration::from_millis(ms) }
+fn wait(ms: i64) -> Admission {
+    Admission::Wait { retry_after: Duration::from_millis(ms.unsigned_abs()) }
+}
+
+fn captcha(difficulty: u32) -> Admission {
+    Admission::CaptchaNeeded { difficulty }
 }
 
 /// Every behaviour, each with an account of its own.
 pub async fn holds(store: &Store) {
     let fresh = || Counted { store, account: random_id() };
-    a_source_climbs_and_waits_exactly(&fresh()).await;
-    parallel_tries_get_no_more_than_tries_in_a_row(&fresh()).await;
-    a_success_clears_its_source_alone(&fresh()).await;
-    a_captcha_takes_the_place_of_the_short_waits(&fresh()).await;
-    too_many_failures_close_the_account_to_every_source(&fresh()).await;
-    a_device_success_opens_nothing_that_is_closed(&fresh()).await;
-    another_password_forgets_all(&fresh()).await;
-    a_count_fades_by_a_day_a_failure(&fresh()).await;
-    a_try_without_a_verdict_is_taken_back(&fresh()).await;
+    a_client_backs_off_and_waits_exactly(&fresh()).await;
+    parallel_attempts_get_no_more_than_attempts_in_a_row(&fresh()).await;
+    a_success_removes_the_failures_of_its_client_alone(&fresh()).await;
+    a_captcha_replaces_the_short_waits(&fresh()).await;
+    beyond_the_cap_captchas_grow_harder_and_waits_longer(&fresh()).await;
+    without_a_captcha_one_attempt_an_hour_passes_beyond_the_cap(&fresh()).await;
+    known_clients_do_not_depend_on_the_cap(&fresh()).await;
+    a_client_that_proves_itself_and_two_fresh_ones_pass_beyond_the_cap(&fresh()).await;
+    one_failure_fades_a_day(&fresh()).await;
+    a_cancelled_attempt_does_not_count(&fresh()).await;
+    an_unknown_account_is_added_only_where_it_may_be(&fresh()).await;
+    a_forgotten_account_starts_anew(&fresh()).await;
+    clients_that_expired_leave_the_record(&fresh()).await;
 }
 
-async fn a_source_climbs_and_waits_exactly(it: &Counted<'_>) {
+async fn a_client_backs_off_and_waits_exactly(it: &Counted<'_>) {
     assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
     assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
     assert_eq!(it.admit("a", NOW).await, wait(5_000));
     assert_eq!(it.admit("a", NOW + 4_999).await, wait(1));
     assert_eq!(it.admit("a", NOW + 5_000).await, Admission::Admitted);
     assert_eq!(it.admit("a", NOW + 5_000).await, wait(60_000));
-    assert_eq!(it.admit("b", NOW + 5_000).await, Admission::Admitted, "another source");
+    assert_eq!(it.admit("b", NOW + 5_000).await, Admission::Admitted, "another client");
     assert_eq!(it.admit("a", NOW - 1_000).await, wait(66_000), "a clock behind waits longer");
     let later = NOW + 5_000 + DAY_MS;
     assert_eq!(it.admit("a", later - 1).await, Admission::Admitted);
@@ -74,128 +122,159 @@ async fn a_source_climbs_and_waits_exactly(it: &Counted<'_>) {
     assert_eq!(it.admit("b", later).await, Admission::Admitted);
 }
 
-async fn parallel_tries_get_no_more_than_tries_in_a_row(it: &Counted<'_>) {
-    let tries = join_all((0..16).map(|_| it.admit("a", NOW))).await;
-    assert_eq!(tries.iter().filter(|it| **it == Admission::Admitted).count(), 2);
-    assert_eq!(tries.iter().filter(|it| **it == wait(5_000)).count(), 14);
-    let sources: Vec<String> = (0..16).map(|n| n.to_string()).collect();
-    let tries = join_all(sources.iter().map(|source| it.admit(source, NOW))).await;
-    assert_eq!(tries.iter().filter(|it| **it == Admission::Admitted).count(), 6, "eight in all");
+async fn parallel_attempts_get_no_more_than_attempts_in_a_row(it: &Counted<'_>) {
+    let found = join_all((0..16).map(|_| it.admit("a", NOW))).await;
+    assert_eq!(found.iter().filter(|it| **it == Admission::Admitted).count(), 2);
+    assert_eq!(found.iter().filter(|it| **it == wait(5_000)).count(), 14);
+    let clients: Vec<String> = (0..16).map(|n| n.to_string()).collect();
+    let found = join_all(clients.iter().map(|client| it.admit(client, NOW))).await;
+    assert_eq!(found.iter().filter(|it| **it == Admission::Admitted).count(), 6, "eight in all");
 }
 
-async fn a_success_clears_its_source_alone(it: &Counted<'_>) {
-    for source in ["a", "a", "b", "b"] {
-        assert_eq!(it.admit(source, NOW).await, Admission::Admitted);
+async fn a_success_removes_the_failures_of_its_client_alone(it: &Counted<'_>) {
+    for client in ["a", "a", "b", "b"] {
+        assert_eq!(it.admit(client, NOW).await, Admission::Admitted);
     }
-    it.reset_attempts(Some("a"), NOW).await;
+    assert_eq!(it.reset("a", NOW).await, 2);
+    assert_eq!(it.reset("a", NOW).await, 0);
     assert_eq!(it.admit("b", NOW).await, wait(5_000));
-    assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
-    it.reset_attempts(Some("a"), NOW).await;
-    // The count over all sources began anew: eight more pass.
-    let others: Vec<String> = (0..12).map(|n| format!("c{n}")).collect();
-    let tries = join_all(others.iter().map(|source| it.admit(source, NOW))).await;
-    assert_eq!(tries.iter().filter(|it| **it == Admission::Admitted).count(), 8);
+    // Two of eight are left: six more pass.
+    let clients: Vec<String> = (0..12).map(|n| format!("c{n}")).collect();
+    let found = join_all(clients.iter().map(|client| it.admit(client, NOW))).await;
+    assert_eq!(found.iter().filter(|it| **it == Admission::Admitted).count(), 6);
 }
 
-async fn a_captcha_takes_the_place_of_the_short_waits(it: &Counted<'_>) {
-    assert_eq!(it.with("a", Captcha::Missing, NOW).await, Admission::Admitted);
-    assert_eq!(it.with("a", Captcha::Missing, NOW).await, Admission::Admitted);
-    assert_eq!(it.with("a", Captcha::Missing, NOW + 9_000).await, Admission::CaptchaNeeded);
-    assert_eq!(it.with("a", Captcha::Solved, NOW).await, Admission::Admitted);
-    assert_eq!(it.with("a", Captcha::Solved, NOW).await, wait(60_000), "not of the long ones");
-    assert_eq!(it.with("a", Captcha::Missing, NOW).await, wait(60_000));
+async fn a_captcha_replaces_the_short_waits(it: &Counted<'_>) {
+    let replaces =
+        |difficulty| AttemptContext { captcha_replaces_waits: true, ..solved(difficulty) };
+    assert_eq!(it.with("a", replaces(0), NOW).await, Admission::Admitted);
+    assert_eq!(it.with("a", replaces(0), NOW).await, Admission::Admitted);
+    assert_eq!(it.with("a", replaces(0), NOW + 9_000).await, captcha(1));
+    assert_eq!(it.with("a", replaces(1), NOW).await, Admission::Admitted);
+    assert_eq!(it.with("a", replaces(1), NOW).await, wait(60_000), "not the long ones");
+    assert_eq!(it.with("a", replaces(0), NOW).await, wait(60_000));
 }
 
-async fn closed(it: &Counted<'_>) {
+async fn beyond_the_cap_captchas_grow_harder_and_waits_longer(it: &Counted<'_>) {
+    it.reach_the_cap().await;
+    assert_eq!(it.with("x", solved(9), NOW).await, wait(HOUR_MS), "an hour first");
+    let mut now = NOW + HOUR_MS;
+    assert_eq!(it.with("x", solved(9), now - 1).await, wait(1));
+    // The hardest is 3, and the wait grows by 36 s with each failure.
+    for (n, (difficulty, step)) in [(1, 36), (2, 72), (3, 108), (3, 144)].into_iter().enumerate() {
+        let client = format!("x{n}");
+        assert_eq!(it.with(&client, solved(0), now).await, captcha(difficulty));
+        assert_eq!(it.with(&client, solved(difficulty - 1), now).await, captcha(difficulty));
+        assert_eq!(it.with(&client, solved(difficulty), now).await, Admission::Admitted);
+        assert_eq!(it.with("other", solved(9), now).await, wait(step * 1_000));
+        now += step * 1_000;
+    }
+    // A success beyond the cap takes its own attempt back, and the others' failures stay.
+    assert_eq!(it.with("owner", solved(3), now).await, Admission::Admitted);
+    assert_eq!(it.reset("owner", now).await, 1);
+    assert_eq!(it.with("other", solved(0), now + HOUR_MS).await, captcha(3));
+}
+
+async fn without_a_captcha_one_attempt_an_hour_passes_beyond_the_cap(it: &Counted<'_>) {
+    it.reach_the_cap().await;
+    for n in 0..4 {
+        let now = NOW + n * HOUR_MS;
+        assert_eq!(it.admit("x", now).await, wait(HOUR_MS));
+        assert_eq!(it.admit(&format!("x{n}"), now + HOUR_MS).await, Admission::Admitted);
+    }
+}
+
+async fn known_clients_do_not_depend_on_the_cap(it: &Counted<'_>) {
+    it.reach_the_cap().await;
+    for _ in 0..2 {
+        assert_eq!(it.known("device", NOW).await, Admission::Admitted);
+    }
+    assert_eq!(it.known("device", NOW).await, wait(5_000), "it has its own back-off");
+    assert_eq!(it.known("other device", NOW).await, Admission::Admitted);
+    assert_eq!(it.reset("device", NOW).await, 2);
+    assert_eq!(it.known("device", NOW).await, Admission::Admitted);
+    assert_eq!(it.admit("x", NOW).await, wait(HOUR_MS), "it opens nothing for the others");
+}
+
+async fn a_client_that_proves_itself_and_two_fresh_ones_pass_beyond_the_cap(it: &Counted<'_>) {
+    it.reach_the_cap().await;
+    it.prove("home", NOW).await;
+    for client in ["home", "home", "phone", "tablet"] {
+        assert_eq!(it.admit(client, NOW).await, Admission::Admitted, "{client}");
+    }
+    assert_eq!(it.admit("home", NOW).await, wait(5_000), "its back-off stays");
+    assert_eq!(it.admit("0", NOW).await, wait(HOUR_MS), "a client that had failed");
+    assert_eq!(it.admit("watch", NOW).await, wait(HOUR_MS), "two are used up");
+    assert_eq!(it.admit("home", NOW + 5_000).await, Admission::Admitted);
+    assert_eq!(it.reset("home", NOW + 5_000).await, 3);
+    assert_eq!(it.admit("home", NOW + DAY_MS - 1).await, Admission::Admitted, "for a day");
+    let other = Counted { store: it.store, account: random_id() };
+    assert_eq!(other.admit("home", NOW).await, Admission::Admitted);
+    other.prove("home", NOW).await;
+    assert_eq!(other.reset("home", NOW).await, 0, "what it failed before is gone");
+    other.reach_the_cap().await;
+    assert_eq!(other.admit("home", NOW).await, Admission::Admitted);
+}
+
+async fn one_failure_fades_a_day(it: &Counted<'_>) {
+    it.reach_the_cap().await;
+    assert_eq!(it.admit("x", NOW + DAY_MS).await, Admission::Admitted, "seven are left");
+    assert_eq!(it.admit("y", NOW + DAY_MS).await, wait(HOUR_MS), "eight again");
+    let other = Counted { store: it.store, account: random_id() };
+    other.reach_the_cap().await;
     for n in 0..8 {
-        assert_eq!(it.admit(&n.to_string(), NOW).await, Admission::Admitted);
+        let client = format!("later {n}");
+        assert_eq!(other.admit(&client, NOW + 8 * DAY_MS).await, Admission::Admitted);
     }
-    assert_eq!(it.admit("x", NOW).await, wait(100 * 86_400_000));
+    assert_eq!(other.admit("y", NOW + 8 * DAY_MS).await, wait(HOUR_MS));
 }
 
-async fn too_many_failures_close_the_account_to_every_source(it: &Counted<'_>) {
-    closed(it).await;
-    let end = NOW + 100 * DAY_MS;
-    for source in ["0", "x"] {
-        assert_eq!(it.with(source, Captcha::Missing, end - 1).await, wait(1), "captcha or not");
-        assert_eq!(it.with(source, Captcha::Solved, end - 1).await, wait(1));
-    }
-    assert_eq!(it.admit("x", end).await, Admission::Admitted, "and says so honestly");
-}
-
-async fn a_device_success_opens_nothing_that_is_closed(it: &Counted<'_>) {
-    for n in 0..7 {
-        assert_eq!(it.admit(&n.to_string(), NOW).await, Admission::Admitted);
-    }
-    it.reset_attempts(None, NOW).await;
-    closed(it).await;
-    it.reset_attempts(None, NOW).await;
-    assert_eq!(it.admit("x", NOW).await, wait(100 * 86_400_000));
-    // Of a try that was the eighth and right, only seven failed.
-    it.reset_attempts(Some("7"), NOW).await;
-    assert_eq!(it.admit("x", NOW).await, Admission::Admitted);
-}
-
-async fn another_password_forgets_all(it: &Counted<'_>) {
-    it.store.reset_all_attempts(&BACK_OFF, &it.account, NOW).await.unwrap();
-    closed(it).await;
-    it.store.reset_all_attempts(&BACK_OFF, &it.account, NOW).await.unwrap();
-    closed(it).await;
-    it.store.reset_all_attempts(&BACK_OFF, &it.account, NOW).await.unwrap();
-    assert_eq!(it.admit("0", NOW).await, Admission::Admitted);
-    assert_eq!(it.admit("0", NOW).await, Admission::Admitted);
-    assert_eq!(it.admit("0", NOW).await, wait(5_000));
-    it.reset_attempts(Some("0"), NOW).await;
-    it.reset_attempts(Some("0"), NOW).await;
-    closed(it).await;
-}
-
-async fn a_try_without_a_verdict_is_taken_back(it: &Counted<'_>) {
-    let cancel_attempt = async |source: &str, now| {
-        it.store.cancel_attempt(&BACK_OFF, &it.account, source, now).await.unwrap();
-    };
-    cancel_attempt("a", NOW).await;
+async fn a_cancelled_attempt_does_not_count(it: &Counted<'_>) {
+    it.cancel("a", NOW).await;
     for _ in 0..10 {
         assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
-        cancel_attempt("a", NOW).await;
+        it.cancel("a", NOW).await;
     }
-    // Of two failures one is left: the wait is that of one, and the next brings that of two.
+    // Of two failures one is left: its wait is none, and the next failure brings that of two.
     assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
     assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
     assert_eq!(it.admit("a", NOW).await, wait(5_000));
-    cancel_attempt("a", NOW).await;
+    it.cancel("a", NOW).await;
     assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
     assert_eq!(it.admit("a", NOW).await, wait(5_000));
-    // Nor does the account count it: the eighth closes it, and taken back opens it.
-    for source in ["b", "c", "d", "e", "f", "g"] {
-        assert_eq!(it.admit(source, NOW).await, Admission::Admitted);
+    // The eighth reaches the cap, and cancelled it does not.
+    for client in ["b", "c", "d", "e", "f", "g"] {
+        assert_eq!(it.admit(client, NOW).await, Admission::Admitted);
     }
-    assert_eq!(it.admit("x", NOW).await, wait(100 * 86_400_000));
-    cancel_attempt("never there", NOW).await;
-    assert_eq!(it.admit("x", NOW).await, wait(100 * 86_400_000));
-    cancel_attempt("g", NOW).await;
+    it.cancel("never there", NOW).await;
+    assert_eq!(it.admit("x", NOW).await, wait(HOUR_MS));
+    it.cancel("g", NOW).await;
     assert_eq!(it.admit("x", NOW).await, Admission::Admitted);
-    // What another password has forgotten is not taken back from what came after.
-    it.store.reset_all_attempts(&BACK_OFF, &it.account, NOW).await.unwrap();
-    for n in 0..8 {
-        assert_eq!(it.admit(&n.to_string(), NOW).await, Admission::Admitted);
-    }
-    cancel_attempt("b", NOW).await;
-    assert_eq!(it.admit("x", NOW).await, wait(100 * 86_400_000));
 }
 
-async fn a_count_fades_by_a_day_a_failure(it: &Counted<'_>) {
-    for n in 0..7 {
-        assert_eq!(it.admit(&n.to_string(), NOW).await, Admission::Admitted);
+async fn an_unknown_account_is_added_only_where_it_may_be(it: &Counted<'_>) {
+    let closed = AttemptContext { may_add: false, ..NO_CAPTCHA };
+    assert_eq!(it.with("a", closed, NOW).await, Admission::Full);
+    assert_eq!(it.store.attempts(&it.account, NOW).await.unwrap(), None);
+    assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
+    assert_eq!(it.with("b", closed, NOW).await, Admission::Admitted, "it is known now");
+    assert_eq!(it.with("b", closed, NOW + 3 * DAY_MS).await, Admission::Full, "and forgotten");
+}
+
+async fn a_forgotten_account_starts_anew(it: &Counted<'_>) {
+    it.reach_the_cap().await;
+    let found = it.store.attempts(&it.account, NOW).await.unwrap().unwrap();
+    assert_eq!((found.failures(&BACK_OFF, NOW), found.clients.len()), (8, 8));
+    assert!(it.store.forget_attempts(&it.account).await.unwrap());
+    assert!(!it.store.forget_attempts(&it.account).await.unwrap());
+    assert_eq!(it.admit("x", NOW).await, Admission::Admitted);
+}
+
+async fn clients_that_expired_leave_the_record(it: &Counted<'_>) {
+    for n in 0..130 {
+        assert_eq!(it.known(&n.to_string(), NOW + n).await, Admission::Admitted);
     }
-    assert_eq!(it.admit("x", NOW + 7 * DAY_MS - 1).await, Admission::Admitted);
-    assert!(matches!(it.admit("y", NOW + 7 * DAY_MS).await, Admission::Wait { .. }));
-    let other = Counted { store: it.store, account: random_id() };
-    for n in 0..7 {
-        assert_eq!(other.admit(&n.to_string(), NOW).await, Admission::Admitted);
-    }
-    for n in 0..8 {
-        let source = format!("later {n}");
-        assert_eq!(other.admit(&source, NOW + 7 * DAY_MS).await, Admission::Admitted);
-    }
+    assert_eq!(it.known("later", NOW + DAY_MS + 100).await, Admission::Admitted);
+    let found = it.store.attempts(&it.account, NOW + DAY_MS + 100).await.unwrap().unwrap();
+    assert_eq!(found.clients.len(), 30);
 }

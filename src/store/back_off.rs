@@ -1,199 +1,311 @@
-//! Failures of an account's password: how many there were, from which source, and whether one more try may be made.
+//! The login back-off of one account: how many attempts failed, from which clients, and whether one more may be made.
 //!
-//! The decision is here, pure. The embedded store runs it in a transaction, Redis has the same in
-//! `admit.lua`, `reset_attempts.lua`, `reset_all_attempts.lua` and `cancel_attempt.lua`. The numbers are the caller's: [`BackOff`].
+//! The rules are here, as pure functions. The embedded store runs them in a transaction; Redis has
+//! the same rules in `admit.lua`, `reset_attempts.lua`, `cancel_attempt.lua` and
+//! `prove_client.lua`. The caller gives the numbers: [`BackOff`].
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{UnixMillis, millis};
 
-/// How a source is slowed, and when an account is closed to all of them.
+/// Clients of one account beyond which those that have expired are removed from its record.
+const CLIENTS_MAX: usize = 124;
+
+/// The numbers of the back-off.
 #[derive(Clone, Copy, Debug)]
 pub struct BackOff {
-    /// How long a source waits after its n-th failure, by n; the last one is for all beyond. At least one.
+    /// How long a client waits after its n-th failure, by n; the last one is for all beyond. At least one.
     pub waits: &'static [Duration],
-    /// From how many failures to how many, both included, a captcha takes the place of the wait, where one is asked for.
-    pub captcha: (u32, u32),
-    /// After so many failures over all sources none may try any more.
+    /// From how many failures of a client to how many, both included, a captcha can replace its wait.
+    pub captcha_failures: (u32, u32),
+    /// The cap: after so many failures of anonymous clients together each of them needs a captcha.
     pub failures_max: u32,
-    /// How long a source is remembered after its last try; longer than every wait.
-    pub source_kept: Duration,
-    /// How long an account's count is remembered after the last try, for each failure; at least `source_kept`.
-    pub kept_a_failure: Duration,
-    /// How long an account that is closed stays so.
-    pub kept_closed: Duration,
+    /// How long all anonymous clients wait once the cap is reached; also the longest wait beyond it.
+    pub cap_wait: Duration,
+    /// What each failure beyond the cap adds to the wait between two attempts of anonymous clients.
+    pub cap_step: Duration,
+    /// The greatest difficulty of a captcha.
+    pub difficulty_max: u32,
+    /// How many clients without a failure may attempt without a captcha after [`prove`], beyond the cap.
+    pub allowance: u32,
+    /// How long a client's failures are kept after its last attempt; longer than every wait.
+    pub client_ttl: Duration,
+    /// How long one failure counts towards the cap: of n failures one fades each time.
+    pub failure_ttl: Duration,
 }
 
-/// Who wants to try which account. Both are names of keys: digests, never an address.
+/// Which client attempts which account. Both are names of keys: digests, never an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guess<'a> {
+pub struct AttemptKey<'a> {
     /// The account, or the address without one.
     pub account: &'a str,
-    /// Where the guess comes from.
-    pub source: &'a str,
-    /// What is known of a captcha.
-    pub captcha: Captcha,
+    /// The client.
+    pub client: &'a str,
+    /// Whether the client has proven something.
+    pub kind: ClientKind,
 }
 
-/// Whether a captcha can take the place of a wait.
+/// Whether a client has proven that it belongs to the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Captcha {
-    /// None is asked for: there is the wait.
-    NotAsked,
-    /// One is asked for and not there.
-    Missing,
-    /// One was solved.
-    Solved,
+pub enum ClientKind {
+    /// It has proven nothing: its failures count towards the cap, and the cap holds for it.
+    Anonymous,
+    /// A known device or a live session: it has its own back-off and nothing else.
+    Known,
 }
 
-impl Captcha {
-    /// As the script calls it.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::NotAsked => "not-asked",
-            Self::Missing => "missing",
-            Self::Solved => "solved",
-        }
-    }
+/// What an attempt brings along besides its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptContext {
+    /// Whether a captcha can be asked for at all.
+    pub captcha_available: bool,
+    /// Whether a captcha replaces the short waits of a client.
+    pub captcha_replaces_waits: bool,
+    /// The difficulty of the captcha that was solved; 0 for none.
+    pub solved: u32,
+    /// Whether an account that the store does not know yet may be added.
+    pub may_add: bool,
 }
 
-/// Whether one more try may be made.
+/// Whether one more attempt may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It may, and counts as a failure until it is forgiven.
+    /// It may. It counts as a failure until it is reset or cancelled.
     Admitted,
     /// It may not, and nothing was counted.
     Wait {
-        /// After so long the same call is admitted, if nobody else's is before.
+        /// After so long the same call is admitted, unless another client's is first.
         retry_after: Duration,
     },
-    /// Not without a captcha, and nothing was counted.
-    CaptchaNeeded,
+    /// It may not without a captcha of this difficulty, and nothing was counted.
+    CaptchaNeeded {
+        /// At least 1.
+        difficulty: u32,
+    },
+    /// The account is not known and may not be added; nothing was counted.
+    Full,
 }
 
-/// An account at rest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Account {
-    /// Tries that were not forgiven, over all sources.
-    pub(super) failures: u32,
-    /// Counts pardons: sources of another era are forgotten.
-    pub(super) era: u64,
-    /// Forgotten from then on; not before any of its sources is.
-    pub(super) kept_until: UnixMillis,
+/// What is stored of one account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountAttempts {
+    /// When the last failure of anonymous clients has faded: [`AccountAttempts::failures`] follows from it.
+    pub faded_at: UnixMillis,
+    /// Beyond the cap, anonymous clients may attempt from then on.
+    pub open_at: UnixMillis,
+    /// How many anonymous clients without a failure may still attempt beyond the cap without a captcha.
+    pub allowance: u32,
+    /// Forgotten from then on; not before any of its clients is.
+    pub expires_at: UnixMillis,
+    /// By the client's key.
+    pub clients: BTreeMap<String, ClientAttempts>,
 }
 
-/// A source of one account at rest.
+/// What is stored of one client of an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Source {
-    /// Tries that were not forgiven.
-    pub(super) failures: u32,
-    /// The era of the account in which they were.
-    pub(super) era: u64,
-    /// May try again from then on.
-    pub(super) wait_until: UnixMillis,
+pub struct ClientAttempts {
+    /// Attempts that were neither reset nor cancelled.
+    pub failures: u32,
+    /// Those of them that count towards the cap.
+    pub counted: u32,
+    /// The client may attempt again from then on.
+    pub wait_until: UnixMillis,
     /// Forgotten from then on.
-    pub(super) kept_until: UnixMillis,
+    pub expires_at: UnixMillis,
+    /// Until then the cap does not hold for it: it has proven the mailbox or the password.
+    pub proven_until: UnixMillis,
 }
 
-/// Judges a try; with what to write, where it is admitted.
-pub(super) fn admit(
-    ladder: &BackOff,
-    captcha: Captcha,
-    account: Option<Account>,
-    source: Option<Source>,
-    now: UnixMillis,
-) -> (Admission, Option<(Account, Source)>) {
-    let account = account.filter(|it| it.kept_until > now).unwrap_or_default();
-    let source = source.filter(|it| it.kept_until > now && it.era == account.era);
-    let source = source.unwrap_or_default();
-    if account.failures >= ladder.failures_max {
-        return (wait(account.kept_until, now), None);
+impl BackOff {
+    fn wait_after(&self, failures: u32) -> Duration {
+        let step = usize::try_from(failures).unwrap_or(usize::MAX).min(self.waits.len() - 1);
+        self.waits[step]
     }
-    let (first, last) = ladder.captcha;
-    let waits = if (first..=last).contains(&source.failures) {
-        match captcha {
-            Captcha::Missing => return (Admission::CaptchaNeeded, None),
-            Captcha::Solved => false,
-            Captcha::NotAsked => true,
+
+    /// The wait of all anonymous clients after a failure that makes it `failures` in all.
+    fn wait_at_cap(&self, failures: u32, captcha_available: bool) -> Duration {
+        let beyond = failures.saturating_sub(self.failures_max);
+        if beyond == 0 || !captcha_available {
+            return self.cap_wait;
         }
-    } else {
-        true
-    };
-    if waits && source.wait_until > now {
-        return (wait(source.wait_until, now), None);
+        self.cap_step.saturating_mul(beyond).min(self.cap_wait)
     }
-    let total = account.failures + 1;
-    let kept = if total >= ladder.failures_max {
-        millis(ladder.kept_closed)
-    } else {
-        millis(ladder.kept_a_failure).saturating_mul(i64::from(total))
-    };
-    let failures = source.failures.saturating_add(1);
-    let step = usize::try_from(failures).unwrap_or(usize::MAX).min(ladder.waits.len() - 1);
-    let account = Account {
-        failures: total,
-        era: account.era,
-        kept_until: now.saturating_add(kept).max(account.kept_until),
-    };
-    let source = Source {
-        failures,
-        era: account.era,
-        wait_until: now.saturating_add(millis(ladder.waits[step])),
-        kept_until: now.saturating_add(millis(ladder.source_kept)),
-    };
-    (Admission::Admitted, Some((account, source)))
+
+    fn difficulty(&self, failures: u32) -> u32 {
+        (failures.saturating_sub(self.failures_max) + 1).min(self.difficulty_max)
+    }
+
+    /// The most failures that are counted: beyond twice the cap nothing changes any more.
+    pub(super) fn counted_max(&self) -> u32 {
+        self.failures_max * 2
+    }
 }
 
-fn wait(until: UnixMillis, now: UnixMillis) -> Admission {
-    let ms = until.saturating_sub(now).unsigned_abs();
-    Admission::Wait { retry_after: Duration::from_millis(ms) }
+impl AccountAttempts {
+    /// The failures of anonymous clients that have not faded.
+    pub fn failures(&self, rules: &BackOff, now: UnixMillis) -> u32 {
+        let ttl = millis(rules.failure_ttl).max(1);
+        let left = self.faded_at.saturating_sub(now).max(0);
+        let count = left / ttl + i64::from(left % ttl > 0);
+        u32::try_from(count).unwrap_or(u32::MAX).min(rules.counted_max())
+    }
+
+    /// A client's record, without what has expired.
+    pub fn client(&self, client: &str, now: UnixMillis) -> ClientAttempts {
+        self.clients.get(client).copied().filter(|it| it.expires_at > now).unwrap_or_default()
+    }
+
+    /// Whether nothing is left to store.
+    pub(super) fn is_empty(&self) -> bool {
+        self.faded_at == 0 && self.clients.is_empty()
+    }
+
+    /// Sets a client's record, and keeps the account's for at least as long.
+    fn set(&mut self, rules: &BackOff, client: &str, own: ClientAttempts, now: UnixMillis) {
+        self.clients.insert(client.to_owned(), own);
+        if self.clients.len() > CLIENTS_MAX {
+            self.clients.retain(|_, it| it.expires_at > now);
+        }
+        let ttl = now.saturating_add(millis(rules.client_ttl));
+        self.expires_at = self.expires_at.max(self.faded_at).max(ttl);
+    }
+
+    fn remove(&mut self, rules: &BackOff, failures: u32, now: UnixMillis) {
+        let ttl = millis(rules.failure_ttl).saturating_mul(i64::from(failures));
+        let faded_at = self.faded_at.saturating_sub(ttl);
+        self.faded_at = if faded_at > now { faded_at } else { 0 };
+    }
 }
 
-/// What a success leaves of the account: no failure, unless it is closed without the success's own try.
-pub(super) fn reset_attempts(
-    ladder: &BackOff,
-    account: Option<Account>,
-    own: u32,
+/// Decides about an attempt; returns the record to write where it is admitted.
+pub(super) fn admit(
+    rules: &BackOff,
+    (client, kind): (&str, ClientKind),
+    context: AttemptContext,
+    stored: Option<AccountAttempts>,
     now: UnixMillis,
-) -> Option<Account> {
-    let account = account.filter(|it| it.kept_until > now && it.failures > 0)?;
-    if account.failures - own.min(account.failures) >= ladder.failures_max {
+) -> (Admission, Option<AccountAttempts>) {
+    let stored = stored.filter(|it| it.expires_at > now);
+    if stored.is_none() && !context.may_add {
+        return (Admission::Full, None);
+    }
+    let mut account = stored.unwrap_or_default();
+    let mut own = account.client(client, now);
+    let is_counted = kind == ClientKind::Anonymous && own.proven_until <= now;
+    let failures = account.failures(rules, now);
+    let mut wait_until = own.wait_until;
+    let mut difficulty = 0;
+    let mut uses_allowance = false;
+    if is_counted && failures >= rules.failures_max {
+        if own.failures == 0 && account.allowance > 0 {
+            uses_allowance = true;
+        } else {
+            wait_until = wait_until.max(account.open_at);
+            if context.captcha_available {
+                difficulty = rules.difficulty(failures);
+            }
+        }
+    } else if context.captcha_replaces_waits && kind == ClientKind::Anonymous {
+        let (first, last) = rules.captcha_failures;
+        if (first..=last).contains(&own.failures) {
+            if context.solved == 0 {
+                return (Admission::CaptchaNeeded { difficulty: 1 }, None);
+            }
+            wait_until = now;
+        }
+    }
+    if wait_until > now {
+        let ms = wait_until.saturating_sub(now).unsigned_abs();
+        return (Admission::Wait { retry_after: Duration::from_millis(ms) }, None);
+    }
+    if context.solved < difficulty {
+        return (Admission::CaptchaNeeded { difficulty }, None);
+    }
+
+    own.failures = own.failures.saturating_add(1);
+    own.wait_until = now.saturating_add(millis(rules.wait_after(own.failures)));
+    own.expires_at = now.saturating_add(millis(rules.client_ttl)).max(own.proven_until);
+    if is_counted {
+        own.counted = own.counted.saturating_add(1);
+        let ttl = millis(rules.failure_ttl);
+        let latest = ttl.saturating_mul(i64::from(rules.counted_max()));
+        let faded_at = account.faded_at.max(now).saturating_add(ttl);
+        account.faded_at = faded_at.min(now.saturating_add(latest));
+        let failures = account.failures(rules, now);
+        if failures >= rules.failures_max {
+            let wait = rules.wait_at_cap(failures, context.captcha_available);
+            account.open_at = now.saturating_add(millis(wait));
+        }
+    }
+    account.allowance -= u32::from(uses_allowance);
+    account.set(rules, client, own, now);
+    (Admission::Admitted, Some(account))
+}
+
+/// What the record becomes after a right password of this client: its failures are gone, and the other
+/// clients' stay. Also returns how many that were.
+pub(super) fn reset_attempts(
+    rules: &BackOff,
+    client: &str,
+    stored: Option<AccountAttempts>,
+    now: UnixMillis,
+) -> Option<(AccountAttempts, u32)> {
+    let mut account = stored.filter(|it| it.expires_at > now)?;
+    let own = account.client(client, now);
+    account.remove(rules, own.counted, now);
+    account.clients.remove(client);
+    if own.proven_until > now {
+        let proven_until = own.proven_until;
+        let own = ClientAttempts { proven_until, expires_at: proven_until, ..Default::default() };
+        account.clients.insert(client.to_owned(), own);
+    }
+    Some((account, own.failures))
+}
+
+/// What the record becomes where an admitted attempt ended without a verdict: one failure less, and no longer a wait than
+/// that failure's absence brings. None where there is nothing to cancel.
+pub(super) fn cancel_attempt(
+    rules: &BackOff,
+    (client, kind): (&str, ClientKind),
+    stored: Option<AccountAttempts>,
+    now: UnixMillis,
+) -> Option<AccountAttempts> {
+    let mut account = stored.filter(|it| it.expires_at > now)?;
+    let mut own = account.client(client, now);
+    if own.failures == 0 {
         return None;
     }
-    let kept_until = now.saturating_add(millis(ladder.source_kept));
-    Some(Account { failures: 0, kept_until, ..account })
+    own.failures -= 1;
+    let wait = millis(rules.wait_after(own.failures));
+    own.wait_until = own.wait_until.min(now.saturating_add(wait));
+    let is_counted = kind == ClientKind::Anonymous && own.proven_until <= now;
+    if is_counted && own.counted > 0 {
+        own.counted -= 1;
+        account.remove(rules, 1, now);
+    }
+    account.clients.insert(client.to_owned(), own);
+    Some(account)
 }
 
-/// What a try leaves that was admitted and never judged: one failure less of its source and of the account, and no longer a
-/// wait than one failure less brings from now on. None where there is nothing to take back: it was forgiven or pardoned
-/// meanwhile, or forgotten. An account that the try had closed is open again.
-pub(super) fn cancel_attempt(
-    ladder: &BackOff,
-    account: Option<Account>,
-    source: Option<Source>,
+/// What the record becomes after a new password: the client that set it has proven itself, and a few clients without a
+/// failure may log in for the first time. The failures of other clients stay, so that their waits do.
+pub(super) fn prove(
+    rules: &BackOff,
+    client: &str,
+    stored: Option<AccountAttempts>,
     now: UnixMillis,
-) -> Option<(Account, Source)> {
-    let account = account.filter(|it| it.kept_until > now)?;
-    let of_now = |it: &Source| it.kept_until > now && it.era == account.era && it.failures > 0;
-    let source = source.filter(of_now)?;
-    let failures = source.failures - 1;
-    let step = usize::try_from(failures).unwrap_or(usize::MAX).min(ladder.waits.len() - 1);
-    let wait_until = source.wait_until.min(now.saturating_add(millis(ladder.waits[step])));
-    let account = Account { failures: account.failures.saturating_sub(1), ..account };
-    Some((account, Source { failures, wait_until, ..source }))
-}
-
-/// What another password leaves of the account: a new era.
-pub(super) fn reset_all_attempts(
-    ladder: &BackOff,
-    account: Option<Account>,
-    now: UnixMillis,
-) -> Option<Account> {
-    let account = account.filter(|it| it.kept_until > now)?;
-    let kept_until = now.saturating_add(millis(ladder.source_kept));
-    Some(Account { failures: 0, era: account.era + 1, kept_until })
+) -> AccountAttempts {
+    let mut account = stored.filter(|it| it.expires_at > now).unwrap_or_default();
+    let own = account.client(client, now);
+    account.remove(rules, own.counted, now);
+    account.allowance = rules.allowance;
+    let until = now.saturating_add(millis(rules.client_ttl));
+    let own = ClientAttempts { expires_at: until, proven_until: until, ..Default::default() };
+    account.set(rules, client, own, now);
+    account
 }
 
 #[cfg(test)]

@@ -1,155 +1,154 @@
-//! The ladder under random histories, beside a model that keeps the whole history and looks at nothing else.
-
-use std::collections::HashMap;
+//! The back-off under random histories, beside a model that keeps the whole history and reads nothing else.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::admission::back_off::{BACK_OFF, failure_wait};
 
-/// Everything that happened, in order.
+const START: i64 = 1_795_467_791_042;
+const STEPS_MS: [i64; 9] =
+    [0, 1, 4_999, 5_000, 30_000, 60_000, 1_000_000, 3_600_000, 24 * 3_600_000];
+const OPEN: AttemptContext = AttemptContext {
+    captcha_available: true,
+    captcha_replaces_waits: false,
+    solved: 1_000,
+    may_add: true,
+};
+
+/// When each client attempted, since its last success.
 #[derive(Default)]
-struct Model {
-    /// When, and from where, tries were admitted since the last pardon.
-    tries: Vec<(i64, usize, bool)>,
-}
+struct Model(Vec<(i64, String)>);
 
 impl Model {
-    /// Consecutive tries of a source, the last of them, since its last success; none where a day lies between.
-    fn source(&self, source: usize, now: i64) -> (u32, i64) {
+    /// Consecutive failures of a client and the last of them; none where a day lies between.
+    fn client(&self, client: &str, now: i64) -> (u32, i64) {
         let mut found = (0, i64::MIN);
-        for (at, _, forgiven) in self.tries.iter().filter(|(_, of, _)| *of == source) {
-            if found.0 > 0 && at - found.1 >= millis(BACK_OFF.source_kept) {
-                found = (0, i64::MIN);
-            }
-            found = if *forgiven { (0, i64::MIN) } else { (found.0 + 1, *at) };
+        for (at, _) in self.0.iter().filter(|(_, of)| of == client) {
+            let is_forgotten = found.0 > 0 && at - found.1 >= millis(BACK_OFF.client_ttl);
+            found = if is_forgotten { (1, *at) } else { (found.0 + 1, *at) };
         }
-        if found.0 > 0 && now - found.1 >= millis(BACK_OFF.source_kept) { (0, 0) } else { found }
+        if found.0 > 0 && now - found.1 >= millis(BACK_OFF.client_ttl) { (0, 0) } else { found }
     }
 
-    fn may(&self, source: usize, now: i64) -> bool {
-        let (failures, last) = self.source(source, now);
+    fn may(&self, client: &str, now: i64) -> bool {
+        let (failures, last) = self.client(client, now);
         failures == 0 || now - last >= millis(failure_wait(failures))
     }
 }
 
-/// What a store would hold.
-#[derive(Default)]
-struct Kept {
-    account: Option<Account>,
-    sources: HashMap<usize, Source>,
-}
-
-impl Kept {
-    fn admit(&mut self, source: usize, captcha: Captcha, now: i64) -> Admission {
-        let known = self.sources.get(&source).copied();
-        let (verdict, counted) = admit(&BACK_OFF, captcha, self.account, known, now);
-        if let Some((account, counted)) = counted {
-            self.account = Some(account);
-            self.sources.insert(source, counted);
-        }
-        verdict
+fn attempt(
+    stored: &mut Option<AccountAttempts>,
+    client: (&str, ClientKind),
+    context: AttemptContext,
+    now: i64,
+) -> Admission {
+    let (admission, changed) = admit(&BACK_OFF, client, context, stored.clone(), now);
+    if changed.is_some() {
+        *stored = changed;
     }
+    admission
 }
-
-const STEPS_MS: [i64; 9] =
-    [0, 1, 4_999, 5_000, 30_000, 60_000, 1_000_000, 3_600_000, 24 * 3_600_000];
 
 proptest! {
-    /// Below the cap a source is admitted exactly when the whole history says that it has waited.
+    /// A known client is admitted exactly when its own history says that it has waited, whatever anonymous clients do.
     #[test]
-    fn a_source_climbs_as_its_history_says(
-        steps in prop::collection::vec((0..9_usize, 0..3_usize, 0..12_u8), 1..90),
+    fn a_known_client_waits_as_its_own_history_says(
+        steps in prop::collection::vec((0..9_usize, 0..3_usize, 0..12_u8, 0..4_usize), 1..90),
     ) {
-        let (mut kept, mut model, mut now) = (Kept::default(), Model::default(), 1_795_467_791_042);
-        for (step, source, event) in steps {
+        let (mut stored, mut model, mut now) = (None, Model::default(), START);
+        for (step, client, event, noise) in steps {
             now += STEPS_MS[step];
-            let verdict = kept.admit(source, Captcha::NotAsked, now);
-            prop_assert_eq!(verdict == Admission::Admitted, model.may(source, now), "{:?}", verdict);
+            for n in 0..noise {
+                attempt(&mut stored, (&format!("anonymous {n}"), ClientKind::Anonymous), OPEN, now);
+            }
+            let client = client.to_string();
+            let verdict = attempt(&mut stored, (&client, ClientKind::Known), OPEN, now);
+            prop_assert_eq!(verdict == Admission::Admitted, model.may(&client, now), "{:?}", verdict);
             if let Admission::Wait { retry_after } = verdict {
                 let wait = millis(retry_after);
-                prop_assert!(model.may(source, now + wait) && !model.may(source, now + wait - 1));
+                prop_assert!(model.may(&client, now + wait) && !model.may(&client, now + wait - 1));
             }
             if verdict != Admission::Admitted {
                 continue;
             }
-            let succeeded = event == 0;
-            model.tries.push((now, source, succeeded));
-            if succeeded {
-                kept.sources.remove(&source);
-                if let Some(left) = reset_attempts(&BACK_OFF, kept.account, 1, now) {
-                    kept.account = Some(left);
-                }
-            } else if event == 1 {
-                model.tries.clear();
-                kept.account = reset_all_attempts(&BACK_OFF, kept.account, now);
+            model.0.push((now, client.clone()));
+            if event == 0 {
+                model.0.retain(|(_, of)| *of != client);
+                let (left, removed) = reset_attempts(&BACK_OFF, &client, stored.take(), now).unwrap();
+                prop_assert!(removed >= 1);
+                stored = Some(left);
             }
         }
     }
 
-    /// What is taken back counts no more, and leaves no shorter a wait than the failures that are left.
+    /// A cancelled attempt leaves the numbers of before, and no shorter a wait.
     #[test]
-    fn a_try_that_is_taken_back_was_never_made(
+    fn a_cancelled_attempt_counts_no_more(
         steps in prop::collection::vec((0..9_usize, 0..3_usize, any::<bool>()), 1..60),
     ) {
-        let (mut kept, mut now) = (Kept::default(), 1_795_467_791_042);
-        for (step, source, judged) in steps {
+        let (mut stored, mut now) = (None::<AccountAttempts>, START);
+        for (step, client, is_verified) in steps {
             now += STEPS_MS[step];
-            let forgotten = |it: &Source| it.kept_until <= now;
-            let before = kept.sources.get(&source).copied().filter(|it| !forgotten(it));
-            let account = kept.account.filter(|it| it.kept_until > now).unwrap_or_default();
-            let verdict = kept.admit(source, Captcha::Solved, now);
-            if judged || verdict != Admission::Admitted {
+            let client = client.to_string();
+            let before = stored.clone().filter(|it| it.expires_at > now).unwrap_or_default();
+            let verdict = attempt(&mut stored, (&client, ClientKind::Anonymous), OPEN, now);
+            if is_verified || verdict != Admission::Admitted {
                 continue;
             }
-            let found = kept.sources.get(&source).copied();
-            let (left, of) = cancel_attempt(&BACK_OFF, kept.account, found, now).expect("it was counted");
-            let before = before.unwrap_or_default();
-            prop_assert_eq!((left.failures, of.failures), (account.failures, before.failures));
-            let step = usize::try_from(of.failures).unwrap().min(BACK_OFF.waits.len() - 1);
-            prop_assert!(of.wait_until >= before.wait_until.min(now + millis(BACK_OFF.waits[step])));
-            prop_assert!(of.wait_until <= now + millis(BACK_OFF.waits[step]));
-            kept.account = Some(left);
-            kept.sources.insert(source, of);
+            let key = (client.as_str(), ClientKind::Anonymous);
+            let left = cancel_attempt(&BACK_OFF, key, stored.take(), now).expect("it was counted");
+            let (own, was) = (left.client(&client, now), before.client(&client, now));
+            prop_assert_eq!((own.failures, own.counted), (was.failures, was.counted));
+            prop_assert_eq!(left.failures(&BACK_OFF, now), before.failures(&BACK_OFF, now));
+            prop_assert!(own.wait_until >= was.wait_until.min(now));
+            prop_assert!(own.wait_until <= now + millis(failure_wait(own.failures)));
+            stored = Some(left);
         }
     }
 
-    /// Whatever sources do, with captchas and without, no hundred-and-first failure in a row is admitted.
+    /// Whatever anonymous clients do, with every captcha solved, a stretch of one hour has at most a hundred attempts,
+    /// and no wait is longer than an hour.
     #[test]
-    fn a_hundred_failures_close_the_account_whoever_they_are_from(
-        steps in prop::collection::vec((0..5_usize, 0..40_usize, any::<bool>()), 150..400),
+    fn an_hour_has_at_most_a_hundred_attempts_of_anonymous_clients(
+        steps in prop::collection::vec((0..6_usize, 0..60_usize, any::<bool>()), 200..500),
     ) {
-        let (mut kept, mut now, mut failures) = (Kept::default(), 0, 0_u32);
-        for (step, source, solved) in steps {
-            now += STEPS_MS[step];
-            let captcha = if solved { Captcha::Solved } else { Captcha::Missing };
-            match kept.admit(source, captcha, now) {
-                Admission::Admitted => failures += 1,
-                Admission::Wait { retry_after } if failures == BACK_OFF.failures_max => {
-                    prop_assert!(retry_after > BACK_OFF.kept_closed / 2);
+        let (mut stored, mut now, mut admitted) = (None, START, Vec::new());
+        for (step, client, is_solved) in steps {
+            now += [0, 0, 1, 36_000, 72_000, 600_000][step];
+            let context = AttemptContext { solved: if is_solved { 1_000 } else { 0 }, ..OPEN };
+            let client = client.to_string();
+            match attempt(&mut stored, (&client, ClientKind::Anonymous), context, now) {
+                Admission::Admitted => admitted.push(now),
+                Admission::Wait { retry_after } => {
+                    prop_assert!(retry_after <= Duration::from_hours(1));
                 }
                 _ => {}
             }
-            prop_assert!(failures <= BACK_OFF.failures_max);
+        }
+        for (at, first) in admitted.iter().enumerate() {
+            let in_the_hour = admitted[at..].iter().take_while(|it| **it - first < 3_600_000);
+            prop_assert!(in_the_hour.count() <= 100);
         }
     }
 
     /// No record and no time makes the sums overflow.
     #[test]
-    fn anything_can_be_judged(
-        account in any::<(u32, u32, i64)>(),
-        source in any::<(u32, u32, i64, i64)>(),
+    fn any_record_can_be_evaluated(
+        account in any::<(i64, i64, u32, i64)>(),
+        client in any::<(u32, u32, i64, i64, i64)>(),
         now: i64,
+        is_known: bool,
     ) {
-        let (failures, era, kept_until) = account;
-        let account = Some(Account { failures, era: era.into(), kept_until });
-        let (failures, era, wait_until, kept_until) = source;
-        let source = Some(Source { failures, era: era.into(), wait_until, kept_until });
-        for captcha in [Captcha::NotAsked, Captcha::Missing, Captcha::Solved] {
-            admit(&BACK_OFF, captcha, account, source, now);
-        }
-        reset_attempts(&BACK_OFF, account, 1, now);
-        cancel_attempt(&BACK_OFF, account, source, now);
-        reset_all_attempts(&BACK_OFF, account, now);
+        let (faded_at, open_at, allowance, expires_at) = account;
+        let (failures, counted, wait_until, of_client, proven_until) = client;
+        let own =
+            ClientAttempts { failures, counted, wait_until, expires_at: of_client, proven_until };
+        let clients = [("a".to_owned(), own)].into();
+        let stored = Some(AccountAttempts { faded_at, open_at, allowance, expires_at, clients });
+        let kind = if is_known { ClientKind::Known } else { ClientKind::Anonymous };
+        admit(&BACK_OFF, ("a", kind), OPEN, stored.clone(), now);
+        reset_attempts(&BACK_OFF, "a", stored.clone(), now);
+        cancel_attempt(&BACK_OFF, ("a", kind), stored.clone(), now);
+        prove(&BACK_OFF, "a", stored, now);
     }
 }

@@ -50,14 +50,9 @@ pub(super) fn budget(key: &str) -> String {
     format!("lk:budget:{key}")
 }
 
-/// What is known of an account's failures, whether there is an account or not.
-pub(super) fn guesses(account: &str) -> String {
+/// The login back-off of an account, or of an address without one.
+pub(super) fn attempts(account: &str) -> String {
     format!("lk:{{{account}}}:guesses")
-}
-
-/// What is known of one source's failures at an account: on the same node of a cluster.
-pub(super) fn guesses_of(account: &str, source: &str) -> String {
-    format!("lk:{{{account}}}:guesses:{source}")
 }
 
 /// The entry that a probe writes into the table.

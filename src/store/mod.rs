@@ -28,9 +28,9 @@
 //! | `lk:once:<key>` | hash | spent until when |
 //! | `lk:budget:<key>` | string | when the budget is full again |
 //! | `lk:{probe-<n>}:hash`, `lk:{probe-<n>}:set`, `lk:{probe-<n>}:string` | hash, sorted set, string | what the last probe wrote, for a minute |
-//! | `lk:{<account>}:guesses`, `lk:{<account>}:guesses:<source>` | hash | failures of an account's password, in all and of a source |
+//! | `lk:{<account>}:guesses` | hash | the login back-off of an account, all clients included |
 //!
-//! A user's keys share a hash tag, and so do an account's guesses, so that they lie on one node of a cluster and one script reaches them all.
+//! A user's keys share a hash tag, so that they lie on one node of a cluster and one script reaches them all.
 //! `expires_at` is judged against the caller's `now`; collecting what has expired (`PEXPIRE`, [`Store::sweep`]) is
 //! housekeeping and comes an hour later, so that replicas' clocks may differ and jump.
 
@@ -40,6 +40,7 @@ mod agreement;
 mod attempts_suite;
 pub mod back_off;
 mod embedded;
+mod key_budget;
 mod keys;
 mod probe;
 mod redis;
@@ -56,7 +57,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-pub use self::back_off::{Admission, BackOff, Captcha, Guess};
+pub use self::back_off::{
+    AccountAttempts, Admission, AttemptContext, AttemptKey, BackOff, ClientAttempts, ClientKind,
+};
+pub use self::key_budget::KeyBudget;
 pub use self::probe::StoreProbeError;
 pub use self::redis::{
     RedisFacts, ignored_parameters as ignored_redis_parameters, is_url as is_redis_url,
@@ -266,48 +270,62 @@ impl Store {
         on!(self, it => it.spend_budget(key, gcra, now).await)
     }
 
-    /// Admits one more try of a password and counts it as a failure, in one atomic step: of N parallel calls no more are
-    /// admitted than of N in a row.
+    /// Admits one more attempt at a password and counts it as a failure, in one atomic step: of N parallel calls no more
+    /// are admitted than of N in a row.
     pub async fn admit(
         &self,
-        ladder: &BackOff,
-        guess: Guess<'_>,
+        rules: &BackOff,
+        key: AttemptKey<'_>,
+        context: AttemptContext,
         now: UnixMillis,
     ) -> Result<Admission, Unavailable> {
-        on!(self, it => it.admit(ladder, guess, now).await)
+        on!(self, it => it.admit(rules, key, context, now).await)
     }
 
-    /// After a success: forgets what failed at `source`, if it was one that the account counts, and the account's count
-    /// over all sources unless the account is closed.
+    /// After a right password: removes the failures of its client, and returns how many there were.
     pub async fn reset_attempts(
         &self,
-        ladder: &BackOff,
-        account: &str,
-        source: Option<&str>,
+        rules: &BackOff,
+        key: AttemptKey<'_>,
         now: UnixMillis,
-    ) -> Result<(), Unavailable> {
-        on!(self, it => it.reset_attempts(ladder, account, source, now).await)
+    ) -> Result<u32, Unavailable> {
+        on!(self, it => it.reset_attempts(rules, key, now).await)
     }
 
-    /// After a try that was admitted and never judged: takes it back, from its source and from the account.
+    /// After an admitted attempt without a verdict: it counts no more.
     pub async fn cancel_attempt(
         &self,
-        ladder: &BackOff,
-        account: &str,
-        source: &str,
+        rules: &BackOff,
+        key: AttemptKey<'_>,
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
-        on!(self, it => it.cancel_attempt(ladder, account, source, now).await)
+        on!(self, it => it.cancel_attempt(rules, key, now).await)
     }
 
-    /// After another password: forgets every failure of every source at the account, and opens it.
-    pub async fn reset_all_attempts(
+    /// After a new password: its client has proven itself, and the cap does not hold for it.
+    pub async fn prove_client(
         &self,
-        ladder: &BackOff,
+        rules: &BackOff,
         account: &str,
+        client: &str,
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
-        on!(self, it => it.reset_all_attempts(ladder, account, now).await)
+        on!(self, it => it.prove_client(rules, account, client, now).await)
+    }
+
+    /// The login back-off of an account.
+    pub async fn attempts(
+        &self,
+        account: &str,
+        now: UnixMillis,
+    ) -> Result<Option<AccountAttempts>, Unavailable> {
+        let stored = on!(self, it => it.attempts(account).await)?;
+        Ok(stored.filter(|it| it.expires_at > now))
+    }
+
+    /// Deletes the login back-off of an account; whether there was one.
+    pub async fn forget_attempts(&self, account: &str) -> Result<bool, Unavailable> {
+        on!(self, it => it.forget_attempts(account).await)
     }
 
     /// Removes every session, tombstone and token of a user.

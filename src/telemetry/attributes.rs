@@ -285,6 +285,7 @@ pub(super) const BUDGET_POLICY: Attribute = needed(
         "address-changes",
         "inviters",
         "password-confirmations",
+        "account-writes",
     ]),
 );
 pub(super) const GUESS_POLICY: Attribute =

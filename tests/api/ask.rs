@@ -67,7 +67,13 @@ pub fn alike(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
 
 /// The answer to a fresh challenge.
 pub async fn solved_captcha(app: &TestApp) -> String {
-    let challenge = app.anonymous().get("/api/captcha").await.expect(200).json();
+    solved_captcha_of(app, 1).await
+}
+
+/// The answer to a fresh challenge that is as hard as a login asks for.
+pub async fn solved_captcha_of(app: &TestApp, difficulty: u32) -> String {
+    let path = format!("/api/captcha?difficulty={difficulty}");
+    let challenge = app.anonymous().get(&path).await.expect(200).json();
     let solve = move || altcha::solve(&challenge).expect("every challenge has an answer");
     tokio::task::spawn_blocking(solve).await.expect("solving does not panic")
 }

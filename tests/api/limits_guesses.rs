@@ -1,20 +1,17 @@
-//! Guessing passwords: the ladder of a source, the cap of an account, and who is no stranger.
+//! Wrong passwords: the back-off of a client and the cap of an account.
 
 use std::time::Duration;
 
-use latchkey::admission::AttemptClient;
-use latchkey::admission::attempts::Try;
 use latchkey::admission::budgets::{Budget, Spent};
-use latchkey::store::Captcha;
+use latchkey::admission::{AttemptCaptcha, AttemptClient, AttemptDecision};
 use serde_json::json;
-use tokio::time::Instant;
 
 use crate::app::{Backend, TestApp, both};
-use crate::ask::{alike, at_once, count, solved_captcha};
+use crate::ask::{alike, at_once, count, solved_captcha, solved_captcha_of};
 use crate::client::{Answer, Client, Person};
 
 pub const DEVICE: &str = "x-latchkey-device";
-const YEAR_S: u64 = 365 * 24 * 3_600;
+const HOUR_S: u64 = 3_600;
 
 /// A client at another address, behind the proxy that is trusted.
 pub fn at(app: &TestApp, address: &str) -> Client {
@@ -68,7 +65,7 @@ fn six_are_looked_at(answers: &[Answer], verified: u64) {
 }
 
 /// A hundred wrong passwords, each from an address of its own.
-async fn close(app: &TestApp, email: &str) {
+pub async fn close(app: &TestApp, email: &str) {
     for n in 0..100 {
         guess(&at(app, &stranger(n)), email).await.expect_problem(401, "invalid-credentials");
     }
@@ -82,24 +79,28 @@ both!(
     ["rate_limit.enabled" = "true"],
     async |app| {
         let person = app.verified("ada@example.org").await;
-        // Asked of the ladder itself: the limit by address would refuse some of these many tries first.
-        let inside = app.inside();
+        // Asked of the back-off itself: the limit by address would refuse some of these many attempts first.
+        let budgets = &app.inside().budgets;
+        let client = AttemptClient::Anonymous("203.0.113.7".parse().expect("an address"));
+        // 0 for an attempt that is admitted, else the wait.
         let admit = async |email: &str| {
-            let who = AttemptClient::Source("203.0.113.7".parse().expect("an address"));
-            let deadline = Instant::now() + Duration::from_secs(5);
-            let asked = inside.budgets.admit(email, who, Captcha::NotAsked, deadline);
-            asked.await.expect("the store answers")
+            let captcha = AttemptCaptcha::default();
+            match budgets.admit_attempt(email, &client, captcha).await.expect("the store answers") {
+                AttemptDecision::Admitted(_) => 0,
+                AttemptDecision::Wait { retry_after_s } => retry_after_s,
+                AttemptDecision::CaptchaNeeded { .. } => panic!("no captcha is asked for"),
+            }
         };
         for email in [person.email.as_str(), "nobody@example.org"] {
             for _ in 0..6 {
-                assert_eq!(admit(email).await, Try::Admitted);
+                assert_eq!(admit(email).await, 0);
             }
             for wait in WAITS_S {
-                assert_eq!(admit(email).await, Try::Wait { retry_after_s: wait }, "{email}");
+                assert_eq!(admit(email).await, wait, "{email}");
                 app.clock.advance(Duration::from_secs(wait - 1));
-                assert_eq!(admit(email).await, Try::Wait { retry_after_s: 1 }, "{email}");
+                assert_eq!(admit(email).await, 1, "{email}");
                 app.clock.advance(Duration::from_secs(1));
-                assert_eq!(admit(email).await, Try::Admitted, "{email}");
+                assert_eq!(admit(email).await, 0, "{email}");
             }
         }
     }
@@ -167,7 +168,7 @@ both!(
 );
 
 both!(
-    every_endpoint_that_checks_a_password_counts,
+    every_endpoint_that_checks_a_password_counts_against_the_session,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
         let person = app.verified("ada@example.org").await;
@@ -181,15 +182,17 @@ both!(
         }
         let mut right = wrong;
         right["password"] = json!(person.password);
-        retry_after(&login(&source, &person.email, &person.password).await);
+        retry_after(&login(&user, &person.email, &person.password).await);
         retry_after(&user.post_json("/api/change-password", right.clone()).await);
         retry_after(&user.post_json("/api/change-email", right.clone()).await);
         retry_after(&user.json(hyper::Method::DELETE, "/api/me", right).await);
+        // The session's back-off is its own: a client without its token does not depend on it.
+        login(&source, &person.email, &person.password).await.expect(200);
     }
 );
 
 both!(
-    a_hundred_failures_close_an_account_to_strangers_until_a_reset,
+    beyond_the_cap_anonymous_clients_wait_an_hour_and_then_need_a_captcha,
     [
         "mail.new_device" = "false",
         "rate_limit.enabled" = "true",
@@ -201,56 +204,82 @@ both!(
         close(app, &person.email).await;
         close(app, "nobody@example.org").await;
         let before = verified(app).await;
-        let stranger = at(app, "198.51.100.1");
-        let closed = login(&stranger, &person.email, &person.password).await;
-        assert_eq!(retry_after(&closed), YEAR_S);
-        let nobody = login(&stranger, "nobody@example.org", &person.password).await;
-        let address_limit = |it: &(String, String)| !it.0.starts_with("ratelimit");
-        let (mut one, mut other) = (alike(&closed), alike(&nobody));
-        one.1.retain(address_limit);
-        other.1.retain(address_limit);
-        assert_eq!(one, other);
-        assert_eq!(verified(app).await, before, "no password was looked at");
-        // A known device signs in, and opens nothing for the others.
-        let home = stranger.header(DEVICE, &known);
+        let (one, other) = (at(app, "198.51.100.1"), at(app, "198.51.100.2"));
+        let told = async |client: &Client, email: &str| {
+            let answer = login(client, email, &person.password).await;
+            let (status, mut headers, body) = alike(&answer);
+            headers.retain(|it| !it.0.starts_with("ratelimit"));
+            (answer, (status, headers, body))
+        };
+        // An address without an account is refused in the same words, at every step.
+        let both = async |seconds: u64| {
+            app.clock.advance(Duration::from_secs(seconds));
+            let (answer, known) = told(&one, &person.email).await;
+            let (_, unknown) = told(&other, "nobody@example.org").await;
+            assert_eq!(known, unknown);
+            answer
+        };
+        assert_eq!(retry_after(&both(0).await), HOUR_S);
+        assert_eq!(retry_after(&both(HOUR_S - 1).await), 1);
+        let asked = both(1).await.expect_problem(400, "captcha-invalid");
+        assert!(asked.json().get("difficulty").is_none(), "a usual one does");
+        assert_eq!(verified(app).await, before, "no password was verified");
+        // A known device logs in, and opens nothing for the others.
+        let home = at(app, "203.0.113.7").header(DEVICE, &known);
         login(&home, &person.email, &person.password).await.expect(200);
-        assert_eq!(retry_after(&login(&stranger, &person.email, &person.password).await), YEAR_S);
-        app.anonymous().forgot(&person.email).await.expect(200);
-        let mail = app.mail_to(&person.email).await;
-        app.anonymous().reset(mail.token(), "a quite new password").await.expect(200);
-        login(&stranger, &person.email, "a quite new password").await.expect(200);
-        app.mail_to(&person.email).await;
+        both(0).await.expect_problem(400, "captcha-invalid");
+        // The next failure makes captchas harder, and a captcha that is too easy is not used up.
+        let mut body = json!({ "email": person.email, "password": "not the password" });
+        body["captcha"] = json!(solved_captcha(app).await);
+        one.post_json("/api/login", body.clone()).await.expect_problem(401, "invalid-credentials");
+        body["password"] = json!(person.password);
+        body["captcha"] = json!(solved_captcha(app).await);
+        assert_eq!(retry_after(&other.post_json("/api/login", body.clone()).await), 36);
+        app.clock.advance(Duration::from_secs(36));
+        let asked = other.post_json("/api/login", body.clone()).await;
+        assert_eq!(asked.expect_problem(400, "captcha-invalid").json()["difficulty"], 2);
+        body["captcha"] = json!(solved_captcha_of(app, 2).await);
+        other.post_json("/api/login", body).await.expect(200);
     }
 );
 
 both!(
-    a_closed_account_opens_when_retry_after_says,
-    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    without_captchas_one_attempt_an_hour_passes_beyond_the_cap,
+    [
+        "mail.new_device" = "false",
+        "captcha.provider" = "none",
+        "rate_limit.enabled" = "true",
+        "http.trusted_proxies" = "127.0.0.0/8"
+    ],
     async |app| {
         let person = app.verified("ada@example.org").await;
         close(app, &person.email).await;
-        let stranger = at(app, "198.51.100.1");
-        app.clock.advance(Duration::from_secs(YEAR_S - 1));
-        assert_eq!(retry_after(&login(&stranger, &person.email, &person.password).await), 1);
-        app.clock.advance(Duration::from_secs(1));
-        login(&stranger, &person.email, &person.password).await.expect(200);
+        for n in 200..203 {
+            let client = at(app, &stranger(n));
+            assert_eq!(retry_after(&guess(&client, &person.email).await), HOUR_S);
+            app.clock.advance(Duration::from_secs(HOUR_S));
+            guess(&client, &person.email).await.expect_problem(401, "invalid-credentials");
+        }
+        app.clock.advance(Duration::from_secs(HOUR_S));
+        login(&at(app, &stranger(300)), &person.email, &person.password).await.expect(200);
     }
 );
 
 both!(
-    below_the_cap_a_success_begins_the_count_anew,
+    a_success_leaves_the_failures_of_other_clients_in_the_count,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
         let person = app.verified("ada@example.org").await;
-        for n in 0..99 {
+        for n in 0..97 {
             guess(&at(app, &stranger(n)), &person.email).await.expect(401);
         }
         let home = at(app, "203.0.113.7");
+        guess(&home, &person.email).await.expect(401);
         login(&home, &person.email, &person.password).await.expect(200);
-        for n in 1_000..1_050 {
+        for n in 200..203 {
             guess(&at(app, &stranger(n)), &person.email).await.expect(401);
         }
-        login(&home, &person.email, &person.password).await.expect(200);
+        assert_eq!(retry_after(&login(&home, &person.email, &person.password).await), HOUR_S);
     }
 );
 
@@ -343,12 +372,12 @@ async fn without_the_store_no_password_is_looked_at_and_mailboxes_keep_a_share()
         .await;
     let email = "ada@example.org";
     guess(&app.anonymous(), email).await.expect_problem(503, "dependency-unavailable");
-    let (inside, deadline) = (app.inside(), Instant::now() + Duration::from_secs(20));
-    let budgets = &inside.budgets;
-    let who = AttemptClient::Source("203.0.113.7".parse().expect("an address"));
-    assert!(budgets.admit(email, who, Captcha::NotAsked, deadline).await.is_err());
+    let budgets = &app.inside().budgets;
+    let client = AttemptClient::Anonymous("203.0.113.7".parse().expect("an address"));
+    let captcha = AttemptCaptcha::default();
+    assert!(budgets.admit_attempt(email, &client, captcha).await.is_err());
     assert_eq!(verified(&app).await, 0);
-    let spend = async || budgets.mailbox(Budget::Recoveries, email, None, deadline).await;
+    let spend = async || budgets.mailbox(Budget::Recoveries, email, None).await;
     assert_eq!(spend().await, Spent::Within, "half of three an hour");
     let Spent::Exhausted { retry_after_s } = spend().await else { panic!("a second one") };
     app.clock.advance(Duration::from_secs(retry_after_s - 1));

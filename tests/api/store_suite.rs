@@ -14,8 +14,8 @@ use latchkey::config;
 use latchkey::database::Db;
 use latchkey::secret::{Secret, random_id, uuid_v7};
 use latchkey::store::{
-    Admission, BackOff, Budget, Captcha, Guess, OneTimeToken, PutToken, Quota, Refresh, Refreshed,
-    SESSIONS_PER_USER_MAX, Session, Spend, Store, TokenKind,
+    Admission, AttemptContext, AttemptKey, BackOff, Budget, ClientKind, OneTimeToken, PutToken,
+    Quota, Refresh, Refreshed, SESSIONS_PER_USER_MAX, Session, Spend, Store, TokenKind,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -204,13 +204,22 @@ async fn a_key_of_the_wrong_type_is_an_outage() {
     server.tell(&["SET", "lk:budget:key", "soon"]).await;
     let quota = Quota { burst: 1, period: Duration::from_secs(1) };
     assert!(store.spend_budget("key", quota, 1, NOW).await.is_err());
-    let guess = Guess { account: "key", source: "a", captcha: Captcha::NotAsked };
-    server.tell(&["HSET", "lk:{key}:guesses", "kept_until", "9999999999999"]).await;
-    assert!(store.admit(&attempts_suite::BACK_OFF, guess, NOW).await.is_err());
+    let rules = &attempts_suite::BACK_OFF;
+    let attempt = AttemptKey { account: "key", client: "a", kind: ClientKind::Anonymous };
+    let admit = async || store.admit(rules, attempt, attempts_suite::NO_CAPTCHA, NOW).await;
+    for (field, value) in [("expires_at", "soon"), ("faded_at", "x"), ("a", "1 2 3")] {
+        admit().await.unwrap();
+        server.tell(&["HSET", "lk:{key}:guesses", field, value]).await;
+        assert!(admit().await.is_err(), "{field}");
+        assert!(store.attempts("key", NOW).await.is_err(), "{field}");
+        assert!(store.forget_attempts("key").await.unwrap());
+    }
     server.tell(&["SET", "lk:{key}:guesses", "x"]).await;
-    assert!(store.admit(&attempts_suite::BACK_OFF, guess, NOW).await.is_err());
-    assert!(store.reset_attempts(&attempts_suite::BACK_OFF, "key", None, NOW).await.is_err());
-    assert!(store.reset_all_attempts(&attempts_suite::BACK_OFF, "key", NOW).await.is_err());
+    assert!(admit().await.is_err());
+    assert!(store.attempts("key", NOW).await.is_err());
+    assert!(store.reset_attempts(rules, attempt, NOW).await.is_err());
+    assert!(store.cancel_attempt(rules, attempt, NOW).await.is_err());
+    assert!(store.prove_client(rules, "key", "a", NOW).await.is_err());
     store.ping().await.unwrap();
 }
 

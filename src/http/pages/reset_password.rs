@@ -76,7 +76,7 @@ async fn request_mail(
     request.keep_rate(&client);
     match asked {
         Ok(()) => render(&ResetPassword::Requested),
-        Err(AccountError::CaptchaInvalid) => {
+        Err(AccountError::CaptchaNeeded { .. }) => {
             let error =
                 "The check for robots was not passed. Turn on scripts for this page, or try again.";
             render(&ResetPassword::Ask(ask(app, typed, Some(error))))

@@ -1,82 +1,105 @@
-//! Failures of passwords in the embedded store: the decisions of [`ladder`], in a transaction.
+//! The login back-off in the embedded store: the rules of [`back_off`], in a transaction.
 
 use super::Embedded;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
-use crate::store::back_off::{self, Account, Admission, BackOff, Guess, Source};
+use crate::store::back_off::{
+    self, AccountAttempts, Admission, AttemptContext, AttemptKey, BackOff,
+};
 use crate::store::keys;
 
 impl Embedded {
     pub(in crate::store) async fn admit(
         &self,
-        ladder: &BackOff,
-        guess: Guess<'_>,
+        rules: &BackOff,
+        key: AttemptKey<'_>,
+        context: AttemptContext,
         now: UnixMillis,
     ) -> Result<Admission, Unavailable> {
-        let judge = |account, source| back_off::admit(ladder, guess.captcha, account, source, now);
-        self.recount(guess.account, guess.source, judge).await
+        self.change_attempts(key.account, |stored| {
+            back_off::admit(rules, (key.client, key.kind), context, stored, now)
+        })
+        .await
     }
 
     pub(in crate::store) async fn reset_attempts(
         &self,
-        ladder: &BackOff,
-        account: &str,
-        source: Option<&str>,
+        rules: &BackOff,
+        key: AttemptKey<'_>,
         now: UnixMillis,
-    ) -> Result<(), Unavailable> {
-        let key = keys::guesses(account);
-        let tx = self.lock(&key).await?;
-        if let Some(source) = source {
-            tx.delete(&keys::guesses_of(account, source)).await?;
-        }
-        let own = u32::from(source.is_some());
-        if let Some(left) = back_off::reset_attempts(ladder, tx.read(&key).await?, own, now) {
-            tx.write(&key, "", &left, left.kept_until).await?;
-        }
-        tx.commit().await
-    }
-
-    pub(in crate::store) async fn reset_all_attempts(
-        &self,
-        ladder: &BackOff,
-        account: &str,
-        now: UnixMillis,
-    ) -> Result<(), Unavailable> {
-        let key = keys::guesses(account);
-        let tx = self.lock(&key).await?;
-        if let Some(left) = back_off::reset_all_attempts(ladder, tx.read(&key).await?, now) {
-            tx.write(&key, "", &left, left.kept_until).await?;
-            tx.commit().await?;
-        }
-        Ok(())
+    ) -> Result<u32, Unavailable> {
+        self.change_attempts(key.account, |stored| {
+            match back_off::reset_attempts(rules, key.client, stored, now) {
+                Some((account, failures)) => (failures, Some(account)),
+                None => (0, None),
+            }
+        })
+        .await
     }
 
     pub(in crate::store) async fn cancel_attempt(
         &self,
-        ladder: &BackOff,
-        account: &str,
-        source: &str,
+        rules: &BackOff,
+        key: AttemptKey<'_>,
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
-        let judge = |account, source| ((), back_off::cancel_attempt(ladder, account, source, now));
-        self.recount(account, source, judge).await
+        self.change_attempts(key.account, |stored| {
+            ((), back_off::cancel_attempt(rules, (key.client, key.kind), stored, now))
+        })
+        .await
     }
 
-    /// Reads what stands of an account and of a source at it, and writes what `judge` makes of both.
-    async fn recount<T>(
+    pub(in crate::store) async fn prove_client(
+        &self,
+        rules: &BackOff,
+        account: &str,
+        client: &str,
+        now: UnixMillis,
+    ) -> Result<(), Unavailable> {
+        self.change_attempts(account, |stored| {
+            ((), Some(back_off::prove(rules, client, stored, now)))
+        })
+        .await
+    }
+
+    pub(in crate::store) async fn attempts(
         &self,
         account: &str,
-        source: &str,
-        judge: impl FnOnce(Option<Account>, Option<Source>) -> (T, Option<(Account, Source)>),
+    ) -> Result<Option<AccountAttempts>, Unavailable> {
+        super::read(self.db.reader(), &keys::attempts(account)).await
+    }
+
+    pub(in crate::store) async fn forget_attempts(
+        &self,
+        account: &str,
+    ) -> Result<bool, Unavailable> {
+        let key = keys::attempts(account);
+        let tx = self.lock(&key).await?;
+        let deleted = tx.delete(&key).await?;
+        tx.commit().await?;
+        Ok(deleted > 0)
+    }
+
+    /// Reads an account's record and writes what `change` returns of it, in one transaction.
+    async fn change_attempts<T>(
+        &self,
+        account: &str,
+        change: impl FnOnce(Option<AccountAttempts>) -> (T, Option<AccountAttempts>),
     ) -> Result<T, Unavailable> {
-        let (account_key, source_key) = (keys::guesses(account), keys::guesses_of(account, source));
-        let tx = self.lock(&account_key).await?;
-        let (verdict, counted) = judge(tx.read(&account_key).await?, tx.read(&source_key).await?);
-        if let Some((account, source)) = counted {
-            tx.write(&account_key, "", &account, account.kept_until).await?;
-            tx.write(&source_key, "", &source, source.kept_until).await?;
-            tx.commit().await?;
+        let key = keys::attempts(account);
+        let tx = self.lock(&key).await?;
+        let (result, changed) = change(tx.read(&key).await?);
+        match changed {
+            Some(account) if account.is_empty() => {
+                tx.delete(&key).await?;
+                tx.commit().await?;
+            }
+            Some(account) => {
+                tx.write(&key, "", &account, account.expires_at).await?;
+                tx.commit().await?;
+            }
+            None => {}
         }
-        Ok(verdict)
+        Ok(result)
     }
 }

@@ -1,46 +1,92 @@
--- Admits one more try of a password and counts it: ladder.rs `admit`, word for word.
--- KEYS: account, source
--- ARGV: now, captcha, first and last failure with a captcha, most failures, ms a source is kept, ms an account is kept for each
--- failure, ms it is kept when closed, ms of slack, then the wait in ms after each failure, from none on
--- Answers a verdict and ms to wait.
-local now = tonumber(ARGV[1])
-local it = redis.call('HMGET', KEYS[1], 'failures', 'era', 'kept_until')
-local total, era, kept = 0, '0', 0
-if it[3] and tonumber(it[3]) > now then
-  total, era, kept = tonumber(it[1]), it[2], tonumber(it[3])
+-- Admits one more attempt and counts it as a failure: `admit` of back_off.rs.
+-- KEYS: account
+-- ARGV: now, client, is known, captcha is available, captcha replaces waits, difficulty solved, may add, first and last failure
+-- with a captcha, cap, wait at the cap, step beyond it, greatest difficulty, TTL of a client, TTL of a failure, slack in ms, then
+-- the wait in ms after each failure, from none on
+-- Returns a verdict and its number: ms to wait, or the difficulty.
+local now, client, known = tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1'
+local available, replaces, solved = ARGV[4] == '1', ARGV[5] == '1', tonumber(ARGV[6])
+local cap, ttl = tonumber(ARGV[10]), tonumber(ARGV[15])
+local it = redis.call('HMGET', KEYS[1], 'faded_at', 'open_at', 'allowance', client, 'expires_at')
+if it[5] and tonumber(it[5]) <= now then
+  redis.call('DEL', KEYS[1])
+  it = {}
 end
-local of = redis.call('HMGET', KEYS[2], 'failures', 'era', 'wait_until', 'kept_until')
-local failures, wait_until = 0, 0
-if of[4] and tonumber(of[4]) > now and of[2] == era then
-  failures, wait_until = tonumber(of[1]), tonumber(of[3])
+if not it[5] and ARGV[7] ~= '1' then
+  return {'full', '0'}
 end
-
-local most = tonumber(ARGV[5])
-if total >= most then
-  return {'wait', string.format('%.0f', kept - now)}
-end
-local waits = true
-if failures >= tonumber(ARGV[3]) and failures <= tonumber(ARGV[4]) then
-  if ARGV[2] == 'missing' then
-    return {'captcha', '0'}
+local faded_at, open_at, allowance = tonumber(it[1] or 0), tonumber(it[2] or 0), tonumber(it[3] or 0)
+local own = {0, 0, 0, 0, 0}
+if it[4] then
+  local failures, counted, wait_until, expires_at, proven_until = string.match(it[4], '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+  -- What is no record fails here, and no attempt is admitted.
+  if tonumber(expires_at) > now then
+    own = {tonumber(failures), tonumber(counted), tonumber(wait_until), tonumber(expires_at), tonumber(proven_until)}
   end
-  waits = ARGV[2] ~= 'solved'
-end
-if waits and wait_until > now then
-  return {'wait', string.format('%.0f', wait_until - now)}
 end
 
-total, failures = total + 1, failures + 1
-local keep = tonumber(ARGV[7]) * total
-if total >= most then
-  keep = tonumber(ARGV[8])
+local function failures_at(faded)
+  return math.min(math.ceil(math.max(faded - now, 0) / ttl), 2 * cap)
 end
-kept = math.max(kept, now + keep)
-local wait = tonumber(ARGV[math.min(10 + failures, #ARGV)])
+local counts = not known and own[5] <= now
+local failures = failures_at(faded_at)
+local wait_until, difficulty, uses = own[3], 0, false
+if counts and failures >= cap then
+  if own[1] == 0 and allowance > 0 then
+    uses = true
+  else
+    wait_until = math.max(wait_until, open_at)
+    if available then
+      difficulty = math.min(failures - cap + 1, tonumber(ARGV[13]))
+    end
+  end
+elseif replaces and not known and own[1] >= tonumber(ARGV[8]) and own[1] <= tonumber(ARGV[9]) then
+  if solved == 0 then
+    return {'captcha', '1'}
+  end
+  wait_until = now
+end
 local function whole(number) return string.format('%.0f', number) end
-redis.call('HSET', KEYS[1], 'failures', whole(total), 'era', era, 'kept_until', whole(kept))
-redis.call('PEXPIRE', KEYS[1], whole(kept - now + tonumber(ARGV[9])))
-redis.call('HSET', KEYS[2], 'failures', whole(failures), 'era', era, 'wait_until', whole(now + wait),
-  'kept_until', whole(now + tonumber(ARGV[6])))
-redis.call('PEXPIRE', KEYS[2], whole(tonumber(ARGV[6]) + tonumber(ARGV[9])))
+if wait_until > now then
+  return {'wait', whole(wait_until - now)}
+end
+if solved < difficulty then
+  return {'captcha', whole(difficulty)}
+end
+
+own[1] = own[1] + 1
+own[3] = now + tonumber(ARGV[math.min(17 + own[1], #ARGV)])
+own[4] = math.max(now + tonumber(ARGV[14]), own[5])
+if counts then
+  own[2] = own[2] + 1
+  faded_at = math.min(math.max(faded_at, now) + ttl, now + 2 * cap * ttl)
+  failures = failures_at(faded_at)
+  if failures >= cap then
+    local wait = tonumber(ARGV[11])
+    if failures > cap and available then
+      wait = math.min(tonumber(ARGV[12]) * (failures - cap), wait)
+    end
+    open_at = now + wait
+  end
+end
+if uses then
+  allowance = allowance - 1
+end
+local record = {}
+for n = 1, 5 do
+  record[n] = whole(own[n])
+end
+local expires_at = math.max(tonumber(it[5] or 0), faded_at, now + tonumber(ARGV[14]))
+redis.call('HSET', KEYS[1], 'faded_at', whole(faded_at), 'open_at', whole(open_at), 'allowance', whole(allowance),
+  'expires_at', whole(expires_at), client, table.concat(record, ' '))
+if redis.call('HLEN', KEYS[1]) > 128 then
+  local all = redis.call('HGETALL', KEYS[1])
+  for at = 1, #all, 2 do
+    local ends = string.match(all[at + 1], '^%d+ %d+ %d+ (%d+) %d+$')
+    if ends and tonumber(ends) <= now then
+      redis.call('HDEL', KEYS[1], all[at])
+    end
+  end
+end
+redis.call('PEXPIRE', KEYS[1], whole(expires_at - now + tonumber(ARGV[16])))
 return {'admitted', '0'}

@@ -9,6 +9,7 @@ redis.call('HSET', KEYS[1], 'value', ARGV[1], 'gone', '1')
 redis.call('HDEL', KEYS[1], 'gone')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('HGETALL', KEYS[1])
+redis.call('HLEN', KEYS[1])
 local seen = redis.call('HMGET', KEYS[1], 'value')
 
 redis.call('ZADD', KEYS[2], 1, ARGV[1])

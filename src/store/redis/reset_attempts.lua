@@ -1,17 +1,33 @@
--- After a success: forgets the source, and the account's failures unless it is closed: ladder.rs `forgive`, word for word.
--- KEYS: account, perhaps source
--- ARGV: now, own tries among the failures, most failures, ms an account is kept, ms of slack
-if KEYS[2] then
-  redis.call('DEL', KEYS[2])
-end
-local it = redis.call('HMGET', KEYS[1], 'failures', 'kept_until')
-local now = tonumber(ARGV[1])
-if not it[2] or tonumber(it[2]) <= now or tonumber(it[1]) == 0 then
+-- After a right password: removes the failures of its client: `reset_attempts` of back_off.rs.
+-- KEYS: account
+-- ARGV: now, client, TTL of a failure
+-- Returns how many failures that were.
+local now, client = tonumber(ARGV[1]), ARGV[2]
+local it = redis.call('HMGET', KEYS[1], 'expires_at', 'faded_at', client)
+if not it[1] or tonumber(it[1]) <= now then
   return 0
 end
-if math.max(tonumber(it[1]) - tonumber(ARGV[2]), 0) >= tonumber(ARGV[3]) then
-  return 0
+local failures, counted, proven_until = 0, 0, 0
+if it[3] then
+  local of, counts, ends, proven = string.match(it[3], '^(%d+) (%d+) %d+ (%d+) (%d+)$')
+  if tonumber(ends) > now then
+    failures, counted, proven_until = tonumber(of), tonumber(counts), tonumber(proven)
+  end
 end
-redis.call('HSET', KEYS[1], 'failures', '0', 'kept_until', string.format('%.0f', now + tonumber(ARGV[4])))
-redis.call('PEXPIRE', KEYS[1], string.format('%.0f', tonumber(ARGV[4]) + tonumber(ARGV[5])))
-return 1
+local faded_at = tonumber(it[2]) - counted * tonumber(ARGV[3])
+if faded_at <= now then
+  faded_at = 0
+end
+local function whole(number) return string.format('%.0f', number) end
+if proven_until > now then
+  redis.call('HSET', KEYS[1], client, '0 0 0 ' .. whole(proven_until) .. ' ' .. whole(proven_until))
+else
+  redis.call('HDEL', KEYS[1], client)
+end
+-- Four fields are the account's own.
+if faded_at == 0 and redis.call('HLEN', KEYS[1]) <= 4 then
+  redis.call('DEL', KEYS[1])
+else
+  redis.call('HSET', KEYS[1], 'faded_at', whole(faded_at))
+end
+return failures

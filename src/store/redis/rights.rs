@@ -19,6 +19,7 @@ const COMMANDS: &[&str] = &[
     "HGET H value",
     "HMGET H value",
     "HGETALL H",
+    "HLEN H",
     "HDEL H value",
     "PEXPIRE H 60000",
     "PTTL H",

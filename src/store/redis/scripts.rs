@@ -20,9 +20,9 @@ pub(super) struct Scripts {
     pub(super) spend_once: Script,
     pub(super) spend_budget: Script,
     pub(super) admit: Script,
-    pub(super) forgive: Script,
-    pub(super) pardon: Script,
-    pub(super) refund: Script,
+    pub(super) reset_attempts: Script,
+    pub(super) cancel_attempt: Script,
+    pub(super) prove_client: Script,
     pub(super) probe: Script,
 }
 
@@ -41,9 +41,9 @@ impl Default for Scripts {
             spend_once: Script::new(include_str!("spend_once.lua")),
             spend_budget: Script::new(include_str!("spend_budget.lua")),
             admit: Script::new(include_str!("admit.lua")),
-            forgive: Script::new(include_str!("reset_attempts.lua")),
-            pardon: Script::new(include_str!("reset_all_attempts.lua")),
-            refund: Script::new(include_str!("cancel_attempt.lua")),
+            reset_attempts: Script::new(include_str!("reset_attempts.lua")),
+            cancel_attempt: Script::new(include_str!("cancel_attempt.lua")),
+            prove_client: Script::new(include_str!("prove_client.lua")),
             probe: Script::new(PROBE),
         }
     }

@@ -3,6 +3,7 @@
 
 use crate::admission::Action;
 use crate::app::App;
+use crate::captcha::Demand;
 use crate::config::{CaptchaPoint, ExposeExistence};
 use crate::http::answer::{self, Answer};
 use crate::http::fields;
@@ -32,7 +33,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
         exposure == ExposeExistence::Captcha || app.captchas.is_needed(CaptchaPoint::ExistEmail);
     let payload = fields::captcha_of_query(request)?;
     let client = (request.client(), request.cx.deadline);
-    app.captchas.demand(client, CaptchaPoint::ExistEmail, needed, payload).await?;
+    app.captchas.demand(client, Demand::usual(CaptchaPoint::ExistEmail, needed), payload).await?;
     let exists = AccountStatus::by_email(&app.db, email.normal()).await?.is_some();
     Ok(answer::json(&exists))
 }

@@ -43,7 +43,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let (change, post) = (change_context(app, request), post(app, &origin));
     let sending = Sending::New(&email, role);
     let address = invitations::check(&change, member.actor, sending, &post).await?;
-    spend(app, request, member.actor.user_id, &address).await?;
+    spend(app, member.actor.user_id, &address).await?;
     let made = invitations::create(&change, member.actor, (&email, role), post).await?;
     app.metrics.changed("invitation_created");
     app.deliveries.wake();

@@ -17,7 +17,6 @@ use crate::admission::budgets::Budget;
 use crate::app::App;
 use crate::audit::RequestOrigin;
 use crate::clock::rfc3339;
-use crate::http::request::Request;
 use crate::mail::MailData;
 use crate::problem::Problem;
 use crate::team::invitations::{Invitation, Post};
@@ -56,11 +55,10 @@ impl From<Invitation> for InvitationView {
 
 /// Takes one from what the inviter may mail in a day, whichever team it is for, and then one from what the mailbox may
 /// get, whoever invites: who has used up their own takes nothing of others'.
-async fn spend(app: &App, request: &Request, inviter: Uuid, address: &str) -> Result<(), Problem> {
-    let deadline = request.cx.deadline;
+async fn spend(app: &App, inviter: Uuid, address: &str) -> Result<(), Problem> {
     let per_day = app.config.teams.invitations_per_day;
-    app.budgets.inviter(inviter, per_day, deadline).await.within()?;
-    app.budgets.mailbox(Budget::Invitations, address, None, deadline).await.within()?;
+    app.budgets.inviter(inviter, per_day).await.within()?;
+    app.budgets.mailbox(Budget::Invitations, address, None).await.within()?;
     Ok(())
 }
 

@@ -16,7 +16,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let (change, post) = (change_context(app, request), post(app, &origin));
     let sending = Sending::Again(id);
     let address = invitations::check(&change, member.actor, sending, &post).await?;
-    spend(app, request, member.actor.user_id, &address).await?;
+    spend(app, member.actor.user_id, &address).await?;
     let sent = invitations::resend(&change, member.actor, id, post).await?;
     app.metrics.changed("invitation_resent");
     app.deliveries.wake();

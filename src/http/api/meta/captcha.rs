@@ -2,8 +2,9 @@
 
 use crate::admission::Action;
 use crate::app::App;
-use crate::captcha::{Offer, VendorState};
+use crate::captcha::{DIFFICULTY_MAX, Offer, VendorState};
 use crate::http::answer::{self, Answer};
+use crate::http::json::Object;
 use crate::http::limit;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -15,6 +16,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     if offer == Offer::Never {
         return Err(Code::NotFound.into());
     }
+    let difficulty = difficulty(request)?;
     limit::spend(app, request, Action::Captcha)?;
     if offer == Offer::InDoubt
         && app.captchas.probe(request.cx.deadline).await? == VendorState::Good
@@ -22,7 +24,19 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
         let detail = "The captcha's provider answers: show its widget.";
         return Err(Problem::new(Code::NotFound).detail(detail));
     }
-    Ok(answer::json(&app.captcha.challenge(app.clock.now())))
+    Ok(answer::json(&app.captcha.challenge(difficulty, app.clock.now())))
+}
+
+/// `?difficulty=`, as a refused login names it; 1 without one.
+fn difficulty(request: &Request) -> Result<u32, Problem> {
+    let difficulty = request.query("difficulty")?.map_or(Ok(1), |text| text.parse());
+    let mut broken = Object::default();
+    if !difficulty.as_ref().is_ok_and(|it| (1..=DIFFICULTY_MAX).contains(it)) {
+        let rule = format!("`difficulty` is a number from 1 to {DIFFICULTY_MAX}.");
+        broken.reject("difficulty", "range", rule);
+    }
+    broken.finish()?;
+    Ok(difficulty.unwrap_or(1))
 }
 
 /// What the endpoint says of itself.
@@ -32,8 +46,10 @@ pub fn operation() -> Operation {
             "A proof of work for ALTCHA's own widget (v2, PBKDF2/SHA-256). The captcha's value is the widget's payload: \
              base64 of `{challenge, solution}`. It is good once, for 10 minutes. With a captcha vendor configured this \
              is a 404; where the operator allows the fallback, it is one while the vendor answers: a page whose widget \
-             does not load, or whose answer was refused with a 503, asks here.",
+             does not load, or whose answer was refused with a 503, asks here. A login that needs a harder one says so \
+             in the member `difficulty` of its problem `captcha-invalid`.",
         )
+        .query("difficulty", "How many times as hard as a usual challenge, 1 to 60; 1 without it.")
         .gives_json("`{parameters, signature}`, as ALTCHA's widget takes it.")
-        .fails(&[Code::NotFound, Code::RateLimited])
+        .fails(&[Code::NotFound, Code::ValidationFailed, Code::RateLimited])
 }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::client;
+use crate::admission::budgets::Budget;
 use crate::app::App;
 use crate::clock::millis;
 use crate::http::answer::{self, Answer};
@@ -50,6 +51,9 @@ async fn revoke(app: &App, request: &Request, token: &str) -> Result<&'static st
     let check = app.check();
     match check.vault_claims(token).await {
         Ok(claims) => {
+            // A user or a project's key: each revocation is audited.
+            let subject = claims.sub.parse().map_err(|_| Code::InvalidToken)?;
+            app.budgets.account(Budget::AccountWrites, subject).await.within()?;
             revocation::revoke(&change_context(app, request), &claims).await?;
             return Ok("vault");
         }
@@ -96,5 +100,10 @@ pub fn operation() -> Operation {
         )
         .takes_form::<RevokeRequest>()
         .gives_empty("The token is good for nothing any more, if it ever was.")
-        .fails(&[Code::MalformedRequest, Code::InvalidCredentials, Code::UnsupportedMediaType])
+        .fails(&[
+            Code::MalformedRequest,
+            Code::InvalidCredentials,
+            Code::UnsupportedMediaType,
+            Code::RateLimited,
+        ])
 }

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::limit;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
@@ -20,7 +21,7 @@ pub struct Login {
     email: String,
     /// The password, as it was chosen.
     password: String,
-    /// Where the operator asks for one after failures.
+    /// Where the problem `captcha-invalid` asked for one.
     captcha: Option<String>,
 }
 
@@ -34,6 +35,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     body.finish()?;
     let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
     let mut client = request.limits_client();
+    client.session = limit::known_session(app, request).await?;
     let logged_in = app.account().log_in(&mut client, &email, password, captcha).await;
     request.keep_rate(&client);
     let logged_in = logged_in?;

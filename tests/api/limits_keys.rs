@@ -1,0 +1,126 @@
+//! What clients can leave in the token store is bounded: invented addresses, devices, captchas.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::app::{TestApp, both};
+use crate::ask::solved_captcha;
+use crate::limits_guesses::{DEVICE, at, device, guess, login, retry_after, stranger};
+
+/// How many keys of the back-off, of budgets and of spent captchas this daemon's table holds; none with Redis, which other
+/// tests share.
+async fn keys(app: &TestApp) -> Option<usize> {
+    use sea_orm::{ConnectionTrait as _, Statement};
+    if app.inside().config.redis_url.is_some() {
+        return None;
+    }
+    let sql = "SELECT count(*) AS n FROM token_store WHERE key LIKE '%guesses%' \
+               OR key LIKE 'lk:budget:%' OR key LIKE 'lk:once:%'";
+    let count = Statement::from_string(app.inside().db.backend(), sql);
+    let row = app.inside().db.reader().query_one_raw(count).await.expect("counted").expect("a row");
+    let count: i64 = row.try_get("", "n").expect("a number");
+    usize::try_from(count).ok()
+}
+
+// 10 000 keys of 20 replicas: this one adds 250 at once.
+both!(
+    invented_addresses_leave_a_bounded_number_of_keys_and_known_accounts_keep_their_limits,
+    [
+        "mail.new_device" = "false",
+        "rate_limit.enabled" = "true",
+        "rate_limit.keys_max" = "10000",
+        "rate_limit.replicas" = "20",
+        "http.trusted_proxies" = "127.0.0.0/8"
+    ],
+    async |app| {
+        let known = app.verified("ada@example.org").await;
+        let fresh = app.verified("bob@example.org").await;
+        let of_fresh = device(app, &fresh, "203.0.113.9").await;
+        for _ in 0..5 {
+            guess(&at(app, "203.0.113.7"), &known.email).await.expect(401);
+        }
+        let mut refused = 0;
+        for n in 0..500 {
+            let answer = guess(&at(app, &stranger(n)), &format!("nobody{n}@example.org")).await;
+            refused += usize::from(answer.status == 429);
+        }
+        // 245 fit, then a hundred reach the cap of the one back-off that newcomers share.
+        assert_eq!(refused, 500 - 245 - 100);
+        if let Some(kept) = keys(app).await {
+            // One key each, and for each failure the mark that its event was recorded: as many of the 4096 as were met.
+            assert!(kept <= 2 * 350, "{kept} keys");
+        }
+        // A newcomer, whether there is such an account or not.
+        for email in [&fresh.email, "nobody@example.com"] {
+            assert_eq!(retry_after(&guess(&at(app, &stranger(900)), email).await), 3_600);
+        }
+        let home = at(app, "203.0.113.9").header(DEVICE, &of_fresh);
+        guess(&home, &fresh.email).await.expect(401);
+        login(&home, &fresh.email, &fresh.password).await.expect(200);
+        // An account that was known before has its own.
+        login(&at(app, "203.0.113.7"), &known.email, &known.password).await.expect(200);
+        app.clock.advance(Duration::from_hours(24));
+        guess(&at(app, &stranger(901)), "nobody@example.net").await.expect(401);
+    }
+);
+
+both!(
+    a_client_that_succeeds_makes_room_again,
+    [
+        "mail.new_device" = "false",
+        "rate_limit.enabled" = "true",
+        "rate_limit.keys_max" = "10000",
+        "rate_limit.replicas" = "1000",
+        "http.trusted_proxies" = "127.0.0.0/8"
+    ],
+    async |app| {
+        let person = app.verified("ada@example.org").await;
+        let other = app.verified("bob@example.org").await;
+        // Five fit; each round adds some and removes them.
+        for round in 0..6 {
+            let client = at(app, &stranger(round));
+            for _ in 0..4 {
+                guess(&client, &person.email).await.expect(401);
+            }
+            login(&client, &person.email, &person.password).await.expect(200);
+        }
+        let client = at(app, &stranger(100));
+        for _ in 0..5 {
+            guess(&client, &other.email).await.expect(401);
+        }
+        login(&client, &other.email, &other.password).await.expect(200);
+    }
+);
+
+both!(
+    recoveries_of_invented_addresses_leave_no_key,
+    ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
+    async |app| {
+        let before = keys(app).await;
+        for n in 0..20 {
+            let body = json!({ "email": format!("nobody{n}@example.org") });
+            let client = at(app, &stranger(n));
+            client.post_json("/api/forgot-password", body).await.expect(200);
+        }
+        assert_eq!(keys(app).await, before);
+    }
+);
+
+both!(
+    captchas_beyond_what_the_store_may_remember_are_refused_as_an_overload,
+    ["captcha.on" = "forgot", "rate_limit.keys_max" = "10000", "rate_limit.replicas" = "1000"],
+    async |app| {
+        let ask = async || {
+            let captcha = solved_captcha(app).await;
+            let body = json!({ "email": "nobody@example.org", "captcha": captcha });
+            app.anonymous().post_json("/api/forgot-password", body).await
+        };
+        for _ in 0..5 {
+            ask().await.expect(200);
+        }
+        ask().await.expect_problem(503, "overloaded");
+        app.clock.advance(Duration::from_mins(14));
+        ask().await.expect(200);
+    }
+);
