@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::audit::{Action, Actor, ChangeContext};
+use crate::audit::{Action, Actor, ChangeContext, Detail, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, containing};
@@ -247,4 +247,15 @@ pub async fn end_sessions(cx: &ChangeContext<'_>, who: &Who) -> Result<Changed, 
 /// How many accounts there are, for a bar of progress.
 pub async fn count<C: ConnectionTrait>(connection: &C) -> Result<u64, DbErr> {
     user::Entity::find().count(connection).await
+}
+
+/// Records that the operator resets the limits of an email address, and of its account where there is one.
+pub async fn record_limits_reset(
+    cx: &ChangeContext<'_>,
+    user_id: Option<Uuid>,
+) -> Result<(), DbErr> {
+    let tx = cx.db.begin().await?;
+    let what = (Action::LimitsReset, Outcome::Success);
+    cx.record(&tx, what, Actor::Operator, (user_id, None), Detail::none()).await?;
+    tx.commit().await
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::back_off::BACK_OFF;
-use super::budgets::Scope;
+use super::budgets::{Keys, Scope};
 use super::device::Device;
 use super::limiter::seconds_up;
 use super::shared::Budgets;
@@ -204,21 +204,29 @@ impl Budgets {
     }
 
     fn account_key(&self, address: &str) -> String {
-        self.keys.key(OF_ACCOUNT, address, Scope::All)
+        account_key(&self.keys, address)
     }
 
     /// A known client's key is one of 64: an account has no more than so many, however often a client logs in.
     fn client_key(&self, address: &str, who: &AttemptClient) -> String {
         let id = match who {
-            AttemptClient::Anonymous(ip) => {
-                let mut key = self.keys.key(OF_CLIENT, address, Scope::Client(*ip));
-                key.truncate(CLIENT_CHARS);
-                return key;
-            }
+            AttemptClient::Anonymous(ip) => return client_key_of(&self.keys, address, *ip),
             AttemptClient::Device(device) => device.id(),
             AttemptClient::Session(sid) => sid.clone(),
         };
         // Ids are random and in base64url: their first character has 64 values.
         format!("known-{}", id.chars().next().unwrap_or('-'))
     }
+}
+
+/// The key of an account's back-off.
+pub(super) fn account_key(keys: &Keys, address: &str) -> String {
+    keys.key(OF_ACCOUNT, address, Scope::All)
+}
+
+/// The key of an anonymous client in it.
+pub(super) fn client_key_of(keys: &Keys, address: &str, ip: IpAddr) -> String {
+    let mut key = keys.key(OF_CLIENT, address, Scope::Client(ip));
+    key.truncate(CLIENT_CHARS);
+    key
 }

@@ -102,6 +102,17 @@ impl Budget {
         }
     }
 
+    /// Whether it is spent by the account's id; else by an email address.
+    pub(super) const fn is_of_account(self) -> bool {
+        match self {
+            Self::Confirmations | Self::Recoveries | Self::NewDevices | Self::Invitations => false,
+            Self::AddressChanges
+            | Self::Inviters
+            | Self::PasswordConfirmations
+            | Self::AccountWrites => true,
+        }
+    }
+
     /// Its name in keys and metrics.
     pub const fn name(self) -> &'static str {
         match self {

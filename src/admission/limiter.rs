@@ -131,6 +131,11 @@ impl Limiter {
         self.ask(action, ip, Mode::Look)
     }
 
+    /// What every limit of a client address says now, for operators. Takes nothing.
+    pub fn states(&self, ip: IpAddr) -> Vec<Decision> {
+        Action::ALL.into_iter().map(|action| self.look(action, ip)).collect()
+    }
+
     fn ask(&self, action: Action, ip: IpAddr, mode: Mode) -> Decision {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let Buckets { narrow, wide } = &policies.actions[action as usize];

@@ -5,6 +5,7 @@
 //! - [`budgets`] defines what replicas share through the token store; [`Budgets`] (`shared.rs`) spends it.
 //! - [`attempts`] admits attempts at a password; [`back_off`] has the numbers, [`device`] reads the tokens of known
 //!   devices.
+//! - [`explain`] reports what holds now, for operators.
 //! - [`permits`] bounds what is in progress at once.
 //! - `worker` removes what has expired.
 
@@ -13,6 +14,7 @@ pub mod back_off;
 pub mod budgets;
 mod client;
 pub mod device;
+pub mod explain;
 pub mod limiter;
 pub mod permits;
 pub mod policies;

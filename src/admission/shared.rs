@@ -7,11 +7,13 @@ use uuid::Uuid;
 
 use super::back_off::BACK_OFF;
 use super::budgets::{self, Budget, Keys, Local, Scope, Spent};
+use super::client::Limited;
 use super::limiter::seconds_up;
 use super::worker::AdmissionCommand;
 use crate::actor::Pool;
 use crate::captcha::Verdict;
 use crate::clock::Clock;
+use crate::database::Transaction;
 use crate::problem::Unavailable;
 use crate::secret::MasterKey;
 use crate::store::{self, KeyBudget, Quota, Store};
@@ -107,10 +109,32 @@ impl Budgets {
         self.spend(budget, (&id.to_string(), Scope::All), quota).await
     }
 
-    /// Takes one from the invitations that a user mails in a day, `per_day` of them.
-    pub async fn inviter(&self, user_id: Uuid, per_day: u32) -> Spent {
+    /// Takes one from the invitations that a user mails in a day, `per_day` of them for all teams, and then one from what the
+    /// mailbox may receive of all inviters. As a part of the transaction that writes the invitation: what that refuses spends
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Limited`] where one of them is spent.
+    pub async fn invitation(
+        &self,
+        tx: &Transaction,
+        (inviter, per_day): (Uuid, u32),
+        mailbox: &str,
+    ) -> Result<(), Limited> {
+        if !self.enabled {
+            return Ok(());
+        }
+        let inviter = inviter.to_string();
         let quota = budgets::per_day(per_day);
-        self.spend(Budget::Inviters, (&user_id.to_string(), Scope::All), quota).await
+        for (budget, of, quota) in [
+            (Budget::Inviters, inviter.as_str(), quota),
+            (Budget::Invitations, mailbox, Budget::Invitations.quota()),
+        ] {
+            let key = self.keys.key(budget.name(), of, Scope::All);
+            let found = self.store.spend_budget_in(tx, &key, quota, self.clock.now()).await;
+            self.found(budget, &key, &found).within()?;
+        }
+        Ok(())
     }
 
     async fn spend(&self, budget: Budget, (of, scope): (&str, Scope), quota: Quota) -> Spent {
@@ -118,25 +142,31 @@ impl Budgets {
             return Spent::Within;
         }
         let key = self.keys.key(budget.name(), of, scope);
-        let (found, place) = match self.spend_shared(&key, quota).await {
-            Ok(found) => (found, "shared"),
+        let found = self.store.spend_budget(&key, quota, 1, self.clock.now()).await;
+        if found.is_err() && scope == Scope::Captchas {
             // A captcha buys nothing while the store is down.
-            Err(_) if scope == Scope::Captchas => (Spent::Exhausted { retry_after_s: 1 }, "local"),
-            Err(_) => (self.local.spend(budget, &key), "local"),
+            return Spent::Exhausted { retry_after_s: 1 };
+        }
+        self.found(budget, &key, &found)
+    }
+
+    /// What the store found; while it is down, what this process' own budget has.
+    fn found(
+        &self,
+        budget: Budget,
+        key: &str,
+        found: &Result<store::Budget, Unavailable>,
+    ) -> Spent {
+        let (found, place) = match found {
+            Ok(store::Budget::Allowed { .. }) => (Spent::Within, "shared"),
+            Ok(store::Budget::Limited { retry_after }) => {
+                (Spent::Exhausted { retry_after_s: seconds_up(*retry_after).max(1) }, "shared")
+            }
+            Err(_) => (self.local.spend(budget, key), "local"),
         };
         let word = if found == Spent::Within { "allowed" } else { "limited" };
         self.decided(budget.name(), word, place);
         found
-    }
-
-    async fn spend_shared(&self, key: &str, quota: Quota) -> Result<Spent, Unavailable> {
-        let found = self.store.spend_budget(key, quota, 1, self.clock.now()).await?;
-        Ok(match found {
-            store::Budget::Allowed { .. } => Spent::Within,
-            store::Budget::Limited { retry_after } => {
-                Spent::Exhausted { retry_after_s: seconds_up(retry_after).max(1) }
-            }
-        })
     }
 
     pub(super) fn decided(

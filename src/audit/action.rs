@@ -58,6 +58,8 @@ actions! {
     OtherSessionsRevoked = "session.others-revoked",
     /// Every session was ended by the operator.
     AllSessionsRevoked = "session.all-revoked",
+    /// The operator deleted the login back-off and the budgets of an account.
+    LimitsReset = "limits.reset",
     /// A userToken was shown again after its successor was in use: its session ended.
     ReuseDetected = "session.reuse-detected",
     /// A password was changed by the old one; every other session ended.

@@ -1,5 +1,6 @@
 //! The command line: data on stdout, talk on stderr, and exit codes that scripts can tell apart.
 
+mod admin;
 mod arguments;
 mod audit;
 mod config;
@@ -7,6 +8,7 @@ mod doctor;
 mod ending;
 mod healthcheck;
 mod keys;
+mod limits;
 mod mail;
 mod migrate;
 mod open;
@@ -68,6 +70,9 @@ enum Command {
     /// Look after teams
     #[command(subcommand)]
     Teams(teams::Command),
+    /// See which limit holds for an account or a client, and lift it
+    #[command(subcommand)]
+    Limits(limits::Command),
     /// Look at the signing keys, rotate them, call one compromised
     #[command(subcommand)]
     Keys(keys::Command),
@@ -149,6 +154,10 @@ pub fn run() -> ExitCode {
         }),
         Command::Teams(command) => with_settings(talk, load(), |loaded| {
             block_on(talk, teams::run(&command, &loaded.config, common.json, talk))
+                .unwrap_or(ExitCode::from(FAILED))
+        }),
+        Command::Limits(command) => with_settings(talk, load(), |loaded| {
+            block_on(talk, limits::run(&command, &loaded.config, common.json, talk))
                 .unwrap_or(ExitCode::from(FAILED))
         }),
         Command::Keys(command) => with_settings(talk, load(), |loaded| {

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use super::output::Talk;
+use crate::admission::budgets::Keys;
 use crate::audit::{Chain, ChainError, ChangeContext, Masters, RequestOrigin};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -85,6 +86,8 @@ pub struct Opened {
     pub store: Store,
     /// Authenticates what is recorded.
     pub audit: Chain,
+    /// Makes the keys of budgets and back-offs.
+    pub limit_keys: Keys,
     /// The present.
     pub clock: Clock,
 }
@@ -145,5 +148,6 @@ pub async fn stores(config: &Config) -> Result<Opened, Fault> {
             Fault::Broken(format!("cannot read the audit key: {error}").into())
         }
     })?;
-    Ok(Opened { db, store, audit, clock })
+    let limit_keys = Keys::new(&master);
+    Ok(Opened { db, store, audit, limit_keys, clock })
 }

@@ -1,4 +1,4 @@
-//! The admin listener: `/livez`, `/readyz`, `/metrics`. Never on the public one.
+//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/limits/{ip}`. Never on the public one.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -11,9 +11,13 @@ use serde_json::json;
 use super::answer::{self, Answer};
 use super::cx::Peer;
 use super::server::Service;
+use crate::admission::Decision;
 use crate::app::App;
 use crate::health::Startup;
 use crate::telemetry::Metrics;
+
+/// The path before a client's address.
+const LIMITS: &str = "/limits/";
 
 /// Answers operators and their machines.
 #[derive(Debug)]
@@ -81,6 +85,31 @@ impl Admin {
     }
 }
 
+impl Admin {
+    /// The limits of a client address at this daemon, for `latchkey limits explain`. Spends none of them.
+    fn limits(&self, ip: &str) -> Answer {
+        let (Some(app), Ok(ip)) = (self.app.get(), ip.parse()) else {
+            return answer::status_json(StatusCode::NOT_FOUND, &json!({ "status": "not found" }));
+        };
+        let items = app.limiter.states(ip).into_iter().filter_map(|decision| {
+            let (headers, retry_after) = match decision {
+                Decision::Unlimited => return None,
+                Decision::Allowed(headers) => (headers, None),
+                Decision::Limited { headers, retry_after_s } => (headers, Some(retry_after_s)),
+            };
+            Some(json!({
+                "policy": headers.policy_name,
+                "quota": headers.quota,
+                "window": headers.window_s,
+                "remaining": headers.remaining,
+                "reset": headers.reset_s,
+                "retryAfter": retry_after,
+            }))
+        });
+        answer::json(&json!({ "items": items.collect::<Vec<_>>() }))
+    }
+}
+
 impl Service for Admin {
     async fn call(&self, peer: Peer, request: hyper::Request<Incoming>) -> Answer {
         let mut answer = match (request.method(), request.uri().path()) {
@@ -91,6 +120,9 @@ impl Service for Admin {
                 HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
                 self.metrics.render(),
             ),
+            (&Method::GET | &Method::HEAD, path) if path.starts_with(LIMITS) => {
+                self.limits(path.trim_start_matches(LIMITS))
+            }
             (_, "/livez" | "/readyz" | "/metrics") => {
                 let body = json!({ "status": "method not allowed" });
                 let mut answer = answer::status_json(StatusCode::METHOD_NOT_ALLOWED, &body);

@@ -86,6 +86,7 @@ impl From<Refusal> for Problem {
                 code: "mismatch",
                 detail: "`name` has to be the name of what is to be deleted.".to_owned(),
             }]),
+            Refusal::Limited(limited) => limited.into(),
             Refusal::Unavailable(error) => error.into(),
         }
     }

@@ -134,7 +134,8 @@ impl BackOff {
         self.cap_step.saturating_mul(beyond).min(self.cap_wait)
     }
 
-    fn difficulty(&self, failures: u32) -> u32 {
+    /// The captcha that an anonymous client needs beyond the cap.
+    pub fn difficulty(&self, failures: u32) -> u32 {
         (failures.saturating_sub(self.failures_max) + 1).min(self.difficulty_max)
     }
 

@@ -218,15 +218,42 @@ impl Embedded {
         gcra: Gcra,
         now: UnixMillis,
     ) -> Result<Budget, Unavailable> {
-        let key = keys::budget(key);
-        let tx = self.lock(&key).await?;
-        let after = gcra.after(tx.read(&key).await?, now);
-        let verdict = gcra.decide(after, now);
+        let tx = self.db.begin().await.map_err(lost)?;
+        let verdict = self.spend_budget_in(&tx, key, gcra, now).await?;
         if matches!(verdict, Budget::Allowed { .. }) && gcra.cost > 0 {
-            tx.write(&key, "", &after, after).await?;
-            tx.commit().await?;
+            tx.commit().await.map_err(lost)?;
         }
         Ok(verdict)
+    }
+
+    /// The same as a part of a transaction of this database.
+    pub(super) async fn spend_budget_in(
+        &self,
+        tx: &Transaction,
+        key: &str,
+        gcra: Gcra,
+        now: UnixMillis,
+    ) -> Result<Budget, Unavailable> {
+        let key = keys::budget(key);
+        self.lock_in(tx, &key).await?;
+        let after = gcra.after(read(tx, &key).await?, now);
+        let verdict = gcra.decide(after, now);
+        if matches!(verdict, Budget::Allowed { .. }) && gcra.cost > 0 {
+            write(tx, (&key, ""), &after, after).await?;
+        }
+        Ok(verdict)
+    }
+
+    pub(super) async fn read_budget(&self, key: &str) -> Result<Option<UnixMillis>, Unavailable> {
+        read(self.db.reader(), &keys::budget(key)).await
+    }
+
+    pub(super) async fn forget_budget(&self, key: &str) -> Result<bool, Unavailable> {
+        let key = keys::budget(key);
+        let tx = self.lock(&key).await?;
+        let deleted = tx.delete(&key).await?;
+        tx.commit().await?;
+        Ok(deleted > 0)
     }
 
     pub(super) async fn forget_user(&self, user: Uuid) -> Result<(), Unavailable> {
@@ -265,6 +292,11 @@ impl Embedded {
 
     async fn lock(&self, key: &str) -> Result<Locked, Unavailable> {
         let tx = self.db.begin().await.map_err(lost)?;
+        self.lock_in(&tx, key).await?;
+        Ok(Locked(tx))
+    }
+
+    async fn lock_in(&self, tx: &Transaction, key: &str) -> Result<(), Unavailable> {
         if self.db.is_postgres() {
             let lock = Statement::from_sql_and_values(
                 DatabaseBackend::Postgres,
@@ -273,7 +305,7 @@ impl Embedded {
             );
             tx.execute_raw(lock).await.map_err(lost)?;
         }
-        Ok(Locked(tx))
+        Ok(())
     }
 }
 
@@ -299,17 +331,7 @@ impl Locked {
         value: &T,
         expires_at: UnixMillis,
     ) -> Result<(), Unavailable> {
-        let row = ActiveModel {
-            key: Set(key.to_owned()),
-            owner: Set(owner.to_owned()),
-            value: Set(serde_json::to_string(value).map_err(lost)?),
-            expires_at: Set(expires_at),
-        };
-        let replace = OnConflict::column(Column::Key)
-            .update_columns([Column::Owner, Column::Value, Column::ExpiresAt])
-            .to_owned();
-        let insert = Entity::insert(row).on_conflict(replace);
-        insert.exec_without_returning(&self.0).await.map(drop).map_err(lost)
+        write(&self.0, (key, owner), value, expires_at).await
     }
 
     async fn delete(&self, key: &str) -> Result<u64, Unavailable> {
@@ -320,6 +342,25 @@ impl Locked {
     async fn commit(self) -> Result<(), Unavailable> {
         self.0.commit().await.map_err(lost)
     }
+}
+
+async fn write<T: Serialize + Sync>(
+    tx: &Transaction,
+    (key, owner): (&str, &str),
+    value: &T,
+    expires_at: UnixMillis,
+) -> Result<(), Unavailable> {
+    let row = ActiveModel {
+        key: Set(key.to_owned()),
+        owner: Set(owner.to_owned()),
+        value: Set(serde_json::to_string(value).map_err(lost)?),
+        expires_at: Set(expires_at),
+    };
+    let replace = OnConflict::column(Column::Key)
+        .update_columns([Column::Owner, Column::Value, Column::ExpiresAt])
+        .to_owned();
+    let insert = Entity::insert(row).on_conflict(replace);
+    insert.exec_without_returning(tx).await.map(drop).map_err(lost)
 }
 
 async fn read<T: DeserializeOwned>(

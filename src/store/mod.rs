@@ -2,7 +2,7 @@
 //!
 //! # Map
 //!
-//! - `mod.rs`: [`Store`] and its operations. `types.rs`: what goes in and out. `keys.rs`: the names of keys.
+//! - `mod.rs`: [`Store`] and its operations; those that limit clients are in `limits.rs`. `types.rs`: what goes in and out. `keys.rs`: the names of keys.
 //! - `rules.rs`: the decisions, pure. `embedded.rs` runs them in a transaction; `redis.rs` has the same decisions as
 //!   scripts (`*.lua`), each atomic. `suite.rs` holds both to one behaviour.
 //!
@@ -34,6 +34,16 @@
 //! `expires_at` is judged against the caller's `now`; collecting what has expired (`PEXPIRE`, [`Store::sweep`]) is
 //! housekeeping and comes an hour later, so that replicas' clocks may differ and jump.
 
+/// Runs the same operation on whichever store it is.
+macro_rules! on {
+    ($store:expr, $it:ident => $call:expr) => {
+        match $store {
+            Store::Redis($it) => $call,
+            Store::Embedded($it) => $call,
+        }
+    };
+}
+
 #[cfg(test)]
 mod agreement;
 #[cfg(test)]
@@ -42,6 +52,7 @@ pub mod back_off;
 mod embedded;
 mod key_budget;
 mod keys;
+mod limits;
 mod probe;
 mod redis;
 mod rules;
@@ -89,16 +100,6 @@ pub enum Store {
     Redis(redis::Redis),
     /// The table `token_store` of the database.
     Embedded(embedded::Embedded),
-}
-
-/// Runs the same operation on whichever store it is.
-macro_rules! on {
-    ($store:expr, $it:ident => $call:expr) => {
-        match $store {
-            Store::Redis($it) => $call,
-            Store::Embedded($it) => $call,
-        }
-    };
 }
 
 impl Store {
@@ -255,77 +256,6 @@ impl Store {
             return Ok(Spend::Again);
         }
         on!(self, it => it.spend_once(key, expires_at, now).await)
-    }
-
-    /// Spends `cost` from the budget `key` if it holds that much, in one atomic step; a refused call spends nothing. A
-    /// cost of 0 only looks.
-    pub async fn spend_budget(
-        &self,
-        key: &str,
-        quota: Quota,
-        cost: u32,
-        now: UnixMillis,
-    ) -> Result<Budget, Unavailable> {
-        let gcra = rules::Gcra::new(quota, cost);
-        on!(self, it => it.spend_budget(key, gcra, now).await)
-    }
-
-    /// Admits one more attempt at a password and counts it as a failure, in one atomic step: of N parallel calls no more
-    /// are admitted than of N in a row.
-    pub async fn admit(
-        &self,
-        rules: &BackOff,
-        key: AttemptKey<'_>,
-        context: AttemptContext,
-        now: UnixMillis,
-    ) -> Result<Admission, Unavailable> {
-        on!(self, it => it.admit(rules, key, context, now).await)
-    }
-
-    /// After a right password: removes the failures of its client, and returns how many there were.
-    pub async fn reset_attempts(
-        &self,
-        rules: &BackOff,
-        key: AttemptKey<'_>,
-        now: UnixMillis,
-    ) -> Result<u32, Unavailable> {
-        on!(self, it => it.reset_attempts(rules, key, now).await)
-    }
-
-    /// After an admitted attempt without a verdict: it counts no more.
-    pub async fn cancel_attempt(
-        &self,
-        rules: &BackOff,
-        key: AttemptKey<'_>,
-        now: UnixMillis,
-    ) -> Result<(), Unavailable> {
-        on!(self, it => it.cancel_attempt(rules, key, now).await)
-    }
-
-    /// After a new password: its client has proven itself, and the cap does not hold for it.
-    pub async fn prove_client(
-        &self,
-        rules: &BackOff,
-        account: &str,
-        client: &str,
-        now: UnixMillis,
-    ) -> Result<(), Unavailable> {
-        on!(self, it => it.prove_client(rules, account, client, now).await)
-    }
-
-    /// The login back-off of an account.
-    pub async fn attempts(
-        &self,
-        account: &str,
-        now: UnixMillis,
-    ) -> Result<Option<AccountAttempts>, Unavailable> {
-        let stored = on!(self, it => it.attempts(account).await)?;
-        Ok(stored.filter(|it| it.expires_at > now))
-    }
-
-    /// Deletes the login back-off of an account; whether there was one.
-    pub async fn forget_attempts(&self, account: &str) -> Result<bool, Unavailable> {
-        on!(self, it => it.forget_attempts(account).await)
     }
 
     /// Removes every session, tombstone and token of a user.

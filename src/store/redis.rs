@@ -300,6 +300,18 @@ impl Redis {
         Ok(gcra.decide(after.parse().map_err(lost)?, now))
     }
 
+    pub(super) async fn read_budget(&self, key: &str) -> Result<Option<UnixMillis>, Unavailable> {
+        let mut get = redis::cmd("GET");
+        get.arg(keys::budget(key));
+        self.link.query(&get).await.map_err(lost)
+    }
+
+    pub(super) async fn forget_budget(&self, key: &str) -> Result<bool, Unavailable> {
+        let mut delete = redis::cmd("DEL");
+        delete.arg(keys::budget(key));
+        self.link.query(&delete).await.map_err(lost)
+    }
+
     pub(super) async fn forget_user(&self, user: Uuid) -> Result<(), Unavailable> {
         let mut call = self.scripts.forget.key(keys::sessions(user));
         for kind in TokenKind::ALL {

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::change::{self, TeamChange};
 use super::{Actor, Permission, Refusal, Role};
+use crate::admission::Budgets;
 use crate::audit::ChangeContext;
 use crate::audit::{Action, Detail};
 use crate::clock::{UnixMillis, millis};
@@ -45,6 +46,8 @@ pub struct Post<'a> {
     pub members_max: u64,
     /// `teams.invitations_per_day`.
     pub per_day: u32,
+    /// The budgets of the inviter and of the mailbox.
+    pub budgets: &'a Budgets,
 }
 
 /// A team's invitations after `after`, by id, `limit` at most. Those that expired stay for a while, to be sent again.
@@ -59,36 +62,6 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<In
         .await?;
     tx.commit().await?;
     Ok(found)
-}
-
-/// What is to be mailed.
-#[derive(Clone, Copy, Debug)]
-pub enum Sending<'a> {
-    /// An invitation of this address, with this role.
-    New(&'a EmailAddress, Role),
-    /// One that is there.
-    Again(Uuid),
-}
-
-/// Refuses what [`create`] and [`resend`] would refuse, and changes nothing; the address, in its normal form.
-///
-/// It is a transaction of its own, because the caller spends the budgets of the mail in the token store in between, which other
-/// inviters share: they pay only for mails that leave. One transaction around both would hold the database's writer while an
-/// embedded token store waits for it.
-pub async fn check(
-    cx: &ChangeContext<'_>,
-    actor: Actor,
-    sending: Sending<'_>,
-    post: &Post<'_>,
-) -> Result<String, Refusal> {
-    let act = change::begin(cx, actor, None, Permission::ManageInvitations).await?;
-    let (invitation, _) = match sending {
-        Sending::New(email, role) => draft(&act, cx, actor, (email, role)).await?,
-        Sending::Again(id) => (within_reach(&act, actor.team_id, id).await?, Is::There),
-    };
-    admit(&act.tx, &invitation, post, cx.now).await?;
-    act.tx.rollback().await?;
-    Ok(invitation.email_normal)
 }
 
 /// Whether a team has an invitation of an address.
@@ -230,6 +203,9 @@ async fn send(
 ) -> Result<Invitation, Refusal> {
     let tx = &act.tx;
     admit(tx, &invitation, &post, cx.now).await?;
+    // Last, so that what is refused spends nothing of what others share.
+    let inviter = (actor.user_id, post.per_day);
+    post.budgets.invitation(tx, inviter, &invitation.email_normal).await?;
     let inviter = user::Entity::find_by_id(actor.user_id).one(tx).await?;
     let team = team::Entity::find_by_id(actor.team_id).one(tx).await?;
     let (inviter, team) = inviter.zip(team).ok_or(Refusal::NotFound)?;

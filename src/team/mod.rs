@@ -19,6 +19,8 @@ pub mod teams;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
+use crate::admission::Limited;
+
 pub use latchkey_entity::team::TeamState;
 pub use roles::{Permission, Role};
 pub use slug::Slug;
@@ -49,8 +51,16 @@ pub enum Refusal {
     OtherAddress,
     /// What is to be deleted has another name than the one that was sent.
     OtherName,
+    /// A budget of invitations is spent.
+    Limited(Limited),
     /// The database does not answer.
     Unavailable(DbErr),
+}
+
+impl From<Limited> for Refusal {
+    fn from(limited: Limited) -> Self {
+        Self::Limited(limited)
+    }
 }
 
 impl From<DbErr> for Refusal {

@@ -27,6 +27,8 @@ pub(super) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("teams show", &["{team}"]),
     ("teams disable", &["{team}"]),
     ("teams enable", &["{team}"]),
+    ("limits explain", &["{email}"]),
+    ("limits reset", &["{email}"]),
     ("keys retire", &["{kid}"]),
     ("mail retry", &["--dead"]),
     ("mail test", &["--to", "ops@work.example"]),

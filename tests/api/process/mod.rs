@@ -11,6 +11,7 @@ mod commands;
 mod crashes;
 mod egress;
 mod keys;
+mod limits;
 mod log;
 mod mailbox;
 mod nth_write;

@@ -5,7 +5,7 @@
 
 use utoipa::ToSchema;
 
-use super::{InvitationView, post, spend};
+use super::{InvitationView, post};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::fields;
@@ -14,7 +14,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::Role;
-use crate::team::invitations::{self, Sending};
+use crate::team::invitations;
 
 /// Whom to invite.
 #[derive(ToSchema)]
@@ -41,9 +41,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     }
     let origin = request.origin();
     let (change, post) = (change_context(app, request), post(app, &origin));
-    let sending = Sending::New(&email, role);
-    let address = invitations::check(&change, member.actor, sending, &post).await?;
-    spend(app, member.actor.user_id, &address).await?;
     let made = invitations::create(&change, member.actor, (&email, role), post).await?;
     app.metrics.changed("invitation_created");
     app.deliveries.wake();

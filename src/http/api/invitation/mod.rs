@@ -11,14 +11,11 @@ pub mod revoke;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use crate::admission::budgets::Budget;
 use crate::app::App;
 use crate::audit::RequestOrigin;
 use crate::clock::rfc3339;
 use crate::mail::MailData;
-use crate::problem::Problem;
 use crate::team::invitations::{Invitation, Post};
 use crate::team::joining::Room;
 
@@ -53,15 +50,6 @@ impl From<Invitation> for InvitationView {
     }
 }
 
-/// Takes one from what the inviter may mail in a day, whichever team it is for, and then one from what the mailbox may
-/// get, whoever invites: who has used up their own takes nothing of others'.
-async fn spend(app: &App, inviter: Uuid, address: &str) -> Result<(), Problem> {
-    let per_day = app.config.teams.invitations_per_day;
-    app.budgets.inviter(inviter, per_day).await.within()?;
-    app.budgets.mailbox(Budget::Invitations, address, None).await.within()?;
-    Ok(())
-}
-
 /// What sends an invitation for this request: in the inviter's language, without their address or device.
 fn post<'a>(app: &'a App, origin: &'a RequestOrigin) -> Post<'a> {
     let MailData { locale, at, .. } = MailData::of_request(origin, app.clock.now());
@@ -71,6 +59,7 @@ fn post<'a>(app: &'a App, origin: &'a RequestOrigin) -> Post<'a> {
         traceparent: &origin.traceparent,
         members_max: app.config.teams.members_max,
         per_day: app.config.teams.invitations_per_day,
+        budgets: &app.budgets,
     }
 }
 

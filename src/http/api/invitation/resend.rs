@@ -1,22 +1,19 @@
 //! `POST /api/teams/{tid}/invitations/{iid}/resend`: mails an invitation again; the older link is dead.
 
-use super::{InvitationView, post, spend};
+use super::{InvitationView, post};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
-use crate::team::invitations::{self, Sending};
+use crate::team::invitations;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let id = request.id("iid")?;
     let origin = request.origin();
     let (change, post) = (change_context(app, request), post(app, &origin));
-    let sending = Sending::Again(id);
-    let address = invitations::check(&change, member.actor, sending, &post).await?;
-    spend(app, member.actor.user_id, &address).await?;
     let sent = invitations::resend(&change, member.actor, id, post).await?;
     app.metrics.changed("invitation_resent");
     app.deliveries.wake();

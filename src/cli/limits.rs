@@ -1,0 +1,282 @@
+//! `latchkey limits …`: which limit, budget or back-off holds now, and lifting it.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::admin::{self, Target};
+use super::ending::broken_off;
+use super::open::{self, Opened};
+use super::output::{Talk, print, print_json, say_line};
+use crate::account::operator::{self as accounts, Who};
+use crate::admission::explain::{self, BackOffReport, BudgetReport, LimitReport, LimitSubject};
+use crate::clock::{UnixMillis, rfc3339};
+use crate::config::Config;
+use crate::exit::{UNREACHABLE, USAGE};
+use crate::user::EmailAddress;
+
+/// How long the admin listener may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say which limit, budget or back-off holds now, why, until when, and how to lift it; changes nothing
+    ///
+    /// Of an email address: its login back-off and its budgets, which all daemons share in the token store. Of an IP
+    /// address: the limits by address of the daemon whose `admin.listen` is in the configuration; each daemon counts for
+    /// itself.
+    Explain {
+        /// An email address, with or without an account, or the IP address of a client
+        #[arg(value_name = "EMAIL|IP")]
+        subject: Subject,
+        /// Of an email address: also say how long this client waits
+        #[arg(long, value_name = "IP")]
+        client: Option<IpAddr>,
+    },
+    /// Delete the login back-off and the budgets of an email address; the audit records it as `limits.reset`
+    Reset {
+        /// The email address, with or without an account
+        #[arg(value_name = "EMAIL")]
+        email: Subject,
+    },
+}
+
+/// Whose limits.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    Email(EmailAddress),
+    Ip(IpAddr),
+}
+
+impl FromStr for Subject {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(ip) = text.parse() {
+            return Ok(Self::Ip(ip));
+        }
+        EmailAddress::parse(text)
+            .map(Self::Email)
+            .map_err(|_| "it is neither an email address nor an IP address")
+    }
+}
+
+/// Does it.
+pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
+    let (email, client, is_reset) = match command {
+        Command::Explain { subject: Subject::Ip(ip), .. } => {
+            return explain_ip(*ip, config, json, talk).await;
+        }
+        Command::Reset { email: Subject::Ip(_) } => {
+            talk.fail(
+                "the limits of an IP address are in the memory of each daemon and end by themselves: \
+                 `latchkey limits explain IP` says when",
+            );
+            return ExitCode::from(USAGE);
+        }
+        Command::Explain { subject: Subject::Email(email), client } => (email, *client, false),
+        Command::Reset { email: Subject::Email(email) } => (email, None, true),
+    };
+    let opened = match open::stores(config).await {
+        Ok(opened) => opened,
+        Err(fault) => return fault.report(talk),
+    };
+    let done = if is_reset {
+        reset(email, config, &opened, json, talk).await
+    } else {
+        explain_email((email, client), config, &opened, json, talk).await
+    };
+    done.unwrap_or_else(|error| broken_off(talk, error.as_ref()))
+}
+
+/// The subject of an address, and the id of its account.
+async fn subject<'a>(
+    (email, client): (&'a EmailAddress, Option<IpAddr>),
+    config: &Config,
+    opened: &Opened,
+) -> Result<LimitSubject<'a>, Box<dyn Error>> {
+    let who = Who::Email(email.clone());
+    let user_id = accounts::find(&opened.db, &who).await?.map(|user| user.id);
+    Ok(LimitSubject {
+        address: email.normal(),
+        user_id,
+        client,
+        account_writes: config.rate_limit_account_writes,
+        invitations_per_day: config.teams.invitations_per_day,
+    })
+}
+
+async fn explain_email(
+    of: (&EmailAddress, Option<IpAddr>),
+    config: &Config,
+    opened: &Opened,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let now = opened.clock.now();
+    let subject = subject(of, config, opened).await?;
+    let report = explain::explain(&opened.store, &opened.limit_keys, subject, now).await?;
+    if json {
+        return Ok(print_json(talk, &as_json(&report, subject)));
+    }
+    let is_off = !config.rate_limit_enabled;
+    Ok(print(talk, &as_text(&report, subject, is_off)))
+}
+
+async fn reset(
+    email: &EmailAddress,
+    config: &Config,
+    opened: &Opened,
+    json: bool,
+    talk: Talk,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let subject = subject((email, None), config, opened).await?;
+    // Recorded first: an entry that is deleted without an event would be worse than an event whose entry is left.
+    accounts::record_limits_reset(&opened.change(), subject.user_id).await?;
+    let deleted = explain::reset(&opened.store, &opened.limit_keys, subject).await?;
+    if json {
+        return Ok(print_json(talk, &json!({ "email": email.as_typed(), "deleted": deleted })));
+    }
+    say_line(&format!("{}: {deleted} entries deleted", email.as_typed()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the daemon's admin listener.
+async fn explain_ip(ip: IpAddr, config: &Config, json: bool, talk: Talk) -> ExitCode {
+    let authority = admin::reachable(config.admin_listen).to_string();
+    let target = Target { authority, path: format!("/limits/{ip}") };
+    let response = match tokio::time::timeout(TIMEOUT, admin::get(&target)).await {
+        Ok(Ok(response)) if response.status == 200 => response,
+        Ok(Ok(response)) => {
+            return unreachable(talk, &target, &format!("it answers {}", response.status));
+        }
+        Ok(Err(error)) => return unreachable(talk, &target, &error.to_string()),
+        Err(_) => return unreachable(talk, &target, "it does not answer"),
+    };
+    let Ok(limits) = serde_json::from_slice::<Value>(&response.body) else {
+        return unreachable(talk, &target, "its response is not JSON");
+    };
+    if json {
+        return print_json(talk, &limits);
+    }
+    print(talk, &ip_text(ip, &limits))
+}
+
+fn unreachable(talk: Talk, target: &Target, why: &str) -> ExitCode {
+    talk.fail(&format!(
+        "the limits of an IP address are in the daemon's memory, and its admin listener at {} cannot be asked: {why}",
+        target.authority
+    ));
+    ExitCode::from(UNREACHABLE)
+}
+
+fn ip_text(ip: IpAddr, limits: &Value) -> String {
+    let mut out = format!("{ip}, at this daemon\n");
+    let items = limits["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if items.is_empty() {
+        out.push_str("  limits are off (rate_limit.enabled = false)\n");
+    }
+    for item in items {
+        let number = |name: &str| item[name].as_u64().unwrap_or_default();
+        let policy = item["policy"].as_str().unwrap_or_default();
+        let state = match item["retryAfter"].as_u64() {
+            Some(seconds) => format!("none left, one is back in {seconds} s"),
+            None => format!("{} of {} left", number("remaining"), number("quota")),
+        };
+        let _ = writeln!(out, "  {policy}: {state} (full again in {} s)", number("reset"));
+    }
+    out.push_str(
+        "These limits end by themselves. Behind a proxy, list it in http.trusted_proxies, so that its clients count apart.\n",
+    );
+    out
+}
+
+fn time(at: Option<UnixMillis>) -> Value {
+    at.map_or(Value::Null, |at| rfc3339(at).into())
+}
+
+fn as_json(report: &LimitReport, subject: LimitSubject<'_>) -> Value {
+    let back_off = report.back_off.map(|it| {
+        json!({
+            "failures": it.failures,
+            "closedUntil": time(it.closed_until),
+            "captchaDifficulty": it.captcha,
+            "allowance": it.allowance,
+            "anonymous": { "waiting": it.anonymous.clients, "until": time(it.anonymous.until) },
+            "known": { "waiting": it.known.clients, "until": time(it.known.until) },
+            "clientUntil": time(it.client_until),
+        })
+    });
+    let budgets = report.budgets.iter().map(|it| {
+        json!({ "name": it.name, "burst": it.burst, "left": it.left, "nextAt": time(it.next_at) })
+    });
+    json!({
+        "email": subject.address,
+        "account": subject.user_id,
+        "backOff": back_off,
+        "budgets": budgets.collect::<Vec<_>>(),
+    })
+}
+
+fn as_text(report: &LimitReport, subject: LimitSubject<'_>, is_off: bool) -> String {
+    let account = subject.user_id.map_or_else(|| "no account".to_owned(), |id| id.to_string());
+    let mut out = format!("{} ({account})\n", subject.address);
+    if is_off {
+        out.push_str("  limits are off (rate_limit.enabled = false): nothing below holds\n");
+    }
+    match &report.back_off {
+        None => out.push_str("  login back-off: no failed login is counted\n"),
+        Some(back_off) => back_off_text(back_off, &mut out),
+    }
+    if let Some(client) = subject.client {
+        let until = report.back_off.and_then(|it| it.client_until);
+        let wait =
+            until.map_or("does not wait".to_owned(), |at| format!("waits until {}", rfc3339(at)));
+        let _ = writeln!(out, "  client {client}: {wait}");
+    }
+    for budget in &report.budgets {
+        out.push_str(&budget_text(budget));
+    }
+    let _ = writeln!(out, "Lift all of it: latchkey limits reset {}", subject.address);
+    out
+}
+
+fn back_off_text(it: &BackOffReport, out: &mut String) {
+    let _ = writeln!(
+        out,
+        "  login back-off: {} failed logins of anonymous clients count; one fades a day, and 100 are the cap",
+        it.failures
+    );
+    if let Some(difficulty) = it.captcha {
+        let wait =
+            it.closed_until.map_or("now".to_owned(), |at| format!("from {} on", rfc3339(at)));
+        let _ = writeln!(
+            out,
+            "    anonymous clients: {wait} with a captcha of difficulty {difficulty}; known devices, live sessions and a reset by mail are not affected"
+        );
+        let _ =
+            writeln!(out, "    without that captcha: {} clients that never failed", it.allowance);
+    }
+    for (name, waiting) in
+        [("anonymous clients", it.anonymous), ("known devices and sessions", it.known)]
+    {
+        if let Some(until) = waiting.until {
+            let (count, until) = (waiting.clients, rfc3339(until));
+            let _ = writeln!(
+                out,
+                "    {name} that wait after wrong passwords of their own: {count}, the longest until {until}"
+            );
+        }
+    }
+}
+
+fn budget_text(it: &BudgetReport) -> String {
+    let next = it.next_at.map(|at| format!(", the next at {}", rfc3339(at))).unwrap_or_default();
+    format!("  budget {}: {} of {} left{next}\n", it.name, it.left, it.burst)
+}

@@ -1,0 +1,119 @@
+//! The operations of [`Store`] that limit clients: budgets and the login back-off.
+
+use std::time::Duration;
+
+use super::{
+    AccountAttempts, Admission, AttemptContext, AttemptKey, BackOff, Budget, Quota, Store, rules,
+};
+use crate::clock::UnixMillis;
+use crate::database::Transaction;
+use crate::problem::Unavailable;
+
+impl Store {
+    /// Spends `cost` from the budget `key` if it holds that much, in one atomic step; a refused call spends nothing. A
+    /// cost of 0 only looks.
+    pub async fn spend_budget(
+        &self,
+        key: &str,
+        quota: Quota,
+        cost: u32,
+        now: UnixMillis,
+    ) -> Result<Budget, Unavailable> {
+        let gcra = rules::Gcra::new(quota, cost);
+        on!(self, it => it.spend_budget(key, gcra, now).await)
+    }
+
+    /// Spends one from the budget `key` as a part of a transaction of the database. With the embedded store it is spent where
+    /// the transaction commits; Redis spends it at once.
+    pub async fn spend_budget_in(
+        &self,
+        tx: &Transaction,
+        key: &str,
+        quota: Quota,
+        now: UnixMillis,
+    ) -> Result<Budget, Unavailable> {
+        let gcra = rules::Gcra::new(quota, 1);
+        match self {
+            Self::Redis(it) => it.spend_budget(key, gcra, now).await,
+            Self::Embedded(it) => it.spend_budget_in(tx, key, gcra, now).await,
+        }
+    }
+
+    /// How many could be spent from the budget `key` now; where none, after how long one can.
+    pub async fn read_budget(
+        &self,
+        key: &str,
+        quota: Quota,
+        now: UnixMillis,
+    ) -> Result<(u32, Option<Duration>), Unavailable> {
+        let gcra = rules::Gcra::new(quota, 1);
+        let full_at = on!(self, it => it.read_budget(key).await)?;
+        Ok(match gcra.decide(gcra.after(full_at, now), now) {
+            Budget::Allowed { remaining } => (remaining + 1, None),
+            Budget::Limited { retry_after } => (0, Some(retry_after)),
+        })
+    }
+
+    /// Makes a budget full again; whether something of it was spent.
+    pub async fn forget_budget(&self, key: &str) -> Result<bool, Unavailable> {
+        on!(self, it => it.forget_budget(key).await)
+    }
+
+    /// Admits one more attempt at a password and counts it as a failure, in one atomic step: of N parallel calls no more
+    /// are admitted than of N in a row.
+    pub async fn admit(
+        &self,
+        rules: &BackOff,
+        key: AttemptKey<'_>,
+        context: AttemptContext,
+        now: UnixMillis,
+    ) -> Result<Admission, Unavailable> {
+        on!(self, it => it.admit(rules, key, context, now).await)
+    }
+
+    /// After a right password: removes the failures of its client, and returns how many there were.
+    pub async fn reset_attempts(
+        &self,
+        rules: &BackOff,
+        key: AttemptKey<'_>,
+        now: UnixMillis,
+    ) -> Result<u32, Unavailable> {
+        on!(self, it => it.reset_attempts(rules, key, now).await)
+    }
+
+    /// After an admitted attempt without a verdict: it counts no more.
+    pub async fn cancel_attempt(
+        &self,
+        rules: &BackOff,
+        key: AttemptKey<'_>,
+        now: UnixMillis,
+    ) -> Result<(), Unavailable> {
+        on!(self, it => it.cancel_attempt(rules, key, now).await)
+    }
+
+    /// After a new password: its client has proven itself, and the cap does not hold for it.
+    pub async fn prove_client(
+        &self,
+        rules: &BackOff,
+        account: &str,
+        client: &str,
+        now: UnixMillis,
+    ) -> Result<(), Unavailable> {
+        on!(self, it => it.prove_client(rules, account, client, now).await)
+    }
+
+    /// The login back-off of an account.
+    pub async fn attempts(
+        &self,
+        account: &str,
+        now: UnixMillis,
+    ) -> Result<Option<AccountAttempts>, Unavailable> {
+        let stored = on!(self, it => it.attempts(account).await)?;
+        Ok(stored.filter(|it| it.expires_at > now))
+    }
+
+    /// Deletes the login back-off of an account; whether there was one.
+    pub async fn forget_attempts(&self, account: &str) -> Result<bool, Unavailable> {
+        on!(self, it => it.forget_attempts(account).await)
+    }
+}
