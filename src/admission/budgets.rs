@@ -17,9 +17,9 @@ use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 
 use super::limiter::{quota, seconds_up};
-use super::shared::BudgetSettings;
 use super::table::{Census, Elapsed, Mode, Probe, Table, wait};
 use crate::clock::Clock;
+use crate::config::RateLimits;
 use crate::secret::{MasterKey, Secret, hmac_sha256};
 use crate::store::Quota;
 
@@ -219,7 +219,7 @@ pub struct Local {
 impl Local {
     /// Budgets of 1/replicas of the shared ones each: they fill so much more slowly, so that together they give no more
     /// in the long run; at once each gives its share of the burst, and one at least.
-    pub fn new(clock: Clock, settings: BudgetSettings) -> Self {
+    pub fn new(clock: Clock, settings: RateLimits) -> Self {
         let elapsed = Elapsed::new(clock);
         let census = Arc::new(Census { live: AtomicUsize::new(0), keys_max: LOCAL_KEYS_MAX });
         let limiter = |budget: Budget| {

@@ -8,8 +8,8 @@ fn keys() -> Keys {
     Keys::new(&MasterKey::new([7; 32]))
 }
 
-fn settings(replicas: u32) -> BudgetSettings {
-    BudgetSettings { enabled: true, replicas, keys_max: 10, account_writes: 120 }
+fn settings(replicas: u32) -> RateLimits {
+    RateLimits { enabled: true, replicas, keys_max: 10, account_writes: 120 }
 }
 
 fn ip(text: &str) -> IpAddr {

@@ -27,5 +27,5 @@ pub use client::{Client, KnownSession, Limited};
 pub use limiter::{Decision, Headers, Limiter};
 pub use permits::{Place, Places, Refused};
 pub use policies::{Action, policy_names};
-pub use shared::{BudgetSettings, Budgets};
+pub use shared::Budgets;
 pub use worker::{AdmissionCommand, Worker};

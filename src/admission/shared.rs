@@ -13,6 +13,7 @@ use super::worker::AdmissionCommand;
 use crate::actor::Pool;
 use crate::captcha::Verdict;
 use crate::clock::Clock;
+use crate::config::RateLimits;
 use crate::database::Transaction;
 use crate::problem::Unavailable;
 use crate::secret::MasterKey;
@@ -33,21 +34,12 @@ pub struct Budgets {
     metrics: Arc<Metrics>,
 }
 
-/// The settings of budgets: `rate_limit.*`.
-#[derive(Clone, Copy, Debug)]
-pub struct BudgetSettings {
-    pub enabled: bool,
-    pub replicas: u32,
-    pub keys_max: u32,
-    pub account_writes: u32,
-}
-
 impl Budgets {
     /// Budgets under keys of their own.
     pub fn new(
         master: &MasterKey,
         (store, local, clock): (Store, Arc<Local>, Clock),
-        settings: BudgetSettings,
+        settings: RateLimits,
         metrics: Arc<Metrics>,
         pool: Pool<AdmissionCommand>,
     ) -> Self {

@@ -107,7 +107,7 @@ async fn subject<'a>(
         address: email.normal(),
         user_id,
         client,
-        account_writes: config.rate_limit_account_writes,
+        account_writes: config.rate_limit.account_writes,
         invitations_per_day: config.teams.invitations_per_day,
     })
 }
@@ -125,7 +125,7 @@ async fn explain_email(
     if json {
         return Ok(print_json(talk, &as_json(&report, subject)));
     }
-    let is_off = !config.rate_limit_enabled;
+    let is_off = !config.rate_limit.enabled;
     Ok(print(talk, &as_text(&report, subject, is_off)))
 }
 

@@ -8,7 +8,8 @@ use super::layers::Values;
 use super::{
     Captcha, CaptchaPoint, CaptchaProvider, Config, Database, ExposeExistence, Http,
     IntrospectionClient, Log, LogFormat, Mail, Password, PasswordEngine, Pepper, Profile,
-    Registration, RegistrationMode, Sessions, Teams, Telemetry, TlsFiles, Tokens, VaultAlgorithm,
+    RateLimits, Registration, RegistrationMode, Sessions, Teams, Telemetry, TlsFiles, Tokens,
+    VaultAlgorithm,
 };
 use crate::secret::{MasterKey, Secret};
 
@@ -127,10 +128,12 @@ pub fn assemble(values: &Values, telemetry: Telemetry) -> Option<Config> {
         },
         password: password(values)?,
         introspection_clients: clients(values.list("introspection.clients")),
-        rate_limit_enabled: values.on("rate_limit.enabled")?,
-        rate_limit_replicas: values.integer("rate_limit.replicas")?,
-        rate_limit_account_writes: values.integer("rate_limit.account_writes")?,
-        rate_limit_keys_max: values.integer("rate_limit.keys_max")?,
+        rate_limit: RateLimits {
+            enabled: values.on("rate_limit.enabled")?,
+            replicas: values.integer("rate_limit.replicas")?,
+            account_writes: values.integer("rate_limit.account_writes")?,
+            keys_max: values.integer("rate_limit.keys_max")?,
+        },
         teams: teams(values)?,
         audit_retention: values.duration("audit.retention")?,
         log: Log {

@@ -15,6 +15,7 @@ mod layers;
 mod load;
 mod mailbox;
 mod problems;
+mod rate_limits;
 pub mod reference;
 mod schema;
 mod setting;
@@ -32,6 +33,7 @@ pub use kind::{Item, Kind};
 pub use load::{DEFAULT_FILE, Inputs, Loaded, Machine, files, load};
 pub use mailbox::MailboxBarrier;
 pub use problems::{Problem, Problems, table};
+pub use rate_limits::RateLimits;
 pub use schema::schema;
 pub use show::Shown;
 pub use source::Source;
@@ -85,14 +87,8 @@ pub struct Config {
     pub password: Password,
     /// `introspection.clients`
     pub introspection_clients: Vec<IntrospectionClient>,
-    /// `rate_limit.enabled`
-    pub rate_limit_enabled: bool,
-    /// `rate_limit.replicas`
-    pub rate_limit_replicas: u32,
-    /// `rate_limit.account_writes`
-    pub rate_limit_account_writes: u32,
-    /// `rate_limit.keys_max`
-    pub rate_limit_keys_max: u32,
+    /// `rate_limit.*`
+    pub rate_limit: RateLimits,
     /// `teams.*`
     pub teams: Teams,
     /// `audit.retention`

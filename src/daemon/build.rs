@@ -12,7 +12,7 @@ use super::{files, mailbox_key_file, wait};
 use crate::actor::Root;
 use crate::admission::budgets::Local;
 use crate::admission::device::Devices;
-use crate::admission::{BudgetSettings, Budgets, Limiter};
+use crate::admission::{Budgets, Limiter};
 use crate::app::{App, Gate};
 use crate::captcha::{self, Altcha, Verifier};
 use crate::clock::Clock;
@@ -107,9 +107,8 @@ pub async fn build(
     let (transport, mailbox) = transport(&config).await?;
     let mailbox_key = mailbox_key(&config);
     let mailer = Arc::new(mailer(&config, &db, &store, transport, &clock, &master)?);
-    let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit_enabled));
-    let settings = budget_settings(&config);
-    let local = Arc::new(Local::new(clock.clone(), settings));
+    let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit.enabled));
+    let local = Arc::new(Local::new(clock.clone(), config.rate_limit));
     let captcha = verifier(&config, &master, &clock, &metrics)?;
     let breach =
         Breach::of(&config.password, &clock, &metrics).map_err(StartError::Broken)?.map(Arc::new);
@@ -131,7 +130,7 @@ pub async fn build(
     let handles =
         dependencies.open(root).await.map_err(|error| StartError::Broken(error.into()))?;
     let shared = (store.clone(), local, clock.clone());
-    let budgets = Budgets::new(&master, shared, settings, metrics.clone(), handles.limits);
+    let budgets = Budgets::new(&master, shared, config.rate_limit, metrics.clone(), handles.limits);
     let app = Arc::new(App {
         policy: Policy::of(&config),
         gate: Gate::new(config.http.max_in_flight, config.database.max_connections),
@@ -267,13 +266,4 @@ fn mailer(
         from: config.mail.from.clone(),
     })
     .map_err(|error| StartError::Settings(format!("mail.from: {error}")))
-}
-
-fn budget_settings(config: &Config) -> BudgetSettings {
-    BudgetSettings {
-        enabled: config.rate_limit_enabled,
-        replicas: config.rate_limit_replicas,
-        keys_max: config.rate_limit_keys_max,
-        account_writes: config.rate_limit_account_writes,
-    }
 }

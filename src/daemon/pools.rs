@@ -103,8 +103,8 @@ impl Dependencies<'_> {
             verifier: self.captcha.clone(),
             store: self.store.clone(),
             spent: Arc::new(KeyBudget::new(
-                self.config.rate_limit_keys_max,
-                self.config.rate_limit_replicas,
+                self.config.rate_limit.keys_max,
+                self.config.rate_limit.replicas,
                 captcha::SPENT_TTL,
             )),
             clock: self.clock.clone(),

@@ -29,7 +29,8 @@ pub struct BackOff {
     pub cap_step: Duration,
     /// The greatest difficulty of a captcha.
     pub difficulty_max: u32,
-    /// How many clients without a failure may attempt without a captcha after [`prove`], beyond the cap.
+    /// How many clients without a failure may attempt without a captcha beyond the cap, after a new
+    /// password.
     pub allowance: u32,
     /// How long a client's failures are kept after its last attempt; longer than every wait.
     pub client_ttl: Duration,

@@ -165,13 +165,13 @@ fn assess(facts: &Facts, config: &Config, now: UnixMillis, found: &mut Vec<Findi
     });
     found.push(skew("the database", server.clock, now));
     rights(server, found);
-    let wanted = i64::from(config.database.max_connections) * i64::from(config.rate_limit_replicas);
+    let wanted = i64::from(config.database.max_connections) * i64::from(config.rate_limit.replicas);
     let has = i64::from(server.connections_max);
     if wanted > has - 3 {
         found.push(Finding::warning(
             format!(
                 "{} replicas may open {wanted} connections, the server takes {has}",
-                config.rate_limit_replicas
+                config.rate_limit.replicas
             ),
             "lower `database.max_connections`, or raise the server's max_connections",
         ));
