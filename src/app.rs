@@ -7,9 +7,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use crate::account::{AccountService, Accounts};
-use crate::actor::FairSemaphore;
+use crate::actor::{FairPermits, FairSemaphore};
 use crate::admission::device::Devices;
-use crate::admission::{Budgets, Limiter, Places};
+use crate::admission::{Budgets, Limiter};
 use crate::audit::Chain;
 use crate::captcha::{Captchas, Verifier};
 use crate::clock::Clock;
@@ -101,14 +101,14 @@ pub struct Text {
 /// Admission of requests, and readiness.
 #[derive(Debug)]
 pub struct Gate {
-    /// Places of requests in work.
-    pub in_flight: Arc<Places>,
-    /// Places of requests whose body is awaited: they hold none in work, so that who withholds bodies takes none.
-    pub bodies: Arc<Places>,
+    /// Permits of requests in progress.
+    pub in_flight: Arc<FairPermits>,
+    /// Permits for requests that are still uploading a body: a client that withholds its body holds no other permit.
+    pub bodies: Arc<FairPermits>,
     /// Requests of accounts, keys and teams at the stores: so many at once, the others in turn by whose they are.
     pub turns: Arc<FairSemaphore>,
-    /// Places that refreshes have to themselves, so that a storm of log-ins never signs everybody out.
-    pub refreshes: Arc<Places>,
+    /// Permits of refreshes alone, so that a storm of logins never ends other users' sessions.
+    pub refreshes: Arc<FairPermits>,
     /// The schema, as the prober last read it.
     pub schema: SchemaWindow,
     /// Whether the daemon is about to stop.
@@ -128,9 +128,9 @@ impl Gate {
         let width = usize::try_from(connections).unwrap_or(usize::MAX) / 4 * 3;
         Self {
             turns: FairSemaphore::new("turns", width, max_in_flight),
-            in_flight: Places::new(max_in_flight),
-            bodies: Places::new(max_in_flight),
-            refreshes: Places::new((max_in_flight / 4).max(1)),
+            in_flight: FairPermits::new(max_in_flight),
+            bodies: FairPermits::new(max_in_flight),
+            refreshes: FairPermits::new((max_in_flight / 4).max(1)),
             schema: SchemaWindow::default(),
             draining: AtomicBool::new(false),
             untrusted_warned_at: AtomicI64::new(i64::MIN),

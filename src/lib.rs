@@ -16,7 +16,7 @@
 //! | [`audit`] | the tamper-evident log of who did what; [`audit::ChangeContext`] |
 //! | [`mail`] | outbox, rendering, delivery |
 //! | [`token`], [`password`], [`captcha`] | signing keys and JWTs; hashing; captcha vendors |
-//! | [`admission`] | rate limits, budgets, login back-off, permits |
+//! | [`admission`] | rate limits, budgets, login back-off |
 //! | [`user`], [`team`] | the table of users; teams, memberships, invitations, projects, keys |
 //! | [`session`] | opening, rotating and ending sessions; the check of a token |
 //! | [`account`] | use cases: register, log in, verify, recover, change, delete |

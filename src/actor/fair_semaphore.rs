@@ -1,12 +1,13 @@
 //! [`FairSemaphore`]: so many at once, the others in turn.
 
-use std::hash::{Hash, RandomState};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::turns::{Share, Shares, Turns};
+use super::permits::{FairPermit, FairPermits};
+use super::turns::Turns;
 use crate::problem::Unavailable;
 
 /// Lets `width` through at once; whoever else comes waits in the turn of whom they come for, while there is room.
@@ -14,32 +15,37 @@ use crate::problem::Unavailable;
 pub struct FairSemaphore {
     name: &'static str,
     width: usize,
-    hasher: RandomState,
+    /// Of those who are through and those who wait.
+    permits: Arc<FairPermits>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Of those who are through and those who wait.
-    shares: Shares,
     through: usize,
-    waiting: Turns<oneshot::Sender<Permit>>,
+    waiting: Turns<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    sender: oneshot::Sender<Permit>,
+    held: FairPermit,
 }
 
 /// Somebody is through, until this is dropped.
 #[derive(Debug)]
 pub struct Permit {
     semaphore: Arc<FairSemaphore>,
-    share: Share,
+    _held: FairPermit,
 }
 
 impl FairSemaphore {
     /// A semaphore for `width` at once, and `places` together with those who wait.
     pub fn new(name: &'static str, width: usize, places: usize) -> Arc<Self> {
         let width = width.max(1);
-        let shares = Shares::new(places.max(width));
-        let state = State { shares, through: 0, waiting: Turns::default() };
-        Arc::new(Self { name, width, hasher: RandomState::new(), state: Mutex::new(state) })
+        let state = State { through: 0, waiting: Turns::default() };
+        let permits = FairPermits::new(places.max(width));
+        Arc::new(Self { name, width, permits, state: Mutex::new(state) })
     }
 
     /// Goes through on behalf of `whom`, at once or when it is their turn.
@@ -51,18 +57,16 @@ impl FairSemaphore {
         whom: impl Hash,
         deadline: Instant,
     ) -> Result<Permit, Unavailable> {
-        let share = Share::of(&self.hasher, whom);
+        let holder = self.permits.holder(whom);
+        let held = self.permits.take(holder).map_err(|_| Unavailable::shed(self.name))?;
         let turn = {
             let mut state = self.lock();
-            if !state.shares.take(share) {
-                return Err(Unavailable::shed(self.name));
-            }
             if state.through < self.width {
                 state.through += 1;
-                return Ok(Permit { semaphore: self.clone(), share });
+                return Ok(Permit { semaphore: self.clone(), _held: held });
             }
             let (sender, turn) = oneshot::channel();
-            state.waiting.push(share, sender);
+            state.waiting.push(holder, Waiting { sender, held });
             turn
         };
         let given = tokio::time::timeout_at(deadline, turn).await;
@@ -83,13 +87,12 @@ impl FairSemaphore {
     }
 
     /// Who gave up waiting is passed over; their place is free from then on.
-    fn next(&self) -> Option<(Share, oneshot::Sender<Permit>)> {
+    fn next(&self) -> Option<Waiting> {
         let mut state = self.lock();
-        while let Some((share, sender)) = state.waiting.pop() {
-            if !sender.is_closed() {
-                return Some((share, sender));
+        while let Some((_, waiting)) = state.waiting.pop() {
+            if !waiting.sender.is_closed() {
+                return Some(waiting);
             }
-            state.shares.give_back(share);
         }
         state.through -= 1;
         None
@@ -98,10 +101,9 @@ impl FairSemaphore {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.semaphore.lock().shares.give_back(self.share);
-        if let Some((share, sender)) = self.semaphore.next() {
-            // Who gives up at this very moment drops the pass, which goes to the next.
-            let _gave_up = sender.send(Self { semaphore: self.semaphore.clone(), share });
+        if let Some(Waiting { sender, held }) = self.semaphore.next() {
+            // One that gives up at this very moment drops the permit, which goes to the next.
+            let _gave_up = sender.send(Self { semaphore: self.semaphore.clone(), _held: held });
         }
     }
 }
@@ -185,7 +187,7 @@ mod tests {
         assert!((&mut next).now_or_never().is_none());
         drop(first);
         drop(next.await.unwrap());
-        assert_eq!((semaphore.busy(), semaphore.lock().shares.taken()), ((0, 0), 0));
+        assert_eq!((semaphore.busy(), semaphore.permits.taken()), ((0, 0), 0));
     }
 
     #[tokio::test]

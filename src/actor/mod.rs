@@ -5,6 +5,7 @@
 
 mod fair_semaphore;
 mod observer;
+mod permits;
 mod pool;
 mod queue;
 mod root;
@@ -12,6 +13,7 @@ mod task;
 mod turns;
 
 pub use fair_semaphore::{FairSemaphore, Permit};
+pub use permits::{FairPermit, FairPermits, Holder, PermitRefusal};
 pub use pool::{FlatReply, Limits, Pool, Reply, Worker, WorkerError};
 pub use ractor::SpawnErr as SpawnError;
 pub use root::Root;

@@ -4,13 +4,13 @@
 //! that refuses in microseconds when the queue is full, a deadline that a job carries with it, and one error,
 //! [`Unavailable`], for everything that is not an answer.
 //!
-//! A job is admitted by a place that it keeps until it is done or dropped; there are `workers + queue` of them. So a
+//! A job is admitted by a permit that it keeps until it is done or dropped; there are `workers + queue` of them. So a
 //! full pool is known before anything is sent, and nothing here can grow without bound, although ractor's mailboxes
 //! have no limit of their own. Jobs that are asked for on somebody's behalf ([`Pool::ask_for`]) wait in turn with those of
 //! others ([`super::turns`]).
 
 use std::fmt;
-use std::hash::{Hash, RandomState};
+use std::hash::Hash;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,8 +28,8 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::observer::{Counts, CrashGuard, Observer};
-use super::queue::{Admitted, InTurn, Places};
-use super::turns::Share;
+use super::permits::{FairPermit, FairPermits, Holder};
+use super::queue::InTurn;
 use crate::problem::Unavailable;
 use crate::telemetry::Metrics;
 use crate::telemetry::observed::PoolReading;
@@ -41,7 +41,7 @@ pub type FlatReply<T> = Reply<Result<T, Unavailable>>;
 /// Why a worker gives up: a broken invariant. It crashes the worker, which is replaced. A "no" is a value in the reply.
 pub type WorkerError = ActorProcessingErr;
 /// Routing has no affinity: the key says whose turn a job waits for, and nothing to who reads ractor's log.
-type Key = Share;
+type Key = Holder;
 type FactoryRef<M> = ActorRef<FactoryMessage<Key, Envelope<M>>>;
 
 /// What a room puts into a pool: its needs as fields, its work in `handle`.
@@ -75,8 +75,7 @@ pub struct Pool<M: Send + 'static> {
     name: &'static str,
     limits: Limits,
     factory: FactoryRef<M>,
-    places: Places,
-    hasher: RandomState,
+    permits: Arc<FairPermits>,
     counts: Arc<Counts>,
     metrics: Arc<Metrics>,
     stopped: Arc<Mutex<Option<tokio::task::JoinHandle<()>>>>,
@@ -88,7 +87,7 @@ struct Envelope<M> {
     deadline: Instant,
     queued_at: Instant,
     span: tracing::Span,
-    _admitted: Admitted,
+    _admitted: FairPermit,
 }
 
 impl<M: Send + 'static> Pool<M> {
@@ -120,15 +119,14 @@ impl<M: Send + 'static> Pool<M> {
             .build();
         let (factory, stopped) =
             Actor::spawn_linked(None, Machine::<W>::default(), arguments, root).await?;
-        let places = Places::new(limits.workers + limits.queue);
-        let read = places.clone();
+        let permits = FairPermits::new(limits.workers + limits.queue);
+        let read = permits.clone();
         metrics.observed.pool(move || reading(name, limits, &read));
         Ok(Self {
             name,
             limits,
             factory,
-            places,
-            hasher: RandomState::new(),
+            permits,
             counts,
             metrics,
             stopped: Arc::new(Mutex::new(Some(stopped))),
@@ -145,7 +143,7 @@ impl<M: Send + 'static> Pool<M> {
         deadline: Instant,
         message: impl FnOnce(FlatReply<R>) -> M,
     ) -> Result<R, Unavailable> {
-        self.ask_as(Share::NOBODYS, deadline, message).await
+        self.ask_as(Holder::NOBODY, deadline, message).await
     }
 
     /// The same on behalf of `whom` (a source, say): their jobs wait in turn with those of others, and they are refused
@@ -159,18 +157,18 @@ impl<M: Send + 'static> Pool<M> {
         deadline: Instant,
         message: impl FnOnce(FlatReply<R>) -> M,
     ) -> Result<R, Unavailable> {
-        self.ask_as(Share::of(&self.hasher, whom), deadline, message).await
+        self.ask_as(self.permits.holder(whom), deadline, message).await
     }
 
     async fn ask_as<R: Send + 'static>(
         &self,
-        share: Share,
+        holder: Holder,
         deadline: Instant,
         message: impl FnOnce(FlatReply<R>) -> M,
     ) -> Result<R, Unavailable> {
         let deadline = deadline.min(Instant::now() + self.limits.deadline);
         let (sender, receiver) = oneshot::channel();
-        self.send(share, message(sender.into()), deadline)?;
+        self.send(holder, message(sender.into()), deadline)?;
         match tokio::time::timeout_at(deadline, receiver).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Unavailable::because(self.name, "the worker dropped the job")),
@@ -180,7 +178,7 @@ impl<M: Send + 'static> Pool<M> {
 
     /// Leaves a message without waiting; whether it was taken. For what a worker would find by itself a little later.
     pub fn nudge(&self, message: M) -> Result<(), Unavailable> {
-        self.send(Share::NOBODYS, message, Instant::now() + self.limits.deadline)
+        self.send(Holder::NOBODY, message, Instant::now() + self.limits.deadline)
     }
 
     /// Whether a job on behalf of `whom` finds a place at this moment: for callers who spend something before they ask, and
@@ -189,11 +187,11 @@ impl<M: Send + 'static> Pool<M> {
     /// # Errors
     /// [`Unavailable`] when the queue is full; it counts as refused.
     pub fn room_for(&self, whom: impl Hash) -> Result<(), Unavailable> {
-        self.admit(Share::of(&self.hasher, whom)).map(drop)
+        self.admit(self.permits.holder(whom)).map(drop)
     }
 
-    fn admit(&self, share: Share) -> Result<Admitted, Unavailable> {
-        self.places.take(share).ok_or_else(|| {
+    fn admit(&self, holder: Holder) -> Result<FairPermit, Unavailable> {
+        self.permits.take(holder).map_err(|_| {
             self.counts.shed.fetch_add(1, Ordering::Relaxed);
             self.metrics
                 .pool_shed
@@ -202,8 +200,8 @@ impl<M: Send + 'static> Pool<M> {
         })
     }
 
-    fn send(&self, share: Share, message: M, deadline: Instant) -> Result<(), Unavailable> {
-        let admitted = self.admit(share)?;
+    fn send(&self, holder: Holder, message: M, deadline: Instant) -> Result<(), Unavailable> {
+        let admitted = self.admit(holder)?;
         let now = Instant::now();
         let envelope = Envelope {
             message,
@@ -214,13 +212,13 @@ impl<M: Send + 'static> Pool<M> {
         };
         let options = JobOptions::new(Some(deadline.saturating_duration_since(now)));
         self.factory
-            .dispatch_with_options(share, envelope, options)
+            .dispatch_with_options(holder, envelope, options)
             .map_err(|_| Unavailable::because(self.name, "the pool is stopped"))
     }
 
     /// Jobs admitted and not finished, less those that a worker can be at.
     pub fn waiting(&self) -> usize {
-        reading(self.name, self.limits, &self.places).waiting
+        reading(self.name, self.limits, &self.permits).waiting
     }
 
     /// Finishes what is queued and stops, or gives up after `patience`.
@@ -260,9 +258,9 @@ impl<M: Send + 'static> Pool<M> {
 }
 
 /// How full a pool is. Jobs are admitted until they are finished: the workers are at as many of them as they can be.
-fn reading(pool: &'static str, limits: Limits, places: &Places) -> PoolReading {
+fn reading(pool: &'static str, limits: Limits, permits: &FairPermits) -> PoolReading {
     let Limits { workers, queue, .. } = limits;
-    let admitted = places.taken();
+    let admitted = permits.taken();
     let waiting = admitted.saturating_sub(workers);
     PoolReading { pool, workers, busy: admitted.min(workers), waiting, queue }
 }
@@ -273,8 +271,7 @@ impl<M: Send + 'static> Clone for Pool<M> {
             name: self.name,
             limits: self.limits,
             factory: self.factory.clone(),
-            places: self.places.clone(),
-            hasher: self.hasher.clone(),
+            permits: self.permits.clone(),
             counts: self.counts.clone(),
             metrics: self.metrics.clone(),
             stopped: self.stopped.clone(),

@@ -123,7 +123,7 @@ async fn who_asks_for_room_takes_none() {
     for _ in 0..5 {
         fixture.pool.room_for("somebody").unwrap();
     }
-    assert_eq!((fixture.pool.places.taken(), fixture.pool.shed()), (1, 0));
+    assert_eq!((fixture.pool.permits.taken(), fixture.pool.shed()), (1, 0));
     let _queued = (fixture.occupy(), fixture.occupy());
     assert_eq!(fixture.pool.room_for("somebody").unwrap_err().cause, Cause::Shed);
     assert_eq!(fixture.pool.shed(), 1);
@@ -136,7 +136,7 @@ async fn room_is_free_again_once_a_job_is_done() {
     assert!(fixture.echo(1).await.is_err());
     open.send(()).unwrap();
     // The permit comes back when the worker lets go of the job, a moment after it answered.
-    while fixture.pool.places.taken() == 1 {
+    while fixture.pool.permits.taken() == 1 {
         tokio::task::yield_now().await;
     }
     assert_eq!(fixture.echo(2).await.unwrap(), 2);

@@ -2,11 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn share(number: u64) -> Share {
-    Share(Some(number))
+fn share(number: u64) -> Holder {
+    Holder::numbered(number)
 }
 
-fn all<T>(turns: &mut Turns<T>) -> Vec<(Share, T)> {
+fn all<T>(turns: &mut Turns<T>) -> Vec<(Holder, T)> {
     std::iter::from_fn(|| turns.pop()).collect()
 }
 
@@ -42,30 +42,6 @@ fn who_comes_anew_waits_for_one_job_of_each_other_alone() {
     assert_eq!(before, Some(50));
 }
 
-#[test]
-fn one_crowd_holds_half_of_the_room_and_many_leave_some() {
-    let mut shares = Shares::new(100);
-    let fill =
-        |shares: &mut Shares, whose: u64| (0..1_000).filter(|_| shares.take(share(whose))).count();
-    assert_eq!(fill(&mut shares, 0), 50);
-    for crowd in 1..6 {
-        assert!(fill(&mut shares, crowd) > 0, "crowd {crowd}");
-    }
-    assert!(shares.free() > 0);
-    // Who is nobody's may take what is left, and no more.
-    while shares.take(Share::NOBODYS) {}
-    assert_eq!((shares.free(), shares.taken()), (0, 100));
-    assert!(!shares.take(share(7)));
-}
-
-#[test]
-fn a_share_is_a_hash_under_a_key_of_its_own() {
-    let (one, other) = (RandomState::new(), RandomState::new());
-    assert_eq!(Share::of(&one, 7), Share::of(&one, 7));
-    assert_ne!(Share::of(&one, 7), Share::of(&one, 8));
-    assert_ne!(Share::of(&one, 7), Share::of(&other, 7));
-}
-
 /// What may happen to a queue.
 #[derive(Clone, Debug)]
 enum Step {
@@ -88,8 +64,8 @@ proptest! {
         steps in prop::collection::vec(step(), 0..200),
     ) {
         let mut turns = Turns::default();
-        let mut model: Vec<(Share, u32)> = Vec::new();
-        let mut waited: HashMap<Share, usize> = HashMap::new();
+        let mut model: Vec<(Holder, u32)> = Vec::new();
+        let mut waited: HashMap<Holder, usize> = HashMap::new();
         for (number, step) in (0_u32..).zip(steps) {
             match step {
                 Step::Push(whose) => {
@@ -121,34 +97,5 @@ proptest! {
             prop_assert!(turns.queues.len() <= turns.len(), "no queue of nobody");
             prop_assert_eq!(turns.queues.len(), turns.order.len());
         }
-    }
-
-    #[test]
-    fn places_are_never_over_taken_and_all_come_back(
-        steps in prop::collection::vec((0_u64..6, any::<bool>()), 0..300),
-        places in 1_usize..40,
-    ) {
-        let mut shares = Shares::new(places);
-        let mut held: Vec<Share> = Vec::new();
-        for (whose, takes) in steps {
-            let whose = if whose == 5 { Share::NOBODYS } else { share(whose) };
-            if takes {
-                let mine = held.iter().filter(|it| **it == whose).count();
-                let free = places - held.len();
-                let may = free > 0 && (whose == Share::NOBODYS || mine < free);
-                prop_assert_eq!(shares.take(whose), may);
-                if may {
-                    held.push(whose);
-                }
-            } else if let Some(at) = held.iter().position(|it| *it == whose) {
-                held.remove(at);
-                shares.give_back(whose);
-            }
-            prop_assert_eq!((shares.taken(), shares.free()), (held.len(), places - held.len()));
-        }
-        for whose in held {
-            shares.give_back(whose);
-        }
-        prop_assert!(shares.held.is_empty());
     }
 }

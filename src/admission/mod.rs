@@ -6,7 +6,6 @@
 //! - [`attempts`] admits attempts at a password; [`back_off`] has the numbers, [`device`] reads the tokens of known
 //!   devices.
 //! - [`explain`] reports what holds now, for operators.
-//! - [`permits`] bounds what is in progress at once.
 //! - `worker` removes what has expired.
 
 pub mod attempts;
@@ -16,7 +15,6 @@ mod client;
 pub mod device;
 pub mod explain;
 pub mod limiter;
-pub mod permits;
 pub mod policies;
 mod shared;
 mod table;
@@ -25,7 +23,6 @@ mod worker;
 pub use attempts::{AttemptCaptcha, AttemptClient, AttemptDecision, CountedAttempt};
 pub use client::{Client, KnownSession, Limited};
 pub use limiter::{Decision, Headers, Limiter};
-pub use permits::{Place, Places, Refused};
 pub use policies::{Action, policy_names};
 pub use shared::Budgets;
 pub use worker::{AdmissionCommand, Worker};

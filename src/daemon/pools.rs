@@ -149,7 +149,7 @@ impl Dependencies<'_> {
         let deliveries =
             self.pool(root, "mailer", mail_limits, move || mail_worker.clone()).await?;
         let shared_limits =
-            self.pool(root, "limits", limits(8, 256, 1), move || limits_worker.clone()).await?;
+            self.pool(root, "limits", limits(2, 256, 1), move || limits_worker.clone()).await?;
         let deliveries = Deliveries::new(deliveries);
         let issuer = Issuer {
             keys: self.keys.clone(),

@@ -29,7 +29,8 @@ use super::request::Request;
 use super::router::{
     ANSWER_WITHIN, Entry, Handler, Route, RouteKind, RouteMatch, RouteMethod, Router,
 };
-use crate::admission::{Action, Decision, Place, Places, Refused};
+use crate::actor::{FairPermit, FairPermits, Holder as PermitHolder, PermitRefusal};
+use crate::admission::{Action, Decision};
 use crate::app::App;
 use crate::http::limit::{self, Holder};
 use crate::problem::{Code, Problem, Unavailable};
@@ -136,8 +137,8 @@ impl Dispatcher {
             return Ok(answer);
         }
         let body = self.body_of(cx, &route, &parts, body).await?;
-        // Who withholds a body holds no place in work, nor does whoever gave one without being asked.
-        let _place = self.admit(cx, &route)?;
+        // A request that withholds its body holds no permit of requests in progress.
+        let _permit = self.admit(cx, &route)?;
         cx.deadline = Instant::now() + route.answer_within();
         let mut request = Request {
             cx: cx.clone(),
@@ -241,25 +242,30 @@ impl Dispatcher {
         if !route.takes_body || body.is_end_stream() {
             return Ok(Bytes::new());
         }
-        let _place = self.enter(&self.app.gate.bodies, cx, "body")?;
+        let _permit = self.enter(&self.app.gate.bodies, cx, "body")?;
         body::read(body, &parts.headers).await
     }
 
-    /// A place for one request, or a refusal before any work.
-    fn admit(&self, cx: &Cx, route: &Route) -> Result<Place, Problem> {
+    /// A permit for one request, or a refusal before any work.
+    fn admit(&self, cx: &Cx, route: &Route) -> Result<FairPermit, Problem> {
         let gate = &self.app.gate;
         if route.kind == RouteKind::Refresh
-            && let Ok(own) = gate.refreshes.enter(cx.holder())
+            && let Ok(own) = gate.refreshes.take(holder(&gate.refreshes, cx))
         {
             return Ok(own);
         }
         self.enter(&gate.in_flight, cx, "in_flight")
     }
 
-    /// A place of one kind; `full` is the metric's word where there is none left.
-    fn enter(&self, places: &Arc<Places>, cx: &Cx, full: &'static str) -> Result<Place, Problem> {
-        places.enter(cx.holder()).map_err(|refused| {
-            let reason = if refused == Refused::Full { full } else { "source" };
+    /// A permit of one kind; `full` is the metric's word where there is none left.
+    fn enter(
+        &self,
+        permits: &Arc<FairPermits>,
+        cx: &Cx,
+        full: &'static str,
+    ) -> Result<FairPermit, Problem> {
+        permits.take(holder(permits, cx)).map_err(|refused| {
+            let reason = if refused == PermitRefusal::Full { full } else { "source" };
             self.app.metrics.requests_shed.add(1, &[KeyValue::new("reason", reason)]);
             Problem::new(Code::Overloaded).retry_after(RETRY_AFTER_SHED_SECONDS)
         })
@@ -292,6 +298,11 @@ impl Dispatcher {
             );
         }
     }
+}
+
+/// Whom a permit is counted for; a proxy that names no client is bounded by the permits alone.
+fn holder(permits: &FairPermits, cx: &Cx) -> PermitHolder {
+    cx.holder().map_or(PermitHolder::NOBODY, |ip| permits.client(ip))
 }
 
 /// A method as a metric's attribute: the known ones, and one word for all others (OpenTelemetry's conventions).

@@ -128,7 +128,12 @@ both!(an_unknown_path_is_a_404_that_does_not_repeat_it, async |app| {
 });
 
 both!(beyond_the_cap_requests_are_shed_at_once, ["http.max_in_flight" = "1"], async |app| {
-    let only = app.inside().gate.in_flight.enter(None).expect("nobody else asks");
+    let only = app
+        .inside()
+        .gate
+        .in_flight
+        .take(latchkey::actor::Holder::NOBODY)
+        .expect("nobody else asks");
     let shed = app.anonymous().login("a@b.example", "some password").await;
     assert_eq!(shed.header("retry-after"), Some("1"));
     shed.expect_problem(503, "overloaded");

@@ -1,7 +1,7 @@
 //! What every answer carries, and what none does.
 
 use hyper::Method;
-use latchkey::admission::Place;
+use latchkey::actor::{FairPermit, Holder};
 use serde_json::json;
 
 use crate::app::{TestApp, both};
@@ -55,9 +55,9 @@ async fn answers(app: &TestApp) -> Vec<(&'static str, Answer)> {
     answers
 }
 
-fn all_places(app: &TestApp) -> Vec<Place> {
+fn all_places(app: &TestApp) -> Vec<FairPermit> {
     let places = &app.inside().gate.in_flight;
-    std::iter::from_fn(|| places.enter(None).ok()).collect()
+    std::iter::from_fn(|| places.take(Holder::NOBODY).ok()).collect()
 }
 
 both!(every_answer_is_hardened, async |app| {

@@ -7,7 +7,7 @@ use http_body_util::Full;
 use hyper::{Request, Version};
 use hyper_util::client::legacy::Client as Hyper;
 use hyper_util::rt::TokioExecutor;
-use latchkey::admission::Place;
+use latchkey::actor::FairPermit;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -139,8 +139,8 @@ both!(
 
 both!(of_what_is_in_work_no_source_has_more_than_is_left, async |app| {
     let gate = &app.inside().gate;
-    let source = Some(GREEDY.into());
-    let held: Vec<Place> = std::iter::from_fn(|| gate.in_flight.enter(source).ok()).collect();
+    let holder = gate.in_flight.client(GREEDY.into());
+    let held: Vec<FairPermit> = std::iter::from_fn(|| gate.in_flight.take(holder).ok()).collect();
     assert_eq!(held.len(), gate.in_flight.free(), "half of all");
     let get = bare("GET", "/api/me", &[("Connection", "close")]);
     let refused = ask_from(app, GREEDY, &get).await;
