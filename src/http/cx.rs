@@ -161,7 +161,7 @@ impl Cx {
         }
     }
 
-    /// Whose permits the request takes ([`crate::admission::permits`]); none where a trusted proxy asks on its own behalf, since
+    /// Whose permits the request takes ([`FairPermits`](crate::actor::FairPermits)); none where a trusted proxy asks on its own behalf, since
     /// it stands for many. What the proxy says cannot be parsed counts as the proxy's own address, so that nobody gets out
     /// of a share by garbage.
     pub fn holder(&self) -> Option<IpAddr> {
