@@ -329,7 +329,7 @@ pub const SETTINGS: &[Setting] = &[
         "rate_limit.keys_max",
         Integer(10_000, 1_000_000_000),
         Is("1000000"),
-        "How many failed logins the token store keeps at most, of all replicas together; about 200 bytes each. Beyond it accounts that are new to the store share one back-off.",
+        "How many failed logins the token store keeps at most, of all replicas together; about 300 bytes each. Beyond it accounts that are new to the store share one back-off.",
     ),
     new(
         "introspection.clients",
