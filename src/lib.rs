@@ -6,7 +6,7 @@
 //!
 //! | folder | what it contains |
 //! |---|---|
-//! | [`clock`], [`secret`] | time; typed secrets, randomness, sealing under the master key |
+//! | [`clock`], [`client_key`], [`secret`] | time; what limits count a client by; typed secrets, randomness, sealing under the master key |
 //! | [`problem`], [`exit`], [`health`] | error codes of the API and [`problem::Unavailable`]; exit codes; whether the stores take writes |
 //! | [`config`] | settings: where they come from, their rules, their documentation |
 //! | [`telemetry`], [`actor`] | log, metrics, traces; supervised worker pools and tasks |
@@ -47,6 +47,7 @@ pub mod app;
 pub mod audit;
 pub mod captcha;
 pub mod cli;
+pub mod client_key;
 pub mod clock;
 pub mod config;
 pub mod daemon;

@@ -4,9 +4,10 @@ use opentelemetry::KeyValue;
 use uuid::Uuid;
 
 use super::{AccountError, AccountService};
-use crate::admission::budgets::{Budget, Spent, source_prefix};
+use crate::admission::budgets::{Budget, Spent};
 use crate::admission::device::Device;
 use crate::admission::{Client, KnownSession};
+use crate::client_key::ClientKey;
 use crate::password::{OldHash, Verdict};
 use crate::secret::Secret;
 use crate::session::{AccountStatus, LoginContext, Principal, RefusedPassword, Tokens, Tried};
@@ -126,10 +127,10 @@ impl AccountService<'_> {
         known: Option<Device>,
     ) -> LoginContext {
         let first = !account.has_logged_in;
-        let network = source_prefix(client.ip);
+        let network = ClientKey::narrow(client.ip);
         // Where the operator created the account nothing says from which network it will be used.
         let created_here =
-            account.created_ip.parse().map_or(true, |ip| source_prefix(ip) == network);
+            account.created_ip.parse().map_or(true, |ip| ClientKey::narrow(ip) == network);
         let is_news = known.is_none() && account.is_verified() && !(first && created_here);
         let new_device = is_news && self.config.mail.new_device && {
             let (budget, mailbox) = (Budget::NewDevices, &account.email_normal);

@@ -11,6 +11,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::client_key::ClientKey;
+
 /// Locks of one number of permits: each request takes one for some ten nanoseconds, and two rarely meet on it.
 const SHARDS: usize = 16;
 
@@ -69,16 +71,11 @@ impl FairPermits {
         Holder([Some((self.hasher.hash_one(whom), 1)), None])
     }
 
-    /// The holder of a client address: an IPv4 address or an IPv6 /48, within which a /64 has a third of all. A /48 has
-    /// 65 536 of them, and a client that controls it could else come as so many.
+    /// The holder of a client address, by its wide key. Within an IPv6 /48 a /64 has a third of all.
     pub fn client(&self, ip: IpAddr) -> Holder {
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => self.holder((4, ip.to_bits())),
-            IpAddr::V6(ip) => {
-                let prefix = |bits: u32| self.hasher.hash_one((bits, ip.to_bits() >> (128 - bits)));
-                Holder([Some((prefix(64), 2)), Some((prefix(48), 1))])
-            }
-        }
+        let (narrow, wide) = (ClientKey::narrow(ip), ClientKey::wide(ip));
+        let part = (narrow != wide).then(|| (self.hasher.hash_one(narrow), 2));
+        Holder([Some((self.hasher.hash_one(wide), 1)), part])
     }
 
     /// How many are free.

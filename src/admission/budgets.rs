@@ -18,6 +18,7 @@ use governor::middleware::NoOpMiddleware;
 
 use super::limiter::{quota, seconds_up};
 use super::table::{Census, Elapsed, Mode, Probe, Table, wait};
+use crate::client_key::ClientKey;
 use crate::clock::Clock;
 use crate::config::RateLimits;
 use crate::secret::{MasterKey, Secret, hmac_sha256};
@@ -171,7 +172,7 @@ impl Keys {
     pub fn key(&self, name: &str, address: &str, scope: Scope) -> String {
         let (kind, scope) = match scope {
             Scope::All => (0_u8, Vec::new()),
-            Scope::Client(ip) => (1, source_prefix(ip)),
+            Scope::Client(ip) => (1, ClientKey::narrow(ip).bytes()),
             Scope::Captchas => (3, Vec::new()),
         };
         // Neither a budget's name nor an address contains NUL, so no two inputs read alike.
@@ -183,14 +184,6 @@ impl Keys {
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keys(…)")
-    }
-}
-
-/// The four bytes of an IPv4 address (mapped into IPv6 or not), or the first eight of an IPv6 address: its /64.
-pub fn source_prefix(ip: IpAddr) -> Vec<u8> {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => ip.octets()[..8].to_vec(),
     }
 }
 

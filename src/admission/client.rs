@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::budgets::Spent;
 use super::limiter::{Decision, Headers};
 use crate::audit::RequestOrigin;
+use crate::client_key::ClientKey;
 use crate::telemetry::Metrics;
 
 /// The client of a request.
@@ -15,8 +16,8 @@ use crate::telemetry::Metrics;
 pub struct Client {
     /// Its IP address.
     pub ip: IpAddr,
-    /// The client key of fair queues: the IPv4 address, or the IPv6 /48.
-    pub key: IpAddr,
+    /// The client key of fair queues.
+    pub key: ClientKey,
     /// When the response is due.
     pub deadline: Instant,
     /// The client, as audit and mails name it.

@@ -15,6 +15,7 @@ use governor::{Quota, RateLimiter};
 
 use super::policies::{Action, DEVICE, REFRESH, WIDE_FACTOR, Window};
 use super::table::{Census, Elapsed, Mode, Probe, Source, Table, wait};
+use crate::client_key::ClientKey;
 use crate::clock::Clock;
 
 /// Keys that all buckets may have together.
@@ -139,20 +140,12 @@ impl Limiter {
     fn ask(&self, action: Action, ip: IpAddr, mode: Mode) -> Decision {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let Buckets { narrow, wide } = &policies.actions[action as usize];
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => {
-                let source = policies.hasher.hash_one((4, ip.to_bits()));
-                policies.decide(narrow.iter().map(|policy| (policy, source)), mode)
-            }
-            IpAddr::V6(ip) => {
-                let prefix =
-                    |bits: u32| policies.hasher.hash_one((bits, ip.to_bits() >> (128 - bits)));
-                let (narrow_source, wide_source) = (prefix(64), prefix(48));
-                let narrow = narrow.iter().map(|policy| (policy, narrow_source));
-                let wide = wide.iter().map(|policy| (policy, wide_source));
-                policies.decide(narrow.chain(wide), mode)
-            }
-        }
+        let (near, far) = (ClientKey::narrow(ip), ClientKey::wide(ip));
+        let keys = (policies.hasher.hash_one(near), policies.hasher.hash_one(far));
+        let narrow = narrow.iter().map(|policy| (policy, keys.0));
+        // An IPv4 address has one key.
+        let wide = if near == far { &[][..] } else { wide };
+        policies.decide(narrow.chain(wide.iter().map(|policy| (policy, keys.1))), mode)
     }
 
     /// Whether the session `sid` may refresh now: 60 a minute.

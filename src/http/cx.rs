@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::forwarded::{ForwardedClient, client, is_forwarded};
 use crate::admission::Headers as RateHeaders;
+use crate::client_key::ClientKey;
 use crate::secret::{random_bytes, random_id};
 use crate::telemetry::ids::Ids;
 use crate::telemetry::trace::{self, Place, Traceparent};
@@ -152,13 +153,9 @@ impl Cx {
 }
 
 impl Cx {
-    /// Whose turn it is where many wait: the client's IPv4 address, or its IPv6 /48. Whoever has a /48 has 65 536 /64s and
-    /// could else come as so many; who shares one waits with the others of it, and only where there is a queue.
-    pub fn source(&self) -> IpAddr {
-        match self.client.to_canonical() {
-            IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 80 << 80).into()),
-            v4 @ IpAddr::V4(_) => v4,
-        }
+    /// The client key of fair queues.
+    pub fn queue_key(&self) -> ClientKey {
+        ClientKey::wide(self.client)
     }
 
     /// Whose permits the request takes ([`FairPermits`](crate::actor::FairPermits)); none where a trusted proxy asks on its own behalf, since
@@ -222,15 +219,6 @@ mod tests {
     fn client_of(peer: &str, trusted: &[&str], forwarded: &[&str]) -> String {
         let headers: Vec<_> = forwarded.iter().map(|value| ("x-forwarded-for", *value)).collect();
         cx(peer, trusted, &headers).0.client.to_string()
-    }
-
-    #[test]
-    fn a_source_is_an_address_or_a_48() {
-        let source = |peer: &str| cx(peer, &[], &[]).0.source();
-        assert_eq!(source("192.0.2.1"), source("::ffff:192.0.2.1"));
-        assert_ne!(source("192.0.2.1"), source("192.0.2.2"));
-        assert_eq!(source("2001:db8:1:2::3"), source("2001:db8:1:ffff::4"));
-        assert_ne!(source("2001:db8:1::1"), source("2001:db8:2::1"));
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Request {
         let (token, another) = (tokens.next(), tokens.next());
         Client {
             ip: self.cx.client,
-            key: self.cx.source(),
+            key: self.cx.queue_key(),
             deadline: self.cx.deadline,
             origin: self.origin(),
             device_token: token.filter(|_| another.is_none()).map(|it| it.as_bytes().to_vec()),

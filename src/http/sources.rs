@@ -10,7 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::time::Instant;
 
-use crate::admission::budgets::source_prefix;
+use crate::client_key::ClientKey;
 
 /// The operator is told once in this time.
 const WARNING_EVERY: Duration = Duration::from_mins(1);
@@ -25,7 +25,7 @@ pub struct Sources {
 
 #[derive(Debug, Default)]
 struct Counted {
-    open: HashMap<Vec<u8>, usize>,
+    open: HashMap<ClientKey, usize>,
     warned: Option<Instant>,
 }
 
@@ -41,11 +41,11 @@ impl Sources {
         if self.exempt.iter().any(|network| network.contains(&address)) {
             return Some(Held(None));
         }
-        let source = source_prefix(address);
+        let source = ClientKey::narrow(address);
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let open = counted.open.get(&source).copied().unwrap_or(0);
         if open < self.max {
-            counted.open.insert(source.clone(), open + 1);
+            counted.open.insert(source, open + 1);
             return Some(Held(Some((self.clone(), source))));
         }
         if counted.warned.is_none_or(|at| at.elapsed() >= WARNING_EVERY) {
@@ -62,7 +62,7 @@ impl Sources {
 
 /// A connection that is counted.
 #[derive(Debug)]
-pub struct Held(Option<(Arc<Sources>, Vec<u8>)>);
+pub struct Held(Option<(Arc<Sources>, ClientKey)>);
 
 impl Drop for Held {
     fn drop(&mut self) {

@@ -10,9 +10,9 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::SessionWorker;
-use crate::admission::budgets::source_prefix;
 use crate::audit::RequestOrigin;
 use crate::audit::{self, Action, Actor, Detail, Outcome};
+use crate::client_key::ClientKey;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
 use crate::store::Spend;
@@ -70,7 +70,7 @@ impl SessionWorker {
     async fn try_record(&self, refused: RefusedPassword) -> Result<(), Unavailable> {
         let now = self.clock.now();
         let hour = now.div_euclid(HOUR_MS);
-        let source = source_prefix(refused.client);
+        let source = ClientKey::narrow(refused.client).bytes();
         let address = refused.address.as_bytes();
         // Without the reason: a disabled account would have two rows an hour, and the second would reveal that the password was
         // right.

@@ -5,6 +5,7 @@ use super::imports::imports;
 /// The folders and single files of `src/`, lowest first. `src/lib.rs` describes them in the same order.
 const ORDER: &[&str] = &[
     "clock",
+    "client_key",
     "secret",
     "problem",
     "exit",

@@ -1,0 +1,70 @@
+//! [`ClientKey`]: the part of a client's address that limits, permits and queues count by.
+
+use std::net::IpAddr;
+
+/// An IPv4 address, or the prefix of an IPv6 address. An IPv4 address mapped into IPv6 is the IPv4 address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientKey {
+    V4(u32),
+    V6Of64(u64),
+    V6Of48(u64),
+}
+
+impl ClientKey {
+    /// The IPv4 address, or the IPv6 /64: what a provider gives to one client.
+    pub fn narrow(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self::V4(ip.to_bits()),
+            IpAddr::V6(ip) => Self::V6Of64(high(ip)),
+        }
+    }
+
+    /// The IPv4 address, or the IPv6 /48. A client that controls a /48 has 65 536 of the narrow keys, and could come as so many.
+    pub fn wide(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self::V4(ip.to_bits()),
+            IpAddr::V6(ip) => Self::V6Of48(high(ip) >> 16),
+        }
+    }
+
+    /// For a digest: four bytes of an IPv4 address, eight of an IPv6 prefix.
+    pub fn bytes(self) -> Vec<u8> {
+        match self {
+            Self::V4(bits) => bits.to_be_bytes().to_vec(),
+            Self::V6Of64(bits) | Self::V6Of48(bits) => bits.to_be_bytes().to_vec(),
+        }
+    }
+}
+
+fn high(ip: std::net::Ipv6Addr) -> u64 {
+    u64::try_from(ip.to_bits() >> 64).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn both(ip: &str) -> (ClientKey, ClientKey) {
+        let ip = ip.parse().unwrap();
+        (ClientKey::narrow(ip), ClientKey::wide(ip))
+    }
+
+    #[test]
+    fn an_ipv4_address_is_one_client_mapped_or_not() {
+        let (narrow, wide) = both("192.0.2.1");
+        assert_eq!(narrow, wide);
+        assert_eq!(both("::ffff:192.0.2.1"), (narrow, wide));
+        assert_ne!(both("192.0.2.2").0, narrow);
+        assert_eq!(narrow.bytes(), [192, 0, 2, 1]);
+    }
+
+    #[test]
+    fn an_ipv6_address_is_its_64_and_its_48() {
+        let (narrow, wide) = both("2001:db8:1:2:3::4");
+        assert_eq!(both("2001:db8:1:2:ffff::1"), (narrow, wide));
+        let neighbour = both("2001:db8:1:3::1");
+        assert!(neighbour.0 != narrow && neighbour.1 == wide);
+        assert_ne!(both("2001:db8:2:2::1").1, wide);
+        assert_eq!(narrow.bytes(), [0x20, 1, 0xd, 0xb8, 0, 1, 0, 2]);
+    }
+}
