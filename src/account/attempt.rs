@@ -31,6 +31,8 @@ pub struct LoginAttempt {
     client: AttemptClient,
     /// What the device's token says; [`AccountService::verify`] finds out whether it still holds.
     device: Option<Device>,
+    /// What the request sent as `captcha`.
+    captcha: Option<String>,
     /// Set once it is admitted.
     counted: Option<CountedAttempt>,
 }
@@ -63,7 +65,13 @@ impl AccountService<'_> {
         if device.is_none() && session.is_none() {
             self.limit(client, Action::Login)?;
         }
-        Ok(LoginAttempt { address: address.to_owned(), client: of_client, device, counted: None })
+        Ok(LoginAttempt {
+            address: address.to_owned(),
+            client: of_client,
+            device,
+            captcha: None,
+            counted: None,
+        })
     }
 
     /// The device of the request, where it is known to this account under the current password.
@@ -84,19 +92,29 @@ impl AccountService<'_> {
         self.devices.issue(&account.email_normal, whose, known, self.clock.now())
     }
 
-    /// Counts an attempt of a client without a known device. [`AccountService::verify`] counts the attempt of a device.
-    ///
-    /// Beyond the account's cap an anonymous client needs a captcha, and with `login-after-failures` in `captcha.on` one
-    /// replaces the short waits. It is verified only where it is needed.
+    /// Admits an attempt of a client without a known device. [`AccountService::verify`] admits the attempt of a device, once
+    /// it knows whether the account knows it.
     pub(super) async fn admit(
         &self,
         client: &mut Client,
         attempt: &mut LoginAttempt,
-        payload: Option<String>,
+        captcha: Option<String>,
     ) -> Result<(), AccountError> {
+        attempt.captcha = captcha;
         if attempt.device.is_some() {
             return Ok(());
         }
+        self.admit_now(client, attempt).await
+    }
+
+    /// Beyond the account's cap an anonymous client needs a captcha, and with `login-after-failures` in `captcha.on` one
+    /// replaces the short waits. It is verified only where it is needed.
+    async fn admit_now(
+        &self,
+        client: &mut Client,
+        attempt: &mut LoginAttempt,
+    ) -> Result<(), AccountError> {
+        let payload = attempt.captcha.take();
         let needed = match self.count(client, attempt, 0).await {
             Err(AccountError::CaptchaNeeded { difficulty }) if payload.is_some() => difficulty,
             other => return other,
@@ -146,7 +164,9 @@ impl AccountService<'_> {
         }
         if let Some(id) = &known {
             // Each right password resets the back-off of a known client; a hash costs as much then.
-            self.limiter.check_device(id).enforce(&mut client.rate, self.metrics)?;
+            let spent = self.limiter.check_device(id).enforce(&mut client.rate, self.metrics);
+            // Another request of this client took the last one since it was read above.
+            spent.inspect_err(|_| self.cancel(attempt))?;
         }
         Ok(())
     }
@@ -191,7 +211,7 @@ impl AccountService<'_> {
                     self.limit(client, Action::Login)?;
                 }
             }
-            self.count(client, attempt, 0).await?;
+            self.admit_now(client, attempt).await?;
         }
         let stored = account.map(|account| account.password_hash.clone());
         let (key, deadline) = (client.key, client.deadline);

@@ -239,7 +239,8 @@ pub(super) fn admit(
         let failures = account.failures(rules, now);
         if failures >= rules.failures_max {
             let wait = rules.wait_at_cap(failures, context.captcha_available);
-            account.open_at = now.saturating_add(millis(wait));
+            // An attempt of the allowance does not shorten the wait of the others.
+            account.open_at = account.open_at.max(now.saturating_add(millis(wait)));
         }
     }
     account.allowance -= u32::from(uses_allowance);

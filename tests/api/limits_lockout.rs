@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::json;
 
 use crate::app::{TestApp, both};
-use crate::ask::{at_once, count};
+use crate::ask::{at_once, count, solved_captcha_of};
 use crate::client::Person;
 use crate::limits_guesses::{
     DEVICE, at, close, device, guess, login, retry_after, stranger, verified,
@@ -130,5 +130,33 @@ both!(
         user.post_json("/api/change-email", body).await.expect(200);
         let body = json!({ "password": person.password });
         user.json(Method::DELETE, "/api/me", body).await.expect(204);
+    }
+);
+
+both!(
+    a_device_of_a_former_password_gets_in_with_a_captcha_as_one_without,
+    [
+        "mail.new_device" = "false",
+        "rate_limit.enabled" = "true",
+        "http.trusted_proxies" = "127.0.0.0/8"
+    ],
+    async |app| {
+        let mut person = app.verified("ada@example.org").await;
+        let old = device(app, &person, "203.0.113.7").await;
+        reset(app, &mut person, "203.0.113.9", "a quite new password").await;
+        // The five fresh clients that a new password lets in, and a hundred.
+        for n in 0..105 {
+            guess(&at(app, &stranger(n)), &person.email).await.expect(401);
+        }
+        let client = at(app, "198.51.100.1").header(DEVICE, &old);
+        assert_eq!(retry_after(&login(&client, &person.email, &person.password).await), 3_600);
+        app.clock.advance(Duration::from_hours(1));
+        let needed = login(&client, &person.email, &person.password).await;
+        let needed = needed.expect_problem(400, "captcha-invalid").json();
+        let difficulty = needed["difficulty"].as_u64().expect("beyond the cap");
+        let captcha = solved_captcha_of(app, difficulty.try_into().expect("small")).await;
+        let body =
+            json!({ "email": person.email, "password": person.password, "captcha": captcha });
+        client.post_json("/api/login", body).await.expect(200);
     }
 );

@@ -66,7 +66,7 @@ if counts then
     if failures > cap and available then
       wait = math.min(tonumber(ARGV[12]) * (failures - cap), wait)
     end
-    open_at = now + wait
+    open_at = math.max(open_at, now + wait)
   end
 end
 if uses then
