@@ -45,8 +45,8 @@ impl LoginAttempt {
 }
 
 impl AccountService<'_> {
-    /// Begins an attempt. An anonymous client spends one of the limit by address. The token of a device that is known to
-    /// `address` and a live session of its account spend none; any other token counts as none.
+    /// Begins an attempt. Where the limit by address has none left, an anonymous client ends here. The token of a device that
+    /// is known to `address` and a live session of its account have a limit of their own; any other token counts as none.
     ///
     /// Where the hash queue is full the attempt ends here, before anything is counted: an overload must not raise the
     /// back-off of users with the right password.
@@ -63,7 +63,7 @@ impl AccountService<'_> {
             None => AttemptClient::Anonymous(client.ip),
         };
         if device.is_none() && session.is_none() {
-            self.limit(client, Action::Login)?;
+            self.limiter.look(Action::Login, client.ip).report(&mut client.rate)?;
         }
         Ok(LoginAttempt {
             address: address.to_owned(),
@@ -162,17 +162,18 @@ impl AccountService<'_> {
                 return Err(Limited { retry_after_s: retry_after_s.max(then) }.into());
             }
         }
-        if let Some(id) = &known {
-            // Each right password resets the back-off of a known client; a hash costs as much then.
-            let spent = self.limiter.check_device(id).enforce(&mut client.rate, self.metrics);
-            // Another request of this client took the last one since it was read above.
-            spent.inspect_err(|_| self.cancel(attempt))?;
-        }
-        Ok(())
+        // Only an attempt that leads to a hash is spent: a refusal costs nothing.
+        let limit = match &known {
+            None => self.limiter.check(Action::Login, client.ip),
+            Some(id) => self.limiter.check_device(id),
+        };
+        // Another request of this client may have taken the last one since it was read.
+        let spent = limit.enforce(&mut client.rate, self.metrics);
+        Ok(spent.inspect_err(|_| self.cancel(attempt))?)
     }
 
-    /// The account of an attempt that was admitted. Where the database does not answer, or only when the request has no time
-    /// left, the attempt is cancelled: it was counted, and reveals nothing.
+    /// The account of an attempt that was admitted. Where the database fails, or no time is left to wait for it, the attempt is
+    /// cancelled: the client has learned nothing by it.
     pub(super) async fn account_of(
         &self,
         client: &Client,
@@ -208,7 +209,7 @@ impl AccountService<'_> {
             } else {
                 attempt.device = None;
                 if attempt.client.known_id().is_none() {
-                    self.limit(client, Action::Login)?;
+                    self.limiter.look(Action::Login, client.ip).report(&mut client.rate)?;
                 }
             }
             self.admit_now(client, attempt).await?;
@@ -222,9 +223,8 @@ impl AccountService<'_> {
                 return Err(unavailable.into());
             }
         };
-        if verdict == Verdict::Mismatch {
-            self.budgets.keep_failure();
-        } else if let Some(counted) = &attempt.counted
+        if verdict != Verdict::Mismatch
+            && let Some(counted) = &attempt.counted
             && let Err(error) = self.budgets.reset_attempts(counted).await
         {
             tracing::warn!(error = %error, "a right password still counts as a failure");

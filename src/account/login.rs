@@ -45,7 +45,10 @@ impl AccountService<'_> {
     ) -> Result<LoggedIn, AccountError> {
         let attempt = match self.begin(client, email.normal()) {
             // The limit by address has a metric of its own.
-            Err(error @ AccountError::Limited(_)) => return Err(error),
+            Err(error @ AccountError::Limited(_)) => {
+                self.log_refused_login(email, "address-limit");
+                return Err(error);
+            }
             other => other,
         };
         let result = async {
@@ -57,6 +60,11 @@ impl AccountService<'_> {
             self.open(client, verified, again).await
         };
         let result = result.await;
+        match &result {
+            Err(AccountError::Limited(_)) => self.log_refused_login(email, "back-off"),
+            Err(AccountError::CaptchaNeeded { .. }) => self.log_refused_login(email, "captcha"),
+            _ => {}
+        }
         let outcome = result.as_ref().map_or_else(AccountError::outcome, |_| "success");
         let attributes = [KeyValue::new("method", "password"), KeyValue::new("outcome", outcome)];
         self.metrics.logins.add(1, &attributes);
@@ -185,9 +193,13 @@ impl AccountService<'_> {
         account: Option<Uuid>,
         reason: &'static str,
     ) {
+        self.log_refused_login(email, reason);
+        self.record_refused(client, Tried::LogIn(reason), email.normal(), account);
+    }
+
+    fn log_refused_login(&self, email: &EmailAddress, reason: &'static str) {
         let digest = self.chain.name(&[b"log", email.normal().as_bytes()]);
         tracing::info!(account = digest, reason, "log-in refused");
-        self.record_refused(client, Tried::LogIn(reason), email.normal(), account);
     }
 
     /// Leaves a refused password to the audit, apart from the response.

@@ -252,10 +252,14 @@ pub async fn count<C: ConnectionTrait>(connection: &C) -> Result<u64, DbErr> {
 /// Records that the operator resets the limits of an email address, and of its account where there is one.
 pub async fn record_limits_reset(
     cx: &ChangeContext<'_>,
+    email: &EmailAddress,
     user_id: Option<Uuid>,
 ) -> Result<(), DbErr> {
     let tx = cx.db.begin().await?;
     let what = (Action::LimitsReset, Outcome::Success);
-    cx.record(&tx, what, Actor::Operator, (user_id, None), Detail::none()).await?;
+    // An address without an account stands there as a keyed digest, as in the log.
+    let digest = cx.chain.name(&[b"log", email.normal().as_bytes()]);
+    let detail = Detail::none().kid("address", &digest).personal("email", email.as_typed());
+    cx.record(&tx, what, Actor::Operator, (user_id, None), detail).await?;
     tx.commit().await
 }

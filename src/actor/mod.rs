@@ -13,7 +13,7 @@ mod task;
 mod turns;
 
 pub use fair_semaphore::{FairSemaphore, Permit};
-pub use permits::{FairPermit, FairPermits, Holder, PermitRefusal};
+pub use permits::{FairPermit, FairPermits, PermitHolder, PermitRefusal};
 pub use pool::{FlatReply, Limits, Pool, Reply, Worker, WorkerError};
 pub use ractor::SpawnErr as SpawnError;
 pub use root::Root;

@@ -38,16 +38,16 @@ pub enum PermitRefusal {
 #[derive(Debug)]
 pub struct FairPermit {
     permits: Arc<FairPermits>,
-    holder: Holder,
+    holder: PermitHolder,
 }
 
 /// Whom a permit is counted for, as keyed hashes: ractor logs a job's key, and no client's address belongs there. Two that
 /// collide share their part, which one pair of 2^64 does. Each hash with its weight: so many times it may be held by those
 /// that are free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Holder([Option<(u64, usize)>; 2]);
+pub struct PermitHolder([Option<(u64, usize)>; 2]);
 
-impl Holder {
+impl PermitHolder {
     /// Nobody in particular: bounded by the permits alone.
     pub const NOBODY: Self = Self([None; 2]);
 
@@ -67,15 +67,15 @@ impl FairPermits {
     }
 
     /// The holder of a client key, a team, an account, …
-    pub fn holder(&self, whom: impl Hash) -> Holder {
-        Holder([Some((self.hasher.hash_one(whom), 1)), None])
+    pub fn holder(&self, whom: impl Hash) -> PermitHolder {
+        PermitHolder([Some((self.hasher.hash_one(whom), 1)), None])
     }
 
     /// The holder of a client address, by its wide key. Within an IPv6 /48 a /64 has a third of all.
-    pub fn client(&self, ip: IpAddr) -> Holder {
+    pub fn client(&self, ip: IpAddr) -> PermitHolder {
         let (narrow, wide) = (ClientKey::narrow(ip), ClientKey::wide(ip));
         let part = (narrow != wide).then(|| (self.hasher.hash_one(narrow), 2));
-        Holder([Some((self.hasher.hash_one(wide), 1)), part])
+        PermitHolder([Some((self.hasher.hash_one(wide), 1)), part])
     }
 
     /// How many are free.
@@ -93,7 +93,7 @@ impl FairPermits {
     /// # Errors
     /// [`PermitRefusal`]: there is none, or the holder has as many as are free. Where requests of one holder race, one too
     /// many may be refused, never admitted.
-    pub fn take(self: &Arc<Self>, holder: Holder) -> Result<FairPermit, PermitRefusal> {
+    pub fn take(self: &Arc<Self>, holder: PermitHolder) -> Result<FairPermit, PermitRefusal> {
         let held = |(key, weight)| self.count(key) * weight;
         // Counted before it is taken, so that no two of one holder are admitted for the same count.
         let held = holder.0.into_iter().flatten().map(held).max().unwrap_or(0);
@@ -115,7 +115,7 @@ impl FairPermits {
         *held - 1
     }
 
-    fn uncount(&self, holder: Holder) {
+    fn uncount(&self, holder: PermitHolder) {
         for (key, _) in holder.0.into_iter().flatten() {
             let mut shard = self.shard(key);
             let Some(held) = shard.get_mut(&key) else { continue };
@@ -195,10 +195,11 @@ mod tests {
     fn nobody_in_particular_has_all_there_are_and_one_place_is_enough() {
         let permits = FairPermits::new(1);
         let place = permits.take(permits.client("192.0.2.1".parse().unwrap())).unwrap();
-        assert_eq!(permits.take(Holder::NOBODY).unwrap_err(), PermitRefusal::Full);
+        assert_eq!(permits.take(PermitHolder::NOBODY).unwrap_err(), PermitRefusal::Full);
         drop(place);
         let many = FairPermits::new(64);
-        let held: Vec<FairPermit> = std::iter::from_fn(|| many.take(Holder::NOBODY).ok()).collect();
+        let held: Vec<FairPermit> =
+            std::iter::from_fn(|| many.take(PermitHolder::NOBODY).ok()).collect();
         assert_eq!(held.len(), 64);
     }
 
@@ -223,7 +224,7 @@ mod tests {
     fn one_crowd_has_half_and_many_leave_some() {
         let permits = FairPermits::new(100);
         let fill = |number: u64| {
-            let holder = Holder::numbered(number);
+            let holder = PermitHolder::numbered(number);
             std::iter::from_fn(|| permits.take(holder).ok()).collect::<Vec<_>>()
         };
         let mut held = vec![fill(0)];
@@ -233,7 +234,8 @@ mod tests {
             assert!(!held.last().unwrap().is_empty(), "crowd {crowd}");
         }
         assert!(permits.free() > 0);
-        let _rest: Vec<_> = std::iter::from_fn(|| permits.take(Holder::NOBODY).ok()).collect();
+        let _rest: Vec<_> =
+            std::iter::from_fn(|| permits.take(PermitHolder::NOBODY).ok()).collect();
         assert_eq!((permits.free(), permits.taken()), (0, 100));
     }
 
@@ -254,11 +256,11 @@ mod tests {
             let permits = FairPermits::new(number);
             let mut held: Vec<FairPermit> = Vec::new();
             for (whose, takes) in steps {
-                let whose = if whose == 5 { Holder::NOBODY } else { Holder::numbered(whose) };
+                let whose = if whose == 5 { PermitHolder::NOBODY } else { PermitHolder::numbered(whose) };
                 if takes {
                     let mine = held.iter().filter(|it| it.holder == whose).count();
                     let free = number - held.len();
-                    let may = free > 0 && (whose == Holder::NOBODY || mine < free);
+                    let may = free > 0 && (whose == PermitHolder::NOBODY || mine < free);
                     let taken = permits.take(whose);
                     prop_assert_eq!(taken.is_ok(), may);
                     held.extend(taken);

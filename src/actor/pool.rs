@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::observer::{Counts, CrashGuard, Observer};
-use super::permits::{FairPermit, FairPermits, Holder};
+use super::permits::{FairPermit, FairPermits, PermitHolder};
 use super::queue::InTurn;
 use crate::problem::Unavailable;
 use crate::telemetry::Metrics;
@@ -41,7 +41,7 @@ pub type FlatReply<T> = Reply<Result<T, Unavailable>>;
 /// Why a worker gives up: a broken invariant. It crashes the worker, which is replaced. A "no" is a value in the reply.
 pub type WorkerError = ActorProcessingErr;
 /// Routing has no affinity: the key says whose turn a job waits for, and nothing to who reads ractor's log.
-type Key = Holder;
+type Key = PermitHolder;
 type FactoryRef<M> = ActorRef<FactoryMessage<Key, Envelope<M>>>;
 
 /// What a room puts into a pool: its needs as fields, its work in `handle`.
@@ -143,7 +143,7 @@ impl<M: Send + 'static> Pool<M> {
         deadline: Instant,
         message: impl FnOnce(FlatReply<R>) -> M,
     ) -> Result<R, Unavailable> {
-        self.ask_as(Holder::NOBODY, deadline, message).await
+        self.ask_as(PermitHolder::NOBODY, deadline, message).await
     }
 
     /// The same on behalf of `whom` (a source, say): their jobs wait in turn with those of others, and they are refused
@@ -162,7 +162,7 @@ impl<M: Send + 'static> Pool<M> {
 
     async fn ask_as<R: Send + 'static>(
         &self,
-        holder: Holder,
+        holder: PermitHolder,
         deadline: Instant,
         message: impl FnOnce(FlatReply<R>) -> M,
     ) -> Result<R, Unavailable> {
@@ -178,7 +178,7 @@ impl<M: Send + 'static> Pool<M> {
 
     /// Leaves a message without waiting; whether it was taken. For what a worker would find by itself a little later.
     pub fn nudge(&self, message: M) -> Result<(), Unavailable> {
-        self.send(Holder::NOBODY, message, Instant::now() + self.limits.deadline)
+        self.send(PermitHolder::NOBODY, message, Instant::now() + self.limits.deadline)
     }
 
     /// Whether a job on behalf of `whom` finds a place at this moment: for callers who spend something before they ask, and
@@ -190,7 +190,7 @@ impl<M: Send + 'static> Pool<M> {
         self.admit(self.permits.holder(whom)).map(drop)
     }
 
-    fn admit(&self, holder: Holder) -> Result<FairPermit, Unavailable> {
+    fn admit(&self, holder: PermitHolder) -> Result<FairPermit, Unavailable> {
         self.permits.take(holder).map_err(|_| {
             self.counts.shed.fetch_add(1, Ordering::Relaxed);
             self.metrics
@@ -200,7 +200,7 @@ impl<M: Send + 'static> Pool<M> {
         })
     }
 
-    fn send(&self, holder: Holder, message: M, deadline: Instant) -> Result<(), Unavailable> {
+    fn send(&self, holder: PermitHolder, message: M, deadline: Instant) -> Result<(), Unavailable> {
         let admitted = self.admit(holder)?;
         let now = Instant::now();
         let envelope = Envelope {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use ractor::factory::queues::Queue;
 use ractor::factory::{DiscardHandler, DiscardReason, Job};
 
-use super::permits::Holder;
+use super::permits::PermitHolder;
 use super::turns::Turns;
 
 /// ractor's queue, in turn.
-pub(super) struct InTurn<T: ractor::Message>(Turns<Job<Holder, T>>);
+pub(super) struct InTurn<T: ractor::Message>(Turns<Job<PermitHolder, T>>);
 
 impl<T: ractor::Message> Default for InTurn<T> {
     fn default() -> Self {
@@ -17,7 +17,7 @@ impl<T: ractor::Message> Default for InTurn<T> {
     }
 }
 
-impl<T: ractor::Message> Queue<Holder, T> for InTurn<T> {
+impl<T: ractor::Message> Queue<PermitHolder, T> for InTurn<T> {
     fn len(&self) -> usize {
         self.0.len()
     }
@@ -26,25 +26,25 @@ impl<T: ractor::Message> Queue<Holder, T> for InTurn<T> {
         self.0.len() == 0
     }
 
-    fn pop_front(&mut self) -> Option<Job<Holder, T>> {
+    fn pop_front(&mut self) -> Option<Job<PermitHolder, T>> {
         self.0.pop().map(|(_, job)| job)
     }
 
-    fn discard_oldest(&mut self) -> Option<Job<Holder, T>> {
+    fn discard_oldest(&mut self) -> Option<Job<PermitHolder, T>> {
         self.pop_front()
     }
 
-    fn peek(&self) -> Option<&Job<Holder, T>> {
+    fn peek(&self) -> Option<&Job<PermitHolder, T>> {
         self.0.peek()
     }
 
-    fn push_back(&mut self, job: Job<Holder, T>) {
+    fn push_back(&mut self, job: Job<PermitHolder, T>) {
         self.0.push(job.key, job);
     }
 
     fn remove_expired_items(
         &mut self,
-        discards: &Option<Arc<dyn DiscardHandler<Holder, T>>>,
+        discards: &Option<Arc<dyn DiscardHandler<PermitHolder, T>>>,
     ) -> usize {
         let before = self.0.len();
         self.0.retain(|job| {

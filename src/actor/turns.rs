@@ -5,13 +5,13 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::permits::Holder;
+use super::permits::PermitHolder;
 
 /// What waits, by whose it is. Who has something waiting stands in `order` once.
 #[derive(Debug)]
 pub struct Turns<T> {
-    queues: HashMap<Holder, VecDeque<T>>,
-    order: VecDeque<Holder>,
+    queues: HashMap<PermitHolder, VecDeque<T>>,
+    order: VecDeque<PermitHolder>,
     waiting: usize,
 }
 
@@ -28,7 +28,7 @@ impl<T> Turns<T> {
     }
 
     /// Puts something behind what waits of the same holder. Whoever comes anew is next in turn after those who wait.
-    pub fn push(&mut self, holder: Holder, item: T) {
+    pub fn push(&mut self, holder: PermitHolder, item: T) {
         let queue = self.queues.entry(holder).or_default();
         if queue.is_empty() {
             self.order.push_back(holder);
@@ -43,7 +43,7 @@ impl<T> Turns<T> {
     }
 
     /// Takes the oldest of whose turn it is; the turn goes to the next.
-    pub fn pop(&mut self) -> Option<(Holder, T)> {
+    pub fn pop(&mut self) -> Option<(PermitHolder, T)> {
         let holder = self.order.pop_front()?;
         let queue = self.queues.get_mut(&holder)?;
         let item = queue.pop_front()?;

@@ -2,11 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn share(number: u64) -> Holder {
-    Holder::numbered(number)
+fn share(number: u64) -> PermitHolder {
+    PermitHolder::numbered(number)
 }
 
-fn all<T>(turns: &mut Turns<T>) -> Vec<(Holder, T)> {
+fn all<T>(turns: &mut Turns<T>) -> Vec<(PermitHolder, T)> {
     std::iter::from_fn(|| turns.pop()).collect()
 }
 
@@ -64,8 +64,8 @@ proptest! {
         steps in prop::collection::vec(step(), 0..200),
     ) {
         let mut turns = Turns::default();
-        let mut model: Vec<(Holder, u32)> = Vec::new();
-        let mut waited: HashMap<Holder, usize> = HashMap::new();
+        let mut model: Vec<(PermitHolder, u32)> = Vec::new();
+        let mut waited: HashMap<PermitHolder, usize> = HashMap::new();
         for (number, step) in (0_u32..).zip(steps) {
             match step {
                 Step::Push(whose) => {

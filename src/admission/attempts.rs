@@ -1,6 +1,7 @@
 //! Attempts at a password: counted before the password is verified, reset when it was right.
 
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
 
 use super::back_off::BACK_OFF;
 use super::budgets::{Keys, Scope};
@@ -8,6 +9,7 @@ use super::device::Device;
 use super::limiter::seconds_up;
 use super::shared::Budgets;
 use super::worker::AdmissionCommand;
+use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
 use crate::store::{Admission, AttemptContext, AttemptKey, ClientKind};
 
@@ -16,8 +18,16 @@ const OF_CLIENT: &str = "password-checks";
 const OF_ACCOUNT: &str = "password-checks-overall";
 const OF_KNOWN: &str = "password-checks-device";
 
-/// The account that stands for all that the store does not know yet, while [`KeyBudget`](crate::store::KeyBudget) has no room.
-const NEWCOMERS: &str = "newcomers";
+/// The account that stands for all that the store does not know yet, while the
+/// [`KeyBudget`](crate::store::KeyBudget) has no room.
+pub(super) const NEWCOMERS: &str = "newcomers";
+
+/// An account with n failures is kept n days with up to n clients: so many failures more cost one unit of the budget of keys
+/// more. 100 failures are 6 KB for 100 days, some 2 000 times as much as one failure for one day.
+const FAILURES_A_UNIT: u32 = 5;
+
+/// The log says once in this time that the store is full.
+const WARNING_EVERY_MS: UnixMillis = 60_000;
 
 /// Characters of an anonymous client's key: 128 bits and more.
 const CLIENT_CHARS: usize = 22;
@@ -64,6 +74,8 @@ pub struct CountedAttempt {
     account: String,
     client: String,
     kind: ClientKind,
+    /// What it took of the budget of keys.
+    cost: u32,
 }
 
 impl CountedAttempt {
@@ -120,6 +132,7 @@ impl Budgets {
             account: self.account_key(address),
             client: self.client_key(address, who),
             kind: who.kind(),
+            cost: 0,
         };
         if !self.enabled {
             return Ok(AttemptDecision::Admitted(attempt));
@@ -135,20 +148,25 @@ impl Budgets {
         };
         let mut found = self.store.admit(&BACK_OFF, attempt.key(), context, now).await?;
         if found == Admission::Full {
+            self.warn_of_full_store(now);
             NEWCOMERS.clone_into(&mut attempt.account);
             context.may_add = true;
             found = self.store.admit(&BACK_OFF, attempt.key(), context, now).await?;
         }
         let (word, decision) = match found {
-            Admission::Admitted => ("allowed", AttemptDecision::Admitted(attempt)),
-            Admission::Wait { retry_after } => {
-                let retry_after_s = seconds_up(retry_after).max(1);
-                ("limited", AttemptDecision::Wait { retry_after_s })
+            Admission::Admitted { failures } => {
+                attempt.cost = 1 + failures / FAILURES_A_UNIT;
+                self.new_accounts.spend(attempt.cost, now);
+                ("allowed", AttemptDecision::Admitted(attempt))
             }
             Admission::CaptchaNeeded { difficulty } => {
                 ("captcha", AttemptDecision::CaptchaNeeded { difficulty })
             }
-            // The store adds what it may.
+            Admission::Wait { retry_after } => {
+                let retry_after_s = seconds_up(retry_after).max(1);
+                ("limited", AttemptDecision::Wait { retry_after_s })
+            }
+            // Cannot happen: `may_add` is set.
             Admission::Full => ("limited", AttemptDecision::Wait { retry_after_s: 1 }),
         };
         self.decided(who.policy(), word, "shared");
@@ -165,24 +183,17 @@ impl Budgets {
         }
         let now = self.clock.now();
         let removed = self.store.reset_attempts(&BACK_OFF, attempt.key(), now).await?;
-        // Its own attempt was never spent.
-        self.new_accounts.refund(removed.saturating_sub(1), now);
+        self.new_accounts.refund(removed.saturating_sub(1) + attempt.cost, now);
         Ok(())
     }
 
-    /// The password was wrong: the attempt stays counted.
-    pub fn keep_failure(&self) {
-        if self.enabled {
-            self.new_accounts.spend(self.clock.now());
-        }
-    }
-
-    /// The attempt got no verdict: the hash was not computed in time, or its worker crashed. It is soon not counted any more.
+    /// The attempt got no verdict: the hash was not computed in time, or its worker crashed. A worker cancels it.
     /// The client has learned nothing by it. An attempt of a client that disconnects before the response stays counted.
     pub fn cancel_attempt(&self, attempt: &CountedAttempt) {
         if !self.enabled {
             return;
         }
+        self.new_accounts.refund(attempt.cost, self.clock.now());
         let command = AdmissionCommand::Cancel { attempt: attempt.clone() };
         if let Err(error) = self.pool.nudge(command) {
             tracing::warn!(error = %error, "an attempt without a verdict counts as a failure");
@@ -201,6 +212,19 @@ impl Budgets {
         let client = self.client_key(address, &AttemptClient::Anonymous(ip));
         let account = self.account_key(address);
         self.store.prove_client(&BACK_OFF, &account, &client, self.clock.now()).await
+    }
+
+    /// Says once a minute that accounts share a back-off.
+    fn warn_of_full_store(&self, now: UnixMillis) {
+        let last = self.full_store_warned_at.load(Ordering::Relaxed);
+        let set = Ordering::Relaxed;
+        if now.saturating_sub(last) >= WARNING_EVERY_MS
+            && self.full_store_warned_at.compare_exchange(last, now, set, set).is_ok()
+        {
+            tracing::warn!(
+                "rate_limit.keys_max failed logins are stored: accounts that are new to the token store share one back-off"
+            );
+        }
     }
 
     fn account_key(&self, address: &str) -> String {

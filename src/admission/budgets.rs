@@ -54,11 +54,14 @@ pub enum Budget {
     /// Writes of a signed-in user: profile, sessions, teams, projects and keys together. Each is audited, and the audit is
     /// kept for `audit.retention`.
     AccountWrites,
+    /// Revocations of vaultTokens of a user or a project's key. The holder of a token needs no session, so that these are none
+    /// of the account's writes.
+    Revocations,
 }
 
 impl Budget {
     /// Every budget, in the order of its discriminant.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Confirmations,
         Self::Recoveries,
         Self::NewDevices,
@@ -67,6 +70,7 @@ impl Budget {
         Self::Inviters,
         Self::PasswordConfirmations,
         Self::AccountWrites,
+        Self::Revocations,
     ];
 
     /// Its size: `burst` at once, one back each `period`.
@@ -85,8 +89,9 @@ impl Budget {
             // A user changes the password and the address once, and picks another new password a few times because
             // the first ones were breached. As many as one device may check in a minute.
             Self::PasswordConfirmations => per(10, HOUR),
-            // With the default of the setting `rate_limit.account_writes`.
-            Self::AccountWrites => per(120, HOUR),
+            // Writes: the default of the setting `rate_limit.account_writes`. Revocations: a session gets a new vaultToken 60
+            // times a minute; a client revokes the few that it holds.
+            Self::AccountWrites | Self::Revocations => per(120, HOUR),
         }
     }
 
@@ -99,7 +104,8 @@ impl Budget {
             | Self::AddressChanges
             | Self::Inviters
             | Self::PasswordConfirmations
-            | Self::AccountWrites => None,
+            | Self::AccountWrites
+            | Self::Revocations => None,
         }
     }
 
@@ -110,7 +116,8 @@ impl Budget {
             Self::AddressChanges
             | Self::Inviters
             | Self::PasswordConfirmations
-            | Self::AccountWrites => true,
+            | Self::AccountWrites
+            | Self::Revocations => true,
         }
     }
 
@@ -125,6 +132,7 @@ impl Budget {
             Self::Inviters => "inviters",
             Self::PasswordConfirmations => "password-confirmations",
             Self::AccountWrites => "account-writes",
+            Self::Revocations => "revocations",
         }
     }
 }

@@ -77,9 +77,14 @@ fn a_source_is_its_32_or_its_64() {
 
 #[test]
 fn a_local_budget_is_its_share_and_never_none() {
-    for (replicas, shares) in
-        [(0, [3, 3, 5, 6, 3]), (1, [3, 3, 5, 6, 3]), (2, [1, 1, 2, 3, 1]), (50, [1; 5])]
-    {
+    let whole = [3, 3, 5, 6, 3, 100, 10, 120, 120];
+    let shares: [(u32, [usize; Budget::ALL.len()]); 4] = [
+        (0, whole),
+        (1, whole),
+        (2, [1, 1, 2, 3, 1, 50, 5, 60, 60]),
+        (50, [1, 1, 1, 1, 1, 2, 1, 2, 2]),
+    ];
+    for (replicas, shares) in shares {
         let local = Local::new(Clock::manual(0), settings(replicas));
         for (budget, share) in Budget::ALL.into_iter().zip(shares) {
             let within = (0..200).filter(|_| local.spend(budget, "a") == Spent::Within).count();

@@ -2,18 +2,20 @@
 
 use uuid::Uuid;
 
-use super::attempts::{account_key, client_key_of};
+use super::attempts::{NEWCOMERS, account_key, client_key_of};
 use super::back_off::BACK_OFF;
 use super::budgets::{self, Budget, Keys, Scope};
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
 use crate::store::{Quota, Store};
 
-/// Everything that the token store holds of an email address.
+/// What the token store holds of an email address: its login back-off and its budgets.
 #[derive(Debug)]
 pub struct LimitReport {
     /// The login back-off; none where no attempt failed.
     pub back_off: Option<BackOffReport>,
+    /// Whether that is the one that all accounts share which were new to the store while it could add none.
+    pub is_shared: bool,
     /// The budgets of the mailbox, and of the account where there is one.
     pub budgets: Vec<BudgetReport>,
 }
@@ -35,6 +37,8 @@ pub struct BackOffReport {
     pub known: Waiting,
     /// The client that was asked for waits until then.
     pub client_until: Option<UnixMillis>,
+    /// Whether that client needs a captcha then, where there are captchas.
+    pub client_needs_captcha: bool,
 }
 
 /// How many clients wait, and the longest of their waits.
@@ -101,7 +105,10 @@ pub async fn explain(
         let next_at = wait.map(|wait| now.saturating_add(millis(wait)));
         budgets.push(BudgetReport { name: budget.name(), burst: quota.burst, left, next_at });
     }
-    let stored = store.attempts(&account_key(keys, subject.address), now).await?;
+    let own = store.attempts(&account_key(keys, subject.address), now).await?;
+    let is_shared = own.is_none();
+    let stored = if is_shared { store.attempts(NEWCOMERS, now).await? } else { own };
+    let is_shared = is_shared && stored.is_some();
     let back_off = stored.map(|stored| {
         let failures = stored.failures(&BACK_OFF, now);
         let is_capped = failures >= BACK_OFF.failures_max;
@@ -113,7 +120,12 @@ pub async fn explain(
             Waiting { clients: untils.len(), until: untils.into_iter().max() }
         };
         let client = subject.client.map(|ip| client_key_of(keys, subject.address, ip));
-        let own = client.map(|client| stored.client(&client, now).wait_until);
+        let own = client.map(|client| {
+            let own = stored.client(&client, now);
+            let is_exempt = own.proven_until > now || (own.failures == 0 && stored.allowance > 0);
+            let meets_cap = is_capped && !is_exempt;
+            (own.wait_until.max(if meets_cap { stored.open_at } else { 0 }), meets_cap)
+        });
         BackOffReport {
             failures,
             closed_until: Some(stored.open_at).filter(|at| is_capped && *at > now),
@@ -121,13 +133,15 @@ pub async fn explain(
             allowance: stored.allowance,
             anonymous: waiting(false),
             known: waiting(true),
-            client_until: own.filter(|until| *until > now),
+            client_until: own.map(|(until, _)| until).filter(|until| *until > now),
+            client_needs_captcha: own.is_some_and(|(_, meets_cap)| meets_cap),
         }
     });
-    Ok(LimitReport { back_off, budgets })
+    Ok(LimitReport { back_off, is_shared, budgets })
 }
 
-/// Deletes the login back-off and the budgets; how many entries there were.
+/// Deletes the login back-off and the budgets; how many entries there were. An account without a back-off of its own may be
+/// counted in the shared one, which is deleted then.
 ///
 /// # Errors
 /// When the token store does not answer: then some may be left.
@@ -138,6 +152,10 @@ pub async fn reset(
 ) -> Result<usize, Unavailable> {
     let account = account_key(keys, subject.address);
     let mut deleted = usize::from(store.forget_attempts(&account).await?);
+    if deleted == 0 {
+        // The account may be counted with others that the store could not add.
+        deleted += usize::from(store.forget_attempts(NEWCOMERS).await?);
+    }
     for (budget, _, key) in subject.budgets(keys) {
         deleted += usize::from(store.forget_budget(&key).await?);
         if budget.quota_of_captchas().is_some() {

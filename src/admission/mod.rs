@@ -24,5 +24,5 @@ pub use attempts::{AttemptCaptcha, AttemptClient, AttemptDecision, CountedAttemp
 pub use client::{Client, KnownSession, Limited};
 pub use limiter::{Decision, Headers, Limiter};
 pub use policies::{Action, policy_names};
-pub use shared::Budgets;
+pub use shared::{Budgets, InvitationLimit};
 pub use worker::{AdmissionCommand, Worker};

@@ -1,6 +1,7 @@
 //! [`Budgets`]: the budgets that replicas share, as use cases spend them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use opentelemetry::KeyValue;
 use uuid::Uuid;
@@ -27,11 +28,21 @@ pub struct Budgets {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) new_accounts: KeyBudget,
+    pub(super) full_store_warned_at: AtomicI64,
     pub(super) enabled: bool,
     pub(super) pool: Pool<AdmissionCommand>,
     local: Arc<Local>,
     account_writes: Quota,
     metrics: Arc<Metrics>,
+}
+
+/// Why an invitation is not mailed.
+#[derive(Debug)]
+pub enum InvitationLimit {
+    /// A budget is spent.
+    Spent(Limited),
+    /// The token store fails.
+    Unavailable(Unavailable),
 }
 
 impl Budgets {
@@ -52,6 +63,7 @@ impl Budgets {
                 settings.replicas,
                 BACK_OFF.failure_ttl,
             ),
+            full_store_warned_at: AtomicI64::new(0),
             enabled: settings.enabled,
             pool,
             local,
@@ -102,17 +114,17 @@ impl Budgets {
     }
 
     /// Takes one from the invitations that a user mails in a day, `per_day` of them for all teams, and then one from what the
-    /// mailbox may receive of all inviters. As a part of the transaction that writes the invitation: what that refuses spends
-    /// nothing.
+    /// mailbox may receive of all inviters. A part of the transaction that writes the invitation: an embedded store spends them
+    /// where it commits. Redis spends them at once, so that an invitation that fails later has spent them.
     ///
     /// # Errors
-    /// [`Limited`] where one of them is spent.
+    /// [`InvitationLimit`] where one of them is spent, or an embedded store fails: its transaction is broken then.
     pub async fn invitation(
         &self,
         tx: &Transaction,
         (inviter, per_day): (Uuid, u32),
         mailbox: &str,
-    ) -> Result<(), Limited> {
+    ) -> Result<(), InvitationLimit> {
         if !self.enabled {
             return Ok(());
         }
@@ -124,7 +136,12 @@ impl Budgets {
         ] {
             let key = self.keys.key(budget.name(), of, Scope::All);
             let found = self.store.spend_budget_in(tx, &key, quota, self.clock.now()).await;
-            self.found(budget, &key, &found).within()?;
+            if self.store.is_embedded()
+                && let Err(error) = found
+            {
+                return Err(InvitationLimit::Unavailable(error));
+            }
+            self.found(budget, &key, &found).within().map_err(InvitationLimit::Spent)?;
         }
         Ok(())
     }

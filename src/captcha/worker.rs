@@ -209,14 +209,18 @@ impl CaptchaWorker {
                 ("unavailable", Err(Unavailable::shed("captcha")))
             }
             Ok(Verification::Good(solved)) => {
-                self.spent.spend(self.clock.now());
+                self.spent.spend(1, self.clock.now());
                 match self
                     .store
                     .spend_once(&solved.spent_key, solved.expires_at, self.clock.now())
                     .await
                 {
                     Ok(Spend::First) => ("solved", Ok(Verdict::Solved)),
-                    Ok(Spend::Again) => ("refused", Ok(Verdict::Refused)),
+                    Ok(Spend::Again) => {
+                        // Nothing was added.
+                        self.spent.refund(1, self.clock.now());
+                        ("refused", Ok(Verdict::Refused))
+                    }
                     Err(error) => ("unavailable", Err(error)),
                 }
             }

@@ -17,7 +17,7 @@ use super::output::{Talk, print, print_json, say_line};
 use crate::account::operator::{self as accounts, Who};
 use crate::admission::explain::{self, BackOffReport, BudgetReport, LimitReport, LimitSubject};
 use crate::clock::{UnixMillis, rfc3339};
-use crate::config::Config;
+use crate::config::{CaptchaProvider, Config};
 use crate::exit::{UNREACHABLE, USAGE};
 use crate::user::EmailAddress;
 
@@ -32,7 +32,8 @@ pub enum Command {
     /// address: the limits by address of the daemon whose `admin.listen` is in the configuration; each daemon counts for
     /// itself.
     Explain {
-        /// An email address, with or without an account, or the IP address of a client
+        /// An email address, with or without an account, or the IP address of a client. For a user whose login answers 429,
+        /// ask for the email address and give the user's IP address as `--client`
         #[arg(value_name = "EMAIL|IP")]
         subject: Subject,
         /// Of an email address: also say how long this client waits
@@ -70,7 +71,11 @@ impl FromStr for Subject {
 /// Does it.
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
     let (email, client, is_reset) = match command {
-        Command::Explain { subject: Subject::Ip(ip), .. } => {
+        Command::Explain { subject: Subject::Ip(_), client: Some(_) } => {
+            talk.fail("--client needs an email address: it says how long that client waits there");
+            return ExitCode::from(USAGE);
+        }
+        Command::Explain { subject: Subject::Ip(ip), client: None } => {
             return explain_ip(*ip, config, json, talk).await;
         }
         Command::Reset { email: Subject::Ip(_) } => {
@@ -122,11 +127,14 @@ async fn explain_email(
     let now = opened.clock.now();
     let subject = subject(of, config, opened).await?;
     let report = explain::explain(&opened.store, &opened.limit_keys, subject, now).await?;
+    let log_name = opened.audit.name(&[b"log", subject.address.as_bytes()]);
     if json {
-        return Ok(print_json(talk, &as_json(&report, subject)));
+        let mut data = as_json(&report, subject);
+        data["logName"] = log_name.into();
+        return Ok(print_json(talk, &data));
     }
-    let is_off = !config.rate_limit.enabled;
-    Ok(print(talk, &as_text(&report, subject, is_off)))
+    let log_line = format!("  in the log: account={log_name}\n");
+    Ok(print(talk, &(as_text(&report, subject, config) + &log_line)))
 }
 
 async fn reset(
@@ -137,13 +145,19 @@ async fn reset(
     talk: Talk,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let subject = subject((email, None), config, opened).await?;
-    // Recorded first: an entry that is deleted without an event would be worse than an event whose entry is left.
-    accounts::record_limits_reset(&opened.change(), subject.user_id).await?;
     let deleted = explain::reset(&opened.store, &opened.limit_keys, subject).await?;
+    if deleted > 0 {
+        accounts::record_limits_reset(&opened.change(), email, subject.user_id).await?;
+    }
     if json {
         return Ok(print_json(talk, &json!({ "email": email.as_typed(), "deleted": deleted })));
     }
-    say_line(&format!("{}: {deleted} entries deleted", email.as_typed()));
+    let what = match deleted {
+        0 => "nothing was counted".to_owned(),
+        1 => "1 entry deleted".to_owned(),
+        many => format!("{many} entries deleted"),
+    };
+    say_line(&format!("{}: {what}", email.as_typed()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -153,6 +167,9 @@ async fn explain_ip(ip: IpAddr, config: &Config, json: bool, talk: Talk) -> Exit
     let target = Target { authority, path: format!("/limits/{ip}") };
     let response = match tokio::time::timeout(TIMEOUT, admin::get(&target)).await {
         Ok(Ok(response)) if response.status == 200 => response,
+        Ok(Ok(response)) if response.status == 404 => {
+            return unreachable(talk, &target, "the daemon is still starting");
+        }
         Ok(Ok(response)) => {
             return unreachable(talk, &target, &format!("it answers {}", response.status));
         }
@@ -192,7 +209,8 @@ fn ip_text(ip: IpAddr, limits: &Value) -> String {
         let _ = writeln!(out, "  {policy}: {state} (full again in {} s)", number("reset"));
     }
     out.push_str(
-        "These limits end by themselves. Behind a proxy, list it in http.trusted_proxies, so that its clients count apart.\n",
+        "These limits end by themselves. A login can also wait for its account: latchkey limits explain EMAIL --client IP.\n\
+         Behind a proxy, list it in http.trusted_proxies, so that its clients count apart.\n",
     );
     out
 }
@@ -211,6 +229,7 @@ fn as_json(report: &LimitReport, subject: LimitSubject<'_>) -> Value {
             "anonymous": { "waiting": it.anonymous.clients, "until": time(it.anonymous.until) },
             "known": { "waiting": it.known.clients, "until": time(it.known.until) },
             "clientUntil": time(it.client_until),
+            "clientNeedsCaptcha": it.client_needs_captcha,
         })
     });
     let budgets = report.budgets.iter().map(|it| {
@@ -220,48 +239,70 @@ fn as_json(report: &LimitReport, subject: LimitSubject<'_>) -> Value {
         "email": subject.address,
         "account": subject.user_id,
         "backOff": back_off,
+        "shared": report.is_shared,
         "budgets": budgets.collect::<Vec<_>>(),
     })
 }
 
-fn as_text(report: &LimitReport, subject: LimitSubject<'_>, is_off: bool) -> String {
+fn as_text(report: &LimitReport, subject: LimitSubject<'_>, config: &Config) -> String {
     let account = subject.user_id.map_or_else(|| "no account".to_owned(), |id| id.to_string());
     let mut out = format!("{} ({account})\n", subject.address);
-    if is_off {
+    if !config.rate_limit.enabled {
         out.push_str("  limits are off (rate_limit.enabled = false): nothing below holds\n");
     }
     match &report.back_off {
         None => out.push_str("  login back-off: no failed login is counted\n"),
-        Some(back_off) => back_off_text(back_off, &mut out),
+        Some(back_off) => {
+            if report.is_shared {
+                out.push_str(
+                    "  login back-off: none of its own. Accounts that are new to a full store share this one:\n",
+                );
+            }
+            let has_captcha = config.captcha.provider != CaptchaProvider::None;
+            back_off_text(back_off, has_captcha, &mut out);
+        }
     }
     if let Some(client) = subject.client {
         let until = report.back_off.and_then(|it| it.client_until);
         let wait =
             until.map_or("does not wait".to_owned(), |at| format!("waits until {}", rfc3339(at)));
-        let _ = writeln!(out, "  client {client}: {wait}");
+        let needs_captcha = report.back_off.is_some_and(|it| it.client_needs_captcha);
+        let then = if needs_captcha { ", and needs a captcha then" } else { "" };
+        let _ = writeln!(out, "  client {client}, without a known device or session: {wait}{then}");
     }
     for budget in &report.budgets {
         out.push_str(&budget_text(budget));
     }
-    let _ = writeln!(out, "Lift all of it: latchkey limits reset {}", subject.address);
+    let is_counted =
+        report.back_off.is_some() || report.budgets.iter().any(|it| it.left < it.burst);
+    if is_counted {
+        let _ = writeln!(out, "Lift all of it: latchkey limits reset {}", subject.address);
+    }
     out
 }
 
-fn back_off_text(it: &BackOffReport, out: &mut String) {
+fn back_off_text(it: &BackOffReport, has_captcha: bool, out: &mut String) {
     let _ = writeln!(
         out,
         "  login back-off: {} failed logins of anonymous clients count; one fades a day, and 100 are the cap",
         it.failures
     );
     if let Some(difficulty) = it.captcha {
-        let wait =
-            it.closed_until.map_or("now".to_owned(), |at| format!("from {} on", rfc3339(at)));
+        if let Some(until) = it.closed_until {
+            let _ = writeln!(out, "    no anonymous client can log in until {}", rfc3339(until));
+        }
+        let how = if has_captcha {
+            format!("with a captcha of difficulty {difficulty}")
+        } else {
+            "one attempt an hour, all together".to_owned()
+        };
+        let _ = writeln!(out, "    after that: {how}");
         let _ = writeln!(
             out,
-            "    anonymous clients: {wait} with a captcha of difficulty {difficulty}; known devices, live sessions and a reset by mail are not affected"
+            "    anonymous clients that never failed here and can log in before: {}",
+            it.allowance
         );
-        let _ =
-            writeln!(out, "    without that captcha: {} clients that never failed", it.allowance);
+        out.push_str("    known devices, live sessions and a reset by mail are not affected\n");
     }
     for (name, waiting) in
         [("anonymous clients", it.anonymous), ("known devices and sessions", it.known)]
@@ -270,7 +311,7 @@ fn back_off_text(it: &BackOffReport, out: &mut String) {
             let (count, until) = (waiting.clients, rfc3339(until));
             let _ = writeln!(
                 out,
-                "    {name} that wait after wrong passwords of their own: {count}, the longest until {until}"
+                "    {name} that wait because their own passwords were wrong: {count}, the last of them until {until}"
             );
         }
     }

@@ -46,8 +46,8 @@ fn captcha_needed(difficulty: u32) -> Problem {
         return problem;
     }
     let detail = format!(
-        "Many passwords of this account were wrong. Solve the challenge of \
-         GET /api/captcha?difficulty={difficulty} and send the login again with it."
+        "Many passwords of this account were wrong. Solve a captcha and send the login again with it. \
+         The built-in captcha has its challenge at GET /api/captcha?difficulty={difficulty}."
     );
     Problem { difficulty: Some(difficulty), ..problem.detail(detail) }
 }

@@ -29,7 +29,7 @@ use super::request::Request;
 use super::router::{
     ANSWER_WITHIN, Entry, Handler, Route, RouteKind, RouteMatch, RouteMethod, Router,
 };
-use crate::actor::{FairPermit, FairPermits, Holder as PermitHolder, PermitRefusal};
+use crate::actor::{FairPermit, FairPermits, PermitHolder, PermitRefusal};
 use crate::admission::{Action, Decision};
 use crate::app::App;
 use crate::http::limit::{self, Holder};

@@ -39,7 +39,7 @@ pub fn report(request: &mut Request, decision: &Decision) -> Result<(), Problem>
     Ok(decision.report(&mut request.cx.rate)?)
 }
 
-/// The longest `Retry-After`: a budget that takes longer to come back says so too.
+/// `Retry-After` is at most an hour, also where a budget needs longer.
 const RETRY_AFTER_MAX_S: u64 = 3_600;
 
 /// The problem of a request that is over a limit.
@@ -114,6 +114,7 @@ pub async fn known_session(app: &App, request: &Request) -> Result<Option<KnownS
     let Ok(Some(token)) = request.bearer() else { return Ok(None) };
     let found = async {
         let (user_id, claims) = app.check().claims(token, Expiry::Enforced).await?;
+        let _permit = app.gate.turns.enter(Holder::Account(user_id), request.cx.deadline).await?;
         app.check().caller_of(user_id, &claims).await
     };
     match found.await {

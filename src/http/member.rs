@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::request::Request;
+use crate::admission::InvitationLimit;
 use crate::app::App;
 use crate::audit::ChangeContext;
 use crate::http::limit;
@@ -86,7 +87,8 @@ impl From<Refusal> for Problem {
                 code: "mismatch",
                 detail: "`name` has to be the name of what is to be deleted.".to_owned(),
             }]),
-            Refusal::Limited(limited) => limited.into(),
+            Refusal::Limited(InvitationLimit::Spent(limited)) => limited.into(),
+            Refusal::Limited(InvitationLimit::Unavailable(unavailable)) => unavailable.into(),
             Refusal::Unavailable(error) => error.into(),
         }
     }

@@ -18,6 +18,8 @@ use crate::problem::Unavailable;
 use crate::store::Spend;
 
 const HOUR_MS: UnixMillis = 3_600_000;
+/// What a name of the audit begins with.
+const KEY_PREFIX: &str = "audit:";
 
 /// A log-in, or a proof by password, that was refused.
 #[derive(Clone, Debug)]
@@ -81,8 +83,8 @@ impl SessionWorker {
             &hour.to_be_bytes(),
         ]);
         if refused.account.is_none() {
-            // Addresses can be invented: theirs share 4096 keys.
-            key.truncate(2);
+            // Addresses can be invented: theirs share 4096 keys, two characters of a digest.
+            key.truncate(KEY_PREFIX.len() + 2);
         }
         let spent = self.store.spend_once(&key, (hour + 1) * HOUR_MS, now).await;
         if spent.is_err() {

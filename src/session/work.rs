@@ -95,12 +95,14 @@ impl SessionWorker {
         which: Which,
     ) -> Result<(), Unavailable> {
         let now = cx.now;
-        if let Which::Others { keep } = &which {
-            let sessions = self.store.sessions(user_id, now).await?;
-            if sessions.iter().all(|session| session.sid == *keep) {
-                return Ok(());
+        // The epoch is raised in any case: a store that lost a session may get it back. Only the event needs one that ends.
+        let has_others = match &which {
+            Which::Others { keep } => {
+                let sessions = self.store.sessions(user_id, now).await?;
+                sessions.iter().any(|session| session.sid != *keep)
             }
-        }
+            Which::One { .. } => false,
+        };
         let tx = cx.db.begin().await?;
         match which {
             Which::One { sid, reason, absolute_end } => {
@@ -119,8 +121,10 @@ impl SessionWorker {
             }
             Which::Others { keep } => {
                 let epoch = table::next_epoch(&tx, user_id, now).await?;
-                let action = Action::OtherSessionsRevoked;
-                cx.record_own(&tx, action, user_id, Detail::none()).await?;
+                if has_others {
+                    let action = Action::OtherSessionsRevoked;
+                    cx.record_own(&tx, action, user_id, Detail::none()).await?;
+                }
                 tx.commit().await?;
                 self.store.restamp_session(user_id, &keep, epoch, now).await?;
                 self.store.end_sessions(user_id, Some(&keep)).await.map(drop)

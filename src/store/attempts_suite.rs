@@ -48,7 +48,7 @@ impl Counted<'_> {
     }
 
     async fn with(&self, client: &str, context: AttemptContext, now: UnixMillis) -> Admission {
-        self.store.admit(&BACK_OFF, self.key(client), context, now).await.unwrap()
+        plain(self.store.admit(&BACK_OFF, self.key(client), context, now).await.unwrap())
     }
 
     async fn admit(&self, client: &str, now: UnixMillis) -> Admission {
@@ -57,7 +57,7 @@ impl Counted<'_> {
 
     async fn known(&self, client: &str, now: UnixMillis) -> Admission {
         let key = AttemptKey { kind: ClientKind::Known, ..self.key(client) };
-        self.store.admit(&BACK_OFF, key, NO_CAPTCHA, now).await.unwrap()
+        plain(self.store.admit(&BACK_OFF, key, NO_CAPTCHA, now).await.unwrap())
     }
 
     async fn reset(&self, client: &str, now: UnixMillis) -> u32 {
@@ -75,9 +75,16 @@ impl Counted<'_> {
     /// One failure each of eight clients.
     async fn reach_the_cap(&self) {
         for n in 0..8 {
-            assert_eq!(self.admit(&n.to_string(), NOW).await, Admission::Admitted);
+            assert_eq!(self.admit(&n.to_string(), NOW).await, ADMITTED);
         }
     }
+}
+
+const ADMITTED: Admission = Admission::Admitted { failures: 0 };
+
+/// Without the failures.
+fn plain(found: Admission) -> Admission {
+    if matches!(found, Admission::Admitted { .. }) { ADMITTED } else { found }
 }
 
 fn wait(ms: i64) -> Admission {
@@ -101,39 +108,41 @@ pub async fn holds(store: &Store) {
     a_client_that_proves_itself_and_two_fresh_ones_pass_beyond_the_cap(&fresh()).await;
     one_failure_fades_a_day(&fresh()).await;
     a_cancelled_attempt_does_not_count(&fresh()).await;
+    a_right_or_cancelled_attempt_beyond_the_cap_closes_nothing(&fresh()).await;
+    an_attempt_that_is_cancelled_leaves_no_record(&fresh()).await;
     an_unknown_account_is_added_only_where_it_may_be(&fresh()).await;
     a_forgotten_account_starts_anew(&fresh()).await;
     clients_that_expired_leave_the_record(&fresh()).await;
 }
 
 async fn a_client_backs_off_and_waits_exactly(it: &Counted<'_>) {
-    assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
-    assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
+    assert_eq!(it.admit("a", NOW).await, ADMITTED);
+    assert_eq!(it.admit("a", NOW).await, ADMITTED);
     assert_eq!(it.admit("a", NOW).await, wait(5_000));
     assert_eq!(it.admit("a", NOW + 4_999).await, wait(1));
-    assert_eq!(it.admit("a", NOW + 5_000).await, Admission::Admitted);
+    assert_eq!(it.admit("a", NOW + 5_000).await, ADMITTED);
     assert_eq!(it.admit("a", NOW + 5_000).await, wait(60_000));
-    assert_eq!(it.admit("b", NOW + 5_000).await, Admission::Admitted, "another client");
+    assert_eq!(it.admit("b", NOW + 5_000).await, ADMITTED, "another client");
     assert_eq!(it.admit("a", NOW - 1_000).await, wait(66_000), "a clock behind waits longer");
     let later = NOW + 5_000 + DAY_MS;
-    assert_eq!(it.admit("a", later - 1).await, Admission::Admitted);
+    assert_eq!(it.admit("a", later - 1).await, ADMITTED);
     assert_eq!(it.admit("a", later - 1).await, wait(60_000), "the last one is for all beyond");
-    assert_eq!(it.admit("b", later).await, Admission::Admitted, "forgotten after a day");
-    assert_eq!(it.admit("b", later).await, Admission::Admitted);
+    assert_eq!(it.admit("b", later).await, ADMITTED, "forgotten after a day");
+    assert_eq!(it.admit("b", later).await, ADMITTED);
 }
 
 async fn parallel_attempts_get_no_more_than_attempts_in_a_row(it: &Counted<'_>) {
     let found = join_all((0..16).map(|_| it.admit("a", NOW))).await;
-    assert_eq!(found.iter().filter(|it| **it == Admission::Admitted).count(), 2);
+    assert_eq!(found.iter().filter(|it| **it == ADMITTED).count(), 2);
     assert_eq!(found.iter().filter(|it| **it == wait(5_000)).count(), 14);
     let clients: Vec<String> = (0..16).map(|n| n.to_string()).collect();
     let found = join_all(clients.iter().map(|client| it.admit(client, NOW))).await;
-    assert_eq!(found.iter().filter(|it| **it == Admission::Admitted).count(), 6, "eight in all");
+    assert_eq!(found.iter().filter(|it| **it == ADMITTED).count(), 6, "eight in all");
 }
 
 async fn a_success_removes_the_failures_of_its_client_alone(it: &Counted<'_>) {
     for client in ["a", "a", "b", "b"] {
-        assert_eq!(it.admit(client, NOW).await, Admission::Admitted);
+        assert_eq!(it.admit(client, NOW).await, ADMITTED);
     }
     assert_eq!(it.reset("a", NOW).await, 2);
     assert_eq!(it.reset("a", NOW).await, 0);
@@ -141,16 +150,16 @@ async fn a_success_removes_the_failures_of_its_client_alone(it: &Counted<'_>) {
     // Two of eight are left: six more pass.
     let clients: Vec<String> = (0..12).map(|n| format!("c{n}")).collect();
     let found = join_all(clients.iter().map(|client| it.admit(client, NOW))).await;
-    assert_eq!(found.iter().filter(|it| **it == Admission::Admitted).count(), 6);
+    assert_eq!(found.iter().filter(|it| **it == ADMITTED).count(), 6);
 }
 
 async fn a_captcha_replaces_the_short_waits(it: &Counted<'_>) {
     let replaces =
         |difficulty| AttemptContext { captcha_replaces_waits: true, ..solved(difficulty) };
-    assert_eq!(it.with("a", replaces(0), NOW).await, Admission::Admitted);
-    assert_eq!(it.with("a", replaces(0), NOW).await, Admission::Admitted);
+    assert_eq!(it.with("a", replaces(0), NOW).await, ADMITTED);
+    assert_eq!(it.with("a", replaces(0), NOW).await, ADMITTED);
     assert_eq!(it.with("a", replaces(0), NOW + 9_000).await, captcha(1));
-    assert_eq!(it.with("a", replaces(1), NOW).await, Admission::Admitted);
+    assert_eq!(it.with("a", replaces(1), NOW).await, ADMITTED);
     assert_eq!(it.with("a", replaces(1), NOW).await, wait(60_000), "not the long ones");
     assert_eq!(it.with("a", replaces(0), NOW).await, wait(60_000));
 }
@@ -165,12 +174,12 @@ async fn beyond_the_cap_captchas_grow_harder_and_waits_longer(it: &Counted<'_>) 
         let client = format!("x{n}");
         assert_eq!(it.with(&client, solved(0), now).await, captcha(difficulty));
         assert_eq!(it.with(&client, solved(difficulty - 1), now).await, captcha(difficulty));
-        assert_eq!(it.with(&client, solved(difficulty), now).await, Admission::Admitted);
+        assert_eq!(it.with(&client, solved(difficulty), now).await, ADMITTED);
         assert_eq!(it.with("other", solved(9), now).await, wait(step * 1_000));
         now += step * 1_000;
     }
     // A success beyond the cap takes its own attempt back, and the others' failures stay.
-    assert_eq!(it.with("owner", solved(3), now).await, Admission::Admitted);
+    assert_eq!(it.with("owner", solved(3), now).await, ADMITTED);
     assert_eq!(it.reset("owner", now).await, 1);
     assert_eq!(it.with("other", solved(0), now + HOUR_MS).await, captcha(3));
 }
@@ -180,19 +189,19 @@ async fn without_a_captcha_one_attempt_an_hour_passes_beyond_the_cap(it: &Counte
     for n in 0..4 {
         let now = NOW + n * HOUR_MS;
         assert_eq!(it.admit("x", now).await, wait(HOUR_MS));
-        assert_eq!(it.admit(&format!("x{n}"), now + HOUR_MS).await, Admission::Admitted);
+        assert_eq!(it.admit(&format!("x{n}"), now + HOUR_MS).await, ADMITTED);
     }
 }
 
 async fn known_clients_do_not_depend_on_the_cap(it: &Counted<'_>) {
     it.reach_the_cap().await;
     for _ in 0..2 {
-        assert_eq!(it.known("device", NOW).await, Admission::Admitted);
+        assert_eq!(it.known("device", NOW).await, ADMITTED);
     }
     assert_eq!(it.known("device", NOW).await, wait(5_000), "it has its own back-off");
-    assert_eq!(it.known("other device", NOW).await, Admission::Admitted);
+    assert_eq!(it.known("other device", NOW).await, ADMITTED);
     assert_eq!(it.reset("device", NOW).await, 2);
-    assert_eq!(it.known("device", NOW).await, Admission::Admitted);
+    assert_eq!(it.known("device", NOW).await, ADMITTED);
     assert_eq!(it.admit("x", NOW).await, wait(HOUR_MS), "it opens nothing for the others");
 }
 
@@ -200,31 +209,31 @@ async fn a_client_that_proves_itself_and_two_fresh_ones_pass_beyond_the_cap(it: 
     it.reach_the_cap().await;
     it.prove("home", NOW).await;
     for client in ["home", "home", "phone", "tablet"] {
-        assert_eq!(it.admit(client, NOW).await, Admission::Admitted, "{client}");
+        assert_eq!(it.admit(client, NOW).await, ADMITTED, "{client}");
     }
     assert_eq!(it.admit("home", NOW).await, wait(5_000), "its back-off stays");
     assert_eq!(it.admit("0", NOW).await, wait(HOUR_MS), "a client that had failed");
     assert_eq!(it.admit("watch", NOW).await, wait(HOUR_MS), "two are used up");
-    assert_eq!(it.admit("home", NOW + 5_000).await, Admission::Admitted);
+    assert_eq!(it.admit("home", NOW + 5_000).await, ADMITTED);
     assert_eq!(it.reset("home", NOW + 5_000).await, 3);
-    assert_eq!(it.admit("home", NOW + DAY_MS - 1).await, Admission::Admitted, "for a day");
+    assert_eq!(it.admit("home", NOW + DAY_MS - 1).await, ADMITTED, "for a day");
     let other = Counted { store: it.store, account: random_id() };
-    assert_eq!(other.admit("home", NOW).await, Admission::Admitted);
+    assert_eq!(other.admit("home", NOW).await, ADMITTED);
     other.prove("home", NOW).await;
     assert_eq!(other.reset("home", NOW).await, 0, "what it failed before is gone");
     other.reach_the_cap().await;
-    assert_eq!(other.admit("home", NOW).await, Admission::Admitted);
+    assert_eq!(other.admit("home", NOW).await, ADMITTED);
 }
 
 async fn one_failure_fades_a_day(it: &Counted<'_>) {
     it.reach_the_cap().await;
-    assert_eq!(it.admit("x", NOW + DAY_MS).await, Admission::Admitted, "seven are left");
+    assert_eq!(it.admit("x", NOW + DAY_MS).await, ADMITTED, "seven are left");
     assert_eq!(it.admit("y", NOW + DAY_MS).await, wait(HOUR_MS), "eight again");
     let other = Counted { store: it.store, account: random_id() };
     other.reach_the_cap().await;
     for n in 0..8 {
         let client = format!("later {n}");
-        assert_eq!(other.admit(&client, NOW + 8 * DAY_MS).await, Admission::Admitted);
+        assert_eq!(other.admit(&client, NOW + 8 * DAY_MS).await, ADMITTED);
     }
     assert_eq!(other.admit("y", NOW + 8 * DAY_MS).await, wait(HOUR_MS));
 }
@@ -232,32 +241,63 @@ async fn one_failure_fades_a_day(it: &Counted<'_>) {
 async fn a_cancelled_attempt_does_not_count(it: &Counted<'_>) {
     it.cancel("a", NOW).await;
     for _ in 0..10 {
-        assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
+        assert_eq!(it.admit("a", NOW).await, ADMITTED);
         it.cancel("a", NOW).await;
     }
     // Of two failures one is left: its wait is none, and the next failure brings that of two.
-    assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
-    assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
+    assert_eq!(it.admit("a", NOW).await, ADMITTED);
+    assert_eq!(it.admit("a", NOW).await, ADMITTED);
     assert_eq!(it.admit("a", NOW).await, wait(5_000));
     it.cancel("a", NOW).await;
-    assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
+    assert_eq!(it.admit("a", NOW).await, ADMITTED);
     assert_eq!(it.admit("a", NOW).await, wait(5_000));
     // The eighth reaches the cap, and cancelled it does not.
     for client in ["b", "c", "d", "e", "f", "g"] {
-        assert_eq!(it.admit(client, NOW).await, Admission::Admitted);
+        assert_eq!(it.admit(client, NOW).await, ADMITTED);
     }
     it.cancel("never there", NOW).await;
     assert_eq!(it.admit("x", NOW).await, wait(HOUR_MS));
     it.cancel("g", NOW).await;
-    assert_eq!(it.admit("x", NOW).await, Admission::Admitted);
+    assert_eq!(it.admit("x", NOW).await, ADMITTED);
+}
+
+async fn a_right_or_cancelled_attempt_beyond_the_cap_closes_nothing(it: &Counted<'_>) {
+    it.reach_the_cap().await;
+    let now = NOW + HOUR_MS;
+    for _ in 0..3 {
+        assert_eq!(it.with("owner", solved(1), now).await, ADMITTED);
+        assert_eq!(it.with("other", solved(3), now).await, wait(36_000), "one at a time");
+        assert_eq!(it.reset("owner", now).await, 1);
+        assert_eq!(it.with("owner", solved(1), now).await, ADMITTED);
+        it.cancel("owner", now).await;
+    }
+    assert_eq!(it.with("other", solved(1), now).await, ADMITTED);
+    // Nor does one use the allowance up, or open what was closed.
+    let closed = Counted { store: it.store, account: random_id() };
+    closed.reach_the_cap().await;
+    closed.prove("home", NOW).await;
+    for client in ["a", "b", "c", "d"] {
+        assert_eq!(closed.admit(client, NOW).await, ADMITTED);
+        closed.cancel(client, NOW).await;
+        assert_eq!(closed.admit("0", NOW).await, wait(HOUR_MS));
+    }
+}
+
+async fn an_attempt_that_is_cancelled_leaves_no_record(it: &Counted<'_>) {
+    assert_eq!(it.admit("a", NOW).await, ADMITTED);
+    it.cancel("a", NOW).await;
+    assert_eq!(it.store.attempts(&it.account, NOW).await.unwrap(), None);
+    assert_eq!(it.admit("a", NOW).await, ADMITTED);
+    assert_eq!(it.reset("a", NOW).await, 1);
+    assert_eq!(it.store.attempts(&it.account, NOW).await.unwrap(), None);
 }
 
 async fn an_unknown_account_is_added_only_where_it_may_be(it: &Counted<'_>) {
     let closed = AttemptContext { may_add: false, ..NO_CAPTCHA };
     assert_eq!(it.with("a", closed, NOW).await, Admission::Full);
     assert_eq!(it.store.attempts(&it.account, NOW).await.unwrap(), None);
-    assert_eq!(it.admit("a", NOW).await, Admission::Admitted);
-    assert_eq!(it.with("b", closed, NOW).await, Admission::Admitted, "it is known now");
+    assert_eq!(it.admit("a", NOW).await, ADMITTED);
+    assert_eq!(it.with("b", closed, NOW).await, ADMITTED, "it is known now");
     assert_eq!(it.with("b", closed, NOW + 3 * DAY_MS).await, Admission::Full, "and forgotten");
 }
 
@@ -267,14 +307,14 @@ async fn a_forgotten_account_starts_anew(it: &Counted<'_>) {
     assert_eq!((found.failures(&BACK_OFF, NOW), found.clients.len()), (8, 8));
     assert!(it.store.forget_attempts(&it.account).await.unwrap());
     assert!(!it.store.forget_attempts(&it.account).await.unwrap());
-    assert_eq!(it.admit("x", NOW).await, Admission::Admitted);
+    assert_eq!(it.admit("x", NOW).await, ADMITTED);
 }
 
 async fn clients_that_expired_leave_the_record(it: &Counted<'_>) {
     for n in 0..130 {
-        assert_eq!(it.known(&n.to_string(), NOW + n).await, Admission::Admitted);
+        assert_eq!(it.known(&n.to_string(), NOW + n).await, ADMITTED);
     }
-    assert_eq!(it.known("later", NOW + DAY_MS + 100).await, Admission::Admitted);
+    assert_eq!(it.known("later", NOW + DAY_MS + 100).await, ADMITTED);
     let found = it.store.attempts(&it.account, NOW + DAY_MS + 100).await.unwrap().unwrap();
     assert_eq!(found.clients.len(), 30);
 }

@@ -11,8 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{UnixMillis, millis};
 
-/// Clients of one account beyond which those that have expired are removed from its record.
+/// With more clients than this, an attempt removes those that have expired from the account's record.
 const CLIENTS_MAX: usize = 124;
+
+/// [`ClientAttempts::open_before`] of an attempt that does not count towards the cap: later than every time, and exact in a
+/// double, which is all that Lua has.
+const NOT_COUNTED: UnixMillis = (1 << 53) - 1;
 
 /// The numbers of the back-off.
 #[derive(Clone, Copy, Debug)]
@@ -75,10 +79,13 @@ pub struct AttemptContext {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// It may. It counts as a failure until it is reset or cancelled.
-    Admitted,
+    Admitted {
+        /// The failures of anonymous clients that the account has with it.
+        failures: u32,
+    },
     /// It may not, and nothing was counted.
     Wait {
-        /// After so long the same call is admitted, unless another client's is first.
+        /// After this time the wait is over. A captcha may still be needed, and another client can be first.
         retry_after: Duration,
     },
     /// It may not without a captcha of this difficulty, and nothing was counted.
@@ -118,6 +125,10 @@ pub struct ClientAttempts {
     pub expires_at: UnixMillis,
     /// Until then the cap does not hold for it: it has proven the mailbox or the password.
     pub proven_until: UnixMillis,
+    /// [`AccountAttempts::open_at`] as it was before the last attempt.
+    pub open_before: UnixMillis,
+    /// Whether the last attempt took one of [`AccountAttempts::allowance`].
+    pub allowed: bool,
 }
 
 impl BackOff {
@@ -168,11 +179,17 @@ impl AccountAttempts {
     /// Sets a client's record, and keeps the account's for at least as long.
     fn set(&mut self, rules: &BackOff, client: &str, own: ClientAttempts, now: UnixMillis) {
         self.clients.insert(client.to_owned(), own);
-        if self.clients.len() > CLIENTS_MAX {
-            self.clients.retain(|_, it| it.expires_at > now);
-        }
         let ttl = now.saturating_add(millis(rules.client_ttl));
         self.expires_at = self.expires_at.max(self.faded_at).max(ttl);
+    }
+
+    /// Undoes what the last attempt of a client did beyond the cap.
+    fn reopen(&mut self, own: &mut ClientAttempts) {
+        if own.failures > 0 {
+            self.open_at = self.open_at.min(own.open_before);
+            self.allowance = self.allowance.saturating_add(u32::from(own.allowed));
+            own.allowed = false;
+        }
     }
 
     fn remove(&mut self, rules: &BackOff, failures: u32, now: UnixMillis) {
@@ -228,15 +245,18 @@ pub(super) fn admit(
     }
 
     own.failures = own.failures.saturating_add(1);
+    own.open_before = if is_counted { account.open_at } else { NOT_COUNTED };
+    own.allowed = uses_allowance;
     own.wait_until = now.saturating_add(millis(rules.wait_after(own.failures)));
     own.expires_at = now.saturating_add(millis(rules.client_ttl)).max(own.proven_until);
     if is_counted {
-        own.counted = own.counted.saturating_add(1);
         let ttl = millis(rules.failure_ttl);
         let latest = ttl.saturating_mul(i64::from(rules.counted_max()));
         let faded_at = account.faded_at.max(now).saturating_add(ttl);
         account.faded_at = faded_at.min(now.saturating_add(latest));
         let failures = account.failures(rules, now);
+        // No more than are left of all: failures fade, and beyond the most that are counted none is added.
+        own.counted = own.counted.saturating_add(1).min(failures);
         if failures >= rules.failures_max {
             let wait = rules.wait_at_cap(failures, context.captcha_available);
             // An attempt of the allowance does not shorten the wait of the others.
@@ -245,7 +265,10 @@ pub(super) fn admit(
     }
     account.allowance -= u32::from(uses_allowance);
     account.set(rules, client, own, now);
-    (Admission::Admitted, Some(account))
+    if account.clients.len() > CLIENTS_MAX {
+        account.clients.retain(|_, it| it.expires_at > now);
+    }
+    (Admission::Admitted { failures: account.failures(rules, now) }, Some(account))
 }
 
 /// What the record becomes after a right password of this client: its failures are gone, and the other
@@ -257,7 +280,8 @@ pub(super) fn reset_attempts(
     now: UnixMillis,
 ) -> Option<(AccountAttempts, u32)> {
     let mut account = stored.filter(|it| it.expires_at > now)?;
-    let own = account.client(client, now);
+    let mut own = account.client(client, now);
+    account.reopen(&mut own);
     account.remove(rules, own.counted, now);
     account.clients.remove(client);
     if own.proven_until > now {
@@ -281,6 +305,7 @@ pub(super) fn cancel_attempt(
     if own.failures == 0 {
         return None;
     }
+    account.reopen(&mut own);
     own.failures -= 1;
     let wait = millis(rules.wait_after(own.failures));
     own.wait_until = own.wait_until.min(now.saturating_add(wait));
@@ -289,7 +314,11 @@ pub(super) fn cancel_attempt(
         own.counted -= 1;
         account.remove(rules, 1, now);
     }
-    account.clients.insert(client.to_owned(), own);
+    if own.failures == 0 && own.proven_until <= now {
+        account.clients.remove(client);
+    } else {
+        account.clients.insert(client.to_owned(), own);
+    }
     Some(account)
 }
 

@@ -38,12 +38,12 @@ impl KeyBudget {
         self.full_at.load(Ordering::Relaxed).saturating_sub(now) <= self.ttl - self.period
     }
 
-    /// A key was added.
-    pub fn spend(&self, now: UnixMillis) {
-        self.add(self.period, now);
+    /// Keys were added, as many as `units`.
+    pub fn spend(&self, units: u32, now: UnixMillis) {
+        self.add(self.period.saturating_mul(i64::from(units)), now);
     }
 
-    /// So many keys were deleted before they expired.
+    /// Gives back the units of keys that were deleted before they expired.
     pub fn refund(&self, keys: u32, now: UnixMillis) {
         self.add(-self.period.saturating_mul(i64::from(keys)), now);
     }
@@ -64,7 +64,7 @@ mod tests {
 
     /// How many fit at one moment.
     fn fill(budget: &KeyBudget, now: i64) -> usize {
-        let spend = || budget.has_room(now).then(|| budget.spend(now));
+        let spend = || budget.has_room(now).then(|| budget.spend(1, now));
         std::iter::from_fn(spend).count()
     }
 

@@ -271,6 +271,11 @@ impl Store {
         }
     }
 
+    /// Whether it is a table of the database.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self, Self::Embedded(_))
+    }
+
     /// Whether the store answers.
     pub async fn ping(&self) -> Result<(), Unavailable> {
         on!(self, it => it.ping().await)

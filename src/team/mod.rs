@@ -19,7 +19,7 @@ pub mod teams;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use crate::admission::Limited;
+use crate::admission::InvitationLimit;
 
 pub use latchkey_entity::team::TeamState;
 pub use roles::{Permission, Role};
@@ -51,14 +51,14 @@ pub enum Refusal {
     OtherAddress,
     /// What is to be deleted has another name than the one that was sent.
     OtherName,
-    /// A budget of invitations is spent.
-    Limited(Limited),
+    /// A budget of invitations is spent, or cannot be read.
+    Limited(InvitationLimit),
     /// The database does not answer.
     Unavailable(DbErr),
 }
 
-impl From<Limited> for Refusal {
-    fn from(limited: Limited) -> Self {
+impl From<InvitationLimit> for Refusal {
+    fn from(limited: InvitationLimit) -> Self {
         Self::Limited(limited)
     }
 }

@@ -286,6 +286,7 @@ pub(super) const BUDGET_POLICY: Attribute = needed(
         "inviters",
         "password-confirmations",
         "account-writes",
+        "revocations",
     ]),
 );
 pub(super) const GUESS_POLICY: Attribute =

@@ -41,6 +41,11 @@ pub async fn revoke(cx: &ChangeContext<'_>, claims: &VaultClaims) -> Result<(), 
     tx.commit().await
 }
 
+/// Whether a vaultToken is revoked.
+pub async fn is_revoked(db: &Db, claims: &VaultClaims) -> Result<bool, DbErr> {
+    Ok(Entity::find_by_id(claims.jti.clone()).one(db.reader()).await?.is_some())
+}
+
 /// Forgets the revocations of tokens that have expired.
 pub async fn sweep(db: &Db, now: UnixMillis) -> Result<u64, DbErr> {
     let swept = Entity::delete_many().filter(Column::ExpiresAt.lt(now)).exec(db.writer()).await?;

@@ -85,8 +85,11 @@ both!(
         for n in 6..9 {
             assert_eq!(retry_after(&write(n).await), 600);
         }
+        // Who holds a vaultToken alone spends none of them, however often it is revoked.
         let revoke = [("token", person.vault_token.as_str())];
-        assert_eq!(retry_after(&app.anonymous().post_form("/api/revoke", &revoke).await), 600);
+        for _ in 0..130 {
+            app.anonymous().post_form("/api/revoke", &revoke).await.expect(200);
+        }
         assert_eq!(retry_after(&person.as_user().delete("/api/sessions").await), 600);
         // Reading, and what has a budget of its own or must work, is not refused.
         person.me().await.expect(200);

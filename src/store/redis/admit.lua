@@ -3,7 +3,7 @@
 -- ARGV: now, client, is known, captcha is available, captcha replaces waits, difficulty solved, may add, first and last failure
 -- with a captcha, cap, wait at the cap, step beyond it, greatest difficulty, TTL of a client, TTL of a failure, slack in ms, then
 -- the wait in ms after each failure, from none on
--- Returns a verdict and its number: ms to wait, or the difficulty.
+-- Returns a verdict and its number: ms to wait, the difficulty, or the account's failures.
 local now, client, known = tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1'
 local available, replaces, solved = ARGV[4] == '1', ARGV[5] == '1', tonumber(ARGV[6])
 local cap, ttl = tonumber(ARGV[10]), tonumber(ARGV[15])
@@ -16,12 +16,14 @@ if not it[5] and ARGV[7] ~= '1' then
   return {'full', '0'}
 end
 local faded_at, open_at, allowance = tonumber(it[1] or 0), tonumber(it[2] or 0), tonumber(it[3] or 0)
-local own = {0, 0, 0, 0, 0}
+local own = {0, 0, 0, 0, 0, 0, 0}
 if it[4] then
-  local failures, counted, wait_until, expires_at, proven_until = string.match(it[4], '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+  local found = {string.match(it[4], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')}
   -- What is no record fails here, and no attempt is admitted.
-  if tonumber(expires_at) > now then
-    own = {tonumber(failures), tonumber(counted), tonumber(wait_until), tonumber(expires_at), tonumber(proven_until)}
+  if tonumber(found[4]) > now then
+    for n = 1, 7 do
+      own[n] = tonumber(found[n])
+    end
   end
 end
 
@@ -55,12 +57,14 @@ if solved < difficulty then
 end
 
 own[1] = own[1] + 1
+-- 2^53 - 1 is later than every time: an attempt that does not count opens nothing again.
+own[6], own[7] = counts and open_at or 9007199254740991, uses and 1 or 0
 own[3] = now + tonumber(ARGV[math.min(17 + own[1], #ARGV)])
 own[4] = math.max(now + tonumber(ARGV[14]), own[5])
 if counts then
-  own[2] = own[2] + 1
   faded_at = math.min(math.max(faded_at, now) + ttl, now + 2 * cap * ttl)
   failures = failures_at(faded_at)
+  own[2] = math.min(own[2] + 1, failures)
   if failures >= cap then
     local wait = tonumber(ARGV[11])
     if failures > cap and available then
@@ -73,7 +77,7 @@ if uses then
   allowance = allowance - 1
 end
 local record = {}
-for n = 1, 5 do
+for n = 1, 7 do
   record[n] = whole(own[n])
 end
 local expires_at = math.max(tonumber(it[5] or 0), faded_at, now + tonumber(ARGV[14]))
@@ -82,11 +86,11 @@ redis.call('HSET', KEYS[1], 'faded_at', whole(faded_at), 'open_at', whole(open_a
 if redis.call('HLEN', KEYS[1]) > 128 then
   local all = redis.call('HGETALL', KEYS[1])
   for at = 1, #all, 2 do
-    local ends = string.match(all[at + 1], '^%d+ %d+ %d+ (%d+) %d+$')
+    local ends = string.match(all[at + 1], '^%d+ %d+ %d+ (%d+) %d+ %d+ %d+$')
     if ends and tonumber(ends) <= now then
       redis.call('HDEL', KEYS[1], all[at])
     end
   end
 end
 redis.call('PEXPIRE', KEYS[1], whole(expires_at - now + tonumber(ARGV[16])))
-return {'admitted', '0'}
+return {'admitted', whole(failures)}

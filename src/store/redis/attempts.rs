@@ -31,7 +31,7 @@ impl Redis {
         waits(&mut call, rules);
         let (verdict, number): (String, String) = self.link.invoke(&call).await.map_err(lost)?;
         match verdict.as_str() {
-            "admitted" => Ok(Admission::Admitted),
+            "admitted" => Ok(Admission::Admitted { failures: number.parse().map_err(lost)? }),
             "full" => Ok(Admission::Full),
             "captcha" => Ok(Admission::CaptchaNeeded { difficulty: number.parse().map_err(lost)? }),
             "wait" => {
@@ -120,10 +120,11 @@ fn waits(call: &mut ScriptInvocation<'_>, rules: &BackOff) {
     }
 }
 
-/// The five numbers of a client, as the scripts write them.
+/// The seven numbers of a client, as the scripts write them.
 fn read_client(text: &str) -> Result<ClientAttempts, Unavailable> {
     let numbers: Result<Vec<i64>, _> = text.split(' ').map(str::parse).collect();
-    let [failures, counted, wait_until, expires_at, proven_until] = numbers.map_err(lost)?[..]
+    let [failures, counted, wait_until, expires_at, proven_until, open_before, allowed] =
+        numbers.map_err(lost)?[..]
     else {
         return Err(lost("an entry of a client cannot be read"));
     };
@@ -133,5 +134,7 @@ fn read_client(text: &str) -> Result<ClientAttempts, Unavailable> {
         wait_until,
         expires_at,
         proven_until,
+        open_before,
+        allowed: allowed > 0,
     })
 }

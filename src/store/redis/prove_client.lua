@@ -9,7 +9,7 @@ if it[1] and tonumber(it[1]) <= now then
 end
 local faded_at = tonumber(it[2] or 0)
 if it[4] then
-  local counted, ends = string.match(it[4], '^%d+ (%d+) %d+ (%d+) %d+$')
+  local counted, ends = string.match(it[4], '^%d+ (%d+) %d+ (%d+) %d+ %d+ %d+$')
   if tonumber(ends) > now then
     faded_at = faded_at - tonumber(counted) * tonumber(ARGV[5])
   end
@@ -21,6 +21,6 @@ local function whole(number) return string.format('%.0f', number) end
 local proven_until = now + tonumber(ARGV[4])
 local expires_at = math.max(tonumber(it[1] or 0), faded_at, proven_until)
 redis.call('HSET', KEYS[1], 'faded_at', whole(faded_at), 'open_at', it[3] or '0', 'allowance', ARGV[3],
-  'expires_at', whole(expires_at), client, '0 0 0 ' .. whole(proven_until) .. ' ' .. whole(proven_until))
+  'expires_at', whole(expires_at), client, '0 0 0 ' .. whole(proven_until) .. ' ' .. whole(proven_until) .. ' 0 0')
 redis.call('PEXPIRE', KEYS[1], whole(expires_at - now + tonumber(ARGV[6])))
 return 1

@@ -132,7 +132,7 @@ both!(beyond_the_cap_requests_are_shed_at_once, ["http.max_in_flight" = "1"], as
         .inside()
         .gate
         .in_flight
-        .take(latchkey::actor::Holder::NOBODY)
+        .take(latchkey::actor::PermitHolder::NOBODY)
         .expect("nobody else asks");
     let shed = app.anonymous().login("a@b.example", "some password").await;
     assert_eq!(shed.header("retry-after"), Some("1"));

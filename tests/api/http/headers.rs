@@ -1,7 +1,7 @@
 //! What every answer carries, and what none does.
 
 use hyper::Method;
-use latchkey::actor::{FairPermit, Holder};
+use latchkey::actor::{FairPermit, PermitHolder};
 use serde_json::json;
 
 use crate::app::{TestApp, both};
@@ -57,7 +57,7 @@ async fn answers(app: &TestApp) -> Vec<(&'static str, Answer)> {
 
 fn all_places(app: &TestApp) -> Vec<FairPermit> {
     let places = &app.inside().gate.in_flight;
-    std::iter::from_fn(|| places.take(Holder::NOBODY).ok()).collect()
+    std::iter::from_fn(|| places.take(PermitHolder::NOBODY).ok()).collect()
 }
 
 both!(every_answer_is_hardened, async |app| {

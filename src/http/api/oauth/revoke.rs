@@ -51,9 +51,12 @@ async fn revoke(app: &App, request: &Request, token: &str) -> Result<&'static st
     let check = app.check();
     match check.vault_claims(token).await {
         Ok(claims) => {
-            // A user or a project's key: each revocation is audited.
+            // Of a token that is revoked already nothing is written.
+            if revocation::is_revoked(&app.db, &claims).await? {
+                return Ok("vault");
+            }
             let subject = claims.sub.parse().map_err(|_| Code::InvalidToken)?;
-            app.budgets.account(Budget::AccountWrites, subject).await.within()?;
+            app.budgets.account(Budget::Revocations, subject).await.within()?;
             revocation::revoke(&change_context(app, request), &claims).await?;
             return Ok("vault");
         }
