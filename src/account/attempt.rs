@@ -50,7 +50,7 @@ impl AccountService<'_> {
     ///
     /// Where the hash queue is full the attempt ends here, before anything is counted: an overload must not raise the
     /// back-off of users with the right password.
-    pub(super) fn begin(
+    pub(super) async fn begin(
         &self,
         client: &mut Client,
         address: &str,
@@ -63,7 +63,7 @@ impl AccountService<'_> {
             None => AttemptClient::Anonymous(client.ip),
         };
         if device.is_none() && session.is_none() {
-            self.limiter.look(Action::Login, client.ip).report(&mut client.rate)?;
+            self.within_limit(client, address, &of_client).await?;
         }
         Ok(LoginAttempt {
             address: address.to_owned(),
@@ -72,6 +72,35 @@ impl AccountService<'_> {
             captcha: None,
             counted: None,
         })
+    }
+
+    /// Refuses where the limit by address has none left. The wait also covers the back-off, which would refuse next.
+    async fn within_limit(
+        &self,
+        client: &mut Client,
+        address: &str,
+        who: &AttemptClient,
+    ) -> Result<(), Limited> {
+        let decision = self.limiter.look(Action::Login, client.ip);
+        let Err(limited) = self.refuse(client, &decision) else { return Ok(()) };
+        let wait = self.budgets.attempt_wait(address, who, self.attempt_captcha(0)).await;
+        Err(Limited { retry_after_s: limited.retry_after_s.max(wait) })
+    }
+
+    /// Refuses where a limit that was only read does; a refusal is counted, since nothing is spent afterwards.
+    fn refuse(&self, client: &mut Client, decision: &Decision) -> Result<(), Limited> {
+        match decision {
+            Decision::Limited { .. } => decision.enforce(&mut client.rate, self.metrics),
+            Decision::Unlimited | Decision::Allowed(_) => decision.report(&mut client.rate),
+        }
+    }
+
+    fn attempt_captcha(&self, solved: u32) -> AttemptCaptcha {
+        AttemptCaptcha {
+            available: self.captchas.is_on(),
+            replaces_waits: self.captchas.is_needed(CaptchaPoint::LoginAfterFailures),
+            solved,
+        }
     }
 
     /// The device of the request, where it is known to this account under the current password.
@@ -136,13 +165,9 @@ impl AccountService<'_> {
     ) -> Result<(), AccountError> {
         let known = attempt.client.known_id();
         if let Some(id) = &known {
-            self.limiter.look_device(id).report(&mut client.rate)?;
+            self.refuse(client, &self.limiter.look_device(id))?;
         }
-        let captcha = AttemptCaptcha {
-            available: self.captchas.is_on(),
-            replaces_waits: self.captchas.is_needed(CaptchaPoint::LoginAfterFailures),
-            solved,
-        };
+        let captcha = self.attempt_captcha(solved);
         let decided = self.budgets.admit_attempt(&attempt.address, &attempt.client, captcha);
         match decided.await? {
             AttemptDecision::Admitted(counted) => attempt.counted = Some(counted),
@@ -209,7 +234,7 @@ impl AccountService<'_> {
             } else {
                 attempt.device = None;
                 if attempt.client.known_id().is_none() {
-                    self.limiter.look(Action::Login, client.ip).report(&mut client.rate)?;
+                    self.within_limit(client, &attempt.address, &attempt.client).await?;
                 }
             }
             self.admit_now(client, attempt).await?;

@@ -43,7 +43,7 @@ impl AccountService<'_> {
         password: Secret<String>,
         captcha: Option<String>,
     ) -> Result<LoggedIn, AccountError> {
-        let attempt = match self.begin(client, email.normal()) {
+        let attempt = match self.begin(client, email.normal()).await {
             // The limit by address has a metric of its own.
             Err(error @ AccountError::Limited(_)) => {
                 self.log_refused_login(email, "address-limit");
@@ -78,7 +78,7 @@ impl AccountService<'_> {
         email: &EmailAddress,
         password: Secret<String>,
     ) -> Result<AccountStatus, AccountError> {
-        let mut attempt = self.begin(client, email.normal())?;
+        let mut attempt = self.begin(client, email.normal()).await?;
         let verified = self.check(client, &mut attempt, email, (password, None)).await?;
         Ok(verified.account)
     }
@@ -164,7 +164,7 @@ impl AccountService<'_> {
             sid: principal.session.sid.clone(),
             address: account.email_normal.clone(),
         });
-        let mut attempt = self.begin(client, &account.email_normal)?;
+        let mut attempt = self.begin(client, &account.email_normal).await?;
         self.admit(client, &mut attempt, None).await?;
         match self.verify(client, &mut attempt, Some(account), password).await? {
             Verdict::Match | Verdict::MatchNeedsRehash => {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::back_off::BACK_OFF;
 use super::budgets::{Keys, Scope};
@@ -11,6 +12,7 @@ use super::shared::Budgets;
 use super::worker::AdmissionCommand;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
+use crate::store::back_off;
 use crate::store::{Admission, AttemptContext, AttemptKey, ClientKind};
 
 /// The names of the back-offs, in keys and metrics: of an anonymous client, of an account, of a known client.
@@ -113,6 +115,17 @@ pub struct AttemptCaptcha {
     pub solved: u32,
 }
 
+impl AttemptCaptcha {
+    fn context(self, may_add: bool) -> AttemptContext {
+        AttemptContext {
+            captcha_available: self.available,
+            captcha_replaces_waits: self.replaces_waits,
+            solved: self.solved,
+            may_add,
+        }
+    }
+}
+
 impl Budgets {
     /// Asks for one attempt at the password of `address`, whether it has an account or not.
     ///
@@ -139,13 +152,9 @@ impl Budgets {
         }
         let now = self.clock.now();
         let is_known = attempt.kind == ClientKind::Known;
-        let mut context = AttemptContext {
-            captcha_available: captcha.available,
-            captcha_replaces_waits: captcha.replaces_waits,
-            solved: captcha.solved,
-            // An account that exists has at most 64 known clients here, so its record is bounded.
-            may_add: is_known || self.new_accounts.has_room(now),
-        };
+        // An account that exists has at most 64 known clients here, so its record is bounded.
+        let may_add = is_known || self.new_accounts.has_room(now);
+        let mut context = captcha.context(may_add);
         let mut found = self.store.admit(&BACK_OFF, attempt.key(), context, now).await?;
         if found == Admission::Full {
             self.warn_of_full_store(now);
@@ -171,6 +180,26 @@ impl Budgets {
         };
         self.decided(who.policy(), word, "shared");
         Ok(decision)
+    }
+
+    /// How many seconds the back-off would make this client wait now. Counts nothing; 0 where the store does not answer.
+    pub async fn attempt_wait(
+        &self,
+        address: &str,
+        who: &AttemptClient,
+        captcha: AttemptCaptcha,
+    ) -> u64 {
+        if !self.enabled {
+            return 0;
+        }
+        let now = self.clock.now();
+        let stored = self.store.attempts(&self.account_key(address), now).await;
+        let client = self.client_key(address, who);
+        let wait = stored.map_or(Duration::ZERO, |stored| {
+            let context = captcha.context(true);
+            back_off::wait_of(&BACK_OFF, (&client, who.kind()), context, stored, now)
+        });
+        seconds_up(wait)
     }
 
     /// The password was right: the failures of this client are removed, and those of other clients stay.

@@ -271,6 +271,20 @@ pub(super) fn admit(
     (Admission::Admitted { failures: account.failures(rules, now) }, Some(account))
 }
 
+/// How long this client would wait now, by the same rules. Counts nothing.
+pub fn wait_of(
+    rules: &BackOff,
+    client: (&str, ClientKind),
+    context: AttemptContext,
+    stored: Option<AccountAttempts>,
+    now: UnixMillis,
+) -> Duration {
+    match admit(rules, client, context, stored, now) {
+        (Admission::Wait { retry_after }, _) => retry_after,
+        _ => Duration::ZERO,
+    }
+}
+
 /// What the record becomes after a right password of this client: its failures are gone, and the other
 /// clients' stay. Also returns how many that were.
 pub(super) fn reset_attempts(

@@ -74,6 +74,25 @@ both!(
         assert_eq!(refused.header("retry-after"), Some("6"));
         app.clock.advance(Duration::from_secs(6));
         ask("ada@example.org").await.expect_problem(401, "invalid-credentials");
+        // And where both refuse, the longer wait is named, whichever is read first: after nine failures, 5 s; after ten, 30 s.
+        for _ in 0..3 {
+            app.clock.advance(Duration::from_mins(2));
+            ask("ada@example.org").await.expect(401);
+        }
+        app.clock.advance(Duration::from_mins(2));
+        for n in 0..10 {
+            ask(&format!("nobody{n}@example.org")).await.expect(401);
+        }
+        let refused = ask("ada@example.org").await.expect_problem(429, "rate-limited");
+        assert_eq!(refused.header("retry-after"), Some("6"), "its own 30 s are over");
+        app.clock.advance(Duration::from_secs(6));
+        ask("ada@example.org").await.expect(401);
+        let refused = ask("ada@example.org").await.expect_problem(429, "rate-limited");
+        let wait: u64 =
+            refused.header("retry-after").and_then(|it| it.parse().ok()).expect("a wait");
+        assert!(wait >= 60, "the eleventh failure brings 60 s; the address alone says 6: {wait}");
+        app.clock.advance(Duration::from_secs(wait));
+        ask("ada@example.org").await.expect(401);
     }
 );
 
