@@ -97,8 +97,9 @@ pub enum Admission {
     Full,
 }
 
-/// What is stored of one account.
+/// What is stored of one account. A record of another form reads as one that has expired.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AccountAttempts {
     /// When the last failure of anonymous clients has faded: [`AccountAttempts::failures`] follows from it.
     pub faded_at: UnixMillis,

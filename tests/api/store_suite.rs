@@ -214,6 +214,14 @@ async fn a_key_of_the_wrong_type_is_an_outage() {
         assert!(store.attempts("key", NOW).await.is_err(), "{field}");
         assert!(store.forget_attempts("key").await.unwrap());
     }
+    // What an earlier release wrote reads as nothing.
+    server
+        .tell(&["HSET", "lk:{key}:guesses", "failures", "3", "era", "0", "kept_until", "9"])
+        .await;
+    assert_eq!(store.attempts("key", NOW).await.unwrap(), None);
+    assert_eq!(admit().await.unwrap(), Admission::Admitted { failures: 1 });
+    assert_eq!(store.attempts("key", NOW).await.unwrap().unwrap().clients.len(), 1);
+    assert!(store.forget_attempts("key").await.unwrap());
     server.tell(&["SET", "lk:{key}:guesses", "x"]).await;
     assert!(admit().await.is_err());
     assert!(store.attempts("key", NOW).await.is_err());

@@ -8,7 +8,8 @@ local now, client, known = tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1'
 local available, replaces, solved = ARGV[4] == '1', ARGV[5] == '1', tonumber(ARGV[6])
 local cap, ttl = tonumber(ARGV[10]), tonumber(ARGV[15])
 local it = redis.call('HMGET', KEYS[1], 'faded_at', 'open_at', 'allowance', client, 'expires_at')
-if it[5] and tonumber(it[5]) <= now then
+-- One that has expired, or is of another form.
+if not it[5] or tonumber(it[5]) <= now then
   redis.call('DEL', KEYS[1])
   it = {}
 end

@@ -85,7 +85,7 @@ impl Redis {
         let mut get = redis::cmd("HGETALL");
         get.arg(keys::attempts(account));
         let mut fields: HashMap<String, String> = self.link.query(&get).await.map_err(lost)?;
-        if fields.is_empty() {
+        if !fields.contains_key("expires_at") {
             return Ok(None);
         }
         let mut take = |name: &str| {

@@ -3,7 +3,7 @@
 -- ARGV: now, client, allowance, TTL of a client, TTL of a failure, slack in ms
 local now, client = tonumber(ARGV[1]), ARGV[2]
 local it = redis.call('HMGET', KEYS[1], 'expires_at', 'faded_at', 'open_at', client)
-if it[1] and tonumber(it[1]) <= now then
+if not it[1] or tonumber(it[1]) <= now then
   redis.call('DEL', KEYS[1])
   it = {}
 end
