@@ -127,7 +127,7 @@ impl AccountService<'_> {
     ///
     /// The user gets a mail about a login on an unknown device (ASVS 6.3.5). A first login gets one only where it comes from
     /// another network than the registration: another person may have registered the address. An address that is not proven
-    /// gets none: whoever registered it could make us mail its owner.
+    /// gets none: the client that registered it could make us mail its owner.
     async fn context(
         &self,
         client: &Client,

@@ -10,7 +10,7 @@ use super::permits::{FairPermit, FairPermits};
 use super::turns::Turns;
 use crate::problem::Unavailable;
 
-/// Lets `width` through at once; whoever else comes waits in the turn of whom they come for, while there is room.
+/// Admits `width` at once. Others wait in a fair queue by their holder, while there are permits.
 #[derive(Debug)]
 pub struct FairSemaphore {
     name: &'static str,

@@ -1,7 +1,7 @@
 //! What replicas share through the store: budgets of mailboxes, their sizes and the keys they go by.
 //!
 //! The store spends them; here is only what is pure, and [`Local`], which stands in while the store is down. A key is
-//! a keyed digest: whoever reads the store learns no address.
+//! a keyed digest: a reader of the store learns no address.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};

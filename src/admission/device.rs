@@ -1,8 +1,8 @@
 //! Known devices: the token of `X-Latchkey-Device`, which a successful log-in, change of password or reset returns and the
 //! next request with a password sends.
 //!
-//! It opens nothing. It says that whoever shows it has known this account's present password on this device, and so is no
-//! stranger: their guesses are counted apart, and strangers cannot use them up.
+//! It opens nothing. It proves that this device has known the present password of the account. So its attempts are counted
+//! apart, and anonymous clients cannot use them up.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ const TOKEN_BYTES: usize = CLAIMS_BYTES + 32;
 /// Its length in base64url: what is longer or shorter is not looked at.
 const TOKEN_CHARS: usize = (TOKEN_BYTES * 8).div_ceil(6);
 
-/// A device that is known to somebody's account.
+/// A device that is known to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
     id: [u8; 16],

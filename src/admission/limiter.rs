@@ -21,7 +21,7 @@ use crate::clock::Clock;
 /// Keys that all buckets may have together.
 ///
 /// A key takes 16 bytes and its map up to twice that and a seventh more: 40 MB at the very most. Beyond it, newcomers
-/// of a policy share 16 buckets until [`Limiter::sweep`] has made room: strangers are limited together, those who are
+/// of a policy share 16 buckets until [`Limiter::sweep`] has made room: new ones are limited together, those that are
 /// known already are not touched, and memory does not grow.
 pub const KEYS_MAX: usize = 1_000_000;
 
@@ -161,7 +161,7 @@ impl Limiter {
         self.ask_device(id, Mode::Spend)
     }
 
-    /// The same without taking anything: a check that the ladder refuses costs none.
+    /// The same without taking anything: an attempt that the back-off refuses costs none.
     pub fn look_device(&self, id: &str) -> Decision {
         self.ask_device(id, Mode::Look)
     }

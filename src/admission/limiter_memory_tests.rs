@@ -6,7 +6,7 @@ use super::*;
 
 /// A million and a bit of each kind of key, at the real cap.
 #[test]
-fn a_million_strangers_fill_the_table_and_no_more_memory() {
+fn a_million_clients_fill_the_table_and_no_more_memory() {
     let fill = |name: &str, check: &dyn Fn(&Limiter, u128) -> Decision| {
         let limiter = Limiter::new(Clock::manual(0), true);
         for at in 0..KEYS_MAX as u128 + 20_000 {

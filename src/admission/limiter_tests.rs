@@ -92,7 +92,7 @@ fn each_action_fills_at_the_rate_that_was_decided() {
 }
 
 #[test]
-fn a_patient_guesser_meets_the_longer_window() {
+fn a_patient_client_meets_the_longer_window() {
     for (action, name, burst, interval_s) in
         [(Action::Login, "login-hour", 100, 36), (Action::ExistEmail, "exist-email-day", 100, 864)]
     {
@@ -298,15 +298,15 @@ fn refused_and_unknown_clients_take_no_memory() {
 }
 
 #[test]
-fn beyond_the_cap_strangers_are_limited_together_and_memory_does_not_grow() {
+fn beyond_the_cap_new_clients_are_limited_together_and_memory_does_not_grow() {
     let clock = Clock::manual(0);
     let limiter = Limiter::with_keys_max(clock.clone(), true, 50);
     let address = |at: u32| IpAddr::from((0xC000_0000 + at).to_be_bytes());
     assert_eq!(passed(&limiter, Action::Forgot, address(0), 1), 1);
-    let strangers: usize =
+    let new_clients: usize =
         (1..2_000).map(|at| passed(&limiter, Action::Forgot, address(at), 1)).sum();
     // 49 with a bucket of their own, the others from 16 buckets of 5.
-    assert!(strangers <= 49 + 16 * 5, "{strangers}");
+    assert!(new_clients <= 49 + 16 * 5, "{new_clients}");
     assert_eq!(passed(&limiter, Action::Forgot, address(0), 9), 4, "who was known is not touched");
     assert_eq!(limiter.sweep(), 50);
     clock.advance(Duration::from_hours(2));

@@ -61,7 +61,7 @@ pub(super) const WIDE_FACTOR: u32 = 10;
 /// Refreshes of one session: a client needs one every 15 minutes; 60 leave room for many tabs.
 pub(super) const REFRESH: Window = window("refresh", "refresh", 60, MINUTE);
 
-/// Checks of a password by one known device, which spends from no address's limit: as many as an address has. Its ladder
+/// Checks of a password by one known device, which spends from no address's limit: as many as an address has. Its back-off
 /// counts what fails; this bounds what succeeds, since each costs a hash.
 pub(super) const DEVICE: [Window; 2] =
     [window("device", "device", 10, MINUTE), window("device-hour", "device-hour", 100, HOUR)];

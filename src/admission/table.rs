@@ -19,7 +19,7 @@ const SHARDS: usize = 16;
 
 /// Whose bucket: a random digest of the address's prefix or of the session.
 ///
-/// 64 bits under a key that nobody knows: with a million keys the chance that a given stranger shares a bucket is
+/// 64 bits under a key that nobody knows: with a million keys the chance that a given client shares a bucket is
 /// 2^-44, and nobody can look for it.
 pub(super) type Source = u64;
 

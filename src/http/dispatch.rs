@@ -93,7 +93,7 @@ impl Dispatcher {
         answer::add_security_headers(answer.headers_mut(), cx.transport);
         answer::add_request_headers(answer.headers_mut(), &cx);
         cors::allow(answer.headers_mut(), origin.as_ref(), &config.cors_origins);
-        // While the daemon drains, whoever keeps connections open moves them to another one before the listener closes.
+        // While the daemon drains, clients that keep connections open move them to another one before the listener closes.
         if distrusted || (is_http_1 && self.app.gate.draining.load(Ordering::SeqCst)) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

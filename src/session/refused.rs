@@ -1,8 +1,8 @@
-//! Passwords that were refused: one row of audit an action, account, source and hour, so that nobody fills the table by
-//! guessing.
+//! The audit of refused passwords: one row for each action, account, client address and hour, so that wrong passwords do not
+//! fill the table.
 //!
-//! It is done apart from the answer, and for an address without an account the same work is done on rows that nobody
-//! reads: neither the answer's time nor the load behind it tells of an account.
+//! It is written apart from the response. For an address without an account the same work is done on rows without a
+//! meaning: neither the time of the response nor the load behind it reveals an account.
 
 use std::net::IpAddr;
 
@@ -39,10 +39,9 @@ pub struct RefusedPassword {
 /// At what a password was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tried {
-    /// A log-in by somebody who proved nothing; with why it was refused: `password` or `disabled`. Of an hour's the first
-    /// is told.
+    /// A login, with the reason of its refusal: `password` or `disabled`. Only the first of an hour is recorded.
     LogIn(&'static str),
-    /// A change that somebody who is signed in has to prove by password; with which.
+    /// A change that a signed-in user has to confirm by password; with which.
     Change(&'static str),
 }
 

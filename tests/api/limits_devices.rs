@@ -1,4 +1,4 @@
-//! Known devices: who has one is no stranger, and what is none is worth nothing.
+//! Known devices: who has one is no client_ip, and what is none is worth nothing.
 
 use std::time::Duration;
 
@@ -10,26 +10,26 @@ use serde_json::{Value, json};
 use crate::app::both;
 use crate::ask::alike;
 use crate::client::Person;
-use crate::limits_guesses::{
-    DEVICE, WAITS_S, at, device, guess, login, retry_after, stranger, verified,
+use crate::limits_attempts::{
+    DEVICE, WAITS_S, at, client_ip, device, login, retry_after, verified, wrong_login,
 };
 
 both!(
-    a_known_device_that_guesses_waits_as_anybody,
+    a_known_device_with_wrong_passwords_waits_as_any_client,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
         let person = app.verified("ada@example.org").await;
         let known = device(app, &person, "203.0.113.7").await;
         let home = at(app, "203.0.113.7").header(DEVICE, &known);
         for _ in 0..6 {
-            guess(&home, &person.email).await.expect_problem(401, "invalid-credentials");
+            wrong_login(&home, &person.email).await.expect_problem(401, "invalid-credentials");
         }
         for wait in WAITS_S {
-            assert_eq!(retry_after(&guess(&home, &person.email).await), wait);
+            assert_eq!(retry_after(&wrong_login(&home, &person.email).await), wait);
             app.clock.advance(Duration::from_secs(wait - 1));
-            assert_eq!(retry_after(&guess(&home, &person.email).await), 1);
+            assert_eq!(retry_after(&wrong_login(&home, &person.email).await), 1);
             app.clock.advance(Duration::from_secs(1));
-            guess(&home, &person.email).await.expect_problem(401, "invalid-credentials");
+            wrong_login(&home, &person.email).await.expect_problem(401, "invalid-credentials");
         }
     }
 );
@@ -42,7 +42,7 @@ both!(
         let known = device(app, &person, "203.0.113.7").await;
         let other = device(app, &person, "203.0.113.8").await;
         // Its addresses change, its limit goes with it.
-        let from = |n: usize| at(app, &stranger(n)).header(DEVICE, &known);
+        let from = |n: usize| at(app, &client_ip(n)).header(DEVICE, &known);
         for n in 0..10 {
             let answer = login(&from(n), &person.email, &person.password).await.expect(200);
             assert_eq!(answer.header("ratelimit-policy"), Some("\"device\";q=10;w=60"));
@@ -64,18 +64,18 @@ both!(
 );
 
 both!(
-    a_known_device_that_its_ladder_refuses_is_told_of_its_limit,
+    a_known_device_that_its_back_off_refuses_gets_the_headers_of_its_limit,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
         let person = app.verified("ada@example.org").await;
         let known = device(app, &person, "203.0.113.7").await;
         let home = at(app, "203.0.113.7").header(DEVICE, &known);
         for _ in 0..6 {
-            guess(&home, &person.email).await.expect(401);
+            wrong_login(&home, &person.email).await.expect(401);
         }
         // What is refused costs nothing of it.
         for _ in 0..20 {
-            let refused = guess(&home, &person.email).await;
+            let refused = wrong_login(&home, &person.email).await;
             assert_eq!(retry_after(&refused), 5);
             assert!(
                 refused.header("ratelimit").is_some_and(|told| told.starts_with("\"device\";r=4;"))
@@ -85,21 +85,21 @@ both!(
 );
 
 both!(
-    a_known_device_signs_in_from_an_address_that_strangers_have_used_up,
+    a_known_device_logs_in_from_an_address_whose_limit_is_used_up,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
         let person = app.verified("ada@example.org").await;
         let known = device(app, &person, "203.0.113.7").await;
         let nat = at(app, "198.51.100.1");
         for n in 0..20 {
-            let status = guess(&nat, &format!("nobody{n}@example.org")).await.status;
+            let status = wrong_login(&nat, &format!("nobody{n}@example.org")).await.status;
             assert_eq!(status, if n < 10 { 401 } else { 429 });
         }
         let home = nat.header(DEVICE, &known);
         login(&home, &person.email, &person.password).await.expect(200);
-        // It has a ladder of its own.
+        // It has a back-off of its own.
         for _ in 0..6 {
-            guess(&home, &person.email).await.expect(401);
+            wrong_login(&home, &person.email).await.expect(401);
         }
         assert_eq!(retry_after(&login(&home, &person.email, &person.password).await), 5);
         login(&at(app, "203.0.113.9"), &person.email, &person.password).await.expect(200);
@@ -113,7 +113,7 @@ both!(
         app.mail_to(&person.email).await;
         let fresh = changed.header(DEVICE).expect("the device stays known");
         login(&nat.header(DEVICE, fresh), &person.email, "a quite new password").await.expect(200);
-        // What was known of the old password is a stranger.
+        // A device that is known by the old password is anonymous.
         retry_after(&login(&home, &person.email, "a quite new password").await);
     }
 );
@@ -133,12 +133,14 @@ both!(
         let long = "A".repeat(4_000);
         let forged = [foreign.as_str(), &tampered, "", "x", &own[1..], &long];
         let compare = async |token: &str, address: usize| {
-            let (bare, with) = (at(app, &stranger(address)), at(app, &stranger(address + 1)));
+            let (bare, with) = (at(app, &client_ip(address)), at(app, &client_ip(address + 1)));
             let with = with.header(DEVICE, token);
-            // Six that are looked at, then the ladder's refusal.
+            // Six that are verified, then the refusal of the back-off.
             for _ in 0..7 {
-                let (bare, with) =
-                    (guess(&bare, &person.email).await, guess(&with, &person.email).await);
+                let (bare, with) = (
+                    wrong_login(&bare, &person.email).await,
+                    wrong_login(&with, &person.email).await,
+                );
                 assert_eq!(alike(&bare), alike(&with), "{token}");
             }
         };
@@ -149,7 +151,7 @@ both!(
         // Two at once are none, and the last moment of ninety days is past.
         let twice = at(app, "203.0.113.30").header(DEVICE, &own).header(DEVICE, &own);
         for _ in 0..6 {
-            guess(&twice, &person.email).await.expect(401);
+            wrong_login(&twice, &person.email).await.expect(401);
         }
         retry_after(&login(&twice, &person.email, &person.password).await);
         app.clock.advance(Duration::from_hours(90 * 24));
@@ -175,7 +177,7 @@ both!(
             (at(app, "198.51.100.1"), at(app, "198.51.100.2").header(DEVICE, &known));
         for _ in 0..7 {
             let (bare, with) =
-                (guess(&bare, &person.email).await, guess(&with, &person.email).await);
+                (wrong_login(&bare, &person.email).await, wrong_login(&with, &person.email).await);
             assert_eq!(alike(&bare), alike(&with));
         }
     }
@@ -197,7 +199,7 @@ both!(
         for n in 0..10 {
             let new_password = format!("a quite new password {n}");
             let body = json!({ "password": person.password, "newPassword": new_password });
-            let client = at(app, &stranger(n)).header(DEVICE, &known);
+            let client = at(app, &client_ip(n)).header(DEVICE, &known);
             let user = client.bearer(&person.user_token);
             let answer = user.post_json("/api/change-password", body).await.expect(200);
             assert_eq!(answer.header("ratelimit-policy"), Some("\"device\";q=10;w=60"));
@@ -207,7 +209,7 @@ both!(
             assert_eq!(id_of(&known), id);
         }
         let before = verified(app).await;
-        let client = at(app, &stranger(10)).header(DEVICE, &known);
+        let client = at(app, &client_ip(10)).header(DEVICE, &known);
         let refused = login(&client, &person.email, &person.password).await;
         assert_eq!(retry_after(&refused), 6);
         assert_eq!(verified(app).await, before);
@@ -226,7 +228,7 @@ both!(
     async |app| {
         let mut person = app.verified("ada@example.org").await;
         let ask = async |n: usize, person: &Person, path: &str, body: Value| {
-            let user = at(app, &stranger(n)).bearer(&person.user_token);
+            let user = at(app, &client_ip(n)).bearer(&person.user_token);
             let method = if path == "/api/me" { Method::DELETE } else { Method::POST };
             user.json(method, path, body).await
         };
@@ -298,7 +300,7 @@ both!(
             assert_eq!(id_of(&fresh) == id_of(shown), keeps, "{n}");
             // It is known where others have used up the address.
             for turn in 0..20 {
-                guess(&nat, &format!("nobody{turn}@example.org")).await;
+                wrong_login(&nat, &format!("nobody{turn}@example.org")).await;
             }
             retry_after(&login(&nat, &person.email, &new_password).await);
             let home = nat.header(DEVICE, &fresh);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::app::{TestApp, both};
 use crate::ask::solved_captcha;
-use crate::limits_guesses::{DEVICE, at, device, guess, login, retry_after, stranger};
+use crate::limits_attempts::{DEVICE, at, client_ip, device, login, retry_after, wrong_login};
 
 /// How many keys of the back-off, of budgets and of spent captchas this daemon's table holds; none with Redis, which other
 /// tests share.
@@ -44,11 +44,12 @@ both!(
         let fresh = app.verified("bob@example.org").await;
         let of_fresh = device(app, &fresh, "203.0.113.9").await;
         for _ in 0..5 {
-            guess(&at(app, "203.0.113.7"), &known.email).await.expect(401);
+            wrong_login(&at(app, "203.0.113.7"), &known.email).await.expect(401);
         }
         let mut refused = 0;
         for n in 0..500 {
-            let answer = guess(&at(app, &stranger(n)), &format!("nobody{n}@example.org")).await;
+            let answer =
+                wrong_login(&at(app, &client_ip(n)), &format!("nobody{n}@example.org")).await;
             refused += usize::from(answer.status == 429);
         }
         // Five are used, and one was taken by the registrations' sessions; then a hundred reach the cap of the one back-off
@@ -60,15 +61,15 @@ both!(
         }
         // A newcomer, whether there is such an account or not.
         for email in [&fresh.email, "nobody@example.com"] {
-            assert_eq!(retry_after(&guess(&at(app, &stranger(900)), email).await), 3_600);
+            assert_eq!(retry_after(&wrong_login(&at(app, &client_ip(900)), email).await), 3_600);
         }
         let home = at(app, "203.0.113.9").header(DEVICE, &of_fresh);
-        guess(&home, &fresh.email).await.expect(401);
+        wrong_login(&home, &fresh.email).await.expect(401);
         login(&home, &fresh.email, &fresh.password).await.expect(200);
         // An account that was known before has its own.
         login(&at(app, "203.0.113.7"), &known.email, &known.password).await.expect(200);
         app.clock.advance(Duration::from_hours(24));
-        guess(&at(app, &stranger(901)), "nobody@example.net").await.expect(401);
+        wrong_login(&at(app, &client_ip(901)), "nobody@example.net").await.expect(401);
     }
 );
 
@@ -86,19 +87,19 @@ both!(
         let other = app.verified("bob@example.org").await;
         // Five fit; each round adds some and removes them.
         for round in 0..6 {
-            let client = at(app, &stranger(round));
+            let client = at(app, &client_ip(round));
             for _ in 0..3 {
-                guess(&client, &person.email).await.expect(401);
+                wrong_login(&client, &person.email).await.expect(401);
             }
             login(&client, &person.email, &person.password).await.expect(200);
         }
         assert!(!has_shared_back_off(app).await);
         // Without a success they fill it up, and the next account shares a back-off.
-        let client = at(app, &stranger(100));
+        let client = at(app, &client_ip(100));
         for _ in 0..5 {
-            guess(&client, &person.email).await.expect(401);
+            wrong_login(&client, &person.email).await.expect(401);
         }
-        guess(&client, &other.email).await.expect(401);
+        wrong_login(&client, &other.email).await.expect(401);
         assert!(has_shared_back_off(app).await);
     }
 );
@@ -110,7 +111,7 @@ both!(
         let before = keys(app).await;
         for n in 0..20 {
             let body = json!({ "email": format!("nobody{n}@example.org") });
-            let client = at(app, &stranger(n));
+            let client = at(app, &client_ip(n));
             client.post_json("/api/forgot-password", body).await.expect(200);
         }
         assert_eq!(keys(app).await, before);

@@ -8,8 +8,8 @@ use serde_json::json;
 use crate::app::{TestApp, both};
 use crate::ask::{at_once, count, solved_captcha_of};
 use crate::client::Person;
-use crate::limits_guesses::{
-    DEVICE, at, close, device, guess, login, retry_after, stranger, verified,
+use crate::limits_attempts::{
+    DEVICE, at, client_ip, close, device, login, retry_after, verified, wrong_login,
 };
 
 const NETWORKS: usize = 40;
@@ -17,7 +17,8 @@ const NETWORKS: usize = 40;
 /// Forty networks attempt the account once each; how many passwords were verified.
 async fn attack(app: &TestApp, email: &str) -> u64 {
     let before = verified(app).await;
-    let answers = at_once(NETWORKS, async |n| guess(&at(app, &stranger(n)), email).await).await;
+    let answers =
+        at_once(NETWORKS, async |n| wrong_login(&at(app, &client_ip(n)), email).await).await;
     for answer in answers.iter().filter(|answer| answer.status == 429) {
         assert!((1..=3_600).contains(&retry_after(answer)));
     }
@@ -146,7 +147,7 @@ both!(
         reset(app, &mut person, "203.0.113.9", "a quite new password").await;
         // The five fresh clients that a new password lets in, and a hundred.
         for n in 0..105 {
-            guess(&at(app, &stranger(n)), &person.email).await.expect(401);
+            wrong_login(&at(app, &client_ip(n)), &person.email).await.expect(401);
         }
         let client = at(app, "198.51.100.1").header(DEVICE, &old);
         assert_eq!(retry_after(&login(&client, &person.email, &person.password).await), 3_600);

@@ -1,4 +1,4 @@
-//! What a stranger can have mailed to others, and learn of them, by accounts of their own.
+//! What a client with accounts of its own can have mailed to others, and learn of them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::app::{TestApp, both};
 use crate::ask::solved_captcha;
 use crate::client::{Answer, Client, Person, encoded};
-use crate::limits_guesses::{DEVICE, at, device, retry_after, stranger};
+use crate::limits_attempts::{DEVICE, at, client_ip, device, retry_after};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -19,7 +19,7 @@ async fn register(client: &Client, email: &str) -> Answer {
 
 /// An account of somebody at the n-th address.
 async fn account(app: &TestApp, n: usize) -> Person {
-    let person = Person::register(&at(app, &stranger(n)), &format!("eve{n}@example.org")).await;
+    let person = Person::register(&at(app, &client_ip(n)), &format!("eve{n}@example.org")).await;
     app.mail_to(&person.email).await;
     person
 }
@@ -45,9 +45,9 @@ both!(
     async |app| {
         for (n, shows) in [(1, false), (2, true)] {
             let mut person = account(app, n).await;
-            let known = device(app, &person, &stranger(n)).await;
+            let known = device(app, &person, &client_ip(n)).await;
             let client = |turn: usize| {
-                let client = at(app, &stranger(n * 1_000 + turn));
+                let client = at(app, &client_ip(n * 1_000 + turn));
                 if shows { client.header(DEVICE, &known) } else { client }
             };
             // A new mailbox and an address each time: neither is what refuses.
@@ -75,7 +75,7 @@ both!(
         let mut people = Vec::new();
         for n in 0..9 {
             let person = account(app, n).await;
-            let known = device(app, &person, &stranger(n)).await;
+            let known = device(app, &person, &client_ip(n)).await;
             people.push((person, known));
         }
         let here = at(app, "203.0.113.7");
@@ -116,7 +116,7 @@ both!(
         assert!(refused.json().get("userToken").is_none());
         // Nothing was made, and no other source gets further.
         for n in 0..12 {
-            retry_after(&passes_by(&at(app, &stranger(n)), victim).await);
+            retry_after(&passes_by(&at(app, &client_ip(n)), victim).await);
         }
         let path = format!("/api/exist-email/{}", encoded(victim));
         assert_eq!(at(app, "203.0.113.8").get(&path).await.json(), false);
@@ -137,7 +137,7 @@ both!(
     async |app| {
         let person = account(app, 1).await;
         for n in 2..8 {
-            let again = register(&at(app, &stranger(n)), &person.email).await;
+            let again = register(&at(app, &client_ip(n)), &person.email).await;
             again.expect_problem(409, "email-taken");
         }
         let captcha = encoded(&solved_captcha(app).await);
@@ -155,7 +155,7 @@ both!(
         let ask = async |n: usize| {
             let captcha = solved_captcha(app).await;
             let body = json!({ "email": person.email, "captcha": captcha });
-            at(app, &stranger(100 + n)).post_json("/api/forgot-password", body).await.expect(200)
+            at(app, &client_ip(100 + n)).post_json("/api/forgot-password", body).await.expect(200)
         };
         for n in 0..10 {
             ask(n).await;

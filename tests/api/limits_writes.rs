@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::app::{TestApp, both};
 use crate::client::Person;
-use crate::limits_guesses::retry_after;
+use crate::limits_attempts::retry_after;
 
 /// How many events the audit has.
 async fn events(app: &TestApp) -> i64 {

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::app::{Backend, PUBLIC_URL, TestApp, both};
 use crate::ask::{at_once, sql};
 use crate::client::{Client, Person};
-use crate::limits_guesses::{DEVICE, at, guess, login};
+use crate::limits_attempts::{DEVICE, at, login, wrong_login};
 use crate::poll::eventually;
 
 const HOME: &str = "203.0.113.7";
@@ -69,7 +69,7 @@ both!(what_is_no_device_of_this_account_is_a_new_one, async |app| {
 both!(only_a_log_in_by_password_that_succeeds_is_mailed, async |app| {
     let person = app.verified("ada@example.org").await;
     log_in(&app.anonymous(), &person).await;
-    guess(&app.anonymous(), &person.email).await.expect(401);
+    wrong_login(&app.anonymous(), &person.email).await.expect(401);
     sql(app, "UPDATE users SET status = 'disabled'").await;
     let disabled = login(&app.anonymous(), &person.email, &person.password).await;
     disabled.expect_problem(403, "account-disabled");

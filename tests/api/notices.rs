@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::app::{TestApp, both};
 use crate::ask::{at_once, count, sql};
 use crate::client::{Answer, Client, Person};
-use crate::limits_guesses::{DEVICE, at, login, stranger};
+use crate::limits_attempts::{DEVICE, at, client_ip, login};
 use crate::mime::Mail;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -187,7 +187,7 @@ both!(
         for n in 0..3 {
             let body =
                 json!({ "password": person.password, "email": format!("new{n}@example.org") });
-            let user = at(app, &stranger(n)).bearer(&person.user_token);
+            let user = at(app, &client_ip(n)).bearer(&person.user_token);
             user.post_json("/api/change-email", body).await.expect(200);
             links.push(app.mail_to(&person.email).await.token().to_owned());
         }

@@ -19,7 +19,7 @@ pub fn at(app: &TestApp, address: &str) -> Client {
 }
 
 /// The n-th of sixteen million addresses.
-pub fn stranger(n: usize) -> String {
+pub fn client_ip(n: usize) -> String {
     format!("10.{}.{}.{}", n / 65_536, n / 256 % 256, n % 256)
 }
 
@@ -27,7 +27,7 @@ pub async fn login(client: &Client, email: &str, password: &str) -> Answer {
     client.post_json("/api/login", json!({ "email": email, "password": password })).await
 }
 
-pub async fn guess(client: &Client, email: &str) -> Answer {
+pub async fn wrong_login(client: &Client, email: &str) -> Answer {
     login(client, email, "not the password").await
 }
 
@@ -67,15 +67,17 @@ fn six_are_looked_at(answers: &[Answer], verified: u64) {
 /// A hundred wrong passwords, each from an address of its own.
 pub async fn close(app: &TestApp, email: &str) {
     for n in 0..100 {
-        guess(&at(app, &stranger(n)), email).await.expect_problem(401, "invalid-credentials");
+        wrong_login(&at(app, &client_ip(n)), email)
+            .await
+            .expect_problem(401, "invalid-credentials");
     }
 }
 
-/// The ladder's waits after the sixth failure and each beyond.
+/// The waits of the back-off after the sixth failure and each beyond.
 pub const WAITS_S: [u64; 13] = [5, 5, 5, 5, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600];
 
 both!(
-    a_source_waits_as_the_ladder_says_and_each_wait_is_honest,
+    a_client_waits_as_its_back_off_says_and_each_wait_is_honest,
     ["rate_limit.enabled" = "true"],
     async |app| {
         let person = app.verified("ada@example.org").await;
@@ -107,7 +109,7 @@ both!(
 );
 
 both!(
-    a_stranger_who_waited_as_told_is_let_through,
+    a_client_that_waited_as_told_is_admitted,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
         let person = app.verified("ada@example.org").await;
@@ -115,20 +117,20 @@ both!(
             let source = at(app, "203.0.113.7");
             app.clock.advance(Duration::from_mins(10));
             for _ in 0..6 {
-                guess(&source, email).await.expect_problem(401, "invalid-credentials");
+                wrong_login(&source, email).await.expect_problem(401, "invalid-credentials");
             }
             app.clock.advance(Duration::from_secs(4));
-            assert_eq!(retry_after(&guess(&source, email).await), 1);
+            assert_eq!(retry_after(&wrong_login(&source, email).await), 1);
             app.clock.advance(Duration::from_secs(1));
-            guess(&source, email).await.expect_problem(401, "invalid-credentials");
+            wrong_login(&source, email).await.expect_problem(401, "invalid-credentials");
             // The next address is another source.
-            guess(&at(app, "203.0.113.8"), email).await.expect(401);
+            wrong_login(&at(app, "203.0.113.8"), email).await.expect(401);
         }
     }
 );
 
 both!(
-    of_parallel_guesses_from_one_source_six_are_looked_at,
+    of_parallel_attempts_of_one_client_six_are_verified,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
         let person = app.verified("ada@example.org").await;
@@ -136,7 +138,7 @@ both!(
             let before = verified(app).await;
             // Of one /64, in 64 subnets of no meaning: the limit by address is not what stops them.
             let answers = at_once(64, async |n| {
-                guess(&at(app, &format!("2001:db8:{subnet}::{n:x}")), email).await
+                wrong_login(&at(app, &format!("2001:db8:{subnet}::{n:x}")), email).await
             })
             .await;
             six_are_looked_at(&answers, verified(app).await - before);
@@ -145,25 +147,25 @@ both!(
 );
 
 both!(
-    a_success_clears_its_source_alone,
+    a_success_removes_the_failures_of_its_client_alone,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
         let person = app.verified("ada@example.org").await;
         let (home, other) = (at(app, "203.0.113.1"), at(app, "203.0.113.2"));
         for _ in 0..6 {
-            guess(&other, &person.email).await.expect(401);
+            wrong_login(&other, &person.email).await.expect(401);
         }
         for _ in 0..5 {
-            guess(&home, &person.email).await.expect(401);
+            wrong_login(&home, &person.email).await.expect(401);
         }
         login(&home, &person.email, &person.password).await.expect(200);
         app.clock.advance(Duration::from_secs(1));
-        assert_eq!(retry_after(&guess(&other, &person.email).await), 4);
+        assert_eq!(retry_after(&wrong_login(&other, &person.email).await), 4);
         app.clock.advance(Duration::from_mins(2));
         for _ in 0..6 {
-            guess(&home, &person.email).await.expect(401);
+            wrong_login(&home, &person.email).await.expect(401);
         }
-        assert_eq!(retry_after(&guess(&home, &person.email).await), 5);
+        assert_eq!(retry_after(&wrong_login(&home, &person.email).await), 5);
     }
 );
 
@@ -255,13 +257,13 @@ both!(
         let person = app.verified("ada@example.org").await;
         close(app, &person.email).await;
         for n in 200..203 {
-            let client = at(app, &stranger(n));
-            assert_eq!(retry_after(&guess(&client, &person.email).await), HOUR_S);
+            let client = at(app, &client_ip(n));
+            assert_eq!(retry_after(&wrong_login(&client, &person.email).await), HOUR_S);
             app.clock.advance(Duration::from_secs(HOUR_S));
-            guess(&client, &person.email).await.expect_problem(401, "invalid-credentials");
+            wrong_login(&client, &person.email).await.expect_problem(401, "invalid-credentials");
         }
         app.clock.advance(Duration::from_secs(HOUR_S));
-        login(&at(app, &stranger(300)), &person.email, &person.password).await.expect(200);
+        login(&at(app, &client_ip(300)), &person.email, &person.password).await.expect(200);
     }
 );
 
@@ -271,20 +273,20 @@ both!(
     async |app| {
         let person = app.verified("ada@example.org").await;
         for n in 0..97 {
-            guess(&at(app, &stranger(n)), &person.email).await.expect(401);
+            wrong_login(&at(app, &client_ip(n)), &person.email).await.expect(401);
         }
         let home = at(app, "203.0.113.7");
-        guess(&home, &person.email).await.expect(401);
+        wrong_login(&home, &person.email).await.expect(401);
         login(&home, &person.email, &person.password).await.expect(200);
         for n in 200..203 {
-            guess(&at(app, &stranger(n)), &person.email).await.expect(401);
+            wrong_login(&at(app, &client_ip(n)), &person.email).await.expect(401);
         }
         assert_eq!(retry_after(&login(&home, &person.email, &person.password).await), HOUR_S);
     }
 );
 
 both!(
-    the_victim_logs_in_under_ten_thousand_guesses,
+    a_user_logs_in_under_ten_thousand_wrong_logins,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
         let person = app.verified("ada@example.org").await;
@@ -292,7 +294,7 @@ both!(
         let before = verified(app).await;
         for round in 0..40 {
             let answers = at_once(250, async |n| {
-                guess(&at(app, &stranger(round * 250 + n)), &person.email).await
+                wrong_login(&at(app, &client_ip(round * 250 + n)), &person.email).await
             })
             .await;
             assert_eq!(count(&answers, 200), 0);
@@ -301,7 +303,7 @@ both!(
                 login(&home, &person.email, &person.password).await.expect(200);
             }
         }
-        // The cap, and the four log-ins of the victim.
+        // The cap, and the four logins of the user.
         assert!(verified(app).await - before <= 104);
     }
 );
@@ -317,15 +319,15 @@ both!(
         let person = app.verified("ada@example.org").await;
         let source = at(app, "203.0.113.7");
         for _ in 0..6 {
-            guess(&source, &person.email).await.expect(401);
+            wrong_login(&source, &person.email).await.expect(401);
         }
         for email in [person.email.as_str(), "nobody@example.org"] {
             let source = at(app, "203.0.113.8");
             for _ in 0..6 {
-                guess(&source, email).await;
+                wrong_login(&source, email).await;
                 app.clock.advance(Duration::from_secs(6));
             }
-            guess(&source, email).await.expect_problem(400, "captcha-invalid");
+            wrong_login(&source, email).await.expect_problem(400, "captcha-invalid");
         }
         let body = json!({ "email": person.email, "password": person.password, "captcha": "x" });
         source.post_json("/api/login", body.clone()).await.expect_problem(400, "captcha-invalid");
@@ -337,7 +339,7 @@ both!(
 
 /// Two daemons on one pair of stores count together.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_daemons_share_the_ladder() {
+async fn two_daemons_share_the_back_off() {
     let app = TestApp::builder(Backend::Servers)
         .set("rate_limit.enabled", "true")
         .set("http.trusted_proxies", "127.0.0.0/8")
@@ -347,12 +349,12 @@ async fn two_daemons_share_the_ladder() {
     let replica = app.replica().await;
     let both = [at(&app, "203.0.113.7"), at(&replica, "203.0.113.7")];
     let before = verified(&app).await + verified(&replica).await;
-    let answers = at_once(16, async |n| guess(&both[n % 2], &person.email).await).await;
+    let answers = at_once(16, async |n| wrong_login(&both[n % 2], &person.email).await).await;
     six_are_looked_at(&answers, verified(&app).await + verified(&replica).await - before);
-    while guess(&both[0], &person.email).await.status != 429 {}
-    // The ladder says 5 s at both; the address, which each counts by itself, has none left at one of them, for 6.
+    while wrong_login(&both[0], &person.email).await.status != 429 {}
+    // The back-off says 5 s at both. Each counts the limit of the address by itself; at one of them it can be 6 s.
     for client in &both {
-        assert!((5..=6).contains(&retry_after(&guess(client, &person.email).await)));
+        assert!((5..=6).contains(&retry_after(&wrong_login(client, &person.email).await)));
     }
     let known = device(&app, &person, "203.0.113.8").await;
     let there = both[1].header(DEVICE, &known);
@@ -363,7 +365,7 @@ async fn two_daemons_share_the_ladder() {
 
 /// A store that never answers: no password is looked at, and mailboxes have this daemon's share of their budgets.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_store_no_password_is_looked_at_and_mailboxes_keep_a_share() {
+async fn without_the_store_no_password_is_verified_and_mailboxes_keep_a_share() {
     let app = TestApp::builder(Backend::Servers)
         .set("rate_limit.enabled", "true")
         .set("rate_limit.replicas", "2")
@@ -371,7 +373,7 @@ async fn without_the_store_no_password_is_looked_at_and_mailboxes_keep_a_share()
         .start()
         .await;
     let email = "ada@example.org";
-    guess(&app.anonymous(), email).await.expect_problem(503, "dependency-unavailable");
+    wrong_login(&app.anonymous(), email).await.expect_problem(503, "dependency-unavailable");
     let budgets = &app.inside().budgets;
     let client = AttemptClient::Anonymous("203.0.113.7".parse().expect("an address"));
     let captcha = AttemptCaptcha::default();

@@ -1,4 +1,4 @@
-//! Tries of a password that end without a verdict: no guess was made, and none counts.
+//! Attempts at a password that end without a verdict do not count.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use sea_orm::ConnectionTrait as _;
 use crate::app::{TestApp, both};
 use crate::ask::sql;
 use crate::client::Client;
-use crate::limits_guesses::{at, login};
+use crate::limits_attempts::{at, login};
 
 /// Every stored hash, and what puts it back.
 async fn break_hashes(app: &TestApp) -> String {
@@ -22,7 +22,7 @@ async fn break_hashes(app: &TestApp) -> String {
     format!("UPDATE users SET password_hash = '{hash}'")
 }
 
-/// More tries than the ladder lets through at once (of six failures the seventh waits), none of which gets a verdict.
+/// More attempts than the back-off admits at once (after six failures the seventh waits); none of them gets a verdict.
 async fn nobody_judges(app: &TestApp, source: &Client, email: &str, password: &str) {
     for _ in 0..9 {
         let answer = login(source, email, password).await;
@@ -32,7 +32,7 @@ async fn nobody_judges(app: &TestApp, source: &Client, email: &str, password: &s
 }
 
 both!(
-    a_try_that_nobody_judged_is_no_guess,
+    an_attempt_without_a_verdict_does_not_count,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
         let person = app.verified("ada@example.org").await;
@@ -46,7 +46,7 @@ both!(
 );
 
 both!(
-    a_try_of_nobody_who_can_be_looked_up_is_no_guess,
+    an_attempt_whose_account_cannot_be_read_does_not_count,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
         let person = app.verified("ada@example.org").await;
