@@ -110,14 +110,15 @@ def over_a_limit(client: Client):
     raise AssertionError("400 questions met no limit")
 
 
-def a_store_that_hangs(client: Client, redis_port: int, address: str, token: str):
-    """Redis answers nobody for three seconds: what needs it is a 503, but for a mailbox's budget, which is decided here."""
+def a_store_that_hangs(client: Client, redis_port: int, address: str, other: str, token: str):
+    """Redis does not respond for three seconds: what needs it is a 503, but for the budget of a mailbox that has an account,
+    which the daemon decides alone."""
     with socket.create_connection(("127.0.0.1", redis_port)) as redis:
         redis.sendall(b"CLIENT PAUSE 3000 ALL\r\n")
         assert redis.recv(64) == b"+OK\r\n"
         status, answer = client.ask("POST", "/api/login", {"email": address, "password": PASSWORD})
         assert status == 503, f"{status} {answer}"
-        client.must(200, "POST", "/api/forgot-password", {"email": "nobody@example.com"})
+        client.must(200, "POST", "/api/forgot-password", {"email": other})
         redis.settimeout(20)
         redis.sendall(b"PING\r\n")
         assert redis.recv(64) == b"+PONG\r\n"
@@ -133,6 +134,8 @@ def drive(client: Client, redis_port: int):
         programs(client, tokens)
         log_ins(client, address)
         refreshes(client, address)
-        a_store_that_hangs(client, redis_port, address, tokens["userToken"])
+        other = f"eve{number}@example.com"
+        person(client, other)
+        a_store_that_hangs(client, redis_port, address, other, tokens["userToken"])
         recovery(client, address)
     over_a_limit(client)
