@@ -1,7 +1,7 @@
 //! [`App`]: what an endpoint may touch. Built by `daemon.rs`, shared by reference, the same for every request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use crate::admission::device::Devices;
 use crate::admission::{Budgets, Limiter};
 use crate::audit::Chain;
 use crate::captcha::{Captchas, Verifier};
-use crate::clock::Clock;
+use crate::clock::{Clock, OnceAMinute};
 use crate::config::{Config, IntrospectionClient};
 use crate::database::Db;
 use crate::health::SchemaWindow;
@@ -113,10 +113,10 @@ pub struct Gate {
     pub schema: SchemaWindow,
     /// Whether the daemon is about to stop.
     pub draining: AtomicBool,
-    /// When the log last said that an untrusted forwarded header is ignored, in Unix milliseconds.
-    pub untrusted_warned_at: AtomicI64,
-    /// When the log last said that a forwarded header cannot be read, in Unix milliseconds.
-    pub unreadable_warned_at: AtomicI64,
+    /// That an untrusted forwarded header is ignored.
+    pub untrusted_warning: OnceAMinute,
+    /// That a forwarded header cannot be read.
+    pub unreadable_warning: OnceAMinute,
 }
 
 impl Gate {
@@ -133,8 +133,8 @@ impl Gate {
             refreshes: FairPermits::new((max_in_flight / 4).max(1)),
             schema: SchemaWindow::default(),
             draining: AtomicBool::new(false),
-            untrusted_warned_at: AtomicI64::new(i64::MIN),
-            unreadable_warned_at: AtomicI64::new(i64::MIN),
+            untrusted_warning: OnceAMinute::new(),
+            unreadable_warning: OnceAMinute::new(),
         }
     }
 }

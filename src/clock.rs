@@ -11,6 +11,30 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Milliseconds since the Unix epoch: how every point in time is kept, in SQL, in the token store and in memory.
 pub type UnixMillis = i64;
 
+/// Lets one caller a minute do something: a warning that requests would repeat.
+#[derive(Debug)]
+pub struct OnceAMinute(AtomicI64);
+
+impl OnceAMinute {
+    /// Due at once.
+    pub const fn new() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
+
+    /// Whether a minute has passed since it last was due. Of parallel callers one is told so.
+    pub fn is_due(&self, now: UnixMillis) -> bool {
+        let last = self.0.load(Ordering::Relaxed);
+        let set = Ordering::Relaxed;
+        now.saturating_sub(last) >= 60_000 && self.0.compare_exchange(last, now, set, set).is_ok()
+    }
+}
+
+impl Default for OnceAMinute {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Where the present comes from.
 #[derive(Clone, Debug)]
 pub enum Clock {
@@ -82,6 +106,14 @@ pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_caller_a_minute_is_due_whatever_the_clock_does() {
+        let warning = OnceAMinute::new();
+        let due =
+            [0, 0, 59_999, 60_000, 60_001, 1, 119_999, 120_000].map(|now| warning.is_due(now));
+        assert_eq!(due, [true, false, false, true, false, false, false, true]);
+    }
 
     #[test]
     fn a_manual_clock_moves_only_when_told() {

@@ -198,7 +198,7 @@ impl AccountService<'_> {
     }
 
     fn log_refused_login(&self, email: &EmailAddress, reason: &'static str) {
-        let digest = self.chain.name(&[b"log", email.normal().as_bytes()]);
+        let digest = self.chain.log_name(email.normal());
         tracing::info!(account = digest, reason, "log-in refused");
     }
 

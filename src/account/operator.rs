@@ -258,7 +258,7 @@ pub async fn record_limits_reset(
     let tx = cx.db.begin().await?;
     let what = (Action::LimitsReset, Outcome::Success);
     // An address without an account stands there as a keyed digest, as in the log.
-    let digest = cx.chain.name(&[b"log", email.normal().as_bytes()]);
+    let digest = cx.chain.log_name(email.normal());
     let detail = Detail::none().kid("address", &digest).personal("email", email.as_typed());
     cx.record(&tx, what, Actor::Operator, (user_id, None), detail).await?;
     tx.commit().await

@@ -1,7 +1,6 @@
 //! Attempts at a password: counted before the password is verified, reset when it was right.
 
 use std::net::IpAddr;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::back_off::BACK_OFF;
@@ -10,7 +9,6 @@ use super::device::Device;
 use super::limiter::seconds_up;
 use super::shared::Budgets;
 use super::worker::AdmissionCommand;
-use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
 use crate::store::back_off;
 use crate::store::{Admission, AttemptContext, AttemptKey, ClientKind};
@@ -27,9 +25,6 @@ pub(super) const NEWCOMERS: &str = "newcomers";
 /// An account with n failures is kept n days with up to n clients: so many failures more cost one unit of the budget of keys
 /// more. 100 failures are 6 KB for 100 days, some 2 000 times as much as one failure for one day.
 const FAILURES_A_UNIT: u32 = 5;
-
-/// The log says once in this time that the store is full.
-const WARNING_EVERY_MS: UnixMillis = 60_000;
 
 /// Characters of an anonymous client's key: 128 bits and more.
 const CLIENT_CHARS: usize = 22;
@@ -157,7 +152,11 @@ impl Budgets {
         let mut context = captcha.context(may_add);
         let mut found = self.store.admit(&BACK_OFF, attempt.key(), context, now).await?;
         if found == Admission::Full {
-            self.warn_of_full_store(now);
+            if self.full_store_warning.is_due(now) {
+                tracing::warn!(
+                    "rate_limit.keys_max failed logins are stored: accounts that are new to the token store share one back-off"
+                );
+            }
             NEWCOMERS.clone_into(&mut attempt.account);
             context.may_add = true;
             found = self.store.admit(&BACK_OFF, attempt.key(), context, now).await?;
@@ -241,19 +240,6 @@ impl Budgets {
         let client = self.client_key(address, &AttemptClient::Anonymous(ip));
         let account = self.account_key(address);
         self.store.prove_client(&BACK_OFF, &account, &client, self.clock.now()).await
-    }
-
-    /// Says once a minute that accounts share a back-off.
-    fn warn_of_full_store(&self, now: UnixMillis) {
-        let last = self.full_store_warned_at.load(Ordering::Relaxed);
-        let set = Ordering::Relaxed;
-        if now.saturating_sub(last) >= WARNING_EVERY_MS
-            && self.full_store_warned_at.compare_exchange(last, now, set, set).is_ok()
-        {
-            tracing::warn!(
-                "rate_limit.keys_max failed logins are stored: accounts that are new to the token store share one back-off"
-            );
-        }
     }
 
     fn account_key(&self, address: &str) -> String {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::captcha::DIFFICULTY_MAX;
 use crate::store::BackOff;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -54,7 +55,7 @@ pub static BACK_OFF: BackOff = BackOff {
     failures_max: FAILURES_MAX,
     cap_wait: HOUR,
     cap_step: Duration::from_secs(36),
-    difficulty_max: 60,
+    difficulty_max: DIFFICULTY_MAX,
     allowance: 5,
     client_ttl: DAY,
     failure_ttl: DAY,

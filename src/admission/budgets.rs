@@ -95,6 +95,14 @@ impl Budget {
         }
     }
 
+    /// Its size with the setting `rate_limit.account_writes`.
+    pub(super) const fn quota_with(self, account_writes: u32) -> Quota {
+        match self {
+            Self::AccountWrites => per_hour(account_writes),
+            _ => self.quota(),
+        }
+    }
+
     /// What captchas buy beyond it, out of a bucket of its own: a mailbox gets 10 an hour in all, 3 of them for nothing.
     pub const fn quota_of_captchas(self) -> Option<Quota> {
         match self {
@@ -143,7 +151,7 @@ pub(super) const fn per_day(burst: u32) -> Quota {
 }
 
 /// So many at once, and all of them back over an hour.
-pub(super) const fn per_hour(burst: u32) -> Quota {
+const fn per_hour(burst: u32) -> Quota {
     per(if burst == 0 { 1 } else { burst }, HOUR)
 }
 
@@ -224,10 +232,7 @@ impl Local {
         let elapsed = Elapsed::new(clock);
         let census = Arc::new(Census { live: AtomicUsize::new(0), keys_max: LOCAL_KEYS_MAX });
         let limiter = |budget: Budget| {
-            let Quota { burst, period } = match budget {
-                Budget::AccountWrites => per_hour(settings.account_writes),
-                _ => budget.quota(),
-            };
+            let Quota { burst, period } = budget.quota_with(settings.account_writes);
             let replicas = settings.replicas.max(1);
             let share = (burst / replicas).max(1);
             let interval = period.saturating_mul(replicas).min(INTERVAL_MAX);

@@ -77,9 +77,8 @@ impl LimitSubject<'_> {
     fn budgets(&self, keys: &Keys) -> Vec<(Budget, Quota, String)> {
         let id = self.user_id.map(|id| id.to_string());
         let sized = |budget: Budget| match budget {
-            Budget::AccountWrites => budgets::per_hour(self.account_writes),
             Budget::Inviters => budgets::per_day(self.invitations_per_day),
-            _ => budget.quota(),
+            _ => budget.quota_with(self.account_writes),
         };
         let of = |budget: &Budget| {
             let of = if budget.is_of_account() { id.as_deref()? } else { self.address };

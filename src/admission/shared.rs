@@ -1,7 +1,6 @@
 //! [`Budgets`]: the budgets that replicas share, as use cases spend them.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 
 use opentelemetry::KeyValue;
 use uuid::Uuid;
@@ -13,7 +12,7 @@ use super::limiter::seconds_up;
 use super::worker::AdmissionCommand;
 use crate::actor::Pool;
 use crate::captcha::Verdict;
-use crate::clock::Clock;
+use crate::clock::{Clock, OnceAMinute};
 use crate::config::RateLimits;
 use crate::database::Transaction;
 use crate::problem::Unavailable;
@@ -28,11 +27,11 @@ pub struct Budgets {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) new_accounts: KeyBudget,
-    pub(super) full_store_warned_at: AtomicI64,
+    pub(super) full_store_warning: OnceAMinute,
     pub(super) enabled: bool,
     pub(super) pool: Pool<AdmissionCommand>,
     local: Arc<Local>,
-    account_writes: Quota,
+    account_writes: u32,
     metrics: Arc<Metrics>,
 }
 
@@ -63,11 +62,11 @@ impl Budgets {
                 settings.replicas,
                 BACK_OFF.failure_ttl,
             ),
-            full_store_warned_at: AtomicI64::new(0),
+            full_store_warning: OnceAMinute::new(),
             enabled: settings.enabled,
             pool,
             local,
-            account_writes: budgets::per_hour(settings.account_writes),
+            account_writes: settings.account_writes,
             metrics,
         }
     }
@@ -106,10 +105,7 @@ impl Budgets {
 
     /// Takes one from a budget of an account, by its id, whatever its address.
     pub async fn account(&self, budget: Budget, id: Uuid) -> Spent {
-        let quota = match budget {
-            Budget::AccountWrites => self.account_writes,
-            _ => budget.quota(),
-        };
+        let quota = budget.quota_with(self.account_writes);
         self.spend(budget, (&id.to_string(), Scope::All), quota).await
     }
 

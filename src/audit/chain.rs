@@ -21,6 +21,9 @@ use crate::database::Db;
 use crate::secret::{KeyError, MasterKey, Secret, random_bytes, random_id, seal as sealing};
 use crate::telemetry::Metrics;
 
+/// What each of [`Chain::name`] begins with.
+pub const NAME_PREFIX: &str = "audit:";
+
 /// Authenticates rows with today's key. Cloning is cheap.
 #[derive(Clone)]
 pub struct Chain {
@@ -160,7 +163,12 @@ impl Chain {
     /// A name for the token store that tells nothing of what it was made of, the same on every replica.
     pub fn name(&self, parts: &[&[u8]]) -> String {
         let name = seal::name_mac(self.key.bytes.expose(), parts);
-        format!("audit:{}", URL_SAFE_NO_PAD.encode(name))
+        format!("{NAME_PREFIX}{}", URL_SAFE_NO_PAD.encode(name))
+    }
+
+    /// The name of an email address, in its normal form, in the log.
+    pub fn log_name(&self, address: &str) -> String {
+        self.name(&[b"log", address.as_bytes()])
     }
 
     /// Counts an event that was not written though it should have been.

@@ -26,7 +26,7 @@ pub mod verify;
 
 pub use action::Action;
 pub(crate) use chain::reseal;
-pub use chain::{Chain, ChainError, Masters};
+pub use chain::{Chain, ChainError, Masters, NAME_PREFIX};
 pub use change::ChangeContext;
 pub use event::{Actor, Detail, Event, Outcome};
 pub use event_log::TARGET;

@@ -127,7 +127,7 @@ async fn explain_email(
     let now = opened.clock.now();
     let subject = subject(of, config, opened).await?;
     let report = explain::explain(&opened.store, &opened.limit_keys, subject, now).await?;
-    let log_name = opened.audit.name(&[b"log", subject.address.as_bytes()]);
+    let log_name = opened.audit.log_name(subject.address);
     if json {
         let mut data = as_json(&report, subject);
         data["logName"] = log_name.into();

@@ -83,9 +83,7 @@ impl Admin {
         let code = if unready.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
         answer::status_json(code, &body)
     }
-}
 
-impl Admin {
     /// The limits of a client address at this daemon, for `latchkey limits explain`. Spends none of them.
     fn limits(&self, ip: &str) -> Answer {
         let (Some(app), Ok(ip)) = (self.app.get(), ip.parse()) else {

@@ -37,8 +37,6 @@ use crate::problem::{Code, Problem, Unavailable};
 
 /// Honest after a full gate: places come back within the time of one answer.
 const RETRY_AFTER_SHED_SECONDS: u32 = 1;
-/// The log says once in this time that a forwarded header is not used.
-const FORWARDED_WARNING_EVERY_MS: i64 = 60_000;
 
 /// The service behind every connection.
 #[derive(Debug)]
@@ -274,15 +272,12 @@ impl Dispatcher {
     /// Says once a minute that forwarded headers are not used, and why.
     fn warn_of_forwarded(&self, cx: &Cx, forwarded: Forwarded) {
         let gate = &self.app.gate;
-        let last = match forwarded {
+        let warning = match forwarded {
             Forwarded::Fine => return,
-            Forwarded::Untrusted => &gate.untrusted_warned_at,
-            Forwarded::Unreadable => &gate.unreadable_warned_at,
+            Forwarded::Untrusted => &gate.untrusted_warning,
+            Forwarded::Unreadable => &gate.unreadable_warning,
         };
-        let (now, before) = (self.app.clock.now(), last.load(Ordering::Relaxed));
-        let is_due = now.saturating_sub(before) >= FORWARDED_WARNING_EVERY_MS;
-        let mine = Ordering::Relaxed;
-        if !is_due || last.compare_exchange(before, now, mine, mine).is_err() {
+        if !warning.is_due(self.app.clock.now()) {
             return;
         }
         if forwarded == Forwarded::Untrusted {

@@ -11,15 +11,13 @@ use uuid::Uuid;
 
 use super::SessionWorker;
 use crate::audit::RequestOrigin;
-use crate::audit::{self, Action, Actor, Detail, Outcome};
+use crate::audit::{self, Action, Actor, Detail, NAME_PREFIX, Outcome};
 use crate::client_key::ClientKey;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
 use crate::store::Spend;
 
 const HOUR_MS: UnixMillis = 3_600_000;
-/// What a name of the audit begins with.
-const KEY_PREFIX: &str = "audit:";
 
 /// A log-in, or a proof by password, that was refused.
 #[derive(Clone, Debug)]
@@ -83,7 +81,7 @@ impl SessionWorker {
         ]);
         if refused.account.is_none() {
             // Addresses can be invented: theirs share 4096 keys, two characters of a digest.
-            key.truncate(KEY_PREFIX.len() + 2);
+            key.truncate(NAME_PREFIX.len() + 2);
         }
         let spent = self.store.spend_once(&key, (hour + 1) * HOUR_MS, now).await;
         if spent.is_err() {
