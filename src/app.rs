@@ -8,8 +8,7 @@ use bytes::Bytes;
 
 use crate::account::{AccountService, Accounts};
 use crate::actor::{FairPermits, FairSemaphore};
-use crate::admission::device::Devices;
-use crate::admission::{Budgets, Limiter};
+use crate::admission::Admission;
 use crate::audit::Chain;
 use crate::captcha::{Captchas, Verifier};
 use crate::clock::{Clock, OnceAMinute};
@@ -50,14 +49,10 @@ pub struct App {
     pub captchas: Captchas,
     /// Delivering mail.
     pub deliveries: Deliveries,
-    /// The local check by address.
-    pub limiter: Arc<Limiter>,
-    /// Names of the shared budgets.
-    pub budgets: Budgets,
+    /// Every limit.
+    pub admission: Admission,
     /// Makes the tokens of mailed links: `"mail-token"` of the master key.
     pub mail_key: Secret<[u8; 32]>,
-    /// Known devices.
-    pub devices: Devices,
     /// What a password has to be.
     pub policy: Policy,
     /// What judges captchas.
@@ -147,7 +142,7 @@ impl App {
             + self.passwords.pool().crashes()
             + self.captchas.pool().crashes()
             + self.deliveries.pool().crashes()
-            + self.budgets.pool().crashes()
+            + self.admission.pool().crashes()
     }
 
     /// Mails that are due and have not left; `u64::MAX` when nobody can tell.
@@ -164,9 +159,7 @@ impl App {
             passwords: &self.passwords,
             captchas: &self.captchas,
             deliveries: &self.deliveries,
-            budgets: &self.budgets,
-            limiter: &self.limiter,
-            devices: &self.devices,
+            admission: &self.admission,
             policy: &self.policy,
             breach: self.breach.as_deref(),
             db: &self.db,

@@ -10,10 +10,7 @@ use tokio::time::timeout_at;
 
 use super::{AccountError, AccountService};
 use crate::admission::device::Device;
-use crate::admission::{
-    Action, AttemptCaptcha, AttemptClient, AttemptDecision, Client, CountedAttempt, Decision,
-    Limited,
-};
+use crate::admission::{AttemptCaptcha, AttemptClient, Client, CountedAttempt, Limited};
 use crate::captcha::{CaptchaError, Demand};
 use crate::config::CaptchaPoint;
 use crate::password::Verdict;
@@ -52,7 +49,7 @@ impl AccountService<'_> {
     /// back-off of users with the right password.
     pub(super) async fn begin(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         address: &str,
     ) -> Result<LoginAttempt, AccountError> {
         self.passwords.has_permit(client.key)?;
@@ -74,25 +71,16 @@ impl AccountService<'_> {
         })
     }
 
-    /// Refuses where the limit by address has none left. The wait also covers the back-off, which would refuse next.
+    /// Refuses where the limit by address has none left.
     async fn within_limit(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         address: &str,
         who: &AttemptClient,
     ) -> Result<(), Limited> {
-        let decision = self.limiter.look(Action::Login, client.ip);
-        let Err(limited) = self.refuse(client, &decision) else { return Ok(()) };
-        let wait = self.budgets.attempt_wait(address, who, self.attempt_captcha(0)).await;
-        Err(Limited { retry_after_s: limited.retry_after_s.max(wait) })
-    }
-
-    /// Refuses where a limit that was only read does; a refusal is counted, since nothing is spent afterwards.
-    fn refuse(&self, client: &mut Client, decision: &Decision) -> Result<(), Limited> {
-        match decision {
-            Decision::Limited { .. } => decision.enforce(&mut client.rate, self.metrics),
-            Decision::Unlimited | Decision::Allowed(_) => decision.report(&mut client.rate),
-        }
+        let captcha = self.attempt_captcha(0);
+        let who = (who, client.ip);
+        self.admission.look_at_attempt(address, who, captcha, client.rate).await
     }
 
     fn attempt_captcha(&self, solved: u32) -> AttemptCaptcha {
@@ -104,28 +92,32 @@ impl AccountService<'_> {
     }
 
     /// The device of the request, where it is known to this account under the current password.
-    pub(super) fn known_device(&self, client: &Client, account: &AccountStatus) -> Option<Device> {
+    pub(super) fn known_device(
+        &self,
+        client: &Client<'_>,
+        account: &AccountStatus,
+    ) -> Option<Device> {
         self.device_of(client, &account.email_normal)
             .filter(|device| device.knows(account.id, account.password_version))
     }
 
-    fn device_of(&self, client: &Client, address: &str) -> Option<Device> {
+    fn device_of(&self, client: &Client<'_>, address: &str) -> Option<Device> {
         let token = client.device_token.as_deref()?;
-        self.devices.read(token, address, self.clock.now())
+        self.admission.devices.read(token, address, self.clock.now())
     }
 
     /// The token that makes the client a known device of the account for 90 days from now. A device that was known keeps its
     /// id.
     pub(super) fn device_token(&self, account: &AccountStatus, known: Option<Device>) -> String {
         let whose = (account.id, account.password_version);
-        self.devices.issue(&account.email_normal, whose, known, self.clock.now())
+        self.admission.devices.issue(&account.email_normal, whose, known, self.clock.now())
     }
 
     /// Admits an attempt of a client without a known device. [`AccountService::verify`] admits the attempt of a device, once
     /// it knows whether the account knows it.
-    pub(super) async fn admit(
+    pub(super) async fn admit_anonymous(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         attempt: &mut LoginAttempt,
         captcha: Option<String>,
     ) -> Result<(), AccountError> {
@@ -140,7 +132,7 @@ impl AccountService<'_> {
     /// replaces the short waits. It is verified only where it is needed.
     async fn admit_now(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         attempt: &mut LoginAttempt,
     ) -> Result<(), AccountError> {
         let payload = attempt.captcha.take();
@@ -156,52 +148,24 @@ impl AccountService<'_> {
         }
     }
 
-    /// Counts an attempt, where the back-off admits it.
     async fn count(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         attempt: &mut LoginAttempt,
         solved: u32,
     ) -> Result<(), AccountError> {
-        let known = attempt.client.known_id();
-        if let Some(id) = &known {
-            self.refuse(client, &self.limiter.look_device(id))?;
-        }
         let captcha = self.attempt_captcha(solved);
-        let decided = self.budgets.admit_attempt(&attempt.address, &attempt.client, captcha);
-        match decided.await? {
-            AttemptDecision::Admitted(counted) => attempt.counted = Some(counted),
-            AttemptDecision::CaptchaNeeded { difficulty } => {
-                return Err(AccountError::CaptchaNeeded { difficulty });
-            }
-            AttemptDecision::Wait { retry_after_s } => {
-                // The wait also covers the limit that the next attempt meets first.
-                let next = match &known {
-                    None => self.limiter.look(Action::Login, client.ip),
-                    Some(id) => self.limiter.look_device(id),
-                };
-                let then = match next {
-                    Decision::Limited { retry_after_s, .. } => retry_after_s,
-                    Decision::Unlimited | Decision::Allowed(_) => 0,
-                };
-                return Err(Limited { retry_after_s: retry_after_s.max(then) }.into());
-            }
-        }
-        // Only an attempt that leads to a hash is spent: a refusal costs nothing.
-        let limit = match &known {
-            None => self.limiter.check(Action::Login, client.ip),
-            Some(id) => self.limiter.check_device(id),
-        };
-        // Another request of this client may have taken the last one since it was read.
-        let spent = limit.enforce(&mut client.rate, self.metrics);
-        Ok(spent.inspect_err(|_| self.cancel(attempt))?)
+        let who = (&attempt.client, client.ip);
+        let admitted = self.admission.admit_attempt(&attempt.address, who, captcha, client.rate);
+        attempt.counted = Some(admitted.await?);
+        Ok(())
     }
 
     /// The account of an attempt that was admitted. Where the database fails, or no time is left to wait for it, the attempt is
     /// cancelled: the client has learned nothing by it.
     pub(super) async fn account_of(
         &self,
-        client: &Client,
+        client: &Client<'_>,
         attempt: &LoginAttempt,
     ) -> Result<Option<AccountStatus>, Unavailable> {
         let lookup = AccountStatus::by_email(self.db, &attempt.address);
@@ -221,7 +185,7 @@ impl AccountService<'_> {
     /// A device that does not know the account's current password counts as a client without a device.
     pub(super) async fn verify(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         attempt: &mut LoginAttempt,
         account: Option<&AccountStatus>,
         password: Secret<String>,
@@ -233,7 +197,7 @@ impl AccountService<'_> {
                 attempt.client = AttemptClient::Device(device);
             } else {
                 attempt.device = None;
-                if attempt.client.known_id().is_none() {
+                if matches!(attempt.client, AttemptClient::Anonymous(_)) {
                     self.within_limit(client, &attempt.address, &attempt.client).await?;
                 }
             }
@@ -250,7 +214,7 @@ impl AccountService<'_> {
         };
         if verdict != Verdict::Mismatch
             && let Some(counted) = &attempt.counted
-            && let Err(error) = self.budgets.reset_attempts(counted).await
+            && let Err(error) = self.admission.reset_attempts(counted).await
         {
             tracing::warn!(error = %error, "a right password still counts as a failure");
         }
@@ -259,13 +223,13 @@ impl AccountService<'_> {
 
     fn cancel(&self, attempt: &LoginAttempt) {
         if let Some(counted) = &attempt.counted {
-            self.budgets.cancel_attempt(counted);
+            self.admission.cancel_attempt(counted);
         }
     }
 
     /// The client has set a new password: the cap does not hold for it. Other devices are unknown from then on.
-    pub(super) async fn prove_client(&self, client: &Client, address: &str) {
-        if let Err(error) = self.budgets.prove_client(address, client.ip).await {
+    pub(super) async fn prove_client(&self, client: &Client<'_>, address: &str) {
+        if let Err(error) = self.admission.prove_client(address, client.ip).await {
             tracing::warn!(error = %error, "the client that set a new password stays anonymous");
         }
     }

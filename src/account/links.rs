@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::register::Verified;
 use super::{AccountError, AccountService, Asked, Confirmed, Undone};
 use crate::admission::budgets::Budget;
-use crate::admission::{Action, Client};
+use crate::admission::{Action, Ask, Client};
 use crate::config::CaptchaPoint;
 use crate::mail::undo;
 use crate::secret::{Secret, sha256};
@@ -104,10 +104,10 @@ impl AccountService<'_> {
     /// Proves the address that a token was mailed to, and opens a session.
     pub async fn verify_email(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         token: &str,
     ) -> Result<Tokens, AccountError> {
-        self.limit(client, Action::Verify)?;
+        self.admit(client, Ask::Action(Action::Verify)).await?;
         let (_, user_id) = self.prove(client, token).await?;
         let account = AccountStatus::by_id(self.db, user_id, StatusQuery::default()).await?;
         let account = account.ok_or(AccountError::LinkInvalid)?;
@@ -122,16 +122,16 @@ impl AccountService<'_> {
     /// Proves the address that a token was mailed to, without a session.
     pub async fn confirm_link(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         token: &str,
     ) -> Result<Confirmation, AccountError> {
-        self.limit(client, Action::Verify)?;
+        self.admit(client, Ask::Action(Action::Verify)).await?;
         Ok(self.prove(client, token).await?.0)
     }
 
     async fn prove(
         &self,
-        client: &Client,
+        client: &Client<'_>,
         token: &str,
     ) -> Result<(Confirmation, Uuid), AccountError> {
         let result = self.use_confirmation(client, token).await;
@@ -142,7 +142,7 @@ impl AccountService<'_> {
 
     async fn use_confirmation(
         &self,
-        client: &Client,
+        client: &Client<'_>,
         token: &str,
     ) -> Result<(Confirmation, Uuid), AccountError> {
         let found = self.link(token).await?.ok_or(AccountError::LinkInvalid)?;
@@ -169,10 +169,10 @@ impl AccountService<'_> {
     /// Refuses what a confirmation link is for: the owner of the mailbox did not ask for it.
     pub async fn refuse_link(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         token: &str,
     ) -> Result<RefusedLink, AccountError> {
-        self.limit(client, Action::Verify)?;
+        self.admit(client, Ask::Action(Action::Verify)).await?;
         let Some(OneTimeToken { kind, user_id, subject, .. }) = self.link(token).await? else {
             return Ok(RefusedLink::Invalid);
         };
@@ -211,10 +211,10 @@ impl AccountService<'_> {
     /// Takes a change of address back, and ends every session.
     pub async fn undo_email_change(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         token: &str,
     ) -> Result<Undone, AccountError> {
-        self.limit(client, Action::Verify)?;
+        self.admit(client, Ask::Action(Action::Verify)).await?;
         let found = undo::find(self.db, &sha256(token.as_bytes()), self.clock.now()).await?;
         let Some(change) = found else { return Ok(Undone::Gone) };
         let undone = self.accounts.undo_email_change(client.call(), change.id).await?;
@@ -228,11 +228,11 @@ impl AccountService<'_> {
     /// Mails the confirmation of the address again.
     pub async fn resend_confirmation(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         account: &AccountStatus,
         captcha: Option<String>,
     ) -> Result<(), AccountError> {
-        self.limit(client, Action::Resend)?;
+        self.admit(client, Ask::Action(Action::Resend)).await?;
         if account.is_verified() {
             return Err(AccountError::AlreadyVerified);
         }
@@ -240,8 +240,8 @@ impl AccountService<'_> {
             .captchas
             .check((client.ip, client.deadline), CaptchaPoint::Resend, captcha)
             .await?;
-        let (budget, address) = (Budget::Confirmations, &account.email_normal);
-        self.budgets.mailbox(budget, address, captcha).await.within()?;
+        let mail = Ask::Mail(Budget::Confirmations, &account.email_normal, captcha);
+        self.admit(client, mail).await?;
         match self.accounts.resend_confirmation(client.call(), account.id).await? {
             Verified::Now => {}
             Verified::Already => return Err(AccountError::AlreadyVerified),
@@ -254,23 +254,22 @@ impl AccountService<'_> {
     /// Mails the link that confirms another address, and a notice to the old one.
     pub async fn change_email(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         principal: &Principal,
         password: Secret<String>,
         email: EmailAddress,
     ) -> Result<(), AccountError> {
-        self.limit(client, Action::Resend)?;
+        self.admit(client, Ask::Action(Action::Resend)).await?;
         self.confirm(client, principal, password, "change-email").await?;
         let account = &principal.standing;
         self.may_move(account, &email).await?;
-        self.limit(client, Action::ExistEmail)?;
-        self.budgets.account(Budget::AddressChanges, account.id).await.within()?;
+        self.admit(client, Ask::Action(Action::ExistEmail)).await?;
+        self.admit(client, Ask::Account(Budget::AddressChanges, account.id)).await?;
         // Before the budget of the mailbox, which only its owner should use up.
         if AccountStatus::by_email(self.db, email.normal()).await?.is_some() {
             return Err(AccountError::EmailTaken);
         }
-        let budget = Budget::Confirmations;
-        self.budgets.mailbox(budget, email.normal(), None).await.within()?;
+        self.admit(client, Ask::Mail(Budget::Confirmations, email.normal(), None)).await?;
         match self.accounts.ask_email_change(client.call(), account.id, email).await? {
             Asked::Now => self.deliveries.wake(),
             Asked::EmailTaken => return Err(AccountError::EmailTaken),

@@ -4,9 +4,9 @@ use opentelemetry::KeyValue;
 use uuid::Uuid;
 
 use super::{AccountError, AccountService};
-use crate::admission::budgets::{Budget, Spent};
+use crate::admission::budgets::Budget;
 use crate::admission::device::Device;
-use crate::admission::{Client, KnownSession};
+use crate::admission::{Ask, Client, KnownSession};
 use crate::client_key::ClientKey;
 use crate::password::{OldHash, Verdict};
 use crate::secret::Secret;
@@ -38,7 +38,7 @@ impl AccountService<'_> {
     /// work.
     pub async fn log_in(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         email: &EmailAddress,
         password: Secret<String>,
         captcha: Option<String>,
@@ -74,7 +74,7 @@ impl AccountService<'_> {
     /// Checks an address and its password as a login does, without opening a session.
     pub async fn check_password(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         email: &EmailAddress,
         password: Secret<String>,
     ) -> Result<AccountStatus, AccountError> {
@@ -85,12 +85,12 @@ impl AccountService<'_> {
 
     async fn check(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         attempt: &mut super::attempt::LoginAttempt,
         email: &EmailAddress,
         (password, captcha): (Secret<String>, Option<String>),
     ) -> Result<RightPassword, AccountError> {
-        self.admit(client, attempt, captcha).await?;
+        self.admit_anonymous(client, attempt, captcha).await?;
         let account = self.account_of(client, attempt).await?;
         let id = account.as_ref().map(|account| account.id);
         let verdict = self.verify(client, attempt, account.as_ref(), password).await?;
@@ -108,7 +108,7 @@ impl AccountService<'_> {
 
     async fn open(
         &self,
-        client: &Client,
+        client: &mut Client<'_>,
         verified: RightPassword,
         password: Secret<String>,
     ) -> Result<LoggedIn, AccountError> {
@@ -130,7 +130,7 @@ impl AccountService<'_> {
     /// gets none: the client that registered it could make us mail its owner.
     async fn context(
         &self,
-        client: &Client,
+        client: &mut Client<'_>,
         account: &AccountStatus,
         known: Option<Device>,
     ) -> LoginContext {
@@ -141,9 +141,8 @@ impl AccountService<'_> {
             account.created_ip.parse().map_or(true, |ip| ClientKey::narrow(ip) == network);
         let is_news = known.is_none() && account.is_verified() && !(first && created_here);
         let new_device = is_news && self.config.mail.new_device && {
-            let (budget, mailbox) = (Budget::NewDevices, &account.email_normal);
-            let spent = self.budgets.mailbox(budget, mailbox, None).await;
-            spent == Spent::Within
+            let mail = Ask::Mail(Budget::NewDevices, &account.email_normal, None);
+            self.admit(client, mail).await.is_ok()
         };
         LoginContext { first, new_device }
     }
@@ -154,7 +153,7 @@ impl AccountService<'_> {
     /// use that budget up.
     pub async fn confirm(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         principal: &Principal,
         password: Secret<String>,
         at: &'static str,
@@ -165,11 +164,11 @@ impl AccountService<'_> {
             address: account.email_normal.clone(),
         });
         let mut attempt = self.begin(client, &account.email_normal).await?;
-        self.admit(client, &mut attempt, None).await?;
+        self.admit_anonymous(client, &mut attempt, None).await?;
         match self.verify(client, &mut attempt, Some(account), password).await? {
             Verdict::Match | Verdict::MatchNeedsRehash => {
-                let budget = Budget::PasswordConfirmations;
-                self.budgets.account(budget, account.id).await.within()?;
+                let ask = Ask::Account(Budget::PasswordConfirmations, account.id);
+                self.admit(client, ask).await?;
                 Ok(attempt.device())
             }
             Verdict::Mismatch => {
@@ -188,7 +187,7 @@ impl AccountService<'_> {
     /// whether there is an account.
     fn record_refused_login(
         &self,
-        client: &Client,
+        client: &Client<'_>,
         email: &EmailAddress,
         account: Option<Uuid>,
         reason: &'static str,
@@ -203,7 +202,13 @@ impl AccountService<'_> {
     }
 
     /// Leaves a refused password to the audit, apart from the response.
-    fn record_refused(&self, client: &Client, tried: Tried, address: &str, account: Option<Uuid>) {
+    fn record_refused(
+        &self,
+        client: &Client<'_>,
+        tried: Tried,
+        address: &str,
+        account: Option<Uuid>,
+    ) {
         let refused = RefusedPassword {
             tried,
             address: address.to_owned(),

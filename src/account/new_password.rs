@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{AccountError, AccountService, NewPassword, Proof, Reset, WeakPassword};
-use crate::admission::budgets::{Budget, Spent};
-use crate::admission::{Action, Client};
+use crate::admission::budgets::Budget;
+use crate::admission::{Action, Ask, Client};
 use crate::captcha::Verdict;
 use crate::config::CaptchaPoint;
 use crate::secret::{Secret, sha256};
@@ -35,7 +35,7 @@ impl AccountService<'_> {
     /// Sets a new password by the old one. Every other session ends.
     pub async fn change_password(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         principal: Principal,
         (old, new): (Secret<String>, Secret<String>),
     ) -> Result<ChangedPassword, AccountError> {
@@ -64,11 +64,11 @@ impl AccountService<'_> {
     /// nothing of it: the older link stays valid.
     pub async fn forgot(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         email: EmailAddress,
         captcha: Option<String>,
     ) -> Result<(), AccountError> {
-        self.limit(client, Action::Forgot)?;
+        self.admit(client, Ask::Action(Action::Forgot)).await?;
         let captcha = self
             .captchas
             .check((client.ip, client.deadline), CaptchaPoint::Forgot, captcha)
@@ -81,21 +81,21 @@ impl AccountService<'_> {
 
     async fn ask_recovery(
         &self,
-        client: &Client,
+        client: &mut Client<'_>,
         email: EmailAddress,
         captcha: Option<Verdict>,
     ) -> Result<(), AccountError> {
         // A budget that is spent while the database is away would buy no mail, and would be missed later.
         self.db.ready().await?;
         let (budget, address) = (Budget::Recoveries, email.normal());
-        let spent = if AccountStatus::by_email(self.db, address).await?.is_some() {
-            self.budgets.mailbox(budget, address, captcha).await
+        let admitted = if AccountStatus::by_email(self.db, address).await?.is_some() {
+            self.admit(client, Ask::Mail(budget, address, captcha)).await
         } else {
-            self.budgets.read_mailbox(budget, address).await;
-            Spent::Within
+            self.admission.look_at_mailbox(budget, address, captcha).await;
+            Ok(())
         };
         let mut outcome = "over_budget";
-        if spent == Spent::Within {
+        if admitted.is_ok() {
             self.accounts.recover(client.call(), email).await?;
             self.deliveries.wake();
             outcome = "success";
@@ -108,11 +108,11 @@ impl AccountService<'_> {
     /// mailbox counts at least as much as a login.
     pub async fn reset_password(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         token: &Secret<String>,
         password: Secret<String>,
     ) -> Result<String, AccountError> {
-        self.limit(client, Action::Reset)?;
+        self.admit(client, Ask::Action(Action::Reset)).await?;
         let result = self.reset(client, token, password).await;
         let outcome = result.as_ref().map_or_else(AccountError::outcome, |_| "success");
         self.count_reset("reset", outcome);
@@ -121,7 +121,7 @@ impl AccountService<'_> {
 
     async fn reset(
         &self,
-        client: &Client,
+        client: &Client<'_>,
         token: &Secret<String>,
         password: Secret<String>,
     ) -> Result<String, AccountError> {
@@ -164,7 +164,7 @@ impl AccountService<'_> {
     /// Sets the password where it has not changed since; the new epoch.
     async fn set_password(
         &self,
-        client: &Client,
+        client: &Client<'_>,
         account: &AccountStatus,
         password_version: i32,
         (password, proof): (Secret<String>, Proof),

@@ -5,7 +5,7 @@ use opentelemetry::KeyValue;
 use super::login::BY_PASSWORD;
 use super::{AccountError, AccountService, Registered, Registration, WeakPassword};
 use crate::admission::budgets::Budget;
-use crate::admission::{Action, Client};
+use crate::admission::{Action, Ask, Client};
 use crate::config::{CaptchaPoint, RegistrationMode};
 use crate::password::Finding;
 use crate::secret::Secret;
@@ -37,11 +37,11 @@ impl AccountService<'_> {
     /// Creates an account, mails the confirmation of its address and opens a first session.
     pub async fn register(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         form: RegistrationForm,
     ) -> Result<Tokens, AccountError> {
         let RegistrationForm { email, name, password, captcha } = form;
-        self.limit(client, Action::Register)?;
+        self.admit(client, Ask::Action(Action::Register)).await?;
         self.may_register(&email)?;
         let captcha = self
             .captchas
@@ -53,9 +53,9 @@ impl AccountService<'_> {
         }
         self.not_breached(&password).await?;
         self.store.ready().await?;
-        let (budget, deadline) = (Budget::Confirmations, client.deadline);
-        self.budgets.mailbox(budget, email.normal(), captcha).await.within()?;
-        let password_hash = self.passwords.hash(client.key, deadline, password).await?;
+        let mail = Ask::Mail(Budget::Confirmations, email.normal(), captcha);
+        self.admit(client, mail).await?;
+        let password_hash = self.passwords.hash(client.key, client.deadline, password).await?;
         let new = Registration { email, name: name.as_str().to_owned(), password_hash };
         let account = match self.accounts.register(client.call(), new).await? {
             Registered::EmailTaken => return Err(AccountError::EmailTaken),

@@ -3,8 +3,7 @@
 use opentelemetry::KeyValue;
 
 use super::{Accounts, Deleted, RegistrationRefusal};
-use crate::admission::device::Devices;
-use crate::admission::{Action, Budgets, Client, Limited, Limiter};
+use crate::admission::{Admission, Ask, AttemptRefusal, Client, Limited};
 use crate::audit::Chain;
 use crate::captcha::{CaptchaError, Captchas};
 use crate::clock::Clock;
@@ -26,9 +25,7 @@ pub struct AccountService<'a> {
     pub passwords: &'a Passwords,
     pub captchas: &'a Captchas,
     pub deliveries: &'a Deliveries,
-    pub budgets: &'a Budgets,
-    pub limiter: &'a Limiter,
-    pub devices: &'a Devices,
+    pub admission: &'a Admission,
     pub policy: &'a Policy,
     pub breach: Option<&'a Breach>,
     pub db: &'a Db,
@@ -146,6 +143,16 @@ impl From<Limited> for AccountError {
     }
 }
 
+impl From<AttemptRefusal> for AccountError {
+    fn from(refusal: AttemptRefusal) -> Self {
+        match refusal {
+            AttemptRefusal::Limited(limited) => Self::Limited(limited),
+            AttemptRefusal::CaptchaNeeded { difficulty } => Self::CaptchaNeeded { difficulty },
+            AttemptRefusal::Unavailable(unavailable) => Self::Unavailable(unavailable),
+        }
+    }
+}
+
 impl From<CaptchaError> for AccountError {
     fn from(error: CaptchaError) -> Self {
         match error {
@@ -159,7 +166,7 @@ impl AccountService<'_> {
     /// Deletes an account, confirmed by its password, and the teams that have no other member.
     pub async fn delete(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         principal: &Principal,
         password: Secret<String>,
     ) -> Result<(), AccountError> {
@@ -177,8 +184,8 @@ impl AccountService<'_> {
         Ok(())
     }
 
-    /// Spends one of the client's limit of an action.
-    pub(super) fn limit(&self, client: &mut Client, action: Action) -> Result<(), Limited> {
-        self.limiter.check(action, client.ip).enforce(&mut client.rate, self.metrics)
+    /// Admits what a client asks for.
+    pub(super) async fn admit(&self, client: &mut Client<'_>, ask: Ask<'_>) -> Result<(), Limited> {
+        self.admission.admit(ask, client.ip, client.rate).await
     }
 }

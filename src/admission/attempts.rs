@@ -3,15 +3,17 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::admit::Admission;
 use super::back_off::BACK_OFF;
 use super::budgets::{Keys, Scope};
+use super::client::Limited;
 use super::device::Device;
-use super::limiter::seconds_up;
-use super::shared::Budgets;
+use super::limiter::{Decision, Headers, seconds_up};
+use super::policies::Action;
 use super::worker::AdmissionCommand;
 use crate::problem::Unavailable;
 use crate::store::back_off;
-use crate::store::{Admission, AttemptContext, AttemptKey, ClientKind};
+use crate::store::{AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, ClientKind};
 
 /// The names of the back-offs, in keys and metrics: of an anonymous client, of an account, of a known client.
 const OF_CLIENT: &str = "password-checks";
@@ -49,7 +51,7 @@ impl AttemptClient {
     }
 
     /// The id of a known client, for its own limit.
-    pub fn known_id(&self) -> Option<String> {
+    fn known_id(&self) -> Option<String> {
         match self {
             Self::Anonymous(_) => None,
             Self::Device(device) => Some(device.id()),
@@ -81,61 +83,114 @@ impl CountedAttempt {
     }
 }
 
-/// Whether a password may be verified.
-#[derive(Clone, Debug)]
-#[must_use]
-pub enum AttemptDecision {
-    /// It may. The attempt counts as a failure until it is reset or cancelled.
-    Admitted(CountedAttempt),
+/// Why a password is not verified.
+#[derive(Debug)]
+pub enum AttemptRefusal {
     /// Not now.
-    Wait {
-        /// Waiting so long succeeds, in seconds, at least 1 and at most 3600.
-        retry_after_s: u64,
-    },
+    Limited(Limited),
     /// Not without a captcha.
     CaptchaNeeded {
         /// How many times as hard as a usual one, at least 1.
         difficulty: u32,
     },
+    /// The store cannot count it.
+    Unavailable(Unavailable),
 }
 
-/// What is known of the captcha of an attempt.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AttemptCaptcha {
-    /// Whether a captcha can be asked for at all.
-    pub available: bool,
-    /// Whether a captcha replaces the short waits.
-    pub replaces_waits: bool,
-    /// The difficulty of the one that was solved; 0 for none.
-    pub solved: u32,
-}
-
-impl AttemptCaptcha {
-    fn context(self, may_add: bool) -> AttemptContext {
-        AttemptContext {
-            captcha_available: self.available,
-            captcha_replaces_waits: self.replaces_waits,
-            solved: self.solved,
-            may_add,
-        }
+impl From<Unavailable> for AttemptRefusal {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
     }
 }
 
-impl Budgets {
-    /// Asks for one attempt at the password of `address`, whether it has an account or not.
-    ///
-    /// An anonymous client has its own back-off and counts towards the account's cap. A known device and a live session have
-    /// a back-off of their own and no cap, so that anonymous clients cannot lock them out.
+impl Admission {
+    /// Refuses an attempt where the limit of its client has none left. Takes nothing: it comes before any lookup. The wait also
+    /// covers the back-off, which would refuse next.
     ///
     /// # Errors
-    /// When the store cannot count it: then no password is verified. A count of this daemon's own would come on top
-    /// of the shared one, for a client that makes the store slow.
+    /// [`Limited`] where the limit refuses.
+    pub async fn look_at_attempt(
+        &self,
+        address: &str,
+        (who, ip): (&AttemptClient, IpAddr),
+        captcha: AttemptCaptcha,
+        rate: &mut Option<Headers>,
+    ) -> Result<(), Limited> {
+        let Err(limited) = self.look(who, ip, rate) else { return Ok(()) };
+        let wait = self.attempt_wait(address, who, captcha).await;
+        Err(Limited { retry_after_s: limited.retry_after_s.max(wait) })
+    }
+
+    /// Admits one attempt at the password of `address`, whether it has an account or not, and counts it as a failure until it
+    /// is reset or cancelled. Evaluates the limit of the client and the back-off together: where one refuses nothing is taken,
+    /// and the wait covers both.
+    ///
+    /// An anonymous client has its own back-off and counts towards the account's cap. A known device and a live session have
+    /// a limit and a back-off of their own and no cap, so that anonymous clients cannot lock them out.
+    ///
+    /// # Errors
+    /// [`AttemptRefusal`]. With the store down no password is verified: a count of this daemon's own would come on top of the
+    /// shared one, for a client that makes the store slow.
     pub async fn admit_attempt(
+        &self,
+        address: &str,
+        (who, ip): (&AttemptClient, IpAddr),
+        captcha: AttemptCaptcha,
+        rate: &mut Option<Headers>,
+    ) -> Result<CountedAttempt, AttemptRefusal> {
+        // The limit of an anonymous client was read before the first lookup.
+        if who.known_id().is_some() {
+            self.look(who, ip, rate).map_err(AttemptRefusal::Limited)?;
+        }
+        let attempt = match self.count_attempt(address, who, captcha).await {
+            // The wait also covers the limit that the next attempt meets first.
+            Err(AttemptRefusal::Limited(back_off)) => {
+                let limit =
+                    self.look(who, ip, &mut None).map_or_else(|it| it.retry_after_s, |()| 0);
+                let retry_after_s = back_off.retry_after_s.max(limit);
+                return Err(AttemptRefusal::Limited(Limited { retry_after_s }));
+            }
+            other => other?,
+        };
+        // Only an attempt that leads to a hash is spent: a refusal costs nothing. Another request of this client may have taken
+        // the last one since it was read.
+        let limit = match who.known_id() {
+            None => self.limiter.check(Action::Login, ip),
+            Some(id) => self.limiter.check_device(&id),
+        };
+        match limit.enforce(rate, &self.metrics) {
+            Ok(()) => Ok(attempt),
+            Err(limited) => {
+                self.cancel_attempt(&attempt);
+                Err(AttemptRefusal::Limited(limited))
+            }
+        }
+    }
+
+    /// Reads the limit of a client. A refusal is counted, since nothing is spent afterwards.
+    fn look(
+        &self,
+        who: &AttemptClient,
+        ip: IpAddr,
+        rate: &mut Option<Headers>,
+    ) -> Result<(), Limited> {
+        let decision = match who.known_id() {
+            None => self.limiter.look(Action::Login, ip),
+            Some(id) => self.limiter.look_device(&id),
+        };
+        match decision {
+            Decision::Limited { .. } => decision.enforce(rate, &self.metrics),
+            Decision::Unlimited | Decision::Allowed(_) => decision.report(rate),
+        }
+    }
+
+    /// Counts an attempt, where the back-off admits it.
+    async fn count_attempt(
         &self,
         address: &str,
         who: &AttemptClient,
         captcha: AttemptCaptcha,
-    ) -> Result<AttemptDecision, Unavailable> {
+    ) -> Result<CountedAttempt, AttemptRefusal> {
         let mut attempt = CountedAttempt {
             account: self.account_key(address),
             client: self.client_key(address, who),
@@ -143,15 +198,15 @@ impl Budgets {
             cost: 0,
         };
         if !self.enabled {
-            return Ok(AttemptDecision::Admitted(attempt));
+            return Ok(attempt);
         }
         let now = self.clock.now();
         let is_known = attempt.kind == ClientKind::Known;
         // An account that exists has at most 64 known clients here, so its record is bounded.
         let may_add = is_known || self.new_accounts.has_room(now);
-        let mut context = captcha.context(may_add);
+        let mut context = AttemptContext { captcha, may_add };
         let mut found = self.store.admit(&BACK_OFF, attempt.key(), context, now).await?;
-        if found == Admission::Full {
+        if found == AttemptVerdict::Full {
             if self.full_store_warning.is_due(now) {
                 tracing::warn!(
                     "rate_limit.keys_max failed logins are stored: accounts that are new to the token store share one back-off"
@@ -161,28 +216,30 @@ impl Budgets {
             context.may_add = true;
             found = self.store.admit(&BACK_OFF, attempt.key(), context, now).await?;
         }
-        let (word, decision) = match found {
-            Admission::Admitted { failures } => {
+        let (word, refusal) = match found {
+            AttemptVerdict::Admitted { failures } => {
                 attempt.cost = 1 + failures / FAILURES_A_UNIT;
                 self.new_accounts.spend(attempt.cost, now);
-                ("allowed", AttemptDecision::Admitted(attempt))
+                ("allowed", None)
             }
-            Admission::CaptchaNeeded { difficulty } => {
-                ("captcha", AttemptDecision::CaptchaNeeded { difficulty })
+            AttemptVerdict::CaptchaNeeded { difficulty } => {
+                ("captcha", Some(AttemptRefusal::CaptchaNeeded { difficulty }))
             }
-            Admission::Wait { retry_after } => {
+            AttemptVerdict::Wait { retry_after } => {
                 let retry_after_s = seconds_up(retry_after).max(1);
-                ("limited", AttemptDecision::Wait { retry_after_s })
+                ("limited", Some(AttemptRefusal::Limited(Limited { retry_after_s })))
             }
             // Cannot happen: `may_add` is set.
-            Admission::Full => ("limited", AttemptDecision::Wait { retry_after_s: 1 }),
+            AttemptVerdict::Full => {
+                ("limited", Some(AttemptRefusal::Limited(Limited { retry_after_s: 1 })))
+            }
         };
         self.decided(who.policy(), word, "shared");
-        Ok(decision)
+        refusal.map_or(Ok(attempt), Err)
     }
 
     /// How many seconds the back-off would make this client wait now. Counts nothing; 0 where the store does not answer.
-    pub async fn attempt_wait(
+    async fn attempt_wait(
         &self,
         address: &str,
         who: &AttemptClient,
@@ -195,7 +252,7 @@ impl Budgets {
         let stored = self.store.attempts(&self.account_key(address), now).await;
         let client = self.client_key(address, who);
         let wait = stored.map_or(Duration::ZERO, |stored| {
-            let context = captcha.context(true);
+            let context = AttemptContext { captcha, may_add: true };
             back_off::wait_of(&BACK_OFF, (&client, who.kind()), context, stored, now)
         });
         seconds_up(wait)

@@ -16,6 +16,7 @@ use governor::RateLimiter;
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 
+use super::client::Limited;
 use super::limiter::{quota, seconds_up};
 use super::table::{Census, Elapsed, Mode, Probe, Table, wait};
 use crate::client_key::ClientKey;
@@ -163,12 +164,10 @@ const fn per(burst: u32, window: Duration) -> Quota {
 /// Whose share of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The whole budget of a mailbox or an account.
+    /// The budget of a mailbox or an account.
     All,
     /// A client address, by its /32 or /64.
     Client(IpAddr),
-    /// What solved captchas buy on top of it.
-    Captchas,
 }
 
 /// Makes the keys of budgets.
@@ -189,7 +188,6 @@ impl Keys {
         let (kind, scope) = match scope {
             Scope::All => (0_u8, Vec::new()),
             Scope::Client(ip) => (1, ClientKey::narrow(ip).bytes()),
-            Scope::Captchas => (3, Vec::new()),
         };
         // Neither a budget's name nor an address contains NUL, so no two inputs read alike.
         let text = [name.as_bytes(), b"\0", address.as_bytes(), b"\0", &[kind], &scope];
@@ -203,17 +201,9 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// What spending found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Spent {
-    /// There was one left, and it is spent.
-    Within,
-    /// There was none.
-    Exhausted {
-        /// Waiting so long succeeds, in seconds, at least 1.
-        retry_after_s: u64,
-    },
+/// The key of what solved captchas buy on top of the budget `key`.
+pub(super) fn bought(key: &str) -> String {
+    format!("{key}:captchas")
 }
 
 /// Budgets in this process's memory, for while the store is down: smaller, never none.
@@ -247,13 +237,13 @@ impl Local {
     }
 
     /// Takes one from the budget that `key` ([`Keys::key`]) names. A captcha buys nothing here.
-    pub fn spend(&self, budget: Budget, key: &str) -> Spent {
+    pub fn spend(&self, budget: Budget, key: &str) -> Result<(), Limited> {
         let probe = Probe { source: self.hasher.hash_one(key), mode: Mode::Spend };
         match self.limiters[budget as usize].check_key(&probe) {
-            Ok(()) => Spent::Within,
+            Ok(()) => Ok(()),
             Err(refusal) => {
                 let wait = wait(&refusal, self.elapsed.now());
-                Spent::Exhausted { retry_after_s: seconds_up(wait).max(1) }
+                Err(Limited { retry_after_s: seconds_up(wait).max(1) })
             }
         }
     }

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use opentelemetry::KeyValue;
 use tokio::time::Instant;
 
-use super::budgets::Spent;
 use super::limiter::{Decision, Headers};
 use crate::audit::RequestOrigin;
 use crate::client_key::ClientKey;
@@ -13,7 +12,7 @@ use crate::telemetry::Metrics;
 
 /// The client of a request.
 #[derive(Debug)]
-pub struct Client {
+pub struct Client<'a> {
     /// Its IP address.
     pub ip: IpAddr,
     /// The client key of fair queues.
@@ -26,11 +25,11 @@ pub struct Client {
     pub device_token: Option<Vec<u8>>,
     /// The live session whose userToken the request carries.
     pub session: Option<KnownSession>,
-    /// The limit that was evaluated last, for the `RateLimit` headers.
-    pub rate: Option<Headers>,
+    /// The limit that was evaluated last, for the `RateLimit` headers of the response.
+    pub rate: &'a mut Option<Headers>,
 }
 
-impl Client {
+impl Client<'_> {
     /// Deadline and origin, for a call to a worker.
     pub fn call(&self) -> (Instant, RequestOrigin) {
         (self.deadline, self.origin.clone())
@@ -51,16 +50,6 @@ pub struct KnownSession {
 pub struct Limited {
     /// After this time the request succeeds, in seconds.
     pub retry_after_s: u64,
-}
-
-impl Spent {
-    /// Refuses what is beyond the budget.
-    pub fn within(self) -> Result<(), Limited> {
-        match self {
-            Self::Within => Ok(()),
-            Self::Exhausted { retry_after_s } => Err(Limited { retry_after_s }),
-        }
-    }
 }
 
 impl Decision {

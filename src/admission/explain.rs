@@ -158,8 +158,7 @@ pub async fn reset(
     for (budget, _, key) in subject.budgets(keys) {
         deleted += usize::from(store.forget_budget(&key).await?);
         if budget.quota_of_captchas().is_some() {
-            let key = keys.key(budget.name(), subject.address, Scope::Captchas);
-            deleted += usize::from(store.forget_budget(&key).await?);
+            deleted += usize::from(store.forget_budget(&budgets::bought(&key)).await?);
         }
     }
     Ok(deleted)

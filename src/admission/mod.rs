@@ -1,13 +1,17 @@
 //! Admission: how often a client, a session, an account or a mailbox may ask for something.
 //!
-//! - [`limiter`] limits client addresses, sessions and known devices, in this process, by plain calls. [`policies`] has its
-//!   numbers, `table` its memory.
-//! - [`budgets`] defines what replicas share through the token store; [`Budgets`] (`shared.rs`) spends it.
+//! Every limit is behind two calls: [`Admission::admit`] for what a request asks for, and [`Admission::admit_attempt`] for an
+//! attempt at a password. Each makes at most one round trip to the token store, and what it refuses has taken nothing.
+//!
+//! - [`limiter`] limits client addresses, sessions and known devices, in this process. [`policies`] has its numbers, `table` its
+//!   memory.
+//! - [`budgets`] has the budgets that replicas share through the token store.
 //! - [`attempts`] admits attempts at a password; [`back_off`] has the numbers, [`device`] reads the tokens of known
 //!   devices.
 //! - [`explain`] reports what holds now, for operators.
 //! - `worker` removes what has expired.
 
+mod admit;
 pub mod attempts;
 pub mod back_off;
 pub mod budgets;
@@ -16,13 +20,13 @@ pub mod device;
 pub mod explain;
 pub mod limiter;
 pub mod policies;
-mod shared;
 mod table;
 mod worker;
 
-pub use attempts::{AttemptCaptcha, AttemptClient, AttemptDecision, CountedAttempt};
+pub use crate::store::AttemptCaptcha;
+pub use admit::{Admission, Ask, InvitationLimit};
+pub use attempts::{AttemptClient, AttemptRefusal, CountedAttempt};
 pub use client::{Client, KnownSession, Limited};
 pub use limiter::{Decision, Headers, Limiter};
 pub use policies::{Action, policy_names};
-pub use shared::{Budgets, InvitationLimit};
 pub use worker::{AdmissionCommand, Worker};

@@ -13,12 +13,12 @@ use crate::store::Store;
 /// What the admission worker does. Nobody waits for it.
 #[derive(Debug)]
 pub enum AdmissionCommand {
-    /// [`Budgets::cancel_attempt`](super::Budgets::cancel_attempt).
+    /// [`Admission::cancel_attempt`](super::Admission::cancel_attempt).
     Cancel {
         /// The attempt.
         attempt: CountedAttempt,
     },
-    /// [`Budgets::sweep`](super::Budgets::sweep).
+    /// [`Admission::sweep`](super::Admission::sweep).
     Sweep,
 }
 

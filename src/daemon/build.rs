@@ -11,8 +11,7 @@ use super::pools::Dependencies;
 use super::{files, mailbox_key_file, wait};
 use crate::actor::Root;
 use crate::admission::budgets::Local;
-use crate::admission::device::Devices;
-use crate::admission::{Budgets, Limiter};
+use crate::admission::{Admission, Limiter};
 use crate::app::{App, Gate};
 use crate::captcha::{self, Altcha, Verifier};
 use crate::clock::Clock;
@@ -129,8 +128,14 @@ pub async fn build(
     };
     let handles =
         dependencies.open(root).await.map_err(|error| StartError::Broken(error.into()))?;
-    let shared = (store.clone(), local, clock.clone());
-    let budgets = Budgets::new(&master, shared, config.rate_limit, metrics.clone(), handles.limits);
+    let admission = Admission::new(
+        (&master, config.master_key_previous.as_ref()),
+        (store.clone(), clock.clone()),
+        (limiter, local),
+        config.rate_limit,
+        metrics.clone(),
+        handles.limits,
+    );
     let app = Arc::new(App {
         policy: Policy::of(&config),
         gate: Gate::new(config.http.max_in_flight, config.database.max_connections),
@@ -144,13 +149,11 @@ pub async fn build(
         passwords: handles.passwords,
         captchas: handles.captchas,
         deliveries: handles.deliveries,
-        limiter,
-        budgets,
+        admission,
         captcha,
         breach,
         introspection_clients: ArcSwap::from_pointee(config.introspection_clients.clone()),
         mail_key: master.derive("mail-token"),
-        devices: Devices::new(&master, config.master_key_previous.as_ref()),
         mailbox,
         mailbox_key,
         clock,

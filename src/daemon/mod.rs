@@ -194,7 +194,7 @@ impl Daemon {
         tokio::join!(
             app.passwords.pool().drain(POOL_DRAINS_WITHIN),
             app.captchas.pool().drain(POOL_DRAINS_WITHIN),
-            app.budgets.pool().drain(POOL_DRAINS_WITHIN),
+            app.admission.pool().drain(POOL_DRAINS_WITHIN),
             app.sessions.pool().drain(POOL_DRAINS_WITHIN),
         );
         // After the password pool: a rehash goes from there to here.

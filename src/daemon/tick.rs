@@ -97,7 +97,7 @@ async fn count_outbox(app: Arc<App>) {
 }
 
 async fn sweep_limits(app: Arc<App>) {
-    app.budgets.sweep();
+    app.admission.sweep();
 }
 
 async fn count_pending(app: Arc<App>) {

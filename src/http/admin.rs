@@ -89,7 +89,7 @@ impl Admin {
         let (Some(app), Ok(ip)) = (self.app.get(), ip.parse()) else {
             return answer::status_json(StatusCode::NOT_FOUND, &json!({ "status": "not found" }));
         };
-        let items = app.limiter.states(ip).into_iter().filter_map(|decision| {
+        let items = app.admission.limiter.states(ip).into_iter().filter_map(|decision| {
             let (headers, retry_after) = match decision {
                 Decision::Unlimited => return None,
                 Decision::Allowed(headers) => (headers, None),

@@ -166,14 +166,14 @@ impl Dispatcher {
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
                 // What follows may wait for a hash or for a captcha, whose pools have queues of their own.
                 drop(pass);
-                limit::spend_write(&self.app, route, caller.standing.id).await?;
+                limit::admit_write(&self.app, request, (route, caller.standing.id)).await?;
                 handle(&self.app, request, caller).await
             }
             Handler::Verified(handle) => {
                 let (user_id, claims, _pass) = limit::account(&self.app, request).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
                 let caller = member::verified(caller)?;
-                limit::spend_write(&self.app, route, caller.standing.id).await?;
+                limit::admit_write(&self.app, request, (route, caller.standing.id)).await?;
                 handle(&self.app, request, caller).await
             }
             Handler::Mailbox(handle) => match mailbox_gate::enter(&self.app, request)? {
@@ -184,7 +184,7 @@ impl Dispatcher {
                 let member = Member::of(&self.app, request, permission).await?;
                 let _pass =
                     limit::permit(&self.app, request, Holder::Team(member.team_id())).await?;
-                limit::spend_write(&self.app, route, member.actor.user_id).await?;
+                limit::admit_write(&self.app, request, (route, member.actor.user_id)).await?;
                 handle(&self.app, request, member).await
             }
         }
@@ -201,7 +201,7 @@ impl Dispatcher {
         if is_free {
             return Ok(());
         }
-        match self.app.limiter.check(Action::Anything, cx.client) {
+        match self.app.admission.limiter.check(Action::Anything, cx.client) {
             Decision::Limited { retry_after_s, headers } => {
                 cx.rate = Some(headers);
                 Err(limit::limited(retry_after_s))

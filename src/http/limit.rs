@@ -7,29 +7,27 @@ use super::request::Request;
 use super::router::Route;
 use crate::actor::Permit;
 use crate::admission::budgets::Budget;
-use crate::admission::{Action, Decision, KnownSession, Limited};
+use crate::admission::{Ask, Decision, KnownSession, Limited};
 use crate::app::App;
 use crate::captcha::CaptchaError;
 use crate::problem::{Code, Problem};
 use crate::session::Refused;
 use crate::token::{Expiry, UserClaims, VaultClaims};
 
-/// Spends one of the client's limit of an action.
-pub fn spend(app: &App, request: &mut Request, action: Action) -> Result<(), Problem> {
-    let decision = app.limiter.check(action, request.client());
-    Ok(decision.enforce(&mut request.cx.rate, &app.metrics)?)
-}
-
-/// Spends one of the session's limit of refreshes.
-pub fn spend_refresh(app: &App, request: &mut Request, sid: &str) -> Result<(), Problem> {
-    let decision = app.limiter.check_session(sid);
-    Ok(decision.enforce(&mut request.cx.rate, &app.metrics)?)
+/// Admits what a request asks for.
+pub async fn admit(app: &App, request: &mut Request, ask: Ask<'_>) -> Result<(), Problem> {
+    let ip = request.client();
+    Ok(app.admission.admit(ask, ip, &mut request.cx.rate).await?)
 }
 
 /// Spends one of the account's writes, where the route is one.
-pub async fn spend_write(app: &App, route: &Route, user_id: Uuid) -> Result<(), Problem> {
+pub async fn admit_write(
+    app: &App,
+    request: &mut Request,
+    (route, user_id): (&Route, Uuid),
+) -> Result<(), Problem> {
     if route.is_account_write() {
-        app.budgets.account(Budget::AccountWrites, user_id).await.within()?;
+        admit(app, request, Ask::Account(Budget::AccountWrites, user_id)).await?;
     }
     Ok(())
 }

@@ -86,8 +86,8 @@ impl Request {
         self.cx.client
     }
 
-    /// The client, as a use case of accounts needs it. [`Request::keep_rate`] takes the limit back.
-    pub fn limits_client(&self) -> Client {
+    /// The client, as a use case of accounts needs it.
+    pub fn as_client(&mut self) -> Client<'_> {
         let mut tokens = self.headers.get_all(DEVICE).iter();
         let (token, another) = (tokens.next(), tokens.next());
         Client {
@@ -97,13 +97,8 @@ impl Request {
             origin: self.origin(),
             device_token: token.filter(|_| another.is_none()).map(|it| it.as_bytes().to_vec()),
             session: None,
-            rate: self.cx.rate,
+            rate: &mut self.cx.rate,
         }
-    }
-
-    /// Keeps the limit that a use case evaluated last, for the `RateLimit` headers.
-    pub fn keep_rate(&mut self, client: &Client) {
-        self.cx.rate = client.rate;
     }
 
     /// The deadline and the client of a call to a service.

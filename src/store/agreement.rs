@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::attempts_suite::BACK_OFF;
 use super::suite::{HOUR_MS, NOW, ask, new_session};
 use super::{
-    AttemptContext, AttemptKey, ClientKind, OneTimeToken, Quota, Session, Store, TokenKind,
-    UnixMillis, random_id, uuid_v7,
+    AttemptCaptcha, AttemptContext, AttemptKey, Charge, ChargeRule, ClientKind, OneTimeToken,
+    Quota, Session, Store, TokenKind, UnixMillis, random_id, uuid_v7,
 };
 
 /// Runs one random sequence of operations on both stores; each pair of answers has to be equal.
@@ -67,7 +67,13 @@ pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
                 8 => {
                     let cost = u32::try_from(pick(24, 7)).unwrap();
                     let quota = Quota { burst: 5, period: Duration::from_secs(7) };
-                    format!("{:?}", store.spend_budget(&run, quota, cost, now).await.unwrap())
+                    let other = Quota { burst: 9, period: Duration::from_secs(4) };
+                    let charges = [(run.clone(), quota), (format!("{run}:other"), other)]
+                        .map(|(key, quota)| Charge { key, quota, cost });
+                    let charges = &charges[..=usize::try_from(pick(31, 2)).unwrap()];
+                    let rule =
+                        [ChargeRule::All, ChargeRule::First][usize::try_from(pick(32, 2)).unwrap()];
+                    format!("{:?}", store.spend_budgets(rule, charges, now).await.unwrap())
                 }
                 _ => {
                     let kinds = [ClientKind::Anonymous, ClientKind::Anonymous, ClientKind::Known];
@@ -101,12 +107,12 @@ async fn attempt(
             String::new()
         }
         _ => {
-            let context = AttemptContext {
-                captcha_available: seed & 1 << 33 > 0,
-                captcha_replaces_waits: seed & 1 << 34 > 0,
+            let captcha = AttemptCaptcha {
+                available: seed & 1 << 33 > 0,
+                replaces_waits: seed & 1 << 34 > 0,
                 solved: u32::try_from((seed >> 35) % 5).unwrap(),
-                may_add: seed & 1 << 38 > 0,
             };
+            let context = AttemptContext { captcha, may_add: seed & 1 << 38 > 0 };
             format!("{:?}", store.admit(&BACK_OFF, key, context, now).await.unwrap())
         }
     };

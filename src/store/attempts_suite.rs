@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 
 use super::suite::NOW;
 use super::{
-    Admission, AttemptContext, AttemptKey, BackOff, ClientKind, Store, UnixMillis, random_id,
+    AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, BackOff, ClientKind, Store,
+    UnixMillis, random_id,
 };
 
 const HOUR_MS: i64 = 3_600_000;
@@ -26,14 +27,13 @@ pub static BACK_OFF: BackOff = BackOff {
 };
 
 pub const NO_CAPTCHA: AttemptContext = AttemptContext {
-    captcha_available: false,
-    captcha_replaces_waits: false,
-    solved: 0,
+    captcha: AttemptCaptcha { available: false, replaces_waits: false, solved: 0 },
     may_add: true,
 };
 
 fn solved(difficulty: u32) -> AttemptContext {
-    AttemptContext { captcha_available: true, solved: difficulty, ..NO_CAPTCHA }
+    let captcha = AttemptCaptcha { available: true, replaces_waits: false, solved: difficulty };
+    AttemptContext { captcha, ..NO_CAPTCHA }
 }
 
 /// An account of its own, and the store that counts.
@@ -47,15 +47,15 @@ impl Counted<'_> {
         AttemptKey { account: &self.account, client, kind: ClientKind::Anonymous }
     }
 
-    async fn with(&self, client: &str, context: AttemptContext, now: UnixMillis) -> Admission {
+    async fn with(&self, client: &str, context: AttemptContext, now: UnixMillis) -> AttemptVerdict {
         plain(self.store.admit(&BACK_OFF, self.key(client), context, now).await.unwrap())
     }
 
-    async fn admit(&self, client: &str, now: UnixMillis) -> Admission {
+    async fn admit(&self, client: &str, now: UnixMillis) -> AttemptVerdict {
         self.with(client, NO_CAPTCHA, now).await
     }
 
-    async fn known(&self, client: &str, now: UnixMillis) -> Admission {
+    async fn known(&self, client: &str, now: UnixMillis) -> AttemptVerdict {
         let key = AttemptKey { kind: ClientKind::Known, ..self.key(client) };
         plain(self.store.admit(&BACK_OFF, key, NO_CAPTCHA, now).await.unwrap())
     }
@@ -80,19 +80,19 @@ impl Counted<'_> {
     }
 }
 
-const ADMITTED: Admission = Admission::Admitted { failures: 0 };
+const ADMITTED: AttemptVerdict = AttemptVerdict::Admitted { failures: 0 };
 
 /// Without the failures.
-fn plain(found: Admission) -> Admission {
-    if matches!(found, Admission::Admitted { .. }) { ADMITTED } else { found }
+fn plain(found: AttemptVerdict) -> AttemptVerdict {
+    if matches!(found, AttemptVerdict::Admitted { .. }) { ADMITTED } else { found }
 }
 
-fn wait(ms: i64) -> Admission {
-    Admission::Wait { retry_after: Duration::from_millis(ms.unsigned_abs()) }
+fn wait(ms: i64) -> AttemptVerdict {
+    AttemptVerdict::Wait { retry_after: Duration::from_millis(ms.unsigned_abs()) }
 }
 
-fn captcha(difficulty: u32) -> Admission {
-    Admission::CaptchaNeeded { difficulty }
+fn captcha(difficulty: u32) -> AttemptVerdict {
+    AttemptVerdict::CaptchaNeeded { difficulty }
 }
 
 /// Every behaviour, each with an account of its own.
@@ -154,8 +154,10 @@ async fn a_success_removes_the_failures_of_its_client_alone(it: &Counted<'_>) {
 }
 
 async fn a_captcha_replaces_the_short_waits(it: &Counted<'_>) {
-    let replaces =
-        |difficulty| AttemptContext { captcha_replaces_waits: true, ..solved(difficulty) };
+    let replaces = |difficulty| AttemptContext {
+        captcha: AttemptCaptcha { replaces_waits: true, ..solved(difficulty).captcha },
+        ..NO_CAPTCHA
+    };
     assert_eq!(it.with("a", replaces(0), NOW).await, ADMITTED);
     assert_eq!(it.with("a", replaces(0), NOW).await, ADMITTED);
     assert_eq!(it.with("a", replaces(0), NOW + 9_000).await, captcha(1));
@@ -294,11 +296,11 @@ async fn an_attempt_that_is_cancelled_leaves_no_record(it: &Counted<'_>) {
 
 async fn an_unknown_account_is_added_only_where_it_may_be(it: &Counted<'_>) {
     let closed = AttemptContext { may_add: false, ..NO_CAPTCHA };
-    assert_eq!(it.with("a", closed, NOW).await, Admission::Full);
+    assert_eq!(it.with("a", closed, NOW).await, AttemptVerdict::Full);
     assert_eq!(it.store.attempts(&it.account, NOW).await.unwrap(), None);
     assert_eq!(it.admit("a", NOW).await, ADMITTED);
     assert_eq!(it.with("b", closed, NOW).await, ADMITTED, "it is known now");
-    assert_eq!(it.with("b", closed, NOW + 3 * DAY_MS).await, Admission::Full, "and forgotten");
+    assert_eq!(it.with("b", closed, NOW + 3 * DAY_MS).await, AttemptVerdict::Full, "and forgotten");
 }
 
 async fn a_forgotten_account_starts_anew(it: &Counted<'_>) {

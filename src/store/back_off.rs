@@ -62,22 +62,29 @@ pub enum ClientKind {
     Known,
 }
 
+/// What is known of the captcha of an attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttemptCaptcha {
+    /// Whether a captcha can be asked for at all.
+    pub available: bool,
+    /// Whether a captcha replaces the short waits of a client.
+    pub replaces_waits: bool,
+    /// The difficulty of the one that was solved; 0 for none.
+    pub solved: u32,
+}
+
 /// What an attempt brings along besides its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptContext {
-    /// Whether a captcha can be asked for at all.
-    pub captcha_available: bool,
-    /// Whether a captcha replaces the short waits of a client.
-    pub captcha_replaces_waits: bool,
-    /// The difficulty of the captcha that was solved; 0 for none.
-    pub solved: u32,
+    /// Its captcha.
+    pub captcha: AttemptCaptcha,
     /// Whether an account that the store does not know yet may be added.
     pub may_add: bool,
 }
 
 /// Whether one more attempt may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
+pub enum AttemptVerdict {
     /// It may. It counts as a failure until it is reset or cancelled.
     Admitted {
         /// The failures of anonymous clients that the account has with it.
@@ -207,10 +214,10 @@ pub(super) fn admit(
     context: AttemptContext,
     stored: Option<AccountAttempts>,
     now: UnixMillis,
-) -> (Admission, Option<AccountAttempts>) {
+) -> (AttemptVerdict, Option<AccountAttempts>) {
     let stored = stored.filter(|it| it.expires_at > now);
     if stored.is_none() && !context.may_add {
-        return (Admission::Full, None);
+        return (AttemptVerdict::Full, None);
     }
     let mut account = stored.unwrap_or_default();
     let mut own = account.client(client, now);
@@ -224,25 +231,25 @@ pub(super) fn admit(
             uses_allowance = true;
         } else {
             wait_until = wait_until.max(account.open_at);
-            if context.captcha_available {
+            if context.captcha.available {
                 difficulty = rules.difficulty(failures);
             }
         }
-    } else if context.captcha_replaces_waits && kind == ClientKind::Anonymous {
+    } else if context.captcha.replaces_waits && kind == ClientKind::Anonymous {
         let (first, last) = rules.captcha_failures;
         if (first..=last).contains(&own.failures) {
-            if context.solved == 0 {
-                return (Admission::CaptchaNeeded { difficulty: 1 }, None);
+            if context.captcha.solved == 0 {
+                return (AttemptVerdict::CaptchaNeeded { difficulty: 1 }, None);
             }
             wait_until = now;
         }
     }
     if wait_until > now {
         let ms = wait_until.saturating_sub(now).unsigned_abs();
-        return (Admission::Wait { retry_after: Duration::from_millis(ms) }, None);
+        return (AttemptVerdict::Wait { retry_after: Duration::from_millis(ms) }, None);
     }
-    if context.solved < difficulty {
-        return (Admission::CaptchaNeeded { difficulty }, None);
+    if context.captcha.solved < difficulty {
+        return (AttemptVerdict::CaptchaNeeded { difficulty }, None);
     }
 
     own.failures = own.failures.saturating_add(1);
@@ -259,7 +266,7 @@ pub(super) fn admit(
         // No more than are left of all: failures fade, and beyond the most that are counted none is added.
         own.counted = own.counted.saturating_add(1).min(failures);
         if failures >= rules.failures_max {
-            let wait = rules.wait_at_cap(failures, context.captcha_available);
+            let wait = rules.wait_at_cap(failures, context.captcha.available);
             // An attempt of the allowance does not shorten the wait of the others.
             account.open_at = account.open_at.max(now.saturating_add(millis(wait)));
         }
@@ -269,7 +276,7 @@ pub(super) fn admit(
     if account.clients.len() > CLIENTS_MAX {
         account.clients.retain(|_, it| it.expires_at > now);
     }
-    (Admission::Admitted { failures: account.failures(rules, now) }, Some(account))
+    (AttemptVerdict::Admitted { failures: account.failures(rules, now) }, Some(account))
 }
 
 /// How long this client would wait now, by the same rules. Counts nothing.
@@ -281,7 +288,7 @@ pub fn wait_of(
     now: UnixMillis,
 ) -> Duration {
     match admit(rules, client, context, stored, now) {
-        (Admission::Wait { retry_after }, _) => retry_after,
+        (AttemptVerdict::Wait { retry_after }, _) => retry_after,
         _ => Duration::ZERO,
     }
 }

@@ -8,12 +8,9 @@ use crate::admission::back_off::{BACK_OFF, failure_wait};
 const START: i64 = 1_795_467_791_042;
 const STEPS_MS: [i64; 9] =
     [0, 1, 4_999, 5_000, 30_000, 60_000, 1_000_000, 3_600_000, 24 * 3_600_000];
-const OPEN: AttemptContext = AttemptContext {
-    captcha_available: true,
-    captcha_replaces_waits: false,
-    solved: 1_000,
-    may_add: true,
-};
+const SOLVED: AttemptCaptcha =
+    AttemptCaptcha { available: true, replaces_waits: false, solved: 1_000 };
+const OPEN: AttemptContext = AttemptContext { captcha: SOLVED, may_add: true };
 
 /// When each client attempted, since its last success.
 #[derive(Default)]
@@ -41,15 +38,15 @@ fn attempt(
     client: (&str, ClientKind),
     context: AttemptContext,
     now: i64,
-) -> Admission {
+) -> AttemptVerdict {
     let (admission, changed) = admit(&BACK_OFF, client, context, stored.clone(), now);
     if changed.is_some() {
         *stored = changed;
     }
-    if matches!(admission, Admission::Admitted { .. }) { ADMITTED } else { admission }
+    if matches!(admission, AttemptVerdict::Admitted { .. }) { ADMITTED } else { admission }
 }
 
-const ADMITTED: Admission = Admission::Admitted { failures: 0 };
+const ADMITTED: AttemptVerdict = AttemptVerdict::Admitted { failures: 0 };
 
 proptest! {
     /// A known client is admitted exactly when its own history says that it has waited, whatever anonymous clients do.
@@ -66,7 +63,7 @@ proptest! {
             let client = client.to_string();
             let verdict = attempt(&mut stored, (&client, ClientKind::Known), OPEN, now);
             prop_assert_eq!(verdict == ADMITTED, model.may(&client, now), "{:?}", verdict);
-            if let Admission::Wait { retry_after } = verdict {
+            if let AttemptVerdict::Wait { retry_after } = verdict {
                 let wait = millis(retry_after);
                 prop_assert!(model.may(&client, now + wait) && !model.may(&client, now + wait - 1));
             }
@@ -123,11 +120,12 @@ proptest! {
             if number == new_password_at {
                 stored = Some(prove(&BACK_OFF, "owner", stored.take(), now));
             }
-            let context = AttemptContext { solved: if is_solved { 1_000 } else { 0 }, ..OPEN };
+            let captcha = AttemptCaptcha { solved: if is_solved { 1_000 } else { 0 }, ..SOLVED };
+            let context = AttemptContext { captcha, ..OPEN };
             let client = client.to_string();
             match attempt(&mut stored, (&client, ClientKind::Anonymous), context, now) {
                 ADMITTED => admitted.push(now),
-                Admission::Wait { retry_after } => {
+                AttemptVerdict::Wait { retry_after } => {
                     prop_assert!(retry_after <= Duration::from_hours(1));
                 }
                 _ => {}

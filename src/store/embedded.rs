@@ -4,6 +4,7 @@
 //! transaction first takes an advisory lock named after what it guards, since a row that is not there cannot be locked.
 
 mod attempts;
+mod budgets;
 mod probe;
 
 use std::sync::Arc;
@@ -18,8 +19,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::rules::{self, Gcra, RefreshRule, Stored};
-use super::types::{Budget, OneTimeToken, PutToken, Refresh, Refreshed, Session, Spend, TokenKind};
+use super::rules::{self, RefreshRule, Stored};
+use super::types::{OneTimeToken, PutToken, Refresh, Refreshed, Session, Spend, TokenKind};
 use super::{COLLECT_SLACK_MS, SESSIONS_PER_USER_MAX, keys, lost};
 use crate::clock::UnixMillis;
 use crate::database::{Db, Transaction};
@@ -210,50 +211,6 @@ impl Embedded {
         tx.write(&key, "", &expires_at, expires_at).await?;
         tx.commit().await?;
         Ok(Spend::First)
-    }
-
-    pub(super) async fn spend_budget(
-        &self,
-        key: &str,
-        gcra: Gcra,
-        now: UnixMillis,
-    ) -> Result<Budget, Unavailable> {
-        let tx = self.db.begin().await.map_err(lost)?;
-        let verdict = self.spend_budget_in(&tx, key, gcra, now).await?;
-        if matches!(verdict, Budget::Allowed { .. }) && gcra.cost > 0 {
-            tx.commit().await.map_err(lost)?;
-        }
-        Ok(verdict)
-    }
-
-    /// The same as a part of a transaction of this database.
-    pub(super) async fn spend_budget_in(
-        &self,
-        tx: &Transaction,
-        key: &str,
-        gcra: Gcra,
-        now: UnixMillis,
-    ) -> Result<Budget, Unavailable> {
-        let key = keys::budget(key);
-        self.lock_in(tx, &key).await?;
-        let after = gcra.after(read(tx, &key).await?, now);
-        let verdict = gcra.decide(after, now);
-        if matches!(verdict, Budget::Allowed { .. }) && gcra.cost > 0 {
-            write(tx, (&key, ""), &after, after).await?;
-        }
-        Ok(verdict)
-    }
-
-    pub(super) async fn read_budget(&self, key: &str) -> Result<Option<UnixMillis>, Unavailable> {
-        read(self.db.reader(), &keys::budget(key)).await
-    }
-
-    pub(super) async fn forget_budget(&self, key: &str) -> Result<bool, Unavailable> {
-        let key = keys::budget(key);
-        let tx = self.lock(&key).await?;
-        let deleted = tx.delete(&key).await?;
-        tx.commit().await?;
-        Ok(deleted > 0)
     }
 
     pub(super) async fn forget_user(&self, user: Uuid) -> Result<(), Unavailable> {

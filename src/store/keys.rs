@@ -45,9 +45,10 @@ pub(super) fn once(key: &str) -> String {
     format!("lk:once:{key}")
 }
 
-/// A budget.
+/// A budget. What stands before the first colon is the hash tag: `a` and `a:captchas` can be spent by one script.
 pub(super) fn budget(key: &str) -> String {
-    format!("lk:budget:{key}")
+    let (tag, part) = key.find(':').map_or((key, ""), |at| key.split_at(at));
+    format!("lk:budget:{{{tag}}}{part}")
 }
 
 /// The login back-off of an account, or of an address without one.

@@ -3,39 +3,35 @@
 use std::time::Duration;
 
 use super::{
-    AccountAttempts, Admission, AttemptContext, AttemptKey, BackOff, Budget, Quota, Store, rules,
+    AccountAttempts, AttemptContext, AttemptKey, AttemptVerdict, BackOff, Budget, Charge,
+    ChargeRule, Quota, Store, rules,
 };
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
 use crate::problem::Unavailable;
 
 impl Store {
-    /// Spends `cost` from the budget `key` if it holds that much, in one atomic step; a refused call spends nothing. A
-    /// cost of 0 only looks.
-    pub async fn spend_budget(
+    /// Spends from budgets that hold enough, in one atomic step. A refused call spends nothing.
+    pub async fn spend_budgets(
         &self,
-        key: &str,
-        quota: Quota,
-        cost: u32,
+        rule: ChargeRule,
+        charges: &[Charge],
         now: UnixMillis,
     ) -> Result<Budget, Unavailable> {
-        let gcra = rules::Gcra::new(quota, cost);
-        on!(self, it => it.spend_budget(key, gcra, now).await)
+        on!(self, it => it.spend_budgets(rule, charges, now).await)
     }
 
-    /// Spends one from the budget `key` as a part of a transaction of the database. With the embedded store it is spent where
-    /// the transaction commits; Redis spends it at once.
-    pub async fn spend_budget_in(
+    /// Spends from all of the budgets or from none, as a part of a transaction of the database. With the embedded store they
+    /// are spent where the transaction commits; Redis spends them at once.
+    pub async fn spend_budgets_in(
         &self,
         tx: &Transaction,
-        key: &str,
-        quota: Quota,
+        charges: &[Charge],
         now: UnixMillis,
     ) -> Result<Budget, Unavailable> {
-        let gcra = rules::Gcra::new(quota, 1);
         match self {
-            Self::Redis(it) => it.spend_budget(key, gcra, now).await,
-            Self::Embedded(it) => it.spend_budget_in(tx, key, gcra, now).await,
+            Self::Redis(it) => it.spend_budgets(ChargeRule::All, charges, now).await,
+            Self::Embedded(it) => it.spend_budgets_in(tx, ChargeRule::All, charges, now).await,
         }
     }
 
@@ -67,7 +63,7 @@ impl Store {
         key: AttemptKey<'_>,
         context: AttemptContext,
         now: UnixMillis,
-    ) -> Result<Admission, Unavailable> {
+    ) -> Result<AttemptVerdict, Unavailable> {
         on!(self, it => it.admit(rules, key, context, now).await)
     }
 

@@ -14,7 +14,7 @@
 //! Every operation answers or is [`Unavailable`] ("token store"), with Redis within 250 ms; a key of the wrong type and a
 //! value that cannot be read are outages too. Nothing is ever taken for absent in doubt. Connections are made on first
 //! use and again by themselves. An operation that was Unavailable may have happened: each may be repeated, and a
-//! repeated one finds its own work ([`spend_budget`](Store::spend_budget) and [`admit`](Store::admit) may count twice,
+//! repeated one finds its own work ([`spend_budgets`](Store::spend_budgets) and [`admit`](Store::admit) may count twice,
 //! [`cancel_attempt`](Store::cancel_attempt) take back twice).
 //!
 //! # Keys
@@ -26,7 +26,7 @@
 //! | `lk:{<user>}:t:<kind>` | hash | the user's live token of a kind |
 //! | `lk:t:<digest>` | string | whose and of which kind that token is: an index, the user's key decides |
 //! | `lk:once:<key>` | hash | spent until when |
-//! | `lk:budget:<key>` | string | when the budget is full again |
+//! | `lk:budget:{<key>}<part>` | string | when the budget is full again |
 //! | `lk:{probe-<n>}:hash`, `lk:{probe-<n>}:set`, `lk:{probe-<n>}:string` | hash, sorted set, string | what the last probe wrote, for a minute |
 //! | `lk:{<account>}:guesses` | hash | the login back-off of an account, all clients included |
 //!
@@ -49,6 +49,8 @@ mod agreement;
 #[cfg(test)]
 mod attempts_suite;
 pub mod back_off;
+#[cfg(test)]
+mod budgets_suite;
 mod embedded;
 mod key_budget;
 mod keys;
@@ -69,7 +71,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub use self::back_off::{
-    AccountAttempts, Admission, AttemptContext, AttemptKey, BackOff, ClientAttempts, ClientKind,
+    AccountAttempts, AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, BackOff,
+    ClientAttempts, ClientKind,
 };
 pub use self::key_budget::KeyBudget;
 pub use self::probe::StoreProbeError;
@@ -77,7 +80,8 @@ pub use self::redis::{
     RedisFacts, ignored_parameters as ignored_redis_parameters, is_url as is_redis_url,
 };
 pub use self::types::{
-    Budget, OneTimeToken, PutToken, Quota, Refresh, Refreshed, Session, Spend, TokenKind,
+    Budget, Charge, ChargeRule, OneTimeToken, PutToken, Quota, Refresh, Refreshed, Session, Spend,
+    TokenKind,
 };
 use crate::clock::UnixMillis;
 use crate::database::Db;

@@ -4,6 +4,7 @@
 //! `refresh.lua` compares the server's clock with a deadline, see [`Redis::deadline`].
 
 mod attempts;
+mod budgets;
 mod connection;
 mod diagnosis;
 mod facts;
@@ -25,8 +26,8 @@ use uuid::Uuid;
 use self::connection::Link;
 pub use self::facts::RedisFacts;
 use self::scripts::Scripts;
-use super::rules::{Gcra, Stored};
-use super::types::{Budget, OneTimeToken, PutToken, Refresh, Refreshed, Session, Spend, TokenKind};
+use super::rules::Stored;
+use super::types::{OneTimeToken, PutToken, Refresh, Refreshed, Session, Spend, TokenKind};
 use super::{COLLECT_SLACK_MS, SESSIONS_PER_USER_MAX, keys, lost};
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
@@ -286,30 +287,6 @@ impl Redis {
             "again" => Ok(Spend::Again),
             _ => Err(lost("a spending was not judged")),
         }
-    }
-
-    pub(super) async fn spend_budget(
-        &self,
-        key: &str,
-        gcra: Gcra,
-        now: UnixMillis,
-    ) -> Result<Budget, Unavailable> {
-        let mut call = self.scripts.spend_budget.key(keys::budget(key));
-        call.arg(now).arg(gcra.cost).arg(gcra.capacity).arg(COLLECT_SLACK_MS);
-        let after: String = self.link.invoke(&call).await.map_err(lost)?;
-        Ok(gcra.decide(after.parse().map_err(lost)?, now))
-    }
-
-    pub(super) async fn read_budget(&self, key: &str) -> Result<Option<UnixMillis>, Unavailable> {
-        let mut get = redis::cmd("GET");
-        get.arg(keys::budget(key));
-        self.link.query(&get).await.map_err(lost)
-    }
-
-    pub(super) async fn forget_budget(&self, key: &str) -> Result<bool, Unavailable> {
-        let mut delete = redis::cmd("DEL");
-        delete.arg(keys::budget(key));
-        self.link.query(&delete).await.map_err(lost)
     }
 
     pub(super) async fn forget_user(&self, user: Uuid) -> Result<(), Unavailable> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::types::{Budget, OneTimeToken, PutToken, Quota, Refresh, Session};
+use super::types::{Budget, Charge, ChargeRule, OneTimeToken, PutToken, Quota, Refresh, Session};
 use crate::clock::{UnixMillis, millis};
 
 /// The longest stretch of milliseconds we count with: exact in a double, which is all that Lua has.
@@ -106,6 +106,10 @@ pub(super) struct Gcra {
 }
 
 impl Gcra {
+    pub(super) fn of(charge: &Charge) -> Self {
+        Self::new(charge.quota, charge.cost)
+    }
+
     /// Of a cost under a quota.
     pub(super) fn new(quota: Quota, cost: u32) -> Self {
         let whole = millis(quota.period);
@@ -135,4 +139,35 @@ impl Gcra {
         }
         Budget::Limited { retry_after: Duration::from_millis(spare_ms.unsigned_abs()) }
     }
+}
+
+/// Which budgets are spent, by what each of them says.
+pub(super) fn spent(rule: ChargeRule, found: &[Budget]) -> Vec<usize> {
+    let allowed = |it: &Budget| matches!(it, Budget::Allowed { .. });
+    match rule {
+        ChargeRule::First => found.iter().position(allowed).into_iter().collect(),
+        ChargeRule::All if found.iter().all(allowed) => (0..found.len()).collect(),
+        ChargeRule::All => Vec::new(),
+    }
+}
+
+/// What they say together. Where they refuse, the wait is until all of them allow, or until the first does.
+pub(super) fn verdict(rule: ChargeRule, found: &[Budget]) -> Budget {
+    let spent = spent(rule, found);
+    let left = spent.iter().filter_map(|at| match found[*at] {
+        Budget::Allowed { remaining } => Some(remaining),
+        Budget::Limited { .. } => None,
+    });
+    if let Some(remaining) = left.min() {
+        return Budget::Allowed { remaining };
+    }
+    let waits = found.iter().filter_map(|it| match it {
+        Budget::Allowed { .. } => None,
+        Budget::Limited { retry_after } => Some(*retry_after),
+    });
+    let wait = match rule {
+        ChargeRule::All => waits.max(),
+        ChargeRule::First => waits.min(),
+    };
+    Budget::Limited { retry_after: wait.unwrap_or_default() }
 }

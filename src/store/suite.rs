@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::{
-    Budget, OneTimeToken, PutToken, Quota, Refresh, Refreshed, SESSIONS_PER_USER_MAX, Session,
-    Spend, Store, TokenKind, UnixMillis, Uuid, random_id, uuid_v7,
+    OneTimeToken, PutToken, Refresh, Refreshed, SESSIONS_PER_USER_MAX, Session, Spend, Store,
+    TokenKind, UnixMillis, Uuid, random_id, uuid_v7,
 };
 
 /// The present, to begin with.
@@ -33,8 +33,6 @@ pub async fn holds(store: &Store) {
     a_newer_token_kills_an_older_one_in_either_order(store).await;
     a_token_is_dropped_unless_its_row_stays(store).await;
     what_is_spent_once_is_spent_by_one_call(store).await;
-    a_budget_never_allows_more_than_its_quota(store).await;
-    a_budget_says_honestly_when_to_come_back(store).await;
     a_forgotten_user_leaves_nothing(store).await;
 }
 
@@ -336,40 +334,6 @@ async fn what_is_spent_once_is_spent_by_one_call(store: &Store) {
     assert_eq!(spend(NOW + 500, NOW + 500).await, Spend::Again, "expired");
     assert_eq!(spend(NOW + 900, NOW + 500).await, Spend::First);
     assert_eq!(spend(NOW + 900, NOW + 501).await, Spend::Again);
-}
-
-/// Five at once, one more each 100 ms.
-const QUOTA: Quota = Quota { burst: 5, period: Duration::from_millis(100) };
-
-async fn a_budget_never_allows_more_than_its_quota(store: &Store) {
-    let key = random_id();
-    let spends = join_all((0..16).map(|_| store.spend_budget(&key, QUOTA, 1, NOW))).await;
-    let mut remaining = Vec::new();
-    for spend in spends {
-        if let Budget::Allowed { remaining: left } = spend.unwrap() {
-            remaining.push(left);
-        }
-    }
-    remaining.sort_unstable();
-    assert_eq!(remaining, [0, 1, 2, 3, 4]);
-    let later = join_all((0..16).map(|_| store.spend_budget(&key, QUOTA, 1, NOW + 250))).await;
-    let allowed = later.iter().filter(|it| matches!(it, Ok(Budget::Allowed { .. }))).count();
-    assert_eq!(allowed, 2);
-}
-
-async fn a_budget_says_honestly_when_to_come_back(store: &Store) {
-    let key = random_id();
-    let spend = async |cost, now| store.spend_budget(&key, QUOTA, cost, now).await.unwrap();
-    let limited = |ms| Budget::Limited { retry_after: Duration::from_millis(ms) };
-    assert_eq!(spend(0, NOW).await, Budget::Allowed { remaining: 5 });
-    assert_eq!(spend(4, NOW).await, Budget::Allowed { remaining: 1 });
-    assert_eq!(spend(3, NOW + 50).await, limited(150));
-    assert_eq!(spend(3, NOW + 199).await, limited(1));
-    assert_eq!(spend(3, NOW + 200).await, Budget::Allowed { remaining: 0 });
-    assert_eq!(spend(0, NOW + 200).await, Budget::Allowed { remaining: 0 });
-    assert_eq!(spend(1, NOW - 1_000).await, limited(1_300), "a clock behind waits longer");
-    assert_eq!(spend(6, NOW).await, Budget::Limited { retry_after: Duration::MAX });
-    assert_eq!(spend(5, NOW + HOUR_MS).await, Budget::Allowed { remaining: 0 });
 }
 
 async fn a_forgotten_user_leaves_nothing(store: &Store) {

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use super::rules::{self, Gcra, RefreshRule, Stored};
 use super::{
-    Budget, COLLECT_SLACK_MS, Quota, Refresh, Spend, Store, agreement, attempts_suite, suite,
+    Budget, COLLECT_SLACK_MS, Quota, Refresh, Spend, Store, agreement, attempts_suite,
+    budgets_suite, suite,
 };
 use crate::config;
 use crate::database::Db;
@@ -32,6 +33,7 @@ async fn the_embedded_store_holds_on_sqlite() {
     let (store, _dir) = sqlite().await;
     suite::holds(&store).await;
     attempts_suite::holds(&store).await;
+    budgets_suite::holds(&store).await;
     assert_eq!(store.eviction_policy().await.unwrap(), None);
 }
 

@@ -160,12 +160,32 @@ pub struct Quota {
     pub period: Duration,
 }
 
-/// Whether a budget allowed a cost.
+/// What is to be spent from one budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// The budget. Those that one call spends have the same text before the first colon.
+    pub key: String,
+    /// Its size.
+    pub quota: Quota,
+    /// How many; 0 only looks.
+    pub cost: u32,
+}
+
+/// Which of several budgets are spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChargeRule {
+    /// All of them, or none where one does not hold enough.
+    All,
+    /// The first that holds enough.
+    First,
+}
+
+/// Whether budgets allowed what was to be spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
     /// Spent.
     Allowed {
-        /// What could be spent at this moment on top.
+        /// What could be spent at this moment on top, from the budget that holds the least.
         remaining: u32,
     },
     /// Not spent.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::change::{self, TeamChange};
 use super::{Actor, Permission, Refusal, Role};
-use crate::admission::Budgets;
+use crate::admission::Admission;
 use crate::audit::ChangeContext;
 use crate::audit::{Action, Detail};
 use crate::clock::{UnixMillis, millis};
@@ -46,8 +46,8 @@ pub struct Post<'a> {
     pub members_max: u64,
     /// `teams.invitations_per_day`.
     pub per_day: u32,
-    /// The budgets of the inviter and of the mailbox.
-    pub budgets: &'a Budgets,
+    /// Limits the inviter and the mailbox.
+    pub admission: &'a Admission,
 }
 
 /// A team's invitations after `after`, by id, `limit` at most. Those that expired stay for a while, to be sent again.
@@ -205,7 +205,7 @@ async fn send(
     admit(tx, &invitation, &post, cx.now).await?;
     // Last, so that what is refused spends nothing of what others share.
     let inviter = (actor.user_id, post.per_day);
-    post.budgets.invitation(tx, inviter, &invitation.email_normal).await?;
+    post.admission.admit_invitation(tx, inviter, &invitation.email_normal).await?;
     let inviter = user::Entity::find_by_id(actor.user_id).one(tx).await?;
     let team = team::Entity::find_by_id(actor.team_id).one(tx).await?;
     let (inviter, team) = inviter.zip(team).ok_or(Refusal::NotFound)?;

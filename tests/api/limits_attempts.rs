@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use latchkey::admission::budgets::{Budget, Spent};
-use latchkey::admission::{AttemptCaptcha, AttemptClient, AttemptDecision};
+use latchkey::admission::budgets::Budget;
+use latchkey::admission::{Ask, AttemptCaptcha, AttemptClient, AttemptRefusal, Limited};
 use serde_json::json;
 
 use crate::app::{Backend, TestApp, both};
@@ -81,16 +81,16 @@ both!(
     ["rate_limit.enabled" = "true"],
     async |app| {
         let person = app.verified("ada@example.org").await;
-        // Asked of the back-off itself: the limit by address would refuse some of these many attempts first.
-        let budgets = &app.inside().budgets;
-        let client = AttemptClient::Anonymous("203.0.113.7".parse().expect("an address"));
+        let admission = &app.inside().admission;
+        let ip = "203.0.113.7".parse().expect("an address");
+        let client = AttemptClient::Anonymous(ip);
         // 0 for an attempt that is admitted, else the wait.
         let admit = async |email: &str| {
             let captcha = AttemptCaptcha::default();
-            match budgets.admit_attempt(email, &client, captcha).await.expect("the store answers") {
-                AttemptDecision::Admitted(_) => 0,
-                AttemptDecision::Wait { retry_after_s } => retry_after_s,
-                AttemptDecision::CaptchaNeeded { .. } => panic!("no captcha is asked for"),
+            match admission.admit_attempt(email, (&client, ip), captcha, &mut None).await {
+                Ok(_) => 0,
+                Err(AttemptRefusal::Limited(limited)) => limited.retry_after_s,
+                Err(refusal) => panic!("{refusal:?}"),
             }
         };
         for email in [person.email.as_str(), "nobody@example.org"] {
@@ -374,17 +374,19 @@ async fn without_the_store_no_password_is_verified_and_mailboxes_keep_a_share() 
         .await;
     let email = "ada@example.org";
     wrong_login(&app.anonymous(), email).await.expect_problem(503, "dependency-unavailable");
-    let budgets = &app.inside().budgets;
-    let client = AttemptClient::Anonymous("203.0.113.7".parse().expect("an address"));
-    let captcha = AttemptCaptcha::default();
-    assert!(budgets.admit_attempt(email, &client, captcha).await.is_err());
+    let admission = &app.inside().admission;
+    let ip = "203.0.113.7".parse().expect("an address");
+    let (client, captcha) = (AttemptClient::Anonymous(ip), AttemptCaptcha::default());
+    let attempt = admission.admit_attempt(email, (&client, ip), captcha, &mut None).await;
+    assert!(matches!(attempt, Err(AttemptRefusal::Unavailable(_))));
     assert_eq!(verified(&app).await, 0);
-    let spend = async || budgets.mailbox(Budget::Recoveries, email, None).await;
-    assert_eq!(spend().await, Spent::Within, "half of three an hour");
-    let Spent::Exhausted { retry_after_s } = spend().await else { panic!("a second one") };
+    let mail = Ask::Mail(Budget::Recoveries, email, None);
+    let spend = async || admission.admit(mail, ip, &mut None).await;
+    assert_eq!(spend().await, Ok(()), "half of three an hour");
+    let Limited { retry_after_s } = spend().await.expect_err("a second one");
     app.clock.advance(Duration::from_secs(retry_after_s - 1));
-    assert_eq!(spend().await, Spent::Exhausted { retry_after_s: 1 });
+    assert_eq!(spend().await, Err(Limited { retry_after_s: 1 }));
     app.clock.advance(Duration::from_secs(1));
-    assert_eq!(spend().await, Spent::Within);
+    assert_eq!(spend().await, Ok(()));
     app.finish().await;
 }

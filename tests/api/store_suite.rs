@@ -14,8 +14,9 @@ use latchkey::config;
 use latchkey::database::Db;
 use latchkey::secret::{Secret, random_id, uuid_v7};
 use latchkey::store::{
-    Admission, AttemptContext, AttemptKey, BackOff, Budget, ClientKind, OneTimeToken, PutToken,
-    Quota, Refresh, Refreshed, SESSIONS_PER_USER_MAX, Session, Spend, Store, TokenKind,
+    AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, BackOff, Budget, Charge,
+    ChargeRule, ClientKind, OneTimeToken, PutToken, Quota, Refresh, Refreshed,
+    SESSIONS_PER_USER_MAX, Session, Spend, Store, TokenKind,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -28,6 +29,8 @@ use uuid::Uuid;
 mod agreement;
 #[path = "../../src/store/attempts_suite.rs"]
 mod attempts_suite;
+#[path = "../../src/store/budgets_suite.rs"]
+mod budgets_suite;
 #[path = "../../src/store/suite.rs"]
 mod suite;
 
@@ -139,6 +142,7 @@ async fn the_store_holds_on_redis() {
     let store = redis_at(&address("LATCHKEY_TEST_REDIS_URL"));
     suite::holds(&store).await;
     attempts_suite::holds(&store).await;
+    budgets_suite::holds(&store).await;
     assert_eq!(store.sweep(NOW).await.unwrap(), 0);
 }
 
@@ -147,6 +151,7 @@ async fn the_store_holds_on_postgresql() {
     let store = embedded_at(address("LATCHKEY_TEST_POSTGRES_URL")).await;
     suite::holds(&store).await;
     attempts_suite::holds(&store).await;
+    budgets_suite::holds(&store).await;
     for n in 0..1_003 {
         let key = format!("{}-{n}", random_id());
         assert_eq!(store.spend_once(&key, 2, 1).await.unwrap(), Spend::First);
@@ -201,9 +206,10 @@ async fn a_key_of_the_wrong_type_is_an_outage() {
     assert!(store.find_token("digest", NOW).await.is_err());
     server.tell(&["SET", "lk:once:key", "x"]).await;
     assert!(store.spend_once("key", NOW + 1, NOW).await.is_err());
-    server.tell(&["SET", "lk:budget:key", "soon"]).await;
+    server.tell(&["SET", "lk:budget:{key}", "soon"]).await;
     let quota = Quota { burst: 1, period: Duration::from_secs(1) };
-    assert!(store.spend_budget("key", quota, 1, NOW).await.is_err());
+    let charge = Charge { key: "key".to_owned(), quota, cost: 1 };
+    assert!(store.spend_budgets(ChargeRule::All, &[charge], NOW).await.is_err());
     let rules = &attempts_suite::BACK_OFF;
     let attempt = AttemptKey { account: "key", client: "a", kind: ClientKind::Anonymous };
     let admit = async || store.admit(rules, attempt, attempts_suite::NO_CAPTCHA, NOW).await;
@@ -219,7 +225,7 @@ async fn a_key_of_the_wrong_type_is_an_outage() {
         .tell(&["HSET", "lk:{key}:guesses", "failures", "3", "era", "0", "kept_until", "9"])
         .await;
     assert_eq!(store.attempts("key", NOW).await.unwrap(), None);
-    assert_eq!(admit().await.unwrap(), Admission::Admitted { failures: 1 });
+    assert_eq!(admit().await.unwrap(), AttemptVerdict::Admitted { failures: 1 });
     assert_eq!(store.attempts("key", NOW).await.unwrap().unwrap().clients.len(), 1);
     assert!(store.forget_attempts("key").await.unwrap());
     server.tell(&["SET", "lk:{key}:guesses", "x"]).await;

@@ -3,7 +3,7 @@
 
 use super::trouble::failed;
 use super::{Invited, words};
-use crate::admission::Action;
+use crate::admission::{Action, Ask};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::invitation::room;
@@ -36,7 +36,7 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
         found.map(|(_, value)| std::mem::take(value)).unwrap_or_default()
     };
     let (token, password) = (field("token"), Secret::new(field("password")));
-    if let Err(problem) = limit::spend(app, request, Action::Verify) {
+    if let Err(problem) = limit::admit(app, request, Ask::Action(Action::Verify)).await {
         return failed(&problem, PATH, &token);
     }
     let offer = match offer(app, &token).await {
@@ -69,10 +69,8 @@ async fn accept(
     (token, password): (&str, Secret<String>),
 ) -> Result<(), Problem> {
     let email = EmailAddress::parse(&offer.email).map_err(|_| Code::TokenInvalid)?;
-    let mut client = request.limits_client();
-    let checked = app.account().check_password(&mut client, &email, password).await;
-    request.keep_rate(&client);
-    let standing = checked?;
+    let mut client = request.as_client();
+    let standing = app.account().check_password(&mut client, &email, password).await?;
     if !standing.is_verified() {
         return Err(Code::EmailUnverified.into());
     }

@@ -45,9 +45,8 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
         return request_mail(app, request, &typed, captcha).await;
     }
     let (token, new_password) = (Secret::new(field("token")), Secret::new(field("newPassword")));
-    let mut client = request.limits_client();
+    let mut client = request.as_client();
     let reset = app.account().reset_password(&mut client, &token, new_password).await;
-    request.keep_rate(&client);
     match reset {
         Ok(_) => render(&ResetPassword::Done),
         Err(AccountError::LinkInvalid) => render(&ResetPassword::Invalid(ask(app, "", None))),
@@ -71,9 +70,8 @@ async fn request_mail(
             return render(&ResetPassword::Ask(ask(app, typed, Some(&error))));
         }
     };
-    let mut client = request.limits_client();
+    let mut client = request.as_client();
     let asked = app.account().forgot(&mut client, email, Some(captcha)).await;
-    request.keep_rate(&client);
     match asked {
         Ok(()) => render(&ResetPassword::Requested),
         Err(AccountError::CaptchaNeeded { .. }) => {

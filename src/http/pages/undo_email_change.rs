@@ -27,9 +27,7 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let form = request.form()?;
     let token = form.into_iter().find(|(key, _)| key == "token").map(|(_, token)| token);
     let token = token.unwrap_or_default();
-    let mut client = request.limits_client();
-    let undone = app.account().undo_email_change(&mut client, &token).await;
-    request.keep_rate(&client);
+    let undone = app.account().undo_email_change(&mut request.as_client(), &token).await;
     let undone = undone.map_err(Problem::from).map(|undone| match undone {
         Undone::Now => State::Undone,
         Undone::Gone => State::Invalid,

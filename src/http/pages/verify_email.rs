@@ -25,13 +25,12 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
     };
     let token = field("token");
     let rejects = field("action") == "reject";
-    let mut client = request.limits_client();
+    let mut client = request.as_client();
     let done = if rejects {
         reject(app, &mut client, &token).await
     } else {
         confirm(app, &mut client, &token).await
     };
-    request.keep_rate(&client);
     rendered(done, &token)
 }
 
@@ -61,7 +60,7 @@ async fn look(app: &App, token: &str) -> Result<State, Problem> {
     })
 }
 
-async fn confirm(app: &App, client: &mut Client, token: &str) -> Result<State, Problem> {
+async fn confirm(app: &App, client: &mut Client<'_>, token: &str) -> Result<State, Problem> {
     match app.account().confirm_link(client, token).await {
         Ok(Confirmation::Change) => Ok(State::Changed),
         Ok(Confirmation::Account) => Ok(State::Confirmed),
@@ -71,7 +70,7 @@ async fn confirm(app: &App, client: &mut Client, token: &str) -> Result<State, P
     }
 }
 
-async fn reject(app: &App, client: &mut Client, token: &str) -> Result<State, Problem> {
+async fn reject(app: &App, client: &mut Client<'_>, token: &str) -> Result<State, Problem> {
     Ok(match app.account().refuse_link(client, token).await? {
         RefusedLink::AccountDeleted => State::Rejected,
         RefusedLink::ChangeRefused => State::ChangeRejected,

@@ -4,7 +4,7 @@ use super::Embedded;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
 use crate::store::back_off::{
-    self, AccountAttempts, Admission, AttemptContext, AttemptKey, BackOff,
+    self, AccountAttempts, AttemptContext, AttemptKey, AttemptVerdict, BackOff,
 };
 use crate::store::keys;
 
@@ -15,7 +15,7 @@ impl Embedded {
         key: AttemptKey<'_>,
         context: AttemptContext,
         now: UnixMillis,
-    ) -> Result<Admission, Unavailable> {
+    ) -> Result<AttemptVerdict, Unavailable> {
         self.change_attempts(key.account, |stored| {
             back_off::admit(rules, (key.client, key.kind), context, stored, now)
         })

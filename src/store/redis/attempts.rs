@@ -9,7 +9,8 @@ use super::Redis;
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
 use crate::store::back_off::{
-    AccountAttempts, Admission, AttemptContext, AttemptKey, BackOff, ClientAttempts, ClientKind,
+    AccountAttempts, AttemptContext, AttemptKey, AttemptVerdict, BackOff, ClientAttempts,
+    ClientKind,
 };
 use crate::store::{COLLECT_SLACK_MS, keys, lost};
 
@@ -20,23 +21,25 @@ impl Redis {
         key: AttemptKey<'_>,
         context: AttemptContext,
         now: UnixMillis,
-    ) -> Result<Admission, Unavailable> {
+    ) -> Result<AttemptVerdict, Unavailable> {
         let mut call = self.scripts.admit.key(keys::attempts(key.account));
         call.arg(now).arg(key.client).arg(is_known(key.kind));
-        call.arg(u8::from(context.captcha_available)).arg(u8::from(context.captcha_replaces_waits));
-        call.arg(context.solved).arg(u8::from(context.may_add));
+        call.arg(u8::from(context.captcha.available)).arg(u8::from(context.captcha.replaces_waits));
+        call.arg(context.captcha.solved).arg(u8::from(context.may_add));
         call.arg(rules.captcha_failures.0).arg(rules.captcha_failures.1).arg(rules.failures_max);
         call.arg(millis(rules.cap_wait)).arg(millis(rules.cap_step)).arg(rules.difficulty_max);
         call.arg(millis(rules.client_ttl)).arg(millis(rules.failure_ttl)).arg(COLLECT_SLACK_MS);
         waits(&mut call, rules);
         let (verdict, number): (String, String) = self.link.invoke(&call).await.map_err(lost)?;
         match verdict.as_str() {
-            "admitted" => Ok(Admission::Admitted { failures: number.parse().map_err(lost)? }),
-            "full" => Ok(Admission::Full),
-            "captcha" => Ok(Admission::CaptchaNeeded { difficulty: number.parse().map_err(lost)? }),
+            "admitted" => Ok(AttemptVerdict::Admitted { failures: number.parse().map_err(lost)? }),
+            "full" => Ok(AttemptVerdict::Full),
+            "captcha" => {
+                Ok(AttemptVerdict::CaptchaNeeded { difficulty: number.parse().map_err(lost)? })
+            }
             "wait" => {
                 let retry_after = Duration::from_millis(number.parse().map_err(lost)?);
-                Ok(Admission::Wait { retry_after })
+                Ok(AttemptVerdict::Wait { retry_after })
             }
             _ => Err(lost("the script about an attempt returned an unknown word")),
         }

@@ -106,7 +106,7 @@ async fn invited_by_an_operators_person(app: &TestApp, email: &str) -> String {
         traceparent: "",
         members_max: 9,
         per_day: 9,
-        budgets: &inside.budgets,
+        admission: &inside.admission,
     };
     let guest = EmailAddress::parse(email).expect("an address");
     let made = invitations::create(&change, actor, (&guest, Role::Viewer), post).await;

@@ -26,10 +26,7 @@ pub async fn handle(
     let mut body = request.json()?;
     let password = body.secret("password");
     body.finish()?;
-    let mut client = request.limits_client();
-    let deleted = app.account().delete(&mut client, &caller, password).await;
-    request.keep_rate(&client);
-    deleted?;
+    app.account().delete(&mut request.as_client(), &caller, password).await?;
     Ok(answer::no_content())
 }
 

@@ -53,10 +53,7 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
         return Err(Code::ValidationFailed.into());
     };
     let form = RegistrationForm { email, name, password, captcha };
-    let mut client = request.limits_client();
-    let registered = app.account().register(&mut client, form).await;
-    request.keep_rate(&client);
-    Ok(registered?)
+    Ok(app.account().register(&mut request.as_client(), form).await?)
 }
 
 /// What the endpoint says of itself.

@@ -36,10 +36,8 @@ pub async fn handle(
     let email = fields::email(&mut body);
     body.finish()?;
     let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
-    let mut client = request.limits_client();
-    let changed = app.account().change_email(&mut client, &caller, password, email).await;
-    request.keep_rate(&client);
-    match changed {
+    let mut client = request.as_client();
+    match app.account().change_email(&mut client, &caller, password, email).await {
         Ok(()) => Ok(answer::json(&Done::OK)),
         Err(AccountError::EmailTaken) => {
             Err(Problem::new(Code::EmailTaken).detail("`email` is the address of an account."))

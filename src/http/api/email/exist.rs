@@ -1,7 +1,7 @@
 //! `GET /api/exist-email/{email}`: whether an address has an account. An oracle by contract, so it is limited, and can be
 //! behind a captcha or off (`registration.expose_existence`).
 
-use crate::admission::Action;
+use crate::admission::{Action, Ask};
 use crate::app::App;
 use crate::captcha::Demand;
 use crate::config::{CaptchaPoint, ExposeExistence};
@@ -28,7 +28,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
         told.reject("email", rule.code(), rule);
         told.finish().err().unwrap_or_else(|| Code::ValidationFailed.into())
     })?;
-    limit::spend(app, request, Action::ExistEmail)?;
+    limit::admit(app, request, Ask::Action(Action::ExistEmail)).await?;
     let needed =
         exposure == ExposeExistence::Captcha || app.captchas.is_needed(CaptchaPoint::ExistEmail);
     let payload = fields::captcha_of_query(request)?;

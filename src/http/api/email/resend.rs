@@ -15,10 +15,8 @@ pub async fn handle(
     caller: Principal,
 ) -> Result<Answer, Problem> {
     let captcha = fields::captcha_of_query(request)?;
-    let mut client = request.limits_client();
-    let resent = app.account().resend_confirmation(&mut client, &caller.standing, captcha).await;
-    request.keep_rate(&client);
-    resent?;
+    let mut client = request.as_client();
+    app.account().resend_confirmation(&mut client, &caller.standing, captcha).await?;
     Ok(answer::json(&app.sessions.tokens(&caller.session, &caller.standing)?))
 }
 

@@ -14,10 +14,8 @@ use crate::session::Tokens;
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let token = request.param("token")?;
-    let mut client = request.limits_client();
-    let tokens = app.account().verify_email(&mut client, &token).await;
-    request.keep_rate(&client);
-    Ok(answer::json(&tokens?))
+    let tokens = app.account().verify_email(&mut request.as_client(), &token).await?;
+    Ok(answer::json(&tokens))
 }
 
 /// What the endpoint says of itself.

@@ -3,7 +3,7 @@
 use utoipa::ToSchema;
 
 use super::room;
-use crate::admission::Action;
+use crate::admission::{Action, Ask};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::team::TeamView;
@@ -33,7 +33,7 @@ pub async fn handle(
     let mut body = request.json()?;
     let token = body.secret("token");
     body.finish()?;
-    limit::spend(app, request, Action::Verify)?;
+    limit::admit(app, request, Ask::Action(Action::Verify)).await?;
     let digest = sha256(token.expose().as_bytes());
     let (change, shown) = (change_context(app, request), Shown::Link(&digest));
     let team = joining::accept(&change, caller.standing.id, shown, room(app)).await?;

@@ -59,7 +59,7 @@ fn post<'a>(app: &'a App, origin: &'a RequestOrigin) -> Post<'a> {
         traceparent: &origin.traceparent,
         members_max: app.config.teams.members_max,
         per_day: app.config.teams.invitations_per_day,
-        budgets: &app.budgets,
+        admission: &app.admission,
     }
 }
 

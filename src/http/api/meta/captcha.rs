@@ -1,6 +1,6 @@
 //! `GET /api/captcha`: a challenge of the built-in provider; with `captcha.fallback`, while the vendor is in doubt.
 
-use crate::admission::Action;
+use crate::admission::{Action, Ask};
 use crate::app::App;
 use crate::captcha::{DIFFICULTY_MAX, Offer, VendorState};
 use crate::http::answer::{self, Answer};
@@ -17,7 +17,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
         return Err(Code::NotFound.into());
     }
     let difficulty = difficulty(request)?;
-    limit::spend(app, request, Action::Captcha)?;
+    limit::admit(app, request, Ask::Action(Action::Captcha)).await?;
     if offer == Offer::InDoubt
         && app.captchas.probe(request.cx.deadline).await? == VendorState::Good
     {

@@ -70,7 +70,7 @@ pub async fn authenticate(
     if let Some(client) = known {
         return Ok(client);
     }
-    let decision = app.limiter.check(Action::ClientFailure, request.client());
+    let decision = app.admission.limiter.check(Action::ClientFailure, request.client());
     // Only a refusal sets the headers of this limit: the secret decides, not what is left.
     if let Decision::Limited { .. } = decision {
         limit::report(request, &decision)?;

@@ -8,11 +8,13 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::client;
+use crate::admission::Ask;
 use crate::admission::budgets::Budget;
 use crate::app::App;
 use crate::clock::millis;
 use crate::http::answer::{self, Answer};
 use crate::http::form::Form;
+use crate::http::limit;
 use crate::http::member::change_context;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -47,7 +49,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 }
 
 /// Revokes what it is, and answers what it was.
-async fn revoke(app: &App, request: &Request, token: &str) -> Result<&'static str, Problem> {
+async fn revoke(app: &App, request: &mut Request, token: &str) -> Result<&'static str, Problem> {
     let check = app.check();
     match check.vault_claims(token).await {
         Ok(claims) => {
@@ -56,7 +58,7 @@ async fn revoke(app: &App, request: &Request, token: &str) -> Result<&'static st
                 return Ok("vault");
             }
             let subject = claims.sub.parse().map_err(|_| Code::InvalidToken)?;
-            app.budgets.account(Budget::Revocations, subject).await.within()?;
+            limit::admit(app, request, Ask::Account(Budget::Revocations, subject)).await?;
             revocation::revoke(&change_context(app, request), &claims).await?;
             return Ok("vault");
         }

@@ -37,10 +37,9 @@ pub async fn handle(
     let name = Some(caller.standing.name.as_str());
     fields::policy(app, &mut body, "newPassword", &new_password, (address.as_ref(), name));
     body.finish()?;
-    let mut client = request.limits_client();
+    let mut client = request.as_client();
     let passwords = (password, new_password);
     let changed = app.account().change_password(&mut client, caller, passwords).await;
-    request.keep_rate(&client);
     let changed = changed.map_err(|error| problem(error, "newPassword"))?;
     let mut answer = answer::json(&changed.tokens);
     answer::known_device(&mut answer, &changed.device_token);

@@ -28,10 +28,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let captcha = body.optional_text("captcha");
     body.finish()?;
     let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
-    let mut client = request.limits_client();
-    let asked = app.account().forgot(&mut client, email, captcha).await;
-    request.keep_rate(&client);
-    asked?;
+    app.account().forgot(&mut request.as_client(), email, captcha).await?;
     Ok(answer::json(&Done::OK))
 }
 

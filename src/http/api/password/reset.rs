@@ -31,9 +31,8 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let password = body.secret("newPassword");
     fields::policy(app, &mut body, "newPassword", &password, (None, None));
     body.finish()?;
-    let mut client = request.limits_client();
+    let mut client = request.as_client();
     let reset = app.account().reset_password(&mut client, &token, password).await;
-    request.keep_rate(&client);
     let device_token = reset.map_err(|error| problem(error, "newPassword"))?;
     let mut answer = answer::json(&Done::OK);
     answer::known_device(&mut answer, &device_token);

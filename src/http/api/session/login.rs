@@ -4,6 +4,7 @@
 
 use utoipa::ToSchema;
 
+use crate::admission::Client;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::limit;
@@ -34,11 +35,9 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let captcha = body.optional_text("captcha");
     body.finish()?;
     let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
-    let mut client = request.limits_client();
-    client.session = limit::known_session(app, request).await?;
-    let logged_in = app.account().log_in(&mut client, &email, password, captcha).await;
-    request.keep_rate(&client);
-    let logged_in = logged_in?;
+    let session = limit::known_session(app, request).await?;
+    let mut client = Client { session, ..request.as_client() };
+    let logged_in = app.account().log_in(&mut client, &email, password, captcha).await?;
     let mut answer = answer::json(&logged_in.tokens);
     answer::known_device(&mut answer, &logged_in.device_token);
     Ok(answer)

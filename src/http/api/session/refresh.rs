@@ -11,6 +11,7 @@
 
 use opentelemetry::KeyValue;
 
+use crate::admission::Ask;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::limit;
@@ -26,7 +27,7 @@ use crate::token::Expiry;
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
     let (user_id, claims) = app.check().claims(token, Expiry::Ignored).await?;
-    limit::spend_refresh(app, request, &claims.sid)?;
+    limit::admit(app, request, Ask::Refresh(&claims.sid)).await?;
     let seen = app.store.session(user_id, &claims.sid, app.clock.now()).await?;
     let place = StatusQuery {
         sid: &claims.sid,
