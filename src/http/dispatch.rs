@@ -25,6 +25,7 @@ use super::cx::{Cx, Forwarded, Peer};
 use super::head;
 use super::mailbox_gate::{self, Passage};
 use super::member::{self, Member};
+use super::openapi;
 use super::request::Request;
 use super::router::{
     ANSWER_WITHIN, Entry, Handler, Route, RouteKind, RouteMatch, RouteMethod, Router,
@@ -214,8 +215,7 @@ impl Dispatcher {
     /// would hide that what was sent is known to everybody on the way (ASVS 4.1.2). What a proxy asks forward-auth is of a
     /// request to somebody else.
     fn refuse_in_clear(&self, cx: &Cx, route: &Route) -> Result<(), Problem> {
-        let is_api = route.path.starts_with("/api/") && route.method != RouteMethod::Any;
-        let is_ours = is_api && route.path != "/api/forward-auth";
+        let is_ours = openapi::is_refused_in_clear(route.path) && route.method != RouteMethod::Any;
         if cx.clear_at_proxy && is_ours && self.app.config.public_url.starts_with("https://") {
             return Err(Problem::new(Code::Forbidden).detail(
                 "This came over plain http. Use https; what was sent may have been read on the way: change it.",

@@ -1,33 +1,22 @@
-//! Fields that several requests have: an email address, a name, a new password, a captcha.
+//! Members that several requests have: a new password, a captcha.
 
 use super::json::{Object, Rule};
 use super::request::Request;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::secret::Secret;
-use crate::user::{AddressError, EmailAddress, NameError, PersonName};
-
-/// An email address out of a body, or the rule that it breaks.
-pub fn email(object: &mut Object) -> Option<EmailAddress> {
-    let text = object.text("email");
-    object.check("email", EmailAddress::parse(&text))
-}
-
-/// A name out of a body, or the rule that it breaks.
-pub fn name(object: &mut Object) -> Option<PersonName> {
-    let text = object.text("name");
-    object.check("name", PersonName::parse(&text))
-}
+use crate::user::{AddressError, EmailAddress, NameError};
 
 /// Holds a new password to the policy, for a user as far as known.
 pub fn policy(
     app: &App,
-    object: &mut Object,
-    member: &'static str,
-    password: &Secret<String>,
+    body: &mut Object,
+    (member, password): (&'static str, &Option<Secret<String>>),
     (address, name): (Option<&EmailAddress>, Option<&str>),
 ) {
-    object.check(member, app.account().keeps_policy(password, address, name));
+    if let Some(password) = password {
+        body.check(member, app.account().keeps_policy(password, address, name));
+    }
 }
 
 /// The captcha of a GET: `capcha`, as the API page spells it, or `captcha`.

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod answer;
 pub mod api;
 mod body;
+pub mod body_type;
 pub mod cors;
 pub mod cx;
 pub mod dispatch;

@@ -210,7 +210,8 @@ impl Operation {
         }
         let mut problems: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
         let with_body: &[Code] = if self.body.is_some() { &OF_A_BODY } else { &[] };
-        for code in self.codes.iter().chain(with_body).chain(&EVERYWHERE) {
+        let in_clear: &[Code] = if is_refused_in_clear(path) { &[Code::Forbidden] } else { &[] };
+        for code in self.codes.iter().chain(with_body).chain(in_clear).chain(&EVERYWHERE) {
             let names = problems.entry(code.status().as_u16()).or_default();
             if !names.contains(&code.name()) {
                 names.push(code.name());
@@ -250,6 +251,12 @@ impl Operation {
     }
 }
 
+/// Whether requests that came to a proxy in clear are refused, where `public_url` is https. What a proxy asks forward-auth is of
+/// a request to somebody else.
+pub fn is_refused_in_clear(path: &str) -> bool {
+    path.starts_with("/api/") && path != "/api/forward-auth"
+}
+
 /// What any request may be answered.
 const EVERYWHERE: [Code; 6] = [
     Code::MalformedRequest,
@@ -277,25 +284,29 @@ fn collect<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     T::schemas(schemas);
 }
 
+/// The schemas of every operation; a type that several name is there several times.
+fn schemas() -> Vec<(String, RefOr<Schema>)> {
+    let mut schemas = Vec::new();
+    for operation in ROUTES.iter().filter_map(|route| route.operation) {
+        let Operation { body, answer_schemas, .. } = operation();
+        let body = body.map(|(_, _, collect)| collect);
+        for collect in body.into_iter().chain(answer_schemas) {
+            collect(&mut schemas);
+        }
+    }
+    schemas
+}
+
 /// The document, for the daemon at `public_url`.
 pub fn document(public_url: &str) -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    let mut schemas = Vec::new();
     for route in ROUTES {
         let Some(operation) = route.operation.map(|operation| operation()) else { continue };
         let entry = paths.entry(route.path).or_default();
         entry.insert(route.method.name().to_lowercase(), operation.to_json(route.path));
-        for collect in operation
-            .body
-            .map(|(_, _, collect)| collect)
-            .into_iter()
-            .chain(operation.answer_schemas)
-        {
-            collect(&mut schemas);
-        }
     }
     let mut components = Map::new();
-    for (name, schema) in schemas {
+    for (name, schema) in schemas() {
         let is_named =
             !matches!(&schema, RefOr::T(Schema::Object(object)) if object.properties.is_empty());
         if is_named {

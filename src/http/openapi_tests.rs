@@ -23,3 +23,13 @@ fn every_reference_leads_somewhere_and_no_id_is_used_twice() {
     }
     assert_eq!(ids.len(), ROUTES.iter().filter(|route| route.operation.is_some()).count());
 }
+
+#[test]
+fn a_schema_has_a_name_of_its_own() {
+    let mut known = BTreeMap::new();
+    for (name, schema) in schemas() {
+        let schema = serde_json::to_value(schema).unwrap();
+        let before = known.entry(name.clone()).or_insert_with(|| schema.clone());
+        assert_eq!(*before, schema, "two types are called {name}");
+    }
+}

@@ -13,17 +13,11 @@ use latchkey::clock::Clock;
 use latchkey::config::Config;
 use latchkey::daemon::Daemon;
 use latchkey::secret::random_bytes;
-use latchkey::user::EmailAddress;
 use tempfile::TempDir;
 
 use crate::client::{Anonymous, Client, Person};
-use crate::mime::Mail;
-use crate::poll::eventually;
 use crate::servers::{TestDatabase, redis_space};
 use crate::smtp::SmtpSink;
-
-/// How long a test waits for a mail, and for the outbox to be empty.
-const MAIL: Duration = Duration::from_secs(10);
 
 /// The base of every link in mails, and the issuer. Nobody listens there: tests take the token out of the link.
 pub const PUBLIC_URL: &str = "https://latchkey.test";
@@ -214,10 +208,10 @@ pub struct TestApp {
     admin: Client,
     pub clock: Clock,
     settings: BTreeMap<String, String>,
-    seen: Mutex<HashSet<String>>,
+    pub(crate) seen: Mutex<HashSet<String>>,
     crashes_expected: AtomicBool,
     mail_left_expected: AtomicBool,
-    sink: Option<SmtpSink>,
+    pub(crate) sink: Option<SmtpSink>,
     database: Option<TestDatabase>,
     directory: TempDir,
 }
@@ -272,66 +266,6 @@ impl TestApp {
         person
     }
 
-    /// The oldest mail to this address that the test has not seen; waits for it.
-    pub async fn mail_to(&self, address: &str) -> Mail {
-        eventually(&format!("a mail to {address}"), MAIL, async || {
-            let unseen = self.unseen(address).await.into_iter().next()?;
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(unseen.id.clone());
-            Some(unseen)
-        })
-        .await
-    }
-
-    /// Fails the test when a mail to this address goes out that the test has not seen; waits until the outbox is empty.
-    pub async fn no_mail_to(&self, address: &str) {
-        self.outbox_is_empty().await;
-        let unseen = self.unseen(address).await;
-        assert!(unseen.is_empty(), "unexpected mail to {address}: {unseen:#?}");
-    }
-
-    /// Every mail to this address so far, the oldest first.
-    pub async fn mails_to(&self, address: &str) -> Vec<Mail> {
-        if let Some(sink) = &self.sink {
-            // On the wire a domain is spelled in A-labels.
-            let address = EmailAddress::parse(address).expect("an address");
-            let is_theirs =
-                |mail: &Mail| EmailAddress::parse(&mail.to).is_ok_and(|to| to == address);
-            return sink.mails().into_iter().filter(is_theirs).collect();
-        }
-        // Read inside the daemon: with a `public_url` elsewhere, as here, nobody can open the mailbox over HTTP.
-        let mailbox = self.inside().mailbox.as_ref().expect("without SMTP there is a mailbox");
-        let mut messages = mailbox.list(Some(address));
-        // The mailbox lists the newest first, and with a clock that stands still many are of one moment.
-        messages.reverse();
-        messages.sort_by_key(|message| message.received_at);
-        let items = messages.iter().map(|message| serde_json::to_value(&**message).expect("JSON"));
-        items.map(|item| Mail::from_mailbox(&item)).collect()
-    }
-
-    async fn unseen(&self, address: &str) -> Vec<Mail> {
-        let mails = self.mails_to(address).await;
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        mails.into_iter().filter(|mail| !seen.contains(&mail.id)).collect()
-    }
-
-    /// The SMTP server; with [`Backend::Servers`] alone.
-    pub fn sink(&self) -> &SmtpSink {
-        self.sink.as_ref().expect("only Backend::Servers mails by SMTP")
-    }
-
-    /// Waits until no mail is due.
-    pub async fn outbox_is_empty(&self) {
-        eventually("an empty outbox", MAIL, async || {
-            (self.pending_mail().await == 0).then_some(())
-        })
-        .await;
-    }
-
-    /// Mails that are due and not sent.
-    pub async fn pending_mail(&self) -> u64 {
-        self.inside().pending_mail().await
-    }
-
     /// A worker may crash in this test.
     pub fn expect_crashes(&self) {
         self.crashes_expected.store(true, Ordering::SeqCst);
@@ -344,13 +278,20 @@ impl TestApp {
 
     /// Stops the daemon and starts another on the same data, with new ports: [`Person`]s of before keep the old ones.
     pub async fn restart(&mut self) {
-        if let Some(daemon) = self.daemon.take() {
-            daemon.stop().await;
-        }
+        self.stop().await;
         let daemon = start(&self.settings, &self.clock).await;
         self.client = Client::new(daemon.public_addr());
         self.admin = Client::new(daemon.admin_addr());
         self.daemon = Some(daemon);
+    }
+
+    /// Stops the daemon, which need not wait for connections of the harness.
+    async fn stop(&mut self) {
+        self.client.close();
+        self.admin.close();
+        if let Some(daemon) = self.daemon.take() {
+            daemon.stop().await;
+        }
     }
 
     /// Another daemon on the same stores, with the same clock: one more replica.
@@ -379,9 +320,7 @@ impl TestApp {
         }
         let crashes = self.daemon.as_ref().map_or(0, Daemon::crashes);
         crate::telemetry::registry::hold(&self.inside().metrics.render());
-        if let Some(daemon) = self.daemon.take() {
-            daemon.stop().await;
-        }
+        self.stop().await;
         assert!(
             crashes == 0 || self.crashes_expected.load(Ordering::SeqCst),
             "{crashes} workers or tasks crashed: see the test's output"

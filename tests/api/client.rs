@@ -3,8 +3,10 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -20,6 +22,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::declared;
+
 /// How long a test waits for an answer: far above every deadline of ours.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -27,7 +31,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Client {
     address: SocketAddr,
-    http: HyperClient<HttpConnector, Full<Bytes>>,
+    /// Its connections, which all clones share; none once they are closed.
+    http: Arc<ArcSwapOption<HyperClient<HttpConnector, Full<Bytes>>>>,
     headers: Vec<(String, String)>,
 }
 
@@ -35,7 +40,13 @@ impl Client {
     /// A client of the listener at this address.
     pub fn new(address: SocketAddr) -> Self {
         let http = HyperClient::builder(TokioExecutor::new()).build_http();
+        let http = Arc::new(ArcSwapOption::from_pointee(http));
         Self { address, http, headers: Vec::new() }
+    }
+
+    /// Closes the connections of this client and its clones: a daemon that stops waits for a connection that may still send.
+    pub fn close(&self) {
+        self.http.store(None);
     }
 
     /// Whom it asks.
@@ -108,14 +119,19 @@ impl Client {
         if let Some(content_type) = content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
+        let asked = request.method_ref().cloned().unwrap_or_default();
         let request = request.body(Full::new(body)).expect("a valid request");
         let answer = timeout(ANSWER, async {
-            let answer = self.http.request(request).await.expect("the daemon answers");
+            let http = self.http.load_full().expect("this client was closed");
+            let answer = http.request(request).await.expect("the daemon answers");
+            drop(http);
             let (head, body) = answer.into_parts();
             let body = body.collect().await.expect("the whole body arrives").to_bytes();
             Answer { status: head.status.as_u16(), headers: head.headers, body }
         });
-        answer.await.expect("an answer within its time")
+        let answer = answer.await.expect("an answer within its time");
+        declared::check(&asked, path, &answer);
+        answer
     }
 
     /// Writes bytes to a new connection and reads until the other side closes it.

@@ -30,6 +30,11 @@ pub fn must_be_told(name: &str) -> String {
         .unwrap_or_else(|| panic!("{name} is not set: run scripts/test, which starts the servers"))
 }
 
+/// The file that gets the codes which operations returned, where there is one.
+pub fn seen_codes() -> Option<String> {
+    told("LATCHKEY_TEST_SEEN")
+}
+
 /// How many rounds a soak test makes: `long` with `scripts/test --all`.
 pub fn rounds(usual: u32, long: u32) -> u32 {
     if told("LATCHKEY_TEST_LONG").is_some() { long } else { usual }

@@ -1,20 +1,20 @@
 //! `DELETE /api/me`: removes the person's data, every session, and the teams that nobody else is in.
 
-use utoipa::ToSchema;
-
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::body_type::{RequestBody, request_body};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
+use crate::secret::Secret;
 use crate::session::Principal;
 
-/// Proof that it is meant.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct Delete {
-    /// The present password.
-    password: String,
+request_body! {
+    /// Proof that it is meant.
+    pub struct DeleteAccount {
+        /// The present password.
+        password: Secret<String>,
+    }
 }
 
 /// The handler.
@@ -23,9 +23,7 @@ pub async fn handle(
     request: &mut Request,
     caller: Principal,
 ) -> Result<Answer, Problem> {
-    let mut body = request.json()?;
-    let password = body.secret("password");
-    body.finish()?;
+    let DeleteAccount { password } = DeleteAccount::read(request.json()?)?;
     app.account().delete(&mut request.as_client(), &caller, password).await?;
     Ok(answer::no_content())
 }
@@ -35,7 +33,7 @@ pub fn operation() -> Operation {
     Operation::new("deleteMe", Tag::Account, "Delete your account")
         .describes("Teams without another member go with you; teams with others that you alone own forbid it.")
         .bearer()
-        .takes::<Delete>()
+        .takes::<DeleteAccount>()
         .gives_nothing("The account is gone.")
         .fails(&[
             Code::MalformedRequest,

@@ -24,14 +24,15 @@ const LIMIT_MAX: u64 = 100;
 #[derive(Serialize, ToSchema)]
 pub struct Events {
     /// The newest first.
-    items: Vec<Item>,
+    items: Vec<EventView>,
     /// `cursor` of the next page; null on the last one.
     next: Option<String>,
 }
 
+/// Something that happened to your account.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Item {
+struct EventView {
     /// The event.
     id: String,
     /// RFC 3339.
@@ -58,7 +59,7 @@ pub async fn handle(
     let has_more = u64::try_from(rows.len()).is_ok_and(|found| found > limit);
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| has_more).map(|row| row.id.to_string());
-    let items = rows.into_iter().map(|event| Item {
+    let items = rows.into_iter().map(|event| EventView {
         id: event.id.to_string(),
         at: rfc3339(event.at),
         action: event.action,

@@ -3,30 +3,31 @@
 //! Order: rules, limits, captcha, breaches, then whether the token store answers (else nothing is made) and the mailbox has
 //! room for a mail (or whoever deletes and registers again floods it), and only then the hash.
 
-use utoipa::ToSchema;
-
 use crate::account::RegistrationForm;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::body_type::{RequestBody, request_body};
 use crate::http::fields;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
+use crate::secret::Secret;
 use crate::session::Tokens;
+use crate::user::EmailAddress;
 use crate::user::PersonName;
 
-/// Who registers.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct Register {
-    /// The address; a confirmation is mailed to it.
-    email: String,
-    /// 8 to 256 characters; not a common or breached one, not the address or the name.
-    password: String,
-    /// 1 to 100 characters.
-    name: String,
-    /// Where the operator asks for one.
-    captcha: Option<String>,
+request_body! {
+    /// Who registers.
+    pub struct Register {
+        /// The address; a confirmation is mailed to it.
+        email: EmailAddress,
+        /// 8 to 256 characters; not a common or breached one, not the address or the name.
+        password: Secret<String>,
+        /// 1 to 100 characters.
+        name: PersonName,
+        /// Where the operator asks for one.
+        captcha: Option<String>,
+    }
 }
 
 /// The handler.
@@ -41,17 +42,11 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 }
 
 async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
-    let mut body = request.json()?;
-    let email = fields::email(&mut body);
-    let name = fields::name(&mut body);
-    let password = body.secret("password");
-    let captcha = body.optional_text("captcha");
-    let known_name = name.as_ref().map(PersonName::as_str);
-    fields::policy(app, &mut body, "password", &password, (email.as_ref(), known_name));
-    body.finish()?;
-    let (Some(email), Some(name)) = (email, name) else {
-        return Err(Code::ValidationFailed.into());
-    };
+    let Register { email, password, name, captcha } =
+        Register::read_and_check(request.json()?, |body, (email, password, name, _)| {
+            let whose = (email.as_ref(), name.as_ref().map(PersonName::as_str));
+            fields::policy(app, body, ("password", password), whose);
+        })?;
     let form = RegistrationForm { email, name, password, captcha };
     Ok(app.account().register(&mut request.as_client(), form).await?)
 }

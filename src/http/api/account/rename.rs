@@ -1,22 +1,21 @@
 //! `PATCH /api/me`: changes what one is called.
 
-use utoipa::ToSchema;
-
 use super::show::Me;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::fields;
+use crate::http::body_type::{RequestBody, request_body};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Principal;
+use crate::user::PersonName;
 
-/// What changes.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct Rename {
-    /// 1 to 100 characters.
-    name: String,
+request_body! {
+    /// What changes.
+    pub struct RenameAccount {
+        /// 1 to 100 characters.
+        name: PersonName,
+    }
 }
 
 /// The handler.
@@ -25,10 +24,7 @@ pub async fn handle(
     request: &mut Request,
     mut caller: Principal,
 ) -> Result<Answer, Problem> {
-    let mut body = request.json()?;
-    let name = fields::name(&mut body);
-    body.finish()?;
-    let Some(name) = name else { return Err(Code::ValidationFailed.into()) };
+    let RenameAccount { name } = RenameAccount::read(request.json()?)?;
     let new_name = name.as_str().to_owned();
     caller.standing.name.clone_from(&new_name);
     app.accounts.rename(request.call(), caller.standing.id, new_name).await?;
@@ -39,7 +35,7 @@ pub async fn handle(
 pub fn operation() -> Operation {
     Operation::new("renameMe", Tag::Account, "Change your name")
         .bearer()
-        .takes::<Rename>()
+        .takes::<RenameAccount>()
         .gives::<Me>("The account with its new name.")
         .fails(&[Code::MalformedRequest, Code::InvalidToken, Code::ValidationFailed])
 }

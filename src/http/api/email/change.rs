@@ -4,25 +4,25 @@
 //! It mails whom it is told to and says whether an address has an account, so it spends as the endpoints do that do the one or
 //! the other, known device or not, and three an hour of the account's own.
 
-use utoipa::ToSchema;
-
 use crate::account::AccountError;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::fields;
+use crate::http::body_type::{RequestBody, request_body};
 use crate::http::openapi::{Done, Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
+use crate::secret::Secret;
 use crate::session::Principal;
+use crate::user::EmailAddress;
 
-/// The new address, and proof that it is meant.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct ChangeEmail {
-    /// The present password.
-    password: String,
-    /// The new address.
-    email: String,
+request_body! {
+    /// The new address, and proof that it is meant.
+    pub struct ChangeEmail {
+        /// The present password.
+        password: Secret<String>,
+        /// The new address.
+        email: EmailAddress,
+    }
 }
 
 /// The handler.
@@ -31,11 +31,7 @@ pub async fn handle(
     request: &mut Request,
     caller: Principal,
 ) -> Result<Answer, Problem> {
-    let mut body = request.json()?;
-    let password = body.secret("password");
-    let email = fields::email(&mut body);
-    body.finish()?;
-    let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
+    let ChangeEmail { password, email } = ChangeEmail::read(request.json()?)?;
     let mut client = request.as_client();
     match app.account().change_email(&mut client, &caller, password, email).await {
         Ok(()) => Ok(answer::json(&Done::OK)),
@@ -57,6 +53,7 @@ pub fn operation() -> Operation {
             Code::MalformedRequest,
             Code::InvalidCredentials,
             Code::InvalidToken,
+            Code::Forbidden,
             Code::EmailTaken,
             Code::ValidationFailed,
             Code::RateLimited,

@@ -1,27 +1,27 @@
 //! `POST /api/invitations/accept`: joins a team, by the mailed token.
 
-use utoipa::ToSchema;
-
 use super::room;
 use crate::admission::{Action, Ask};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::api::team::TeamView;
+use crate::http::body_type::{RequestBody, request_body};
 use crate::http::limit;
 use crate::http::member::change_context;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
+use crate::secret::Secret;
 use crate::secret::sha256;
 use crate::session::Principal;
 use crate::team::joining::{self, Shown};
 
-/// Proof of the invitation.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct Accept {
-    /// The token out of the mail.
-    token: String,
+request_body! {
+    /// Proof of the invitation.
+    pub struct AcceptInvitation {
+        /// The token out of the mail.
+        token: Secret<String>,
+    }
 }
 
 /// The handler.
@@ -30,9 +30,7 @@ pub async fn handle(
     request: &mut Request,
     caller: Principal,
 ) -> Result<Answer, Problem> {
-    let mut body = request.json()?;
-    let token = body.secret("token");
-    body.finish()?;
+    let AcceptInvitation { token } = AcceptInvitation::read(request.json()?)?;
     limit::admit(app, request, Ask::Action(Action::Verify)).await?;
     let digest = sha256(token.expose().as_bytes());
     let (change, shown) = (change_context(app, request), Shown::Link(&digest));
@@ -50,7 +48,7 @@ pub fn operation() -> Operation {
              team afterwards for tokens of it.",
         )
         .bearer()
-        .takes::<Accept>()
+        .takes::<AcceptInvitation>()
         .gives::<TeamView>("The team, whose member you are.")
         .fails(&[
             Code::MalformedRequest,

@@ -3,39 +3,31 @@
 //! Nothing looks whether the address has an account: the answer, its time and the mail are the same. What is refused is
 //! refused before anything is spent.
 
-use utoipa::ToSchema;
-
 use super::{InvitationView, post};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::fields;
+use crate::http::body_type::{RequestBody, request_body};
 use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::Role;
 use crate::team::invitations;
+use crate::user::EmailAddress;
 
-/// Whom to invite.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct Invite {
-    /// The address. Only the account of this one, once it is proven, can accept.
-    email: String,
-    /// `owner`, `admin`, `member` or `viewer`; none above your own.
-    role: String,
+request_body! {
+    /// Whom to invite.
+    pub struct CreateInvitation {
+        /// The address. Only the account of this one, once it is proven, can accept.
+        email: EmailAddress,
+        /// `owner`, `admin`, `member` or `viewer`; none above your own.
+        role: Role,
+    }
 }
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
-    let mut body = request.json()?;
-    let email = fields::email(&mut body);
-    let role = Role::from_name(&body.text("role"));
-    if role.is_none() {
-        body.reject("role", "unknown", "`role` is owner, admin, member or viewer.");
-    }
-    body.finish()?;
-    let (email, role) = email.zip(role).ok_or(Code::ValidationFailed)?;
+    let CreateInvitation { email, role } = CreateInvitation::read(request.json()?)?;
     if role > member.role {
         return Err(Code::Forbidden.into());
     }
@@ -55,7 +47,7 @@ pub fn operation() -> Operation {
              above your own is a 403, the address of a member a 409. An address that was invited before gets a new \
              link, with this role; the older link is dead.",
         )
-        .takes::<Invite>()
+        .takes::<CreateInvitation>()
         .gives::<InvitationView>("The invitation, whose mail is on its way.")
         .fails(&[
             Code::MalformedRequest,

@@ -1,32 +1,36 @@
 //! `POST /api/teams/{tid}/projects/{pid}/keys`: a new key, whose secret is shown this once.
 
+use std::fmt;
+
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
+use utoipa::openapi::{RefOr, Schema};
 
 use super::KeyView;
 use crate::app::App;
 use crate::clock::{UnixMillis, from_rfc3339};
 use crate::http::answer::{self, Answer};
-use crate::http::fields;
-use crate::http::json::Object;
+use crate::http::body_type::{Member as BodyMember, RequestBody, Text, list_schema, request_body};
+use crate::http::json::{Object, Rule};
 use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::keys::{self, NewKey};
 use crate::team::roles::SCOPES;
+use crate::user::PersonName;
 
-/// What the key is to be.
-#[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct Make {
-    /// 1 to 100 characters.
-    name: String,
-    /// At least one of `vault:read`, `vault:write`, `vault:manage` and `team:own`; none above your own role.
-    scopes: Vec<String>,
-    /// RFC 3339, in the future: void from then on. Where it is missing, the key holds until it is revoked.
-    expires_at: Option<String>,
+request_body! {
+    /// What the key is to be.
+    pub struct CreateKey {
+        /// 1 to 100 characters.
+        name: PersonName,
+        /// At least one of `vault:read`, `vault:write`, `vault:manage` and `team:own`; none above your own role.
+        scopes: Scopes,
+        /// RFC 3339, in the future: void from then on. Where it is missing, the key holds until it is revoked.
+        expires_at as "expiresAt": Option<Timestamp>,
+    }
 }
 
 /// A key with its secret.
@@ -51,36 +55,72 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 fn read(request: &Request, now: UnixMillis) -> Result<NewKey, Problem> {
-    let mut body = request.json()?;
-    let name = fields::name(&mut body);
-    let scopes = scopes(&mut body);
-    let end = body.optional_text("expiresAt").map(|text| from_rfc3339(&text));
-    match end {
-        Some(None) => {
-            body.reject("expiresAt", "format", "`expiresAt` is a time as RFC 3339 has it.");
-        }
-        Some(Some(at)) if at <= now => {
-            body.reject("expiresAt", "range", "`expiresAt` is in the future.");
-        }
-        _ => {}
-    }
-    body.finish()?;
-    let name = name.ok_or(Code::ValidationFailed)?.as_str().to_owned();
-    Ok(NewKey { name, scopes, expires_at: end.flatten() })
+    let CreateKey { name, scopes, expires_at } =
+        CreateKey::read_and_check(request.json()?, |body, (_, _, expires_at)| {
+            if matches!(expires_at, Some(Some(at)) if at.0 <= now) {
+                body.reject("expiresAt", "range", "`expiresAt` is in the future.");
+            }
+        })?;
+    let (name, expires_at) = (name.as_str().to_owned(), expires_at.map(|at| at.0));
+    Ok(NewKey { name, scopes: scopes.0, expires_at })
 }
 
 /// The scopes of the table that are asked for, in its order.
-fn scopes(body: &mut Object) -> Vec<&'static str> {
-    let asked = body.texts("scopes");
-    let known: Vec<&'static str> = SCOPES.iter().map(|(name, _, _)| *name).collect();
-    if asked.is_empty() {
-        body.reject("scopes", "too-short", "`scopes` has at least one scope.");
+#[derive(Debug)]
+pub struct Scopes(Vec<&'static str>);
+
+impl BodyMember for Scopes {
+    const REQUIRED: bool = true;
+
+    fn read(body: &mut Object, name: &'static str) -> Option<Self> {
+        let asked = body.texts(name);
+        let known: Vec<&str> = SCOPES.iter().map(|(name, _, _)| *name).collect();
+        if asked.is_empty() {
+            body.reject(name, "too-short", "`scopes` has at least one scope.");
+        }
+        if asked.iter().any(|scope| !known.contains(&scope.as_str())) {
+            let names = known.join(", ");
+            body.reject(name, "unknown", format_args!("`scopes` are of: {names}."));
+        }
+        let asked = |name: &&str| asked.iter().any(|scope| scope == name);
+        Some(Self(known.into_iter().filter(asked).collect()))
     }
-    if asked.iter().any(|scope| !known.contains(&scope.as_str())) {
-        let names = known.join(", ");
-        body.reject("scopes", "unknown", format_args!("`scopes` are of: {names}."));
+
+    fn schema() -> RefOr<Schema> {
+        list_schema(SCOPES.iter().map(|(name, _, _)| *name))
     }
-    known.into_iter().filter(|name| asked.iter().any(|scope| scope == name)).collect()
+}
+
+/// A moment, written as RFC 3339.
+#[derive(Clone, Copy, Debug)]
+pub struct Timestamp(UnixMillis);
+
+/// A text that is no moment.
+#[derive(Debug)]
+pub struct NoTimestamp;
+
+impl fmt::Display for NoTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`expiresAt` is a time as RFC 3339 has it.")
+    }
+}
+
+impl Rule for NoTimestamp {
+    fn code(&self) -> &'static str {
+        "format"
+    }
+}
+
+impl Text for Timestamp {
+    type Error = NoTimestamp;
+
+    fn parse(text: String) -> Result<Self, NoTimestamp> {
+        from_rfc3339(&text).map(Self).ok_or(NoTimestamp)
+    }
+
+    fn describe(schema: ObjectBuilder) -> ObjectBuilder {
+        schema.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+    }
 }
 
 /// What the endpoint says of itself.
@@ -91,7 +131,7 @@ pub fn operation() -> Operation {
              It belongs to the project and stays when its maker goes. A scope above your own role is a 403.",
         )
         .path("pid", "The project.")
-        .takes::<Make>()
+        .takes::<CreateKey>()
         .gives::<NewKeyView>("The key, with its secret for this once.")
         .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
 }

@@ -1,35 +1,27 @@
 //! `PATCH /api/teams/{tid}/members/{userId}`: another role.
 
-use utoipa::ToSchema;
-
 use super::MemberView;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::body_type::{RequestBody, request_body};
 use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::{Role, members};
 
-/// What changes.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct Change {
-    /// `owner`, `admin`, `member` or `viewer`; none above your own.
-    role: String,
+request_body! {
+    /// What changes.
+    pub struct ChangeMember {
+        /// `owner`, `admin`, `member` or `viewer`; none above your own.
+        role: Role,
+    }
 }
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let user_id = request.id("userId")?;
-    let mut body = request.json()?;
-    let name = body.text("role");
-    let role = Role::from_name(&name);
-    if role.is_none() {
-        body.reject("role", "unknown", "`role` is owner, admin, member or viewer.");
-    }
-    body.finish()?;
-    let role = role.ok_or(Code::ValidationFailed)?;
+    let ChangeMember { role } = ChangeMember::read(request.json()?)?;
     let changed =
         members::change_role(&change_context(app, request), member.actor, user_id, role).await?;
     app.metrics.changed("member_role_changed");
@@ -44,7 +36,7 @@ pub fn operation() -> Operation {
              say the new role from their next refresh on; `mep` tells older ones apart.",
         )
         .path("userId", "The member.")
-        .takes::<Change>()
+        .takes::<ChangeMember>()
         .gives::<MemberView>("The member as they are now.")
         .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
 }

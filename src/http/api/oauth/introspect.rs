@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::client;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::body_type::request_form;
 use crate::http::form::Form;
 use crate::http::limit::{self, Holder};
 use crate::http::openapi::{Operation, Tag};
@@ -18,19 +19,19 @@ use crate::problem::{Code, Problem};
 use crate::session::Refused;
 use crate::token::{Expiry, UserClaims, VaultClaims};
 
-/// What a client asks; sent as a form.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the form; the handler reads it by name")]
-pub struct IntrospectRequest {
-    /// A vaultToken (a project's key asks about its own team's alone), or for a client of `introspection.clients` also a
-    /// userToken.
-    token: String,
-    /// Accepted and not needed: a token says itself what it is.
-    token_type_hint: Option<String>,
-    /// The client, where it does not authenticate by HTTP Basic.
-    client_id: Option<String>,
-    /// Its secret, likewise.
-    client_secret: Option<String>,
+request_form! {
+    /// What a client asks; sent as a form.
+    pub struct IntrospectRequest {
+        /// A vaultToken (a project's key asks about its own team's alone), or for a client of `introspection.clients` also a
+        /// userToken.
+        token: needed,
+        /// Accepted and not needed: a token says itself what it is.
+        token_type_hint: optional,
+        /// The client, where it does not authenticate by HTTP Basic.
+        client_id: optional,
+        /// Its secret, likewise.
+        client_secret: optional,
+    }
 }
 
 /// What a token is worth. With `active` false nothing else is there.
@@ -107,9 +108,9 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 const BEARER: &str = "Bearer";
 
 async fn introspect(app: &App, request: &mut Request) -> Result<Introspection, Problem> {
-    let form = Form::read(request)?;
-    let client = client::authenticate(app, request, &form).await?;
-    let token = form.need("token")?.expose();
+    let form = IntrospectRequest(Form::read(request)?);
+    let client = client::authenticate(app, request, &form.0).await?;
+    let token = form.token()?.expose();
     let found = match app.check().vault_claims(token).await {
         Ok(claims) if client.sees_team(claims.tid.as_deref()) => {
             let _pass = limit::permit_of(app, request, &claims).await?;

@@ -4,7 +4,6 @@
 //! secret. A client that shows credentials all the same has to show good ones. Unknown tokens are a 200 like all others.
 
 use opentelemetry::KeyValue;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::client;
@@ -13,6 +12,7 @@ use crate::admission::budgets::Budget;
 use crate::app::App;
 use crate::clock::millis;
 use crate::http::answer::{self, Answer};
+use crate::http::body_type::request_form;
 use crate::http::form::Form;
 use crate::http::limit;
 use crate::http::member::change_context;
@@ -23,27 +23,27 @@ use crate::session::account_status::{AccountStatus, StatusQuery};
 use crate::session::{Refused, Which};
 use crate::token::{Expiry, UserClaims, revocation};
 
-/// What a client asks; sent as a form.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the form; the handler reads it by name")]
-pub struct RevokeRequest {
-    /// A vaultToken, or a userToken, also an expired one.
-    token: String,
-    /// Accepted and not needed: a token says itself what it is.
-    token_type_hint: Option<String>,
-    /// Not needed; has to be right where it is sent.
-    client_id: Option<String>,
-    /// Likewise.
-    client_secret: Option<String>,
+request_form! {
+    /// What a client asks; sent as a form.
+    pub struct RevokeRequest {
+        /// A vaultToken, or a userToken, also an expired one.
+        token: needed,
+        /// Accepted and not needed: a token says itself what it is.
+        token_type_hint: optional,
+        /// Not needed; has to be right where it is sent.
+        client_id: optional,
+        /// Likewise.
+        client_secret: optional,
+    }
 }
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
-    let form = Form::read(request)?;
-    if client::is_shown(request, &form) {
-        client::authenticate(app, request, &form).await?;
+    let form = RevokeRequest(Form::read(request)?);
+    if client::is_shown(request, &form.0) {
+        client::authenticate(app, request, &form.0).await?;
     }
-    let what = revoke(app, request, form.need("token")?.expose()).await?;
+    let what = revoke(app, request, form.token()?.expose()).await?;
     app.metrics.revocations.add(1, &[KeyValue::new("type", what)]);
     Ok(answer::empty())
 }

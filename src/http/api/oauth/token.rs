@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::client::{self, Client};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::body_type::request_form;
 use crate::http::form::Form;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -20,18 +21,18 @@ use crate::team::keys::{self, KnownKey};
 /// The one grant there is.
 const GRANT: &str = "client_credentials";
 
-/// What a program asks; sent as a form.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the form; the handler reads it by name")]
-pub struct TokenRequest {
-    /// `client_credentials`.
-    grant_type: String,
-    /// Some of the key's scopes, separated by spaces; all of them where it is missing.
-    scope: Option<String>,
-    /// The key's id, where the program does not authenticate by HTTP Basic.
-    client_id: Option<String>,
-    /// The key (`lk_…`), likewise.
-    client_secret: Option<String>,
+request_form! {
+    /// What a program asks; sent as a form.
+    pub struct TokenRequest {
+        /// `client_credentials`.
+        grant_type: needed,
+        /// Some of the key's scopes, separated by spaces; all of them where it is missing.
+        scope: optional,
+        /// The key's id, where the program does not authenticate by HTTP Basic.
+        client_id: optional,
+        /// The key (`lk_…`), likewise.
+        client_secret: optional,
+    }
 }
 
 /// A vaultToken of the key's team and project (RFC 6749 §5.1).
@@ -62,9 +63,9 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 }
 
 async fn grant(app: &App, request: &mut Request) -> Result<TokenAnswer, Problem> {
-    let form = Form::read(request)?;
-    let client = client::authenticate(app, request, &form).await?;
-    if form.need("grant_type")?.expose() != GRANT {
+    let form = TokenRequest(Form::read(request)?);
+    let client = client::authenticate(app, request, &form.0).await?;
+    if form.grant_type()?.expose() != GRANT {
         return Err(refused(
             OauthError::UnsupportedGrantType,
             "`grant_type` is `client_credentials`.",
@@ -74,7 +75,7 @@ async fn grant(app: &App, request: &mut Request) -> Result<TokenAnswer, Problem>
         let detail = "This client may introspect; only a project's key gets tokens.";
         return Err(refused(OauthError::UnauthorizedClient, detail));
     };
-    let scope = narrowed(&key, form.get("scope").map(|scope| scope.expose().as_str()))?;
+    let scope = narrowed(&key, form.scope().map(|scope| scope.expose().as_str()))?;
     let now = app.clock.now();
     let (keys, config) = (app.keys.current(), &app.config.tokens);
     let (token, exp) = issue::key_token(&keys, config, &key, scope.clone(), now)

@@ -1,27 +1,26 @@
 //! `POST /api/change-password`: a new password, by the old one. Every other session ends; a notice is mailed to a proven
 //! address.
 
-use utoipa::ToSchema;
-
 use crate::app::App;
 use crate::http::account_error::problem;
 use crate::http::answer::{self, Answer};
+use crate::http::body_type::{RequestBody, request_body};
 use crate::http::fields;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
+use crate::secret::Secret;
 use crate::session::{Principal, Tokens};
 use crate::user::EmailAddress;
 
-/// The old password and the new one.
-#[derive(ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct ChangePassword {
-    /// The present password.
-    password: String,
-    /// 8 to 256 characters; not a common or breached one, not the address or the name.
-    new_password: String,
+request_body! {
+    /// The old password and the new one.
+    pub struct ChangePassword {
+        /// The present password.
+        password: Secret<String>,
+        /// 8 to 256 characters; not a common or breached one, not the address or the name.
+        new_password as "newPassword": Secret<String>,
+    }
 }
 
 /// The handler.
@@ -30,13 +29,12 @@ pub async fn handle(
     request: &mut Request,
     caller: Principal,
 ) -> Result<Answer, Problem> {
-    let mut body = request.json()?;
-    let password = body.secret("password");
-    let new_password = body.secret("newPassword");
     let address = EmailAddress::parse(&caller.standing.email).ok();
-    let name = Some(caller.standing.name.as_str());
-    fields::policy(app, &mut body, "newPassword", &new_password, (address.as_ref(), name));
-    body.finish()?;
+    let whose = (address.as_ref(), Some(caller.standing.name.as_str()));
+    let ChangePassword { password, new_password } =
+        ChangePassword::read_and_check(request.json()?, |body, (_, new_password)| {
+            fields::policy(app, body, ("newPassword", new_password), whose);
+        })?;
     let mut client = request.as_client();
     let passwords = (password, new_password);
     let changed = app.account().change_password(&mut client, caller, passwords).await;

@@ -3,34 +3,32 @@
 //! The token is good once: the compare-and-set is on the password's version. A new password that breaks a rule does not
 //! burn it. Proof of the mailbox also verifies an unverified account (security §1.5).
 
-use utoipa::ToSchema;
-
 use crate::app::App;
 use crate::http::account_error::problem;
 use crate::http::answer::{self, Answer};
+use crate::http::body_type::{RequestBody, request_body};
 use crate::http::fields;
 use crate::http::openapi::{Done, Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
+use crate::secret::Secret;
 
-/// The token and the new password.
-#[derive(ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct Reset {
-    /// The token out of the mail.
-    token: String,
-    /// 8 to 256 characters; not a common or breached one, not the address or the name.
-    new_password: String,
+request_body! {
+    /// The token and the new password.
+    pub struct ResetPassword {
+        /// The token out of the mail.
+        token: Secret<String>,
+        /// 8 to 256 characters; not a common or breached one, not the address or the name.
+        new_password as "newPassword": Secret<String>,
+    }
 }
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
-    let mut body = request.json()?;
-    let token = body.secret("token");
-    let password = body.secret("newPassword");
-    fields::policy(app, &mut body, "newPassword", &password, (None, None));
-    body.finish()?;
+    let ResetPassword { token, new_password: password } =
+        ResetPassword::read_and_check(request.json()?, |body, (_, new_password)| {
+            fields::policy(app, body, ("newPassword", new_password), (None, None));
+        })?;
     let mut client = request.as_client();
     let reset = app.account().reset_password(&mut client, &token, password).await;
     let device_token = reset.map_err(|error| problem(error, "newPassword"))?;
@@ -43,7 +41,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 pub fn operation() -> Operation {
     Operation::new("resetPassword", Tag::Password, "Set a new password by a mailed token")
         .describes("Every session of the user ends; a notice is mailed; an unverified account is verified by it. The answer carries `X-Latchkey-Device`: keep it with the address and send it with the next login, so that the device is known. A device that sent a valid one keeps its limits; every other device is unknown again.")
-        .takes::<Reset>()
+        .takes::<ResetPassword>()
         .gives::<Done>("The password is set.")
         .fails(&[
             Code::MalformedRequest,

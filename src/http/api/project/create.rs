@@ -3,7 +3,8 @@
 use super::ProjectView;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::api::team::{Named, named};
+use crate::http::api::team::NewName;
+use crate::http::body_type::RequestBody;
 use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -12,7 +13,7 @@ use crate::team::projects;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
-    let (name, slug) = named(request)?;
+    let NewName { name, slug } = NewName::read(request.json()?)?;
     let (said, most) = ((name.as_str(), slug), app.config.teams.projects_max);
     let made = projects::create(&change_context(app, request), member.actor, said, most).await?;
     app.metrics.changed("project_created");
@@ -22,7 +23,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 /// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("createProject", Tag::Project, "Make a project")
-        .takes::<Named>()
+        .takes::<NewName>()
         .gives::<ProjectView>("The project.")
         .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
 }

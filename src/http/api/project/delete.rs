@@ -2,7 +2,8 @@
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::api::team::{Confirmation, confirmation};
+use crate::http::api::team::Confirmation;
+use crate::http::body_type::RequestBody;
 use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -12,7 +13,7 @@ use crate::team::projects;
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let id = request.id("pid")?;
-    let name = confirmation(request)?;
+    let Confirmation { name } = Confirmation::read(request.json()?)?;
     projects::delete(&change_context(app, request), member.actor, id, &name).await?;
     app.metrics.changed("project_deleted");
     Ok(answer::no_content())

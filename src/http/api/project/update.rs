@@ -3,7 +3,8 @@
 use super::ProjectView;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
-use crate::http::api::team::{Renamed, renamed};
+use crate::http::api::team::ChangedName;
+use crate::http::body_type::RequestBody;
 use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -14,7 +15,7 @@ use crate::user::PersonName;
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let id = request.id("pid")?;
-    let (name, slug) = renamed(request)?;
+    let ChangedName { name, slug } = ChangedName::read(request.json()?)?;
     let said = (name.as_ref().map(PersonName::as_str), slug);
     let project = projects::update(&change_context(app, request), member.actor, id, said).await?;
     app.metrics.changed("project_updated");
@@ -25,7 +26,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 pub fn operation() -> Operation {
     Operation::of_team("updateProject", Tag::Project, "Change a project's name or slug")
         .path("pid", "The project.")
-        .takes::<Renamed>()
+        .takes::<ChangedName>()
         .gives::<ProjectView>("The project as it is now.")
         .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
 }

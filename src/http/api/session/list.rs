@@ -19,7 +19,7 @@ use crate::session::{self, Principal};
 #[derive(Serialize, ToSchema)]
 pub struct Sessions {
     /// A page of them. A person has 100 at most: beyond that the one ends that was not seen for the longest time.
-    items: Vec<Item>,
+    items: Vec<SessionView>,
     /// The cursor of the next page; null on the last.
     next: Option<String>,
 }
@@ -42,7 +42,7 @@ impl FromStr for After {
 /// One session.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Item {
+struct SessionView {
     /// Its name, for ending it.
     sid: String,
     /// Whether it is the one that asks.
@@ -76,7 +76,7 @@ pub async fn handle(
     let next = page.cut(&mut sessions, |last| format!("{}.{}", last.created_at, last.sid));
     let items = sessions
         .into_iter()
-        .map(|session| Item {
+        .map(|session| SessionView {
             current: session.sid == caller.session.sid,
             created_at: rfc3339(session.created_at),
             last_seen_at: rfc3339(session.seen_at),

@@ -2,39 +2,33 @@
 //!
 //! An unknown address and a wrong password leave by the same line, after the same work.
 
-use utoipa::ToSchema;
-
 use crate::admission::Client;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::body_type::{RequestBody, request_body};
 use crate::http::limit;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
+use crate::secret::Secret;
 use crate::session::Tokens;
 use crate::user::EmailAddress;
 
-/// Address and password.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct Login {
-    /// The address of the account; upper and lower case are one.
-    email: String,
-    /// The password, as it was chosen.
-    password: String,
-    /// Where the problem `captcha-invalid` asked for one.
-    captcha: Option<String>,
+request_body! {
+    /// Address and password.
+    pub struct Login {
+        /// The address of the account; upper and lower case are one.
+        email: EmailAddress,
+        /// The password, as it was chosen.
+        password: Secret<String>,
+        /// Where the problem `captcha-invalid` asked for one.
+        captcha: Option<String>,
+    }
 }
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
-    let mut body = request.json()?;
-    let email = body.text("email");
-    let password = body.secret("password");
-    let email = body.check("email", EmailAddress::parse(&email));
-    let captcha = body.optional_text("captcha");
-    body.finish()?;
-    let Some(email) = email else { return Err(Code::ValidationFailed.into()) };
+    let Login { email, password, captcha } = Login::read(request.json()?)?;
     let session = limit::known_session(app, request).await?;
     let mut client = Client { session, ..request.as_client() };
     let logged_in = app.account().log_in(&mut client, &email, password, captcha).await?;

@@ -1,8 +1,9 @@
 //! `POST /api/teams`: a team of one's own.
 
-use super::{Named, TeamView, named};
+use super::{NewName, TeamView};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::body_type::RequestBody;
 use crate::http::member::change_context;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -16,7 +17,7 @@ pub async fn handle(
     request: &mut Request,
     caller: Principal,
 ) -> Result<Answer, Problem> {
-    let (name, slug) = named(request)?;
+    let NewName { name, slug } = NewName::read(request.json()?)?;
     let (user_id, teams_max) = (caller.standing.id, app.config.teams.max_per_user);
     let made =
         teams::create(&change_context(app, request), user_id, (name.as_str(), slug), teams_max)
@@ -30,7 +31,7 @@ pub fn operation() -> Operation {
     Operation::new("createTeam", Tag::Team, "Make a team")
         .describes("You own it, and it has a first project. Your session stays where it is: switch to the new team.")
         .bearer()
-        .takes::<Named>()
+        .takes::<NewName>()
         .gives::<TeamView>("The team.")
         .fails(&[
             Code::MalformedRequest,

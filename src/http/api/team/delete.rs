@@ -1,8 +1,9 @@
 //! `DELETE /api/teams/{tid}`: ends a team with everything in it.
 
-use super::{Confirmation, confirmation};
+use super::Confirmation;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::body_type::RequestBody;
 use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -11,7 +12,7 @@ use crate::team::teams;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
-    let name = confirmation(request)?;
+    let Confirmation { name } = Confirmation::read(request.json()?)?;
     teams::dissolve(&change_context(app, request), member.actor, &name).await?;
     app.metrics.changed("team_deleted");
     Ok(answer::no_content())

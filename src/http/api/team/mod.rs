@@ -11,10 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::clock::rfc3339;
-use crate::http::fields;
-use crate::http::json::{Object, Rule};
-use crate::http::request::Request;
-use crate::problem::Problem;
+use crate::http::body_type::request_body;
+use crate::http::json::Rule;
 use crate::team::Slug;
 use crate::team::TeamState;
 use crate::team::slug::SlugError;
@@ -50,64 +48,32 @@ impl From<MyTeam> for TeamView {
     }
 }
 
-/// What a team or a project is made of.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct Named {
-    /// 1 to 100 characters.
-    name: String,
-    /// 1 to 63 of `a-z`, `0-9` and `-`; made from the name where it is missing.
-    slug: Option<String>,
+request_body! {
+    /// What a team or a project is made of.
+    pub struct NewName {
+        /// 1 to 100 characters.
+        name: PersonName,
+        /// 1 to 63 of `a-z`, `0-9` and `-`; made from the name where it is missing.
+        slug: Option<Slug>,
+    }
 }
 
-/// What changes; what is missing stays.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct Renamed {
-    /// 1 to 100 characters.
-    name: Option<String>,
-    /// 1 to 63 of `a-z`, `0-9` and `-`.
-    slug: Option<String>,
+request_body! {
+    /// What changes; what is missing stays.
+    pub struct ChangedName {
+        /// 1 to 100 characters.
+        name: Option<PersonName>,
+        /// 1 to 63 of `a-z`, `0-9` and `-`.
+        slug: Option<Slug>,
+    }
 }
 
-/// Proof that it is meant.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct Confirmation {
-    /// The name of what is to be deleted, as it stands.
-    name: String,
-}
-
-/// `name` and `slug` of what is to be made.
-pub fn named(request: &Request) -> Result<(PersonName, Option<Slug>), Problem> {
-    let mut body = request.json()?;
-    let (name, slug) = (fields::name(&mut body), slug(&mut body));
-    body.finish()?;
-    let name = name.ok_or(crate::problem::Code::ValidationFailed)?;
-    Ok((name, slug))
-}
-
-/// `name` and `slug` of what changes, each where it is there.
-pub fn renamed(request: &Request) -> Result<(Option<PersonName>, Option<Slug>), Problem> {
-    let mut body = request.json()?;
-    let name = body.optional_text("name");
-    let name = name.and_then(|text| body.check("name", PersonName::parse(&text)));
-    let slug = slug(&mut body);
-    body.finish()?;
-    Ok((name, slug))
-}
-
-/// The name that confirms a deletion.
-pub fn confirmation(request: &Request) -> Result<String, Problem> {
-    let mut body = request.json()?;
-    let name = body.text("name");
-    body.finish()?;
-    Ok(name)
-}
-
-fn slug(body: &mut Object) -> Option<Slug> {
-    let text = body.optional_text("slug")?;
-    body.check("slug", Slug::parse(&text))
+request_body! {
+    /// Proof that it is meant.
+    pub struct Confirmation {
+        /// The name of what is to be deleted, as it stands.
+        name: String,
+    }
 }
 
 impl Rule for SlugError {

@@ -1,9 +1,8 @@
 //! `POST /api/teams/{tid}/switch`: the same session, in another team.
 
-use utoipa::ToSchema;
-
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::body_type::{RequestBody, request_body};
 use crate::http::json::Object;
 use crate::http::member::Member;
 use crate::http::openapi::{Operation, Tag};
@@ -12,21 +11,19 @@ use crate::problem::{Code, Problem};
 use crate::session::Tokens;
 use crate::team::members;
 
-/// Where to.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "read member by member; this is its schema")]
-pub struct Switch {
-    /// A project of the team; where it is missing, the one that was chosen last.
-    #[schema(rename = "projectId")]
-    project_id: Option<String>,
+request_body! {
+    /// Where to.
+    pub struct SwitchTeam {
+        /// A project of the team; where it is missing, the one that was chosen last.
+        project_id as "projectId": Option<String>,
+    }
 }
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     // Everything in the body may be missing, and so may the body.
-    let mut body = if request.body.is_empty() { Object::default() } else { request.json()? };
-    let wanted = body.optional_text("projectId");
-    body.finish()?;
+    let body = if request.body.is_empty() { Object::default() } else { request.json()? };
+    let SwitchTeam { project_id: wanted } = SwitchTeam::read(body)?;
     // What is no id is no project either.
     let wanted = wanted.map(|text| text.parse().map_err(|_| Code::NotFound)).transpose()?;
     let now = app.clock.now();
@@ -56,7 +53,7 @@ pub fn operation() -> Operation {
             "Gives tokens of the same session for this team; nothing is rotated. What was chosen last is what the next \
              log-in gives.",
         )
-        .takes::<Switch>()
+        .takes::<SwitchTeam>()
         .gives::<Tokens>("Tokens of the same session, for this team and project.")
         .fails(&[Code::MalformedRequest, Code::ValidationFailed])
 }

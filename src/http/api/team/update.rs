@@ -1,8 +1,9 @@
 //! `PATCH /api/teams/{tid}`: another name or slug.
 
-use super::{Renamed, TeamView, renamed};
+use super::{ChangedName, TeamView};
 use crate::app::App;
 use crate::http::answer::{self, Answer};
+use crate::http::body_type::RequestBody;
 use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -11,7 +12,7 @@ use crate::team::teams;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
-    let (name, slug) = renamed(request)?;
+    let ChangedName { name, slug } = ChangedName::read(request.json()?)?;
     let name = name.as_ref().map(crate::user::PersonName::as_str);
     let team = teams::update(&change_context(app, request), member.actor, (name, slug)).await?;
     app.metrics.changed("team_updated");
@@ -21,7 +22,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 /// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("updateTeam", Tag::Team, "Change a team's name or slug")
-        .takes::<Renamed>()
+        .takes::<ChangedName>()
         .gives::<TeamView>("The team as it is now.")
         .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
 }

@@ -1,0 +1,318 @@
+//! The types of request bodies: what is read is what `/openapi.json` documents.
+//!
+//! [`request_body!`] declares the members of a JSON body once. It makes the struct, its reader, which collects every rule that is
+//! broken, and its schema. [`request_form!`] does the same for the form of an OAuth endpoint.
+
+use std::fmt;
+
+use utoipa::openapi::schema::{ArrayBuilder, Object as Schema, ObjectBuilder, SchemaType};
+use utoipa::openapi::{RefOr, Type};
+
+use super::json::{Object, Rule};
+use crate::problem::Problem;
+use crate::secret::Secret;
+use crate::team::slug::SlugError;
+use crate::team::{Role, Slug};
+use crate::user::{AddressError, EmailAddress, NameError, PersonName};
+
+/// A JSON body that [`request_body!`] declared.
+pub trait RequestBody: Sized {
+    /// Its members, each where it keeps its own rules.
+    type Members;
+
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// [`Code::ValidationFailed`](crate::problem::Code::ValidationFailed) with every rule that is broken.
+    fn read(body: Object) -> Result<Self, Problem> {
+        Self::read_and_check(body, |_, _| {})
+    }
+
+    /// The same with rules that need more than one member, or the request's caller.
+    ///
+    /// # Errors
+    /// As [`RequestBody::read`].
+    fn read_and_check(
+        body: Object,
+        check: impl FnOnce(&mut Object, &Self::Members),
+    ) -> Result<Self, Problem>;
+}
+
+/// A type that a member of a body can have.
+pub trait Member: Sized {
+    /// Whether it has to be there.
+    const REQUIRED: bool;
+
+    /// Reads it; none, with the error noted, where it breaks a rule.
+    fn read(body: &mut Object, name: &'static str) -> Option<Self>;
+
+    /// Its schema.
+    fn schema() -> RefOr<utoipa::openapi::Schema>;
+}
+
+/// A member that is written as a string.
+pub trait Text: Sized {
+    /// The rules that it can break.
+    type Error: Rule;
+
+    /// Reads the string.
+    fn parse(text: String) -> Result<Self, Self::Error>;
+
+    /// What the schema says beside `"type": "string"`.
+    fn describe(schema: ObjectBuilder) -> ObjectBuilder {
+        schema
+    }
+}
+
+impl<T: Text> Member for T {
+    const REQUIRED: bool = true;
+
+    fn read(body: &mut Object, name: &'static str) -> Option<Self> {
+        let text = body.text(name);
+        body.check(name, T::parse(text))
+    }
+
+    fn schema() -> RefOr<utoipa::openapi::Schema> {
+        T::describe(ObjectBuilder::new().schema_type(Type::String)).build().into()
+    }
+}
+
+impl<T: Text> Member for Option<T> {
+    const REQUIRED: bool = false;
+
+    fn read(body: &mut Object, name: &'static str) -> Option<Self> {
+        match body.optional_text(name) {
+            None => Some(None),
+            Some(text) => body.check(name, T::parse(text)).map(Some),
+        }
+    }
+
+    fn schema() -> RefOr<utoipa::openapi::Schema> {
+        let text = SchemaType::from_iter([Type::String, Type::Null]);
+        T::describe(ObjectBuilder::new().schema_type(text)).build().into()
+    }
+}
+
+/// The schema of a list of strings, of `items`.
+pub fn list_schema(items: impl Iterator<Item = &'static str>) -> RefOr<utoipa::openapi::Schema> {
+    let item: Schema =
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(items)).build();
+    ArrayBuilder::new().items(item).build().into()
+}
+
+/// The rule of a text that keeps none: it is never broken.
+#[derive(Debug)]
+pub enum AnyText {}
+
+impl fmt::Display for AnyText {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
+
+impl Rule for AnyText {
+    fn code(&self) -> &'static str {
+        match *self {}
+    }
+}
+
+impl Text for String {
+    type Error = AnyText;
+
+    fn parse(text: String) -> Result<Self, AnyText> {
+        Ok(text)
+    }
+}
+
+impl Text for Secret<String> {
+    type Error = AnyText;
+
+    fn parse(text: String) -> Result<Self, AnyText> {
+        Ok(Self::new(text))
+    }
+}
+
+impl Text for EmailAddress {
+    type Error = AddressError;
+
+    fn parse(text: String) -> Result<Self, AddressError> {
+        Self::parse(&text)
+    }
+}
+
+impl Text for PersonName {
+    type Error = NameError;
+
+    fn parse(text: String) -> Result<Self, NameError> {
+        Self::parse(&text)
+    }
+}
+
+impl Text for Slug {
+    type Error = SlugError;
+
+    fn parse(text: String) -> Result<Self, SlugError> {
+        Self::parse(&text)
+    }
+}
+
+/// A name that no role has.
+#[derive(Debug)]
+pub struct UnknownRole;
+
+impl fmt::Display for UnknownRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`role` is owner, admin, member or viewer.")
+    }
+}
+
+impl Rule for UnknownRole {
+    fn code(&self) -> &'static str {
+        "unknown"
+    }
+}
+
+impl Text for Role {
+    type Error = UnknownRole;
+
+    fn parse(text: String) -> Result<Self, UnknownRole> {
+        Self::from_name(&text).ok_or(UnknownRole)
+    }
+
+    fn describe(schema: ObjectBuilder) -> ObjectBuilder {
+        schema.enum_values(Some(Self::ALL.map(Self::name)))
+    }
+}
+
+/// Joins the lines of a doc comment, as rustdoc reads them.
+pub fn described(lines: &[&str]) -> String {
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+    lines.join("\n")
+}
+
+/// Declares a JSON body. `field as "name": Type` reads the member `name`; see [`Member`] for the types.
+macro_rules! request_body {
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $name:literal) => { $name };
+    (
+        $(#[doc = $about:literal])+
+        pub struct $body:ident {
+            $($(#[doc = $doc:literal])+ $field:ident $(as $name:literal)?: $type:ty),+ $(,)?
+        }
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Debug)]
+        pub struct $body {
+            $($(#[doc = $doc])+ pub $field: $type,)+
+        }
+
+        impl $crate::http::body_type::RequestBody for $body {
+            type Members = ($(Option<$type>,)+);
+
+            fn read_and_check(
+                mut body: $crate::http::json::Object,
+                check: impl FnOnce(&mut $crate::http::json::Object, &Self::Members),
+            ) -> Result<Self, $crate::problem::Problem> {
+                use $crate::http::body_type::Member;
+                let members: Self::Members = ($(
+                    <$type as Member>::read(&mut body, request_body!(@name $field $($name)?)),
+                )+);
+                check(&mut body, &members);
+                body.finish()?;
+                match members {
+                    ($(Some($field),)+) => Ok(Self { $($field),+ }),
+                    _ => Err($crate::problem::Code::ValidationFailed.into()),
+                }
+            }
+        }
+
+        request_body!(@schema $body, [$($about),+], [$((
+            request_body!(@name $field $($name)?),
+            <$type as $crate::http::body_type::Member>::REQUIRED,
+            <$type as $crate::http::body_type::Member>::schema(),
+            [$($doc),+]
+        )),+]);
+    };
+    (@schema $body:ident, [$($about:literal),+], [$(($name:expr, $required:expr, $schema:expr, [$($doc:literal),+])),+]) => {
+        impl utoipa::PartialSchema for $body {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                $crate::http::body_type::object(
+                    &[$($about),+],
+                    [$(($name, $required, $schema, &[$($doc),+] as &[&str])),+],
+                )
+            }
+        }
+
+        impl utoipa::ToSchema for $body {
+            fn name() -> std::borrow::Cow<'static, str> {
+                stringify!($body).into()
+            }
+        }
+    };
+}
+pub(crate) use request_body;
+
+/// Declares the form of an OAuth endpoint: a method for each parameter. A `needed` one is an error where it is missing.
+macro_rules! request_form {
+    (@get needed $form:expr, $field:ident) => { $form.need(stringify!($field)) };
+    (@get optional $form:expr, $field:ident) => { $form.get(stringify!($field)) };
+    (@type needed) => { Result<&$crate::secret::Secret<String>, $crate::problem::Problem> };
+    (@type optional) => { Option<&$crate::secret::Secret<String>> };
+    (@required needed) => { true };
+    (@required optional) => { false };
+    (@schema needed) => { <String as $crate::http::body_type::Member>::schema() };
+    (@schema optional) => { <Option<String> as $crate::http::body_type::Member>::schema() };
+    (
+        $(#[doc = $about:literal])+
+        pub struct $body:ident {
+            $($(#[doc = $doc:literal])+ $field:ident: $kind:ident),+ $(,)?
+        }
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Debug)]
+        pub struct $body(pub $crate::http::form::Form);
+
+        impl $body {
+            $(
+                $(#[doc = $doc])+
+                pub fn $field(&self) -> request_form!(@type $kind) {
+                    request_form!(@get $kind self.0, $field)
+                }
+            )+
+        }
+
+        $crate::http::body_type::request_body!(@schema $body, [$($about),+], [$((
+            stringify!($field),
+            request_form!(@required $kind),
+            request_form!(@schema $kind),
+            [$($doc),+]
+        )),+]);
+    };
+}
+pub(crate) use request_form;
+
+/// The schema of a body. For the macros.
+pub fn object<const N: usize>(
+    about: &[&str],
+    members: [(&'static str, bool, RefOr<utoipa::openapi::Schema>, &[&str]); N],
+) -> RefOr<utoipa::openapi::Schema> {
+    use utoipa::openapi::Schema;
+    let mut object =
+        ObjectBuilder::new().schema_type(Type::Object).description(Some(described(about)));
+    for (name, required, mut schema, doc) in members {
+        match &mut schema {
+            RefOr::T(Schema::Object(it)) => it.description = Some(described(doc)),
+            RefOr::T(Schema::Array(it)) => it.description = Some(described(doc)),
+            _ => {}
+        }
+        object = object.property(name, schema);
+        if required {
+            object = object.required(name);
+        }
+    }
+    object.build().into()
+}
+
+#[cfg(test)]
+#[path = "body_type_tests.rs"]
+mod tests;

@@ -1,0 +1,145 @@
+//! Holds every response that a test's client sees to what `/openapi.json` declares: its status, its schema, and the codes of
+//! its problems. Other paths than those of the document are not looked at.
+//!
+//! With `LATCHKEY_TEST_SEEN` set to a file, it gets a line for each code that an operation returned. `scripts/lib/declared`
+//! compares them with those that are declared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use hyper::Method;
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use crate::client::Answer;
+use crate::servers;
+
+static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::read);
+
+/// What was written already: an operation and a code.
+static SEEN: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
+
+/// A bug of ours, which nobody declares: a test that makes a worker crash sees one.
+const INTERNAL_ERROR: u16 = 500;
+/// Of HEAD at a GET that changes state.
+const METHOD_NOT_ALLOWED: u16 = 405;
+
+struct Document {
+    paths: matchit::Router<BTreeMap<String, Operation>>,
+    problem: Validator,
+}
+
+struct Operation {
+    id: String,
+    responses: BTreeMap<u16, Response>,
+}
+
+#[derive(Default)]
+struct Response {
+    /// The codes of its problems.
+    codes: BTreeSet<String>,
+    /// Of its JSON, where it has any.
+    schema: Option<Validator>,
+}
+
+impl Document {
+    fn read() -> Self {
+        let document = latchkey::http::openapi::document("http://localhost");
+        let mut components = document["components"].clone();
+        refuse_undeclared_members(&mut components["schemas"]);
+        let validator = |schema: &Value| {
+            let mut schema = schema.clone();
+            schema["components"] = components.clone();
+            jsonschema::validator_for(&schema).expect("a schema")
+        };
+        let mut paths = matchit::Router::new();
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            let operations = item.as_object().expect("operations").iter();
+            let operations: BTreeMap<_, _> = operations
+                .map(|(method, operation)| {
+                    let responses = operation["responses"].as_object().expect("responses").iter();
+                    let responses = responses.map(|(status, response)| {
+                        let json = &response["content"]["application/json"]["schema"];
+                        let schema = json.is_object().then(|| validator(json));
+                        let is_problem =
+                            response["content"]["application/problem+json"].is_object();
+                        let about = response["description"].as_str().unwrap_or_default();
+                        let codes = if is_problem { quoted(about) } else { BTreeSet::new() };
+                        (status.parse().expect("a status"), Response { codes, schema })
+                    });
+                    let id = operation["operationId"].as_str().expect("an id").to_owned();
+                    (method.to_uppercase(), Operation { id, responses: responses.collect() })
+                })
+                .collect();
+            paths.insert(path, operations).expect("a path of the router");
+        }
+        let problem = validator(&json!({ "$ref": "#/components/schemas/Problem" }));
+        Self { paths, problem }
+    }
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> BTreeSet<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// A member that the document does not declare is a fault. A schema that is a part of another one cannot say so itself.
+fn refuse_undeclared_members(schemas: &mut Value) {
+    let text = schemas.to_string();
+    for (name, schema) in schemas.as_object_mut().expect("schemas") {
+        let is_part =
+            text.contains(&format!("{{\"allOf\":[{{\"$ref\":\"#/components/schemas/{name}\"}}"));
+        if schema["allOf"].is_array() {
+            schema["unevaluatedProperties"] = json!(false);
+        } else if !is_part && name != "Problem" {
+            schema["additionalProperties"] = json!(false);
+        }
+    }
+}
+
+/// Fails the test where a response is not as it is declared.
+#[track_caller]
+pub fn check(method: &Method, path: &str, answer: &Answer) {
+    let path = path.split('?').next().unwrap_or_default();
+    let Ok(found) = DOCUMENT.paths.at(path) else { return };
+    let is_head = *method == Method::HEAD;
+    let name = if is_head { "GET" } else { method.as_str() };
+    let Some(operation) = found.value.get(name) else { return };
+    let content = answer.header("content-type").unwrap_or_default();
+    let what = format!("{name} {path} ({})", operation.id);
+    if answer.status == INTERNAL_ERROR || (is_head && answer.status == METHOD_NOT_ALLOWED) {
+        return;
+    }
+    let Some(declared) = operation.responses.get(&answer.status) else {
+        panic!("{what} does not declare {}: {}", answer.status, answer.text());
+    };
+    if is_head || answer.body.is_empty() {
+        return;
+    }
+    if content == "application/problem+json" {
+        let problem = answer.json();
+        hold(&DOCUMENT.problem, &problem, &what);
+        let code = problem["code"].as_str().unwrap_or_default();
+        assert!(declared.codes.contains(code), "{what} does not declare `{code}`: {problem}");
+        record(&operation.id, code);
+    } else if let Some(schema) = &declared.schema {
+        hold(schema, &answer.json(), &what);
+    }
+}
+
+#[track_caller]
+fn hold(schema: &Validator, value: &Value, what: &str) {
+    let errors: Vec<String> = schema.iter_errors(value).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{what} is not as declared: {errors:?}: {value}");
+}
+
+fn record(operation: &str, code: &str) {
+    let Some(file) = servers::seen_codes() else { return };
+    let pair = (operation.to_owned(), code.to_owned());
+    if SEEN.lock().unwrap_or_else(PoisonError::into_inner).insert(pair) {
+        let mut file = OpenOptions::new().create(true).append(true).open(file).expect("the file");
+        file.write_all(format!("{operation} {code}\n").as_bytes()).expect("written");
+    }
+}
