@@ -1,7 +1,6 @@
 //! The links of mails that prove an address, or take a change of address back.
 
 use latchkey_entity::email_change::{self, EmailChangeState};
-use opentelemetry::KeyValue;
 use sea_orm::EntityTrait as _;
 use uuid::Uuid;
 
@@ -15,6 +14,8 @@ use crate::secret::{Secret, sha256};
 use crate::session::account_status::StatusQuery;
 use crate::session::{AccountStatus, LoginContext, Principal, Tokens};
 use crate::store::{OneTimeToken, TokenKind};
+use crate::telemetry::labels::{Done, EndReason};
+use crate::telemetry::typed::Outcome;
 use crate::user::{EmailAddress, UserState};
 
 /// `amr` of a session that a mailed link opened: the mailbox proved the user. A private value; RFC 8176 has none for mail.
@@ -135,8 +136,8 @@ impl AccountService<'_> {
         token: &str,
     ) -> Result<(Confirmation, Uuid), AccountError> {
         let result = self.use_confirmation(client, token).await;
-        let outcome = result.as_ref().map_or_else(AccountError::outcome, |_| "success");
-        self.metrics.email_verifications.add(1, &[KeyValue::new("outcome", outcome)]);
+        let failed = result.as_ref().err().map(AccountError::code);
+        self.metrics.email_verifications.one(Outcome::of(Done::Success, failed));
         result
     }
 
@@ -219,8 +220,7 @@ impl AccountService<'_> {
         let Some(change) = found else { return Ok(Undone::Gone) };
         let undone = self.accounts.undo_email_change(client.call(), change.id).await?;
         if undone == Undone::Now {
-            let reason = KeyValue::new("reason", "email_change_undone");
-            self.metrics.sessions_revoked.add(1, &[reason]);
+            self.metrics.sessions_revoked.one(EndReason::EmailChangeUndone);
         }
         Ok(undone)
     }

@@ -1,6 +1,5 @@
 //! Login by email address and password, and the confirmation of a change by password.
 
-use opentelemetry::KeyValue;
 use uuid::Uuid;
 
 use super::{AccountError, AccountService};
@@ -11,6 +10,8 @@ use crate::client_key::ClientKey;
 use crate::password::{OldHash, Verdict};
 use crate::secret::Secret;
 use crate::session::{AccountStatus, LoginContext, Principal, RefusedPassword, Tokens, Tried};
+use crate::telemetry::labels::{Done, LoginMethod};
+use crate::telemetry::typed::Outcome;
 use crate::user::{EmailAddress, UserState};
 
 /// `amr` of a login by password (RFC 8176).
@@ -65,9 +66,8 @@ impl AccountService<'_> {
             Err(AccountError::CaptchaNeeded { .. }) => self.log_refused_login(email, "captcha"),
             _ => {}
         }
-        let outcome = result.as_ref().map_or_else(AccountError::outcome, |_| "success");
-        let attributes = [KeyValue::new("method", "password"), KeyValue::new("outcome", outcome)];
-        self.metrics.logins.add(1, &attributes);
+        let failed = result.as_ref().err().map(AccountError::code);
+        self.metrics.logins.one((LoginMethod::Password, Outcome::of(Done::Success, failed)));
         result
     }
 
@@ -217,7 +217,7 @@ impl AccountService<'_> {
             origin: client.origin.clone(),
         };
         if self.sessions.record_refused(refused).is_err() {
-            self.metrics.audit_write_failures.add(1, &[]);
+            self.metrics.audit_write_failures.one(());
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -16,6 +15,8 @@ use crate::session::account_status::StatusQuery;
 use crate::session::{AccountStatus, Principal, Tokens};
 use crate::store::TokenKind;
 use crate::team::teams;
+use crate::telemetry::labels::{EndReason, ResetOutcome, ResetStage};
+use crate::telemetry::typed::Outcome;
 use crate::user::EmailAddress;
 
 /// No response of [`AccountService::forgot`] comes before this time: what a known address costs beyond an unknown one was a
@@ -52,7 +53,7 @@ impl AccountService<'_> {
         let session = self.store.restamp_session(account.id, sid, epoch, now).await?;
         let session = session.ok_or(AccountError::SessionGone)?;
         self.store.end_sessions(account.id, Some(&session.sid)).await?;
-        self.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "password_changed")]);
+        self.metrics.sessions_revoked.one(EndReason::PasswordChanged);
         account.password_version = password_version + 1;
         let tokens = self.sessions.tokens(&session, &account)?;
         // The device's token went with the old password. The device keeps its id, so that its limit goes on.
@@ -94,13 +95,13 @@ impl AccountService<'_> {
             self.admission.look_at_mailbox(budget, address, captcha).await;
             Ok(())
         };
-        let mut outcome = "over_budget";
+        let mut outcome = ResetOutcome::OverBudget;
         if admitted.is_ok() {
             self.accounts.recover(client.call(), email).await?;
             self.deliveries.wake();
-            outcome = "success";
+            outcome = ResetOutcome::Success;
         }
-        self.count_reset("forgot", outcome);
+        self.metrics.password_resets.one((ResetStage::Forgot, Outcome::Is(outcome)));
         Ok(())
     }
 
@@ -114,8 +115,9 @@ impl AccountService<'_> {
     ) -> Result<String, AccountError> {
         self.admit(client, Ask::Action(Action::Reset)).await?;
         let result = self.reset(client, token, password).await;
-        let outcome = result.as_ref().map_or_else(AccountError::outcome, |_| "success");
-        self.count_reset("reset", outcome);
+        let failed = result.as_ref().err().map(AccountError::code);
+        let outcome = Outcome::of(ResetOutcome::Success, failed);
+        self.metrics.password_resets.one((ResetStage::Reset, outcome));
         result
     }
 
@@ -192,7 +194,7 @@ impl AccountService<'_> {
         if let Err(error) = deleted.await {
             tracing::warn!(error = %error, "ended sessions stay in the token store until they expire");
         }
-        self.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "reset")]);
+        self.metrics.sessions_revoked.one(EndReason::Reset);
         self.deliveries.wake();
     }
 
@@ -224,10 +226,5 @@ impl AccountService<'_> {
             teams.iter().flat_map(|team| [team.name.as_str(), team.slug.as_str()]).collect();
         let checked = self.policy.check(password, &names);
         checked.map_err(|violation| AccountError::WeakPassword(WeakPassword::Policy(violation)))
-    }
-
-    fn count_reset(&self, stage: &'static str, outcome: &'static str) {
-        let attributes = [KeyValue::new("stage", stage), KeyValue::new("outcome", outcome)];
-        self.metrics.password_resets.add(1, &attributes);
     }
 }

@@ -1,16 +1,17 @@
 //! Registration, with its limits, and which addresses may register.
 
-use opentelemetry::KeyValue;
-
 use super::login::BY_PASSWORD;
 use super::{AccountError, AccountService, Registered, Registration, WeakPassword};
 use crate::admission::budgets::Budget;
 use crate::admission::{Action, Ask, Client};
 use crate::config::{CaptchaPoint, RegistrationMode};
 use crate::password::Finding;
+use crate::problem::Code;
 use crate::secret::Secret;
 use crate::session::{AccountStatus, LoginContext, Tokens};
 use crate::team::joining;
+use crate::telemetry::labels::Done;
+use crate::telemetry::typed::Outcome;
 use crate::user::{EmailAddress, PersonName};
 
 /// Why the settings do not let an address register (`registration.mode`).
@@ -67,8 +68,8 @@ impl AccountService<'_> {
     }
 
     /// Counts the outcome of a registration, also of one whose form was refused.
-    pub fn count_registration(&self, outcome: &'static str) {
-        self.metrics.registrations.add(1, &[KeyValue::new("outcome", outcome)]);
+    pub fn count_registration(&self, error: Option<Code>) {
+        self.metrics.registrations.one(Outcome::of(Done::Success, error));
     }
 
     fn may_register(&self, email: &EmailAddress) -> Result<(), AccountError> {

@@ -1,7 +1,5 @@
 //! [`AccountService`]: the use cases of accounts that need limits, captchas, passwords and sessions.
 
-use opentelemetry::KeyValue;
-
 use super::{Accounts, Deleted, RegistrationRefusal};
 use crate::admission::{Admission, Ask, AttemptRefusal, Client, Limited};
 use crate::audit::Chain;
@@ -16,6 +14,7 @@ use crate::secret::Secret;
 use crate::session::{Principal, Sessions};
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::EndReason;
 
 /// The dependencies of the use cases, borrowed for one request.
 #[derive(Clone, Copy, Debug)]
@@ -118,11 +117,6 @@ impl AccountError {
             Self::Unavailable(unavailable) => unavailable.code(),
         }
     }
-
-    /// The outcome in metrics.
-    pub(super) fn outcome(&self) -> &'static str {
-        self.code().name()
-    }
 }
 
 impl From<Unavailable> for AccountError {
@@ -180,7 +174,7 @@ impl AccountService<'_> {
         if let Err(error) = self.store.forget_user(user_id).await {
             tracing::warn!(error = %error, "sessions of a deleted account stay in the token store until they expire");
         }
-        self.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "deleted")]);
+        self.metrics.sessions_revoked.one(EndReason::Deleted);
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use opentelemetry::KeyValue;
 use uuid::Uuid;
 
 use super::back_off::BACK_OFF;
@@ -22,6 +21,7 @@ use crate::problem::Unavailable;
 use crate::secret::MasterKey;
 use crate::store::{self, Charge, ChargeRule, KeyBudget, Store};
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::{BudgetPolicy, BudgetScope, Decision, RateDecision};
 
 /// What is asked for, by the limits that hold for it.
 #[derive(Clone, Copy, Debug)]
@@ -206,28 +206,16 @@ impl Admission {
         found: &Result<store::Budget, Unavailable>,
     ) -> Result<(), Limited> {
         let (decision, scope) = match found {
-            Ok(store::Budget::Allowed { .. }) => (Ok(()), "shared"),
+            Ok(store::Budget::Allowed { .. }) => (Ok(()), BudgetScope::Shared),
             Ok(store::Budget::Limited { retry_after }) => {
-                (Err(Limited { retry_after_s: seconds_up(*retry_after).max(1) }), "shared")
+                let retry_after_s = seconds_up(*retry_after).max(1);
+                (Err(Limited { retry_after_s }), BudgetScope::Shared)
             }
-            Err(_) => (self.local.spend(budget, key), "local"),
+            Err(_) => (self.local.spend(budget, key), BudgetScope::Local),
         };
-        let word = if decision.is_ok() { "allowed" } else { "limited" };
-        self.decided(budget.name(), word, scope);
+        let word = if decision.is_ok() { Decision::Allowed } else { Decision::Limited };
+        let policy = BudgetPolicy::declared(budget.name());
+        self.metrics.rate_limit_decisions.one(RateDecision::Budget(policy, word, scope));
         decision
-    }
-
-    pub(super) fn decided(
-        &self,
-        policy: &'static str,
-        decision: &'static str,
-        scope: &'static str,
-    ) {
-        let attributes = [
-            KeyValue::new("policy", policy),
-            KeyValue::new("decision", decision),
-            KeyValue::new("scope", scope),
-        ];
-        self.metrics.rate_limit_decisions.add(1, &attributes);
     }
 }

@@ -14,11 +14,11 @@ use super::worker::AdmissionCommand;
 use crate::problem::Unavailable;
 use crate::store::back_off;
 use crate::store::{AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, ClientKind};
+use crate::telemetry::labels::{AttemptDecision, AttemptPolicy, RateDecision};
 
-/// The names of the back-offs, in keys and metrics: of an anonymous client, of an account, of a known client.
+/// The names of the back-offs in keys: of an anonymous client, of an account.
 const OF_CLIENT: &str = "password-checks";
 const OF_ACCOUNT: &str = "password-checks-overall";
-const OF_KNOWN: &str = "password-checks-device";
 
 /// The account that stands for all that the store does not know yet, while the
 /// [`KeyBudget`](crate::store::KeyBudget) has no room.
@@ -59,10 +59,10 @@ impl AttemptClient {
         }
     }
 
-    const fn policy(&self) -> &'static str {
+    const fn policy(&self) -> AttemptPolicy {
         match self {
-            Self::Anonymous(_) => OF_CLIENT,
-            Self::Device(_) | Self::Session(_) => OF_KNOWN,
+            Self::Anonymous(_) => AttemptPolicy::Anonymous,
+            Self::Device(_) | Self::Session(_) => AttemptPolicy::Known,
         }
     }
 }
@@ -220,21 +220,22 @@ impl Admission {
             AttemptVerdict::Admitted { failures } => {
                 attempt.cost = 1 + failures / FAILURES_A_UNIT;
                 self.new_accounts.spend(attempt.cost, now);
-                ("allowed", None)
+                (AttemptDecision::Allowed, None)
             }
             AttemptVerdict::CaptchaNeeded { difficulty } => {
-                ("captcha", Some(AttemptRefusal::CaptchaNeeded { difficulty }))
+                (AttemptDecision::Captcha, Some(AttemptRefusal::CaptchaNeeded { difficulty }))
             }
             AttemptVerdict::Wait { retry_after } => {
                 let retry_after_s = seconds_up(retry_after).max(1);
-                ("limited", Some(AttemptRefusal::Limited(Limited { retry_after_s })))
+                (AttemptDecision::Limited, Some(AttemptRefusal::Limited(Limited { retry_after_s })))
             }
             // Cannot happen: `may_add` is set.
-            AttemptVerdict::Full => {
-                ("limited", Some(AttemptRefusal::Limited(Limited { retry_after_s: 1 })))
-            }
+            AttemptVerdict::Full => (
+                AttemptDecision::Limited,
+                Some(AttemptRefusal::Limited(Limited { retry_after_s: 1 })),
+            ),
         };
-        self.decided(who.policy(), word, "shared");
+        self.metrics.rate_limit_decisions.one(RateDecision::Attempt(who.policy(), word));
         refusal.map_or(Ok(attempt), Err)
     }
 

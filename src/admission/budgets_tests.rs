@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::telemetry::labels::BudgetPolicy;
+use crate::telemetry::typed::Label as _;
 
 fn keys() -> Keys {
     Keys::new(&MasterKey::new([7; 32]))
@@ -30,6 +32,14 @@ fn a_mailbox_gets_three_mails_an_hour_and_ten_with_a_captcha() {
 fn a_mailbox_is_told_of_five_new_devices_a_day() {
     let quota = Quota { burst: 5, period: Duration::from_hours(24) / 5 };
     assert_eq!(Budget::NewDevices.quota(), quota);
+}
+
+#[test]
+fn the_documentation_of_the_metric_names_every_budget() {
+    let told = BudgetPolicy::ATTRIBUTE.values.describe();
+    for budget in Budget::ALL {
+        assert!(told.contains(&format!("`{}`", budget.name())), "{budget:?}");
+    }
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use opentelemetry::KeyValue;
 use tokio::time::Instant;
 
 use super::limiter::{Decision, Headers};
 use crate::audit::RequestOrigin;
 use crate::client_key::ClientKey;
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::{self, AddressPolicy, RateDecision};
 
 /// The client of a request.
 #[derive(Debug)]
@@ -60,15 +60,11 @@ impl Decision {
     pub fn enforce(&self, rate: &mut Option<Headers>, metrics: &Metrics) -> Result<(), Limited> {
         let (outcome, headers) = match self {
             Self::Unlimited => return Ok(()),
-            Self::Allowed(headers) => ("allowed", headers),
-            Self::Limited { headers, .. } => ("limited", headers),
+            Self::Allowed(headers) => (labels::Decision::Allowed, headers),
+            Self::Limited { headers, .. } => (labels::Decision::Limited, headers),
         };
-        let attributes = [
-            KeyValue::new("policy", headers.policy_name),
-            KeyValue::new("decision", outcome),
-            KeyValue::new("scope", "address"),
-        ];
-        metrics.rate_limit_decisions.add(1, &attributes);
+        let policy = AddressPolicy::declared(headers.policy_name);
+        metrics.rate_limit_decisions.one(RateDecision::Address(policy, outcome));
         self.report(rate)
     }
 

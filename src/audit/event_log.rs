@@ -6,10 +6,10 @@
 //! source: a flood of them fills no log.
 
 use latchkey_entity::audit_event;
-use opentelemetry::KeyValue;
 use uuid::Uuid;
 
-use super::{Chain, Event};
+use super::{Action, Chain, Event, Outcome};
+use crate::telemetry::labels::{AuditAction, AuditOutcome};
 
 /// What its records are logged under: `latchkey::audit=info` in `log.filter` keeps them whatever else is left out.
 pub const TARGET: &str = "latchkey::audit";
@@ -21,8 +21,8 @@ pub(super) struct LoggedEvent {
     stream: Uuid,
     seq: i64,
     team: Option<Uuid>,
-    action: &'static str,
-    outcome: &'static str,
+    action: Action,
+    outcome: Outcome,
     actor: &'static str,
     reason: Option<&'static str>,
 }
@@ -34,8 +34,8 @@ impl LoggedEvent {
             stream: row.stream_id,
             seq: row.seq,
             team: event.team,
-            action: event.action.as_str(),
-            outcome: event.outcome.as_str(),
+            action: event.action,
+            outcome: event.outcome,
             actor: event.actor.kind(),
             reason: event.detail.reason(),
         }
@@ -44,14 +44,17 @@ impl LoggedEvent {
     /// Counts and logs it.
     pub(super) fn write(&self, chain: &Chain) {
         if let Some(metrics) = chain.metrics() {
-            let action = KeyValue::new("action", self.action);
-            let outcome = KeyValue::new("outcome", self.outcome);
-            metrics.audit_events.add(1, &[action, outcome]);
+            let action = AuditAction::declared(self.action.as_str());
+            let outcome = match self.outcome {
+                Outcome::Success => AuditOutcome::Success,
+                Outcome::Refused => AuditOutcome::Refused,
+            };
+            metrics.audit_events.one((action, outcome));
         }
         tracing::info!(
             target: TARGET,
-            action = self.action,
-            outcome = self.outcome,
+            action = self.action.as_str(),
+            outcome = self.outcome.as_str(),
             actor = self.actor,
             reason = self.reason,
             event = %self.id,

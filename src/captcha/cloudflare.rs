@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::driver::{Driver, Score, Sources, Widget};
+use crate::telemetry::labels::CaptchaProvider;
 
 const SOURCE: &str = "https://challenges.cloudflare.com";
 
 /// Tokens have 2 048 characters at most, live for 300 s from the solution and are good once; `action` comes back as the
 /// widget was given it.
 pub const TURNSTILE: Driver = Driver {
-    name: "turnstile",
+    name: CaptchaProvider::CloudflareTurnstile,
     verify_url: "https://challenges.cloudflare.com/turnstile/v0/siteverify",
     token_bytes_max: 2_048,
     age_max: Duration::from_mins(5),

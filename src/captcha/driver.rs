@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use crate::telemetry::labels::CaptchaProvider;
+
 /// A vendor of captchas, as far as one differs from another.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Driver {
     /// As in metrics.
-    pub name: &'static str,
+    pub name: CaptchaProvider,
     /// Its siteverify, where `captcha.verify_url` names no other.
     pub verify_url: &'static str,
     /// A token's greatest length; a longer one is refused unasked.

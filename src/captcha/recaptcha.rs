@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::driver::{Driver, Score, Sources, Widget};
+use crate::telemetry::labels::CaptchaProvider;
 
 const VERIFY_URL: &str = "https://www.google.com/recaptcha/api/siteverify";
 /// Not documented; 0.5 to 2.5 KB are met.
@@ -23,7 +24,7 @@ const SOURCES: Sources = Sources {
 
 /// The checkbox: no action, no score.
 pub const RECAPTCHA_V2: Driver = Driver {
-    name: "recaptcha-v2",
+    name: CaptchaProvider::RecaptchaV2,
     verify_url: VERIFY_URL,
     token_bytes_max: TOKEN_BYTES_MAX,
     age_max: AGE_MAX,
@@ -44,7 +45,7 @@ pub const RECAPTCHA_V2: Driver = Driver {
 
 /// The score: an action, which has to be verified, and nothing to see.
 pub const RECAPTCHA_V3: Driver = Driver {
-    name: "recaptcha-v3",
+    name: CaptchaProvider::RecaptchaV3,
     verify_url: VERIFY_URL,
     token_bytes_max: TOKEN_BYTES_MAX,
     age_max: AGE_MAX,

@@ -59,7 +59,12 @@ fn a_member_of_another_type_is_no_answer() {
         for (member, values) in wrong {
             for value in values {
                 let judgement = with(driver, member, value);
-                assert_eq!(judgement, Judgement::Malformed, "{} {member} {value}", driver.name);
+                assert_eq!(
+                    judgement,
+                    Judgement::Malformed,
+                    "{} {member} {value}",
+                    driver.name.name()
+                );
             }
         }
     }
@@ -110,16 +115,16 @@ fn each_documented_error_is_the_clients_the_operators_or_the_vendors() {
     for driver in ALL {
         for code in clients {
             let refused = Judgement::Refused(Refusal::Vendor);
-            assert_eq!(no(driver, code), refused, "{} {code}", driver.name);
+            assert_eq!(no(driver, code), refused, "{} {code}", driver.name.name());
         }
         for code in driver.operators_codes {
-            assert_eq!(no(driver, code), Judgement::Misconfigured(code), "{}", driver.name);
+            assert_eq!(no(driver, code), Judgement::Misconfigured(code), "{}", driver.name.name());
         }
-        assert_eq!(no(driver, "internal-error"), Judgement::Trouble, "{}", driver.name);
+        assert_eq!(no(driver, "internal-error"), Judgement::Trouble, "{}", driver.name.name());
         assert_eq!(judged(driver, "{\"success\":false}"), Judgement::Refused(Refusal::Vendor));
     }
     for driver in ALL {
-        assert!(driver.operators_codes.contains(&"invalid-input-secret"), "{}", driver.name);
+        assert!(driver.operators_codes.contains(&"invalid-input-secret"), "{}", driver.name.name());
     }
 }
 
@@ -156,7 +161,11 @@ fn an_answer_is_for_this_form_where_the_vendor_knows_forms() {
             if driver.has_action {
                 assert_eq!(judgement, Judgement::Refused(Refusal::Action), "{action}");
             } else {
-                assert!(matches!(judgement, Judgement::Good { .. }), "{} {action}", driver.name);
+                assert!(
+                    matches!(judgement, Judgement::Good { .. }),
+                    "{} {action}",
+                    driver.name.name()
+                );
             }
         }
     }

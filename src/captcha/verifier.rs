@@ -11,6 +11,7 @@ use super::{Altcha, CaptchaRefusal, DIFFICULTY_MAX, Solved, Vendor};
 use crate::clock::UnixMillis;
 use crate::config::{CaptchaPoint, CaptchaProvider};
 use crate::secret;
+use crate::telemetry::labels;
 
 /// What judges captchas. Shared by the pool's workers and the endpoints.
 #[derive(Debug)]
@@ -104,12 +105,12 @@ impl Verifier {
         &self,
         answer: &super::Solution,
         now: UnixMillis,
-    ) -> (&'static str, Result<Verification, VerificationError>) {
+    ) -> (labels::CaptchaProvider, Result<Verification, VerificationError>) {
         let Force::Vendor { vendor, falls_back } = &self.force else {
-            return ("altcha", Ok(self.work(answer, now)));
+            return (labels::CaptchaProvider::Altcha, Ok(self.work(answer, now)));
         };
         if *falls_back && !is_foreign(&self.altcha.check(&answer.payload, now)) {
-            return ("altcha", self.fallback(vendor, answer, now).await);
+            return (labels::CaptchaProvider::Altcha, self.fallback(vendor, answer, now).await);
         }
         let judged = token(vendor, &answer.payload, answer.point, answer.client).await;
         (vendor.driver().name, judged)
@@ -151,7 +152,7 @@ async fn token(
     Ok(match vendor.check(token, point, client).await? {
         Checked::Refused => Verification::Refused,
         Checked::Good { until } => {
-            let named = format!("{}:{token}", vendor.driver().name);
+            let named = format!("{}:{token}", vendor.driver().name.name());
             Verification::Good(Solved {
                 spent_key: secret::sha256(named.as_bytes()),
                 expires_at: until,

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use tokio::time::Instant;
 
 use super::Verifier;
@@ -16,6 +15,7 @@ use crate::config::CaptchaPoint;
 use crate::problem::Unavailable;
 use crate::store::{KeyBudget, Spend, Store};
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::CaptchaOutcome;
 
 /// The solution that a client sent.
 #[derive(Clone, Debug)]
@@ -204,9 +204,9 @@ impl CaptchaWorker {
     async fn verify(&self, solution: &Solution) -> Result<Verdict, Unavailable> {
         let (provider, judged) = self.verifier.verify(solution, self.clock.now()).await;
         let (outcome, verdict) = match judged {
-            Ok(Verification::Refused) => ("refused", Ok(Verdict::Refused)),
+            Ok(Verification::Refused) => (CaptchaOutcome::Refused, Ok(Verdict::Refused)),
             Ok(Verification::Good(_)) if !self.spent.has_room(self.clock.now()) => {
-                ("unavailable", Err(Unavailable::shed("captcha")))
+                (CaptchaOutcome::Unavailable, Err(Unavailable::shed("captcha")))
             }
             Ok(Verification::Good(solved)) => {
                 self.spent.spend(1, self.clock.now());
@@ -215,22 +215,21 @@ impl CaptchaWorker {
                     .spend_once(&solved.spent_key, solved.expires_at, self.clock.now())
                     .await
                 {
-                    Ok(Spend::First) => ("solved", Ok(Verdict::Solved)),
+                    Ok(Spend::First) => (CaptchaOutcome::Solved, Ok(Verdict::Solved)),
                     Ok(Spend::Again) => {
                         // Nothing was added.
                         self.spent.refund(1, self.clock.now());
-                        ("refused", Ok(Verdict::Refused))
+                        (CaptchaOutcome::Refused, Ok(Verdict::Refused))
                     }
-                    Err(error) => ("unavailable", Err(error)),
+                    Err(error) => (CaptchaOutcome::Unavailable, Err(error)),
                 }
             }
             Err(error @ VerificationError::Misconfigured(_)) => {
-                ("misconfigured", Err(unavailable(error)))
+                (CaptchaOutcome::Misconfigured, Err(unavailable(error)))
             }
-            Err(error) => ("unavailable", Err(unavailable(error))),
+            Err(error) => (CaptchaOutcome::Unavailable, Err(unavailable(error))),
         };
-        let attributes = [KeyValue::new("provider", provider), KeyValue::new("outcome", outcome)];
-        self.metrics.captcha_verifications.add(1, &attributes);
+        self.metrics.captcha_verifications.one((provider, outcome));
         verdict
     }
 

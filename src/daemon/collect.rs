@@ -4,6 +4,7 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::Root;
+use crate::admission::budgets::Budget;
 use crate::audit::Action;
 use crate::egress::Collector;
 use crate::http::router;
@@ -18,6 +19,7 @@ pub fn declared_values() -> DeclaredValues {
     DeclaredValues {
         routes: router::paths(),
         address_policies: admission::policy_names(),
+        budgets: Budget::ALL.iter().map(|budget| budget.name()).collect(),
         mail_templates: mail::Kind::ALL.iter().map(|kind| kind.name()).collect(),
         audit_actions: Action::ALL.iter().map(|action| action.as_str()).collect(),
     }

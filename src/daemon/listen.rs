@@ -1,9 +1,10 @@
 //! Binding the listeners, and telling who has a port that is taken.
 
 use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+
+use listeners::Protocol;
 
 use super::StartError;
 use crate::config::Config;
@@ -40,56 +41,24 @@ pub async fn bind(
                 .map_or_else(|| "it is in use".to_owned(), |who| format!("it is in use by {who}")),
             _ => error.to_string(),
         };
-        let elsewhere = SocketAddr::new(address.ip(), free_near(address.port(), other.port()));
+        let elsewhere = SocketAddr::new(address.ip(), free_near(address, other.port()));
         StartError::Listen(format!(
             "cannot listen on {address}: {who}\n  to listen elsewhere set `{setting}`, for example {variable}={elsewhere}"
         ))
     })
 }
 
-/// A port that nobody listens on and that is not `ours`, the next one above if there is one.
-fn free_near(port: u16, ours: u16) -> u16 {
-    let above = (port.max(1023)..u16::MAX).map(|port| port + 1);
-    above.take(100).find(|port| *port != ours && !is_held(*port)).unwrap_or(0)
-}
-
-fn is_held(port: u16) -> bool {
-    ["/proc/net/tcp", "/proc/net/tcp6"]
-        .into_iter()
-        .filter_map(|table| std::fs::read_to_string(table).ok())
-        .any(|table| table.lines().skip(1).any(|line| listening(line, port).is_some()))
+/// A port of `address` that nobody listens on and that is not `ours`, the next one above if there is one.
+fn free_near(address: SocketAddr, ours: u16) -> u16 {
+    let above = (address.port().max(1023)..u16::MAX).map(|port| port + 1);
+    let is_free = |port: &u16| *port != ours && TcpListener::bind((address.ip(), *port)).is_ok();
+    above.take(100).find(is_free).unwrap_or(0)
 }
 
 /// Who listens on a TCP port of this machine, as far as the kernel lets us see: `name (pid 123)`.
 pub fn holder(port: u16) -> Option<String> {
-    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .into_iter()
-        .filter_map(|table| std::fs::read_to_string(table).ok())
-        .find_map(|table| table.lines().skip(1).find_map(|line| listening(line, port)))?;
-    let socket = format!("socket:[{inode}]");
-    let holds = |process: &Path| {
-        let descriptors = std::fs::read_dir(process.join("fd")).ok()?;
-        descriptors
-            .flatten()
-            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
-            .any(|target| target.as_os_str() == socket.as_str())
-            .then_some(())
-    };
-    std::fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path()).find_map(|process| {
-        let pid: u32 = process.file_name()?.to_str()?.parse().ok()?;
-        holds(&process)?;
-        let name = std::fs::read_to_string(process.join("comm")).ok()?;
-        Some(format!("{} (pid {pid})", name.trim()))
-    })
-}
-
-/// The inode of a line of `/proc/net/tcp`, if it is a socket that listens (state 0A) on `port`.
-fn listening(line: &str, port: u16) -> Option<String> {
-    let mut fields = line.split_whitespace();
-    let (local, state) = (fields.nth(1)?, fields.nth(1)?);
-    let (_, local_port) = local.rsplit_once(':')?;
-    let is_it = state == "0A" && u16::from_str_radix(local_port, 16) == Ok(port);
-    is_it.then(|| fields.nth(5)).flatten().map(str::to_owned)
+    let process = listeners::get_process_by_port(port, Protocol::TCP).ok()?;
+    Some(format!("{} (pid {})", process.name, process.pid))
 }
 
 #[cfg(test)]
@@ -113,9 +82,9 @@ mod tests {
     async fn a_port_is_offered_that_neither_we_nor_others_have() {
         let taken = bind("http.listen", at(0), at(9), None, 1).await.unwrap();
         let taken = taken.local_addr().unwrap().port();
-        assert_ne!(free_near(taken - 1, 9), taken, "somebody else's");
-        let offered = free_near(taken, 9);
+        assert_ne!(free_near(at(taken - 1), 9), taken, "somebody else's");
+        let offered = free_near(at(taken), 9);
         assert!(offered > taken || taken == u16::MAX, "{offered}");
-        assert_ne!(free_near(taken, offered), offered, "our own");
+        assert_ne!(free_near(at(taken), offered), offered, "our own");
     }
 }

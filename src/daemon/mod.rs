@@ -103,7 +103,7 @@ impl Daemon {
         let admin_server = admin_server.spawn(admin_service, accepting, Duration::from_secs(1));
         let ticking = CancellationToken::new();
         tick::push(&metrics, config.telemetry.interval, &root, &ticking);
-        let front = Arc::new(Front::default());
+        let front = Arc::new(Front::new(&config.public_url));
         let accepting = root.task("accept_public", &stop);
         let mut building = Box::pin(build::build(config, clock, metrics, (&root, &startup)));
         // A client waits in the kernel's queue for a start that takes its usual time. It gets 503 from a daemon that

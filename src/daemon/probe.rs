@@ -8,7 +8,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +15,7 @@ use crate::actor::Root;
 use crate::app::App;
 use crate::database::{DatabaseError, of_exhausted_pool};
 use crate::health::{Probed, Reason, StoreHealth};
+use crate::telemetry::labels::StoreName;
 
 /// The time between two probes of a store that works.
 const EVERY: Duration = Duration::from_secs(10);
@@ -109,7 +109,13 @@ impl Prober {
         if outcome.is_ok() {
             self.read_schema().await;
         }
-        self.settle("database", &self.database, db.health(), outcome, Reason::database_fix);
+        self.settle(
+            StoreName::Database,
+            &self.database,
+            db.health(),
+            outcome,
+            Reason::database_fix,
+        );
     }
 
     /// Reads whether the schema is within this binary's window. Where it cannot be read, the window
@@ -141,14 +147,14 @@ impl Prober {
         })
         .await;
         let fix = |reason| store.fix(reason);
-        self.settle("token_store", &self.token_store, store.health(), outcome, fix);
+        self.settle(StoreName::TokenStore, &self.token_store, store.health(), outcome, fix);
     }
 
     /// Stores the result, and logs it where it is news. A probe without its table changes neither
     /// the state nor the metric.
     fn settle(
         &self,
-        store: &'static str,
+        store: StoreName,
         history: &Mutex<History>,
         health: &StoreHealth,
         outcome: Outcome,
@@ -160,9 +166,9 @@ impl Prober {
             Err((reason, _)) => health.mark_down(*reason),
         }
         if outcome.as_ref().ok() != Some(&Probed::NoTable) {
-            let attributes = [KeyValue::new("store", store)];
-            self.app.metrics.store_writable.record(u64::from(outcome.is_ok()), &attributes);
+            self.app.metrics.store_writable.set(u64::from(outcome.is_ok()), store);
         }
+        let store = store.name();
         let mut history = lock(history);
         history.last_probe = Some(Instant::now());
         let (found, cause) = match outcome {

@@ -91,7 +91,7 @@ async fn deliver_mail(app: Arc<App>) {
 /// does not count them itself: one that hangs would hide what waits for it.
 async fn count_outbox(app: Arc<App>) {
     if let Ok(depth) = mail::depth(&app.db, app.clock.now()).await {
-        app.metrics.mail_outbox_depth.record(depth.waiting, &[]);
+        app.metrics.mail_outbox_depth.set(depth.waiting, ());
         app.metrics.mail_outbox_oldest_age.record(depth.oldest_age.as_secs_f64(), &[]);
     }
 }

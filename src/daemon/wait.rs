@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
-
 use super::build::{StartError, count_migrations};
 use crate::audit::{Chain, Masters};
 use crate::clock::Clock;
@@ -14,6 +12,7 @@ use crate::database::{DatabaseError, Db, Refusal, probe_reason};
 use crate::health::{Reason, Startup};
 use crate::secret::MasterKey;
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::StoreName;
 use crate::token::{self, KeyRing};
 
 /// The first pause before a database is asked again, and the last.
@@ -63,7 +62,7 @@ impl Obstacle {
         match self {
             Self::Database(reason, ..) => {
                 startup.wait_for_database(*reason);
-                metrics.store_writable.record(0, &[KeyValue::new("store", "database")]);
+                metrics.store_writable.set(0, StoreName::Database);
             }
             Self::Unmigrated(_) => startup.wait_for_schema(false),
             Self::Outdated(_) => startup.wait_for_schema(true),

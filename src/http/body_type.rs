@@ -1,7 +1,7 @@
 //! The types of request bodies: what is read is what `/openapi.json` documents.
 //!
-//! [`request_body!`] declares the members of a JSON body once. It makes the struct, its reader, which collects every rule that is
-//! broken, and its schema. [`request_form!`] does the same for the form of an OAuth endpoint.
+//! `request_body!` declares the members of a JSON body once. It makes the struct, its reader, which collects every rule that is
+//! broken, and its schema. `request_form!` does the same for the form of an OAuth endpoint.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::team::slug::SlugError;
 use crate::team::{Role, Slug};
 use crate::user::{AddressError, EmailAddress, NameError, PersonName};
 
-/// A JSON body that [`request_body!`] declared.
+/// A JSON body that `request_body!` declared.
 pub trait RequestBody: Sized {
     /// Its members, each where it keeps its own rules.
     type Members;

@@ -13,7 +13,6 @@ use hyper::body::Body;
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Version};
-use opentelemetry::KeyValue;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -35,6 +34,7 @@ use crate::admission::{Action, Decision};
 use crate::app::App;
 use crate::http::limit::{self, Holder};
 use crate::problem::{Code, Problem, Unavailable};
+use crate::telemetry::labels::ShedReason;
 
 /// Honest after a full gate: places come back within the time of one answer.
 const RETRY_AFTER_SHED_SECONDS: u32 = 1;
@@ -240,7 +240,7 @@ impl Dispatcher {
         if !route.takes_body || body.is_end_stream() {
             return Ok(Bytes::new());
         }
-        let _permit = self.enter(&self.app.gate.bodies, cx, "body")?;
+        let _permit = self.enter(&self.app.gate.bodies, cx, ShedReason::Body)?;
         body::read(body, &parts.headers).await
     }
 
@@ -252,19 +252,19 @@ impl Dispatcher {
         {
             return Ok(own);
         }
-        self.enter(&gate.in_flight, cx, "in_flight")
+        self.enter(&gate.in_flight, cx, ShedReason::InFlight)
     }
 
-    /// A permit of one kind; `full` is the metric's word where there is none left.
+    /// A permit of one kind; `full` is the reason where there is none left.
     fn enter(
         &self,
         permits: &Arc<FairPermits>,
         cx: &Cx,
-        full: &'static str,
+        full: ShedReason,
     ) -> Result<FairPermit, Problem> {
         permits.take(holder(permits, cx)).map_err(|refused| {
-            let reason = if refused == PermitRefusal::Full { full } else { "source" };
-            self.app.metrics.requests_shed.add(1, &[KeyValue::new("reason", reason)]);
+            let reason = if refused == PermitRefusal::Full { full } else { ShedReason::Source };
+            self.app.metrics.requests_shed.one(reason);
             Problem::new(Code::Overloaded).retry_after(RETRY_AFTER_SHED_SECONDS)
         })
     }

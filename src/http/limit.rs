@@ -1,6 +1,5 @@
 //! Limits of a request: by client address, by session, and the permits of a team, an account or a key.
 
-use opentelemetry::KeyValue;
 use uuid::Uuid;
 
 use super::request::Request;
@@ -12,6 +11,7 @@ use crate::app::App;
 use crate::captcha::CaptchaError;
 use crate::problem::{Code, Problem};
 use crate::session::Refused;
+use crate::telemetry::labels::ShedReason;
 use crate::token::{Expiry, UserClaims, VaultClaims};
 
 /// Admits what a request asks for.
@@ -73,12 +73,12 @@ pub enum Holder<'a> {
 }
 
 impl Holder<'_> {
-    /// As in the metric.
-    const fn name(self) -> &'static str {
+    /// The reason of a request that it has no permit for.
+    const fn reason(self) -> ShedReason {
         match self {
-            Self::Team(_) => "team",
-            Self::Account(_) => "account",
-            Self::Key(_) => "key",
+            Self::Team(_) => ShedReason::Team,
+            Self::Account(_) => ShedReason::Account,
+            Self::Key(_) => ShedReason::Key,
         }
     }
 }
@@ -89,7 +89,7 @@ impl Holder<'_> {
 pub async fn permit(app: &App, request: &Request, holder: Holder<'_>) -> Result<Permit, Problem> {
     let entered = app.gate.turns.enter(holder, request.cx.deadline).await;
     entered.map_err(|unavailable| {
-        app.metrics.requests_shed.add(1, &[KeyValue::new("reason", holder.name())]);
+        app.metrics.requests_shed.one(holder.reason());
         unavailable.into()
     })
 }

@@ -21,6 +21,7 @@ use crate::mail::{Kind, undo};
 use crate::problem::Unavailable;
 use crate::secret::{self, Secret};
 use crate::store::{PutToken, Store};
+use crate::telemetry::labels::MailOutcome;
 use crate::telemetry::trace::{self, SpanAttributes};
 
 /// How long the queue rests between probes of a server that takes nothing.
@@ -76,41 +77,13 @@ pub struct Mailer {
     stopping: AtomicBool,
 }
 
-/// What became of a mail in one try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// Handed over.
-    Sent,
-    /// Nobody wants it any more.
-    Superseded,
-    /// Refused or unrenderable; it comes again.
-    Retry,
-    /// Given up.
-    Dead,
-    /// Given back untouched: nothing can leave at present.
-    Released,
-}
-
-impl Outcome {
-    /// As it stands in logs and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Superseded => "superseded",
-            Self::Retry => "retry",
-            Self::Dead => "dead",
-            Self::Released => "released",
-        }
-    }
-}
-
 /// One try.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery {
     /// Which mail.
     pub kind: Kind,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: MailOutcome,
     /// From claim to mark.
     pub took: Duration,
 }
@@ -126,7 +99,7 @@ pub struct Swept {
 
 impl Swept {
     /// How many tries ended like this.
-    pub fn count(&self, outcome: Outcome) -> usize {
+    pub fn count(&self, outcome: MailOutcome) -> usize {
         self.deliveries.iter().filter(|delivery| delivery.outcome == outcome).count()
     }
 }
@@ -212,7 +185,7 @@ impl Mailer {
     }
 
     /// Delivers one row. The inner error is the token store's: the row is back as it was.
-    async fn deliver(&self, claim: &Claim) -> Result<Result<Outcome, Unavailable>, DbErr> {
+    async fn deliver(&self, claim: &Claim) -> Result<Result<MailOutcome, Unavailable>, DbErr> {
         let db = &self.setup.db;
         let (letter, known) = match self.prepare(claim).await? {
             Prepared::Ready(letter, known) => (letter, known),
@@ -235,13 +208,13 @@ impl Mailer {
             Ok(()) => {
                 self.resume();
                 let marked = self.mark_sent(claim).await?;
-                report(claim, Outcome::Sent, marked, "");
-                Outcome::Sent
+                report(claim, MailOutcome::Sent, marked, "");
+                MailOutcome::Sent
             }
             Err(Failure::NoSession(why)) => {
                 self.pause(&why);
                 claim.release(db, claim.row.due_at).await?;
-                Outcome::Released
+                MailOutcome::Released
             }
             Err(Failure::Broken(why)) => self.broken(claim, &why).await?,
             Err(Failure::Transient(why)) => {
@@ -250,25 +223,25 @@ impl Mailer {
             }
             Err(Failure::Permanent(why)) => {
                 self.resume();
-                report(claim, Outcome::Dead, claim.dead(db, &why).await?, &why);
-                Outcome::Dead
+                report(claim, MailOutcome::Dead, claim.dead(db, &why).await?, &why);
+                MailOutcome::Dead
             }
         };
         Ok(Ok(outcome))
     }
 
-    async fn unwanted(&self, claim: &Claim) -> Result<Outcome, DbErr> {
-        report(claim, Outcome::Superseded, claim.superseded(&self.setup.db).await?, "");
-        Ok(Outcome::Superseded)
+    async fn unwanted(&self, claim: &Claim) -> Result<MailOutcome, DbErr> {
+        report(claim, MailOutcome::Superseded, claim.superseded(&self.setup.db).await?, "");
+        Ok(MailOutcome::Superseded)
     }
 
-    async fn poison(&self, claim: &Claim, why: &str) -> Result<Outcome, DbErr> {
+    async fn poison(&self, claim: &Claim, why: &str) -> Result<MailOutcome, DbErr> {
         let last = claim.row.attempts + 1 >= RENDER_TRIES_MAX;
         self.count_try(claim, why, last, None).await
     }
 
     /// The server refused this mail for now.
-    async fn refused(&self, claim: &Claim, why: &str) -> Result<Outcome, DbErr> {
+    async fn refused(&self, claim: &Claim, why: &str) -> Result<MailOutcome, DbErr> {
         let end = claim.row.created_at + millis(GIVE_UP);
         let last = self.now() >= end && claim.row.attempts + 1 >= TRIES_MIN;
         self.count_try(claim, why, last, Some(end)).await
@@ -276,14 +249,14 @@ impl Mailer {
 
     /// The connection broke in the midst of this mail: the server's fault, or this mail's. It costs no try, but the others
     /// go first, so that one that breaks every connection stops none of them; and it is given up in the end.
-    async fn broken(&self, claim: &Claim, why: &str) -> Result<Outcome, DbErr> {
+    async fn broken(&self, claim: &Claim, why: &str) -> Result<MailOutcome, DbErr> {
         self.pause(why);
         let now = self.now();
         if now >= claim.row.created_at + millis(GIVE_UP) {
             return self.refused(claim, why).await;
         }
         claim.release(&self.setup.db, now + millis(PROBE)).await?;
-        Ok(Outcome::Released)
+        Ok(MailOutcome::Released)
     }
 
     /// Counts a try: the row backs off, with a last try at `end` itself, or is given up.
@@ -293,17 +266,17 @@ impl Mailer {
         why: &str,
         last: bool,
         end: Option<UnixMillis>,
-    ) -> Result<Outcome, DbErr> {
+    ) -> Result<MailOutcome, DbErr> {
         let db = &self.setup.db;
         if last {
-            report(claim, Outcome::Dead, claim.dead(db, why).await?, why);
-            return Ok(Outcome::Dead);
+            report(claim, MailOutcome::Dead, claim.dead(db, why).await?, why);
+            return Ok(MailOutcome::Dead);
         }
         let now = self.now();
         let due_at = now + millis(back_off(claim.row.attempts));
         let due_at = end.filter(|end| *end > now).map_or(due_at, |end| due_at.min(end));
-        report(claim, Outcome::Retry, claim.retry(db, due_at, why).await?, why);
-        Ok(Outcome::Retry)
+        report(claim, MailOutcome::Retry, claim.retry(db, due_at, why).await?, why);
+        Ok(MailOutcome::Retry)
     }
 
     /// The mail is out: a hiccup of the database must not send it again.
@@ -359,19 +332,19 @@ pub(super) fn back_off(tries_before: i32) -> Duration {
 }
 
 /// A trace of its own, which points to the request that the mail comes from.
-fn trace_delivery(claim: &Claim, outcome: Outcome, took: Duration) {
+fn trace_delivery(claim: &Claim, outcome: MailOutcome, took: Duration) {
     trace::linked(&claim.row.traceparent, || {
         let attributes = vec![
             KeyValue::new("latchkey.mail.template", claim.kind.name()),
             KeyValue::new("latchkey.mail.outcome", outcome.name()),
         ];
-        let failed = matches!(outcome, Outcome::Retry | Outcome::Dead);
+        let failed = matches!(outcome, MailOutcome::Retry | MailOutcome::Dead);
         SpanAttributes { name: "deliver mail".into(), took, attributes, failed }
     });
 }
 
 /// The one log line of an outcome.
-fn report(claim: &Claim, outcome: Outcome, marked: Marked, error: &str) {
+fn report(claim: &Claim, outcome: MailOutcome, marked: Marked, error: &str) {
     let (mail, kind, outcome) = (claim.row.id, claim.kind.name(), outcome.name());
     let (tries, traceparent) = (claim.row.attempts, claim.row.traceparent.as_str());
     if marked == Marked::Lost {

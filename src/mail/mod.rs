@@ -42,7 +42,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use delivery::{Delivery, Mailer, Outcome, Setup, Swept};
+pub use delivery::{Delivery, Mailer, Setup, Swept};
 pub use letter::BadSender;
 pub use locale::Locale;
 pub use mailbox::{Mailbox, MailboxMessage};

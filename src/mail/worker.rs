@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use opentelemetry::KeyValue;
-
 use super::{Mailer, forget};
 use crate::actor::{Pool, Worker, WorkerError};
 use crate::clock::{Clock, millis};
 use crate::database::Db;
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::Template;
 
 /// Rows that are done with are kept this long for operators to look at.
 const KEPT_FOR: std::time::Duration = std::time::Duration::from_hours(7 * 24);
@@ -70,13 +69,10 @@ impl MailWorker {
                 let is_due = swept.next_due.is_some_and(|due| due <= self.clock.now());
                 let goes_on = is_due && !swept.deliveries.is_empty();
                 for delivery in swept.deliveries {
-                    let attributes = [
-                        KeyValue::new("template", delivery.kind.name()),
-                        KeyValue::new("outcome", delivery.outcome.name()),
-                    ];
-                    self.metrics.mail_deliveries.add(1, &attributes);
-                    let took = delivery.took.as_secs_f64();
-                    self.metrics.mail_delivery_duration.record(took, &attributes);
+                    let template = Template::declared(delivery.kind.name());
+                    let series = (template, delivery.outcome);
+                    self.metrics.mail_deliveries.one(series);
+                    self.metrics.mail_delivery_duration.record(delivery.took, series);
                 }
                 goes_on
             }

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use opentelemetry::KeyValue;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
@@ -22,6 +21,7 @@ use crate::config;
 use crate::egress::{Breaker, Egress, Endpoint, Limits};
 use crate::secret::{Secret, equal};
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::BreachOutcome;
 
 /// A person waits for it: a second in all. An answer has some 1 000 to 2 000 lines of 40 bytes, padding included; 256 KiB
 /// are three times that.
@@ -113,28 +113,37 @@ impl Breach {
     /// Asks about a new password that keeps the other rules; counted in `latchkey.password.breach_checks`.
     pub async fn check(&self, password: &Secret<String>) -> Finding {
         let (outcome, finding) = self.ask(password).await;
-        self.metrics.breach_checks.add(1, &[KeyValue::new("outcome", outcome)]);
+        self.metrics.breach_checks.one(outcome);
         finding
     }
 
-    async fn ask(&self, password: &Secret<String>) -> (&'static str, Finding) {
+    async fn ask(&self, password: &Secret<String>) -> (BreachOutcome, Finding) {
         // Neither waits: an outage, or a flood, must not pile up behind this.
         let (Ok(_slot), Some(pass)) = (self.slots.try_acquire(), self.breaker.pass()) else {
-            return ("skipped", Finding::Unknown);
+            return (BreachOutcome::Skipped, Finding::Unknown);
         };
         let digits = sha1_digits(password);
         let (prefix, suffix) = digits.split_at(PREFIX_DIGITS);
         let Some(range) = self.endpoint.join(prefix) else {
-            return ("skipped", Finding::Unknown);
+            return (BreachOutcome::Skipped, Finding::Unknown);
         };
         let found = match self.egress.get(&range, ("add-padding", "true")).await {
-            Ok(reply) if reply.status == 200 => search(&reply.body, suffix).ok_or("malformed"),
-            Ok(_) | Err(_) => Err("unavailable"),
+            Ok(reply) if reply.status == 200 => {
+                search(&reply.body, suffix).ok_or(BreachOutcome::Malformed)
+            }
+            Ok(_) | Err(_) => Err(BreachOutcome::Unavailable),
         };
         match found {
             Ok(finding) => {
                 pass.answered();
-                (if finding == Finding::Breached { "hit" } else { "miss" }, finding)
+                (
+                    if finding == Finding::Breached {
+                        BreachOutcome::Hit
+                    } else {
+                        BreachOutcome::Miss
+                    },
+                    finding,
+                )
             }
             Err(outcome) => {
                 pass.failed();

@@ -4,7 +4,6 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Instant;
 
-use opentelemetry::KeyValue;
 use tokio::time::Instant as Deadline;
 use uuid::Uuid;
 
@@ -13,6 +12,7 @@ use crate::actor::{FlatReply, Pool, Worker, WorkerError};
 use crate::problem::Unavailable;
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::HashOperation;
 
 /// What the password workers do.
 pub enum PasswordCommand {
@@ -119,7 +119,7 @@ impl PasswordWorker {
     /// Runs `work` on a blocking thread, with the hasher.
     async fn run<T: Send + 'static>(
         &mut self,
-        operation: &'static str,
+        operation: HashOperation,
         work: impl FnOnce(&mut Hasher) -> T + Send + 'static,
     ) -> Result<T, WorkerError> {
         let mut hasher = match self.hasher.take() {
@@ -133,8 +133,7 @@ impl PasswordWorker {
         })
         .await?;
         self.hasher = Some(hasher);
-        let attributes = [KeyValue::new("operation", operation)];
-        self.metrics.password_hash_duration.record(started.elapsed().as_secs_f64(), &attributes);
+        self.metrics.password_hash_duration.record(started.elapsed(), operation);
         Ok(done)
     }
 }
@@ -145,12 +144,13 @@ impl Worker for PasswordWorker {
     async fn handle(&mut self, command: PasswordCommand) -> Result<(), WorkerError> {
         match command {
             PasswordCommand::Hash { password, reply } if !reply.is_closed() => {
-                let hashed = self.run("hash", move |hasher| hasher.hash(&password)).await?;
+                let hashed =
+                    self.run(HashOperation::Hash, move |hasher| hasher.hash(&password)).await?;
                 let _ = reply.send(hashed.map_err(unavailable));
             }
             PasswordCommand::Verify { password, stored, reply } if !reply.is_closed() => {
                 let verdict = self
-                    .run("verify", move |hasher| {
+                    .run(HashOperation::Verify, move |hasher| {
                         if let Some(stored) = stored {
                             return hasher.verify(&password, stored.expose());
                         }
@@ -161,7 +161,7 @@ impl Worker for PasswordWorker {
                 let _ = reply.send(verdict.map_err(unavailable));
             }
             PasswordCommand::Rehash(OldHash { user_id, hash, password }) => {
-                match self.run("rehash", move |hasher| hasher.hash(&password)).await? {
+                match self.run(HashOperation::Rehash, move |hasher| hasher.hash(&password)).await? {
                     Ok(new) => (self.replace_hash)(user_id, hash, new),
                     Err(error) => {
                         tracing::warn!(error = %error, "a hash was not brought up to date");

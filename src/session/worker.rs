@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use opentelemetry::KeyValue;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -18,6 +17,7 @@ use crate::mail::Deliveries;
 use crate::problem::Unavailable;
 use crate::store::{Session, Store};
 use crate::telemetry::Metrics;
+use crate::telemetry::labels::TokenType;
 use crate::token::KeyRing;
 
 /// What the session workers do.
@@ -121,9 +121,8 @@ impl Sessions {
         let Issuer { keys, tokens, clock, metrics, .. } = &self.issuer;
         let tokens = issue::tokens(&keys.current(), tokens, session, account, clock.now())
             .map_err(|error| Unavailable::because("signing keys", error))?;
-        for kind in ["user", "vault"] {
-            metrics.tokens_issued.add(1, &[KeyValue::new("type", kind)]);
-        }
+        metrics.tokens_issued.one(TokenType::User);
+        metrics.tokens_issued.one(TokenType::Vault);
         Ok(tokens)
     }
 

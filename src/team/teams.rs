@@ -228,7 +228,11 @@ pub async fn update(
 }
 
 /// Deletes a team with everything in it, confirmed by its name. Sessions in it fall to another team of their person.
-pub async fn dissolve(cx: &ChangeContext<'_>, actor: Actor, name: &str) -> Result<(), Refusal> {
+pub async fn delete_confirmed(
+    cx: &ChangeContext<'_>,
+    actor: Actor,
+    name: &str,
+) -> Result<(), Refusal> {
     let act = change::begin(cx, actor, None, Permission::DeleteTeam).await?;
     if find(&act.tx, actor.team_id).await?.name != name {
         return Err(Refusal::OtherName);

@@ -1,4 +1,5 @@
-//! The attributes of the instruments, each with the values it can have.
+//! The attributes of the instruments, each with the values it can have: what a list is, and those of the conventions. Ours are
+//! types, in `labels.rs`.
 //!
 //! Every list is closed. A list that another module owns is declared there, and the composition root collects it
 //! ([`DeclaredValues`]). A value is never an id of a user, a key or a session, an address, a raw path or the text of an
@@ -39,6 +40,8 @@ pub enum Declared {
     Routes,
     /// The names of the limits by address.
     AddressPolicies,
+    /// The names of the budgets.
+    Budgets,
     /// The kinds of mail.
     MailTemplates,
     /// The actions of the audit.
@@ -53,6 +56,8 @@ pub struct DeclaredValues {
     pub routes: Vec<&'static str>,
     /// Of [`Declared::AddressPolicies`].
     pub address_policies: Vec<&'static str>,
+    /// Of [`Declared::Budgets`].
+    pub budgets: Vec<&'static str>,
     /// Of [`Declared::MailTemplates`].
     pub mail_templates: Vec<&'static str>,
     /// Of [`Declared::AuditActions`].
@@ -64,6 +69,7 @@ impl DeclaredValues {
         match list {
             Declared::Routes => &self.routes,
             Declared::AddressPolicies => &self.address_policies,
+            Declared::Budgets => &self.budgets,
             Declared::MailTemplates => &self.mail_templates,
             Declared::AuditActions => &self.audit_actions,
         }
@@ -125,14 +131,6 @@ const fn needed(key: &'static str, values: Values) -> Attribute {
 
 const fn optional(key: &'static str, values: Values) -> Attribute {
     Attribute { key, values, is_optional: true }
-}
-
-const fn outcome(words: &'static [&'static str]) -> Attribute {
-    needed("outcome", Values::Outcome(words))
-}
-
-const fn result(words: &'static [&'static str]) -> Attribute {
-    needed("outcome", Values::Of(words))
 }
 
 /// The pools of the house, as `daemon/pools.rs` opens them.
@@ -198,121 +196,12 @@ pub(super) const DB_POOL: Attribute =
 pub(super) const DB_STATE: Attribute =
     needed("db.client.connection.state", Values::Of(&["idle", "used"]));
 
-/// The stores, as the prober names them.
-pub(super) const STORE: Attribute = needed("store", Values::Of(&["database", "token_store"]));
-
 pub(super) const CPU_MODE: Attribute = needed("cpu.mode", Values::Of(&["user", "system"]));
 
-pub(super) const LOGIN_METHOD: Attribute = needed("method", Values::Of(&["password"]));
-pub(super) const OUTCOME: Attribute = outcome(&["success"]);
-pub(super) const RESET_STAGE: Attribute = needed("stage", Values::Of(&["forgot", "reset"]));
-pub(super) const RESET_OUTCOME: Attribute = outcome(&["success", "over_budget"]);
-pub(super) const TOKEN_TYPE: Attribute = needed("type", Values::Of(&["user", "vault"]));
-pub(super) const REVOKED_TYPE: Attribute =
-    needed("type", Values::Of(&["user", "vault", "unknown"]));
-pub(super) const REFRESH_OUTCOME: Attribute = result(&["success", "reused", "gone"]);
-pub(super) const END_REASON: Attribute = needed(
-    "reason",
-    Values::Of(&[
-        "logout",
-        "revoked",
-        "others",
-        "reused",
-        "password_changed",
-        "reset",
-        "email_change_undone",
-        "deleted",
-    ]),
-);
-pub(super) const TEAM_CHANGE: Attribute = needed(
-    "change",
-    Values::Of(&[
-        "team_created",
-        "team_updated",
-        "team_deleted",
-        "team_switched",
-        "project_created",
-        "project_updated",
-        "project_deleted",
-        "member_role_changed",
-        "member_removed",
-        "member_left",
-        "invitation_created",
-        "invitation_resent",
-        "invitation_revoked",
-        "invitation_accepted",
-        "invitation_declined",
-        "key_created",
-        "key_revoked",
-    ]),
-);
-pub(super) const GRANT: Attribute = outcome(&[
-    "success",
-    "invalid_request",
-    "invalid_client",
-    "invalid_scope",
-    "unauthorized_client",
-    "unsupported_grant_type",
-]);
-pub(super) const INTROSPECTION: Attribute = outcome(&["active", "inactive"]);
-pub(super) const FORWARD_AUTH: Attribute = outcome(&["allowed"]);
 pub(super) const KEY_KIND: Attribute = needed("kind", Values::Of(&["user", "vault"]));
-pub(super) const HASH_OPERATION: Attribute =
-    needed("operation", Values::Of(&["hash", "verify", "rehash"]));
-pub(super) const BREACH_OUTCOME: Attribute =
-    result(&["hit", "miss", "malformed", "unavailable", "skipped"]);
 pub(super) const POOL: Attribute = needed("pool", Values::Of(POOLS));
 /// A task's name where pools have theirs: its crashes are counted with those of workers.
 pub(super) const TASK_AS_POOL: Attribute = needed("pool", Values::Of(TASKS));
 pub(super) const TASK: Attribute = needed("task", Values::Of(TASKS));
 pub(super) const POOL_REASON: Attribute = needed("reason", Values::Of(&["queue_full", "expired"]));
-pub(super) const SHED_REASON: Attribute =
-    needed("reason", Values::Of(&["in_flight", "body", "source", "account", "key", "team"]));
-pub(super) const ADDRESS_POLICY: Attribute = needed(
-    "policy",
-    Values::Declared(
-        Declared::AddressPolicies,
-        "a limit by address ([limits](limits.md)); `-48` at its end: of the IPv6 /48",
-    ),
-);
-pub(super) const BUDGET_POLICY: Attribute = needed(
-    "policy",
-    Values::Of(&[
-        "confirmations",
-        "recoveries",
-        "new-devices",
-        "invitations",
-        "address-changes",
-        "inviters",
-        "password-confirmations",
-        "account-writes",
-        "revocations",
-    ]),
-);
-pub(super) const GUESS_POLICY: Attribute =
-    needed("policy", Values::Of(&["password-checks", "password-checks-device"]));
-pub(super) const DECISION: Attribute = needed("decision", Values::Of(&["allowed", "limited"]));
-pub(super) const GUESS_DECISION: Attribute =
-    needed("decision", Values::Of(&["allowed", "limited", "captcha"]));
-pub(super) const SCOPE_ADDRESS: Attribute = needed("scope", Values::Of(&["address"]));
-pub(super) const SCOPE_BUDGET: Attribute = needed("scope", Values::Of(&["shared", "local"]));
-pub(super) const SCOPE_SHARED: Attribute = needed("scope", Values::Of(&["shared"]));
-pub(super) const CAPTCHA_PROVIDER: Attribute = needed(
-    "provider",
-    Values::Of(&["altcha", "turnstile", "hcaptcha", "recaptcha-v2", "recaptcha-v3"]),
-);
-pub(super) const CAPTCHA_OUTCOME: Attribute =
-    result(&["solved", "refused", "unavailable", "misconfigured"]);
-pub(super) const TEMPLATE: Attribute = needed(
-    "template",
-    Values::Declared(Declared::MailTemplates, "the kind of the mail ([mail](mail.md))"),
-);
-pub(super) const MAIL_OUTCOME: Attribute =
-    result(&["sent", "superseded", "retry", "dead", "released"]);
-pub(super) const AUDIT_ACTION: Attribute = needed(
-    "action",
-    Values::Declared(Declared::AuditActions, "an action of the [audit](audit.md)"),
-);
-pub(super) const AUDIT_OUTCOME: Attribute = result(&["success", "refused"]);
 pub(super) const SIGNAL: Attribute = needed("signal", Values::Of(&["traces", "metrics", "logs"]));
-pub(super) const VERSION: Attribute = needed("version", Values::Few(1, "the daemon's version"));

@@ -3,6 +3,7 @@
 //! There is one meter, OpenTelemetry's: `/metrics` reads it, and so does the exporter where an endpoint is configured. A
 //! second set of counters for Prometheus would cost each request twice and could disagree with the first.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use opentelemetry::KeyValue;
@@ -13,10 +14,16 @@ use prometheus::{Registry, TextEncoder};
 
 use super::attributes::DeclaredValues;
 use super::instrument::{Instrument, Kind};
+use super::labels::{
+    AuditEvents, BreachOutcome, CaptchaVerifications, Done, EndReason, ForwardAuth, Grant,
+    HashOperation, Introspected, Logins, MailDeliveries, PasswordResets, RateDecision,
+    RefreshOutcome, RevokedType, ShedReason, StoreName, TenancyChange, TokenType, Version,
+};
 use super::observed::Observed;
 use super::otlp::{Connect, Numbers, Refused};
 use super::push::{Push, Reader};
 use super::start::resource;
+use super::typed::{Count, Level, Outcome, Series, Timing};
 use super::{process, registry, runtime};
 use crate::config::Telemetry;
 
@@ -66,38 +73,38 @@ metrics! {
     active_requests: up_down UpDownCounter<i64> = ACTIVE_REQUESTS;
     client_request_duration: seconds Histogram<f64> = CLIENT_REQUEST_DURATION;
     db_operation_duration: seconds Histogram<f64> = DB_OPERATION_DURATION;
-    requests_shed: count Counter<u64> = REQUESTS_SHED;
-    logins: count Counter<u64> = LOGINS;
-    registrations: count Counter<u64> = REGISTRATIONS;
-    email_verifications: count Counter<u64> = EMAIL_VERIFICATIONS;
-    password_resets: count Counter<u64> = PASSWORD_RESETS;
-    tokens_issued: count Counter<u64> = TOKENS_ISSUED;
-    refreshes: count Counter<u64> = REFRESHES;
-    refresh_reuse_detected: count Counter<u64> = REFRESH_REUSE;
-    sessions_revoked: count Counter<u64> = SESSIONS_REVOKED;
-    tenancy_changes: count Counter<u64> = TENANCY_CHANGES;
-    token_grants: count Counter<u64> = TOKEN_GRANTS;
-    introspections: count Counter<u64> = INTROSPECTIONS;
-    revocations: count Counter<u64> = REVOCATIONS;
-    forward_auths: count Counter<u64> = FORWARD_AUTHS;
+    requests_shed: counted Count<ShedReason> = REQUESTS_SHED;
+    logins: counted Count<Logins> = LOGINS;
+    registrations: counted Count<Outcome<Done>> = REGISTRATIONS;
+    email_verifications: counted Count<Outcome<Done>> = EMAIL_VERIFICATIONS;
+    password_resets: counted Count<PasswordResets> = PASSWORD_RESETS;
+    tokens_issued: counted Count<TokenType> = TOKENS_ISSUED;
+    refreshes: counted Count<RefreshOutcome> = REFRESHES;
+    refresh_reuse_detected: counted Count<()> = REFRESH_REUSE;
+    sessions_revoked: counted Count<EndReason> = SESSIONS_REVOKED;
+    tenancy_changes: counted Count<TenancyChange> = TENANCY_CHANGES;
+    token_grants: counted Count<Outcome<Grant>> = TOKEN_GRANTS;
+    introspections: counted Count<Outcome<Introspected>> = INTROSPECTIONS;
+    revocations: counted Count<RevokedType> = REVOCATIONS;
+    forward_auths: counted Count<Outcome<ForwardAuth>> = FORWARD_AUTHS;
     signing_key_age_limit: value Gauge<f64> = SIGNING_KEY_AGE_LIMIT;
-    password_hash_duration: seconds Histogram<f64> = PASSWORD_HASH_DURATION;
-    breach_checks: count Counter<u64> = BREACH_CHECKS;
+    password_hash_duration: timing Timing<HashOperation> = PASSWORD_HASH_DURATION;
+    breach_checks: counted Count<BreachOutcome> = BREACH_CHECKS;
     pool_shed: count Counter<u64> = POOL_SHED;
     pool_wait_duration: seconds Histogram<f64> = POOL_WAIT_DURATION;
     pool_work_duration: seconds Histogram<f64> = POOL_WORK_DURATION;
     pool_worker_crashes: count Counter<u64> = POOL_WORKER_CRASHES;
-    rate_limit_decisions: count Counter<u64> = RATE_LIMIT_DECISIONS;
-    captcha_verifications: count Counter<u64> = CAPTCHA_VERIFICATIONS;
-    mail_outbox_depth: number Gauge<u64> = MAIL_OUTBOX_DEPTH;
+    rate_limit_decisions: counted Count<RateDecision> = RATE_LIMIT_DECISIONS;
+    captcha_verifications: counted Count<CaptchaVerifications> = CAPTCHA_VERIFICATIONS;
+    mail_outbox_depth: level Level<()> = MAIL_OUTBOX_DEPTH;
     mail_outbox_oldest_age: value Gauge<f64> = MAIL_OUTBOX_AGE;
-    mail_deliveries: count Counter<u64> = MAIL_DELIVERIES;
-    mail_delivery_duration: seconds Histogram<f64> = MAIL_DELIVERY_DURATION;
-    audit_events: count Counter<u64> = AUDIT_EVENTS;
-    audit_write_failures: count Counter<u64> = AUDIT_WRITE_FAILURES;
-    store_writable: number Gauge<u64> = STORE_WRITABLE;
-    migrations_pending: number Gauge<u64> = MIGRATIONS_PENDING;
-    build_info: number Gauge<u64> = BUILD_INFO;
+    mail_deliveries: counted Count<MailDeliveries> = MAIL_DELIVERIES;
+    mail_delivery_duration: timing Timing<MailDeliveries> = MAIL_DELIVERY_DURATION;
+    audit_events: counted Count<AuditEvents> = AUDIT_EVENTS;
+    audit_write_failures: counted Count<()> = AUDIT_WRITE_FAILURES;
+    store_writable: level Level<StoreName> = STORE_WRITABLE;
+    migrations_pending: level Level<()> = MIGRATIONS_PENDING;
+    build_info: level Level<Version> = BUILD_INFO;
 }
 
 impl Metrics {
@@ -152,13 +159,8 @@ impl Metrics {
         process::register(&meter);
         runtime::register(&meter);
         let metrics = Self::of((registry, provider), push, observed, declared);
-        metrics.build_info.record(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]);
+        metrics.build_info.set(1, Version);
         Ok(metrics)
-    }
-
-    /// Counts a change of a team; `change` is one of the registry's words.
-    pub fn changed(&self, change: &'static str) {
-        self.tenancy_changes.add(1, &[KeyValue::new("change", change)]);
     }
 
     /// Every series in Prometheus' text format, for `/metrics`.
@@ -201,6 +203,18 @@ fn count(meter: &Meter, row: &Instrument, declared: &DeclaredValues) -> Counter<
     counter
 }
 
+fn counted<S: Series>(meter: &Meter, row: &Instrument, declared: &DeclaredValues) -> Count<S> {
+    Count(count(meter, row, declared), PhantomData)
+}
+
+fn timing<S: Series>(meter: &Meter, row: &Instrument, declared: &DeclaredValues) -> Timing<S> {
+    Timing(seconds(meter, row, declared), PhantomData)
+}
+
+fn level<S: Series>(meter: &Meter, row: &Instrument, declared: &DeclaredValues) -> Level<S> {
+    Level(number(meter, row, declared), PhantomData)
+}
+
 fn up_down(meter: &Meter, row: &Instrument, _: &DeclaredValues) -> UpDownCounter<i64> {
     meter
         .i64_up_down_counter(row.name)
@@ -230,12 +244,14 @@ fn seconds(meter: &Meter, row: &Instrument, _: &DeclaredValues) -> Histogram<f64
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::labels::LoginMethod;
 
     #[test]
     fn what_is_counted_is_scraped() {
         let metrics = Metrics::new().unwrap();
-        let attributes = [KeyValue::new("method", "password"), KeyValue::new("outcome", "success")];
-        metrics.logins.add(2, &attributes);
+        for _ in 0..2 {
+            metrics.logins.one((LoginMethod::Password, Outcome::Is(Done::Success)));
+        }
         let text = metrics.render();
         let line = "latchkey_logins_total{method=\"password\",outcome=\"success\"} 2";
         assert!(text.contains(line), "{text}");
@@ -254,10 +270,10 @@ mod tests {
     fn no_code_can_make_more_series_than_a_row_allows() {
         let metrics = Metrics::new().unwrap();
         for number in 0..500 {
-            metrics.logins.add(1, &[KeyValue::new("outcome", number.to_string())]);
+            metrics.pool_shed.add(1, &[KeyValue::new("pool", number.to_string())]);
         }
         let text = metrics.render();
-        let lines = text.lines().filter(|it| it.starts_with("latchkey_logins_total{")).count();
+        let lines = text.lines().filter(|it| it.starts_with("latchkey_pool_shed_total{")).count();
         assert!(lines <= 201, "{lines}");
         assert!(text.contains("otel_metric_overflow=\"true\""), "{text}");
     }

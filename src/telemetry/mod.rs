@@ -13,6 +13,7 @@ mod export;
 pub mod ids;
 pub mod instrument;
 mod json;
+pub mod labels;
 pub mod metrics;
 pub mod observed;
 mod otlp;
@@ -24,6 +25,7 @@ pub mod registry;
 mod runtime;
 mod start;
 pub mod trace;
+pub mod typed;
 mod writer;
 
 pub use attributes::DeclaredValues;

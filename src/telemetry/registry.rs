@@ -6,6 +6,12 @@
 use super::attributes::{self as of, Attribute};
 use super::instrument::Instrument;
 use super::instrument::Kind::{self, Counter, Gauge, Histogram, UpDown};
+use super::labels::{
+    AuditEvents, BreachOutcome, CaptchaVerifications, Done, EndReason, ForwardAuth, Grant,
+    HashOperation, Introspected, Logins, MailDeliveries, PasswordResets, RateDecision,
+    RefreshOutcome, RevokedType, ShedReason, StoreName, TenancyChange, TokenType, Version,
+};
+use super::typed::{Outcome, Series as _};
 
 /// The conventions' buckets of a request's duration, in seconds.
 const REQUEST: Kind =
@@ -87,44 +93,44 @@ instruments! {
     TOKIO_PARKS = Counter, "tokio.workers.parks", "{park}", PLAIN,
         "How often a thread went to sleep because there was nothing to do.";
 
-    REQUESTS_SHED = Counter, "latchkey.requests.shed", "{request}", &[&[of::SHED_REASON]],
+    REQUESTS_SHED = Counter, "latchkey.requests.shed", "{request}", ShedReason::SHAPES,
         "Requests refused with 503: `in_flight` before any work, because `http.max_in_flight` were in work; \
          `body` because as many bodies were awaited, `source` because one address had its part of either; \
          `account`, `key` or `team` because one of them had its part of what is in work ([limits](limits.md)).";
-    LOGINS = Counter, "latchkey.logins", "{login}", &[&[of::LOGIN_METHOD, of::OUTCOME]],
+    LOGINS = Counter, "latchkey.logins", "{login}", Logins::SHAPES,
         "Log-ins.";
-    REGISTRATIONS = Counter, "latchkey.registrations", "{registration}", &[&[of::OUTCOME]],
+    REGISTRATIONS = Counter, "latchkey.registrations", "{registration}", <Outcome<Done>>::SHAPES,
         "Registrations.";
-    EMAIL_VERIFICATIONS = Counter, "latchkey.email_verifications", "{verification}", &[&[of::OUTCOME]],
+    EMAIL_VERIFICATIONS = Counter, "latchkey.email_verifications", "{verification}", <Outcome<Done>>::SHAPES,
         "Links that prove an address, opened.";
     PASSWORD_RESETS = Counter, "latchkey.password_resets", "{reset}",
-        &[&[of::RESET_STAGE, of::RESET_OUTCOME]],
+        PasswordResets::SHAPES,
         "Recovery: asked for (`forgot`), done (`reset`). `over_budget`: the mailbox got enough mails.";
-    TOKENS_ISSUED = Counter, "latchkey.tokens.issued", "{token}", &[&[of::TOKEN_TYPE]],
+    TOKENS_ISSUED = Counter, "latchkey.tokens.issued", "{token}", TokenType::SHAPES,
         "Tokens made.";
-    REFRESHES = Counter, "latchkey.refreshes", "{refresh}", &[&[of::REFRESH_OUTCOME]],
+    REFRESHES = Counter, "latchkey.refreshes", "{refresh}", RefreshOutcome::SHAPES,
         "Refreshes that reached the token store.";
     REFRESH_REUSE = Counter, "latchkey.refresh.reuse_detected", "{refresh}", PLAIN,
         "A token that had been replaced came back: stolen, or a broken client.";
-    SESSIONS_REVOKED = Counter, "latchkey.sessions.revoked", "{revocation}", &[&[of::END_REASON]],
+    SESSIONS_REVOKED = Counter, "latchkey.sessions.revoked", "{revocation}", EndReason::SHAPES,
         "Sessions ended before their time; those that end together count once.";
-    TENANCY_CHANGES = Counter, "latchkey.tenancy.changes", "{change}", &[&[of::TEAM_CHANGE]],
+    TENANCY_CHANGES = Counter, "latchkey.tenancy.changes", "{change}", TenancyChange::SHAPES,
         "Changes of teams, projects, keys, members and invitations.";
-    TOKEN_GRANTS = Counter, "latchkey.token_grants", "{request}", &[&[of::GRANT]],
+    TOKEN_GRANTS = Counter, "latchkey.token_grants", "{request}", <Outcome<Grant>>::SHAPES,
         "Project keys turned into vaultTokens at `/api/token`.";
-    INTROSPECTIONS = Counter, "latchkey.introspections", "{request}", &[&[of::INTROSPECTION]],
+    INTROSPECTIONS = Counter, "latchkey.introspections", "{request}", <Outcome<Introspected>>::SHAPES,
         "Tokens introspected.";
-    REVOCATIONS = Counter, "latchkey.revocations", "{token}", &[&[of::REVOKED_TYPE]],
+    REVOCATIONS = Counter, "latchkey.revocations", "{token}", RevokedType::SHAPES,
         "Tokens revoked through `/api/revoke`, by what they were.";
-    FORWARD_AUTHS = Counter, "latchkey.forward_auths", "{request}", &[&[of::FORWARD_AUTH]],
+    FORWARD_AUTHS = Counter, "latchkey.forward_auths", "{request}", <Outcome<ForwardAuth>>::SHAPES,
         "What proxies asked.";
     SIGNING_KEY_AGE = Gauge, "latchkey.signing_key.age", "s", &[&[of::KEY_KIND]],
         "Since when the key signs; above `latchkey.signing_key.age.limit` the rotation is stuck.";
     SIGNING_KEY_AGE_LIMIT = Gauge, "latchkey.signing_key.age.limit", "s", PLAIN,
         "`tokens.rotate_every`: the age at which another key takes its place.";
-    PASSWORD_HASH_DURATION = REQUEST, "latchkey.password.hash.duration", "s", &[&[of::HASH_OPERATION]],
+    PASSWORD_HASH_DURATION = REQUEST, "latchkey.password.hash.duration", "s", HashOperation::SHAPES,
         "Hashing, without the wait for a worker.";
-    BREACH_CHECKS = Counter, "latchkey.password.breach_checks", "{password}", &[&[of::BREACH_OUTCOME]],
+    BREACH_CHECKS = Counter, "latchkey.password.breach_checks", "{password}", BreachOutcome::SHAPES,
         "New passwords held against breaches; all but `hit` let the password pass.";
     POOL_QUEUE_DEPTH = Gauge, "latchkey.pool.queue.depth", "{job}", &[&[of::POOL]],
         "Jobs that wait for a worker.";
@@ -147,29 +153,25 @@ instruments! {
     TASK_OVERDUE = Gauge, "latchkey.task.overdue", "s", &[&[of::TASK]],
         "How long the next run of a task is overdue. It stays near 0; it grows while a run hangs or keeps crashing.";
     RATE_LIMIT_DECISIONS = Counter, "latchkey.rate_limit.decisions", "{decision}",
-        &[
-            &[of::ADDRESS_POLICY, of::DECISION, of::SCOPE_ADDRESS],
-            &[of::BUDGET_POLICY, of::DECISION, of::SCOPE_BUDGET],
-            &[of::GUESS_POLICY, of::GUESS_DECISION, of::SCOPE_SHARED],
-        ],
+        RateDecision::SHAPES,
         "Limits asked. `local`: the token store was down, and the daemon's own smaller budget decided.";
     CAPTCHA_VERIFICATIONS = Counter, "latchkey.captcha.verifications", "{captcha}",
-        &[&[of::CAPTCHA_PROVIDER, of::CAPTCHA_OUTCOME]],
+        CaptchaVerifications::SHAPES,
         "Captchas checked. `misconfigured`: the vendor refuses your settings.";
     MAIL_OUTBOX_DEPTH = Gauge, "latchkey.mail.outbox.depth", "{mail}", PLAIN,
         "Mails that have not left. Every replica tells of the same outbox: take the maximum.";
     MAIL_OUTBOX_AGE = Gauge, "latchkey.mail.outbox.oldest.age", "s", PLAIN,
         "How long the oldest of them has waited; an age that grows is mail that does not leave.";
-    MAIL_DELIVERIES = Counter, "latchkey.mail.deliveries", "{mail}", &[&[of::TEMPLATE, of::MAIL_OUTCOME]],
+    MAIL_DELIVERIES = Counter, "latchkey.mail.deliveries", "{mail}", MailDeliveries::SHAPES,
         "Tries to deliver a mail.";
     MAIL_DELIVERY_DURATION = DELIVERY, "latchkey.mail.delivery.duration", "s",
-        &[&[of::TEMPLATE, of::MAIL_OUTCOME]],
+        MailDeliveries::SHAPES,
         "One try, from taking the row to marking it.";
-    AUDIT_EVENTS = Counter, "latchkey.audit.events", "{event}", &[&[of::AUDIT_ACTION, of::AUDIT_OUTCOME]],
+    AUDIT_EVENTS = Counter, "latchkey.audit.events", "{event}", AuditEvents::SHAPES,
         "Rows of the audit.";
     AUDIT_WRITE_FAILURES = Counter, "latchkey.audit.write.failures", "{event}", PLAIN,
         "Rows of the audit that could not be written: raise an alarm on any.";
-    STORE_WRITABLE = Gauge, "latchkey.store.writable", "", &[&[of::STORE]],
+    STORE_WRITABLE = Gauge, "latchkey.store.writable", "", StoreName::SHAPES,
         "1 when the last probe wrote to the store and read it back, 0 when it failed; the log and `/readyz` have the reason.";
     MIGRATIONS_PENDING = Gauge, "latchkey.migrations.pending", "{migration}", PLAIN,
         "Migrations that this binary knows and the database lacks.";
@@ -178,7 +180,7 @@ instruments! {
     LOG_DROPPED = Counter, "latchkey.log.dropped", "{line}", PLAIN,
         "Lines of the log that were dropped: the reader of stderr stalls or is gone, or the disk is full \
          ([operating](operate.md#when-nobody-reads-the-log)).";
-    BUILD_INFO = Gauge, "latchkey.build.info", "", &[&[of::VERSION]],
+    BUILD_INFO = Gauge, "latchkey.build.info", "", Version::SHAPES,
         "Always 1.";
 }
 

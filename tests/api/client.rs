@@ -7,11 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -23,6 +21,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::declared;
+
+pub use crate::answer::{Answer, Tokens, claims, jose_header};
 
 /// How long a test waits for an answer: far above every deadline of ours.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -121,14 +121,17 @@ impl Client {
         }
         let asked = request.method_ref().cloned().unwrap_or_default();
         let request = request.body(Full::new(body)).expect("a valid request");
-        let answer = timeout(ANSWER, async {
-            let http = self.http.load_full().expect("this client was closed");
-            let answer = http.request(request).await.expect("the daemon answers");
-            drop(http);
-            let (head, body) = answer.into_parts();
-            let body = body.collect().await.expect("the whole body arrives").to_bytes();
-            Answer { status: head.status.as_u16(), headers: head.headers, body }
-        });
+        let answer = timeout(
+            ANSWER,
+            Box::pin(async {
+                let http = self.http.load_full().expect("this client was closed");
+                let answer = http.request(request).await.expect("the daemon answers");
+                drop(http);
+                let (head, body) = answer.into_parts();
+                let body = body.collect().await.expect("the whole body arrives").to_bytes();
+                Answer { status: head.status.as_u16(), headers: head.headers, body }
+            }),
+        );
         let answer = answer.await.expect("an answer within its time");
         declared::check(&asked, path, &answer);
         answer
@@ -151,94 +154,6 @@ impl Client {
 /// A path segment or query value, percent-encoded.
 pub fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
-}
-
-/// The payload of a JWT, unverified: for tests to look at, for nobody to believe.
-#[track_caller]
-pub fn claims(token: &str) -> Value {
-    jwt_part(token, 1)
-}
-
-/// The header of a JWT.
-#[track_caller]
-pub fn jose_header(token: &str) -> Value {
-    jwt_part(token, 0)
-}
-
-#[track_caller]
-fn jwt_part(token: &str, index: usize) -> Value {
-    let part = token.split('.').nth(index).unwrap_or_else(|| panic!("not a JWT: {token}"));
-    let bytes = URL_SAFE_NO_PAD.decode(part).expect("base64url without padding");
-    serde_json::from_slice(&bytes).expect("JSON")
-}
-
-/// What came back.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
-
-/// The contract's pair.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tokens {
-    pub user: String,
-    pub vault: String,
-}
-
-impl Answer {
-    /// The body as text, for messages.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The body as JSON.
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|_| panic!("{} with no JSON: {}", self.status, self.text()))
-    }
-
-    /// A header's value; none where it is absent.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().expect("a header of ours is ASCII"))
-    }
-
-    /// Fails the test unless this is the status.
-    #[track_caller]
-    pub fn expect(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{}", self.text());
-        self
-    }
-
-    /// Fails the test unless this is that problem, under that status, as RFC 9457 has it.
-    #[track_caller]
-    pub fn expect_problem(self, status: u16, code: &str) -> Self {
-        assert_eq!((self.status, self.problem_code().as_str()), (status, code), "{}", self.text());
-        self
-    }
-
-    /// `code` of a problem.
-    #[track_caller]
-    pub fn problem_code(&self) -> String {
-        assert_eq!(
-            self.header("content-type"),
-            Some("application/problem+json"),
-            "{}",
-            self.text()
-        );
-        self.json()["code"].as_str().expect("a problem has a code").to_owned()
-    }
-
-    /// The tokens of a 200.
-    #[track_caller]
-    pub fn tokens(&self) -> Tokens {
-        assert_eq!(self.status, 200, "{}", self.text());
-        let body = self.json();
-        let token = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("no {name}: {body}"));
-        Tokens { user: token("userToken").to_owned(), vault: token("vaultToken").to_owned() }
-    }
 }
 
 /// Somebody without a token.

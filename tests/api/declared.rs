@@ -143,3 +143,17 @@ fn record(operation: &str, code: &str) {
         file.write_all(format!("{operation} {code}\n").as_bytes()).expect("written");
     }
 }
+
+/// Every operation that the document declares: its method, and its path with `x` for each parameter.
+pub fn operations() -> Vec<(Method, String)> {
+    let document = latchkey::http::openapi::document("http://localhost");
+    let paths = document["paths"].as_object().expect("paths").iter();
+    let of = |(path, item): (&String, &Value)| {
+        let path = path.split('{').map(|part| part.split_once('}').map_or(part, |(_, rest)| rest));
+        let path = path.collect::<Vec<_>>().join("x");
+        let methods = item.as_object().expect("operations").keys();
+        let method = |name: &String| name.to_uppercase().parse().expect("a method");
+        methods.map(|name| (method(name), path.clone())).collect::<Vec<_>>()
+    };
+    paths.flat_map(of).collect()
+}

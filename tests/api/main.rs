@@ -1,6 +1,7 @@
 //! latchkey from outside, over real sockets, on real servers. One binary: `app.rs` is the harness, `client.rs` the
 //! callers, `ask.rs` what they share, and each capability has a module of its own.
 mod account;
+mod answer;
 mod app;
 mod architecture;
 mod ask;
@@ -14,6 +15,7 @@ mod change_email;
 mod client;
 mod corpora;
 mod declared;
+mod declared_codes;
 mod enumeration;
 mod exist_email;
 mod fairness;

@@ -6,15 +6,9 @@ use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
-use time::{Date, Month, PrimitiveDateTime, Time};
+use x509_parser::prelude::{ASN1Time, FromDer as _, X509Certificate};
 
 use crate::clock::UnixMillis;
-
-const SEQUENCE: u8 = 0x30;
-/// `[0] EXPLICIT`: the version, which certificates of version 1 leave out.
-const VERSION: u8 = 0xa0;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
 
 /// From when until when it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,64 +35,10 @@ pub(super) fn is_for(der: &[u8], host: &str) -> bool {
 
 /// Its dates; none where it is no certificate.
 pub(super) fn validity(der: &[u8]) -> Option<Validity> {
-    let (certificate, _) = take(der, SEQUENCE)?;
-    let (mut rest, _) = take(certificate, SEQUENCE)?;
-    if rest.first() == Some(&VERSION) {
-        rest = skip(rest)?;
-    }
-    // serialNumber, signature, issuer.
-    for _ in 0..3 {
-        rest = skip(rest)?;
-    }
-    let (dates, _) = take(rest, SEQUENCE)?;
-    Some(Validity { from: moment(dates)?, until: moment(skip(dates)?)? })
-}
-
-/// The content of the element that comes first, which has to have this tag, and what follows it (X.690 §8.1).
-fn take(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    (der.first() == Some(&tag)).then(|| element(der)).flatten()
-}
-
-fn skip(der: &[u8]) -> Option<&[u8]> {
-    element(der).map(|(_, rest)| rest)
-}
-
-fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (first, rest) = der.get(1..)?.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(*first), rest),
-        // Four bytes of length are more than any certificate has.
-        0x81..=0x84 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-        }
-        _ => return None,
-    };
-    rest.split_at_checked(length)
-}
-
-/// `YYMMDDHHMMSSZ` (years 1950 to 2049) or `YYYYMMDDHHMMSSZ`.
-fn moment(der: &[u8]) -> Option<UnixMillis> {
-    let (text, century) = match *der.first()? {
-        UTC_TIME => (take(der, UTC_TIME)?.0, None),
-        GENERALIZED_TIME => {
-            let text = take(der, GENERALIZED_TIME)?.0;
-            (text.get(2..)?, Some(number(text.get(..2)?)?))
-        }
-        _ => return None,
-    };
-    let part = |at: usize| number(text.get(at..at + 2)?);
-    let in_century = part(0)?;
-    let century = century.unwrap_or(if in_century >= 50 { 19 } else { 20 });
-    let year = i32::from(century) * 100 + i32::from(in_century);
-    let date = Date::from_calendar_date(year, Month::try_from(part(2)?).ok()?, part(4)?).ok()?;
-    let time = Time::from_hms(part(6)?, part(8)?, part(10)?).ok()?;
-    (text.get(12..) == Some(b"Z"))
-        .then(|| PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp() * 1_000)
-}
-
-fn number(text: &[u8]) -> Option<u8> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let moment = |at: ASN1Time| at.timestamp() * 1_000;
+    let dates = certificate.validity();
+    Some(Validity { from: moment(dates.not_before), until: moment(dates.not_after) })
 }
 
 #[cfg(test)]

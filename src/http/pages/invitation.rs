@@ -13,6 +13,7 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::secret::{Secret, sha256};
 use crate::team::joining::{self, Offer, Shown};
+use crate::telemetry::labels::TenancyChange;
 use crate::user::EmailAddress;
 
 /// Where the page is.
@@ -77,7 +78,7 @@ async fn accept(
     let digest = sha256(token.as_bytes());
     joining::accept(&change_context(app, request), standing.id, Shown::Link(&digest), room(app))
         .await?;
-    app.metrics.changed("invitation_accepted");
+    app.metrics.tenancy_changes.one(TenancyChange::InvitationAccepted);
     Ok(())
 }
 

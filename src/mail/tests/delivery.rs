@@ -9,11 +9,10 @@ use sea_orm::EntityTrait;
 use super::sink::Sink;
 use super::{HOUR, NOW, World, data};
 use crate::clock::millis;
-use crate::mail::{
-    Kind, LinkKind, Locale, MailData, Outcome, Transport, depth, forget, mailed_token,
-};
+use crate::mail::{Kind, LinkKind, Locale, MailData, Transport, depth, forget, mailed_token};
 use crate::secret::{MasterKey, Secret, sha256};
 use crate::store::TokenKind;
+use crate::telemetry::labels::MailOutcome;
 
 #[tokio::test]
 async fn a_due_mail_is_sent_once_and_marked() {
@@ -21,7 +20,7 @@ async fn a_due_mail_is_sent_once_and_marked() {
     let id = world.confirmation("ada@example.com").await;
     let mailer = world.mailer(&sink.url());
     let swept = mailer.sweep().await.unwrap();
-    assert_eq!(swept.count(Outcome::Sent), 1);
+    assert_eq!(swept.count(MailOutcome::Sent), 1);
     assert_eq!(swept.next_due, None);
     assert!(mailer.sweep().await.unwrap().deliveries.is_empty());
     let row = world.row(id).await;
@@ -69,7 +68,7 @@ async fn each_kind_has_its_page_and_its_token() {
     let german = MailData { locale: Locale::De, ..data() };
     world.enqueue_with(person, Kind::PasswordChanged, "ada@example.com", german).await;
     let swept = world.mailer(&sink.url()).sweep().await.unwrap();
-    assert_eq!(swept.count(Outcome::Sent), 8);
+    assert_eq!(swept.count(MailOutcome::Sent), 8);
     let page = |link: &str| link.split(['/', '?']).nth(3).unwrap_or_default().to_owned();
     let mut pages: Vec<_> = sink.mails().iter().map(|mail| page(mail.link())).collect();
     pages.sort();
@@ -114,7 +113,7 @@ async fn a_newer_mail_takes_the_place_of_the_older_even_with_the_clock_set_back(
     assert!(newer > older);
     assert_eq!(world.state(older).await, "superseded");
     let swept = world.mailer(&sink.url()).sweep().await.unwrap();
-    assert_eq!(swept.count(Outcome::Sent), 2);
+    assert_eq!(swept.count(MailOutcome::Sent), 2);
     assert_eq!(world.state(newer).await, "sent");
     assert_eq!(world.state(notice).await, "sent");
 }
@@ -161,7 +160,7 @@ async fn two_mailers_racing_send_each_mail_once() {
     }
     let (one, two) = (world.mailer(&sink.url()), world.mailer(&sink.url()));
     let (first, second, third) = tokio::join!(one.sweep(), two.sweep(), one.sweep());
-    let sent = |swept: Result<crate::mail::Swept, _>| swept.unwrap().count(Outcome::Sent);
+    let sent = |swept: Result<crate::mail::Swept, _>| swept.unwrap().count(MailOutcome::Sent);
     assert_eq!(sent(first) + sent(second) + sent(third), 20);
     let mut to: Vec<_> = sink.mails().into_iter().map(|mail| mail.to).collect();
     to.sort();

@@ -10,8 +10,9 @@ use sea_orm::EntityTrait;
 use super::sink::{DROP, HANG, Sink};
 use super::{HOUR, NOW, World};
 use crate::clock::millis;
+use crate::mail::Kind;
 use crate::mail::delivery::back_off;
-use crate::mail::{Kind, Outcome};
+use crate::telemetry::labels::MailOutcome;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const PROBE: Duration = Duration::from_secs(5);
@@ -29,7 +30,7 @@ async fn a_server_that_is_down_and_comes_back_loses_nothing_and_costs_no_try() {
     let mailer = world.mailer(&url);
     for _ in 0..20 {
         let swept = mailer.sweep().await.unwrap();
-        assert_eq!(swept.count(Outcome::Released), 1);
+        assert_eq!(swept.count(MailOutcome::Released), 1);
         assert_eq!(swept.next_due, Some(world.clock.now() + 5_000));
         assert!(mailer.sweep().await.unwrap().deliveries.is_empty(), "the queue rests");
         world.clock.advance(PROBE);
@@ -37,7 +38,7 @@ async fn a_server_that_is_down_and_comes_back_loses_nothing_and_costs_no_try() {
     // Longer than any row may age: an outage of the server's is no row's fault.
     world.clock.advance(30 * HOUR);
     let sink = Sink::start_at(address).await;
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Sent), 5);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 5);
     assert_eq!(sink.mails().len(), 5);
     for id in ids {
         assert_eq!(world.row(id).await.attempts, 0);
@@ -58,14 +59,14 @@ async fn a_refused_session_pauses_the_queue_and_counts_nothing() {
             [world.confirmation("a@example.com").await, world.confirmation("b@example.com").await];
         sink.answer(line, reply, 1);
         let mailer = world.mailer(&format!("smtp://user:secret@{}", sink.address));
-        assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Released), 1, "{line} {reply}");
+        assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Released), 1, "{line} {reply}");
         for id in ids {
             let row = world.row(id).await;
             assert_eq!((row.state.as_str(), row.attempts), ("pending", 0), "{line} {reply}");
             assert_eq!((row.leased_until, row.due_at), (0, NOW));
         }
         world.clock.advance(PROBE);
-        assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Sent), 2, "{line} {reply}");
+        assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 2, "{line} {reply}");
     }
 }
 
@@ -75,7 +76,7 @@ async fn where_tls_is_asked_nothing_goes_in_the_clear() {
         let (world, sink) = (World::new().await, Sink::start().await);
         let id = world.confirmation("ada@example.com").await;
         let mailer = world.hasty_mailer(&url.replace("{}", &sink.address.to_string()));
-        assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Released), 1);
+        assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Released), 1);
         assert_eq!((sink.heard("AUTH"), sink.heard("MAIL")), (0, 0), "{url}");
         assert_eq!(world.row(id).await.attempts, 0);
     }
@@ -88,7 +89,7 @@ async fn a_greylisted_mail_backs_off_and_comes_with_the_same_token() {
     sink.answer("END", "451 4.7.1 come back later, ada@example.com", 1);
     sink.answer("RCPT", "450 4.2.0 <ada@example.com> greylisted", 1);
     let mailer = world.mailer(&sink.url());
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Retry), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Retry), 1);
     let row = world.row(id).await;
     assert_eq!((row.state.as_str(), row.attempts, row.leased_until), ("pending", 1, 0));
     assert_eq!(row.last_error.as_deref(), Some("450 4.2.0"));
@@ -96,10 +97,10 @@ async fn a_greylisted_mail_backs_off_and_comes_with_the_same_token() {
     assert!((48_000..=72_000).contains(&rest), "{rest}");
     assert!(mailer.sweep().await.unwrap().deliveries.is_empty());
     world.clock.advance(2 * MINUTE);
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Retry), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Retry), 1);
     assert_eq!(world.row(id).await.last_error.as_deref(), Some("451 4.7.1"));
     world.clock.advance(3 * MINUTE);
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Sent), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1);
     let mails = sink.mails();
     assert_eq!(mails.len(), 2);
     assert_eq!(mails[0].link(), mails[1].link());
@@ -142,9 +143,9 @@ async fn an_outage_does_not_eat_the_tries_of_a_greylisted_mail() {
     world.clock.advance(30 * HOUR);
     sink.answer("RCPT", "450 4.2.0 greylisted", 1);
     let mailer = world.mailer(&sink.url());
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Retry), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Retry), 1);
     world.clock.advance(2 * MINUTE);
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Sent), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1);
     assert_eq!(world.state(id).await, "sent");
 }
 
@@ -155,7 +156,7 @@ async fn a_permanent_refusal_ends_that_mail_alone_at_once() {
     let good = world.confirmation("good@example.com").await;
     sink.answer("RCPT TO:<bad@", "550 5.1.1 no such person", 1);
     let swept = world.mailer(&sink.url()).sweep().await.unwrap();
-    assert_eq!((swept.count(Outcome::Dead), swept.count(Outcome::Sent)), (1, 1));
+    assert_eq!((swept.count(MailOutcome::Dead), swept.count(MailOutcome::Sent)), (1, 1));
     let row = world.row(bad).await;
     assert_eq!((row.state.as_str(), row.last_error.as_deref()), ("dead", Some("550 5.1.1")));
     assert_eq!(world.state(good).await, "sent");
@@ -168,7 +169,7 @@ async fn a_mail_that_breaks_every_connection_lets_the_others_go_first() {
     let good = world.confirmation("good@example.com").await;
     sink.answer("RCPT TO:<bad@", DROP, usize::MAX);
     let mailer = world.mailer(&sink.url());
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Released), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Released), 1);
     world.clock.advance(PROBE);
     mailer.sweep().await.unwrap();
     assert_eq!(world.state(good).await, "sent");
@@ -187,10 +188,10 @@ async fn a_server_that_hangs_is_left_in_time_and_the_mail_comes_again() {
     let id = world.confirmation("ada@example.com").await;
     sink.answer("END", HANG, 1);
     let mailer = world.hasty_mailer(&sink.url());
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Released), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Released), 1);
     assert_eq!(world.row(id).await.attempts, 0);
     world.clock.advance(PROBE);
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Sent), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1);
 }
 
 #[tokio::test]
@@ -208,7 +209,7 @@ async fn a_crash_before_the_mark_mails_the_same_token_under_the_same_message_id(
     let mailer = world.mailer(&sink.url());
     assert!(mailer.sweep().await.unwrap().deliveries.is_empty(), "the lease holds");
     world.clock.advance(MINUTE + Duration::from_millis(1));
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Sent), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1);
     let mails = sink.mails();
     assert_eq!(mails.len(), 2);
     assert!(mails[0].link().contains("/verify-email?token="));
@@ -226,13 +227,13 @@ async fn with_the_store_down_links_wait_and_notices_leave() {
     world.rename_store("token_store", "away").await;
     let mailer = world.mailer(&sink.url());
     let swept = mailer.sweep().await.unwrap();
-    assert_eq!((swept.deliveries.len(), swept.count(Outcome::Sent)), (1, 1));
+    assert_eq!((swept.deliveries.len(), swept.count(MailOutcome::Sent)), (1, 1));
     assert_eq!(world.state(notice).await, "sent");
     let row = world.row(link).await;
     assert_eq!((row.state.as_str(), row.attempts, row.leased_until), ("pending", 0, 0));
     assert_eq!(mailer.sweep().await.unwrap_err().dependency, "token store");
     world.rename_store("away", "token_store").await;
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Sent), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1);
 }
 
 #[tokio::test]
@@ -247,7 +248,7 @@ async fn a_poison_row_is_given_up_after_five_tries_and_blocks_nothing() {
     let good = world.confirmation("good@example.com").await;
     let mailer = world.mailer(&sink.url());
     let swept = mailer.sweep().await.unwrap();
-    assert_eq!((swept.count(Outcome::Retry), swept.count(Outcome::Sent)), (1, 1));
+    assert_eq!((swept.count(MailOutcome::Retry), swept.count(MailOutcome::Sent)), (1, 1));
     assert_eq!(world.state(good).await, "sent");
     for tries in 2..=5 {
         world.clock.advance(HOUR);
@@ -278,11 +279,11 @@ async fn a_clock_set_back_does_not_hold_the_queue() {
     let later = crate::clock::Clock::manual(NOW + millis(HOUR));
     let mut set_back = World { clock: later.clone(), ..world };
     let mailer = set_back.mailer(&sink.url());
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Released), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Released), 1);
     if let crate::clock::Clock::Manual(now) = &mut set_back.clock {
         now.store(NOW + millis(MINUTE), Ordering::SeqCst);
     }
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Sent), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1);
 }
 
 #[tokio::test]

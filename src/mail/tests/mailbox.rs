@@ -7,7 +7,8 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::EntityTrait;
 
 use super::{World, data};
-use crate::mail::{Kind, Locale, MailData, Mailbox, Outcome, Transport};
+use crate::mail::{Kind, Locale, MailData, Mailbox, Transport};
+use crate::telemetry::labels::MailOutcome;
 
 #[tokio::test]
 async fn a_mail_is_a_private_file_and_survives_a_restart() {
@@ -16,7 +17,7 @@ async fn a_mail_is_a_private_file_and_survives_a_restart() {
     let mailbox = Mailbox::open(&dir).await.unwrap();
     let id = world.confirmation("Ada@example.com").await;
     let mailer = world.mailer_over(Transport::mailbox(mailbox.clone()));
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Sent), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1);
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&dir), 0o700);
     assert_eq!(mode(&dir.join(format!("{id}.json"))), 0o600);
@@ -53,7 +54,7 @@ async fn a_mail_delivered_again_after_a_crash_is_there_once() {
     latchkey_entity::outbox::Entity::update(row).exec(world.db.writer()).await.unwrap();
     let reopened = Mailbox::open(dir.path()).await.unwrap();
     let mailer = world.mailer_over(Transport::mailbox(reopened.clone()));
-    assert_eq!(mailer.sweep().await.unwrap().count(Outcome::Sent), 1);
+    assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 1);
     assert_eq!(reopened.list(None), mailbox.list(None));
     assert_eq!(reopened.list(None).len(), 1);
 }

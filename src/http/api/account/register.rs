@@ -33,11 +33,7 @@ request_body! {
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let result = register(app, request).await;
-    let outcome = match &result {
-        Ok(_) => "success",
-        Err(problem) => problem.code.name(),
-    };
-    app.account().count_registration(outcome);
+    app.account().count_registration(result.as_ref().err().map(|problem| problem.code));
     Ok(answer::json(&result?))
 }
 

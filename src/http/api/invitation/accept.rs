@@ -15,6 +15,7 @@ use crate::secret::Secret;
 use crate::secret::sha256;
 use crate::session::Principal;
 use crate::team::joining::{self, Shown};
+use crate::telemetry::labels::TenancyChange;
 
 request_body! {
     /// Proof of the invitation.
@@ -35,7 +36,7 @@ pub async fn handle(
     let digest = sha256(token.expose().as_bytes());
     let (change, shown) = (change_context(app, request), Shown::Link(&digest));
     let team = joining::accept(&change, caller.standing.id, shown, room(app)).await?;
-    app.metrics.changed("invitation_accepted");
+    app.metrics.tenancy_changes.one(TenancyChange::InvitationAccepted);
     Ok(answer::json(&TeamView::from(team)))
 }
 

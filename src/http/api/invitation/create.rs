@@ -13,6 +13,7 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::Role;
 use crate::team::invitations;
+use crate::telemetry::labels::TenancyChange;
 use crate::user::EmailAddress;
 
 request_body! {
@@ -34,7 +35,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let origin = request.origin();
     let (change, post) = (change_context(app, request), post(app, &origin));
     let made = invitations::create(&change, member.actor, (&email, role), post).await?;
-    app.metrics.changed("invitation_created");
+    app.metrics.tenancy_changes.one(TenancyChange::InvitationCreated);
     app.deliveries.wake();
     Ok(answer::json(&InvitationView::from(made)))
 }

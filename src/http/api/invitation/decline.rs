@@ -8,6 +8,7 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Principal;
 use crate::team::joining;
+use crate::telemetry::labels::TenancyChange;
 
 /// The handler.
 pub async fn handle(
@@ -17,7 +18,7 @@ pub async fn handle(
 ) -> Result<Answer, Problem> {
     let id = request.id("iid")?;
     joining::decline(&change_context(app, request), caller.standing.id, id).await?;
-    app.metrics.changed("invitation_declined");
+    app.metrics.tenancy_changes.one(TenancyChange::InvitationDeclined);
     Ok(answer::no_content())
 }
 

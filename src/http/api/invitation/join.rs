@@ -10,6 +10,7 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Principal;
 use crate::team::joining::{self, Shown};
+use crate::telemetry::labels::TenancyChange;
 
 /// The handler.
 pub async fn handle(
@@ -20,7 +21,7 @@ pub async fn handle(
     let shown = Shown::Id(request.id("iid")?);
     let change = change_context(app, request);
     let team = joining::accept(&change, caller.standing.id, shown, room(app)).await?;
-    app.metrics.changed("invitation_accepted");
+    app.metrics.tenancy_changes.one(TenancyChange::InvitationAccepted);
     Ok(answer::json(&TeamView::from(team)))
 }
 

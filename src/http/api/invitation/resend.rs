@@ -8,6 +8,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::invitations;
+use crate::telemetry::labels::TenancyChange;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
@@ -15,7 +16,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let origin = request.origin();
     let (change, post) = (change_context(app, request), post(app, &origin));
     let sent = invitations::resend(&change, member.actor, id, post).await?;
-    app.metrics.changed("invitation_resent");
+    app.metrics.tenancy_changes.one(TenancyChange::InvitationResent);
     app.deliveries.wake();
     Ok(answer::json(&InvitationView::from(sent)))
 }

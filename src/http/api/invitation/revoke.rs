@@ -7,12 +7,13 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::Problem;
 use crate::team::invitations;
+use crate::telemetry::labels::TenancyChange;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let id = request.id("iid")?;
     invitations::revoke(&change_context(app, request), member.actor, id).await?;
-    app.metrics.changed("invitation_revoked");
+    app.metrics.tenancy_changes.one(TenancyChange::InvitationRevoked);
     Ok(answer::no_content())
 }
 

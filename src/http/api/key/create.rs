@@ -19,6 +19,7 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::keys::{self, NewKey};
 use crate::team::roles::SCOPES;
+use crate::telemetry::labels::TenancyChange;
 use crate::user::PersonName;
 
 request_body! {
@@ -49,7 +50,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let most = app.config.teams.keys_max;
     let made =
         keys::create(&change_context(app, request), member.actor, project, wanted, most).await?;
-    app.metrics.changed("key_created");
+    app.metrics.tenancy_changes.one(TenancyChange::KeyCreated);
     let (key, secret) = made;
     Ok(answer::json(&NewKeyView { key: key.into(), secret: secret.expose().clone() }))
 }

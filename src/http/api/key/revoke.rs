@@ -7,12 +7,13 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::Problem;
 use crate::team::keys;
+use crate::telemetry::labels::TenancyChange;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let (project, key) = (request.id("pid")?, request.id("kid")?);
     keys::revoke(&change_context(app, request), member.actor, project, key).await?;
-    app.metrics.changed("key_revoked");
+    app.metrics.tenancy_changes.one(TenancyChange::KeyRevoked);
     Ok(answer::no_content())
 }
 

@@ -9,6 +9,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::{Role, members};
+use crate::telemetry::labels::TenancyChange;
 
 request_body! {
     /// What changes.
@@ -24,7 +25,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let ChangeMember { role } = ChangeMember::read(request.json()?)?;
     let changed =
         members::change_role(&change_context(app, request), member.actor, user_id, role).await?;
-    app.metrics.changed("member_role_changed");
+    app.metrics.tenancy_changes.one(TenancyChange::MemberRoleChanged);
     Ok(answer::json(&MemberView::from(changed)))
 }
 

@@ -8,6 +8,7 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::members::{self, Ended};
 use crate::team::{Permission, Refusal};
+use crate::telemetry::labels::TenancyChange;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
@@ -22,10 +23,10 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     }
     let change =
         match members::remove(&change_context(app, request), member.actor, user_id?).await? {
-            Ended::Left => "member_left",
-            Ended::Removed => "member_removed",
+            Ended::Left => TenancyChange::MemberLeft,
+            Ended::Removed => TenancyChange::MemberRemoved,
         };
-    app.metrics.changed(change);
+    app.metrics.tenancy_changes.one(change);
     Ok(answer::no_content())
 }
 

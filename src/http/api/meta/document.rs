@@ -22,4 +22,5 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 pub fn operation() -> Operation {
     Operation::new("openapi", Tag::Meta, "Get this description")
         .gives_json("OpenAPI 3.1, made from the code.")
+        .also(304, "It is the one that `If-None-Match` names.")
 }

@@ -3,7 +3,6 @@
 //! Whatever is not live, and whatever the client may not see, is exactly `{"active":false}`: malformed, expired, forged,
 //! of an ended session, of a removed member, of another team. A dependency in doubt is a 503, never an answer.
 
-use opentelemetry::KeyValue;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,6 +16,8 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Refused;
+use crate::telemetry::labels::Introspected;
+use crate::telemetry::typed::Outcome;
 use crate::token::{Expiry, UserClaims, VaultClaims};
 
 request_form! {
@@ -96,11 +97,11 @@ pub struct Introspection {
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let found = introspect(app, request).await;
     let outcome = match &found {
-        Ok(Introspection { active: true, .. }) => "active",
-        Ok(_) => "inactive",
-        Err(problem) => problem.code.name(),
+        Ok(Introspection { active: true, .. }) => Outcome::Is(Introspected::Active),
+        Ok(_) => Outcome::Is(Introspected::Inactive),
+        Err(problem) => Outcome::Failed(problem.code),
     };
-    app.metrics.introspections.add(1, &[KeyValue::new("outcome", outcome)]);
+    app.metrics.introspections.one(outcome);
     found.map(|found| answer::json(&found))
 }
 

@@ -3,7 +3,6 @@
 //! Holding the token is proof enough (ASVS 10.4.9): whoever has it could do worse than end it, and public clients have no
 //! secret. A client that shows credentials all the same has to show good ones. Unknown tokens are a 200 like all others.
 
-use opentelemetry::KeyValue;
 use uuid::Uuid;
 
 use super::client;
@@ -21,6 +20,7 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::account_status::{AccountStatus, StatusQuery};
 use crate::session::{Refused, Which};
+use crate::telemetry::labels::{EndReason, RevokedType};
 use crate::token::{Expiry, UserClaims, revocation};
 
 request_form! {
@@ -44,23 +44,23 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
         client::authenticate(app, request, &form.0).await?;
     }
     let what = revoke(app, request, form.token()?.expose()).await?;
-    app.metrics.revocations.add(1, &[KeyValue::new("type", what)]);
+    app.metrics.revocations.one(what);
     Ok(answer::empty())
 }
 
 /// Revokes what it is, and answers what it was.
-async fn revoke(app: &App, request: &mut Request, token: &str) -> Result<&'static str, Problem> {
+async fn revoke(app: &App, request: &mut Request, token: &str) -> Result<RevokedType, Problem> {
     let check = app.check();
     match check.vault_claims(token).await {
         Ok(claims) => {
             // Of a token that is revoked already nothing is written.
             if revocation::is_revoked(&app.db, &claims).await? {
-                return Ok("vault");
+                return Ok(RevokedType::Vault);
             }
             let subject = claims.sub.parse().map_err(|_| Code::InvalidToken)?;
             limit::admit(app, request, Ask::Account(Budget::Revocations, subject)).await?;
             revocation::revoke(&change_context(app, request), &claims).await?;
-            return Ok("vault");
+            return Ok(RevokedType::Vault);
         }
         Err(Refused::Invalid) => {}
         Err(unavailable) => return Err(unavailable.into()),
@@ -68,9 +68,9 @@ async fn revoke(app: &App, request: &mut Request, token: &str) -> Result<&'stati
     match check.claims(token, Expiry::Ignored).await {
         Ok((user_id, claims)) => {
             end_session(app, request, user_id, &claims).await?;
-            Ok("user")
+            Ok(RevokedType::User)
         }
-        Err(Refused::Invalid) => Ok("unknown"),
+        Err(Refused::Invalid) => Ok(RevokedType::Unknown),
         Err(unavailable) => Err(unavailable.into()),
     }
 }
@@ -92,7 +92,7 @@ async fn end_session(
     let absolute_end = opened_before.saturating_add(millis(app.config.sessions.absolute_ttl));
     let which = Which::One { sid: claims.sid.clone(), reason: "revoked", absolute_end };
     app.sessions.end(request.call(), user_id, which).await?;
-    app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "revoked")]);
+    app.metrics.sessions_revoked.one(EndReason::Revoked);
     Ok(())
 }
 

@@ -3,7 +3,6 @@
 //! Issuing is counted, not audited, as refreshes are: a program asks every few minutes.
 
 use hyper::header::{HeaderValue, PRAGMA};
-use opentelemetry::KeyValue;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,6 +16,8 @@ use crate::http::request::Request;
 use crate::problem::{Code, OauthError, Problem, Unavailable};
 use crate::session::issue;
 use crate::team::keys::{self, KnownKey};
+use crate::telemetry::labels::{Grant, TokenType};
+use crate::telemetry::typed::Outcome;
 
 /// The one grant there is.
 const GRANT: &str = "client_credentials";
@@ -52,10 +53,10 @@ pub struct TokenAnswer {
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let given = grant(app, request).await;
     let outcome = match &given {
-        Ok(_) => "success",
-        Err(problem) => problem.oauth.map_or(problem.code.name(), OauthError::name),
+        Ok(_) => Outcome::Is(Grant::Success),
+        Err(problem) => problem.oauth.map_or(Outcome::Failed(problem.code), refusal),
     };
-    app.metrics.token_grants.add(1, &[KeyValue::new("outcome", outcome)]);
+    app.metrics.token_grants.one(outcome);
     let mut answer = answer::json(&given?);
     // RFC 6749 §5.1 asks for it beside `Cache-Control: no-store`, which every answer of ours has.
     answer.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
@@ -80,7 +81,7 @@ async fn grant(app: &App, request: &mut Request) -> Result<TokenAnswer, Problem>
     let (keys, config) = (app.keys.current(), &app.config.tokens);
     let (token, exp) = issue::key_token(&keys, config, &key, scope.clone(), now)
         .map_err(|error| Unavailable::because("signing keys", error))?;
-    app.metrics.tokens_issued.add(1, &[KeyValue::new("type", "vault")]);
+    app.metrics.tokens_issued.one(TokenType::Vault);
     let expires_in = exp - now.div_euclid(1000);
     Ok(TokenAnswer { access_token: token, token_type: "Bearer", expires_in, scope })
 }
@@ -94,6 +95,16 @@ fn narrowed(key: &KnownKey, asked: Option<&str>) -> Result<String, Problem> {
         return Err(refused(OauthError::InvalidScope, detail));
     }
     Ok(keys::scopes(asked).join(" "))
+}
+
+fn refusal(error: OauthError) -> Outcome<Grant> {
+    Outcome::Is(match error {
+        OauthError::InvalidRequest => Grant::InvalidRequest,
+        OauthError::InvalidClient => Grant::InvalidClient,
+        OauthError::InvalidScope => Grant::InvalidScope,
+        OauthError::UnauthorizedClient => Grant::UnauthorizedClient,
+        OauthError::UnsupportedGrantType => Grant::UnsupportedGrantType,
+    })
 }
 
 fn refused(error: OauthError, detail: &str) -> Problem {

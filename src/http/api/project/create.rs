@@ -10,13 +10,14 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::projects;
+use crate::telemetry::labels::TenancyChange;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let NewName { name, slug } = NewName::read(request.json()?)?;
     let (said, most) = ((name.as_str(), slug), app.config.teams.projects_max);
     let made = projects::create(&change_context(app, request), member.actor, said, most).await?;
-    app.metrics.changed("project_created");
+    app.metrics.tenancy_changes.one(TenancyChange::ProjectCreated);
     Ok(answer::json(&ProjectView::from(made)))
 }
 

@@ -9,13 +9,14 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::projects;
+use crate::telemetry::labels::TenancyChange;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let id = request.id("pid")?;
     let Confirmation { name } = Confirmation::read(request.json()?)?;
     projects::delete(&change_context(app, request), member.actor, id, &name).await?;
-    app.metrics.changed("project_deleted");
+    app.metrics.tenancy_changes.one(TenancyChange::ProjectDeleted);
     Ok(answer::no_content())
 }
 

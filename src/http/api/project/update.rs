@@ -10,6 +10,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::projects;
+use crate::telemetry::labels::TenancyChange;
 use crate::user::PersonName;
 
 /// The handler.
@@ -18,7 +19,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     let ChangedName { name, slug } = ChangedName::read(request.json()?)?;
     let said = (name.as_ref().map(PersonName::as_str), slug);
     let project = projects::update(&change_context(app, request), member.actor, id, said).await?;
-    app.metrics.changed("project_updated");
+    app.metrics.tenancy_changes.one(TenancyChange::ProjectUpdated);
     Ok(answer::json(&ProjectView::from(project)))
 }
 

@@ -6,7 +6,6 @@
 //! its clients, and a stranger's token costs one check of a signature.
 
 use hyper::header::{HeaderName, HeaderValue};
-use opentelemetry::KeyValue;
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
@@ -14,6 +13,8 @@ use crate::http::limit;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
+use crate::telemetry::labels::ForwardAuth;
+use crate::telemetry::typed::Outcome;
 use crate::token::VaultClaims;
 
 /// What may narrow the answer; anything else in the query is refused, so that no misspelt condition opens a door.
@@ -45,11 +46,8 @@ async fn answered(
             Code::InvalidToken => problem.detail(WANTED),
             _ => problem,
         });
-    let outcome = match &answered {
-        Ok(_) => "allowed",
-        Err(problem) => problem.code.name(),
-    };
-    app.metrics.forward_auths.add(1, &[KeyValue::new("outcome", outcome)]);
+    let failed = answered.as_ref().err().map(|problem| problem.code);
+    app.metrics.forward_auths.one(Outcome::of(ForwardAuth::Allowed, failed));
     answered
 }
 

@@ -6,6 +6,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Principal;
+use crate::telemetry::labels::EndReason;
 
 /// The handler.
 pub async fn handle(
@@ -14,7 +15,7 @@ pub async fn handle(
     caller: Principal,
 ) -> Result<Answer, Problem> {
     let session = &caller.session;
-    super::revoke::end(app, request, session, "logout").await?;
+    super::revoke::end(app, request, session, EndReason::Logout).await?;
     Ok(answer::no_content())
 }
 

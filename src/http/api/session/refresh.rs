@@ -9,8 +9,6 @@
 //! where the session is elsewhere, is a step less for the first and a SELECT more for the others; a SELECT costs several
 //! times what a look at the store does. A switch that comes in between shows at the next refresh, as one that comes after.
 
-use opentelemetry::KeyValue;
-
 use crate::admission::Ask;
 use crate::app::App;
 use crate::http::answer::{self, Answer};
@@ -21,6 +19,7 @@ use crate::problem::{Code, Problem};
 use crate::session::account_status::StatusQuery;
 use crate::session::check::Check;
 use crate::session::{Outcome, RefreshRequest, Tokens};
+use crate::telemetry::labels::{EndReason, RefreshOutcome};
 use crate::token::Expiry;
 
 /// The handler.
@@ -39,20 +38,19 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     let refresh =
         RefreshRequest { user_id, sid: claims.sid, jti: claims.jti, generation: claims.generation };
     let outcome = app.sessions.refresh(request.call(), refresh).await?;
-    let name = match &outcome {
-        Outcome::Alive(_) => "success",
-        Outcome::Reused => "reused",
-        Outcome::Gone => "gone",
-    };
-    app.metrics.refreshes.add(1, &[KeyValue::new("outcome", name)]);
+    app.metrics.refreshes.one(match &outcome {
+        Outcome::Alive(_) => RefreshOutcome::Success,
+        Outcome::Reused => RefreshOutcome::Reused,
+        Outcome::Gone => RefreshOutcome::Gone,
+    });
     match outcome {
         Outcome::Alive(session) => {
             let caller = Check::join(*session, standing)?;
             Ok(answer::json(&app.sessions.tokens(&caller.session, &caller.standing)?))
         }
         Outcome::Reused => {
-            app.metrics.refresh_reuse_detected.add(1, &[]);
-            app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", name)]);
+            app.metrics.refresh_reuse_detected.one(());
+            app.metrics.sessions_revoked.one(EndReason::Reused);
             tracing::warn!("a refresh token was shown again, its session is ended");
             app.deliveries.wake();
             Err(Code::RefreshReused.into())

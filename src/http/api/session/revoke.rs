@@ -1,7 +1,5 @@
 //! `DELETE /api/sessions/{sid}`: ends one session of one's own.
 
-use opentelemetry::KeyValue;
-
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
@@ -10,6 +8,7 @@ use crate::problem::{Code, Problem};
 use crate::secret::is_id;
 use crate::session::{Principal, Which};
 use crate::store::Session;
+use crate::telemetry::labels::EndReason;
 
 /// The handler. Another person's session and one that never was are the same 404.
 pub async fn handle(
@@ -23,7 +22,7 @@ pub async fn handle(
     }
     let user_id = caller.standing.id;
     let session = app.store.session(user_id, &sid, app.clock.now()).await?.ok_or(Code::NotFound)?;
-    end(app, request, &session, "revoked").await?;
+    end(app, request, &session, EndReason::Revoked).await?;
     Ok(answer::no_content())
 }
 
@@ -32,12 +31,13 @@ pub(super) async fn end(
     app: &App,
     request: &Request,
     session: &Session,
-    reason: &'static str,
+    reason: EndReason,
 ) -> Result<(), Problem> {
-    let which = Which::One { sid: session.sid.clone(), reason, absolute_end: session.absolute_end };
+    let (sid, absolute_end) = (session.sid.clone(), session.absolute_end);
+    let which = Which::One { sid, reason: reason.name(), absolute_end };
     let user_id = session.user_id;
     app.sessions.end(request.call(), user_id, which).await?;
-    app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", reason)]);
+    app.metrics.sessions_revoked.one(reason);
     Ok(())
 }
 

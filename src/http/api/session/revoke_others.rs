@@ -1,13 +1,12 @@
 //! `DELETE /api/sessions`: ends every session of one's own but this one.
 
-use opentelemetry::KeyValue;
-
 use crate::app::App;
 use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::{Principal, Which};
+use crate::telemetry::labels::EndReason;
 
 /// The handler.
 pub async fn handle(
@@ -18,7 +17,7 @@ pub async fn handle(
     let user_id = caller.standing.id;
     let which = Which::Others { keep: caller.session.sid };
     app.sessions.end(request.call(), user_id, which).await?;
-    app.metrics.sessions_revoked.add(1, &[KeyValue::new("reason", "others")]);
+    app.metrics.sessions_revoked.one(EndReason::Others);
     Ok(answer::no_content())
 }
 

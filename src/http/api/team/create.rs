@@ -10,6 +10,7 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Principal;
 use crate::team::teams;
+use crate::telemetry::labels::TenancyChange;
 
 /// The handler.
 pub async fn handle(
@@ -22,7 +23,7 @@ pub async fn handle(
     let made =
         teams::create(&change_context(app, request), user_id, (name.as_str(), slug), teams_max)
             .await?;
-    app.metrics.changed("team_created");
+    app.metrics.tenancy_changes.one(TenancyChange::TeamCreated);
     Ok(answer::json(&TeamView::from(made)))
 }
 

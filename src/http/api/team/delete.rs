@@ -9,12 +9,13 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::teams;
+use crate::telemetry::labels::TenancyChange;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let Confirmation { name } = Confirmation::read(request.json()?)?;
-    teams::dissolve(&change_context(app, request), member.actor, &name).await?;
-    app.metrics.changed("team_deleted");
+    teams::delete_confirmed(&change_context(app, request), member.actor, &name).await?;
+    app.metrics.tenancy_changes.one(TenancyChange::TeamDeleted);
     Ok(answer::no_content())
 }
 

@@ -10,6 +10,7 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Tokens;
 use crate::team::members;
+use crate::telemetry::labels::TenancyChange;
 
 request_body! {
     /// Where to.
@@ -38,7 +39,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
         .set_session_team(actor.user_id, &caller.session.sid, Some(actor.team_id), project, now)
         .await?
         .ok_or(Code::InvalidToken)?;
-    app.metrics.changed("team_switched");
+    app.metrics.tenancy_changes.one(TenancyChange::TeamSwitched);
     if project == in_use {
         return Ok(answer::json(&app.sessions.tokens(&session, &caller.standing)?));
     }

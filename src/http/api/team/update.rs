@@ -9,13 +9,14 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::teams;
+use crate::telemetry::labels::TenancyChange;
 
 /// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let ChangedName { name, slug } = ChangedName::read(request.json()?)?;
     let name = name.as_ref().map(crate::user::PersonName::as_str);
     let team = teams::update(&change_context(app, request), member.actor, (name, slug)).await?;
-    app.metrics.changed("team_updated");
+    app.metrics.tenancy_changes.one(TenancyChange::TeamUpdated);
     Ok(answer::json(&TeamView::from(team)))
 }
 
