@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::audit::{Action, Actor, ChangeContext, Detail, Outcome};
+use crate::audit::{Action, Actor, ChangeContext, Changed, Detail, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, containing};
@@ -197,17 +197,6 @@ pub async fn create(cx: &ChangeContext<'_>, account: &NewAccount) -> Result<Crea
     cx.record_on(&tx, Action::AccountCreated, Actor::Operator, id).await?;
     tx.commit().await?;
     Ok(Created::Now(id))
-}
-
-/// What became of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Changed {
-    /// Done, to this account.
-    Now(Uuid),
-    /// It was so already.
-    Already(Uuid),
-    /// There is no such account.
-    Gone,
 }
 
 /// Disables or enables an account. Disabling raises the epoch: every session is dead on every node at its next check,

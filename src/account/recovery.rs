@@ -2,9 +2,7 @@
 
 use latchkey_entity::outbox::{self as outbox_row, OutboxState};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, Statement,
-};
+use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _};
 use uuid::Uuid;
 
 use super::{change, register};
@@ -12,7 +10,7 @@ use crate::audit::{self, Action, Actor, ChangeContext, Detail};
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
 use crate::mail::{self, LinkKind, MailData, NewMail, NewNotice, NoticeKind};
-use crate::secret::{random_bytes, uuid_v7};
+use crate::secret::uuid_v7;
 use crate::user::{EmailAddress, table};
 
 /// A password to set.
@@ -89,14 +87,7 @@ async fn decoy(tx: &Transaction, now: UnixMillis) -> Result<(), DbErr> {
         .filter(outbox_row::Column::State.eq(OutboxState::Pending))
         .exec(tx)
         .await?;
-    let [random] = random_bytes::<1>();
-    tx.execute_raw(Statement::from_sql_and_values(
-        tx.get_database_backend(),
-        "UPDATE decoys SET touched_at = $1 WHERE slot = $2",
-        [now.into(), i32::from(random % 64).into()],
-    ))
-    .await?;
-    Ok(())
+    audit::touch_decoy(tx, now).await
 }
 
 /// A new password: the compare-and-set is on the row's version, so that of N resets by one token one wins, and a crash

@@ -70,3 +70,14 @@ impl ChangeContext<'_> {
         super::record(tx, self.chain, &event, self.now).await
     }
 }
+
+/// What became of an operator's change of an account or a team.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// Done, to the one with this id.
+    Now(Uuid),
+    /// It was so already.
+    Already(Uuid),
+    /// There is none.
+    Gone,
+}

@@ -88,24 +88,11 @@ pub async fn next_in_team<C: ConnectionTrait>(
 /// The database's.
 pub async fn decoy<C: ConnectionTrait>(tx: &C, now: UnixMillis) -> Result<(), DbErr> {
     let nobody = uuid_v7(now);
-    user::Entity::find()
-        .select_only()
-        .column(user::Column::Id)
-        .filter(user::Column::Id.eq(nobody))
-        .lock(LockType::KeyShare)
-        .into_tuple::<Uuid>()
-        .all(tx)
-        .await?;
+    hold_people(tx, [nobody]).await?;
     find(tx, Stream::Person(nobody)).await?;
     // The event, the identity and the head.
     for _ in 0..3 {
-        let [random] = random_bytes::<1>();
-        tx.execute_raw(Statement::from_sql_and_values(
-            tx.get_database_backend(),
-            "UPDATE decoys SET touched_at = $1 WHERE slot = $2",
-            [now.into(), i32::from(random % 64).into()],
-        ))
-        .await?;
+        touch_decoy(tx, now).await?;
     }
     Ok(())
 }
@@ -182,13 +169,22 @@ async fn append<C: ConnectionTrait>(
     Ok(told)
 }
 
-/// Which of an event's people there are. Their rows are held until the transaction ends, before the stream is: whoever
-/// deletes one of them holds the row first and the stream then, and the two never wait for each other.
+/// Which of an event's people there are. Their rows are held before the stream is: whoever deletes one of them holds the row
+/// first and the stream then, and the two never wait for each other.
 async fn present<C: ConnectionTrait>(tx: &C, event: &Event<'_>) -> Result<Vec<Uuid>, DbErr> {
     let people: Vec<Uuid> = event.subject.into_iter().chain(event.actor.person()).collect();
     if people.is_empty() {
         return Ok(people);
     }
+    hold_people(tx, people).await
+}
+
+/// Holds people until the transaction ends, in the order of their ids: none of them can be deleted meanwhile. Returns those that
+/// there are.
+pub async fn hold_people<C: ConnectionTrait>(
+    tx: &C,
+    people: impl IntoIterator<Item = Uuid>,
+) -> Result<Vec<Uuid>, DbErr> {
     user::Entity::find()
         .select_only()
         .column(user::Column::Id)
@@ -198,6 +194,18 @@ async fn present<C: ConnectionTrait>(tx: &C, event: &Event<'_>) -> Result<Vec<Uu
         .into_tuple()
         .all(tx)
         .await
+}
+
+/// Writes a row that nobody reads, as a real change would write one of its own.
+pub async fn touch_decoy<C: ConnectionTrait>(tx: &C, now: UnixMillis) -> Result<(), DbErr> {
+    let [random] = random_bytes::<1>();
+    tx.execute_raw(Statement::from_sql_and_values(
+        tx.get_database_backend(),
+        "UPDATE decoys SET touched_at = $1 WHERE slot = $2",
+        [now.into(), i32::from(random % 64).into()],
+    ))
+    .await
+    .map(drop)
 }
 
 /// The stream's row, locked until the transaction ends (on SQLite the whole file is). Made where there is none.

@@ -9,6 +9,7 @@ mod ending;
 mod healthcheck;
 mod keys;
 mod limits;
+mod listing;
 mod mail;
 mod migrate;
 mod open;

@@ -16,7 +16,7 @@ const LIMIT_MAX: u64 = 100;
 /// Which page is asked for. A cursor is an id, or what else a list is in order by.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<C = Uuid> {
-    /// What comes after this; its default (of an id: nil) for the first page.
+    /// The place in the list after which the page begins; its default for the first page.
     pub after: C,
     limit: u64,
 }

@@ -1,11 +1,6 @@
 //! [`TeamChange`]: one change of a team, in one transaction.
 
-use latchkey_entity::user;
-use sea_orm::sea_query::LockType;
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DatabaseBackend, DbErr, EntityTrait as _, FromQueryResult,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Statement,
-};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, FromQueryResult, Statement};
 use uuid::Uuid;
 
 use super::TeamState;
@@ -35,7 +30,7 @@ pub async fn begin<'a>(
     permission: Permission,
 ) -> Result<TeamChange<'a>, Refusal> {
     let tx = tenant_scope::begin(cx.db, TenantScope::Team(actor.team_id)).await?;
-    hold(&tx, subject.into_iter().chain([actor.user_id])).await?;
+    audit::hold_people(&tx, subject.into_iter().chain([actor.user_id])).await?;
     let (role, status) = lock_role(&tx, actor).await?.ok_or(Refusal::NotFound)?;
     if !permission.is_granted_to(role) {
         return Err(Refusal::Forbidden);
@@ -59,20 +54,6 @@ impl TeamChange<'_> {
         self.cx.record(&self.tx, what, actor, whom, detail).await?;
         self.tx.commit().await
     }
-}
-
-/// Holds people until the transaction ends, in the order of their ids: none of them can be deleted meanwhile.
-async fn hold<C: ConnectionTrait>(tx: &C, people: impl Iterator<Item = Uuid>) -> Result<(), DbErr> {
-    user::Entity::find()
-        .select_only()
-        .column(user::Column::Id)
-        .filter(user::Column::Id.is_in(people))
-        .order_by_asc(user::Column::Id)
-        .lock(LockType::KeyShare)
-        .into_tuple::<Uuid>()
-        .all(tx)
-        .await
-        .map(drop)
 }
 
 /// Locks a team until the transaction ends (on SQLite the whole file is), and says what a person is in it, and whether it

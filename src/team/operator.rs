@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::TeamState;
 use super::{Role, Slug};
-use crate::audit::{Action, Actor, ChangeContext, Detail};
+use crate::audit::{Action, Actor, ChangeContext, Changed, Detail};
 use crate::clock::UnixMillis;
 use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, containing};
@@ -113,17 +113,6 @@ pub async fn show(db: &Db, which: &Which, now: UnixMillis) -> Result<Option<Cens
     };
     tx.commit().await?;
     Ok(Some(census))
-}
-
-/// What became of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Changed {
-    /// Done, to this team.
-    Now(Uuid),
-    /// It was so already.
-    Already(Uuid),
-    /// There is no such team.
-    Gone,
 }
 
 /// Disables or enables a team: every check of its tokens reads the status, so it holds at once, on every node.

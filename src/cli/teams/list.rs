@@ -4,10 +4,11 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::super::listing::{Part, Status, Written};
 use super::super::open::Opened;
 use super::super::output::{Talk, print, print_json};
 use crate::clock::rfc3339;
@@ -22,18 +23,8 @@ pub struct List {
     /// Only teams of this status
     #[arg(long)]
     status: Option<Status>,
-    /// At most so many, 1 to 1000
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    limit: u64,
-    /// Go on after this team: `next` of the last list
-    #[arg(long, value_name = "ID", default_value_t = Uuid::nil(), hide_default_value = true)]
-    after: Uuid,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Status {
-    Active,
-    Disabled,
+    #[command(flatten)]
+    part: Part,
 }
 
 pub(super) async fn list(
@@ -47,29 +38,17 @@ pub(super) async fn list(
         Status::Disabled => TeamState::Disabled,
     });
     let filter = Filter { search: list.search.clone(), status };
-    let mut teams = operator::list(&opened.db, &filter, list.after, list.limit + 1).await?;
-    let more = teams.len() as u64 > list.limit;
-    if more {
-        teams.pop();
-    }
-    let next = teams.last().filter(|_| more).map(|team| team.id);
-    if json {
-        let items: Vec<Value> = teams.iter().map(summary).collect();
-        return Ok(print_json(talk, &json!({ "items": items, "next": next })));
-    }
-    let mut text = format!("{:36}  {:8}  {:24}  {:24}  NAME\n", "ID", "STATUS", "CREATED", "SLUG");
-    for team in &teams {
-        let created = rfc3339(team.created_at);
-        writeln!(
-            text,
-            "{}  {:8}  {created}  {:24}  {}",
-            team.id, team.status, team.slug, team.name
-        )?;
-    }
-    if let Some(next) = next {
-        writeln!(text, "more: --after {next}")?;
-    }
-    Ok(print(talk, &text))
+    let teams = operator::list(&opened.db, &filter, list.part.after, list.part.rows()).await?;
+    let written = Written {
+        head: format!("{:36}  {:8}  {:24}  {:24}  NAME", "ID", "STATUS", "CREATED", "SLUG"),
+        row: |team: &Team| {
+            let created = rfc3339(team.created_at);
+            format!("{}  {:8}  {created}  {:24}  {}", team.id, team.status, team.slug, team.name)
+        },
+        item: summary,
+        id: &|team: &Team| team.id,
+    };
+    list.part.print(teams, &written, (json, talk))
 }
 
 fn summary(team: &Team) -> Value {

@@ -12,10 +12,11 @@ use super::ending::broken_off;
 use super::open;
 use super::open::Opened;
 use super::output::{Talk, print_json, say_line};
+use crate::audit::Changed;
 use crate::config::Config;
 use crate::exit::CHECK_SAYS_NO;
 use crate::team::TeamState;
-use crate::team::operator::{self, Changed, Which};
+use crate::team::operator::{self, Which};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::super::open::Opened;
 use super::super::output::{Talk, print_json, say_line};
-use crate::account::operator::{self, Changed, Who};
+use crate::account::operator::{self, Who};
+use crate::audit::Changed;
 use crate::user::UserState;
 
 pub(super) async fn status(

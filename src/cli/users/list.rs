@@ -4,10 +4,11 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::super::listing::{Part, Status, Written};
 use super::super::open::Opened;
 use super::super::output::{Talk, print, print_json};
 use crate::account::operator::{self, Filter, Who};
@@ -29,18 +30,8 @@ pub struct List {
     /// Only accounts whose address is not proven
     #[arg(long)]
     unverified: bool,
-    /// At most so many, 1 to 1000
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    limit: u64,
-    /// Go on after this account: `next` of the last list
-    #[arg(long, value_name = "ID", default_value_t = Uuid::nil(), hide_default_value = true)]
-    after: Uuid,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Status {
-    Active,
-    Disabled,
+    #[command(flatten)]
+    part: Part,
 }
 
 pub(super) async fn list(
@@ -57,33 +48,18 @@ pub(super) async fn list(
         }),
         unverified: list.unverified,
     };
-    let mut users = operator::list(&opened.db, &filter, list.after, list.limit + 1).await?;
-    let more = users.len() as u64 > list.limit;
-    if more {
-        users.pop();
-    }
-    let next = users.last().filter(|_| more).map(|user| user.id);
-    if json {
-        let items: Vec<Value> = users.iter().map(summary).collect();
-        return Ok(print_json(talk, &json!({ "items": items, "next": next })));
-    }
-    let mut text =
-        format!("{:36}  {:8}  {:8}  {:24}  EMAIL\n", "ID", "STATUS", "VERIFIED", "CREATED");
-    for user in &users {
-        let verified = if user.verified_at.is_some() { "yes" } else { "no" };
-        writeln!(
-            text,
-            "{}  {:8}  {verified:8}  {}  {}",
-            user.id,
-            user.status,
-            rfc3339(user.created_at),
-            user.email
-        )?;
-    }
-    if let Some(next) = next {
-        writeln!(text, "more: --after {next}")?;
-    }
-    Ok(print(talk, &text))
+    let users = operator::list(&opened.db, &filter, list.part.after, list.part.rows()).await?;
+    let written = Written {
+        head: format!("{:36}  {:8}  {:8}  {:24}  EMAIL", "ID", "STATUS", "VERIFIED", "CREATED"),
+        row: |user: &User| {
+            let verified = if user.verified_at.is_some() { "yes" } else { "no" };
+            let created = rfc3339(user.created_at);
+            format!("{}  {:8}  {verified:8}  {created}  {}", user.id, user.status, user.email)
+        },
+        item: summary,
+        id: &|user: &User| user.id,
+    };
+    list.part.print(users, &written, (json, talk))
 }
 
 fn summary(user: &User) -> Value {

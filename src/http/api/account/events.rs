@@ -1,5 +1,7 @@
 //! `GET /api/me/events`: what happened to one's account, and what one did.
 
+use std::str::FromStr;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -8,17 +10,30 @@ use crate::app::App;
 use crate::audit;
 use crate::clock::rfc3339;
 use crate::http::answer::{self, Answer};
-use crate::http::json::Object;
 use crate::http::limit::{self, Holder};
 use crate::http::openapi::{Operation, Tag};
+use crate::http::paging::Page;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Principal;
 
-/// A page has as many events, unless `limit` says otherwise.
-const LIMIT_DEFAULT: u64 = 50;
-/// And never more.
-const LIMIT_MAX: u64 = 100;
+/// What comes before an event; the newest is before the greatest id of all.
+#[derive(Clone, Copy, Debug)]
+struct Before(Uuid);
+
+impl Default for Before {
+    fn default() -> Self {
+        Self(Uuid::max())
+    }
+}
+
+impl FromStr for Before {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(Self)
+    }
+}
 
 /// A page of events.
 #[derive(Serialize, ToSchema)]
@@ -53,12 +68,11 @@ pub async fn handle(
     request: &mut Request,
     caller: Principal,
 ) -> Result<Answer, Problem> {
-    let (before, limit) = page(request)?;
+    let page: Page<Before> = Page::of(request)?;
     let _pass = limit::permit(app, request, Holder::Account(caller.standing.id)).await?;
-    let mut rows = audit::own_events(&app.db, caller.standing.id, before, limit + 1).await?;
-    let has_more = u64::try_from(rows.len()).is_ok_and(|found| found > limit);
-    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next = rows.last().filter(|_| has_more).map(|row| row.id.to_string());
+    let (user_id, before) = (caller.standing.id, page.after.0);
+    let mut rows = audit::own_events(&app.db, user_id, before, page.rows()).await?;
+    let next = page.cut(&mut rows, |row| row.id);
     let items = rows.into_iter().map(|event| EventView {
         id: event.id.to_string(),
         at: rfc3339(event.at),
@@ -70,28 +84,12 @@ pub async fn handle(
     Ok(answer::json(&Events { items: items.collect(), next }))
 }
 
-/// `cursor` and `limit` of a list.
-fn page(request: &Request) -> Result<(Uuid, u64), Problem> {
-    let mut broken = Object::default();
-    let cursor = request.query("cursor")?.map_or(Ok(Uuid::max()), |cursor| cursor.parse());
-    let limit = request.query("limit")?.map_or(Ok(LIMIT_DEFAULT), |limit| limit.parse());
-    if cursor.is_err() {
-        broken.reject("cursor", "format", "`cursor` is `next` of the page before.");
-    }
-    if !limit.as_ref().is_ok_and(|limit| (1..=LIMIT_MAX).contains(limit)) {
-        broken.reject("limit", "range", "`limit` is a number from 1 to 100.");
-    }
-    broken.finish()?;
-    Ok((cursor.unwrap_or_default(), limit.unwrap_or(LIMIT_DEFAULT)))
-}
-
 /// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("listMyEvents", Tag::Account, "List what happened to your account")
         .describes("Sign-ins, changes and what others did to your memberships, for as long as the operator keeps them.")
         .bearer()
-        .query("cursor", "`next` of the page before.")
-        .query("limit", "1 to 100, 50 by default.")
+        .paged()
         .gives::<Events>("The events, newest first.")
-        .fails(&[Code::InvalidToken, Code::ValidationFailed])
+        .fails(&[Code::InvalidToken])
 }
