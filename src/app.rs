@@ -27,7 +27,6 @@ use crate::token::KeyRing;
 /// Everything an endpoint needs.
 #[derive(Debug)]
 pub struct App {
-    /// The settings.
     pub config: Config,
     /// `introspection.clients` of this moment: the one setting of an endpoint that SIGHUP changes.
     pub introspection_clients: ArcSwap<Vec<IntrospectionClient>>,
@@ -35,7 +34,6 @@ pub struct App {
     pub db: Db,
     /// Sessions and one-time tokens.
     pub store: Store,
-    /// The signing keys.
     pub keys: Arc<KeyRing>,
     /// Authenticates what is recorded.
     pub audit: Chain,
@@ -63,9 +61,7 @@ pub struct App {
     pub mailbox: Option<Arc<Mailbox>>,
     /// The key that opens the mailbox; none where the mailbox is not served.
     pub mailbox_key: Option<MailboxKey>,
-    /// The present.
     pub clock: Clock,
-    /// The instruments.
     pub metrics: Arc<Metrics>,
     /// Who is being served, and whether more may come.
     pub gate: Gate,

@@ -119,7 +119,6 @@ pub async fn counts(db: &Db, id: Uuid, now: UnixMillis) -> Result<Counts, DbErr>
 /// An account that an operator makes.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
-    /// The address.
     pub email: EmailAddress,
     /// What the person is called.
     pub name: String,

@@ -16,7 +16,6 @@ use crate::user::{EmailAddress, table};
 /// A password to set.
 #[derive(Debug)]
 pub struct NewPassword {
-    /// The user.
     pub user_id: Uuid,
     /// The version that was checked, or under which the token was mailed.
     pub password_version: i32,

@@ -21,7 +21,6 @@ use crate::user::{EmailAddress, User, UserState};
 pub struct Registration {
     /// The email address.
     pub email: EmailAddress,
-    /// The name.
     pub name: String,
     /// A PHC string.
     pub password_hash: String,

@@ -27,7 +27,6 @@ pub enum AccountCommand {
     Run(RequestOrigin, UseCase),
     /// [`Accounts::replace_hash`].
     ReplaceHash {
-        /// The user.
         user_id: Uuid,
         /// The hash that was verified.
         old_hash: String,
@@ -64,7 +63,6 @@ pub enum UseCase {
 pub struct Accounts(Pool<AccountCommand>);
 
 impl Accounts {
-    /// The handle of a pool.
     pub fn new(pool: Pool<AccountCommand>) -> Self {
         Self(pool)
     }
@@ -207,13 +205,10 @@ impl Accounts {
 /// The dependencies of an account worker.
 #[derive(Clone, Debug)]
 pub struct AccountWorker {
-    /// The database.
     pub db: Db,
     /// The token store, for mailed tokens.
     pub store: Store,
-    /// The audit.
     pub chain: Chain,
-    /// The clock.
     pub clock: Clock,
 }
 

@@ -1,4 +1,4 @@
-//! The numbers of the limits by address (security: limits and back-off).
+//! The numbers of the limits by address (docs/limits.md).
 //!
 //! Every limit is a bucket (GCRA) that holds `burst` and fills evenly over `window`. So in any stretch of time of
 //! length L at most `burst + L × burst / window` requests pass.

@@ -10,9 +10,7 @@ use crate::database::{Db, Transaction};
 /// The database, the audit, the client of the request and the time of one change.
 #[derive(Clone, Debug)]
 pub struct ChangeContext<'a> {
-    /// The database.
     pub db: &'a Db,
-    /// The audit.
     pub chain: &'a Chain,
     /// The client of the request.
     pub origin: RequestOrigin,

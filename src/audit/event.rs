@@ -8,7 +8,6 @@ use super::{Action, RequestOrigin};
 /// One thing that happened, or was refused.
 #[derive(Clone, Debug)]
 pub struct Event<'a> {
-    /// What.
     pub action: Action,
     /// Whether it was done.
     pub outcome: Outcome,

@@ -48,7 +48,6 @@ pub struct Finding {
     pub stream: Uuid,
     /// Which row; none where it is about an end or the whole.
     pub seq: Option<i64>,
-    /// What.
     pub kind: Kind,
     /// The same in words.
     pub what: String,

@@ -23,7 +23,7 @@ use crate::secret::{self, Secret};
 /// A payload's greatest length in bytes, in base64. The widget's is about 700.
 pub const PAYLOAD_BYTES_MAX: usize = 4096;
 
-/// How long a challenge can be answered (contract §3).
+/// How long a challenge can be answered.
 pub const CHALLENGE_TTL: Duration = Duration::from_mins(10);
 
 /// The work of a challenge. The server draws a counter below `counter_max` and publishes half of the key that PBKDF2

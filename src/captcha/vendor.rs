@@ -18,7 +18,7 @@ use crate::egress::{Breaker, Egress, EgressError, Endpoint, EndpointError, Limit
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
 
-/// One second for the connection, two in all: with the store's half second within the pool's three (architecture §3).
+/// One second for the connection, two in all: with the store's half second within the pool's three.
 /// Answers have some 300 bytes; 64 KiB leave room for whatever a vendor adds.
 pub const LIMITS: Limits = Limits {
     connect: Duration::from_secs(1),

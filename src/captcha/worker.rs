@@ -194,7 +194,6 @@ pub struct CaptchaWorker {
     pub store: Store,
     /// Bounds how much it remembers.
     pub spent: Arc<KeyBudget>,
-    /// The present.
     pub clock: Clock,
     /// Counts.
     pub metrics: Arc<Metrics>,

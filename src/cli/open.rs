@@ -37,7 +37,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The one table of faults and exit codes (`operations.md` §2).
+    /// The one table of faults and exit codes (docs/cli.md).
     fn exit_code(&self) -> u8 {
         match self {
             Self::NoDatabase(_) | Self::Database(_) | Self::Migrations(_) => UNREACHABLE,
@@ -88,7 +88,6 @@ pub struct Opened {
     pub audit: Chain,
     /// Makes the keys of budgets and back-offs.
     pub limit_keys: Keys,
-    /// The present.
     pub clock: Clock,
 }
 

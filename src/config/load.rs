@@ -52,7 +52,6 @@ impl fmt::Debug for Inputs<'_> {
 /// A configuration that holds.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The settings.
     pub config: Config,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Problem>,

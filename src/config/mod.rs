@@ -134,7 +134,6 @@ pub struct Http {
 pub struct TlsFiles {
     /// The chain.
     pub cert: PathBuf,
-    /// The key.
     pub key: PathBuf,
 }
 

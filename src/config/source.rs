@@ -82,7 +82,6 @@ impl fmt::Debug for Raw {
 pub struct Given {
     /// The key as written, parts joined by dots; `…_file` included.
     pub key: String,
-    /// The value.
     pub raw: Raw,
     /// Where it stands.
     pub source: Source,

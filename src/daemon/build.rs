@@ -42,7 +42,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// As `operations.md` §2 numbers them.
+    /// As docs/cli.md numbers them.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Settings(_) => crate::exit::BAD_CONFIGURATION.into(),

@@ -31,19 +31,12 @@ pub struct Handles {
 
 /// The dependencies of the workers.
 pub struct Dependencies<'a> {
-    /// The settings.
     pub config: &'a Config,
-    /// The database.
     pub db: &'a Db,
-    /// The token store.
     pub store: &'a Store,
-    /// The signing keys.
     pub keys: &'a Arc<KeyRing>,
-    /// The audit.
     pub audit: &'a Chain,
-    /// The present.
     pub clock: &'a Clock,
-    /// The instruments.
     pub metrics: &'a Arc<Metrics>,
     /// Delivers.
     pub mailer: &'a Arc<Mailer>,
@@ -71,7 +64,7 @@ impl Dependencies<'_> {
         Pool::spawn(name, limits, root.cell(), self.metrics.clone(), build).await
     }
 
-    /// The pools of architecture §3; each number's reason is there or beside it.
+    /// Opens every pool.
     pub async fn open(&self, root: &Root) -> Result<Handles, SpawnError> {
         let limits = |workers, queue, deadline_s| Limits {
             workers,

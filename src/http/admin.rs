@@ -37,7 +37,7 @@ impl Admin {
     }
 
     /// Ready is who is started, migrated and not stopping. A shared store's outage is `degraded` with 200, never unready:
-    /// it would take every replica out at once (operations §4).
+    /// it would take every replica out at once.
     fn ready(&self) -> Answer {
         let Some(app) = self.app.get() else {
             let mut body = json!({ "status": self.startup.status(), "dependencies": {} });

@@ -8,7 +8,7 @@ use super::answer::{self, Answer};
 use super::router::{Route, RouteKind};
 use crate::problem::{Code, Problem};
 
-/// Headers of a request (security §3): no honest client or proxy sends half as many. hyper counts those of HTTP/1 as it
+/// Headers of a request: no honest client or proxy sends half as many. hyper counts those of HTTP/1 as it
 /// reads them; HTTP/2's are bounded by their bytes there, and counted here.
 pub const HEADERS_MAX: usize = 64;
 /// Path and query together.
@@ -62,7 +62,7 @@ fn host_is_in_doubt(parts: &Parts) -> bool {
     }
 }
 
-/// Requests after which the connection is not trusted to be framed as we read it (RFC 9112 §6.1, security §3).
+/// Requests after which the connection is not trusted to be framed as we read it (RFC 9112 §6.1).
 pub(super) fn framing_is_in_doubt(parts: &Parts) -> bool {
     let headers = &parts.headers;
     let both = headers.contains_key(header::TRANSFER_ENCODING)
@@ -71,7 +71,7 @@ pub(super) fn framing_is_in_doubt(parts: &Parts) -> bool {
     both || twice || host_is_in_doubt(parts)
 }
 
-/// The rules of the GETs that change state (security §1.1).
+/// The rules of the GETs that change state.
 pub(super) fn guard(route: &Route, parts: &Parts) -> Result<Option<Answer>, Problem> {
     if !matches!(route.kind, RouteKind::ChangesState | RouteKind::MailedLink | RouteKind::Refresh) {
         return Ok(None);

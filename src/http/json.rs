@@ -128,7 +128,7 @@ impl Drop for Object {
     }
 }
 
-/// A rule of the contract §5 that a member can break. Its `Display` is a sentence for whoever typed it.
+/// A rule that a member can break, as `errors[].code` of a 422 names it. Its `Display` is a sentence for whoever typed it.
 pub trait Rule: fmt::Display {
     /// The rule's stable name.
     fn code(&self) -> &'static str;

@@ -54,7 +54,6 @@ impl Member {
         self.caller.standing.membership.as_ref().is_some_and(Membership::is_active)
     }
 
-    /// The team.
     pub fn team_id(&self) -> Uuid {
         self.actor.team_id
     }

@@ -20,7 +20,7 @@ use crate::problem::Problem;
 use crate::session::Principal;
 use crate::team::Permission;
 
-/// How long an answer may take once the request is there (security §3).
+/// How long a response may take once the request is there.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The mailbox's long-poll: 30 s and a little.
 const POLL_WITHIN: Duration = Duration::from_secs(35);
@@ -48,7 +48,7 @@ pub enum Handler {
 pub enum RouteKind {
     /// Nothing.
     Plain,
-    /// A GET that changes state: no HEAD, no prefetch (security §1.1).
+    /// A GET that changes state: no HEAD, no prefetch.
     ChangesState,
     /// The same, and a browser's navigation to it is led to the page.
     MailedLink,

@@ -74,7 +74,6 @@ impl NoticeKind {
 /// A notice to the user of an account.
 #[derive(Clone, Debug)]
 pub struct NewNotice<'a> {
-    /// The account.
     pub user_id: Uuid,
     /// What happened.
     pub kind: NoticeKind,

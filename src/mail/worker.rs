@@ -26,7 +26,6 @@ pub enum MailCommand {
 pub struct Deliveries(Pool<MailCommand>);
 
 impl Deliveries {
-    /// The handle of a pool.
     pub fn new(pool: Pool<MailCommand>) -> Self {
         Self(pool)
     }
@@ -54,7 +53,6 @@ pub struct MailWorker {
     pub mailer: Arc<Mailer>,
     /// Where the rows are.
     pub db: Db,
-    /// The present.
     pub clock: Clock,
     /// Counts.
     pub metrics: Arc<Metrics>,

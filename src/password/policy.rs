@@ -13,7 +13,7 @@ use super::{common, normalized};
 use crate::config::{Config, Url};
 use crate::secret::Secret;
 
-/// A password's greatest length in code points after NFC (contract §5). NIST asks for at least 64; what bounds it is
+/// A password's greatest length in code points after NFC. NIST asks for at least 64; what bounds it is
 /// that argon2's first hash reads every byte.
 pub const PASSWORD_CHARS_MAX: usize = 256;
 

@@ -38,7 +38,6 @@ pub enum PasswordCommand {
 
 /// A password that was verified under older parameters.
 pub struct OldHash {
-    /// The user.
     pub user_id: Uuid,
     /// The stored PHC string.
     pub hash: String,
@@ -55,7 +54,6 @@ pub type ReplaceHash = Arc<dyn Fn(Uuid, String, String) + Send + Sync>;
 pub struct Passwords(Pool<PasswordCommand>);
 
 impl Passwords {
-    /// The handle of a pool.
     pub fn new(pool: Pool<PasswordCommand>) -> Self {
         Self(pool)
     }

@@ -5,7 +5,7 @@ use hyper::StatusCode;
 /// Makes the enum, the list and the rows of one table.
 macro_rules! catalogue {
     ($($(#[doc = $doc:literal])+ $code:ident = $name:literal $status:literal $title:literal $advice:literal;)+) => {
-        /// A named error of the contract §4. The name is stable; the words around it may change.
+        /// A named error (docs/errors.md). The name is stable; the words around it may change.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code {
             $($(#[doc = $doc])+ $code,)+

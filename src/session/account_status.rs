@@ -15,7 +15,6 @@ use crate::user::{User, UserState};
 /// A person, and the team and project their session is in.
 #[derive(Clone, Debug)]
 pub struct AccountStatus {
-    /// The person.
     pub id: Uuid,
     /// The address as typed.
     pub email: String,
@@ -50,9 +49,7 @@ pub struct AccountStatus {
 /// A membership with the names that go with it.
 #[derive(Clone, Debug)]
 pub struct Membership {
-    /// The team.
     pub team_id: Uuid,
-    /// Its name.
     pub team_name: String,
     /// Whether it may be used.
     pub team_state: TeamState,

@@ -74,7 +74,6 @@ pub struct Check<'a> {
     pub store: &'a Store,
     /// Where people and endings live.
     pub db: &'a Db,
-    /// The present.
     pub clock: &'a Clock,
 }
 

@@ -39,9 +39,7 @@ pub struct LoginContext {
 /// A refresh as an endpoint asks for it.
 #[derive(Debug)]
 pub struct RefreshRequest {
-    /// The person.
     pub user_id: Uuid,
-    /// The session.
     pub sid: String,
     /// The token that was shown.
     pub jti: String,
@@ -65,7 +63,6 @@ pub enum Outcome {
 pub enum Which {
     /// One, for this reason.
     One {
-        /// The session.
         sid: String,
         /// `logout` or `revoked`.
         reason: &'static str,

@@ -25,11 +25,9 @@ use crate::token::KeyRing;
 pub enum SessionCommand {
     /// [`Sessions::open`].
     Open {
-        /// The session.
         session: Box<Session>,
         /// What is new about it.
         context: LoginContext,
-        /// The client.
         origin: RequestOrigin,
         /// Whether the store has it.
         reply: FlatReply<()>,
@@ -38,18 +36,15 @@ pub enum SessionCommand {
     Refresh {
         /// What the client sent.
         refresh: Box<RefreshRequest>,
-        /// The client.
         origin: RequestOrigin,
         /// What became of it.
         reply: FlatReply<Outcome>,
     },
     /// [`Sessions::end`].
     End {
-        /// The user.
         user_id: Uuid,
         /// The sessions.
         which: Which,
-        /// The client.
         origin: RequestOrigin,
         /// Whether they have ended.
         reply: FlatReply<()>,
@@ -69,13 +64,11 @@ pub struct Sessions {
 /// What the tokens of sessions are created from.
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    /// The signing keys.
     pub keys: Arc<KeyRing>,
     /// Issuer, audience and lifetimes of tokens.
     pub tokens: config::Tokens,
     /// Lifetimes of sessions.
     pub sessions: config::Sessions,
-    /// The clock.
     pub clock: Clock,
     /// Counts the tokens.
     pub metrics: Arc<Metrics>,
@@ -84,7 +77,6 @@ pub struct Issuer {
 }
 
 impl Sessions {
-    /// The handle of a pool.
     pub fn new(pool: Pool<SessionCommand>, issuer: Issuer) -> Self {
         Self { pool, issuer }
     }
@@ -175,9 +167,7 @@ pub struct SessionWorker {
     pub store: Store,
     /// The database, which holds endings.
     pub db: Db,
-    /// The audit.
     pub chain: Chain,
-    /// The clock.
     pub clock: Clock,
     /// Lifetimes and grace.
     pub sessions: config::Sessions,

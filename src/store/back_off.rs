@@ -47,7 +47,6 @@ pub struct BackOff {
 pub struct AttemptKey<'a> {
     /// The account, or the address without one.
     pub account: &'a str,
-    /// The client.
     pub client: &'a str,
     /// Whether the client has proven something.
     pub kind: ClientKind,

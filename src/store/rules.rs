@@ -16,7 +16,6 @@ const SPAN_MS_MAX: i64 = 1 << 50;
 /// A session at rest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stored {
-    /// The session.
     #[serde(flatten)]
     pub(super) session: Session,
     /// A token of it was shown again: a tombstone.

@@ -10,7 +10,6 @@ use crate::clock::UnixMillis;
 /// One person signed in on one device. Times are judged against the caller's `now`; gone from `expires_at` on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Whose.
     pub user_id: Uuid,
     /// Its public name, 128 random bits in base64url.
     pub sid: String,
@@ -119,7 +118,6 @@ impl TokenKind {
 pub struct OneTimeToken {
     /// What for.
     pub kind: TokenKind,
-    /// Whose.
     pub user_id: Uuid,
     /// The outbox row that mails it: a UUIDv7, so that the greater one is the newer.
     pub row_id: Uuid,

@@ -27,7 +27,6 @@ use crate::secret::uuid_v7;
 /// An invitation that can be accepted, as whoever was invited sees it.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Offer {
-    /// The invitation.
     pub id: Uuid,
     /// The address as it was typed.
     pub email: String,
@@ -35,7 +34,6 @@ pub struct Offer {
     pub email_normal: String,
     /// Into which team.
     pub team_id: Uuid,
-    /// Its name.
     pub team_name: String,
     /// As what.
     pub role: String,

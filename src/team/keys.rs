@@ -144,7 +144,6 @@ fn of(team: Uuid, project: Uuid) -> sea_orm::sea_query::SimpleExpr {
 /// A key that is good at this moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownKey {
-    /// The key.
     pub id: Uuid,
     /// Its project's team.
     pub team_id: Uuid,

@@ -26,7 +26,6 @@ use crate::database::{Db, Transaction};
 pub struct Member {
     /// The membership: what a page's cursor names.
     pub id: Uuid,
-    /// The person.
     pub user_id: Uuid,
     /// What they are called.
     pub name: String,

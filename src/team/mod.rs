@@ -28,9 +28,7 @@ pub use slug::Slug;
 /// Somebody who acts in a team: a member, as the session's check has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// The team.
     pub team_id: Uuid,
-    /// The person.
     pub user_id: Uuid,
 }
 

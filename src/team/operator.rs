@@ -69,7 +69,6 @@ pub async fn list(db: &Db, filter: &Filter, after: Uuid, limit: u64) -> Result<V
 /// What an operator asks for when they look at a team.
 #[derive(Clone, Debug)]
 pub struct Census {
-    /// The team.
     pub team: Team,
     /// How many are in it.
     pub members: u64,

@@ -74,7 +74,6 @@ impl Slug {
         Self(format!("{}-{random:0RANDOM_HEX$x}", kept.trim_end_matches('-')))
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

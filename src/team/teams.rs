@@ -97,9 +97,7 @@ async fn insert<C: ConnectionTrait>(
 /// A team as its member sees it.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct MyTeam {
-    /// The team.
     pub id: Uuid,
-    /// Its name.
     pub name: String,
     /// Its slug.
     pub slug: String,
@@ -257,7 +255,6 @@ pub enum Leaving {
 /// A team that a person leaves by being deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
-    /// The team.
     pub team_id: Uuid,
     /// Nobody else is in it: it ends with the person.
     pub ends: bool,

@@ -69,7 +69,6 @@ pub fn dropped_so_far(signal: Signal) -> u64 {
 /// A pool of workers, at this moment.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolReading {
-    /// Its name.
     pub pool: &'static str,
     /// Workers there are.
     pub workers: usize,
@@ -84,7 +83,6 @@ pub struct PoolReading {
 /// A pool of connections, at this moment.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionsReading {
-    /// Its name.
     pub pool: &'static str,
     /// Open and not in use.
     pub idle: usize,

@@ -19,9 +19,9 @@ use crate::secret::{KeyError, is_id};
 const AHEAD_SECONDS_MAX: i64 = 120;
 /// `client_id` in the vaultTokens of people; in a project key's it is the key's id.
 pub const PEOPLE: &str = "latchkey";
-/// A userToken's longest life: 24 h (contract §1).
+/// A userToken's longest life: 24 h.
 pub const USER_TTL_MAX: Duration = Duration::from_hours(24);
-/// A vaultToken's longest life: 1 h (contract §1).
+/// A vaultToken's longest life: 1 h.
 pub const VAULT_TTL_MAX: Duration = Duration::from_hours(1);
 
 /// What a userToken says: who you are, in which session.
@@ -31,9 +31,7 @@ pub struct UserClaims {
     pub iss: String,
     /// The issuer itself: nobody else accepts it.
     pub aud: String,
-    /// The person.
     pub sub: String,
-    /// The session.
     pub sid: String,
     /// This token, until the next refresh.
     pub jti: String,
@@ -86,7 +84,6 @@ pub struct VaultClaims {
     /// The role in it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub role: Option<String>,
-    /// The project.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pid: Option<String>,
     /// Space-separated.

@@ -2,7 +2,7 @@
 //!
 //! One key of each kind signs at a time, and one at most is published to sign next (partial unique indexes hold both,
 //! also between replicas). A retired key verifies for as long as a token that it signed can matter: a vaultToken's
-//! lifetime, or `sessions.absolute_ttl` for a userToken, since an expired userToken may still refresh (contract §1).
+//! lifetime, or `sessions.absolute_ttl` for a userToken, since an expired userToken may still refresh.
 //!
 //! Here is what a replica has in memory; `stored.rs` reads and makes what the table holds, `rotation.rs` moves keys
 //! through their states.
@@ -44,7 +44,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Both.
     pub const ALL: [Self; 2] = [Self::User, Self::Vault];
 
     /// The kind of a name in the table.
@@ -78,7 +77,6 @@ pub struct Key {
     pub kind: Kind,
     /// The protected header of each of its tokens, encoded: a token is of this key only if its header is this, to the byte.
     pub header: String,
-    /// The key.
     pub material: Material,
     /// Since when it signs; none while it is published to sign next, and for `tokens.secret`.
     pub signs_from: Option<UnixMillis>,

@@ -45,7 +45,6 @@ pub struct KeyDependencies {
     pub tokens: Tokens,
     /// How long a retired userToken key verifies.
     pub absolute_ttl: Duration,
-    /// The present.
     pub clock: Clock,
     /// Counts what is told to the audit; none in a command, which nobody scrapes.
     pub metrics: Option<Arc<Metrics>>,

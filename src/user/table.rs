@@ -19,7 +19,6 @@ pub struct NewUser {
     pub id: Uuid,
     /// The email address.
     pub email: EmailAddress,
-    /// The name.
     pub name: String,
     /// A PHC string.
     pub password_hash: String,

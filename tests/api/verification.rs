@@ -153,7 +153,7 @@ both!(a_disabled_account_is_not_verified, async |app| {
     app.register("ada@example.org").await;
     let token = app.mail_to("ada@example.org").await.token().to_owned();
     sql(app, "UPDATE users SET status = 'disabled'").await;
-    // Only the right password learns that the account is disabled (contract §4).
+    // Only the right password learns that the account is disabled.
     app.anonymous().verify(&token).await.expect_problem(400, "token-invalid");
     sql(app, "UPDATE users SET status = 'active'").await;
     let tokens = app.anonymous().verify(&token).await.tokens();

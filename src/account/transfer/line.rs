@@ -22,7 +22,6 @@ pub struct Record {
     /// The account's id, a UUID; kept, so that what refers to it elsewhere stays right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
-    /// The address.
     pub email: String,
     /// What the person is called.
     pub name: String,
@@ -47,7 +46,6 @@ pub struct Line {
     pub number: u64,
     /// As given; none: one of ours.
     pub id: Option<Uuid>,
-    /// The address.
     pub email: EmailAddress,
     /// What the person is called.
     pub name: String,

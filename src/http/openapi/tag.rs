@@ -40,7 +40,6 @@ impl Tag {
         (Self::Meta, "Verification", "What verifies tokens, and what describes the API."),
     ];
 
-    /// Its name.
     pub(super) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(tag, _, _)| *tag == self).map_or("", |(_, name, _)| name)
     }

@@ -32,7 +32,7 @@ fn verbs(path: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// The headers of security §3, on whatever is an answer of ours.
+/// The security headers that every response has.
 #[track_caller]
 fn hardened(name: &str, answer: &Raw) {
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{name}");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::forge::{Cause, Good, signed};
 use crate::app::{PUBLIC_URL, TestApp};
 
-/// Further than replicas' clocks may differ (security §3).
+/// Further than replicas' clocks may differ.
 const TOO_FAR_AHEAD: i64 = 121;
 /// The contract's longest life of a userToken.
 const DAY: i64 = 24 * 3600;

@@ -17,7 +17,6 @@ request_body! {
     }
 }
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -28,7 +27,6 @@ pub async fn handle(
     Ok(answer::no_content())
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("deleteMe", Tag::Account, "Delete your account")
         .describes("Teams without another member go with you; teams with others that you alone own forbid it.")

@@ -62,7 +62,6 @@ struct EventView {
     user_agent: Option<String>,
 }
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -84,7 +83,6 @@ pub async fn handle(
     Ok(answer::json(&Events { items: items.collect(), next }))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("listMyEvents", Tag::Account, "List what happened to your account")
         .describes("Sign-ins, changes and what others did to your memberships, for as long as the operator keeps them.")

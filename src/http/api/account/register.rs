@@ -30,7 +30,6 @@ request_body! {
     }
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let result = register(app, request).await;
     app.account().count_registration(result.as_ref().err().map(|problem| problem.code));
@@ -47,7 +46,6 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
     Ok(app.account().register(&mut request.as_client(), form).await?)
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("register", Tag::Account, "Create an account")
         .describes(

@@ -18,7 +18,6 @@ request_body! {
     }
 }
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -31,7 +30,6 @@ pub async fn handle(
     Ok(answer::json(&Me::from(&caller.standing)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("renameMe", Tag::Account, "Change your name")
         .bearer()

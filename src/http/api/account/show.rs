@@ -70,12 +70,10 @@ impl From<&AccountStatus> for Me {
     }
 }
 
-/// The handler.
 pub async fn handle(_: &App, _: &mut Request, caller: Principal) -> Result<Answer, Problem> {
     Ok(answer::json(&Me::from(&caller.standing)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("showMe", Tag::Account, "Show your account")
         .bearer()

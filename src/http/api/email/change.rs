@@ -25,7 +25,6 @@ request_body! {
     }
 }
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -42,7 +41,6 @@ pub async fn handle(
     }
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("changeEmail", Tag::Email, "Ask for another address")
         .describes("Takes effect when the link mailed to the new address is confirmed; the old one gets a notice with an undo.")

@@ -15,7 +15,6 @@ use crate::problem::{Code, Problem};
 use crate::session::AccountStatus;
 use crate::user::EmailAddress;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let exposure = app.config.registration.expose_existence;
     if exposure == ExposeExistence::Off {
@@ -38,7 +37,6 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     Ok(answer::json(&exists))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("existEmail", Tag::Email, "Ask whether an address has an account")
         .path("email", "The address, percent-encoded.")

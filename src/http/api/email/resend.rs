@@ -8,7 +8,6 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::{Principal, Tokens};
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -20,7 +19,6 @@ pub async fn handle(
     Ok(answer::json(&app.sessions.tokens(&caller.session, &caller.standing)?))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("resendEmailVerification", Tag::Email, "Mail the confirmation again")
         .describes("The older link is dead.")

@@ -11,14 +11,12 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Tokens;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let token = request.param("token")?;
     let tokens = app.account().verify_email(&mut request.as_client(), &token).await?;
     Ok(answer::json(&tokens))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("verifyEmail", Tag::Email, "Prove an address")
         .describes(

@@ -25,7 +25,6 @@ request_body! {
     }
 }
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -40,7 +39,6 @@ pub async fn handle(
     Ok(answer::json(&TeamView::from(team)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("acceptInvitation", Tag::Invitation, "Accept an invitation by its link")
         .describes(

@@ -26,7 +26,6 @@ request_body! {
     }
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let CreateInvitation { email, role } = CreateInvitation::read(request.json()?)?;
     if role > member.role {
@@ -40,7 +39,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::json(&InvitationView::from(made)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("createInvitation", Tag::Invitation, "Invite somebody")
         .describes(

@@ -10,7 +10,6 @@ use crate::session::Principal;
 use crate::team::joining;
 use crate::telemetry::labels::TenancyChange;
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -22,7 +21,6 @@ pub async fn handle(
     Ok(answer::no_content())
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("declineInvitation", Tag::Invitation, "Decline one's own invitation")
         .describes("Its link is dead too. The team sees that it is gone, and may invite again.")

@@ -12,7 +12,6 @@ use crate::session::Principal;
 use crate::team::joining::{self, Shown};
 use crate::telemetry::labels::TenancyChange;
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -25,7 +24,6 @@ pub async fn handle(
     Ok(answer::json(&TeamView::from(team)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("acceptMyInvitation", Tag::Invitation, "Accept one's own invitation")
         .describes("As by its link; an invitation of another address is a 404.")

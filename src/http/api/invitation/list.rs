@@ -22,7 +22,6 @@ pub struct Invitations {
     next: Option<String>,
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let page = Page::of(request)?;
     let mut found = invitations::list(&app.db, member.team_id(), page.after, page.rows()).await?;
@@ -31,7 +30,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::json(&Invitations { items, next }))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("listInvitations", Tag::Invitation, "List a team's invitations")
         .describes(

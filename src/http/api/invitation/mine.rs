@@ -44,7 +44,6 @@ struct OfferView {
     expires_at: String,
 }
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -73,7 +72,6 @@ impl From<Offer> for OfferView {
     }
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("listMyInvitations", Tag::Invitation, "List one's own invitations")
         .describes("Those of your proven address that can be accepted now.")

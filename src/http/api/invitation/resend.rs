@@ -10,7 +10,6 @@ use crate::problem::{Code, Problem};
 use crate::team::invitations;
 use crate::telemetry::labels::TenancyChange;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let id = request.id("iid")?;
     let origin = request.origin();
@@ -21,7 +20,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::json(&InvitationView::from(sent)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("resendInvitation", Tag::Invitation, "Mail an invitation again")
         .describes(

@@ -9,7 +9,6 @@ use crate::problem::Problem;
 use crate::team::invitations;
 use crate::telemetry::labels::TenancyChange;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let id = request.id("iid")?;
     invitations::revoke(&change_context(app, request), member.actor, id).await?;
@@ -17,7 +16,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::no_content())
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("revokeInvitation", Tag::Invitation, "Revoke an invitation")
         .describes("Its link is dead at once. One with a role above your own is a 403.")

@@ -43,7 +43,6 @@ pub struct NewKeyView {
     secret: String,
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let wanted = read(request, app.clock.now())?;
     let project = request.id("pid")?;
@@ -124,7 +123,6 @@ impl Text for Timestamp {
     }
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("createKey", Tag::Key, "Make a project's key")
         .describes(

@@ -22,7 +22,6 @@ pub struct Keys {
     next: Option<String>,
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let (page, project) = (Page::of(request)?, request.id("pid")?);
     let found = keys::list(&app.db, member.team_id(), project, page.after, page.rows()).await?;
@@ -32,7 +31,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::json(&Keys { items, next }))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("listKeys", Tag::Key, "List a project's keys")
         .describes(

@@ -9,7 +9,6 @@ use crate::problem::Problem;
 use crate::team::keys;
 use crate::telemetry::labels::TenancyChange;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let (project, key) = (request.id("pid")?, request.id("kid")?);
     keys::revoke(&change_context(app, request), member.actor, project, key).await?;
@@ -17,7 +16,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::no_content())
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("revokeKey", Tag::Key, "Revoke a project's key")
         .describes(

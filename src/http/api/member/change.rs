@@ -19,7 +19,6 @@ request_body! {
     }
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let user_id = request.id("userId")?;
     let ChangeMember { role } = ChangeMember::read(request.json()?)?;
@@ -29,7 +28,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::json(&MemberView::from(changed)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("changeMember", Tag::Member, "Change a member's role")
         .describes(

@@ -10,7 +10,6 @@ use crate::team::members::{self, Ended};
 use crate::team::{Permission, Refusal};
 use crate::telemetry::labels::TenancyChange;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let user_id = request.id("userId");
     // The route lets everybody leave; whoever may do no more learns nothing about others, not even that they are none.
@@ -30,7 +29,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::no_content())
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("removeMember", Tag::Member, "Remove a member, or leave")
         .describes(

@@ -10,7 +10,6 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let offer = app.captcha.offer();
     if offer == Offer::Never {
@@ -39,7 +38,6 @@ fn difficulty(request: &Request) -> Result<u32, Problem> {
     Ok(difficulty.unwrap_or(1))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("captcha", Tag::Meta, "Get a captcha's challenge")
         .describes(

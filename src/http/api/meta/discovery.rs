@@ -10,7 +10,6 @@ use crate::http::request::Request;
 use crate::problem::Problem;
 use crate::team::roles::SCOPES;
 
-/// The handler.
 pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
     let url = &app.config.public_url;
     let algorithms = app.keys.current().algorithms();
@@ -34,7 +33,6 @@ pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
     Ok(super::jwks::public(answer::json(&document)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("discovery", Tag::Meta, "Find the keys, as stock middleware does").gives_json(
         "The document of OpenID Connect Discovery, as far as it is about verifying vaultTokens.",

@@ -11,14 +11,12 @@ use crate::problem::Problem;
 /// It changes with the binary alone.
 const KEPT_FOR_SECONDS: u32 = 300;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let kind = HeaderValue::from_static("application/json");
     let answer = answer::kept(request, &app.described.document, kind);
     Ok(answer::cacheable(answer, KEPT_FOR_SECONDS))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("openapi", Tag::Meta, "Get this description")
         .gives_json("OpenAPI 3.1, made from the code.")

@@ -9,10 +9,9 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::Problem;
 
-/// For so long a verifier may keep the keys (contract §1).
+/// For so long a verifier may keep the keys.
 const CACHED_SECONDS: u32 = 300;
 
-/// The handler.
 pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
     let keys = app.keys.current();
     Ok(public(answer::json(&json!({ "keys": keys.jwks() }))))
@@ -28,7 +27,6 @@ pub(super) fn public(answer: Answer) -> Answer {
     answer
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("jwks", Tag::Meta, "Get the keys that verify vaultTokens")
         .gives_json("A JWK set; empty with HS256.")

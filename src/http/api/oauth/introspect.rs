@@ -93,7 +93,6 @@ pub struct Introspection {
     mep: Option<i32>,
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let found = introspect(app, request).await;
     let outcome = match &found {
@@ -190,7 +189,6 @@ impl From<UserClaims> for Introspection {
     }
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("introspect", Tag::Meta, "Ask what a token is worth now")
         .describes(

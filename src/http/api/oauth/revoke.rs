@@ -37,7 +37,6 @@ request_form! {
     }
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let form = RevokeRequest(Form::read(request)?);
     if client::is_shown(request, &form.0) {
@@ -96,7 +95,6 @@ async fn end_session(
     Ok(())
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("revoke", Tag::Session, "Revoke a token")
         .describes(

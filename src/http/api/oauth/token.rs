@@ -49,7 +49,6 @@ pub struct TokenAnswer {
     scope: String,
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let given = grant(app, request).await;
     let outcome = match &given {
@@ -111,7 +110,6 @@ fn refused(error: OauthError, detail: &str) -> Problem {
     Problem::new(Code::MalformedRequest).detail(detail).oauth(error)
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("token", Tag::Key, "Get a vaultToken for a project's key")
         .describes(

@@ -23,7 +23,6 @@ request_body! {
     }
 }
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -44,7 +43,6 @@ pub async fn handle(
     Ok(answer)
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("changePassword", Tag::Password, "Set a new password by the old one")
         .describes("Every other session ends; a notice is mailed to a verified address, at most one an hour: later changes within the hour are one mail at its end. Ten right passwords an hour confirm changes of one account. The answer carries `X-Latchkey-Device` for the new password: keep it in place of the one before. A device that sent a valid one keeps its limits; every other device is unknown again.")

@@ -1,6 +1,6 @@
 //! `POST /api/forgot-passsword` and `/api/forgot-password`: mails a recovery link, where there is somebody to mail it to.
 //!
-//! The answer, its time and what is spent are the same for a known and an unknown address (contract §2).
+//! The answer, its time and what is spent are the same for a known and an unknown address.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
@@ -20,14 +20,12 @@ request_body! {
     }
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let ForgotPassword { email, captcha } = ForgotPassword::read(request.json()?)?;
     app.account().forgot(&mut request.as_client(), email, captcha).await?;
     Ok(answer::json(&Done::OK))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("forgotPassword", Tag::Password, "Ask for a recovery mail")
         .describes("The answer is the same whether there is an account or not. `Authorization` is not needed and ignored.")

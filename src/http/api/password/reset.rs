@@ -1,7 +1,7 @@
 //! `POST /api/reset-passsword` and `/api/reset-password`: a new password, by the mailed token.
 //!
 //! The token is good once: the compare-and-set is on the password's version. A new password that breaks a rule does not
-//! burn it. Proof of the mailbox also verifies an unverified account (security §1.5).
+//! burn it. Proof of the mailbox also verifies an unverified account.
 
 use crate::app::App;
 use crate::http::account_error::problem;
@@ -23,7 +23,6 @@ request_body! {
     }
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let ResetPassword { token, new_password: password } =
         ResetPassword::read_and_check(request.json()?, |body, (_, new_password)| {
@@ -37,7 +36,6 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     Ok(answer)
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("resetPassword", Tag::Password, "Set a new password by a mailed token")
         .describes("Every session of the user ends; a notice is mailed; an unverified account is verified by it. The answer carries `X-Latchkey-Device`: keep it with the address and send it with the next login, so that the device is known. A device that sent a valid one keeps its limits; every other device is unknown again.")

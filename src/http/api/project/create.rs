@@ -12,7 +12,6 @@ use crate::problem::{Code, Problem};
 use crate::team::projects;
 use crate::telemetry::labels::TenancyChange;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let NewName { name, slug } = NewName::read(request.json()?)?;
     let (said, most) = ((name.as_str(), slug), app.config.teams.projects_max);
@@ -21,7 +20,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::json(&ProjectView::from(made)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("createProject", Tag::Project, "Make a project")
         .takes::<NewName>()

@@ -11,7 +11,6 @@ use crate::problem::{Code, Problem};
 use crate::team::projects;
 use crate::telemetry::labels::TenancyChange;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let id = request.id("pid")?;
     let Confirmation { name } = Confirmation::read(request.json()?)?;
@@ -20,7 +19,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::no_content())
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("deleteProject", Tag::Project, "Delete a project")
         .describes("Confirmed by the project's name. Its keys end with it; sessions in it go on in another project of the team.")

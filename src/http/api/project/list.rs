@@ -22,7 +22,6 @@ pub struct Projects {
     next: Option<String>,
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let page = Page::of(request)?;
     let mut found = projects::list(&app.db, member.team_id(), page.after, page.rows()).await?;
@@ -31,7 +30,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::json(&Projects { items, next }))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("listProjects", Tag::Project, "List a team's projects")
         .paged()

@@ -9,13 +9,11 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::projects;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let found = projects::show(&app.db, member.team_id(), request.id("pid")?).await?;
     Ok(answer::json(&ProjectView::from(found.ok_or(Code::NotFound)?)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("showProject", Tag::Project, "Show a project")
         .path("pid", "The project.")

@@ -13,7 +13,6 @@ use crate::team::projects;
 use crate::telemetry::labels::TenancyChange;
 use crate::user::PersonName;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let id = request.id("pid")?;
     let ChangedName { name, slug } = ChangedName::read(request.json()?)?;
@@ -23,7 +22,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::json(&ProjectView::from(project)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("updateProject", Tag::Project, "Change a project's name or slug")
         .path("pid", "The project.")

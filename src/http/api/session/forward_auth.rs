@@ -24,7 +24,6 @@ const CONDITIONS: [&str; 3] = ["team", "project", "scope"];
 const WANTED: &str =
     "Send `Authorization: Bearer <vaultToken>` with a token that is unexpired and not revoked.";
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let conditions = Conditions::of(request);
     answered(app, request, conditions).await
@@ -132,7 +131,6 @@ impl Conditions {
     }
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("forwardAuth", Tag::Meta, "Let a proxy ask before it forwards")
         .describes(

@@ -61,7 +61,6 @@ struct SessionView {
     amr: Vec<String>,
 }
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -90,7 +89,6 @@ pub async fn handle(
     Ok(answer::json(&Sessions { items, next }))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("listSessions", Tag::Session, "List your sessions")
         .bearer()

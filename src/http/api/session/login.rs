@@ -26,7 +26,6 @@ request_body! {
     }
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let Login { email, password, captcha } = Login::read(request.json()?)?;
     let session = limit::known_session(app, request).await?;
@@ -37,7 +36,6 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     Ok(answer)
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("login", Tag::Session, "Log in with address and password")
         .describes("The answer carries `X-Latchkey-Device`: keep it with the address and send it with the next log-in, so that strangers who guess cannot lock this device out. A log-in without it is mailed to the person as one on a new device.")

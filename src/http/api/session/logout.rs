@@ -8,7 +8,6 @@ use crate::problem::{Code, Problem};
 use crate::session::Principal;
 use crate::telemetry::labels::EndReason;
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -19,7 +18,6 @@ pub async fn handle(
     Ok(answer::no_content())
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("logout", Tag::Session, "End this session")
         .describes("Its userToken is dead at once, its vaultToken within its lifetime.")

@@ -1,6 +1,6 @@
 //! `GET /api/refresh`: new tokens, for a userToken that may have expired while its session lives.
 //!
-//! The rules of rotation, grace and reuse are the token store's, in one atomic step (contract §2). The database is asked
+//! The rules of rotation, grace and reuse are the token store's, in one atomic step. The database is asked
 //! before that step, and never after it: an outage longer than the grace would make the client's honest retry look like
 //! theft.
 //!
@@ -22,7 +22,6 @@ use crate::session::{Outcome, RefreshRequest, Tokens};
 use crate::telemetry::labels::{EndReason, RefreshOutcome};
 use crate::token::Expiry;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
     let (user_id, claims) = app.check().claims(token, Expiry::Ignored).await?;
@@ -59,7 +58,6 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     }
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("refresh", Tag::Session, "Get new tokens")
         .describes(

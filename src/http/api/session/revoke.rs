@@ -41,7 +41,6 @@ pub(super) async fn end(
     Ok(())
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("revokeSession", Tag::Session, "End one of your sessions")
         .bearer()

@@ -8,7 +8,6 @@ use crate::problem::{Code, Problem};
 use crate::session::{Principal, Which};
 use crate::telemetry::labels::EndReason;
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -21,7 +20,6 @@ pub async fn handle(
     Ok(answer::no_content())
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("revokeOtherSessions", Tag::Session, "End every other session of yours")
         .bearer()

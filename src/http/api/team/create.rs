@@ -12,7 +12,6 @@ use crate::session::Principal;
 use crate::team::teams;
 use crate::telemetry::labels::TenancyChange;
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -27,7 +26,6 @@ pub async fn handle(
     Ok(answer::json(&TeamView::from(made)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("createTeam", Tag::Team, "Make a team")
         .describes("You own it, and it has a first project. Your session stays where it is: switch to the new team.")

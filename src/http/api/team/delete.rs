@@ -11,7 +11,6 @@ use crate::problem::{Code, Problem};
 use crate::team::teams;
 use crate::telemetry::labels::TenancyChange;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let Confirmation { name } = Confirmation::read(request.json()?)?;
     teams::delete_confirmed(&change_context(app, request), member.actor, &name).await?;
@@ -19,7 +18,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::no_content())
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("deleteTeam", Tag::Team, "Delete a team")
         .describes(

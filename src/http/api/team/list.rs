@@ -22,7 +22,6 @@ pub struct Teams {
     next: Option<String>,
 }
 
-/// The handler.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -35,7 +34,6 @@ pub async fn handle(
     Ok(answer::json(&Teams { items, next }))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::new("listTeams", Tag::Team, "List your teams")
         .bearer()

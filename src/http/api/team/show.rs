@@ -9,13 +9,11 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::team::teams;
 
-/// The handler.
 pub async fn handle(app: &App, _: &mut Request, member: Member) -> Result<Answer, Problem> {
     let found = teams::show(&app.db, member.team_id(), member.role).await?;
     Ok(answer::json(&TeamView::from(found.ok_or(Code::NotFound)?)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("showTeam", Tag::Team, "Show a team").gives::<TeamView>("The team.")
 }

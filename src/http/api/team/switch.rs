@@ -20,7 +20,6 @@ request_body! {
     }
 }
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     // Everything in the body may be missing, and so may the body.
     let body = if request.body.is_empty() { Object::default() } else { request.json()? };
@@ -47,7 +46,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::json(&app.sessions.tokens(&caller.session, &caller.standing)?))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("switchTeam", Tag::Team, "Use another team or project")
         .describes(

@@ -11,7 +11,6 @@ use crate::problem::{Code, Problem};
 use crate::team::teams;
 use crate::telemetry::labels::TenancyChange;
 
-/// The handler.
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let ChangedName { name, slug } = ChangedName::read(request.json()?)?;
     let name = name.as_ref().map(crate::user::PersonName::as_str);
@@ -20,7 +19,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
     Ok(answer::json(&TeamView::from(team)))
 }
 
-/// What the endpoint says of itself.
 pub fn operation() -> Operation {
     Operation::of_team("updateTeam", Tag::Team, "Change a team's name or slug")
         .takes::<ChangedName>()
