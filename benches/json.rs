@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use latchkey::http::json::Object;
+use latchkey::secret::Secret;
 use serde::Deserialize;
 
 use crate::measure::{Effort, Table};
@@ -24,7 +25,11 @@ pub fn run(effort: Effort) {
         &format!("read a body of {} bytes", BODY.len()),
         || {
             let mut body = Object::parse(black_box(BODY)).expect("an object");
-            black_box((body.text("email"), body.secret("password"), body.text("name")));
+            black_box((
+                body.text("email"),
+                body.text("password").map(Secret::new),
+                body.text("name"),
+            ));
             body.finish().expect("complete");
         },
         "serde_json into a struct",

@@ -15,8 +15,8 @@ pub fn run(data: &[u8]) {
             let other = other.expect("what we read is JSON");
             assert!(other.is_object(), "what we read is an object");
             for name in NAMES {
-                let told = object.optional_text(name).unwrap_or_default();
-                assert_eq!(told, other[name].as_str().unwrap_or_default());
+                assert_eq!(object.has(name), !other[name].is_null());
+                assert_eq!(object.text(name).as_deref(), other[name].as_str());
             }
             let _ = object.finish();
         }

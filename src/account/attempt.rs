@@ -79,7 +79,6 @@ impl AccountService<'_> {
         who: &AttemptClient,
     ) -> Result<(), Limited> {
         let captcha = self.attempt_captcha(0);
-        let who = (who, client.ip);
         self.admission.look_at_attempt(address, who, captcha, client.rate).await
     }
 
@@ -115,7 +114,7 @@ impl AccountService<'_> {
 
     /// Admits an attempt of a client without a known device. [`AccountService::verify`] admits the attempt of a device, once
     /// it knows whether the account knows it.
-    pub(super) async fn admit_anonymous(
+    pub(super) async fn admit_unless_device(
         &self,
         client: &mut Client<'_>,
         attempt: &mut LoginAttempt,
@@ -155,8 +154,8 @@ impl AccountService<'_> {
         solved: u32,
     ) -> Result<(), AccountError> {
         let captcha = self.attempt_captcha(solved);
-        let who = (&attempt.client, client.ip);
-        let admitted = self.admission.admit_attempt(&attempt.address, who, captcha, client.rate);
+        let (address, who) = (&attempt.address, &attempt.client);
+        let admitted = self.admission.admit_attempt(address, who, captcha, client.rate);
         attempt.counted = Some(admitted.await?);
         Ok(())
     }

@@ -90,7 +90,7 @@ impl AccountService<'_> {
         email: &EmailAddress,
         (password, captcha): (Secret<String>, Option<String>),
     ) -> Result<RightPassword, AccountError> {
-        self.admit_anonymous(client, attempt, captcha).await?;
+        self.admit_unless_device(client, attempt, captcha).await?;
         let account = self.account_of(client, attempt).await?;
         let id = account.as_ref().map(|account| account.id);
         let verdict = self.verify(client, attempt, account.as_ref(), password).await?;
@@ -164,7 +164,7 @@ impl AccountService<'_> {
             address: account.email_normal.clone(),
         });
         let mut attempt = self.begin(client, &account.email_normal).await?;
-        self.admit_anonymous(client, &mut attempt, None).await?;
+        self.admit_unless_device(client, &mut attempt, None).await?;
         match self.verify(client, &mut attempt, Some(account), password).await? {
             Verdict::Match | Verdict::MatchNeedsRehash => {
                 let ask = Ask::Account(Budget::PasswordConfirmations, account.id);

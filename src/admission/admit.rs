@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::back_off::BACK_OFF;
-use super::budgets::{self, Budget, Keys, Local, Scope};
+use super::budgets::{self, Budget, BudgetSizes, Keys, Local, Scope};
 use super::client::Limited;
 use super::device::Devices;
 use super::limiter::{Headers, Limiter, seconds_up};
@@ -19,7 +19,7 @@ use crate::config::RateLimits;
 use crate::database::Transaction;
 use crate::problem::Unavailable;
 use crate::secret::MasterKey;
-use crate::store::{self, Charge, ChargeRule, KeyBudget, Store};
+use crate::store::{self, Charge, KeyBudget, Store};
 use crate::telemetry::Metrics;
 use crate::telemetry::labels::{BudgetPolicy, BudgetScope, Decision, RateDecision};
 
@@ -53,7 +53,7 @@ pub struct Admission {
     pub(super) pool: Pool<AdmissionCommand>,
     pub(super) metrics: Arc<Metrics>,
     local: Arc<Local>,
-    account_writes: u32,
+    sizes: BudgetSizes,
 }
 
 /// Why an invitation is not mailed.
@@ -71,7 +71,7 @@ impl Admission {
         master: (&MasterKey, Option<&MasterKey>),
         (store, clock): (Store, Clock),
         (limiter, local): (Arc<Limiter>, Arc<Local>),
-        settings: RateLimits,
+        (settings, sizes): (RateLimits, BudgetSizes),
         metrics: Arc<Metrics>,
         pool: Pool<AdmissionCommand>,
     ) -> Self {
@@ -91,7 +91,7 @@ impl Admission {
             pool,
             metrics,
             local,
-            account_writes: settings.account_writes,
+            sizes,
         }
     }
 
@@ -123,7 +123,7 @@ impl Admission {
                 self.spend(budget, self.mail_charges(budget, mailbox, captcha, 1)).await
             }
             Ask::Account(budget, id) => {
-                let quota = budget.quota_with(self.account_writes);
+                let quota = budget.quota_with(self.sizes);
                 let key = self.keys.key(budget.name(), &id.to_string(), Scope::All);
                 self.spend(budget, vec![Charge { key, quota, cost: 1 }]).await
             }
@@ -136,42 +136,55 @@ impl Admission {
         if self.enabled {
             let charges = self.mail_charges(budget, address, captcha, 0);
             // Only the time counts.
-            let _found =
-                self.store.spend_budgets(ChargeRule::First, &charges, self.clock.now()).await;
+            let _found = self.store.spend_budgets(&charges, self.clock.now()).await;
         }
     }
 
-    /// Takes one from the invitations that a user mails in a day, `per_day` of them for all teams, and then one from what the
-    /// mailbox may receive of all inviters. A part of the transaction that writes the invitation: an embedded store spends them
-    /// where it commits. Redis spends them at once, each by a script of its own, since the two lie on different nodes of a
-    /// cluster; an invitation that fails later has spent them.
+    /// Takes one from the invitations that a user mails in a day, for all teams, and one from what the mailbox may receive of
+    /// all inviters. A part of the transaction that writes the invitation: an embedded store spends them where it commits. Redis
+    /// spends them at once, so that an invitation that fails later has spent them.
+    ///
+    /// The two budgets lie on different nodes of a cluster, so that no script spends both. The mailbox's is read first: an
+    /// invitation that it refuses takes nothing from the inviter.
     ///
     /// # Errors
     /// [`InvitationLimit`] where one of them is spent, or an embedded store fails: its transaction is broken then.
     pub async fn admit_invitation(
         &self,
         tx: &Transaction,
-        (inviter, per_day): (Uuid, u32),
+        inviter: Uuid,
         mailbox: &str,
     ) -> Result<(), InvitationLimit> {
         if !self.enabled {
             return Ok(());
         }
         let inviter = inviter.to_string();
-        let quota = budgets::per_day(per_day);
-        for (budget, of, quota) in [
-            (Budget::Inviters, inviter.as_str(), quota),
-            (Budget::Invitations, mailbox, Budget::Invitations.quota()),
-        ] {
-            let key = self.keys.key(budget.name(), of, Scope::All);
-            let charge = [Charge { key, quota, cost: 1 }];
-            let found = self.store.spend_budgets_in(tx, &charge, self.clock.now()).await;
+        let charge = |budget: Budget, of: &str| Charge {
+            key: self.keys.key(budget.name(), of, Scope::All),
+            quota: budget.quota_with(self.sizes),
+            cost: 1,
+        };
+        let received = charge(Budget::Invitations, mailbox);
+        let now = self.clock.now();
+        // An embedded store takes back what it spent with the transaction.
+        if !self.store.is_embedded()
+            && let Ok((_, Some(wait))) =
+                self.store.read_budget(&received.key, received.quota, now).await
+        {
+            let limited = Ok(store::BudgetVerdict::Limited { retry_after: wait });
+            self.settle(Budget::Invitations, &received.key, &limited)
+                .map_err(InvitationLimit::Spent)?;
+        }
+        let sent = charge(Budget::Inviters, &inviter);
+        for (budget, charge) in [(Budget::Inviters, sent), (Budget::Invitations, received)] {
+            let charges = std::slice::from_ref(&charge);
+            let found = self.store.spend_budgets_in(tx, charges, now).await;
             if self.store.is_embedded()
                 && let Err(error) = found
             {
                 return Err(InvitationLimit::Unavailable(error));
             }
-            self.found(budget, &charge[0].key, &found).map_err(InvitationLimit::Spent)?;
+            self.settle(budget, &charge.key, &found).map_err(InvitationLimit::Spent)?;
         }
         Ok(())
     }
@@ -194,20 +207,20 @@ impl Admission {
             return Ok(());
         }
         let now = self.clock.now();
-        let found = self.store.spend_budgets(ChargeRule::First, &charges, now).await;
-        self.found(budget, &charges[0].key, &found)
+        let found = self.store.spend_budgets(&charges, now).await;
+        self.settle(budget, &charges[0].key, &found)
     }
 
-    /// What the store found; while it is down, what this process' own budget has. A captcha buys nothing there.
-    fn found(
+    /// Counts what the store found. While it is down this process' own budget decides, and a captcha buys nothing.
+    fn settle(
         &self,
         budget: Budget,
         key: &str,
-        found: &Result<store::Budget, Unavailable>,
+        found: &Result<store::BudgetVerdict, Unavailable>,
     ) -> Result<(), Limited> {
         let (decision, scope) = match found {
-            Ok(store::Budget::Allowed { .. }) => (Ok(()), BudgetScope::Shared),
-            Ok(store::Budget::Limited { retry_after }) => {
+            Ok(store::BudgetVerdict::Allowed { .. }) => (Ok(()), BudgetScope::Shared),
+            Ok(store::BudgetVerdict::Limited { retry_after }) => {
                 let retry_after_s = seconds_up(*retry_after).max(1);
                 (Err(Limited { retry_after_s }), BudgetScope::Shared)
             }

@@ -50,15 +50,6 @@ impl AttemptClient {
         }
     }
 
-    /// The id of a known client, for its own limit.
-    fn known_id(&self) -> Option<String> {
-        match self {
-            Self::Anonymous(_) => None,
-            Self::Device(device) => Some(device.id()),
-            Self::Session(sid) => Some(sid.clone()),
-        }
-    }
-
     const fn policy(&self) -> AttemptPolicy {
         match self {
             Self::Anonymous(_) => AttemptPolicy::Anonymous,
@@ -104,19 +95,21 @@ impl From<Unavailable> for AttemptRefusal {
 }
 
 impl Admission {
-    /// Refuses an attempt where the limit of its client has none left. Takes nothing: it comes before any lookup. The wait also
-    /// covers the back-off, which would refuse next.
+    /// Refuses an attempt where the limit of its client has none left, and takes nothing. The wait also covers the back-off, which
+    /// would refuse next. An anonymous client is refused here before its account is looked up.
     ///
     /// # Errors
     /// [`Limited`] where the limit refuses.
     pub async fn look_at_attempt(
         &self,
         address: &str,
-        (who, ip): (&AttemptClient, IpAddr),
+        who: &AttemptClient,
         captcha: AttemptCaptcha,
         rate: &mut Option<Headers>,
     ) -> Result<(), Limited> {
-        let Err(limited) = self.look(who, ip, rate) else { return Ok(()) };
+        let decision = self.limit_of(who);
+        let Decision::Limited { .. } = decision else { return decision.report(rate) };
+        let Err(limited) = decision.enforce(rate, &self.metrics) else { return Ok(()) };
         let wait = self.attempt_wait(address, who, captcha).await;
         Err(Limited { retry_after_s: limited.retry_after_s.max(wait) })
     }
@@ -134,29 +127,31 @@ impl Admission {
     pub async fn admit_attempt(
         &self,
         address: &str,
-        (who, ip): (&AttemptClient, IpAddr),
+        who: &AttemptClient,
         captcha: AttemptCaptcha,
         rate: &mut Option<Headers>,
     ) -> Result<CountedAttempt, AttemptRefusal> {
-        // The limit of an anonymous client was read before the first lookup.
-        if who.known_id().is_some() {
-            self.look(who, ip, rate).map_err(AttemptRefusal::Limited)?;
+        // An anonymous client has passed this already.
+        if who.kind() == ClientKind::Known {
+            let looked = self.look_at_attempt(address, who, captcha, rate).await;
+            looked.map_err(AttemptRefusal::Limited)?;
         }
         let attempt = match self.count_attempt(address, who, captcha).await {
             // The wait also covers the limit that the next attempt meets first.
-            Err(AttemptRefusal::Limited(back_off)) => {
-                let limit =
-                    self.look(who, ip, &mut None).map_or_else(|it| it.retry_after_s, |()| 0);
-                let retry_after_s = back_off.retry_after_s.max(limit);
+            Err(AttemptRefusal::Limited(Limited { mut retry_after_s })) => {
+                if let Decision::Limited { retry_after_s: limit, .. } = self.limit_of(who) {
+                    retry_after_s = retry_after_s.max(limit);
+                }
                 return Err(AttemptRefusal::Limited(Limited { retry_after_s }));
             }
             other => other?,
         };
         // Only an attempt that leads to a hash is spent: a refusal costs nothing. Another request of this client may have taken
         // the last one since it was read.
-        let limit = match who.known_id() {
-            None => self.limiter.check(Action::Login, ip),
-            Some(id) => self.limiter.check_device(&id),
+        let limit = match who {
+            AttemptClient::Anonymous(ip) => self.limiter.check(Action::Login, *ip),
+            AttemptClient::Device(device) => self.limiter.check_device(&device.id()),
+            AttemptClient::Session(sid) => self.limiter.check_device(sid),
         };
         match limit.enforce(rate, &self.metrics) {
             Ok(()) => Ok(attempt),
@@ -167,20 +162,12 @@ impl Admission {
         }
     }
 
-    /// Reads the limit of a client. A refusal is counted, since nothing is spent afterwards.
-    fn look(
-        &self,
-        who: &AttemptClient,
-        ip: IpAddr,
-        rate: &mut Option<Headers>,
-    ) -> Result<(), Limited> {
-        let decision = match who.known_id() {
-            None => self.limiter.look(Action::Login, ip),
-            Some(id) => self.limiter.look_device(&id),
-        };
-        match decision {
-            Decision::Limited { .. } => decision.enforce(rate, &self.metrics),
-            Decision::Unlimited | Decision::Allowed(_) => decision.report(rate),
+    /// Reads the limit of a client.
+    fn limit_of(&self, who: &AttemptClient) -> Decision {
+        match who {
+            AttemptClient::Anonymous(ip) => self.limiter.look(Action::Login, *ip),
+            AttemptClient::Device(device) => self.limiter.look_device(&device.id()),
+            AttemptClient::Session(sid) => self.limiter.look_device(sid),
         }
     }
 
@@ -205,7 +192,7 @@ impl Admission {
         // An account that exists has at most 64 known clients here, so its record is bounded.
         let may_add = is_known || self.new_accounts.has_room(now);
         let mut context = AttemptContext { captcha, may_add };
-        let mut found = self.store.admit(&BACK_OFF, attempt.key(), context, now).await?;
+        let mut found = self.store.admit_attempt(&BACK_OFF, attempt.key(), context, now).await?;
         if found == AttemptVerdict::Full {
             if self.full_store_warning.is_due(now) {
                 tracing::warn!(
@@ -214,7 +201,7 @@ impl Admission {
             }
             NEWCOMERS.clone_into(&mut attempt.account);
             context.may_add = true;
-            found = self.store.admit(&BACK_OFF, attempt.key(), context, now).await?;
+            found = self.store.admit_attempt(&BACK_OFF, attempt.key(), context, now).await?;
         }
         let (word, refusal) = match found {
             AttemptVerdict::Admitted { failures } => {

@@ -21,7 +21,7 @@ use super::limiter::{quota, seconds_up};
 use super::table::{Census, Elapsed, Mode, Probe, Table, wait};
 use crate::client_key::ClientKey;
 use crate::clock::Clock;
-use crate::config::RateLimits;
+use crate::config::{Config, RateLimits};
 use crate::secret::{MasterKey, Secret, hmac_sha256};
 use crate::store::Quota;
 
@@ -33,6 +33,25 @@ const LOCAL_KEYS_MAX: usize = 100_000;
 
 /// The longest that one unit takes to come back: governor counts nanoseconds in 64 bits, and a daemon lives for less.
 const INTERVAL_MAX: Duration = Duration::from_hours(24 * 365);
+
+/// The sizes of budgets that settings change.
+#[derive(Clone, Copy, Debug)]
+pub struct BudgetSizes {
+    /// `rate_limit.account_writes`
+    pub account_writes: u32,
+    /// `teams.invitations_per_day`
+    pub invitations_per_day: u32,
+}
+
+impl BudgetSizes {
+    /// As the settings say.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            account_writes: config.rate_limit.account_writes,
+            invitations_per_day: config.teams.invitations_per_day,
+        }
+    }
+}
 
 /// What is spent from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,7 +104,7 @@ impl Budget {
             Self::NewDevices => per(5, DAY),
             // Two teams on one day, and each sends again twice.
             Self::Invitations => per(6, HOUR),
-            // With the default of the setting; what is spent from has the size that is set ([`per_day`]).
+            // The default of the setting `teams.invitations_per_day`.
             Self::Inviters => per(100, DAY),
             // A user changes the password and the address once, and picks another new password a few times because
             // the first ones were breached. As many as one device may check in a minute.
@@ -96,10 +115,11 @@ impl Budget {
         }
     }
 
-    /// Its size with the setting `rate_limit.account_writes`.
-    pub(super) const fn quota_with(self, account_writes: u32) -> Quota {
+    /// Its size under the settings.
+    pub(super) const fn quota_with(self, sizes: BudgetSizes) -> Quota {
         match self {
-            Self::AccountWrites => per_hour(account_writes),
+            Self::AccountWrites => per_hour(sizes.account_writes),
+            Self::Inviters => per_day(sizes.invitations_per_day),
             _ => self.quota(),
         }
     }
@@ -147,7 +167,7 @@ impl Budget {
 }
 
 /// So many at once, and all of them back over a day.
-pub(super) const fn per_day(burst: u32) -> Quota {
+const fn per_day(burst: u32) -> Quota {
     per(if burst == 0 { 1 } else { burst }, DAY)
 }
 
@@ -161,7 +181,7 @@ const fn per(burst: u32, window: Duration) -> Quota {
     Quota { burst, period: Duration::from_millis(window.as_secs() * 1000 / burst as u64) }
 }
 
-/// Whose share of a budget.
+/// Whose key it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The budget of a mailbox or an account.
@@ -218,11 +238,11 @@ pub struct Local {
 impl Local {
     /// Budgets of 1/replicas of the shared ones each: they fill so much more slowly, so that together they give no more
     /// in the long run; at once each gives its share of the burst, and one at least.
-    pub fn new(clock: Clock, settings: RateLimits) -> Self {
+    pub fn new(clock: Clock, settings: RateLimits, sizes: BudgetSizes) -> Self {
         let elapsed = Elapsed::new(clock);
         let census = Arc::new(Census { live: AtomicUsize::new(0), keys_max: LOCAL_KEYS_MAX });
         let limiter = |budget: Budget| {
-            let Quota { burst, period } = budget.quota_with(settings.account_writes);
+            let Quota { burst, period } = budget.quota_with(sizes);
             let replicas = settings.replicas.max(1);
             let share = (burst / replicas).max(1);
             let interval = period.saturating_mul(replicas).min(INTERVAL_MAX);

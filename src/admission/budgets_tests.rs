@@ -10,6 +10,8 @@ fn keys() -> Keys {
     Keys::new(&MasterKey::new([7; 32]))
 }
 
+const SIZES: BudgetSizes = BudgetSizes { account_writes: 120, invitations_per_day: 100 };
+
 fn settings(replicas: u32) -> RateLimits {
     RateLimits { enabled: true, replicas, keys_max: 10, account_writes: 120 }
 }
@@ -94,7 +96,7 @@ fn a_local_budget_is_its_share_and_never_none() {
         (50, [1, 1, 1, 1, 1, 2, 1, 2, 2]),
     ];
     for (replicas, shares) in shares {
-        let local = Local::new(Clock::manual(0), settings(replicas));
+        let local = Local::new(Clock::manual(0), settings(replicas), SIZES);
         for (budget, share) in Budget::ALL.into_iter().zip(shares) {
             let within = (0..200).filter(|_| local.spend(budget, "a").is_ok()).count();
             assert_eq!(within, share, "{budget:?} of {replicas}");
@@ -107,7 +109,7 @@ fn over_time_all_replicas_together_give_no_more_than_the_shared_budget() {
     for replicas in [1, 2, 3, 10, 50] {
         let clock = Clock::manual(0);
         let daemons: Vec<_> =
-            (0..replicas).map(|_| Local::new(clock.clone(), settings(replicas))).collect();
+            (0..replicas).map(|_| Local::new(clock.clone(), settings(replicas), SIZES)).collect();
         let spent = || {
             let of = |local: &Local| {
                 (0..10).filter(|_| local.spend(Budget::Recoveries, "a").is_ok()).count()
@@ -126,15 +128,24 @@ fn over_time_all_replicas_together_give_no_more_than_the_shared_budget() {
 }
 
 #[test]
+fn a_local_budget_has_the_size_of_the_settings() {
+    let sizes = BudgetSizes { account_writes: 7, invitations_per_day: 5 };
+    let local = Local::new(Clock::manual(0), settings(1), sizes);
+    for (budget, size) in [(Budget::AccountWrites, 7), (Budget::Inviters, 5)] {
+        assert_eq!((0..200).filter(|_| local.spend(budget, "a").is_ok()).count(), size);
+    }
+}
+
+#[test]
 fn any_number_of_replicas_leaves_a_local_budget() {
-    let local = Local::new(Clock::manual(0), settings(u32::MAX));
+    let local = Local::new(Clock::manual(0), settings(u32::MAX), SIZES);
     assert_eq!(local.spend(Budget::NewDevices, "a"), Ok(()));
     assert_ne!(local.spend(Budget::NewDevices, "a"), Ok(()));
 }
 
 #[test]
 fn beyond_the_keys_of_an_outage_newcomers_share_and_memory_does_not_grow() {
-    let local = Local::new(Clock::manual(0), settings(1));
+    let local = Local::new(Clock::manual(0), settings(1), SIZES);
     let spend = |at: usize| local.spend(Budget::Recoveries, &at.to_string()).is_ok();
     assert!((0..LOCAL_KEYS_MAX).all(spend));
     let within = (0..10_000).filter(|at| spend(LOCAL_KEYS_MAX + at)).count();
@@ -146,7 +157,7 @@ fn beyond_the_keys_of_an_outage_newcomers_share_and_memory_does_not_grow() {
 
 #[test]
 fn each_budget_has_the_limiter_of_its_own_size() {
-    let local = Local::new(Clock::manual(0), settings(1));
+    let local = Local::new(Clock::manual(0), settings(1), SIZES);
     for budget in Budget::ALL {
         let within = (0..200).filter(|_| local.spend(budget, "a").is_ok()).count();
         assert_eq!(within, budget.quota().burst as usize, "{budget:?}");
@@ -156,7 +167,7 @@ fn each_budget_has_the_limiter_of_its_own_size() {
 #[test]
 fn waiting_as_long_as_a_local_budget_says_succeeds() {
     let clock = Clock::manual(0);
-    let local = Local::new(clock.clone(), settings(1));
+    let local = Local::new(clock.clone(), settings(1), SIZES);
     for _ in 0..3 {
         assert_eq!(local.spend(Budget::Recoveries, "a"), Ok(()));
     }

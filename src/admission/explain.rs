@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::attempts::{NEWCOMERS, account_key, client_key_of};
 use super::back_off::BACK_OFF;
-use super::budgets::{self, Budget, Keys, Scope};
+use super::budgets::{self, Budget, BudgetSizes, Keys, Scope};
 use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
 use crate::store::{Quota, Store};
@@ -67,22 +67,17 @@ pub struct LimitSubject<'a> {
     pub user_id: Option<Uuid>,
     /// One client of it, to be reported apart.
     pub client: Option<std::net::IpAddr>,
-    /// `rate_limit.account_writes` and `teams.invitations_per_day`.
-    pub account_writes: u32,
-    pub invitations_per_day: u32,
+    /// The sizes of budgets that settings change.
+    pub sizes: BudgetSizes,
 }
 
 impl LimitSubject<'_> {
     /// The budgets, each with its size and its key.
     fn budgets(&self, keys: &Keys) -> Vec<(Budget, Quota, String)> {
         let id = self.user_id.map(|id| id.to_string());
-        let sized = |budget: Budget| match budget {
-            Budget::Inviters => budgets::per_day(self.invitations_per_day),
-            _ => budget.quota_with(self.account_writes),
-        };
         let of = |budget: &Budget| {
             let of = if budget.is_of_account() { id.as_deref()? } else { self.address };
-            Some((*budget, sized(*budget), keys.key(budget.name(), of, Scope::All)))
+            Some((*budget, budget.quota_with(self.sizes), keys.key(budget.name(), of, Scope::All)))
         };
         Budget::ALL.iter().filter_map(of).collect()
     }

@@ -1,7 +1,8 @@
 //! Admission: how often a client, a session, an account or a mailbox may ask for something.
 //!
-//! Every limit is behind two calls: [`Admission::admit`] for what a request asks for, and [`Admission::admit_attempt`] for an
-//! attempt at a password. Each makes at most one round trip to the token store, and what it refuses has taken nothing.
+//! [`Admission::admit`] decides what a request asks for, by one round trip to the token store at most.
+//! [`Admission::admit_attempt`] decides an attempt at a password, [`Admission::admit_invitation`] an invitation. What they refuse
+//! has taken nothing. The limit of all requests of an address is asked of the [`limiter`] itself, before the route is known.
 //!
 //! - [`limiter`] limits client addresses, sessions and known devices, in this process. [`policies`] has its numbers, `table` its
 //!   memory.

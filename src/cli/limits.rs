@@ -15,6 +15,7 @@ use super::ending::broken_off;
 use super::open::{self, Opened};
 use super::output::{Talk, print, print_json, say_line};
 use crate::account::operator::{self as accounts, Who};
+use crate::admission::budgets::BudgetSizes;
 use crate::admission::explain::{self, BackOffReport, BudgetReport, LimitReport, LimitSubject};
 use crate::clock::{UnixMillis, rfc3339};
 use crate::config::{CaptchaProvider, Config};
@@ -108,13 +109,7 @@ async fn subject<'a>(
 ) -> Result<LimitSubject<'a>, Box<dyn Error>> {
     let who = Who::Email(email.clone());
     let user_id = accounts::find(&opened.db, &who).await?.map(|user| user.id);
-    Ok(LimitSubject {
-        address: email.normal(),
-        user_id,
-        client,
-        account_writes: config.rate_limit.account_writes,
-        invitations_per_day: config.teams.invitations_per_day,
-    })
+    Ok(LimitSubject { address: email.normal(), user_id, client, sizes: BudgetSizes::of(config) })
 }
 
 async fn explain_email(

@@ -29,7 +29,7 @@ pub(super) enum Status {
 }
 
 /// How a list is written.
-pub(super) struct Written<'a, T> {
+pub(super) struct Written<T> {
     /// The head of its columns.
     pub head: String,
     /// A row for people.
@@ -37,7 +37,7 @@ pub(super) struct Written<'a, T> {
     /// An item of the JSON.
     pub item: fn(&T) -> Value,
     /// The id that the next part begins after.
-    pub id: &'a dyn Fn(&T) -> Uuid,
+    pub id: fn(&T) -> Uuid,
 }
 
 impl Part {
@@ -50,7 +50,7 @@ impl Part {
     pub fn print<T>(
         self,
         mut found: Vec<T>,
-        written: &Written<'_, T>,
+        written: &Written<T>,
         (json, talk): (bool, Talk),
     ) -> Result<ExitCode, Box<dyn Error>> {
         let more = found.len() as u64 > self.limit;

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use super::pools::Dependencies;
 use super::{files, mailbox_key_file, wait};
 use crate::actor::Root;
-use crate::admission::budgets::Local;
+use crate::admission::budgets::{BudgetSizes, Local};
 use crate::admission::{Admission, Limiter};
 use crate::app::{App, Gate};
 use crate::captcha::{self, Altcha, Verifier};
@@ -107,7 +107,8 @@ pub async fn build(
     let mailbox_key = mailbox_key(&config);
     let mailer = Arc::new(mailer(&config, &db, &store, transport, &clock, &master)?);
     let limiter = Arc::new(Limiter::new(clock.clone(), config.rate_limit.enabled));
-    let local = Arc::new(Local::new(clock.clone(), config.rate_limit));
+    let sizes = BudgetSizes::of(&config);
+    let local = Arc::new(Local::new(clock.clone(), config.rate_limit, sizes));
     let captcha = verifier(&config, &master, &clock, &metrics)?;
     let breach =
         Breach::of(&config.password, &clock, &metrics).map_err(StartError::Broken)?.map(Arc::new);
@@ -132,7 +133,7 @@ pub async fn build(
         (&master, config.master_key_previous.as_ref()),
         (store.clone(), clock.clone()),
         (limiter, local),
-        config.rate_limit,
+        (config.rate_limit, sizes),
         metrics.clone(),
         handles.limits,
     );

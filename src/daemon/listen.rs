@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use listeners::Protocol;
+use listeners::{Listener, Protocol, SocketState};
 
 use super::StartError;
 use crate::config::Config;
@@ -35,12 +35,14 @@ pub async fn bind(
     connections_max: usize,
 ) -> Result<Server, StartError> {
     Server::bind(address, tls, connections_max).await.map_err(|error| {
+        if error.kind() != io::ErrorKind::AddrInUse {
+            return StartError::Listen(format!(
+                "cannot listen on {address}: {error}\n  to listen elsewhere set `{setting}`"
+            ));
+        }
+        let who = holder(address.port())
+            .map_or_else(|| "it is in use".to_owned(), |who| format!("it is in use by {who}"));
         let variable = format!("LATCHKEY_{}", setting.to_uppercase().replace('.', "__"));
-        let who = match error.kind() {
-            io::ErrorKind::AddrInUse => holder(address.port())
-                .map_or_else(|| "it is in use".to_owned(), |who| format!("it is in use by {who}")),
-            _ => error.to_string(),
-        };
         let elsewhere = SocketAddr::new(address.ip(), free_near(address, other.port()));
         StartError::Listen(format!(
             "cannot listen on {address}: {who}\n  to listen elsewhere set `{setting}`, for example {variable}={elsewhere}"
@@ -57,8 +59,11 @@ fn free_near(address: SocketAddr, ours: u16) -> u16 {
 
 /// Who listens on a TCP port of this machine, as far as the kernel lets us see: `name (pid 123)`.
 pub fn holder(port: u16) -> Option<String> {
-    let process = listeners::get_process_by_port(port, Protocol::TCP).ok()?;
-    Some(format!("{} (pid {})", process.name, process.pid))
+    let listens = |it: &Listener| {
+        (it.protocol, it.state, it.socket.port()) == (Protocol::TCP, SocketState::Listen, port)
+    };
+    let found = listeners::get_all().ok()?.into_iter().find(listens)?;
+    Some(format!("{} (pid {})", found.process.name, found.process.pid))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use utoipa::openapi::schema::{ArrayBuilder, Object as Schema, ObjectBuilder, SchemaType};
-use utoipa::openapi::{RefOr, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType};
+use utoipa::openapi::{RefOr, Schema, Type};
 
 use super::json::{Object, Rule};
 use crate::problem::Problem;
@@ -47,7 +47,7 @@ pub trait Member: Sized {
     fn read(body: &mut Object, name: &'static str) -> Option<Self>;
 
     /// Its schema.
-    fn schema() -> RefOr<utoipa::openapi::Schema>;
+    fn schema() -> RefOr<Schema>;
 }
 
 /// A member that is written as a string.
@@ -68,11 +68,11 @@ impl<T: Text> Member for T {
     const REQUIRED: bool = true;
 
     fn read(body: &mut Object, name: &'static str) -> Option<Self> {
-        let text = body.text(name);
+        let text = body.text(name)?;
         body.check(name, T::parse(text))
     }
 
-    fn schema() -> RefOr<utoipa::openapi::Schema> {
+    fn schema() -> RefOr<Schema> {
         T::describe(ObjectBuilder::new().schema_type(Type::String)).build().into()
     }
 }
@@ -81,23 +81,19 @@ impl<T: Text> Member for Option<T> {
     const REQUIRED: bool = false;
 
     fn read(body: &mut Object, name: &'static str) -> Option<Self> {
-        match body.optional_text(name) {
-            None => Some(None),
-            Some(text) => body.check(name, T::parse(text)).map(Some),
-        }
+        if body.has(name) { T::read(body, name).map(Some) } else { Some(None) }
     }
 
-    fn schema() -> RefOr<utoipa::openapi::Schema> {
+    fn schema() -> RefOr<Schema> {
         let text = SchemaType::from_iter([Type::String, Type::Null]);
         T::describe(ObjectBuilder::new().schema_type(text)).build().into()
     }
 }
 
-/// The schema of a list of strings, of `items`.
-pub fn list_schema(items: impl Iterator<Item = &'static str>) -> RefOr<utoipa::openapi::Schema> {
-    let item: Schema =
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(items)).build();
-    ArrayBuilder::new().items(item).build().into()
+/// The schema of a list of at least one string of `items`.
+pub fn list_schema(items: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
+    let item = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(items)).build();
+    ArrayBuilder::new().items(item).min_items(Some(1)).build().into()
 }
 
 /// The rule of a text that keeps none: it is never broken.
@@ -261,7 +257,7 @@ macro_rules! request_form {
     (@required needed) => { true };
     (@required optional) => { false };
     (@schema needed) => { <String as $crate::http::body_type::Member>::schema() };
-    (@schema optional) => { <Option<String> as $crate::http::body_type::Member>::schema() };
+    (@schema optional) => { <String as $crate::http::body_type::Member>::schema() };
     (
         $(#[doc = $about:literal])+
         pub struct $body:ident {
@@ -294,9 +290,8 @@ pub(crate) use request_form;
 /// The schema of a body. For the macros.
 pub fn object<const N: usize>(
     about: &[&str],
-    members: [(&'static str, bool, RefOr<utoipa::openapi::Schema>, &[&str]); N],
-) -> RefOr<utoipa::openapi::Schema> {
-    use utoipa::openapi::Schema;
+    members: [(&'static str, bool, RefOr<Schema>, &[&str]); N],
+) -> RefOr<Schema> {
     let mut object =
         ObjectBuilder::new().schema_type(Type::Object).description(Some(described(about)));
     for (name, required, mut schema, doc) in members {

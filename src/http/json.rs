@@ -12,10 +12,8 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroize as _;
 
 use crate::problem::{Code, FieldError, Problem};
-use crate::secret::Secret;
 
 /// A JSON value as far as our requests have any: what is nested is checked and forgotten.
-#[derive(Debug)]
 enum Value {
     Text(String),
     /// A list of strings alone; an empty one too.
@@ -25,7 +23,7 @@ enum Value {
 }
 
 /// The members of a request's body, and the rules that they break so far.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Object {
     members: BTreeMap<String, Value>,
     errors: Vec<FieldError>,
@@ -53,42 +51,33 @@ impl Object {
         Ok(Self { members, errors: Vec::new() })
     }
 
-    /// A required string; an empty one, with the error noted, when it is missing or of another type.
-    pub fn text(&mut self, name: &'static str) -> String {
+    /// A required string; none, with the error noted, when it is missing or of another type.
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
         match self.members.remove(name) {
-            Some(Value::Text(text)) => text,
+            Some(Value::Text(text)) => return Some(text),
             Some(Value::Null | Value::Texts(_) | Value::Other) => {
                 self.reject(name, "type", format_args!("`{name}` has to be a string."));
-                String::new()
             }
-            None => {
-                self.reject(name, "required", format_args!("`{name}` is required."));
-                String::new()
-            }
+            None => self.reject(name, "required", format_args!("`{name}` is required.")),
         }
+        None
     }
 
-    /// A string that may be missing or null.
-    pub fn optional_text(&mut self, name: &'static str) -> Option<String> {
-        let told = self.members.get(name).is_some_and(|value| !matches!(value, Value::Null));
-        told.then(|| self.text(name))
+    /// Whether a member is there and not null.
+    pub fn has(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|value| !matches!(value, Value::Null))
     }
 
-    /// A required list of strings; an empty one, with the error noted, when it is missing or of another type.
-    pub fn texts(&mut self, name: &'static str) -> Vec<String> {
+    /// A required list of strings; none, with the error noted, when it is missing or of another type.
+    pub fn texts(&mut self, name: &'static str) -> Option<Vec<String>> {
         match self.members.remove(name) {
-            Some(Value::Texts(texts)) => return texts,
+            Some(Value::Texts(texts)) => return Some(texts),
             Some(_) => {
                 self.reject(name, "type", format_args!("`{name}` has to be a list of strings."));
             }
             None => self.reject(name, "required", format_args!("`{name}` is required.")),
         }
-        Vec::new()
-    }
-
-    /// A required secret.
-    pub fn secret(&mut self, name: &'static str) -> Secret<String> {
-        Secret::new(self.text(name))
+        None
     }
 
     /// Notes that a member breaks a rule; its first error is the one that counts.
@@ -113,6 +102,13 @@ impl Object {
             return Ok(());
         }
         Err(Problem::validation(std::mem::take(&mut self.errors)))
+    }
+}
+
+/// Without values: one may be a password.
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.members.keys()).finish()
     }
 }
 
@@ -232,7 +228,7 @@ mod tests {
     fn one_object_is_read() {
         let mut object =
             Object::parse(br#"{"email":"a@b.c","extra":{"deep":[1,null,true,1.5]}}"#).unwrap();
-        assert_eq!(object.text("email"), "a@b.c");
+        assert_eq!(object.text("email").as_deref(), Some("a@b.c"));
         object.finish().unwrap();
     }
 
@@ -276,24 +272,25 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_missing_may_be_null() {
-        let mut object = Object::parse(br#"{"a":null,"b":"x","c":1}"#).unwrap();
-        assert_eq!(object.optional_text("a"), None);
-        assert_eq!(object.optional_text("b").as_deref(), Some("x"));
-        assert_eq!(object.optional_text("d"), None);
-        object.finish().unwrap();
-        assert_eq!(object.optional_text("c").as_deref(), Some(""));
-        assert_eq!(object.finish().unwrap_err().code, Code::ValidationFailed);
+    fn null_is_as_good_as_missing() {
+        let object = Object::parse(br#"{"a":null,"b":"x","c":1}"#).unwrap();
+        assert!(!object.has("a") && object.has("b") && object.has("c") && !object.has("d"));
+    }
+
+    #[test]
+    fn what_is_printed_of_a_body_has_no_values() {
+        let object = Object::parse(br#"{"password":"hunter2","more":["hunter2"]}"#).unwrap();
+        assert_eq!(format!("{object:?}"), r#"["more", "password"]"#);
     }
 
     #[test]
     fn a_list_is_of_strings_alone() {
         let mut object = Object::parse(br#"{"a":["x","y"],"b":[],"c":["x",1],"d":"x"}"#).unwrap();
-        assert_eq!(object.texts("a"), ["x", "y"]);
-        assert!(object.texts("b").is_empty());
+        assert_eq!(object.texts("a").unwrap(), ["x", "y"]);
+        assert!(object.texts("b").unwrap().is_empty());
         object.finish().unwrap();
         for name in ["c", "d", "e"] {
-            assert!(object.texts(name).is_empty());
+            assert!(object.texts(name).is_none());
         }
         let told = object.finish().unwrap_err().errors;
         let codes: Vec<_> = told.iter().map(|error| error.code).collect();
@@ -315,7 +312,7 @@ mod tests {
         #[test]
         fn any_text_comes_back_as_it_was_sent(text in any::<String>()) {
             let body = serde_json::to_vec(&serde_json::json!({ "a": text })).unwrap();
-            prop_assert_eq!(Object::parse(&body).unwrap().text("a"), text);
+            prop_assert_eq!(Object::parse(&body).unwrap().text("a"), Some(text));
         }
     }
 }

@@ -41,6 +41,7 @@ pub struct Operation {
     security: Option<&'static str>,
     parameters: Vec<Value>,
     body: Option<(&'static str, Value, Schemas)>,
+    body_required: bool,
     answer: (u16, &'static str, Option<Value>),
     also: Option<(u16, &'static str)>,
     answer_schemas: Option<Schemas>,
@@ -58,6 +59,7 @@ impl Operation {
             security: None,
             parameters: Vec::new(),
             body: None,
+            body_required: true,
             answer: (204, "", None),
             also: None,
             answer_schemas: None,
@@ -141,6 +143,13 @@ impl Operation {
         self
     }
 
+    /// The body may be missing.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.body_required = false;
+        self
+    }
+
     /// Takes a form.
     #[must_use]
     pub fn takes_form<T: ToSchema>(mut self) -> Self {
@@ -208,17 +217,20 @@ impl Operation {
         if let Some((status, description)) = self.also {
             responses.insert(status.to_string(), json!({ "description": description }));
         }
-        let mut problems: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
+        let mut problems: BTreeMap<u16, Vec<String>> = BTreeMap::new();
         let with_body: &[Code] = if self.body.is_some() { &OF_A_BODY } else { &[] };
-        let in_clear: &[Code] = if is_refused_in_clear(path) { &[Code::Forbidden] } else { &[] };
-        for code in self.codes.iter().chain(with_body).chain(in_clear).chain(&EVERYWHERE) {
+        for code in self.codes.iter().chain(with_body).chain(&EVERYWHERE) {
             let names = problems.entry(code.status().as_u16()).or_default();
-            if !names.contains(&code.name()) {
-                names.push(code.name());
+            let name = format!("`{}`", code.name());
+            if !names.contains(&name) {
+                names.push(name);
             }
         }
+        if is_refused_in_clear(path) {
+            let refused = format!("`{}` over plain http behind a proxy", Code::Forbidden.name());
+            problems.entry(Code::Forbidden.status().as_u16()).or_default().push(refused);
+        }
         for (status, names) in problems {
-            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             let problem = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
             responses.insert(
                 status.to_string(),
@@ -244,8 +256,7 @@ impl Operation {
             operation["parameters"] = self.parameters.clone().into();
         }
         if let Some((kind, schema, _)) = &self.body {
-            operation["requestBody"] =
-                json!({ "required": true, "content": { *kind: { "schema": schema } } });
+            operation["requestBody"] = json!({ "required": self.body_required, "content": { *kind: { "schema": schema } } });
         }
         operation
     }

@@ -1,5 +1,7 @@
 //! The tokens of a session, and that of a project's key: pure.
 
+use std::fmt;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -15,13 +17,19 @@ use crate::token::jwt::{PEOPLE, mint};
 use crate::token::{KeySet, UserClaims, VaultClaims};
 
 /// Both tokens: what most endpoints answer with.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tokens {
     /// Says who you are, in which session; for latchkey alone.
     pub user_token: String,
     /// Says what you may do, in which team and project; for the APIs that the team runs.
     pub vault_token: String,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tokens(…)")
+    }
 }
 
 /// A new session of a person, as it is opened: by `amr` (RFC 8176), from `ip` with `user_agent`.

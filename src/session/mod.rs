@@ -58,14 +58,32 @@ pub enum Outcome {
     Gone,
 }
 
+/// What ended one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// Its own logout.
+    Logout,
+    /// The list of sessions, or its token at `/api/revoke`.
+    Revocation,
+}
+
+impl EndedBy {
+    /// As `ended_sessions.reason` has it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::Revocation => "revoked",
+        }
+    }
+}
+
 /// Which sessions end.
 #[derive(Debug)]
 pub enum Which {
-    /// One, for this reason.
+    /// One.
     One {
         sid: String,
-        /// `logout` or `revoked`.
-        reason: &'static str,
+        reason: EndedBy,
         /// When it would have ended anyway.
         absolute_end: UnixMillis,
     },

@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{LoginContext, Outcome as Refreshing, RefreshRequest, SessionWorker, Which};
+use super::{EndedBy, LoginContext, Outcome as Refreshing, RefreshRequest, SessionWorker, Which};
 use crate::audit::{Action, Actor, ChangeContext, Detail, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
@@ -106,10 +106,13 @@ impl SessionWorker {
         let tx = cx.db.begin().await?;
         match which {
             Which::One { sid, reason, absolute_end } => {
-                let ending = write_ending(&tx, user_id, &sid, reason, absolute_end, now).await?;
+                let word = reason.name();
+                let ending = write_ending(&tx, user_id, &sid, word, absolute_end, now).await?;
                 if ending == Ending::New {
-                    let is_logout = reason == "logout";
-                    let action = if is_logout { Action::LoggedOut } else { Action::SessionRevoked };
+                    let action = match reason {
+                        EndedBy::Logout => Action::LoggedOut,
+                        EndedBy::Revocation => Action::SessionRevoked,
+                    };
                     cx.record_own(&tx, action, user_id, Detail::none()).await?;
                 }
                 tx.commit().await?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::attempts_suite::BACK_OFF;
 use super::suite::{HOUR_MS, NOW, ask, new_session};
 use super::{
-    AttemptCaptcha, AttemptContext, AttemptKey, Charge, ChargeRule, ClientKind, OneTimeToken,
-    Quota, Session, Store, TokenKind, UnixMillis, random_id, uuid_v7,
+    AttemptCaptcha, AttemptContext, AttemptKey, Charge, ClientKind, OneTimeToken, Quota, Session,
+    Store, TokenKind, UnixMillis, random_id, uuid_v7,
 };
 
 /// Runs one random sequence of operations on both stores; each pair of answers has to be equal.
@@ -71,9 +71,7 @@ pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
                     let charges = [(run.clone(), quota), (format!("{run}:other"), other)]
                         .map(|(key, quota)| Charge { key, quota, cost });
                     let charges = &charges[..=usize::try_from(pick(31, 2)).unwrap()];
-                    let rule =
-                        [ChargeRule::All, ChargeRule::First][usize::try_from(pick(32, 2)).unwrap()];
-                    format!("{:?}", store.spend_budgets(rule, charges, now).await.unwrap())
+                    format!("{:?}", store.spend_budgets(charges, now).await.unwrap())
                 }
                 _ => {
                     let kinds = [ClientKind::Anonymous, ClientKind::Anonymous, ClientKind::Known];
@@ -113,7 +111,7 @@ async fn attempt(
                 solved: u32::try_from((seed >> 35) % 5).unwrap(),
             };
             let context = AttemptContext { captcha, may_add: seed & 1 << 38 > 0 };
-            format!("{:?}", store.admit(&BACK_OFF, key, context, now).await.unwrap())
+            format!("{:?}", store.admit_attempt(&BACK_OFF, key, context, now).await.unwrap())
         }
     };
     format!("{answer} {:?}", store.attempts(key.account, now).await.unwrap())

@@ -48,7 +48,7 @@ impl Counted<'_> {
     }
 
     async fn with(&self, client: &str, context: AttemptContext, now: UnixMillis) -> AttemptVerdict {
-        plain(self.store.admit(&BACK_OFF, self.key(client), context, now).await.unwrap())
+        plain(self.store.admit_attempt(&BACK_OFF, self.key(client), context, now).await.unwrap())
     }
 
     async fn admit(&self, client: &str, now: UnixMillis) -> AttemptVerdict {
@@ -57,7 +57,7 @@ impl Counted<'_> {
 
     async fn known(&self, client: &str, now: UnixMillis) -> AttemptVerdict {
         let key = AttemptKey { kind: ClientKind::Known, ..self.key(client) };
-        plain(self.store.admit(&BACK_OFF, key, NO_CAPTCHA, now).await.unwrap())
+        plain(self.store.admit_attempt(&BACK_OFF, key, NO_CAPTCHA, now).await.unwrap())
     }
 
     async fn reset(&self, client: &str, now: UnixMillis) -> u32 {

@@ -47,8 +47,13 @@ pub(super) fn once(key: &str) -> String {
 
 /// A budget. What stands before the first colon is the hash tag: `a` and `a:captchas` can be spent by one script.
 pub(super) fn budget(key: &str) -> String {
-    let (tag, part) = key.find(':').map_or((key, ""), |at| key.split_at(at));
-    format!("lk:budget:{{{tag}}}{part}")
+    let tag = tag(key);
+    format!("lk:budget:{{{tag}}}{}", &key[tag.len()..])
+}
+
+/// The hash tag of a budget.
+pub(super) fn tag(key: &str) -> &str {
+    key.split(':').next().unwrap_or_default()
 }
 
 /// The login back-off of an account, or of an address without one.

@@ -3,35 +3,34 @@
 use std::time::Duration;
 
 use super::{
-    AccountAttempts, AttemptContext, AttemptKey, AttemptVerdict, BackOff, Budget, Charge,
-    ChargeRule, Quota, Store, rules,
+    AccountAttempts, AttemptContext, AttemptKey, AttemptVerdict, BackOff, BudgetVerdict, Charge,
+    Quota, Store, rules,
 };
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
 use crate::problem::Unavailable;
 
 impl Store {
-    /// Spends from budgets that hold enough, in one atomic step. A refused call spends nothing.
+    /// Spends from the first budget that holds enough, in one atomic step. A refused call spends nothing.
     pub async fn spend_budgets(
         &self,
-        rule: ChargeRule,
         charges: &[Charge],
         now: UnixMillis,
-    ) -> Result<Budget, Unavailable> {
-        on!(self, it => it.spend_budgets(rule, charges, now).await)
+    ) -> Result<BudgetVerdict, Unavailable> {
+        on!(self, it => it.spend_budgets(charges, now).await)
     }
 
-    /// Spends from all of the budgets or from none, as a part of a transaction of the database. With the embedded store they
-    /// are spent where the transaction commits; Redis spends them at once.
+    /// The same as a part of a transaction of the database. With the embedded store the budget is spent where the transaction
+    /// commits; Redis spends it at once.
     pub async fn spend_budgets_in(
         &self,
         tx: &Transaction,
         charges: &[Charge],
         now: UnixMillis,
-    ) -> Result<Budget, Unavailable> {
+    ) -> Result<BudgetVerdict, Unavailable> {
         match self {
-            Self::Redis(it) => it.spend_budgets(ChargeRule::All, charges, now).await,
-            Self::Embedded(it) => it.spend_budgets_in(tx, ChargeRule::All, charges, now).await,
+            Self::Redis(it) => it.spend_budgets(charges, now).await,
+            Self::Embedded(it) => it.spend_budgets_in(tx, charges, now).await,
         }
     }
 
@@ -45,8 +44,8 @@ impl Store {
         let gcra = rules::Gcra::new(quota, 1);
         let full_at = on!(self, it => it.read_budget(key).await)?;
         Ok(match gcra.decide(gcra.after(full_at, now), now) {
-            Budget::Allowed { remaining } => (remaining + 1, None),
-            Budget::Limited { retry_after } => (0, Some(retry_after)),
+            BudgetVerdict::Allowed { remaining } => (remaining + 1, None),
+            BudgetVerdict::Limited { retry_after } => (0, Some(retry_after)),
         })
     }
 
@@ -57,14 +56,14 @@ impl Store {
 
     /// Admits one more attempt at a password and counts it as a failure, in one atomic step: of N parallel calls no more
     /// are admitted than of N in a row.
-    pub async fn admit(
+    pub async fn admit_attempt(
         &self,
         rules: &BackOff,
         key: AttemptKey<'_>,
         context: AttemptContext,
         now: UnixMillis,
     ) -> Result<AttemptVerdict, Unavailable> {
-        on!(self, it => it.admit(rules, key, context, now).await)
+        on!(self, it => it.admit_attempt(rules, key, context, now).await)
     }
 
     /// After a right password: removes the failures of its client, and returns how many there were.

@@ -14,7 +14,7 @@
 //! Every operation answers or is [`Unavailable`] ("token store"), with Redis within 250 ms; a key of the wrong type and a
 //! value that cannot be read are outages too. Nothing is ever taken for absent in doubt. Connections are made on first
 //! use and again by themselves. An operation that was Unavailable may have happened: each may be repeated, and a
-//! repeated one finds its own work ([`spend_budgets`](Store::spend_budgets) and [`admit`](Store::admit) may count twice,
+//! repeated one finds its own work ([`spend_budgets`](Store::spend_budgets) and [`admit_attempt`](Store::admit_attempt) may count twice,
 //! [`cancel_attempt`](Store::cancel_attempt) take back twice).
 //!
 //! # Keys
@@ -80,7 +80,7 @@ pub use self::redis::{
     RedisFacts, ignored_parameters as ignored_redis_parameters, is_url as is_redis_url,
 };
 pub use self::types::{
-    Budget, Charge, ChargeRule, OneTimeToken, PutToken, Quota, Refresh, Refreshed, Session, Spend,
+    BudgetVerdict, Charge, OneTimeToken, PutToken, Quota, Refresh, Refreshed, Session, Spend,
     TokenKind,
 };
 use crate::clock::UnixMillis;

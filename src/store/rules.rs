@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::types::{Budget, Charge, ChargeRule, OneTimeToken, PutToken, Quota, Refresh, Session};
+use super::types::{BudgetVerdict, Charge, OneTimeToken, PutToken, Quota, Refresh, Session};
 use crate::clock::{UnixMillis, millis};
 
 /// The longest stretch of milliseconds we count with: exact in a double, which is all that Lua has.
@@ -126,47 +126,30 @@ impl Gcra {
     /// Whether so much may be missing: the verdict on the moment from [`Gcra::after`].
     ///
     /// A clock that is behind the one that spent last finds more missing than there is, and waits: it never finds less.
-    pub(super) fn decide(&self, after: UnixMillis, now: UnixMillis) -> Budget {
+    pub(super) fn decide(&self, after: UnixMillis, now: UnixMillis) -> BudgetVerdict {
         let missing_ms = after.saturating_sub(now);
         let spare_ms = self.capacity.saturating_sub(missing_ms);
         if spare_ms >= 0 {
             let remaining = u32::try_from(spare_ms / self.period).unwrap_or(u32::MAX);
-            return Budget::Allowed { remaining };
+            return BudgetVerdict::Allowed { remaining };
         }
         if self.cost > self.capacity {
-            return Budget::Limited { retry_after: Duration::MAX };
+            return BudgetVerdict::Limited { retry_after: Duration::MAX };
         }
-        Budget::Limited { retry_after: Duration::from_millis(spare_ms.unsigned_abs()) }
+        BudgetVerdict::Limited { retry_after: Duration::from_millis(spare_ms.unsigned_abs()) }
     }
 }
 
-/// Which budgets are spent, by what each of them says.
-pub(super) fn spent(rule: ChargeRule, found: &[Budget]) -> Vec<usize> {
-    let allowed = |it: &Budget| matches!(it, Budget::Allowed { .. });
-    match rule {
-        ChargeRule::First => found.iter().position(allowed).into_iter().collect(),
-        ChargeRule::All if found.iter().all(allowed) => (0..found.len()).collect(),
-        ChargeRule::All => Vec::new(),
-    }
-}
-
-/// What they say together. Where they refuse, the wait is until all of them allow, or until the first does.
-pub(super) fn verdict(rule: ChargeRule, found: &[Budget]) -> Budget {
-    let spent = spent(rule, found);
-    let left = spent.iter().filter_map(|at| match found[*at] {
-        Budget::Allowed { remaining } => Some(remaining),
-        Budget::Limited { .. } => None,
-    });
-    if let Some(remaining) = left.min() {
-        return Budget::Allowed { remaining };
+/// What budgets say together, and which of them is spent: the first that allows. Where none does, the wait is until the first
+/// allows.
+pub(super) fn first_that_allows(found: &[BudgetVerdict]) -> (Option<usize>, BudgetVerdict) {
+    let allows = |it: &BudgetVerdict| matches!(it, BudgetVerdict::Allowed { .. });
+    if let Some(at) = found.iter().position(allows) {
+        return (Some(at), found[at]);
     }
     let waits = found.iter().filter_map(|it| match it {
-        Budget::Allowed { .. } => None,
-        Budget::Limited { retry_after } => Some(*retry_after),
+        BudgetVerdict::Allowed { .. } => None,
+        BudgetVerdict::Limited { retry_after } => Some(*retry_after),
     });
-    let wait = match rule {
-        ChargeRule::All => waits.max(),
-        ChargeRule::First => waits.min(),
-    };
-    Budget::Limited { retry_after: wait.unwrap_or_default() }
+    (None, BudgetVerdict::Limited { retry_after: waits.min().unwrap_or_default() })
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::rules::{self, Gcra, RefreshRule, Stored};
 use super::{
-    Budget, COLLECT_SLACK_MS, Quota, Refresh, Spend, Store, agreement, attempts_suite,
+    BudgetVerdict, COLLECT_SLACK_MS, Quota, Refresh, Spend, Store, agreement, attempts_suite,
     budgets_suite, suite,
 };
 use crate::config;
@@ -151,17 +151,17 @@ proptest! {
             let gcra = Gcra::new(quota, cost);
             let after = gcra.after(full_at, now);
             match gcra.decide(after, now) {
-                Budget::Allowed { remaining } => {
+                BudgetVerdict::Allowed { remaining } => {
                     prop_assert!(remaining <= burst);
                     full_at = Some(after);
                     spent.push((now, i64::from(cost)));
                 }
-                Budget::Limited { retry_after } if retry_after == Duration::MAX => {
+                BudgetVerdict::Limited { retry_after } if retry_after == Duration::MAX => {
                     prop_assert!(cost > burst);
                 }
-                Budget::Limited { retry_after } => {
+                BudgetVerdict::Limited { retry_after } => {
                     let wait = i64::try_from(retry_after.as_millis()).unwrap();
-                    let allowed = |at| matches!(gcra.decide(gcra.after(full_at, at), at), Budget::Allowed { .. });
+                    let allowed = |at| matches!(gcra.decide(gcra.after(full_at, at), at), BudgetVerdict::Allowed { .. });
                     prop_assert!(allowed(now + wait) && !allowed(now + wait - 1));
                 }
             }

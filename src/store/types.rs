@@ -169,21 +169,12 @@ pub struct Charge {
     pub cost: u32,
 }
 
-/// Which of several budgets are spent.
+/// Whether one of the budgets allowed what was to be spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChargeRule {
-    /// All of them, or none where one does not hold enough.
-    All,
-    /// The first that holds enough.
-    First,
-}
-
-/// Whether budgets allowed what was to be spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Budget {
+pub enum BudgetVerdict {
     /// Spent.
     Allowed {
-        /// What could be spent at this moment on top, from the budget that holds the least.
+        /// What could be spent from it at this moment on top.
         remaining: u32,
     },
     /// Not spent.

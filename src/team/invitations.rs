@@ -204,8 +204,7 @@ async fn send(
     let tx = &act.tx;
     admit(tx, &invitation, &post, cx.now).await?;
     // Last, so that what is refused spends nothing of what others share.
-    let inviter = (actor.user_id, post.per_day);
-    post.admission.admit_invitation(tx, inviter, &invitation.email_normal).await?;
+    post.admission.admit_invitation(tx, actor.user_id, &invitation.email_normal).await?;
     let inviter = user::Entity::find_by_id(actor.user_id).one(tx).await?;
     let team = team::Entity::find_by_id(actor.team_id).one(tx).await?;
     let (inviter, team) = inviter.zip(team).ok_or(Refusal::NotFound)?;

@@ -6,7 +6,7 @@ use super::attributes::{Attribute, Values};
 use super::typed::{Label, Outcome, Series, declared_words, words};
 
 words! {
-    /// What may be done once.
+    /// That something succeeded.
     Done = "outcome" { Success = "success" }
     /// How a login proves the user.
     LoginMethod = "method" { Password = "password" }

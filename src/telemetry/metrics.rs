@@ -203,15 +203,23 @@ fn count(meter: &Meter, row: &Instrument, declared: &DeclaredValues) -> Counter<
     counter
 }
 
+/// A field and its row have the same series.
+fn hold<S: Series>(row: &Instrument) {
+    debug_assert_eq!(format!("{:?}", row.shapes), format!("{:?}", S::SHAPES), "{}", row.name);
+}
+
 fn counted<S: Series>(meter: &Meter, row: &Instrument, declared: &DeclaredValues) -> Count<S> {
+    hold::<S>(row);
     Count(count(meter, row, declared), PhantomData)
 }
 
 fn timing<S: Series>(meter: &Meter, row: &Instrument, declared: &DeclaredValues) -> Timing<S> {
+    hold::<S>(row);
     Timing(seconds(meter, row, declared), PhantomData)
 }
 
 fn level<S: Series>(meter: &Meter, row: &Instrument, declared: &DeclaredValues) -> Level<S> {
+    hold::<S>(row);
     Level(number(meter, row, declared), PhantomData)
 }
 

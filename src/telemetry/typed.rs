@@ -1,4 +1,4 @@
-//! Typed attributes: what an instrument counts by is a type, so that a value which its row does not have does not compile.
+//! Typed attributes: what an instrument counts by is a type, so that a word which is not on its list does not compile.
 //!
 //! A [`Label`] is one attribute with its closed list of values, a [`Series`] the labels of one series. [`Count`] and
 //! [`Timing`] are instruments of such a series.
@@ -19,7 +19,7 @@ pub trait Label: Copy {
     /// The value.
     fn word(self) -> &'static str;
 
-    /// Both.
+    /// The attribute and its value.
     fn key_value(self) -> KeyValue {
         KeyValue::new(Self::ATTRIBUTE.key, self.word())
     }
@@ -165,7 +165,7 @@ macro_rules! words {
 }
 pub(super) use words;
 
-/// Declares an attribute whose values another module lists ([`super::attributes::Declared`]); that module alone makes them.
+/// Declares an attribute whose values another module lists ([`super::attributes::Declared`]); only that module calls `declared`.
 macro_rules! declared_words {
     ($($(#[doc = $about:literal])+ $name:ident = $key:literal, $list:ident, $description:literal;)+) => {$(
         $(#[doc = $about])+

@@ -87,7 +87,7 @@ both!(
         // 0 for an attempt that is admitted, else the wait.
         let admit = async |email: &str| {
             let captcha = AttemptCaptcha::default();
-            match admission.admit_attempt(email, (&client, ip), captcha, &mut None).await {
+            match admission.admit_attempt(email, &client, captcha, &mut None).await {
                 Ok(_) => 0,
                 Err(AttemptRefusal::Limited(limited)) => limited.retry_after_s,
                 Err(refusal) => panic!("{refusal:?}"),
@@ -377,7 +377,7 @@ async fn without_the_store_no_password_is_verified_and_mailboxes_keep_a_share() 
     let admission = &app.inside().admission;
     let ip = "203.0.113.7".parse().expect("an address");
     let (client, captcha) = (AttemptClient::Anonymous(ip), AttemptCaptcha::default());
-    let attempt = admission.admit_attempt(email, (&client, ip), captcha, &mut None).await;
+    let attempt = admission.admit_attempt(email, &client, captcha, &mut None).await;
     assert!(matches!(attempt, Err(AttemptRefusal::Unavailable(_))));
     assert_eq!(verified(&app).await, 0);
     let mail = Ask::Mail(Budget::Recoveries, email, None);

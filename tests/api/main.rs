@@ -35,6 +35,7 @@ mod limits_devices;
 mod limits_keys;
 mod limits_lockout;
 mod limits_mail;
+mod limits_waits;
 mod limits_writes;
 mod login;
 mod mailbox;

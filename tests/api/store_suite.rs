@@ -14,9 +14,9 @@ use latchkey::config;
 use latchkey::database::Db;
 use latchkey::secret::{Secret, random_id, uuid_v7};
 use latchkey::store::{
-    AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, BackOff, Budget, Charge,
-    ChargeRule, ClientKind, OneTimeToken, PutToken, Quota, Refresh, Refreshed,
-    SESSIONS_PER_USER_MAX, Session, Spend, Store, TokenKind,
+    AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, BackOff, BudgetVerdict, Charge,
+    ClientKind, OneTimeToken, PutToken, Quota, Refresh, Refreshed, SESSIONS_PER_USER_MAX, Session,
+    Spend, Store, TokenKind,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -209,10 +209,10 @@ async fn a_key_of_the_wrong_type_is_an_outage() {
     server.tell(&["SET", "lk:budget:{key}", "soon"]).await;
     let quota = Quota { burst: 1, period: Duration::from_secs(1) };
     let charge = Charge { key: "key".to_owned(), quota, cost: 1 };
-    assert!(store.spend_budgets(ChargeRule::All, &[charge], NOW).await.is_err());
+    assert!(store.spend_budgets(&[charge], NOW).await.is_err());
     let rules = &attempts_suite::BACK_OFF;
     let attempt = AttemptKey { account: "key", client: "a", kind: ClientKind::Anonymous };
-    let admit = async || store.admit(rules, attempt, attempts_suite::NO_CAPTCHA, NOW).await;
+    let admit = async || store.admit_attempt(rules, attempt, attempts_suite::NO_CAPTCHA, NOW).await;
     for (field, value) in [("expires_at", "soon"), ("faded_at", "x"), ("a", "1 2 3")] {
         admit().await.unwrap();
         server.tell(&["HSET", "lk:{key}:guesses", field, value]).await;

@@ -46,7 +46,7 @@ pub(super) async fn list(
             format!("{}  {:8}  {created}  {:24}  {}", team.id, team.status, team.slug, team.name)
         },
         item: summary,
-        id: &|team: &Team| team.id,
+        id: |team| team.id,
     };
     list.part.print(teams, &written, (json, talk))
 }

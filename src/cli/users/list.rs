@@ -57,7 +57,7 @@ pub(super) async fn list(
             format!("{}  {:8}  {verified:8}  {created}  {}", user.id, user.status, user.email)
         },
         item: summary,
-        id: &|user: &User| user.id,
+        id: |user| user.id,
     };
     list.part.print(users, &written, (json, talk))
 }

@@ -9,7 +9,7 @@ use crate::store::back_off::{
 use crate::store::keys;
 
 impl Embedded {
-    pub(in crate::store) async fn admit(
+    pub(in crate::store) async fn admit_attempt(
         &self,
         rules: &BackOff,
         key: AttemptKey<'_>,

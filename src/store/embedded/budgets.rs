@@ -5,19 +5,18 @@ use crate::clock::UnixMillis;
 use crate::database::Transaction;
 use crate::problem::Unavailable;
 use crate::store::rules::{self, Gcra};
-use crate::store::types::{Budget, Charge, ChargeRule};
+use crate::store::types::{BudgetVerdict, Charge};
 use crate::store::{keys, lost};
 
 impl Embedded {
     pub(in crate::store) async fn spend_budgets(
         &self,
-        rule: ChargeRule,
         charges: &[Charge],
         now: UnixMillis,
-    ) -> Result<Budget, Unavailable> {
+    ) -> Result<BudgetVerdict, Unavailable> {
         let tx = self.db.begin().await.map_err(lost)?;
-        let found = self.spend_budgets_in(&tx, rule, charges, now).await?;
-        if matches!(found, Budget::Allowed { .. }) && charges.iter().any(|it| it.cost > 0) {
+        let found = self.spend_budgets_in(&tx, charges, now).await?;
+        if matches!(found, BudgetVerdict::Allowed { .. }) && charges.iter().any(|it| it.cost > 0) {
             tx.commit().await.map_err(lost)?;
         }
         Ok(found)
@@ -27,10 +26,9 @@ impl Embedded {
     pub(in crate::store) async fn spend_budgets_in(
         &self,
         tx: &Transaction,
-        rule: ChargeRule,
         charges: &[Charge],
         now: UnixMillis,
-    ) -> Result<Budget, Unavailable> {
+    ) -> Result<BudgetVerdict, Unavailable> {
         let mut found = Vec::with_capacity(charges.len());
         let mut full_at = Vec::with_capacity(charges.len());
         for charge in charges {
@@ -40,13 +38,12 @@ impl Embedded {
             found.push(gcra.decide(after, now));
             full_at.push((key, after));
         }
-        for at in rules::spent(rule, &found) {
+        let (spent, verdict) = rules::first_that_allows(&found);
+        if let Some(at) = spent.filter(|at| charges[*at].cost > 0) {
             let (key, after) = &full_at[at];
-            if charges[at].cost > 0 {
-                write(tx, (key, ""), after, *after).await?;
-            }
+            write(tx, (key, ""), after, *after).await?;
         }
-        Ok(rules::verdict(rule, &found))
+        Ok(verdict)
     }
 
     pub(in crate::store) async fn read_budget(

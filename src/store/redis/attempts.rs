@@ -15,7 +15,7 @@ use crate::store::back_off::{
 use crate::store::{COLLECT_SLACK_MS, keys, lost};
 
 impl Redis {
-    pub(in crate::store) async fn admit(
+    pub(in crate::store) async fn admit_attempt(
         &self,
         rules: &BackOff,
         key: AttemptKey<'_>,

@@ -4,26 +4,25 @@ use super::Redis;
 use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
 use crate::store::rules::{self, Gcra};
-use crate::store::types::{Budget, Charge, ChargeRule};
+use crate::store::types::{BudgetVerdict, Charge};
 use crate::store::{COLLECT_SLACK_MS, keys, lost};
 
 impl Redis {
     pub(in crate::store) async fn spend_budgets(
         &self,
-        rule: ChargeRule,
         charges: &[Charge],
         now: UnixMillis,
-    ) -> Result<Budget, Unavailable> {
+    ) -> Result<BudgetVerdict, Unavailable> {
+        debug_assert!(
+            charges.windows(2).all(|pair| keys::tag(&pair[0].key) == keys::tag(&pair[1].key)),
+            "one script reaches one node of a cluster"
+        );
         let costs: Vec<Gcra> = charges.iter().map(Gcra::of).collect();
         let mut call = self.scripts.spend_budgets.prepare_invoke();
         for charge in charges {
             call.key(keys::budget(&charge.key));
         }
-        let rule_name = match rule {
-            ChargeRule::All => "all",
-            ChargeRule::First => "first",
-        };
-        call.arg(now).arg(COLLECT_SLACK_MS).arg(rule_name);
+        call.arg(now).arg(COLLECT_SLACK_MS);
         for gcra in &costs {
             call.arg(gcra.cost).arg(gcra.capacity);
         }
@@ -35,7 +34,7 @@ impl Redis {
         for (gcra, after) in costs.iter().zip(full_at) {
             found.push(gcra.decide(after.parse().map_err(lost)?, now));
         }
-        Ok(rules::verdict(rule, &found))
+        Ok(rules::first_that_allows(&found).1)
     }
 
     pub(in crate::store) async fn read_budget(

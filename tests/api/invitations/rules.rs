@@ -187,6 +187,24 @@ both!(
     }
 );
 
+both!(
+    an_invitation_that_the_mailbox_refuses_costs_the_inviter_nothing,
+    ["rate_limit.enabled" = "true", "teams.invitations_per_day" = "8"],
+    async |app| {
+        let [ada] = people(app, ["ada"]).await;
+        let team = claim(&ada, "tid");
+        for _ in 0..6 {
+            ada.invited(&team, "full@example.org", "viewer").await;
+        }
+        for _ in 0..5 {
+            let refused = ada.invite(&team, "full@example.org", "viewer").await;
+            refused.expect_problem(429, "rate-limited");
+        }
+        ada.invited(&team, "one@example.org", "viewer").await;
+        ada.invited(&team, "two@example.org", "viewer").await;
+    }
+);
+
 both!(a_mailbox_gets_so_many_invitations, ["rate_limit.enabled" = "true"], async |app| {
     let [ada] = people(app, ["ada"]).await;
     let team = claim(&ada, "tid");

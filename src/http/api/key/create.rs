@@ -73,7 +73,7 @@ impl BodyMember for Scopes {
     const REQUIRED: bool = true;
 
     fn read(body: &mut Object, name: &'static str) -> Option<Self> {
-        let asked = body.texts(name);
+        let asked = body.texts(name)?;
         let known: Vec<&str> = SCOPES.iter().map(|(name, _, _)| *name).collect();
         if asked.is_empty() {
             body.reject(name, "too-short", "`scopes` has at least one scope.");

@@ -19,7 +19,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::account_status::{AccountStatus, StatusQuery};
-use crate::session::{Refused, Which};
+use crate::session::{EndedBy, Refused, Which};
 use crate::telemetry::labels::{EndReason, RevokedType};
 use crate::token::{Expiry, UserClaims, revocation};
 
@@ -89,7 +89,7 @@ async fn end_session(
     // `auth_time` is in whole seconds, rounded down.
     let opened_before = claims.auth_time.saturating_add(1).saturating_mul(1000);
     let absolute_end = opened_before.saturating_add(millis(app.config.sessions.absolute_ttl));
-    let which = Which::One { sid: claims.sid.clone(), reason: "revoked", absolute_end };
+    let which = Which::One { sid: claims.sid.clone(), reason: EndedBy::Revocation, absolute_end };
     app.sessions.end(request.call(), user_id, which).await?;
     app.metrics.sessions_revoked.one(EndReason::Revoked);
     Ok(())

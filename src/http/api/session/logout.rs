@@ -5,8 +5,8 @@ use crate::http::answer::{self, Answer};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
+use crate::session::EndedBy;
 use crate::session::Principal;
-use crate::telemetry::labels::EndReason;
 
 pub async fn handle(
     app: &App,
@@ -14,7 +14,7 @@ pub async fn handle(
     caller: Principal,
 ) -> Result<Answer, Problem> {
     let session = &caller.session;
-    super::revoke::end(app, request, session, EndReason::Logout).await?;
+    super::revoke::end(app, request, session, EndedBy::Logout).await?;
     Ok(answer::no_content())
 }
 

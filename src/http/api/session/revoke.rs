@@ -6,7 +6,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::secret::is_id;
-use crate::session::{Principal, Which};
+use crate::session::{EndedBy, Principal, Which};
 use crate::store::Session;
 use crate::telemetry::labels::EndReason;
 
@@ -22,7 +22,7 @@ pub async fn handle(
     }
     let user_id = caller.standing.id;
     let session = app.store.session(user_id, &sid, app.clock.now()).await?.ok_or(Code::NotFound)?;
-    end(app, request, &session, EndReason::Revoked).await?;
+    end(app, request, &session, EndedBy::Revocation).await?;
     Ok(answer::no_content())
 }
 
@@ -31,13 +31,16 @@ pub(super) async fn end(
     app: &App,
     request: &Request,
     session: &Session,
-    reason: EndReason,
+    reason: EndedBy,
 ) -> Result<(), Problem> {
     let (sid, absolute_end) = (session.sid.clone(), session.absolute_end);
-    let which = Which::One { sid, reason: reason.name(), absolute_end };
+    let which = Which::One { sid, reason, absolute_end };
     let user_id = session.user_id;
     app.sessions.end(request.call(), user_id, which).await?;
-    app.metrics.sessions_revoked.one(reason);
+    app.metrics.sessions_revoked.one(match reason {
+        EndedBy::Logout => EndReason::Logout,
+        EndedBy::Revocation => EndReason::Revoked,
+    });
     Ok(())
 }
 

@@ -53,6 +53,7 @@ pub fn operation() -> Operation {
              log-in gives.",
         )
         .takes::<SwitchTeam>()
+        .optional()
         .gives::<Tokens>("Tokens of the same session, for this team and project.")
         .fails(&[Code::MalformedRequest, Code::ValidationFailed])
 }
