@@ -67,14 +67,18 @@ impl Operation {
         }
     }
 
-    /// An operation on one team, whose id is in the path: for its members alone.
+    /// An operation on one team, whose id is in the path: for each of its members.
     pub fn of_team(id: &'static str, tag: Tag, summary: &'static str) -> Self {
         Self::new(id, tag, summary).bearer().path("tid", "The team.").fails(&[
             Code::InvalidToken,
             Code::EmailUnverified,
-            Code::Forbidden,
             Code::NotFound,
         ])
+    }
+
+    /// The same for members of some roles, or only while the team is not disabled.
+    pub fn of_roles(id: &'static str, tag: Tag, summary: &'static str) -> Self {
+        Self::of_team(id, tag, summary).fails(&[Code::Forbidden])
     }
 
     /// Says more.

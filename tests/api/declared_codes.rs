@@ -4,6 +4,7 @@ use hyper::Method;
 use serde_json::json;
 
 use crate::app::both;
+use crate::ask::sql;
 use crate::people::{claim, people};
 
 both!(a_list_refuses_a_limit_that_is_none, async |app| {
@@ -18,6 +19,21 @@ both!(a_list_refuses_a_limit_that_is_none, async |app| {
         let answer = ada.as_user().get(&format!("/api/teams/{team}/{list}?limit=0")).await;
         answer.expect_problem(422, "validation-failed");
     }
+    for list in ["events", "invitations"] {
+        let answer = ada.as_user().get(&format!("/api/me/{list}?limit=0")).await;
+        answer.expect_problem(422, "validation-failed");
+    }
+});
+
+both!(an_invitation_to_a_disabled_team_is_not_accepted_from_the_list, async |app| {
+    let [ada, ben] = people(app, ["ada", "ben"]).await;
+    let team = claim(&ada, "tid");
+    ada.invite(&team, &ben.email, "viewer").await.expect(200);
+    let mine = ben.as_user().get("/api/me/invitations").await.expect(200).json();
+    let id = mine["items"][0]["id"].as_str().expect("an invitation").to_owned();
+    sql(app, "UPDATE teams SET status = 'disabled'").await;
+    let accept = format!("/api/me/invitations/{id}/accept");
+    ben.as_user().post_json(&accept, json!({})).await.expect_problem(403, "forbidden");
 });
 
 both!(a_team_and_a_project_are_not_renamed_to_nothing, async |app| {

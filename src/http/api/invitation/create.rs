@@ -40,7 +40,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("createInvitation", Tag::Invitation, "Invite somebody")
+    Operation::of_roles("createInvitation", Tag::Invitation, "Invite somebody")
         .describes(
             "A mail with a link goes to the address; the answer is the same whether it has an account or not. A role \
              above your own is a 403, the address of a member a 409. An address that was invited before gets a new \

@@ -31,7 +31,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("listInvitations", Tag::Invitation, "List a team's invitations")
+    Operation::of_roles("listInvitations", Tag::Invitation, "List a team's invitations")
         .describes(
             "Those that were accepted, declined or revoked are gone. Expired ones stay for 30 days, to be sent again.",
         )

@@ -21,7 +21,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("resendInvitation", Tag::Invitation, "Mail an invitation again")
+    Operation::of_roles("resendInvitation", Tag::Invitation, "Mail an invitation again")
         .describes(
             "In your name, for another seven days; the older link is dead. One with a role above your own is a 403.",
         )

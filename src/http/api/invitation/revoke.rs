@@ -17,7 +17,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("revokeInvitation", Tag::Invitation, "Revoke an invitation")
+    Operation::of_roles("revokeInvitation", Tag::Invitation, "Revoke an invitation")
         .describes("Its link is dead at once. One with a role above your own is a 403.")
         .path("iid", "The invitation.")
         .gives_nothing("The invitation is gone.")

@@ -124,7 +124,7 @@ impl Text for Timestamp {
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("createKey", Tag::Key, "Make a project's key")
+    Operation::of_roles("createKey", Tag::Key, "Make a project's key")
         .describes(
             "A service account: a program that shows the key at `/api/token` gets vaultTokens of this team and project. \
              It belongs to the project and stays when its maker goes. A scope above your own role is a 403.",

@@ -32,7 +32,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("listKeys", Tag::Key, "List a project's keys")
+    Operation::of_roles("listKeys", Tag::Key, "List a project's keys")
         .describes(
             "Expired keys stay in the list until they are revoked. Secrets are never shown again.",
         )

@@ -17,7 +17,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("revokeKey", Tag::Key, "Revoke a project's key")
+    Operation::of_roles("revokeKey", Tag::Key, "Revoke a project's key")
         .describes(
             "It gets no more tokens. Those it has are inactive at introspection and forward-auth at once, and elsewhere \
              run out within `tokens.vault_ttl`.",

@@ -29,7 +29,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("changeMember", Tag::Member, "Change a member's role")
+    Operation::of_roles("changeMember", Tag::Member, "Change a member's role")
         .describes(
             "Nobody gives a role above their own, or touches a member above. A team keeps at least one owner. Tokens \
              say the new role from their next refresh on; `mep` tells older ones apart.",

@@ -30,7 +30,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("removeMember", Tag::Member, "Remove a member, or leave")
+    Operation::of_roles("removeMember", Tag::Member, "Remove a member, or leave")
         .describes(
             "With your own id you leave. The membership ends at once; the person's sessions go on in another team of \
              theirs, or in none. The last owner cannot go.",

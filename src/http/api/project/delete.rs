@@ -20,7 +20,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("deleteProject", Tag::Project, "Delete a project")
+    Operation::of_roles("deleteProject", Tag::Project, "Delete a project")
         .describes("Confirmed by the project's name. Its keys end with it; sessions in it go on in another project of the team.")
         .path("pid", "The project.")
         .takes::<Confirmation>()

@@ -23,7 +23,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("updateProject", Tag::Project, "Change a project's name or slug")
+    Operation::of_roles("updateProject", Tag::Project, "Change a project's name or slug")
         .path("pid", "The project.")
         .takes::<ChangedName>()
         .gives::<ProjectView>("The project as it is now.")

@@ -19,7 +19,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("deleteTeam", Tag::Team, "Delete a team")
+    Operation::of_roles("deleteTeam", Tag::Team, "Delete a team")
         .describes(
             "Confirmed by the team's name. Its projects, keys and invitations go with it; its members' sessions go on \
              in another team of theirs, or in none. A vaultToken for it is inactive at introspection at once.",

@@ -47,7 +47,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("switchTeam", Tag::Team, "Use another team or project")
+    Operation::of_roles("switchTeam", Tag::Team, "Use another team or project")
         .describes(
             "Gives tokens of the same session for this team; nothing is rotated. What was chosen last is what the next \
              log-in gives.",

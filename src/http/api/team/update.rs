@@ -20,7 +20,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_team("updateTeam", Tag::Team, "Change a team's name or slug")
+    Operation::of_roles("updateTeam", Tag::Team, "Change a team's name or slug")
         .takes::<ChangedName>()
         .gives::<TeamView>("The team as it is now.")
         .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
