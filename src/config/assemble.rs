@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::kind::{Value, network};
 use super::layers::Values;
 use super::{
-    Captcha, CaptchaPoint, CaptchaProvider, Config, Database, ExposeExistence, Http,
-    IntrospectionClient, Log, LogFormat, Mail, Password, PasswordEngine, Pepper, Profile,
+    Captcha, CaptchaFallback, CaptchaPoint, CaptchaProvider, Config, Database, ExposeExistence,
+    Http, IntrospectionClient, Log, LogFormat, Mail, Password, PasswordEngine, Pepper, Profile,
     RateLimits, Registration, RegistrationMode, Sessions, Teams, Telemetry, TlsFiles, Tokens,
     VaultAlgorithm,
 };
@@ -85,7 +85,7 @@ impl Values {
 /// The configuration; `None` where a value that must be there was refused.
 pub fn assemble(values: &Values, telemetry: Telemetry) -> Option<Config> {
     Some(Config {
-        profile: profile(values.word("profile")?),
+        profile: Profile::of(values.word("profile")?)?,
         public_url: values.text("public_url")?.to_owned(),
         data_dir: values.text("data_dir")?.into(),
         http: http(values)?,
@@ -103,7 +103,7 @@ pub fn assemble(values: &Values, telemetry: Telemetry) -> Option<Config> {
         },
         captcha: captcha(values)?,
         tokens: Tokens {
-            algorithm: algorithm(values.word("tokens.algorithm")?),
+            algorithm: VaultAlgorithm::of(values.word("tokens.algorithm")?)?,
             issuer: values.text("tokens.issuer")?.to_owned(),
             audience: values.text("tokens.audience")?.to_owned(),
             secret: values.secret("tokens.secret"),
@@ -121,10 +121,10 @@ pub fn assemble(values: &Values, telemetry: Telemetry) -> Option<Config> {
         verification_ttl: values.duration("verification.ttl")?,
         recovery_ttl: values.duration("recovery.ttl")?,
         registration: Registration {
-            mode: mode(values.word("registration.mode")?),
+            mode: RegistrationMode::of(values.word("registration.mode")?)?,
             domains: values.list("registration.domains")?.to_vec(),
             unverified_ttl: values.duration("registration.unverified_ttl")?,
-            expose_existence: exposure(values.word("registration.expose_existence")?),
+            expose_existence: ExposeExistence::of(values.word("registration.expose_existence")?)?,
         },
         password: password(values)?,
         introspection_clients: clients(values.list("introspection.clients")),
@@ -137,10 +137,7 @@ pub fn assemble(values: &Values, telemetry: Telemetry) -> Option<Config> {
         teams: teams(values)?,
         audit_retention: values.duration("audit.retention")?,
         log: Log {
-            format: match values.word("log.format")? {
-                "pretty" => LogFormat::Pretty,
-                _ => LogFormat::Json,
-            },
+            format: LogFormat::of(values.word("log.format")?)?,
             filter: values.text("log.filter")?.to_owned(),
             is_coloured: false,
         },
@@ -167,20 +164,14 @@ fn http(values: &Values) -> Option<Http> {
 
 fn captcha(values: &Values) -> Option<Captcha> {
     Some(Captcha {
-        provider: match values.word("captcha.provider")? {
-            "altcha" => CaptchaProvider::Altcha,
-            "turnstile" => CaptchaProvider::CloudflareTurnstile,
-            "hcaptcha" => CaptchaProvider::Hcaptcha,
-            "recaptcha" => CaptchaProvider::Recaptcha,
-            _ => CaptchaProvider::None,
-        },
-        on: values.list("captcha.on")?.iter().map(|word| point(word)).collect(),
+        provider: CaptchaProvider::of(values.word("captcha.provider")?)?,
+        on: values.list("captcha.on")?.iter().filter_map(|word| CaptchaPoint::of(word)).collect(),
         secret: values.secret("captcha.secret"),
         site_key: values.text("captcha.site_key").map(str::to_owned),
         hostnames: values.list("captcha.hostnames")?.to_vec(),
         min_score: values.text("captcha.min_score").and_then(|score| score.parse().ok()),
         verify_url: values.text("captcha.verify_url").map(str::to_owned),
-        fallback_altcha: values.word("captcha.fallback")? == "altcha",
+        fallback: CaptchaFallback::of(values.word("captcha.fallback")?)?,
     })
 }
 
@@ -191,10 +182,7 @@ fn password(values: &Values) -> Option<Password> {
         parallelism: values.integer("password.parallelism")?,
         min_length: values.integer("password.min_length")?,
         workers: values.integer("password.workers")?,
-        engine: match values.word("password.engine")? {
-            "simd" => PasswordEngine::Simd,
-            _ => PasswordEngine::Argon2,
-        },
+        engine: PasswordEngine::of(values.word("password.engine")?)?,
         pepper: values.text("password.pepper").and_then(pepper),
         pepper_previous: (values.list("password.pepper_previous")?.iter())
             .map(|text| pepper(text))
@@ -216,51 +204,6 @@ fn teams(values: &Values) -> Option<Teams> {
 fn pepper(text: &str) -> Option<Pepper> {
     let (version, key) = super::text::pepper(text).ok()?;
     Some(Pepper { version, key: Secret::new(key) })
-}
-
-// The words are the catalogue's; the last arm takes the one that is left.
-
-fn profile(word: &str) -> Profile {
-    match word {
-        "development" => Profile::Development,
-        _ => Profile::Production,
-    }
-}
-
-fn point(word: &str) -> CaptchaPoint {
-    match word {
-        "register" => CaptchaPoint::Register,
-        "forgot" => CaptchaPoint::Forgot,
-        "exist-email" => CaptchaPoint::ExistEmail,
-        "login-after-failures" => CaptchaPoint::LoginAfterFailures,
-        _ => CaptchaPoint::Resend,
-    }
-}
-
-fn algorithm(word: &str) -> VaultAlgorithm {
-    match word {
-        "EdDSA" => VaultAlgorithm::EdDsa,
-        "RS256" => VaultAlgorithm::Rs256,
-        "HS256" => VaultAlgorithm::Hs256,
-        _ => VaultAlgorithm::Es256,
-    }
-}
-
-fn mode(word: &str) -> RegistrationMode {
-    match word {
-        "open" => RegistrationMode::Open,
-        "invite" => RegistrationMode::Invite,
-        "domains" => RegistrationMode::Domains,
-        _ => RegistrationMode::Closed,
-    }
-}
-
-fn exposure(word: &str) -> ExposeExistence {
-    match word {
-        "limited" => ExposeExistence::Limited,
-        "captcha" => ExposeExistence::Captcha,
-        _ => ExposeExistence::Off,
-    }
 }
 
 /// `id:secret`, as the catalogue's kind made sure.

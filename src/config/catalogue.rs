@@ -12,8 +12,9 @@ use super::kind::Kind::{
 };
 use Fallback::{Derived, Is, Nothing};
 
-use super::setting::{CAPTCHA_POINTS, D, H, M, S, new};
+use super::setting::{D, H, M, S, new};
 pub use super::setting::{EXAMPLE_KEY, Fallback, PREFIX, Setting};
+use super::words as of;
 
 /// The setting of this name.
 pub fn find(key: &str) -> Option<&'static Setting> {
@@ -24,7 +25,7 @@ pub fn find(key: &str) -> Option<&'static Setting> {
 pub const SETTINGS: &[Setting] = &[
     new(
         "profile",
-        Word(&["development", "production"]),
+        Word(of::Profile::WORDS),
         Is("development"),
         "`production` refuses what must not face the world: the built-in mailbox, cheap hashes, plain http, keys that everybody knows.",
     ),
@@ -128,11 +129,16 @@ pub const SETTINGS: &[Setting] = &[
     new("mail.new_device", Bool, Is("true"), "Mail people about log-ins from a new device."),
     new(
         "captcha.provider",
-        Word(&["altcha", "turnstile", "hcaptcha", "recaptcha", "none"]),
+        Word(of::CaptchaProvider::WORDS),
         Is("altcha"),
         "`altcha` is built in, a proof of work; `none` asks nowhere; the others are vendors: see `docs/captcha.md`.",
     ),
-    new("captcha.on", List(WordOf(CAPTCHA_POINTS)), Is("resend"), "Where a captcha is needed."),
+    new(
+        "captcha.on",
+        List(WordOf(of::CaptchaPoint::WORDS)),
+        Is("resend"),
+        "Where a captcha is needed.",
+    ),
     new(
         "captcha.secret",
         Secret,
@@ -165,13 +171,13 @@ pub const SETTINGS: &[Setting] = &[
     ),
     new(
         "captcha.fallback",
-        Word(&["none", "altcha"]),
+        Word(of::CaptchaFallback::WORDS),
         Is("none"),
         "What counts while the vendor does not answer: nothing, or the built-in proof of work.",
     ),
     new(
         "tokens.algorithm",
-        Word(&["ES256", "EdDSA", "RS256", "HS256"]),
+        Word(of::VaultAlgorithm::WORDS),
         Is("ES256"),
         "What signs a vaultToken. With `HS256` whoever verifies could also forge.",
     ),
@@ -241,7 +247,7 @@ pub const SETTINGS: &[Setting] = &[
     new("recovery.ttl", Duration(S, 24 * H), Is("30m"), "How long the link lives."),
     new(
         "registration.mode",
-        Word(&["open", "invite", "domains", "closed"]),
+        Word(of::RegistrationMode::WORDS),
         Is("open"),
         "Who may register: anybody, the invited, addresses of `registration.domains`, nobody.",
     ),
@@ -259,7 +265,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     new(
         "registration.expose_existence",
-        Word(&["limited", "captcha", "off"]),
+        Word(of::ExposeExistence::WORDS),
         Is("limited"),
         "Who may ask whether an address has an account: anybody within limits, with a captcha, nobody.",
     ),
@@ -285,7 +291,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     new(
         "password.engine",
-        Word(&["argon2", "simd"]),
+        Word(of::PasswordEngine::WORDS),
         Is("argon2"),
         "Which code computes hashes. `simd` computes 2.7 to 3 times as many, has not been audited, and is held to `argon2` at every start (docs/passwords.md).",
     ),
@@ -365,7 +371,7 @@ pub const SETTINGS: &[Setting] = &[
     new("audit.retention", Duration(D, 4_000 * D), Is("400d"), "How long a record is kept."),
     new(
         "log.format",
-        Word(&["pretty", "json"]),
+        Word(of::LogFormat::WORDS),
         Derived("`pretty` on a terminal, else `json`", "json"),
         "For people, or one JSON object a line.",
     ),
@@ -383,7 +389,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     new(
         "telemetry.protocol",
-        Word(&["http/protobuf", "grpc"]),
+        Word(of::Protocol::WORDS),
         Is("http/protobuf"),
         "OTLP over HTTP (usually port 4318) or gRPC (4317).",
     ),

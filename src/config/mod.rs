@@ -26,6 +26,7 @@ pub mod telemetry;
 mod tests;
 mod text;
 mod url;
+mod words;
 
 pub use environment::{process_arguments, process_environment, wants_no_color};
 pub use file::ConfigFile;
@@ -39,6 +40,10 @@ pub use show::Shown;
 pub use source::Source;
 pub use telemetry::Telemetry;
 pub(crate) use url::{Url, is_loopback};
+pub use words::{
+    CaptchaFallback, CaptchaPoint, CaptchaProvider, ExposeExistence, LogFormat, PasswordEngine,
+    Profile, RegistrationMode, VaultAlgorithm,
+};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -97,15 +102,6 @@ pub struct Config {
     pub log: Log,
     /// `telemetry.*`, and the standard `OTEL_*` over it.
     pub telemetry: Telemetry,
-}
-
-/// `profile`: what is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
-    /// Everything works at once on one machine.
-    Development,
-    /// Refuses what must not face the world.
-    Production,
 }
 
 /// `http.*`
@@ -177,37 +173,7 @@ pub struct Captcha {
     /// The vendor's siteverify, where it is not the usual one.
     pub verify_url: Option<String>,
     /// Fall back to the built-in proof of work when the vendor does not answer.
-    pub fallback_altcha: bool,
-}
-
-/// `captcha.provider`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CaptchaProvider {
-    /// Built in, proof of work.
-    Altcha,
-    /// Cloudflare's.
-    CloudflareTurnstile,
-    /// hCaptcha.
-    Hcaptcha,
-    /// Google's.
-    Recaptcha,
-    /// None is asked for anywhere.
-    None,
-}
-
-/// `captcha.on`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CaptchaPoint {
-    /// Resending the confirmation mail.
-    Resend,
-    /// Registering.
-    Register,
-    /// Asking for a recovery mail.
-    Forgot,
-    /// Asking whether an address has an account.
-    ExistEmail,
-    /// Logging in after failures.
-    LoginAfterFailures,
+    pub fallback: CaptchaFallback,
 }
 
 /// `tokens.*`
@@ -227,19 +193,6 @@ pub struct Tokens {
     pub vault_ttl: Duration,
     /// How long a key signs before another takes its place.
     pub rotate_every: Duration,
-}
-
-/// `tokens.algorithm`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VaultAlgorithm {
-    /// ECDSA on P-256 (RFC 7518 §3.4).
-    Es256,
-    /// Ed25519 (RFC 8037).
-    EdDsa,
-    /// RSASSA-PKCS1-v1_5 with 2048 bits (RFC 7518 §3.3).
-    Rs256,
-    /// HMAC with `tokens.secret` (RFC 7518 §3.2).
-    Hs256,
 }
 
 /// One of `introspection.clients`: a resource server of the operator.
@@ -275,30 +228,6 @@ pub struct Registration {
     pub expose_existence: ExposeExistence,
 }
 
-/// `registration.mode`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RegistrationMode {
-    /// Anybody.
-    Open,
-    /// Only who was invited.
-    Invite,
-    /// Only addresses of the listed domains.
-    Domains,
-    /// Nobody.
-    Closed,
-}
-
-/// `registration.expose_existence`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExposeExistence {
-    /// Anybody, rate-limited.
-    Limited,
-    /// With a captcha.
-    Captcha,
-    /// Nobody: 404.
-    Off,
-}
-
 /// `password.*`
 #[derive(Clone, Debug)]
 pub struct Password {
@@ -331,15 +260,6 @@ pub struct Pepper {
     pub key: Secret<Vec<u8>>,
 }
 
-/// `password.engine`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PasswordEngine {
-    /// The `argon2` crate.
-    Argon2,
-    /// `argon2-rust`.
-    Simd,
-}
-
 /// `teams.*`
 #[derive(Clone, Copy, Debug)]
 pub struct Teams {
@@ -364,15 +284,6 @@ pub struct Log {
     pub filter: String,
     /// Whether it is for a terminal that may show colours.
     pub is_coloured: bool,
-}
-
-/// `log.format`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people on a terminal.
-    Pretty,
-    /// For machines.
-    Json,
 }
 
 impl Config {

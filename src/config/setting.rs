@@ -78,9 +78,6 @@ pub(super) const D: u64 = 24 * H;
 /// 32 bytes that everybody knows; refused in production.
 pub const EXAMPLE_KEY: &str = "YW4gZXhhbXBsZSBvZiAzMiBieXRlczogbm90IGtlcHQ=";
 
-pub(super) const CAPTCHA_POINTS: &[&str] =
-    &["resend", "register", "forgot", "exist-email", "login-after-failures"];
-
 /// A row of the catalogue.
 pub(super) const fn new(
     key: &'static str,

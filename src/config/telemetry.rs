@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use super::layers::Values;
 use super::problems::Problem;
 use super::url::Url;
+pub use super::words::Protocol;
 use crate::secret::Secret;
 
 /// What goes where.
@@ -43,15 +44,6 @@ pub struct Exported {
     pub headers: Vec<(String, Secret<String>)>,
     /// How long one export may take.
     pub timeout: Duration,
-}
-
-/// `telemetry.protocol`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// OTLP over gRPC.
-    Grpc,
-    /// OTLP as protobuf over HTTP/1.1.
-    Http,
 }
 
 /// Which traces are kept.
@@ -237,20 +229,18 @@ impl<'a> Reader<'a> {
     }
 
     fn protocol(&mut self, signal: &Signal) -> Protocol {
-        let word = match self.of(signal, "PROTOCOL") {
-            Some((_, "grpc")) => "grpc",
-            Some((_, "http/protobuf")) => "http/protobuf",
-            Some((name, _)) => {
-                self.refuse(
-                    &name,
-                    "is no protocol that latchkey speaks",
-                    "write grpc or http/protobuf",
-                );
-                "http/protobuf"
+        if let Some((name, word)) = self.of(signal, "PROTOCOL") {
+            if let Some(protocol) = Protocol::of(word) {
+                return protocol;
             }
-            None => self.values.word("telemetry.protocol").unwrap_or_default(),
-        };
-        if word == "grpc" { Protocol::Grpc } else { Protocol::Http }
+            self.refuse(
+                &name,
+                "is no protocol that latchkey speaks",
+                "write grpc or http/protobuf",
+            );
+        }
+        let ours = self.values.word("telemetry.protocol").and_then(Protocol::of);
+        ours.unwrap_or(Protocol::Http)
     }
 
     /// `key=value,key=value`, values percent-encoded (W3C Baggage's grammar); later sources win.

@@ -15,7 +15,7 @@ use crate::admission::{Admission, Limiter};
 use crate::app::{App, Gate};
 use crate::captcha::{self, Altcha, Verifier};
 use crate::clock::Clock;
-use crate::config::{Config, PasswordEngine};
+use crate::config::{CaptchaFallback, Config, PasswordEngine};
 use crate::database::Db;
 use crate::database::tenant_scope;
 use crate::health::Startup;
@@ -194,7 +194,12 @@ fn verifier(
     let challenges = |master: &MasterKey| master.derive("captcha");
     let before = config.master_key_previous.as_ref().map(challenges);
     let altcha = Altcha::new(&challenges(master)).and_before(before.as_ref());
-    Ok(Verifier::new(settings.provider, altcha, vendor, settings.fallback_altcha))
+    Ok(Verifier::new(
+        settings.provider,
+        altcha,
+        vendor,
+        settings.fallback == CaptchaFallback::Altcha,
+    ))
 }
 
 /// How many migrations the database lacks; unchanged where it does not answer.

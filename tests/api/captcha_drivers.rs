@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use latchkey::captcha::Vendor;
 use latchkey::captcha::vendor::{Checked, LIMITS, VerificationError};
 use latchkey::clock::{Clock, rfc3339};
-use latchkey::config::{Captcha, CaptchaPoint, CaptchaProvider};
+use latchkey::config::{Captcha, CaptchaFallback, CaptchaPoint, CaptchaProvider};
 use latchkey::egress::{EgressError, Limits};
 use latchkey::secret::Secret;
 use latchkey::telemetry::Metrics;
@@ -44,7 +44,7 @@ impl Bench {
             hostnames: vec!["latchkey.test".to_owned()],
             min_score,
             verify_url: Some(stub.url("/siteverify")),
-            fallback_altcha: false,
+            fallback: CaptchaFallback::None,
         };
         let vendor = Vendor::new(&settings, limits, clock.clone(), metrics.clone());
         let vendor = vendor.expect("settings").expect("a vendor");
