@@ -3,9 +3,7 @@
 //! This table is the one source: files, variables, the JSON Schema, `config init`, `config print` and
 //! `docs/configuration.md` all come from it. A new setting is an entry here and a line in `assemble.rs`.
 
-use super::kind::Item::{
-    Client, Domain, Host, Network, Origin, Pepper as PepperOf, Word as WordOf,
-};
+use super::kind::Item::{self, Client, Domain, Host, Network, Origin};
 use super::kind::Kind::{
     Address, BaseUrl, Bool, Duration, Filter, Fraction, Integer, Key, List, Mailbox, Path, Pepper,
     Secret, SecretUrl, Text, Url, Word,
@@ -14,7 +12,7 @@ use Fallback::{Derived, Is, Nothing};
 
 use super::setting::{D, H, M, S, new};
 pub use super::setting::{EXAMPLE_KEY, Fallback, PREFIX, Setting};
-use super::words as of;
+use super::words::{self as of, CaptchaPoint as Point};
 
 /// The setting of this name.
 pub fn find(key: &str) -> Option<&'static Setting> {
@@ -133,12 +131,7 @@ pub const SETTINGS: &[Setting] = &[
         Is("altcha"),
         "`altcha` is built in, a proof of work; `none` asks nowhere; the others are vendors: see `docs/captcha.md`.",
     ),
-    new(
-        "captcha.on",
-        List(WordOf(of::CaptchaPoint::WORDS)),
-        Is("resend"),
-        "Where a captcha is needed.",
-    ),
+    new("captcha.on", List(Item::Word(Point::WORDS)), Is("resend"), "Where a captcha is needed."),
     new(
         "captcha.secret",
         Secret,
@@ -303,7 +296,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     new(
         "password.pepper_previous",
-        List(PepperOf),
+        List(Item::Pepper),
         Is(""),
         "Earlier peppers, each `version:key`, while hashes of theirs are left; a log-in rehashes.",
     ),
