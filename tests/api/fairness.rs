@@ -24,7 +24,7 @@ const WIDTH: usize = 3;
 
 both!(
     one_source_at_many_times_its_share_does_not_delay_another_beyond_its_turn,
-    ["password.memory_kib" = "19456", "password.iterations" = "2", "password.workers" = "1"],
+    ["password.memory_kib" = "4096", "password.iterations" = "2", "password.workers" = "1"],
     async |app| {
         let passwords = &app.inside().passwords;
         // As a request asks, with its source: a crowd of one /48 is one. Asked here, they are all in the queue before a hash
