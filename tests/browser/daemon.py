@@ -18,14 +18,13 @@ class Person:
 
 
 class Daemon:
-    def __init__(self, base, home, public=None, part=0):
-        """HOME is the directory that the daemon runs in. Each PART of the tests has addresses of its own."""
+    def __init__(self, base, home, public=None):
+        """HOME is the directory that the daemon runs in."""
         self.base = base.rstrip("/")
         self.key = (home / "data/mailbox-key").read_text().strip()
         # What its links begin with.
         self.public = (public or base).rstrip("/")
         self._numbers = itertools.count(1)
-        self._part = part
 
     def ask(self, path, body=None, token=None, method=None):
         """Status and JSON of an answer; a problem is an answer too."""
@@ -46,7 +45,7 @@ class Daemon:
         return answer
 
     def address(self):
-        return f"ada{self._part}-{next(self._numbers)}@example.com"
+        return f"ada{next(self._numbers)}@example.com"
 
     def registered(self):
         email = self.address()

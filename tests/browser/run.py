@@ -1,6 +1,6 @@
 """Drives every page in Debian's Chromium. `scripts/lib/browser` starts the daemon and this.
 
-    run.py BASE HOME GUARDED GUARDED_HOME GALLERY [-k PATTERN] [--part N --parts M] [--screenshots DIRECTORY] [--public URL]
+    run.py BASE HOME GUARDED GUARDED_HOME GALLERY [-k PATTERN] [--screenshots DIRECTORY] [--public URL]
 
 GUARDED is a daemon whose forms ask for the proof of work. A HOME is the directory that a daemon runs in.
 """
@@ -202,14 +202,11 @@ def main():
     parser.add_argument("guarded_home", type=Path)
     parser.add_argument("gallery", type=Path)
     parser.add_argument("-k", default="")
-    parser.add_argument("--part", type=int, default=0, help="which of --parts runs, from 0")
-    parser.add_argument("--parts", type=int, default=1)
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--screenshots", type=Path)
     parser.add_argument("--public", help="what the links of the first daemon begin with, where it is not BASE")
     asked = parser.parse_args()
-    daemon = Daemon(asked.base, asked.home, asked.public, asked.part)
-    guarded = Daemon(asked.guarded, asked.guarded_home, part=asked.part)
+    daemon, guarded = Daemon(asked.base, asked.home, asked.public), Daemon(asked.guarded, asked.guarded_home)
     drawn = json.loads(asked.gallery.read_text())
     axe = axe_source()
     with sync_playwright() as playwright:
@@ -222,7 +219,7 @@ def main():
             take_screenshots(asked.screenshots, daemon, open_window)
             return 0
         chosen = [(name, test) for name, test in tests(drawn, daemon, guarded, open_window) if asked.k in name]
-        return run_all(chosen[asked.part :: asked.parts])
+        return run_all(chosen)
 
 
 if __name__ == "__main__":
