@@ -116,16 +116,17 @@ impl Admission {
         ip: IpAddr,
         rate: &mut Option<Headers>,
     ) -> Result<(), Limited> {
+        if !self.enabled {
+            return Ok(());
+        }
         match ask {
             Ask::Action(action) => self.limiter.check(action, ip).enforce(rate, &self.metrics),
             Ask::Refresh(sid) => self.limiter.check_session(sid).enforce(rate, &self.metrics),
             Ask::Mail(budget, mailbox, captcha) => {
-                self.spend(budget, self.mail_charges(budget, mailbox, captcha, 1)).await
+                self.spend(budget, &self.mail_charges(budget, mailbox, captcha, 1)).await
             }
             Ask::Account(budget, id) => {
-                let quota = budget.quota_with(self.sizes);
-                let key = self.keys.key(budget.name(), &id.to_string(), Scope::All);
-                self.spend(budget, vec![Charge { key, quota, cost: 1 }]).await
+                self.spend(budget, &[self.charge(budget, &id.to_string(), 1)]).await
             }
         }
     }
@@ -158,13 +159,7 @@ impl Admission {
         if !self.enabled {
             return Ok(());
         }
-        let inviter = inviter.to_string();
-        let charge = |budget: Budget, of: &str| Charge {
-            key: self.keys.key(budget.name(), of, Scope::All),
-            quota: budget.quota_with(self.sizes),
-            cost: 1,
-        };
-        let received = charge(Budget::Invitations, mailbox);
+        let received = self.charge(Budget::Invitations, mailbox, 1);
         let now = self.clock.now();
         // An embedded store takes back what it spent with the transaction.
         if !self.store.is_embedded()
@@ -175,7 +170,7 @@ impl Admission {
             self.settle(Budget::Invitations, &received.key, &limited)
                 .map_err(InvitationLimit::Spent)?;
         }
-        let sent = charge(Budget::Inviters, &inviter);
+        let sent = self.charge(Budget::Inviters, &inviter.to_string(), 1);
         for (budget, charge) in [(Budget::Inviters, sent), (Budget::Invitations, received)] {
             let charges = std::slice::from_ref(&charge);
             let found = self.store.spend_budgets_in(tx, charges, now).await;
@@ -196,18 +191,19 @@ impl Admission {
         captcha: Option<Verdict>,
         cost: u32,
     ) -> Vec<Charge> {
-        let key = self.keys.key(budget.name(), mailbox, Scope::All);
+        let free = self.charge(budget, mailbox, cost);
         let bought = budget.quota_of_captchas().filter(|_| captcha == Some(Verdict::Solved));
-        let bought = bought.map(|quota| Charge { key: budgets::bought(&key), quota, cost });
-        [Charge { key, quota: budget.quota(), cost }].into_iter().chain(bought).collect()
+        let bought = bought.map(|quota| Charge { key: budgets::bought(&free.key), quota, cost });
+        [free].into_iter().chain(bought).collect()
     }
 
-    async fn spend(&self, budget: Budget, charges: Vec<Charge>) -> Result<(), Limited> {
-        if !self.enabled {
-            return Ok(());
-        }
-        let now = self.clock.now();
-        let found = self.store.spend_budgets(&charges, now).await;
+    fn charge(&self, budget: Budget, of: &str, cost: u32) -> Charge {
+        let key = self.keys.key(budget.name(), of, Scope::All);
+        Charge { key, quota: budget.quota_with(self.sizes), cost }
+    }
+
+    async fn spend(&self, budget: Budget, charges: &[Charge]) -> Result<(), Limited> {
+        let found = self.store.spend_budgets(charges, self.clock.now()).await;
         self.settle(budget, &charges[0].key, &found)
     }
 

@@ -10,6 +10,7 @@ use super::client::Limited;
 use super::device::Device;
 use super::limiter::{Decision, Headers, seconds_up};
 use super::policies::Action;
+use super::table::Mode;
 use super::worker::AdmissionCommand;
 use crate::problem::Unavailable;
 use crate::store::back_off;
@@ -107,7 +108,7 @@ impl Admission {
         captcha: AttemptCaptcha,
         rate: &mut Option<Headers>,
     ) -> Result<(), Limited> {
-        let decision = self.limit_of(who);
+        let decision = self.limit_of(who, Mode::Look);
         let Decision::Limited { .. } = decision else { return decision.report(rate) };
         let Err(limited) = decision.enforce(rate, &self.metrics) else { return Ok(()) };
         let wait = self.attempt_wait(address, who, captcha).await;
@@ -139,7 +140,9 @@ impl Admission {
         let attempt = match self.count_attempt(address, who, captcha).await {
             // The wait also covers the limit that the next attempt meets first.
             Err(AttemptRefusal::Limited(Limited { mut retry_after_s })) => {
-                if let Decision::Limited { retry_after_s: limit, .. } = self.limit_of(who) {
+                if let Decision::Limited { retry_after_s: limit, .. } =
+                    self.limit_of(who, Mode::Look)
+                {
                     retry_after_s = retry_after_s.max(limit);
                 }
                 return Err(AttemptRefusal::Limited(Limited { retry_after_s }));
@@ -148,12 +151,7 @@ impl Admission {
         };
         // Only an attempt that leads to a hash is spent: a refusal costs nothing. Another request of this client may have taken
         // the last one since it was read.
-        let limit = match who {
-            AttemptClient::Anonymous(ip) => self.limiter.check(Action::Login, *ip),
-            AttemptClient::Device(device) => self.limiter.check_device(&device.id()),
-            AttemptClient::Session(sid) => self.limiter.check_device(sid),
-        };
-        match limit.enforce(rate, &self.metrics) {
+        match self.limit_of(who, Mode::Spend).enforce(rate, &self.metrics) {
             Ok(()) => Ok(attempt),
             Err(limited) => {
                 self.cancel_attempt(&attempt);
@@ -162,12 +160,12 @@ impl Admission {
         }
     }
 
-    /// Reads the limit of a client.
-    fn limit_of(&self, who: &AttemptClient) -> Decision {
+    /// Reads the limit of a client, or takes one from it.
+    fn limit_of(&self, who: &AttemptClient, mode: Mode) -> Decision {
         match who {
-            AttemptClient::Anonymous(ip) => self.limiter.look(Action::Login, *ip),
-            AttemptClient::Device(device) => self.limiter.look_device(&device.id()),
-            AttemptClient::Session(sid) => self.limiter.look_device(sid),
+            AttemptClient::Anonymous(ip) => self.limiter.ask(Action::Login, *ip, mode),
+            AttemptClient::Device(device) => self.limiter.ask_device(&device.id(), mode),
+            AttemptClient::Session(sid) => self.limiter.ask_device(sid, mode),
         }
     }
 

@@ -137,7 +137,8 @@ impl Limiter {
         Action::ALL.into_iter().map(|action| self.look(action, ip)).collect()
     }
 
-    fn ask(&self, action: Action, ip: IpAddr, mode: Mode) -> Decision {
+    /// [`Limiter::check`] or [`Limiter::look`], as `mode` says.
+    pub(super) fn ask(&self, action: Action, ip: IpAddr, mode: Mode) -> Decision {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let Buckets { narrow, wide } = &policies.actions[action as usize];
         let (near, far) = (ClientKey::narrow(ip), ClientKey::wide(ip));
@@ -155,18 +156,9 @@ impl Limiter {
         policies.decide(policies.refresh.iter().map(|policy| (policy, source)), Mode::Spend)
     }
 
-    /// Whether the known device `id` may have a password checked now, and if so takes one from each of its buckets: 10 a
-    /// minute and 100 an hour.
-    pub fn check_device(&self, id: &str) -> Decision {
-        self.ask_device(id, Mode::Spend)
-    }
-
-    /// The same without taking anything: an attempt that the back-off refuses costs none.
-    pub fn look_device(&self, id: &str) -> Decision {
-        self.ask_device(id, Mode::Look)
-    }
-
-    fn ask_device(&self, id: &str, mode: Mode) -> Decision {
+    /// Whether the known device `id` may have a password checked now: 10 a minute and 100 an hour. [`Mode::Spend`] takes one from
+    /// each of its buckets, [`Mode::Look`] takes nothing: an attempt that the back-off refuses costs none.
+    pub(super) fn ask_device(&self, id: &str, mode: Mode) -> Decision {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let source = policies.hasher.hash_one(("device", id));
         policies.decide(policies.device.iter().map(|policy| (policy, source)), mode)

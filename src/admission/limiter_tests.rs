@@ -200,18 +200,20 @@ fn a_session_refreshes_sixty_times_a_minute() {
 fn a_known_device_has_ten_checks_a_minute_and_a_hundred_an_hour() {
     let (limiter, clock) = limiter();
     let passed = |id: &str| {
-        (0..20).filter(|_| matches!(limiter.check_device(id), Decision::Allowed(_))).count()
+        (0..20)
+            .filter(|_| matches!(limiter.ask_device(id, Mode::Spend), Decision::Allowed(_)))
+            .count()
     };
-    assert!((0..50).all(|_| matches!(limiter.look_device("a"), Decision::Allowed(_))));
+    assert!((0..50).all(|_| matches!(limiter.ask_device("a", Mode::Look), Decision::Allowed(_))));
     assert_eq!((passed("a"), passed("b")), (10, 10));
-    assert_eq!(retry_after_s(&limiter.look_device("a")), 6);
+    assert_eq!(retry_after_s(&limiter.ask_device("a", Mode::Look)), 6);
     let mut hour = 10;
     for _ in 0..59 {
         clock.advance(Duration::from_mins(1));
         hour += passed("a");
     }
     assert!((190..=200).contains(&hour), "a hundred, and what comes back in an hour: {hour}");
-    let Decision::Limited { headers, .. } = limiter.check_device("a") else { panic!() };
+    let Decision::Limited { headers, .. } = limiter.ask_device("a", Mode::Spend) else { panic!() };
     assert_eq!(headers.policy_name, "device-hour");
 }
 

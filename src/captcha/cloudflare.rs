@@ -10,7 +10,7 @@ const SOURCE: &str = "https://challenges.cloudflare.com";
 /// Tokens have 2 048 characters at most, live for 300 s from the solution and are good once; `action` comes back as the
 /// widget was given it.
 pub const TURNSTILE: Driver = Driver {
-    name: CaptchaProvider::CloudflareTurnstile,
+    provider: CaptchaProvider::CloudflareTurnstile,
     verify_url: "https://challenges.cloudflare.com/turnstile/v0/siteverify",
     token_bytes_max: 2_048,
     age_max: Duration::from_mins(5),

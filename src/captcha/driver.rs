@@ -8,7 +8,7 @@ use crate::telemetry::labels::CaptchaProvider;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Driver {
     /// As in metrics.
-    pub name: CaptchaProvider,
+    pub provider: CaptchaProvider,
     /// Its siteverify, where `captcha.verify_url` names no other.
     pub verify_url: &'static str,
     /// A token's greatest length; a longer one is refused unasked.

@@ -12,7 +12,7 @@ const SOURCES: &str = "https://hcaptcha.com https://*.hcaptcha.com";
 ///
 /// `sitekey-secret-mismatch` is no operator's code: whoever sends a token of a site of their own causes it.
 pub const HCAPTCHA: Driver = Driver {
-    name: CaptchaProvider::Hcaptcha,
+    provider: CaptchaProvider::Hcaptcha,
     verify_url: "https://api.hcaptcha.com/siteverify",
     token_bytes_max: 8 * 1024,
     // 120 s, and the time that a person takes between the challenge, which `challenge_ts` names, and its solution.

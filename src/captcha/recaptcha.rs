@@ -24,7 +24,7 @@ const SOURCES: Sources = Sources {
 
 /// The checkbox: no action, no score.
 pub const RECAPTCHA_V2: Driver = Driver {
-    name: CaptchaProvider::RecaptchaV2,
+    provider: CaptchaProvider::RecaptchaV2,
     verify_url: VERIFY_URL,
     token_bytes_max: TOKEN_BYTES_MAX,
     age_max: AGE_MAX,
@@ -45,7 +45,7 @@ pub const RECAPTCHA_V2: Driver = Driver {
 
 /// The score: an action, which has to be verified, and nothing to see.
 pub const RECAPTCHA_V3: Driver = Driver {
-    name: CaptchaProvider::RecaptchaV3,
+    provider: CaptchaProvider::RecaptchaV3,
     verify_url: VERIFY_URL,
     token_bytes_max: TOKEN_BYTES_MAX,
     age_max: AGE_MAX,

@@ -63,7 +63,7 @@ fn a_member_of_another_type_is_no_answer() {
                     judgement,
                     Judgement::Malformed,
                     "{} {member} {value}",
-                    driver.name.name()
+                    driver.provider.name()
                 );
             }
         }
@@ -115,16 +115,25 @@ fn each_documented_error_is_the_clients_the_operators_or_the_vendors() {
     for driver in ALL {
         for code in clients {
             let refused = Judgement::Refused(Refusal::Vendor);
-            assert_eq!(no(driver, code), refused, "{} {code}", driver.name.name());
+            assert_eq!(no(driver, code), refused, "{} {code}", driver.provider.name());
         }
         for code in driver.operators_codes {
-            assert_eq!(no(driver, code), Judgement::Misconfigured(code), "{}", driver.name.name());
+            assert_eq!(
+                no(driver, code),
+                Judgement::Misconfigured(code),
+                "{}",
+                driver.provider.name()
+            );
         }
-        assert_eq!(no(driver, "internal-error"), Judgement::Trouble, "{}", driver.name.name());
+        assert_eq!(no(driver, "internal-error"), Judgement::Trouble, "{}", driver.provider.name());
         assert_eq!(judged(driver, "{\"success\":false}"), Judgement::Refused(Refusal::Vendor));
     }
     for driver in ALL {
-        assert!(driver.operators_codes.contains(&"invalid-input-secret"), "{}", driver.name.name());
+        assert!(
+            driver.operators_codes.contains(&"invalid-input-secret"),
+            "{}",
+            driver.provider.name()
+        );
     }
 }
 
@@ -164,7 +173,7 @@ fn an_answer_is_for_this_form_where_the_vendor_knows_forms() {
                 assert!(
                     matches!(judgement, Judgement::Good { .. }),
                     "{} {action}",
-                    driver.name.name()
+                    driver.provider.name()
                 );
             }
         }

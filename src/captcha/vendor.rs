@@ -182,7 +182,11 @@ impl Vendor {
             match siteverify::verify(&body, &expected, self.clock.now()) {
                 Judgement::Good { until } => Ok(Checked::Good { until }),
                 Judgement::Refused(reason) => {
-                    tracing::debug!(provider = self.driver.name.name(), ?reason, "captcha refused");
+                    tracing::debug!(
+                        provider = self.driver.provider.name(),
+                        ?reason,
+                        "captcha refused"
+                    );
                     Ok(Checked::Refused)
                 }
                 Judgement::Misconfigured(code) => Err(VerificationError::Misconfigured(code)),
@@ -259,7 +263,7 @@ impl Vendor {
         let told_at = self.told_at.swap(now, Ordering::Relaxed);
         if now.saturating_sub(told_at) >= TELL_EVERY_MS {
             tracing::error!(
-                provider = self.driver.name.name(),
+                provider = self.driver.provider.name(),
                 code,
                 "the captcha's vendor refuses our settings, so every captcha is refused: check captcha.*"
             );

@@ -113,7 +113,7 @@ impl Verifier {
             return (labels::CaptchaProvider::Altcha, self.fallback(vendor, answer, now).await);
         }
         let judged = token(vendor, &answer.payload, answer.point, answer.client).await;
-        (vendor.driver().name, judged)
+        (vendor.driver().provider, judged)
     }
 
     fn work(&self, answer: &super::Solution, now: UnixMillis) -> Verification {
@@ -152,7 +152,7 @@ async fn token(
     Ok(match vendor.check(token, point, client).await? {
         Checked::Refused => Verification::Refused,
         Checked::Good { until } => {
-            let named = format!("{}:{token}", vendor.driver().name.name());
+            let named = format!("{}:{token}", vendor.driver().provider.name());
             Verification::Good(Solved {
                 spent_key: secret::sha256(named.as_bytes()),
                 expires_at: until,

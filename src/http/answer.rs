@@ -119,7 +119,12 @@ pub fn cacheable(mut answer: Answer, seconds: u32) -> Answer {
 }
 
 /// A problem as `application/problem+json` (RFC 9457).
-pub fn problem(problem: &Problem, cx: &Cx, public_url: &str, token_shown: TokenShown) -> Answer {
+pub fn problem(
+    problem: &Problem,
+    trace_id: &str,
+    public_url: &str,
+    token_shown: TokenShown,
+) -> Answer {
     let code = problem.code;
     let mut body = json!({
         "type": format!("{public_url}/problems/{}", code.name()),
@@ -127,7 +132,7 @@ pub fn problem(problem: &Problem, cx: &Cx, public_url: &str, token_shown: TokenS
         "status": code.status().as_u16(),
         "detail": problem.detail.as_deref().unwrap_or_else(|| code.advice()),
         "code": code.name(),
-        "traceId": cx.trace_id,
+        "traceId": trace_id,
     });
     if let Some(error) = problem.oauth {
         body["error"] = error.name().into();

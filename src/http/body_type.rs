@@ -152,27 +152,28 @@ impl Text for Slug {
     }
 }
 
-/// A name that no role has.
+/// A rule that was broken: its stable name, and the sentence for whoever typed it.
 #[derive(Debug)]
-pub struct UnknownRole;
+pub struct BrokenRule(pub &'static str, pub &'static str);
 
-impl fmt::Display for UnknownRole {
+impl fmt::Display for BrokenRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`role` is owner, admin, member or viewer.")
+        f.write_str(self.1)
     }
 }
 
-impl Rule for UnknownRole {
+impl Rule for BrokenRule {
     fn code(&self) -> &'static str {
-        "unknown"
+        self.0
     }
 }
 
 impl Text for Role {
-    type Error = UnknownRole;
+    type Error = BrokenRule;
 
-    fn parse(text: String) -> Result<Self, UnknownRole> {
-        Self::from_name(&text).ok_or(UnknownRole)
+    fn parse(text: String) -> Result<Self, BrokenRule> {
+        let unknown = BrokenRule("unknown", "`role` is owner, admin, member or viewer.");
+        Self::from_name(&text).ok_or(unknown)
     }
 
     fn describe(schema: ObjectBuilder) -> ObjectBuilder {
@@ -181,7 +182,7 @@ impl Text for Role {
 }
 
 /// Joins the lines of a doc comment, as rustdoc reads them.
-pub fn described(lines: &[&str]) -> String {
+fn described(lines: &[&str]) -> String {
     let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
     lines.join("\n")
 }
@@ -256,8 +257,6 @@ macro_rules! request_form {
     (@type optional) => { Option<&$crate::secret::Secret<String>> };
     (@required needed) => { true };
     (@required optional) => { false };
-    (@schema needed) => { <String as $crate::http::body_type::Member>::schema() };
-    (@schema optional) => { <String as $crate::http::body_type::Member>::schema() };
     (
         $(#[doc = $about:literal])+
         pub struct $body:ident {
@@ -280,7 +279,7 @@ macro_rules! request_form {
         $crate::http::body_type::request_body!(@schema $body, [$($about),+], [$((
             stringify!($field),
             request_form!(@required $kind),
-            request_form!(@schema $kind),
+            <String as $crate::http::body_type::Member>::schema(),
             [$($doc),+]
         )),+]);
     };

@@ -87,7 +87,7 @@ impl Dispatcher {
         let _entered = span.enter();
         let mut answer = result.unwrap_or_else(|problem| {
             log(&problem);
-            answer::problem(&problem, &cx, &self.app.config.public_url, token_shown)
+            answer::problem(&problem, &cx.trace_id, &self.app.config.public_url, token_shown)
         });
         answer::add_security_headers(answer.headers_mut(), cx.transport);
         answer::add_request_headers(answer.headers_mut(), &cx);
@@ -123,7 +123,7 @@ impl Dispatcher {
             RouteMatch::Methods(allowed) => {
                 let problem = Problem::from(Code::MethodNotAllowed);
                 let mut answer =
-                    answer::problem(&problem, cx, &app.config.public_url, TokenShown::No);
+                    answer::problem(&problem, &cx.trace_id, &app.config.public_url, TokenShown::No);
                 if let Ok(allowed) = HeaderValue::from_str(&allowed) {
                     answer.headers_mut().insert(header::ALLOW, allowed);
                 }

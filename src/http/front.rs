@@ -2,16 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderValue};
-use serde_json::json;
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, TokenShown};
 use super::cx::{Peer, hex};
 use super::dispatch::Dispatcher;
 use super::server::Service;
-use crate::problem::Code;
+use crate::problem::{Code, Problem};
 use crate::secret::random_bytes;
 
 /// The dispatcher, once the daemon has started.
@@ -41,22 +38,13 @@ impl Service for Front {
     }
 }
 
-/// A problem (RFC 9457). Its trace is of no use: nothing else is known of the request.
+/// Its trace is of no use: nothing else is known of the request.
 fn starting(peer: Peer, public_url: &str) -> Answer {
-    let code = Code::DependencyUnavailable;
-    let body = json!({
-        "type": format!("{public_url}/problems/{}", code.name()),
-        "title": code.title(),
-        "status": code.status().as_u16(),
-        "detail": "The daemon starts and waits for its database. Try again in a few seconds.",
-        "code": code.name(),
-        "traceId": hex(&random_bytes::<16>()),
-    });
-    let mut answer = answer::status_json(StatusCode::SERVICE_UNAVAILABLE, &body);
-    let headers = answer.headers_mut();
-    let kind = HeaderValue::from_static("application/problem+json");
-    headers.insert(header::CONTENT_TYPE, kind);
-    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    answer::add_security_headers(headers, peer.transport);
+    let problem = Problem::new(Code::DependencyUnavailable)
+        .detail("The daemon starts and waits for its database. Try again in a few seconds.")
+        .retry_after(5);
+    let trace_id = hex(&random_bytes::<16>());
+    let mut answer = answer::problem(&problem, &trace_id, public_url, TokenShown::No);
+    answer::add_security_headers(answer.headers_mut(), peer.transport);
     answer
 }

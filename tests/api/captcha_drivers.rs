@@ -58,7 +58,7 @@ impl Bench {
     /// A success of this moment, as this vendor documents it.
     fn success(&self) -> Value {
         let mut answer = success(&rfc3339(self.clock.now()), "forgot");
-        if self.vendor.driver().name.name() == "recaptcha-v3" {
+        if self.vendor.driver().provider.name() == "recaptcha-v3" {
             answer["score"] = json!(0.7);
         }
         answer
@@ -91,7 +91,7 @@ fn is_good(checked: &Result<Checked, VerificationError>) -> bool {
 #[tokio::test]
 async fn a_vendor_is_asked_as_it_documents() {
     for bench in each().await {
-        let name = bench.vendor.driver().name.name();
+        let name = bench.vendor.driver().provider.name();
         bench.stub.says_json(&bench.success());
         assert!(is_good(&bench.check(TOKEN).await), "{name}");
         let asked = bench.stub.asked();
@@ -162,8 +162,8 @@ async fn an_answer_for_another_host_form_or_score_is_refused() {
         };
         assert_eq!(changed("hostname", json!("evil.test")).await, Ok(Checked::Refused));
         let other_form = changed("action", json!("register")).await;
-        assert_eq!(is_good(&other_form), !driver.has_action, "{}", driver.name.name());
-        if driver.name.name() == "recaptcha-v3" {
+        assert_eq!(is_good(&other_form), !driver.has_action, "{}", driver.provider.name());
+        if driver.provider.name() == "recaptcha-v3" {
             assert_eq!(changed("score", json!(0.499)).await, Ok(Checked::Refused));
             assert!(is_good(&changed("score", json!(0.5)).await));
         }

@@ -20,7 +20,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
         Ok(None) => return vec![Finding::skipped("built in, or none: nobody is asked")],
         Err(error) => return vec![Finding::failed(error.to_string(), "see docs/captcha.md")],
     };
-    let name = vendor.driver().name.name();
+    let name = vendor.driver().provider.name();
     let asked = vendor.check(TOKEN, CaptchaPoint::Resend, IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
     vec![match asked {
         Ok(_) => Finding::ok(format!("{name} answers and knows the secret")),

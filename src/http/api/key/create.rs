@@ -1,7 +1,5 @@
 //! `POST /api/teams/{tid}/projects/{pid}/keys`: a new key, whose secret is shown this once.
 
-use std::fmt;
-
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
@@ -11,8 +9,10 @@ use super::KeyView;
 use crate::app::App;
 use crate::clock::{UnixMillis, from_rfc3339};
 use crate::http::answer::{self, Answer};
-use crate::http::body_type::{Member as BodyMember, RequestBody, Text, list_schema, request_body};
-use crate::http::json::{Object, Rule};
+use crate::http::body_type::{
+    BrokenRule, Member as BodyMember, RequestBody, Text, list_schema, request_body,
+};
+use crate::http::json::Object;
 use crate::http::member::{Member, change_context};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
@@ -95,27 +95,12 @@ impl BodyMember for Scopes {
 #[derive(Clone, Copy, Debug)]
 pub struct Timestamp(UnixMillis);
 
-/// A text that is no moment.
-#[derive(Debug)]
-pub struct NoTimestamp;
-
-impl fmt::Display for NoTimestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`expiresAt` is a time as RFC 3339 has it.")
-    }
-}
-
-impl Rule for NoTimestamp {
-    fn code(&self) -> &'static str {
-        "format"
-    }
-}
-
 impl Text for Timestamp {
-    type Error = NoTimestamp;
+    type Error = BrokenRule;
 
-    fn parse(text: String) -> Result<Self, NoTimestamp> {
-        from_rfc3339(&text).map(Self).ok_or(NoTimestamp)
+    fn parse(text: String) -> Result<Self, BrokenRule> {
+        let malformed = BrokenRule("format", "`expiresAt` is a time as RFC 3339 has it.");
+        from_rfc3339(&text).map(Self).ok_or(malformed)
     }
 
     fn describe(schema: ObjectBuilder) -> ObjectBuilder {
