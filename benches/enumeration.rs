@@ -1,9 +1,15 @@
-//! Whether the time of an answer tells who has an account: addresses of each state and unknown ones in random turns, against
-//! the whole daemon with its limits on, on the embedded stores and, where the tests' servers are given, on PostgreSQL and Redis.
+//! Benchmark: whether the response time reveals which email addresses have an account.
 //!
-//! The last column is the AUC of the Mann-Whitney U test: the chance that an answer for an address of that state took longer than
-//! one for an unknown one. 0.5 tells nothing; p is the chance of a figure as far from it as this where nothing is to be told. Once
-//! with the hash of production, and once with one that costs nearly nothing, so that it hides nothing.
+//! It sends requests for addresses of accounts in each state and for unknown addresses, in random
+//! order. They go to the whole daemon, with its limits on. It runs on the embedded stores and, if
+//! the environment names both of the tests' servers, also on PostgreSQL and Redis. Each run is done
+//! once with the password hash of production, and once with a very cheap hash, which cannot hide a
+//! difference.
+//!
+//! The column `AUC` is from the Mann-Whitney U test. It is the probability that a response for an
+//! address of that state took longer than one for an unknown address. 0.5 means that the times
+//! reveal nothing. `p` is the probability that an AUC as far from 0.5 occurs by chance, although
+//! the times reveal nothing.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,19 +42,19 @@ use serde_json::{Value, json};
 
 use crate::measure::{Effort, as_nanos, median, nanos};
 
-/// How long an account may take to be made ready.
+/// How long the preparation of one account may take.
 const WITHIN: Duration = Duration::from_secs(20);
 const PASSWORD: &str = "correct horse battery";
 
-/// What is asked.
+/// The request that is measured.
 #[derive(Clone, Copy)]
 enum What {
     /// `POST /api/login` with a wrong password.
     Login,
-    /// The same, where the ladder refuses.
+    /// The same request while the login back-off refuses it.
     Refused,
-    /// `POST /api/reset-password` with a link that was mailed to the address once and is void; of an unknown one there is
-    /// none, so with one that was never made.
+    /// `POST /api/reset-password` with a void link. For an account, the link was mailed once and
+    /// has become void. For an unknown address, the link never existed.
     Reset,
     /// `POST /api/forgot-password`.
     Forgot,
@@ -67,7 +73,7 @@ impl What {
     }
 }
 
-/// Whose address it is.
+/// The state of the account that an email address belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Verified,
@@ -89,7 +95,6 @@ impl State {
     }
 }
 
-/// Measures it.
 pub fn run(effort: Effort) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(measure(effort));
@@ -133,7 +138,7 @@ struct Bench {
     address: SocketAddr,
     http: Hyper<HttpConnector, Full<Bytes>>,
     run: String,
-    /// Of each state.
+    /// How many email addresses each state has.
     addresses: usize,
 }
 
@@ -153,7 +158,7 @@ impl Bench {
         bench
     }
 
-    /// An account in this state, and a link of it that is void.
+    /// Creates an account in this state, and a void link for it.
     async fn make(&self, app: &App, state: State, at: usize) {
         let email = self.email(state, at);
         let body = json!({ "email": email, "password": PASSWORD, "name": "Ada" });
@@ -183,7 +188,7 @@ impl Bench {
             user_id,
             row_id: uuid_v7(now),
             digest: sha256(self.link(state, at).as_bytes()),
-            // Of a password that is not the present one.
+            // Not the version of the account's current password, so the link is void.
             stamp: 1,
             subject: None,
             expires_at: now + 3_600_000,
@@ -191,7 +196,7 @@ impl Bench {
         app.store.put_token(&void, now).await.expect("a store");
     }
 
-    /// Addresses of all states are of one length.
+    /// All email addresses have the same length, whatever their state.
     fn email(&self, state: State, at: usize) -> String {
         format!("{}{at:03}@{}.example.com", state as usize, self.run)
     }
@@ -200,12 +205,13 @@ impl Bench {
         sha256(self.email(state, at).as_bytes())
     }
 
-    /// All states in random order: what drifts meanwhile drifts for all.
+    /// Measures all states in random order, so that a slow drift of the machine affects them all
+    /// alike.
     async fn compare(&self, what: What, stores: &str, effort: Effort) {
         let turns = match what {
             What::Login | What::Reset => effort.rounds * 2,
             What::Refused => effort.rounds / 2,
-            // What a mailbox gets in an hour.
+            // A mailbox gets at most this many mails in an hour.
             What::Forgot => 3,
         };
         let mut times = State::ALL.map(|_| Vec::new());
@@ -214,7 +220,8 @@ impl Bench {
                 let mut states = State::ALL.map(|state| (random_bytes::<8>(), state));
                 states.sort_unstable_by_key(|(coin, _)| *coin);
                 for (_, state) in states {
-                    // An address of its own for each: no limit but the one that is meant is in the way.
+                    // Each request has its own IP address, so that only the limit under test can
+                    // refuse it.
                     let source = ((what as usize * 100 + turn) * self.addresses + at)
                         * State::ALL.len()
                         + state as usize;
@@ -260,7 +267,8 @@ impl Bench {
         for _ in 0..counted {
             let started = Instant::now();
             let status = self.post(path, source, &body).await;
-            // On a busy machine a ladder's wait may be over, or a store too slow: that is another answer's time.
+            // On a busy machine the back-off may be over, or a store may be too slow. Then the
+            // response is a different one, and its time does not count.
             if status == expected {
                 times.push(as_nanos(started.elapsed()));
             }
@@ -281,7 +289,8 @@ impl Bench {
     }
 }
 
-/// The chance that one of `left` is above one of `right`, ties halved, and the two-sided p of it by the normal approximation.
+/// Returns the probability that a value of `left` is greater than a value of `right`, where a tie
+/// counts half. Also returns its two-sided p by the normal approximation.
 fn mann_whitney(left: &[f64], right: &[f64]) -> (f64, f64) {
     let mut wins = 0.0;
     for one in left {
@@ -300,7 +309,8 @@ fn mann_whitney(left: &[f64], right: &[f64]) -> (f64, f64) {
     (wins / (m * n), tail(z))
 }
 
-/// What lies beyond `z` on both sides of a normal distribution (Abramowitz and Stegun 7.1.26; off by 1.5e-7 at most).
+/// Returns the probability beyond `z` on both sides of a normal distribution (Abramowitz and Stegun
+/// 7.1.26, error at most 1.5e-7).
 fn tail(z: f64) -> f64 {
     let x = z / std::f64::consts::SQRT_2;
     let t = 1.0 / 0.327_591_1_f64.mul_add(x, 1.0);
@@ -309,7 +319,7 @@ fn tail(z: f64) -> f64 {
     sum * t * (-x * x).exp()
 }
 
-/// A daemon with its limits on, that believes the address a request names.
+/// Starts a daemon with its limits on that trusts the client address in `X-Forwarded-For`.
 async fn start(directory: &Path, settings: &[(&str, String)], memory_kib: &str) -> Daemon {
     let data_dir = directory.join("data").display().to_string();
     let mut environment: BTreeMap<String, String> = [

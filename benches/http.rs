@@ -1,5 +1,8 @@
-//! Requests end to end in this process, over a loopback socket and kept-alive connections, on the embedded stores: log-in,
-//! check and refresh, beside a route that does no work on the same server, one argon2 hash, and one write to the disk.
+//! Benchmark: HTTP requests end to end, in this process and on the embedded stores. They use a
+//! loopback socket and kept-alive connections.
+//!
+//! It measures login, token check and refresh. For comparison it measures a route that does no work
+//! on the same server, one argon2 hash, and one write to the disk.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -29,14 +32,14 @@ const EMAIL: &str = "ada@example.com";
 const PASSWORD: &str = "correct horse battery";
 const CALLERS: [usize; 2] = [1, 16];
 
-/// What a caller does again and again.
+/// The request that a client repeats.
 #[derive(Clone, Copy)]
 enum What {
-    /// `GET /.well-known/jwks.json`: dispatch and an answer.
+    /// `GET /.well-known/jwks.json`: only routing and a response.
     Trivial,
-    /// `GET /api/me`: the check of a userToken.
+    /// `GET /api/me`: checks a userToken.
     Me,
-    /// `GET /api/refresh` of the caller's own session.
+    /// `GET /api/refresh` of the client's own session.
     Refresh,
     /// `POST /api/login`.
     Login,
@@ -49,14 +52,13 @@ const ALL: [(&str, What); 4] = [
     ("log-in: POST /api/login", What::Login),
 ];
 
-/// One round's figures.
+/// The results of one round.
 struct Round {
     p50: f64,
     p99: f64,
     a_second: f64,
 }
 
-/// Measures it.
 pub fn run(effort: Effort) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(measure(effort));
@@ -83,7 +85,8 @@ async fn measure(effort: Effort) {
     limits(effort, directory.path());
 }
 
-/// What no daemon on this machine goes below: the hash of a log-in, and the write that a refresh waits for.
+/// Measures the lower bounds on this machine: the hash of a login, and the write that a refresh
+/// waits for.
 fn limits(effort: Effort, directory: &Path) {
     let mut hash = crate::password::bare_hash();
     let mut file = File::create(directory.join("write")).expect("a file");
@@ -124,7 +127,7 @@ fn line(name: &str, callers: usize, rounds: &[Round]) {
     );
 }
 
-/// All callers at once for `length`, each with one request in flight.
+/// Runs all clients at once for `length`, each with one request in flight.
 async fn round(what: What, people: &[Arc<Person>], length: Duration) -> Round {
     let mut all = JoinSet::new();
     let started = Instant::now();
@@ -151,7 +154,7 @@ fn figures(mut times: Vec<f64>, took: Duration) -> Round {
     Round { p50: at(50), p99: at(99), a_second: f64::from(count) / took.as_secs_f64() }
 }
 
-/// A session with a client of its own.
+/// A user with a session: an HTTP client and the current userToken.
 struct Person {
     client: Client,
     token: Mutex<String>,
@@ -232,7 +235,8 @@ impl Client {
     }
 }
 
-/// A daemon with nothing set but free ports, no limits, and a log that speaks of trouble alone.
+/// Starts a daemon with default settings, except for free ports, no limits, and a log of warnings
+/// and errors only.
 async fn start(directory: &Path) -> Daemon {
     let data_dir = directory.join("data").display().to_string();
     let environment: BTreeMap<String, String> = [

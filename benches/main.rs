@@ -1,8 +1,11 @@
-//! What latchkey's parts cost, each beside the least that its work can cost on this machine, measured in the same run.
+//! Benchmarks of latchkey's parts. Each part is compared with a lower bound: the least that the
+//! same work can cost on this machine. Both are measured in the same run.
 //!
-//! `cargo bench` prints tables; `cargo bench -- --quick` does so in some twenty seconds, for a look; a word more
-//! (`cargo bench -- token http`) runs those groups alone. Nothing is asserted: a machine's speed is no property of the
-//! code. Every figure is the median of several rounds, in which the limit and our part take turns.
+//! `cargo bench` prints tables. `cargo bench -- --quick` takes about 20 seconds and is less
+//! precise. Names select groups: `cargo bench -- token http`.
+//!
+//! Nothing is asserted, because speed depends on the machine. Every figure is the median of several
+//! rounds, in which the lower bound and latchkey's part alternate.
 
 mod enumeration;
 mod http;
@@ -15,7 +18,7 @@ mod token;
 
 use measure::Effort;
 
-/// A group's name and what measures it.
+/// A group's name, and the function that measures it.
 type Group = (&'static str, fn(Effort));
 
 const GROUPS: [Group; 7] = [
@@ -32,7 +35,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let is_quick = arguments.iter().any(|argument| argument == "--quick");
     let effort = if is_quick { Effort::QUICK } else { Effort::FULL };
-    // cargo adds --bench; whatever else begins with a dash is for other harnesses.
+    // cargo adds `--bench`. Any other word that begins with a dash is for other harnesses.
     let wanted: Vec<&String> = arguments.iter().filter(|word| !word.starts_with('-')).collect();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     println!("latchkey {} on {cores} cores, {effort}", env!("CARGO_PKG_VERSION"));

@@ -1,26 +1,26 @@
-//! Timing: two things in turns, medians, and a table.
+//! Timing for the benchmarks: alternating measurements, medians, and a table.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How long to measure.
+/// How many rounds to measure, and how long each one lasts.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Rounds, of which the median counts.
+    /// How many rounds to run. Their median is the result.
     pub rounds: usize,
-    /// How long a round of one thing lasts at least.
+    /// The shortest time that a round of one measurement lasts.
     pub round: Duration,
 }
 
 impl Effort {
-    /// What figures are quoted from.
+    /// For figures that are published.
     pub const FULL: Self = Self { rounds: 9, round: Duration::from_millis(100) };
-    /// A look.
+    /// For `--quick`: less precise.
     pub const QUICK: Self = Self { rounds: 3, round: Duration::from_millis(10) };
-    /// How much longer a round of requests lasts: its 99th percentile needs many.
+    /// A round of requests lasts this many times longer, because its 99th percentile needs many.
     const REQUESTS: u32 = 20;
 
-    /// A round of requests.
+    /// How long a round of requests lasts.
     pub fn round_of_requests(self) -> Duration {
         self.round * Self::REQUESTS
     }
@@ -32,20 +32,20 @@ impl fmt::Display for Effort {
     }
 }
 
-/// A table of parts beside their limits.
+/// A table that compares parts with their lower bounds.
 #[derive(Debug)]
 pub struct Table {
     effort: Effort,
 }
 
 impl Table {
-    /// Prints the head; [`measured`] may print lines below it too.
+    /// Prints the table's header. [`measured`] may print lines below it too.
     pub fn new(title: &str, effort: Effort) -> Self {
         println!("\n{title:<44} {:>10}   {:<40} {:>10} {:>7}", "ours", "limit", "", "ratio");
         Self { effort }
     }
 
-    /// Measures both in turns and prints a line.
+    /// Measures both in alternating rounds, and prints a line.
     pub fn row(
         &self,
         name: &str,
@@ -64,7 +64,7 @@ impl Table {
     }
 }
 
-/// Prints a line of what was measured elsewhere, in nanoseconds.
+/// Prints a line of times that were measured elsewhere, in nanoseconds.
 pub fn measured(name: &str, ours: &mut [f64], limit_name: &str, limit: &mut [f64]) {
     line(name, median(ours), limit_name, median(limit));
 }
@@ -78,7 +78,7 @@ fn line(name: &str, ours: f64, limit_name: &str, limit: f64) {
     );
 }
 
-/// How many calls fill a round; warms up on the way.
+/// Returns how many calls fill a round. Also warms up.
 fn calls_per_round(round: Duration, call: &mut impl FnMut()) -> u32 {
     let mut count = 1_u32;
     loop {
@@ -93,7 +93,7 @@ fn calls_per_round(round: Duration, call: &mut impl FnMut()) -> u32 {
     }
 }
 
-/// Nanoseconds a call takes, on the average of a round.
+/// Returns the average time of a call over one round, in nanoseconds.
 fn each(count: u32, call: &mut impl FnMut()) -> f64 {
     let started = Instant::now();
     for _ in 0..count {
@@ -102,18 +102,16 @@ fn each(count: u32, call: &mut impl FnMut()) -> f64 {
     as_nanos(started.elapsed()) / f64::from(count)
 }
 
-/// A duration in nanoseconds.
 pub fn as_nanos(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e9
 }
 
-/// The middle one.
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Nanoseconds for people.
+/// Formats nanoseconds with a readable unit.
 pub fn nanos(value: f64) -> String {
     match value {
         v if v < 1e3 => format!("{v:.1} ns"),

@@ -1,4 +1,5 @@
-//! Hashing and verifying at OWASP's parameters, beside argon2 alone on memory that is there already.
+//! Benchmark: hashing and verifying a password with OWASP's parameters, compared with argon2 alone
+//! on memory that is allocated already.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -10,15 +11,14 @@ use latchkey::secret::Secret;
 
 use crate::measure::{Effort, Table, as_nanos, measured};
 
-/// OWASP's, and our defaults.
+/// OWASP's parameters, which are also latchkey's defaults.
 pub const PARAMS: Params = Params { memory_kib: 19_456, iterations: 2, parallelism: 1 };
 const PASSWORD: &str = "correct horse battery";
 
-/// What `password.engine` may be.
+/// The values of `password.engine`.
 const ENGINES: [(PasswordEngine, &str); 2] =
     [(PasswordEngine::Argon2, "argon2"), (PasswordEngine::Simd, "simd")];
 
-/// Measures it.
 pub fn run(effort: Effort) {
     Table::new("password (time for one, per thread)", effort);
     for threads in [1, 2] {
@@ -37,14 +37,15 @@ pub fn run(effort: Effort) {
     }
 }
 
-/// Nanoseconds for one, where each thread does so for a round.
+/// Returns the nanoseconds for one call, while each thread makes calls for one round.
 fn on_threads<C: FnMut()>(threads: u32, effort: Effort, make: impl Fn() -> C + Sync) -> f64 {
     let took: Vec<f64> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..threads)
             .map(|_| {
                 scope.spawn(|| {
                     let mut call = make();
-                    // Touches the memory: every later call finds it there.
+                    // The first call touches the memory, so that every later call finds it
+                    // allocated.
                     call();
                     timed(effort.round, call)
                 })
@@ -86,7 +87,7 @@ fn verify(engine: PasswordEngine) -> impl FnMut() {
     }
 }
 
-/// argon2 alone, over memory that it has written before.
+/// argon2 alone, on memory that it has written to before.
 pub fn bare_hash() -> impl FnMut() {
     let Params { memory_kib, iterations, parallelism } = PARAMS;
     let params = argon2::Params::new(memory_kib, iterations, parallelism, Some(32));

@@ -1,5 +1,5 @@
-//! Asking a pool, beside the least that handing work to another task and waiting for its answer costs: a bounded channel
-//! there, a oneshot back.
+//! Benchmark: a call to a pool. It is compared with the least that handing work to another task and
+//! waiting for its result costs: a bounded channel for the work and a oneshot for the result.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
@@ -12,10 +12,10 @@ use tokio::time::Instant;
 
 use crate::measure::{Effort, Table, as_nanos, measured};
 
-/// Asks for a number.
+/// A message that asks a worker for its number.
 struct Ask(u64, FlatReply<u64>);
 
-/// Answers the number.
+/// A worker that sends the number back.
 struct Echo;
 
 impl Worker for Echo {
@@ -27,7 +27,6 @@ impl Worker for Echo {
     }
 }
 
-/// Measures it.
 pub fn run(effort: Effort) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(measure(effort));
@@ -57,7 +56,7 @@ async fn measure(effort: Effort) {
     root.stop();
 }
 
-/// Wall time for an ask, over all callers.
+/// Returns the wall time of one call to the pool, over all callers.
 async fn ask(pool: &Pool<Ask>, callers: usize, round: Duration) -> f64 {
     let mut all = JoinSet::new();
     let started = Moment::now();
@@ -76,7 +75,7 @@ async fn ask(pool: &Pool<Ask>, callers: usize, round: Duration) -> f64 {
     each(all, started).await
 }
 
-/// The same by tokio alone.
+/// Measures the same with tokio alone.
 async fn hand_over(callers: usize, round: Duration) -> f64 {
     let (sender, mut receiver) = mpsc::channel::<(u64, oneshot::Sender<u64>)>(64);
     let mut echo = JoinSet::new();

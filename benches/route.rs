@@ -1,4 +1,5 @@
-//! Finding a route, beside looking its path up in a hash map (which could match no parameter).
+//! Benchmark: finding a route, compared with a lookup of its path in a hash map, which could not
+//! match parameters.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -8,7 +9,6 @@ use latchkey::http::router::{ROUTES, Router};
 
 use crate::measure::{Effort, Table};
 
-/// Measures it.
 pub fn run(effort: Effort) {
     let router = Router::new();
     let map: HashMap<&str, usize> =

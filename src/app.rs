@@ -1,4 +1,5 @@
-//! [`App`]: what an endpoint may touch. Built by `daemon.rs`, shared by reference, the same for every request.
+//! [`App`]: the dependencies of the endpoints. The daemon builds it once, and all requests share it
+//! by reference.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -24,97 +25,102 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::token::KeyRing;
 
-/// Everything an endpoint needs.
 #[derive(Debug)]
 pub struct App {
     pub config: Config,
-    /// `introspection.clients` of this moment: the one setting of an endpoint that SIGHUP changes.
+    /// The current `introspection.clients`. It is the only setting of an endpoint that SIGHUP
+    /// changes.
     pub introspection_clients: ArcSwap<Vec<IntrospectionClient>>,
-    /// Users, teams, mail, endings.
+    /// The database: users, teams, mails, endings of sessions.
     pub db: Db,
-    /// Sessions and one-time tokens.
+    /// The token store: sessions and one-time tokens.
     pub store: Store,
     pub keys: Arc<KeyRing>,
-    /// Authenticates what is recorded.
+    /// Authenticates the events of the audit.
     pub audit: Chain,
-    /// Registration, recovery, changes and deletion of accounts.
+    /// The workers for registration, recovery, changes and deletion of accounts.
     pub accounts: Accounts,
-    /// Opening, rotating and ending sessions.
+    /// The workers that open, rotate and end sessions.
     pub sessions: Sessions,
-    /// Hashing and verifying passwords.
+    /// The workers that hash and verify passwords.
     pub passwords: Passwords,
-    /// Verifying captchas.
+    /// The workers that verify captchas.
     pub captchas: Captchas,
-    /// Delivering mail.
+    /// The workers that deliver mail.
     pub deliveries: Deliveries,
-    /// Every limit.
+    /// All limits.
     pub admission: Admission,
-    /// Makes the tokens of mailed links: `"mail-token"` of the master key.
+    /// The key for the tokens of mailed links: `"mail-token"`, derived from the master key.
     pub mail_key: Secret<[u8; 32]>,
-    /// What a password has to be.
+    /// The rules for new passwords.
     pub policy: Policy,
-    /// What judges captchas.
+    /// The verifier of captchas.
     pub captcha: Arc<Verifier>,
-    /// Knows breached passwords; none where no service is configured.
+    /// The check for breached passwords. None if no service is configured.
     pub breach: Option<Arc<Breach>>,
-    /// The built-in mailbox; none where there is SMTP.
+    /// The built-in mailbox. None if SMTP is configured.
     pub mailbox: Option<Arc<Mailbox>>,
-    /// The key that opens the mailbox; none where the mailbox is not served.
+    /// The key that gives access to the mailbox. None if the mailbox is not served.
     pub mailbox_key: Option<MailboxKey>,
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
-    /// Who is being served, and whether more may come.
     pub gate: Gate,
-    /// What describes the API.
     pub described: Described,
 }
 
-/// The API, described: written once, at the start, since it changes with the binary and the settings alone.
+/// The description of the API. It is written once at startup, because it depends only on the binary
+/// and the settings.
 #[derive(Clone, Debug)]
 pub struct Described {
     /// `/openapi.json`.
     pub document: Text,
     /// `/docs`.
     pub reference: Text,
-    /// The same with a link to the mailbox, for those who may see it; in development alone.
+    /// `/docs` with a link to the mailbox, for clients that may see the mailbox. Exists only in
+    /// development.
     pub reference_here: Option<Text>,
 }
 
-/// A text that stays the same while we run.
+/// A response body that stays the same while the daemon runs.
 #[derive(Clone, Debug)]
 pub struct Text {
-    /// The bytes of the answer.
     pub body: Bytes,
-    /// Its `ETag`, with the quotes.
+    /// The `ETag` of the body, with its quotes.
     pub etag: String,
 }
 
 /// Admission of requests, and readiness.
 #[derive(Debug)]
 pub struct Gate {
-    /// Permits of requests in progress.
+    /// Permits for requests in progress.
     pub in_flight: Arc<FairPermits>,
-    /// Permits for requests that are still uploading a body: a client that withholds its body holds no other permit.
+    /// Permits for requests that are still uploading a body: a client that withholds its body holds
+    /// no other permit.
     pub bodies: Arc<FairPermits>,
-    /// Requests of accounts, keys and teams at the stores: so many at once, the others in turn by whose they are.
+    /// The fair queue for requests of accounts, keys and teams that use the stores. A limited
+    /// number runs at once. The others wait in turn, each by its account, key or team.
     pub turns: Arc<FairSemaphore>,
-    /// Permits of refreshes alone, so that a storm of logins never ends other users' sessions.
+    /// Permits only for refreshes, so that many logins at once never end other users' sessions.
     pub refreshes: Arc<FairPermits>,
     /// The schema, as the prober last read it.
     pub schema: SchemaWindow,
     /// Whether the daemon is about to stop.
     pub draining: AtomicBool,
-    /// That an untrusted forwarded header is ignored.
+    /// Limits the warning that an untrusted forwarded header is ignored.
     pub untrusted_warning: OnceAMinute,
-    /// That a forwarded header cannot be read.
+    /// Limits the warning that a forwarded header cannot be read.
     pub unreadable_warning: OnceAMinute,
 }
 
 impl Gate {
-    /// A gate for `max_in_flight` requests, and as many bodies that are awaited: 16 KiB each, 16 MiB of the default's 1 024. A
-    /// quarter of as many refreshes have places of their own. Requests of accounts and
-    /// teams use three quarters of the database's `connections`, so that nobody waits behind them who logs in or refreshes;
-    /// none alone has more than half of the requests in flight ([`FairSemaphore`]).
+    /// Creates a gate for `max_in_flight` requests.
+    ///
+    /// The same number of bodies can be uploaded at once. A body takes 16 KiB, so 1 024 bodies, the
+    /// default, take 16 MiB. Refreshes have a quarter as many permits of their own.
+    ///
+    /// Requests of accounts and teams use at most three quarters of the database's `connections`.
+    /// So logins and refreshes do not wait behind them. One account or team alone can have at most
+    /// half of the requests in flight ([`FairSemaphore`]).
     pub fn new(max_in_flight: usize, connections: u32) -> Self {
         let width = usize::try_from(connections).unwrap_or(usize::MAX) / 4 * 3;
         Self {
@@ -131,7 +137,7 @@ impl Gate {
 }
 
 impl App {
-    /// Workers that crashed since the start; for tests and `/readyz`.
+    /// Number of workers that crashed since the start, for tests.
     pub fn worker_crashes(&self) -> u64 {
         self.accounts.pool().crashes()
             + self.sessions.pool().crashes()
@@ -141,7 +147,7 @@ impl App {
             + self.admission.pool().crashes()
     }
 
-    /// Mails that are due and have not left; `u64::MAX` when nobody can tell.
+    /// Number of mails that are due and not sent yet, or `u64::MAX` if the database fails.
     pub async fn pending_mail(&self) -> u64 {
         let depth = crate::mail::depth(&self.db, self.clock.now()).await;
         depth.map_or(u64::MAX, |depth| depth.waiting)
@@ -167,7 +173,7 @@ impl App {
         }
     }
 
-    /// The check of a token, with what it stands on.
+    /// The check of a token, with its dependencies.
     pub fn check(&self) -> Check<'_> {
         Check {
             keys: &self.keys,

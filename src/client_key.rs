@@ -1,8 +1,9 @@
-//! [`ClientKey`]: the part of a client's address that limits, permits and queues count by.
+//! [`ClientKey`]: the part of a client's IP address by which limits, permits and queues count.
 
 use std::net::IpAddr;
 
-/// An IPv4 address, or the prefix of an IPv6 address. An IPv4 address mapped into IPv6 is the IPv4 address.
+/// An IPv4 address, or the prefix of an IPv6 address. An IPv4-mapped IPv6 address counts as the
+/// IPv4 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientKey {
     V4(u32),
@@ -11,7 +12,7 @@ pub enum ClientKey {
 }
 
 impl ClientKey {
-    /// The IPv4 address, or the IPv6 /64: what a provider gives to one client.
+    /// The IPv4 address, or the IPv6 /64, which is what a provider gives to one client.
     pub fn narrow(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(ip) => Self::V4(ip.to_bits()),
@@ -19,7 +20,8 @@ impl ClientKey {
         }
     }
 
-    /// The IPv4 address, or the IPv6 /48. A client that controls a /48 has 65 536 of the narrow keys, and could come as so many.
+    /// The IPv4 address, or the IPv6 /48. A client that controls a /48 has 65 536 narrow keys, and
+    /// could appear as that many clients.
     pub fn wide(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(ip) => Self::V4(ip.to_bits()),
@@ -27,7 +29,7 @@ impl ClientKey {
         }
     }
 
-    /// For a digest: four bytes of an IPv4 address, eight of an IPv6 prefix.
+    /// The bytes for a digest: four of an IPv4 address, eight of an IPv6 prefix.
     pub fn bytes(self) -> Vec<u8> {
         match self {
             Self::V4(bits) => bits.to_be_bytes().to_vec(),

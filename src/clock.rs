@@ -1,27 +1,29 @@
-//! The wall clock, as an argument.
+//! [`Clock`]: the wall clock, passed as an argument.
 //!
-//! Everything that judges an expiry takes a [`Clock`]; tests hand in [`Clock::manual`] and advance it. Deadlines and
-//! timers are not here: they use tokio's monotonic time. This is the only file that may read the system's clock
-//! (`clippy.toml` holds that wall).
+//! Every function that checks an expiry takes a [`Clock`]. Tests pass [`Clock::manual`] and advance
+//! it. Deadlines and timers do not use it: they use Tokio's monotonic time. Only this file may read
+//! the system clock (`clippy.toml` enforces this).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since the Unix epoch: how every point in time is kept, in SQL, in the token store and in memory.
+/// Milliseconds since the Unix epoch. Every point in time has this form in SQL, in the token store
+/// and in memory.
 pub type UnixMillis = i64;
 
-/// Lets one caller a minute do something: a warning that requests would repeat.
+/// Lets one caller a minute do something, such as log a warning that many requests would repeat.
 #[derive(Debug)]
 pub struct OnceAMinute(AtomicI64);
 
 impl OnceAMinute {
-    /// Due at once.
+    /// Creates one that is due at once.
     pub const fn new() -> Self {
         Self(AtomicI64::new(i64::MIN))
     }
 
-    /// Whether a minute has passed since it last was due. Of parallel callers one is told so.
+    /// Whether a minute has passed since it was last due. Of parallel callers, only one gets
+    /// `true`.
     pub fn is_due(&self, now: UnixMillis) -> bool {
         let last = self.0.load(Ordering::Relaxed);
         let set = Ordering::Relaxed;
@@ -35,22 +37,22 @@ impl Default for OnceAMinute {
     }
 }
 
-/// Where the present comes from.
+/// The source of the current time.
 #[derive(Clone, Debug)]
 pub enum Clock {
-    /// The machine's clock.
+    /// The system clock.
     System,
     /// A clock that stands still until it is advanced. For tests.
     Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that stands at `now` until [`Clock::advance`] is called; clones share the time.
+    /// A clock that stands at `now` until [`Clock::advance`] is called. Its clones share the time.
     pub fn manual(now: UnixMillis) -> Self {
         Self::Manual(Arc::new(AtomicI64::new(now)))
     }
 
-    /// The present in milliseconds since the Unix epoch.
+    /// The current time in milliseconds since the Unix epoch.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     pub fn now(&self) -> UnixMillis {
         match self {
@@ -61,18 +63,20 @@ impl Clock {
         }
     }
 
-    /// The system's present as it is, for the times of spans alone: a test's clock stands still in the middle of them.
+    /// The time of the system clock, only for the times of spans. A test's manual clock would stand
+    /// still during a span.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     pub fn system_time() -> SystemTime {
         SystemTime::now()
     }
 
-    /// The present in whole seconds since the Unix epoch, as JWT's NumericDate has it (RFC 7519 §2).
+    /// The current time in whole seconds since the Unix epoch, as a JWT's NumericDate (RFC 7519
+    /// §2).
     pub fn now_seconds(&self) -> i64 {
         self.now().div_euclid(1000)
     }
 
-    /// Moves a manual clock forward. The system's clock is not ours to move: nothing happens.
+    /// Moves a manual clock forward. Does nothing on the system clock.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(now) = self {
             now.fetch_add(millis(by), Ordering::SeqCst);
@@ -80,12 +84,13 @@ impl Clock {
     }
 }
 
-/// A duration in milliseconds, saturating far beyond any lifetime we know.
+/// A duration in milliseconds. It saturates far above any lifetime that we use.
 pub fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A point in time as RFC 3339 in UTC with milliseconds: how every answer and log line shows it.
+/// A point in time as RFC 3339 in UTC with milliseconds. Every response and log line uses this
+/// format.
 pub fn rfc3339(at: UnixMillis) -> String {
     let format = time::macros::format_description!(
         "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
@@ -96,7 +101,8 @@ pub fn rfc3339(at: UnixMillis) -> String {
         .unwrap_or_default()
 }
 
-/// A point in time out of RFC 3339, whatever its offset, cut to milliseconds; none for what is no such time.
+/// Reads a point in time from RFC 3339 with any offset, cut to milliseconds. Returns none if the
+/// text is not such a time.
 pub fn from_rfc3339(text: &str) -> Option<UnixMillis> {
     let format = &time::format_description::well_known::Rfc3339;
     let at = time::OffsetDateTime::parse(text, format).ok()?;

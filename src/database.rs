@@ -1,9 +1,11 @@
 //! The database behind SeaORM: PostgreSQL, or SQLite with one writer.
 //!
-//! On SQLite every write goes through one connection, and [`Db::begin`] takes its lock at once
-//! (`BEGIN IMMEDIATE`), so that no request polls for a lock. Reads have connections of their own. On
-//! PostgreSQL both are one pool. A read-modify-write always runs in a transaction from [`Db::begin`],
-//! a single statement on [`Db::writer`].
+//! On SQLite every write goes through one connection. [`Db::begin`] takes its lock at once (`BEGIN
+//! IMMEDIATE`), so that no request polls for a lock. Reads have their own connections. On
+//! PostgreSQL both share one pool.
+//!
+//! A read-modify-write always runs in a transaction from [`Db::begin`]. A single statement that
+//! writes runs on [`Db::writer`].
 
 mod cause;
 mod facts;
@@ -45,22 +47,23 @@ use crate::health::StoreHealth;
 pub use cause::is_unreachable_cause;
 pub use sea_orm::DbErr as DatabaseError;
 
-/// How long a statement may take on PostgreSQL before the server ends it: below every pool's
+/// How long a statement may take on PostgreSQL before the server ends it. It is below every pool's
 /// deadline.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a statement may wait for a row's lock.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a transaction may sit idle, so that a stalled daemon holds no locks.
+/// How long a transaction may be idle, so that a stalled daemon holds no locks.
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a request waits for a connection. An exhausted pool is an outage, not a queue.
+/// How long a request waits for a connection. An exhausted pool counts as an outage.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a SQLite connection waits for the file's lock: only another process can hold it. A probe
-/// that waits [`ACQUIRE_TIMEOUT`] for its connection and then for the lock ends before the prober's
-/// own 2 s are over, so the prober learns that the file is locked.
+/// How long a SQLite connection waits for the file's lock, which only another process can hold. A
+/// probe waits up to [`ACQUIRE_TIMEOUT`] for its connection, and then this long for the lock.
+/// Together this is shorter than the prober's own 2 s, so the prober learns that the file is
+/// locked.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// The key of the migrations' advisory lock: "latchkey" in ASCII.
 const MIGRATION_LOCK: i64 = 0x6c61_7463_686b_6579;
-/// SeaORM gets this in place of a PostgreSQL's URL, because it puts URLs into errors and spans.
+/// SeaORM gets this instead of the PostgreSQL URL, because it puts URLs into errors and spans.
 const WITHOUT_SECRETS: &str = "postgres://localhost";
 /// How sqlx names the file of `sqlite://:memory:`.
 const IN_MEMORY: &str = "file:sqlx-in-memory-";
@@ -129,8 +132,8 @@ impl Db {
                         .journal_mode(SqliteJournalMode::Wal)
                         .synchronous(SqliteSynchronous::Full)
                         .foreign_keys(true)
-                        // SQLite overwrites what it deletes, so that the data of a deleted user
-                        // does not stay in free pages.
+                        // SQLite overwrites deleted data, so that the data of a deleted user does
+                        // not stay in free pages.
                         .pragma("secure_delete", "ON")
                         .busy_timeout(BUSY_TIMEOUT)
                 });
@@ -154,32 +157,34 @@ impl Db {
         }
     }
 
-    /// Whether the database takes writes, by the last probe or an outage since then.
+    /// Whether the database takes writes, by the last probe or by an outage since then.
     pub fn health(&self) -> &Arc<StoreHealth> {
         self.writer.guard.health()
     }
 
-    /// For reading. It is the same database as the writer's, so it lags behind nothing.
+    /// The connections for reading. They read the same database as the writer, so they never lag
+    /// behind.
     pub fn reader(&self) -> &Handle {
         &self.reader
     }
 
-    /// For a single statement that writes.
+    /// The connection for a single statement that writes.
     pub fn writer(&self) -> &Handle {
         &self.writer
     }
 
-    /// How many statements were sent, without `BEGIN` and `COMMIT`. For tests of a request's costs.
+    /// How many statements were sent, without `BEGIN` and `COMMIT`. Tests use it to check the cost
+    /// of a request.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
     }
 
-    /// A transaction that may write. It rolls back when dropped.
+    /// Begins a transaction that may write. It rolls back when dropped.
     pub async fn begin(&self) -> Result<Transaction, DbErr> {
         self.writer.begin_writing().await
     }
 
-    /// A transaction that reads. PostgreSQL's settings of a transaction hold in it.
+    /// Begins a transaction that reads. PostgreSQL's transaction settings apply in it.
     pub async fn begin_reading(&self) -> Result<Transaction, DbErr> {
         self.reader.begin_reading(IsolationLevel::ReadCommitted).await
     }
@@ -189,17 +194,17 @@ impl Db {
         self.writer.get_database_backend()
     }
 
-    /// Whether this is PostgreSQL; else it is SQLite.
+    /// Whether this is PostgreSQL. Otherwise it is SQLite.
     pub fn is_postgres(&self) -> bool {
         self.backend() == DatabaseBackend::Postgres
     }
 
-    /// Applies the migrations that are missing. Several replicas may call it at once: each waits for
-    /// the one before.
+    /// Applies the missing migrations. Several replicas may call it at the same time: each waits
+    /// for the one before.
     pub async fn migrate(&self) -> Result<(), DbErr> {
         let tx = self.begin().await?;
         if self.is_postgres() {
-            // Another replica's migrations take long, and so may these.
+            // The migrations of another replica may take long, and so may these.
             for sql in ["SET LOCAL statement_timeout = 0", "SET LOCAL lock_timeout = 0"] {
                 tx.execute_unprepared(sql).await?;
             }
@@ -219,12 +224,12 @@ impl Db {
         self.reader.call(Schema::of(&self.reader.inner)).await
     }
 
-    /// Names of migrations that are not applied yet, oldest first. Changes nothing.
+    /// Names of migrations that are not applied yet, the oldest first. Changes nothing.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, DbErr> {
         Ok(self.schema().await?.pending)
     }
 
-    /// Whether the database answers.
+    /// Whether the database responds.
     pub async fn ping(&self) -> Result<(), DbErr> {
         self.reader
             .query_one_raw(Statement::from_string(self.reader.get_database_backend(), "SELECT 1"))
@@ -245,13 +250,13 @@ fn counted<const N: usize>(connections: [&mut DatabaseConnection; N]) -> Arc<Ato
     statements
 }
 
-/// As PostgreSQL reads a time.
+/// The time in PostgreSQL's notation.
 fn milliseconds(time: Duration) -> String {
     format!("{}ms", time.as_millis())
 }
 
-/// What both databases share. The guard's hooks ping instead of sqlx, which would ping before every
-/// use. Statements are not logged, because they carry addresses.
+/// The options that both databases share. The guard's hooks ping only idle connections, while sqlx
+/// would ping before every use. Statements are not logged, because they contain email addresses.
 fn common(options: &mut ConnectOptions) -> &mut ConnectOptions {
     options
         .sqlx_logging(false)
@@ -261,13 +266,14 @@ fn common(options: &mut ConnectOptions) -> &mut ConnectOptions {
         .connect_timeout(Duration::from_secs(3))
 }
 
-/// The file of a `sqlite://` URL, as sqlx reads it. Empty for a URL that sqlx refuses.
+/// The file of a `sqlite://` URL, as sqlx reads it. Empty if sqlx refuses the URL.
 pub fn sqlite_path(url: &str) -> PathBuf {
     let options = url.parse::<SqliteConnectOptions>();
     options.map(|it| it.get_filename().to_owned()).unwrap_or_default()
 }
 
-/// Creates a missing file, empty and readable for its owner alone: SQLite would use the umask.
+/// Creates a missing file that is empty and that only its owner can read. SQLite would use the
+/// umask.
 fn create_private(path: &Path) -> Result<(), DbErr> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let is_in_memory = path.to_string_lossy().starts_with(IN_MEMORY);
@@ -285,7 +291,7 @@ fn create_private(path: &Path) -> Result<(), DbErr> {
 }
 
 /// A LIKE pattern for lower-case text that contains this part, in any case. A wildcard in the part
-/// stands for itself.
+/// matches only itself.
 pub fn containing(part: &str) -> LikeExpr {
     let escaped =
         |c: char| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain(Some(c));
@@ -317,7 +323,7 @@ mod tests {
         let url = crate::secret::Secret::new(url);
         let config = config::Database { url, auto_migrate: true, max_connections: 1 };
         let db = Db::connect(&config).await.unwrap();
-        // The table is the connection's own.
+        // Only this connection sees the table.
         db.reader().execute_unprepared("CREATE TEMP TABLE mark (id INTEGER)").await.unwrap();
         let marked = async || db.reader().execute_unprepared("SELECT id FROM mark").await.is_ok();
         assert!(marked().await);

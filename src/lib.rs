@@ -1,8 +1,10 @@
-//! latchkey: a self-hosted, multi-tenant auth daemon. This page is the map.
+//! latchkey: a self-hosted, multi-tenant auth daemon. This page describes the layout of the source
+//! code.
 //!
 //! # Folders, in the order in which they build on each other
 //!
-//! A folder imports only folders above it in this table; `tests/api/architecture/` names the line that breaks the order.
+//! A folder imports only folders above it in this table. The tests in `tests/api/architecture/`
+//! name each line that breaks this order.
 //!
 //! | folder | what it contains |
 //! |---|---|
@@ -12,33 +14,40 @@
 //! | [`telemetry`], [`actor`] | log, metrics, traces; supervised worker pools and tasks |
 //! | [`database`] | SQLite or PostgreSQL: connections, transactions, tenant scope |
 //! | [`egress`] | outgoing HTTP |
-//! | [`store`] | sessions, one-time tokens and shared budgets: Redis, or an embedded twin |
-//! | [`audit`] | the tamper-evident log of who did what; [`audit::ChangeContext`] |
+//! | [`store`] | sessions, one-time tokens and shared budgets: in Redis, or in an embedded store |
+//! | [`audit`] | the tamper-evident log of each action and its actor; [`audit::ChangeContext`] |
 //! | [`mail`] | outbox, rendering, delivery |
 //! | [`token`], [`password`], [`captcha`] | signing keys and JWTs; hashing; captcha vendors |
 //! | [`admission`] | rate limits, budgets, login back-off |
 //! | [`user`], [`team`] | the table of users; teams, memberships, invitations, projects, keys |
 //! | [`session`] | opening, rotating and ending sessions; the check of a token |
 //! | [`account`] | use cases: register, log in, verify, recover, change, delete |
-//! | [`app`], [`http`] | what a request may use; the listener, the route table, endpoints and pages |
+//! | [`app`], [`http`] | the dependencies of a request; the listener, the route table, endpoints and pages |
 //! | [`daemon`], [`cli`] | connects, builds, supervises and drains; the command line |
 //!
-//! The schema is in the crate `latchkey-migration`, the tables in `latchkey-entity`.
+//! The schema is in the crate `latchkey-migration`, the tables are in `latchkey-entity`.
 //!
 //! # A request
 //!
-//! `http::server` accepts → `http::dispatch` creates span and context, reads the body, takes a permit, checks the token →
-//! one file of `http::api` or `http::pages` parses and calls one service → `http::dispatch` turns the result or the
-//! [`problem::Problem`] into a response, measures it and logs it, once. `docs/develop.md` follows one login and one mail through
-//! the files.
+//! 1. `http::server` accepts the connection.
+//! 2. `http::dispatch` creates the span and the context, reads the body, takes a permit and checks
+//!    the token.
+//! 3. One file of `http::api` or `http::pages` parses the request and calls one service.
+//! 4. `http::dispatch` turns the result or the [`problem::Problem`] into a response, and measures
+//!    and logs it once.
+//!
+//! `docs/develop.md` follows one login and one mail through the files.
 //!
 //! # Rules
 //!
-//! - A change is one transaction with its audit event and its mails, in a service, run by a worker.
-//! - Atomic steps belong to the stores: one SQL statement or transaction, or one script. See [`store`], [`account`].
-//! - What must outlive a lost Redis is in SQL: endings of sessions, and the epoch. See [`session`].
-//! - Nothing that must not be lost waits in memory: a mail is a row first. See [`mail`].
-//! - In doubt, 503: [`problem::Unavailable`] never becomes a 401.
+//! - A change is one transaction with its audit event and its mails. A service contains it, and a
+//!   worker runs it.
+//! - The stores do each atomic step: one SQL statement, one transaction or one script. See
+//!   [`store`], [`account`].
+//! - Data that must outlive a lost Redis is in SQL: endings of sessions, and the epoch. See
+//!   [`session`].
+//! - Work that must not be lost does not wait in memory: a mail is a row first. See [`mail`].
+//! - If a dependency fails, the response is 503: [`problem::Unavailable`] never becomes a 401.
 
 pub mod account;
 pub mod actor;

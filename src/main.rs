@@ -1,9 +1,9 @@
-//! The binary: what concerns the whole process, then the command line.
+//! The binary: it sets up the process, then runs the command line.
 
 fn main() -> std::process::ExitCode {
-    // Whoever builds a TLS configuration without naming a provider gets this one. It cannot have been set before.
+    // The provider of every TLS configuration that names none. It cannot have been set before.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    // Reads FAILPOINTS, and holds what it says until the end.
+    // Reads FAILPOINTS, and keeps its settings until the process ends.
     #[cfg(feature = "failpoints")]
     let _faults = fail::FailScenario::setup();
     latchkey::cli::run()

@@ -1,7 +1,8 @@
-//! Secrets: how they are held, made, digested and compared.
+//! Secrets: the type that holds them, random values, digests and comparison.
 //!
-//! [`Secret`] has a blind `Debug`, no `Display` and no `Serialize`, and is wiped on drop. Randomness comes from
-//! aws-lc's CSPRNG and from nowhere else. [`Redactor`] takes secrets out of the texts of libraries and servers.
+//! [`Secret`] prints nothing in `Debug`, has no `Display` and no `Serialize`, and is wiped when it
+//! is dropped. All randomness comes from the CSPRNG of aws-lc. [`Redactor`] removes secrets from
+//! texts that libraries and servers write.
 
 mod key_error;
 mod redact;
@@ -20,7 +21,7 @@ pub use redact::{Redactor, redact};
 
 use crate::clock::UnixMillis;
 
-/// Something that must not be printed, logged or serialised. Wiped when dropped.
+/// A value that must not be printed, logged or serialised. It is wiped when it is dropped.
 ///
 /// ```
 /// let password = latchkey::secret::Secret::new("correct horse".to_owned());
@@ -31,12 +32,12 @@ use crate::clock::UnixMillis;
 pub struct Secret<T: Zeroize>(T);
 
 impl<T: Zeroize> Secret<T> {
-    /// Takes a value in; from here on only [`Secret::expose`] shows it.
+    /// Wraps a value. Only [`Secret::expose`] returns it again.
     pub fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// The value itself. Every call is a place to look at in review.
+    /// The value itself. A review checks every call of this function.
     pub fn expose(&self) -> &T {
         &self.0
     }
@@ -57,7 +58,7 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
 /// Random bytes from the CSPRNG.
 ///
 /// # Panics
-/// When the operating system has no entropy to give: nothing of ours may go on then.
+/// When the operating system provides no entropy. latchkey must not continue without it.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).expect("the operating system's random source answers");
@@ -69,19 +70,22 @@ pub fn random_id() -> String {
     URL_SAFE_NO_PAD.encode(random_bytes::<16>())
 }
 
-/// Whether a text may be a [`random_id`]: base64url and nothing else. Asked before a stranger's text becomes a key of a
-/// store: not each takes any text (PostgreSQL knows no NUL), and an odd key is no outage.
+/// Whether a text can be a [`random_id`]: one or more characters of base64url and nothing else.
+///
+/// Callers check this before a client's text becomes a key of a store. Some stores refuse some
+/// texts (PostgreSQL refuses NUL), and such a text must not be reported as an outage.
 pub fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-/// A UUID version 7 (RFC 9562 §5.7) of this moment: every row's id, ordered by time of making.
+/// A UUID version 7 (RFC 9562 §5.7) of the time `now`. It is the id of every row, so rows are
+/// ordered by their time of creation.
 pub fn uuid_v7(now: UnixMillis) -> Uuid {
     let millis = u64::try_from(now).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random_bytes::<10>()).into_uuid()
 }
 
-/// SHA-256 of `data` in base64url: how the store knows a token without keeping it.
+/// SHA-256 of `data` in base64url. The store keeps this digest of a token and not the token.
 pub fn sha256(data: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, data))
 }
@@ -101,24 +105,25 @@ pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
     bytes
 }
 
-/// Whether two byte strings are equal, in time that depends on their length alone.
+/// Whether two byte strings are equal. The time that this takes depends only on their length.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(a, b).is_ok()
 }
 
-/// The 32 bytes that everything sealed or derived hangs on (`secrets.master_key`).
+/// The master key (`secrets.master_key`), 32 bytes. All other keys are derived from it or encrypted
+/// under it.
 ///
-/// Each use gets a key of its own by HMAC over a label, so that no two uses ever share one.
+/// Each use has its own key: an HMAC of the label of the use.
 #[derive(Clone, Debug)]
 pub struct MasterKey(Secret<[u8; 32]>);
 
 impl MasterKey {
-    /// A key from its 32 bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(Secret::new(bytes))
     }
 
-    /// The key of one use, named by `label` (`"mail-token"`, `"seal:signing-key"`, `"log-digest"`, …).
+    /// The key for one use, which `label` names (`"mail-token"`, `"seal:signing-key"`,
+    /// `"log-digest"`, …).
     pub fn derive(&self, label: &str) -> Secret<[u8; 32]> {
         Secret::new(hmac_sha256(self.0.expose(), label.as_bytes()))
     }

@@ -1,41 +1,41 @@
-//! `audit_events`: what happened, a row an event, append-only, without anything personal.
+//! The table `audit_events`: one row for each event. Rows are only appended, and contain no
+//! personal data.
 
 use sea_orm::entity::prelude::*;
 
-/// One event.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "audit_events")]
 pub struct Model {
-    /// The event.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// Its chain.
+    /// The stream whose chain the event belongs to.
     pub stream_id: Uuid,
-    /// Its place there, from 1, without gaps.
+    /// The event's position in its stream: from 1 on, without gaps.
     pub seq: i64,
-    /// When.
+    /// When the event happened.
     pub at: i64,
-    /// What: `account.registered`, …
+    /// What happened: `account.registered`, …
     pub action: String,
     /// `success` or `refused`.
     pub outcome: String,
-    /// Who, as far as it is not personal: `person`, `project-key`, `operator`, `system` or `nobody`.
+    /// The kind of actor, which is not personal data: `person`, `project-key`, `operator`, `system`
+    /// or `nobody`.
     pub actor_kind: String,
-    /// The trace of the request: 32 hexadecimal digits, or empty.
+    /// The trace id of the request: 32 hexadecimal digits, or empty.
     pub trace_id: String,
-    /// SHA-256 of the actor's identity row: salt, then body.
+    /// SHA-256 over the actor's row in `audit_identities`: its salt, then its body.
     pub actor_commitment: Option<Vec<u8>>,
-    /// The same of the subject's.
+    /// The same over the subject's row.
     pub subject_commitment: Option<Vec<u8>>,
     /// A JSON object of ids, words and numbers.
     pub detail: String,
-    /// The key of `mac`.
+    /// The id of the audit key that computed `mac`.
     pub key_id: String,
-    /// HMAC-SHA-256 over the `mac` before it and every column above.
+    /// HMAC-SHA-256 over the previous event's `mac` and every column above.
     pub mac: Vec<u8>,
 }
 
-/// No relation is declared: queries join where they need to.
+/// No relation is declared. Queries write their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

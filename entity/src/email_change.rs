@@ -1,47 +1,41 @@
-//! `email_changes`: changes of address: asked, done or undone.
+//! The table `email_changes`: changes of a user's email address, whether requested, done or undone.
 
 use sea_orm::entity::prelude::*;
 
 use crate::text_enum::text_enum;
 
 text_enum! {
-    /// How far a change of address is.
+    /// The state of a change of email address.
     EmailChangeState, unknown Superseded {
-        /// It waits for its confirmation.
+        /// It waits for confirmation.
         Pending = "pending",
-        /// The account has the new address.
+        /// The account has the new email address.
         Done = "done",
-        /// It was taken back, or refused.
+        /// It was undone or refused.
         Undone = "undone",
-        /// Another change took its place, or it was voided.
+        /// Another change replaced it, or it became void.
         Superseded = "superseded",
     }
 }
 
-/// One change of address.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "email_changes")]
 pub struct Model {
-    /// The change.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// Who changes.
     pub user_id: Uuid,
-    /// The address before.
     pub old_email: String,
-    /// The address after.
     pub new_email: String,
-    /// `pending`, `done`, `undone` or `superseded`.
     pub state: EmailChangeState,
-    /// When it was asked.
+    /// When the change was requested.
     pub created_at: i64,
-    /// SHA-256 of the token that undoes it, base64url; none until its mail is sent.
+    /// SHA-256 of the token that undoes the change, in base64url. Null until its mail is sent.
     pub undo_digest: Option<String>,
-    /// Until when that token is good.
+    /// When that token expires.
     pub undo_until: Option<i64>,
 }
 
-/// No relation is declared: queries join where they need to.
+/// No relation is declared. Queries write their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

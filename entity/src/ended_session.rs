@@ -1,25 +1,22 @@
-//! `ended_sessions`: sessions that were ended alone, until they would have ended anyway: what a lost token store must not forget.
+//! The table `ended_sessions`: sessions that were ended one by one. A row stays until the session
+//! would have expired anyway, so that it stays ended even if the token store is lost.
 
 use sea_orm::entity::prelude::*;
 
-/// A session that was ended.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "ended_sessions")]
 pub struct Model {
-    /// The session.
     #[sea_orm(primary_key, auto_increment = false)]
     pub sid: String,
-    /// Whose it was.
     pub user_id: Uuid,
     /// `logout`, `revoked` or `reused`.
     pub reason: String,
-    /// When it ended.
     pub ended_at: i64,
-    /// From when on the row may be swept.
+    /// The row may be deleted from this time on.
     pub expires_at: i64,
 }
 
-/// No relation is declared: queries join where they need to.
+/// No relation is declared. Queries write their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,33 +1,32 @@
-//! `invitations`: who may become a member of which team, as what, until when.
+//! The table `invitations`: open invitations to a team, each with an email address, a role and an
+//! expiry.
 
 use sea_orm::entity::prelude::*;
 
-/// An invitation that was not answered yet.
+/// An invitation that the invited user has not responded to yet.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "invitations")]
 pub struct Model {
-    /// The invitation.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// The team.
     pub team_id: Uuid,
-    /// The address as typed: where the mail goes.
+    /// The email address as typed. The mail goes there.
     pub email: String,
-    /// The one form that is compared; once per team.
+    /// The normalised email address, which is compared. It is unique within the team.
     pub email_normal: String,
     /// `owner`, `admin`, `member` or `viewer`.
     pub role: String,
-    /// Who asked; null where they are gone.
+    /// The user who sent the invitation. Null once that user is deleted.
     pub invited_by: Option<Uuid>,
-    /// SHA-256 of the mailed token in base64url.
+    /// SHA-256 of the token in the mail, in base64url.
     pub digest: String,
-    /// When it was made, or made anew.
+    /// When the invitation was created or renewed.
     pub created_at: i64,
-    /// Void from this moment on.
+    /// The invitation is void from this time on.
     pub expires_at: i64,
 }
 
-/// No relation is declared: queries join where they need to.
+/// No relation is declared. Queries write their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,7 +1,7 @@
-//! The tables as SeaORM entities, without logic.
+//! The database tables as SeaORM entities, without logic.
 //!
-//! Points in time are Unix milliseconds in `BIGINT`s: the same bytes, the same order and the same SQL on SQLite and
-//! PostgreSQL. Ids are UUIDs version 7.
+//! Times are Unix milliseconds in `BIGINT` columns. So SQLite and PostgreSQL store the same bytes,
+//! sort them alike, and need the same SQL. Ids are UUIDs version 7.
 
 pub mod audit_event;
 pub mod audit_identity;

@@ -1,57 +1,54 @@
-//! `outbox`: mail that is due, sent or given up.
+//! The table `outbox`: mails that are due, sent or given up.
 
 use sea_orm::entity::prelude::*;
 
 use crate::text_enum::text_enum;
 
 text_enum! {
-    /// How far a mail is.
+    /// The state of a mail.
     OutboxState, unknown Superseded {
-        /// It waits, or is being delivered.
+        /// It waits, or a worker is delivering it.
         Pending = "pending",
-        /// The mail server took it.
+        /// The mail server accepted it.
         Sent = "sent",
-        /// A newer one took its place, or it is not wanted any more.
+        /// A newer mail replaced it, or it is no longer needed.
         Superseded = "superseded",
-        /// It was given up.
+        /// Its delivery was given up.
         Dead = "dead",
     }
 }
 
-/// One mail.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "outbox")]
 pub struct Model {
-    /// The mail: its Message-ID and its token come from here.
+    /// The mail's id. Its Message-ID and its token are derived from it.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// Whom it is about; deleting the person deletes the row.
+    /// The user that the mail is about. Deleting the user deletes the row.
     pub user_id: Uuid,
-    /// Which mail: `confirm`, `recover`, `password-changed`, …
+    /// The kind of mail: `confirm`, `recover`, `password-changed`, …
     pub kind: String,
-    /// Where it goes.
     pub recipient: String,
-    /// What the template needs, as a JSON object; never a secret.
+    /// The values for the template, as a JSON object. Never contains a secret.
     pub data: String,
-    /// `pending`, `sent`, `superseded`, `dead`.
     pub state: OutboxState,
-    /// Deliveries tried and refused for this row itself.
+    /// How many deliveries were refused because of this mail itself.
     pub attempts: i32,
-    /// Not before this moment.
+    /// The mail is not sent before this time.
     pub due_at: i64,
-    /// Claimed by a worker until this moment; 0: by nobody.
+    /// A worker has claimed the mail until this time; 0 if none has.
     pub leased_until: i64,
-    /// The trace of the request that made it due (W3C `traceparent`).
+    /// The trace of the request that caused the mail (W3C `traceparent`).
     pub traceparent: String,
-    /// The refusal that came last; without addresses.
+    /// The last refusal, without email addresses.
     pub last_error: Option<String>,
-    /// When it was made; for a notice that is put off, when it is due first.
+    /// When the mail was created. For a postponed notice, when it is first due.
     pub created_at: i64,
-    /// When it was handed over.
+    /// When the mail server accepted it.
     pub sent_at: Option<i64>,
 }
 
-/// No relation is declared: queries join where they need to.
+/// No relation is declared. Queries write their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

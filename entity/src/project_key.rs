@@ -1,35 +1,33 @@
-//! `project_keys`: service accounts of a project.
+//! The table `project_keys`: the service accounts of projects.
 
 use sea_orm::entity::prelude::*;
 
-/// A key that speaks for one project.
+/// A secret key with which a program acts for one project.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "project_keys")]
 pub struct Model {
-    /// The key: `client_id` and `sub` of its tokens; without hyphens the middle of `lk_<id>_<secret>`.
+    /// The key's id. It is `client_id` and `sub` in the key's tokens. Without hyphens it is the
+    /// middle part of `lk_<id>_<secret>`.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// The project's team.
     pub team_id: Uuid,
-    /// The project.
     pub project_id: Uuid,
-    /// What people call it: 1 to 100 characters.
+    /// The displayed name: 1 to 100 characters.
     pub name: String,
-    /// Space-separated.
+    /// The scopes, separated by spaces.
     pub scopes: String,
-    /// SHA-256 of the whole `lk_<id>_<secret>` in base64url.
+    /// SHA-256 of the whole `lk_<id>_<secret>`, in base64url.
     pub digest: String,
-    /// Who made it; null where they are gone.
+    /// The user who created the key. Null once that user is deleted.
     pub created_by: Option<Uuid>,
-    /// When it was made.
     pub created_at: i64,
-    /// Void from this moment on; null: never.
+    /// The key is void from this time on. Null if it does not expire.
     pub expires_at: Option<i64>,
-    /// When it last proved itself, to the minute; null: never.
+    /// When a program last authenticated with the key, to the minute. Null if never.
     pub last_used_at: Option<i64>,
 }
 
-/// No relation is declared: queries join where they need to.
+/// No relation is declared. Queries write their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,21 +1,19 @@
-//! `revoked_tokens`: vaultTokens that were revoked, until they would have expired anyway.
+//! The table `revoked_tokens`: revoked vaultTokens. A row stays until the token would have expired
+//! anyway.
 
 use sea_orm::entity::prelude::*;
 
-/// A token that was revoked.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "revoked_tokens")]
 pub struct Model {
-    /// The token.
     #[sea_orm(primary_key, auto_increment = false)]
     pub jti: String,
-    /// When it was revoked.
     pub revoked_at: i64,
-    /// From when on the row may be swept: the token's own end, and a little.
+    /// The row may be deleted from this time on, which is shortly after the token's expiry.
     pub expires_at: i64,
 }
 
-/// No relation is declared: queries join where they need to.
+/// No relation is declared. Queries write their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

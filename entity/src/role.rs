@@ -1,28 +1,28 @@
-//! [`Role`]: the role of a member of a team, as columns store it.
+//! [`Role`]: the role of a team member, as columns store it.
 
-/// A member's role. Each role has the rights of the one before, and more.
+/// A member's role. Each role has all rights of the role before it, and more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Reads.
+    /// May read.
     Viewer,
-    /// Works.
+    /// May also write.
     Member,
-    /// Manages projects and members.
+    /// May also manage projects and members.
     Admin,
-    /// Owns the team; each team has at least one.
+    /// Owns the team. Each team has at least one owner.
     Owner,
 }
 
 impl Role {
-    /// Every role, the lowest first.
+    /// Every role, from the lowest to the highest.
     pub const ALL: [Self; 4] = [Self::Viewer, Self::Member, Self::Admin, Self::Owner];
 
-    /// The role of a column; none for a role of a later release.
+    /// Reads a role from its column. `None` for a role of a later release.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
-    /// As in the column, and as `role` in the vaultToken.
+    /// The name in the column, and in `role` of the vaultToken.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",

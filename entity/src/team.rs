@@ -1,4 +1,4 @@
-//! `teams`: workspaces: who shares projects.
+//! The table `teams`: workspaces, whose members share projects.
 
 use sea_orm::entity::prelude::*;
 
@@ -7,31 +7,29 @@ use crate::text_enum::text_enum;
 text_enum! {
     /// Whether a team may be used.
     TeamState, unknown Disabled {
-        /// It may.
+        /// The team may be used.
         Active = "active",
-        /// The operator has disabled it: its tokens open nothing; members can look at it and leave, owners delete it.
+        /// The operator has disabled the team. Its tokens give access to nothing. Members can still
+        /// read it and leave it, and owners can delete it.
         Disabled = "disabled",
     }
 }
 
-/// A team.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "teams")]
 pub struct Model {
-    /// The team.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// For people: 1 to 100 characters.
+    /// The displayed name: 1 to 100 characters.
     pub name: String,
-    /// For URLs, unique: lower-case letters, digits, hyphens.
+    /// The name in URLs, which is unique: lower-case letters, digits and hyphens.
     pub slug: String,
-    /// When it was made.
     pub created_at: i64,
-    /// `active` or, by the operator's hand, `disabled`.
+    /// Only the operator sets `disabled`.
     pub status: TeamState,
 }
 
-/// No relation is declared: queries join where they need to.
+/// No relation is declared. Queries write their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

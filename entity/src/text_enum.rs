@@ -1,6 +1,7 @@
-//! Enums that a column stores as text.
+//! The macro `text_enum!`, which declares enums that a column stores as text.
 
-/// Declares an enum of a column, with its words. A word of a later release reads as `unknown`.
+/// Declares the enum of a column, with the text of each value. A text of a later release reads as
+/// `unknown`.
 macro_rules! text_enum {
     (
         $(#[doc = $doc:literal])+
@@ -16,10 +17,9 @@ macro_rules! text_enum {
         }
 
         impl $name {
-            /// Every value.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// As in the column.
+            /// The text in the column.
             pub const fn as_str(&self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+

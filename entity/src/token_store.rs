@@ -1,23 +1,22 @@
-//! `token_store`: the embedded token store: entries with a time to live.
+//! The table `token_store`: the embedded token store, whose entries have a TTL.
 
 use sea_orm::entity::prelude::*;
 
-/// One entry of the embedded token store.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "token_store")]
 pub struct Model {
-    /// The entry: the same name as in Redis.
+    /// The entry's key, which is the same as in Redis.
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
-    /// Groups what is listed together; empty where nothing is.
+    /// Entries with the same owner are listed together. Empty if the entry is never listed.
     pub owner: String,
-    /// JSON.
+    /// The value as JSON.
     pub value: String,
-    /// Gone from this moment on.
+    /// The entry counts as deleted from this time on.
     pub expires_at: i64,
 }
 
-/// No relation is declared: queries join where they need to.
+/// No relation is declared. Queries write their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,4 +1,4 @@
-//! `users`: people.
+//! The table `users`: the user accounts.
 
 use sea_orm::entity::prelude::*;
 
@@ -7,47 +7,45 @@ use crate::text_enum::text_enum;
 text_enum! {
     /// Whether an account may be used.
     UserState, unknown Disabled {
-        /// It may.
+        /// The account may be used.
         Active = "active",
-        /// The operator has disabled it.
+        /// The operator has disabled the account.
         Disabled = "disabled",
     }
 }
 
-/// A person with an address and a password.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "users")]
 pub struct Model {
-    /// The person.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// The address as typed: where mail goes.
+    /// The email address as typed. Mails go there.
     pub email: String,
-    /// The one form that is compared and unique: lower case, A-labels.
+    /// The normalised email address, which is compared and unique: lower case, with A-labels.
     pub email_normal: String,
-    /// What the person is called: 1 to 100 characters.
+    /// The displayed name: 1 to 100 characters.
     pub name: String,
-    /// A PHC string.
+    /// The hash as a PHC string.
     pub password_hash: String,
-    /// Counts changes of the password; what a recovery was asked under has to match it.
+    /// Counts changes of the password. A recovery is valid only for the version that it was
+    /// requested under.
     pub password_version: i32,
-    /// Sessions opened under an older epoch are dead.
+    /// A session that was opened under an older epoch has ended.
     pub session_epoch: i32,
-    /// `active` or `disabled`.
     pub status: UserState,
-    /// When the address was proven; null until then.
+    /// When the email address was verified. Null until then.
     pub verified_at: Option<i64>,
-    /// The address the account was made from; told in the confirmation mail.
+    /// The IP address that created the account. The confirmation mail contains it.
     pub created_ip: String,
-    /// When the row was made.
     pub created_at: i64,
-    /// When the person last changed.
+    /// When the user last changed.
     pub updated_at: i64,
-    /// Whether the password has opened a session before; a registration's own does not count.
+    /// Whether the password has opened a session before. The session of the registration does not
+    /// count.
     pub has_logged_in: bool,
 }
 
-/// No relation is declared: queries join where they need to.
+/// No relation is declared. Queries write their own joins.
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

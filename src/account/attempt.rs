@@ -1,8 +1,10 @@
-//! [`LoginAttempt`]: one check of a password. Every use case that checks one goes through here: all attempts count against
-//! the account, and count before the password is verified.
+//! [`LoginAttempt`]: one check of a password, with its limits.
 //!
-//! The order keeps the responses alike: the limits by address and the back-off refuse an anonymous client before any
-//! lookup of an account.
+//! Every use case that checks a password uses this module. Each attempt counts against the account,
+//! and it is counted before the password is verified.
+//!
+//! The order of the steps keeps the responses the same for every address. The limit by client
+//! address and the back-off refuse an anonymous client before the account is looked up.
 
 use std::time::Duration;
 
@@ -18,35 +20,40 @@ use crate::problem::Unavailable;
 use crate::secret::Secret;
 use crate::session::AccountStatus;
 
-/// The time that a request needs to cancel an attempt before its deadline; after the deadline nothing would cancel it.
+/// Time reserved before the deadline of a request, in which an attempt can be cancelled. After the
+/// deadline nothing would cancel it.
 const CANCEL_WITHIN: Duration = Duration::from_millis(100);
 
-/// An attempt that has begun.
+/// An attempt that has begun, with or without a verdict.
 #[derive(Debug)]
 pub struct LoginAttempt {
     address: String,
     client: AttemptClient,
-    /// What the device's token says; [`AccountService::verify`] finds out whether it still holds.
+    /// The device in the client's device token. [`AccountService::verify`] checks whether the token
+    /// is valid for the account's current password.
     device: Option<Device>,
-    /// What the request sent as `captcha`.
+    /// The `captcha` member of the request.
     captcha: Option<String>,
-    /// Set once it is admitted.
+    /// Set when the attempt is admitted.
     counted: Option<CountedAttempt>,
 }
 
 impl LoginAttempt {
-    /// The device that is known to the account, once the password was right.
+    /// The known device, if there is one. Only valid after the password was found to be right.
     pub fn device(&self) -> Option<Device> {
         self.device
     }
 }
 
 impl AccountService<'_> {
-    /// Begins an attempt. Where the limit by address has none left, an anonymous client ends here. The token of a device that
-    /// is known to `address` and a live session of its account have a limit of their own; any other token counts as none.
+    /// Begins an attempt.
     ///
-    /// Where the hash queue is full the attempt ends here, before anything is counted: an overload must not raise the
-    /// back-off of users with the right password.
+    /// An anonymous client that has used up the limit of its IP address is refused here. A client
+    /// has a limit of its own if it sends the token of a device that is known to `address`, or if
+    /// it has a live session of that account. Any other token is ignored.
+    ///
+    /// A full hash queue also refuses the attempt here, before anything is counted. So an overload
+    /// does not raise the back-off of users with the right password.
     pub(super) async fn begin(
         &self,
         client: &mut Client<'_>,
@@ -71,7 +78,7 @@ impl AccountService<'_> {
         })
     }
 
-    /// Refuses where the limit by address has none left.
+    /// Refuses a client that has used up the limit of its IP address.
     async fn within_limit(
         &self,
         client: &mut Client<'_>,
@@ -90,7 +97,7 @@ impl AccountService<'_> {
         }
     }
 
-    /// The device of the request, where it is known to this account under the current password.
+    /// The device of the request, if it is known to this account under the current password.
     pub(super) fn known_device(
         &self,
         client: &Client<'_>,
@@ -105,15 +112,15 @@ impl AccountService<'_> {
         self.admission.devices.read(token, address, self.clock.now())
     }
 
-    /// The token that makes the client a known device of the account for 90 days from now. A device that was known keeps its
-    /// id.
+    /// Creates the token that makes the client a known device of the account for 90 days from now.
+    /// A device that was known before keeps its id.
     pub(super) fn device_token(&self, account: &AccountStatus, known: Option<Device>) -> String {
         let whose = (account.id, account.password_version);
         self.admission.devices.issue(&account.email_normal, whose, known, self.clock.now())
     }
 
-    /// Admits an attempt of a client without a known device. [`AccountService::verify`] admits the attempt of a device, once
-    /// it knows whether the account knows it.
+    /// Admits the attempt of a client without a device token. [`AccountService::verify`] admits the
+    /// attempt of a client with one, because the account must be read first.
     pub(super) async fn admit_unless_device(
         &self,
         client: &mut Client<'_>,
@@ -127,8 +134,10 @@ impl AccountService<'_> {
         self.admit_now(client, attempt).await
     }
 
-    /// Beyond the account's cap an anonymous client needs a captcha, and with `login-after-failures` in `captcha.on` one
-    /// replaces the short waits. It is verified only where it is needed.
+    /// Admits an attempt, and verifies a captcha only if one is needed.
+    ///
+    /// Above the account's cap, an anonymous client needs a captcha. If `captcha.on` contains
+    /// `login-after-failures`, a captcha also replaces the short waits.
     async fn admit_now(
         &self,
         client: &mut Client<'_>,
@@ -160,8 +169,10 @@ impl AccountService<'_> {
         Ok(())
     }
 
-    /// The account of an attempt that was admitted. Where the database fails, or no time is left to wait for it, the attempt is
-    /// cancelled: the client has learned nothing by it.
+    /// Reads the account of an attempt.
+    ///
+    /// If the database fails or does not respond in time, the attempt is cancelled, because the
+    /// client has learned nothing from it.
     pub(super) async fn account_of(
         &self,
         client: &Client<'_>,
@@ -178,10 +189,13 @@ impl AccountService<'_> {
         found
     }
 
-    /// Verifies the password of an attempt that was admitted. Without an account a decoy is verified, so that the time reveals
-    /// nothing. An attempt that ends without a verdict, for want of time or by a crash, is cancelled.
+    /// Verifies the password of an attempt. If the client has a device token, the attempt is
+    /// admitted here first.
     ///
-    /// A device that does not know the account's current password counts as a client without a device.
+    /// Without an account, a decoy hash is verified, so that the response time reveals nothing. If
+    /// there is no verdict because the time ran out or a worker crashed, the attempt is cancelled.
+    ///
+    /// A device token of another account or of an older password is ignored.
     pub(super) async fn verify(
         &self,
         client: &mut Client<'_>,
@@ -226,7 +240,8 @@ impl AccountService<'_> {
         }
     }
 
-    /// The client has set a new password: the cap does not hold for it. Other devices are unknown from then on.
+    /// Exempts this client from the account's cap, because it has set a new password. Device tokens
+    /// of the old password are no longer valid.
     pub(super) async fn prove_client(&self, client: &Client<'_>, address: &str) {
         if let Err(error) = self.admission.prove_client(address, client.ip).await {
             tracing::warn!(error = %error, "the client that set a new password stays anonymous");

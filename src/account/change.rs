@@ -13,40 +13,41 @@ use crate::secret::uuid_v7;
 use crate::user::table::{self, Inserted};
 use crate::user::{EmailAddress, User};
 
-/// What became of asking for another address.
+/// Result of asking for a change of address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// The mails are due.
+    /// The mails are in the outbox.
     Now,
-    /// It is the address of an account.
+    /// An account has this address already.
     EmailTaken,
-    /// There is no such person any more.
+    /// The account no longer exists.
     Gone,
 }
 
-/// What became of confirming another address.
+/// Result of confirming a change of address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmed {
-    /// Done, for this person.
+    /// The account with this id has the new address.
     Now(Uuid),
-    /// Done before.
+    /// The change was confirmed before.
     Already,
-    /// The address has got an account in the meantime.
+    /// Another account has taken the address in the meantime.
     EmailTaken,
-    /// The change was undone or replaced, or the person is gone.
+    /// The change was undone or replaced, or the account is deleted or disabled.
     Gone,
 }
 
-/// What became of undoing a change of address.
+/// Result of undoing or refusing a change of address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undone {
-    /// Done; the person has the old address, and no session.
+    /// Done. After an undo, the account has the old address and no session.
     Now,
-    /// It cannot be undone any more.
+    /// The change can no longer be undone or refused.
     Gone,
 }
 
-/// Asks for another address: a link to the new one, a notice with an undo to the old one if it was proven.
+/// Asks for a change of address. The new address gets a link that confirms it. The old address, if
+/// it was proven, gets a notice with a link that undoes the change.
 pub(super) async fn ask(
     cx: &ChangeContext<'_>,
     user_id: Uuid,
@@ -76,7 +77,7 @@ pub(super) async fn ask(
         ..MailData::of_request(&cx.origin, now)
     };
     let (user_id, traceparent) = (person.id, cx.origin.traceparent.as_str());
-    let notice = NewNotice { user_id, kind: NoticeKind::EmailChange, data, traceparent };
+    let notice = NewNotice { user_id, kind: NoticeKind::EmailChangeNotice, data, traceparent };
     let due = NewMail {
         user_id,
         kind: LinkKind::ChangeEmail,
@@ -124,8 +125,11 @@ pub(super) async fn confirm(cx: &ChangeContext<'_>, id: Uuid) -> Result<Confirme
     Ok(Confirmed::Now(person.id))
 }
 
-/// Takes a change back, and with it every later one: whoever took the account over by this one made those too, and their
-/// links went to mailboxes of theirs. Whoever asked for it held the password: every session ends.
+/// Undoes a change of address and every later one.
+///
+/// An attacker who took the account over with this change may also have made the later ones. The
+/// undo links of those went to the attacker's mailboxes. Every session ends, because the attacker
+/// knew the password.
 pub(super) async fn undo(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbErr> {
     let now = cx.now;
     let tx = cx.db.begin().await?;
@@ -157,8 +161,9 @@ pub(super) async fn undo(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbE
     Ok(Undone::Now)
 }
 
-/// Deletes an account that registered the owner's address meanwhile and has not proven it: the undo link was mailed to the
-/// owner of that mailbox. An account that the operator has disabled stays.
+/// Deletes an unproven account that has registered the owner's old address in the meantime. The
+/// undo link was mailed to that mailbox, so its owner is known. An account that the operator has
+/// disabled stays.
 async fn make_way(
     cx: &ChangeContext<'_>,
     tx: &Transaction,
@@ -177,7 +182,7 @@ async fn make_way(
     Ok(())
 }
 
-/// Refuses a change that is pending: the new address was somebody else's.
+/// Refuses a pending change, because the new address belongs to another person.
 pub(super) async fn refuse(cx: &ChangeContext<'_>, id: Uuid) -> Result<Undone, DbErr> {
     let tx = cx.db.begin().await?;
     let found =
@@ -202,8 +207,10 @@ pub(super) async fn rename(
     tx.commit().await
 }
 
-/// Voids the changes of address that wait for their confirmation: another one was asked for, or the person has proven the
-/// mailbox or set a password since, and whoever asked before may have been a stranger.
+/// Invalidates the pending changes of address.
+///
+/// The caller does this when the user asks for another change, proves the mailbox or sets a
+/// password. The client that asked for the older change may not have been the user.
 pub(super) async fn drop_pending(tx: &Transaction, user_id: Uuid) -> Result<(), DbErr> {
     email_change::Entity::update_many()
         .col_expr(email_change::Column::State, Expr::value(EmailChangeState::Superseded))
@@ -214,7 +221,8 @@ pub(super) async fn drop_pending(tx: &Transaction, user_id: Uuid) -> Result<(), 
         .map(drop)
 }
 
-/// A change and whose it is. The person's row is locked first, as everywhere here, and the change read under that lock.
+/// Reads a change and its user. The user's row is locked first, as everywhere in this module, and
+/// the change is read under that lock.
 async fn locked(tx: &Transaction, id: Uuid) -> Result<Option<(email_change::Model, User)>, DbErr> {
     let Some(change) = email_change::Entity::find_by_id(id).one(tx).await? else { return Ok(None) };
     let Some(person) = table::lock(tx, change.user_id).await? else { return Ok(None) };

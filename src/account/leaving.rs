@@ -1,6 +1,8 @@
-//! Removing people: by themselves, by the owner of the mailbox, and for want of proof.
+//! Deletion of accounts: by the user, by the owner of the mailbox, and by the daemon if the address
+//! is never proven.
 //!
-//! What identifies them in the audit goes with them (the schema's cascades see to it); the events stay.
+//! The audit keeps the events of a deleted account. The data that identifies the user in them is
+//! deleted with the account, by the foreign keys of the schema.
 
 use latchkey_entity::user;
 use sea_orm::{
@@ -16,23 +18,26 @@ use crate::team::joining;
 use crate::team::teams::{self, Leaving};
 use crate::user::{UserState, table};
 
-/// Accounts that one transaction collects: half a dozen statements each, so a tenth of a second of the one writer.
+/// Accounts that one transaction deletes. Each takes about six statements, so a transaction uses
+/// the one writer for about 0.1 seconds.
 const COLLECT_BATCH: u64 = 50;
-/// Transactions of one collection: 2 s of work, within the pool's deadline. The next tick goes on.
+/// Transactions of one run: about 2 seconds of work, which is within the pool's deadline. The next
+/// tick continues.
 const COLLECT_BATCHES_MAX: u32 = 20;
 
-/// What became of deleting a person.
+/// Result of deleting an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deleted {
-    /// Done.
     Now,
-    /// These teams have others and no other owner.
+    /// Not deleted: the user is the only owner of these teams, which have other members.
     OwnsTeams(Vec<String>),
 }
 
-/// Deletes a person: rows that name them go with them (mail, memberships, endings, changes of address, identities of the
-/// audit). So do the invitations of their address by other teams, and mail to it that has not left. Of an address that was
-/// never proven neither: it may be somebody else's.
+/// Deletes an account and the rows that refer to it: mails, memberships, endings, changes of
+/// address, and identities in the audit.
+///
+/// If the address was proven, other teams' invitations of it and unsent mails to it are deleted
+/// too. An address that was never proven may belong to another person, so these stay then.
 pub(super) async fn delete(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Deleted, DbErr> {
     let tx = cx.db.begin().await?;
     let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Deleted::Now) };
@@ -50,7 +55,7 @@ pub(super) async fn delete(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Dele
     let of_teams = left.iter().map(|team| (team.team_id, Some(team.ends)));
     let mut events: Vec<(Uuid, Option<bool>)> =
         of_teams.chain(inviting.into_iter().map(|team| (team, None))).collect();
-    // In the order of ids, always: the teams' streams are locked in it.
+    // Always in the order of ids, because the teams' audit streams are locked in this order.
     events.sort_unstable();
     let mut typed = vec![person.email.clone()];
     for (team, ends) in events {
@@ -80,14 +85,15 @@ pub(super) async fn delete(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Dele
     Ok(Deleted::Now)
 }
 
-/// Removes an account that was made with somebody else's address: by the owner of the mailbox.
+/// Deletes an account that was registered with another person's address. The owner of the mailbox
+/// asks for it.
 pub(super) async fn reject(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Verified, DbErr> {
     let tx = cx.db.begin().await?;
     let Some(person) = table::lock(&tx, user_id).await? else { return Ok(Verified::Gone) };
     if person.verified_at.is_some() {
         return Ok(Verified::Already);
     }
-    // What the operator has closed stays, or the address would be free to register again.
+    // A disabled account stays: otherwise its address could be registered again.
     if register::is_disabled(&person) {
         return Ok(Verified::Gone);
     }
@@ -97,7 +103,8 @@ pub(super) async fn reject(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Veri
     Ok(Verified::Now)
 }
 
-/// Removes accounts that were never verified, made before a moment, the oldest first; how many.
+/// Deletes accounts that were created before a time and never verified, the oldest first. Returns
+/// how many.
 pub(super) async fn collect_unverified(
     cx: &ChangeContext<'_>,
     before: UnixMillis,

@@ -1,4 +1,4 @@
-//! The links of mails that prove an address, or take a change of address back.
+//! The links in mails that prove an address, or that undo a change of address.
 
 use latchkey_entity::email_change::{self, EmailChangeState};
 use sea_orm::EntityTrait as _;
@@ -18,17 +18,18 @@ use crate::telemetry::labels::{Done, EndReason};
 use crate::telemetry::typed::Outcome;
 use crate::user::{EmailAddress, UserState};
 
-/// `amr` of a session that a mailed link opened: the mailbox proved the user. A private value; RFC 8176 has none for mail.
+/// `amr` of a session that a mailed link opened: the mailbox proved the user. The value is private,
+/// because RFC 8176 has none for mail.
 const BY_MAIL: &str = "email";
 
-/// What a confirmation link would do now.
+/// What a confirmation link would do if it were used now.
 #[derive(Debug)]
 pub enum ConfirmationPreview {
     /// It proves the address of an account.
     Account { email: String, created_at: i64, created_ip: String },
     /// It confirms a change to another address.
     Change { new_email: String },
-    /// It did its work before.
+    /// It was used before.
     Already,
     /// It is unknown, used, replaced or expired.
     Invalid,
@@ -39,7 +40,7 @@ pub enum ConfirmationPreview {
 pub enum Confirmation {
     /// The address of the account is proven.
     Account,
-    /// The account has another address.
+    /// The account has the new address.
     Change,
 }
 
@@ -56,7 +57,7 @@ pub enum RefusedLink {
     Invalid,
 }
 
-/// The change of address that a link takes back.
+/// The change of address that a link undoes.
 #[derive(Debug)]
 pub struct UndoPreview {
     /// The address that the account gets back.
@@ -66,7 +67,7 @@ pub struct UndoPreview {
 }
 
 impl AccountService<'_> {
-    /// What a confirmation link would do. Changes nothing.
+    /// Returns what a confirmation link would do. Changes nothing.
     pub async fn preview_confirmation(
         &self,
         token: &str,
@@ -112,7 +113,7 @@ impl AccountService<'_> {
         let (_, user_id) = self.prove(client, token).await?;
         let account = AccountStatus::by_id(self.db, user_id, StatusQuery::default()).await?;
         let account = account.ok_or(AccountError::LinkInvalid)?;
-        // Disabled since: only the right password reveals that.
+        // The account was disabled in the meantime. Only the right password may reveal that.
         if account.state == UserState::Disabled {
             return Err(AccountError::LinkInvalid);
         }
@@ -120,7 +121,7 @@ impl AccountService<'_> {
         Ok(self.sessions.start(client.call(), &account, BY_MAIL, context).await?)
     }
 
-    /// Proves the address that a token was mailed to, without a session.
+    /// Proves the address that a token was mailed to, without opening a session.
     pub async fn confirm_link(
         &self,
         client: &mut Client<'_>,
@@ -167,7 +168,7 @@ impl AccountService<'_> {
         }
     }
 
-    /// Refuses what a confirmation link is for: the owner of the mailbox did not ask for it.
+    /// Refuses what a confirmation link would do: the owner of the mailbox did not ask for it.
     pub async fn refuse_link(
         &self,
         client: &mut Client<'_>,
@@ -199,7 +200,8 @@ impl AccountService<'_> {
         }
     }
 
-    /// The change that an undo link takes back; none where it cannot any more. Changes nothing.
+    /// Returns the change that an undo link undoes, or none if it can no longer be undone. Changes
+    /// nothing.
     pub async fn preview_undo(&self, token: &str) -> Result<Option<UndoPreview>, AccountError> {
         let change = undo::find(self.db, &sha256(token.as_bytes()), self.clock.now()).await?;
         let change = change.filter(|change| change.state != EmailChangeState::Undone);
@@ -209,7 +211,7 @@ impl AccountService<'_> {
         }))
     }
 
-    /// Takes a change of address back, and ends every session.
+    /// Undoes a change of address and ends every session.
     pub async fn undo_email_change(
         &self,
         client: &mut Client<'_>,
@@ -251,7 +253,7 @@ impl AccountService<'_> {
         Ok(())
     }
 
-    /// Mails the link that confirms another address, and a notice to the old one.
+    /// Mails a link that confirms the new address, and a notice to the old one.
     pub async fn change_email(
         &self,
         client: &mut Client<'_>,
@@ -265,7 +267,8 @@ impl AccountService<'_> {
         self.may_move(account, &email).await?;
         self.admit(client, Ask::Action(Action::ExistEmail)).await?;
         self.admit(client, Ask::Account(Budget::AddressChanges, account.id)).await?;
-        // Before the budget of the mailbox, which only its owner should use up.
+        // This check comes before the budget of the mailbox is spent, so that only its owner uses
+        // that up.
         if AccountStatus::by_email(self.db, email.normal()).await?.is_some() {
             return Err(AccountError::EmailTaken);
         }
@@ -278,7 +281,7 @@ impl AccountService<'_> {
         Ok(())
     }
 
-    /// The token that was mailed, as the store knows it.
+    /// Reads a mailed token from the token store.
     async fn link(&self, token: &str) -> Result<Option<OneTimeToken>, AccountError> {
         Ok(self.store.find_token(&sha256(token.as_bytes()), self.clock.now()).await?)
     }

@@ -17,16 +17,16 @@ use crate::user::{EmailAddress, UserState};
 /// `amr` of a login by password (RFC 8176).
 pub const BY_PASSWORD: &str = "pwd";
 
-/// A login that succeeded.
+/// Result of a successful login.
 #[derive(Debug)]
 pub struct LoggedIn {
-    /// Tokens of a new session.
+    /// The tokens of the new session.
     pub tokens: Tokens,
     /// The token that makes the client a known device.
     pub device_token: String,
 }
 
-/// A password that was right.
+/// Result of a check in which the password was right.
 #[derive(Debug)]
 struct RightPassword {
     account: AccountStatus,
@@ -35,8 +35,8 @@ struct RightPassword {
 }
 
 impl AccountService<'_> {
-    /// Opens a session for an address and its password. An unknown address and a wrong password take the same path and the same
-    /// work.
+    /// Opens a session for an address and its password. An unknown address and a wrong password
+    /// take the same path and need the same work.
     pub async fn log_in(
         &self,
         client: &mut Client<'_>,
@@ -45,7 +45,7 @@ impl AccountService<'_> {
         captcha: Option<String>,
     ) -> Result<LoggedIn, AccountError> {
         let attempt = match self.begin(client, email.normal()).await {
-            // The limit by address has a metric of its own.
+            // This is not counted as a login: the limit by client address has a metric of its own.
             Err(error @ AccountError::Limited(_)) => {
                 self.log_refused_login(email, "address-limit");
                 return Err(error);
@@ -54,7 +54,8 @@ impl AccountService<'_> {
         };
         let result = async {
             let mut attempt = attempt?;
-            // Without a token store nobody gets a session: 503 before a hash is computed, and the same for a wrong password.
+            // Without the token store no session can be opened. The response is then 503 before a
+            // hash is computed, for a right and for a wrong password.
             self.store.ready().await?;
             let again = password.clone();
             let verified = self.check(client, &mut attempt, email, (password, captcha)).await?;
@@ -123,11 +124,15 @@ impl AccountService<'_> {
         Ok(LoggedIn { tokens, device_token })
     }
 
-    /// What is new about a login. On a known device nothing is.
+    /// Finds out whether this is the account's first login, and whether the user gets a mail about
+    /// a new device.
     ///
-    /// The user gets a mail about a login on an unknown device (ASVS 6.3.5). A first login gets one only where it comes from
-    /// another network than the registration: another person may have registered the address. An address that is not proven
-    /// gets none: the client that registered it could make us mail its owner.
+    /// The user gets a mail about a login on an unknown device (ASVS 6.3.5), with two exceptions:
+    ///
+    /// - The first login from the network of the registration. If it comes from another network,
+    ///   the mail is sent, because another person may have registered the address.
+    /// - A login to an account whose address is not proven. Otherwise a client could register
+    ///   another person's address and make us mail that person.
     async fn context(
         &self,
         client: &mut Client<'_>,
@@ -136,7 +141,8 @@ impl AccountService<'_> {
     ) -> LoginContext {
         let first = !account.has_logged_in;
         let network = ClientKey::narrow(client.ip);
-        // Where the operator created the account nothing says from which network it will be used.
+        // If the operator created the account, the network from which the user will log in is
+        // unknown.
         let created_here =
             account.created_ip.parse().map_or(true, |ip| ClientKey::narrow(ip) == network);
         let is_news = known.is_none() && account.is_verified() && !(first && created_here);
@@ -147,10 +153,12 @@ impl AccountService<'_> {
         LoginContext { first, new_device }
     }
 
-    /// Verifies the password of a user who is logged in, limits and all; returns the device that is known to the account. The
-    /// audit gets a wrong password with `at`, our word for the change that it was to confirm. A right one spends one of the
-    /// account's budget, which no new device and no new password refills. A client with a stolen session and no password cannot
-    /// use that budget up.
+    /// Verifies the password of a logged-in user, with all limits. Returns the device if it is
+    /// known to the account.
+    ///
+    /// The audit records a wrong password with `at`, the name of the change that it should confirm.
+    /// A right password takes one from a budget of the account. A new device or a new password does
+    /// not refill that budget. A client with a stolen session but no password cannot use it up.
     pub async fn confirm(
         &self,
         client: &mut Client<'_>,
@@ -183,8 +191,8 @@ impl AccountService<'_> {
         }
     }
 
-    /// Logs and records a login that was refused. The log names the account by a keyed digest of the address, the same
-    /// whether there is an account.
+    /// Logs and records a refused login. The log names the account by a keyed digest of the
+    /// address, whether or not there is an account.
     fn record_refused_login(
         &self,
         client: &Client<'_>,
@@ -201,7 +209,8 @@ impl AccountService<'_> {
         tracing::info!(account = digest, reason, "log-in refused");
     }
 
-    /// Leaves a refused password to the audit, apart from the response.
+    /// Sends a refused password to the session workers, which record it in the audit. The response
+    /// does not wait for them.
     fn record_refused(
         &self,
         client: &Client<'_>,

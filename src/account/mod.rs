@@ -1,8 +1,10 @@
-//! Accounts: registration, proof of the email address, login, recovery, changes and deletion; and what an operator does.
+//! The use cases of accounts: registration, confirmation of the email address, login, recovery,
+//! changes and deletion, and the operator's commands.
 //!
-//! [`AccountService`] holds the use cases, as pages and API call them. Those that change rows are one transaction each, with
-//! the audit event and the mails: [`Accounts`] runs them on a worker, so that they end though the client has left, and so
-//! that the load on the database stays bounded.
+//! [`AccountService`] holds the use cases that the pages and the API call. A use case that changes
+//! rows runs as one transaction, together with its audit event and its mails. [`Accounts`] runs
+//! these transactions on a worker. So a transaction ends even if the client disconnects, and the
+//! load on the database stays bounded.
 
 mod attempt;
 mod change;

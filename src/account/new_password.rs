@@ -1,4 +1,4 @@
-//! A new password: changed by the old one, or reset by a mailed link.
+//! Setting a new password: a change that the old password confirms, or a reset by a mailed link.
 
 use std::time::Duration;
 
@@ -19,21 +19,24 @@ use crate::telemetry::labels::{EndReason, ResetOutcome, ResetStage};
 use crate::telemetry::typed::Outcome;
 use crate::user::EmailAddress;
 
-/// No response of [`AccountService::forgot`] comes before this time: what a known address costs beyond an unknown one was a
-/// millisecond on PostgreSQL and Redis (docs/limits.md), and no hash hides it here. Twenty times the slowest median measured.
+/// No response of [`AccountService::forgot`] is sent before this time has passed.
+///
+/// A known address took about 1 ms longer than an unknown one on PostgreSQL and Redis
+/// (docs/limits.md), and no password hash hides the difference here. The value is 20 times the
+/// slowest median that was measured.
 const RESPONSE_AFTER: Duration = Duration::from_millis(100);
 
-/// A password that was changed.
+/// Result of a change of password.
 #[derive(Debug)]
 pub struct ChangedPassword {
-    /// Tokens of this session; every other one has ended.
+    /// The tokens of this session. Every other session has ended.
     pub tokens: Tokens,
     /// The token that makes the client a known device under the new password.
     pub device_token: String,
 }
 
 impl AccountService<'_> {
-    /// Sets a new password by the old one. Every other session ends.
+    /// Sets a new password after verifying the old one. Every other session ends.
     pub async fn change_password(
         &self,
         client: &mut Client<'_>,
@@ -48,7 +51,8 @@ impl AccountService<'_> {
             .await?
             .ok_or(AccountError::Changed)?;
         self.deliveries.wake();
-        // Under the new epoch every session is dead; this one is stamped again, the others are deleted.
+        // The new epoch ends every session. This session gets the new epoch, and the others are
+        // deleted.
         let (sid, now) = (&session.sid, self.clock.now());
         let session = self.store.restamp_session(account.id, sid, epoch, now).await?;
         let session = session.ok_or(AccountError::SessionGone)?;
@@ -56,13 +60,14 @@ impl AccountService<'_> {
         self.metrics.sessions_revoked.one(EndReason::PasswordChanged);
         account.password_version = password_version + 1;
         let tokens = self.sessions.tokens(&session, &account)?;
-        // The device's token went with the old password. The device keeps its id, so that its limit goes on.
+        // The device token of the old password is no longer valid. The device keeps its id, so that
+        // its limit continues.
         let device_token = self.device_token(&account, device);
         Ok(ChangedPassword { tokens, device_token })
     }
 
-    /// Mails a recovery link, where the address has an account. A mailbox over its budget gets no mail, and the client is told
-    /// nothing of it: the older link stays valid.
+    /// Mails a recovery link if the address has an account. A mailbox over its budget gets no mail,
+    /// and its older link stays valid. The response does not reveal this.
     pub async fn forgot(
         &self,
         client: &mut Client<'_>,
@@ -86,7 +91,8 @@ impl AccountService<'_> {
         email: EmailAddress,
         captcha: Option<Verdict>,
     ) -> Result<(), AccountError> {
-        // A budget that is spent while the database is away would buy no mail, and would be missed later.
+        // Without the database no mail could be written, but the budget would be spent and be
+        // missing later.
         self.db.ready().await?;
         let (budget, address) = (Budget::Recoveries, email.normal());
         let admitted = if AccountStatus::by_email(self.db, address).await?.is_some() {
@@ -105,8 +111,8 @@ impl AccountService<'_> {
         Ok(())
     }
 
-    /// Sets a new password by a mailed token, and returns the token that makes the client a known device: the proof of the
-    /// mailbox counts at least as much as a login.
+    /// Sets a new password by a mailed token, and returns the token that makes the client a known
+    /// device. The proof of the mailbox counts at least as much as a login.
     pub async fn reset_password(
         &self,
         client: &mut Client<'_>,
@@ -146,8 +152,8 @@ impl AccountService<'_> {
         Ok(self.account_to_reset(token).await?.is_some())
     }
 
-    /// The account of a recovery token and the password version that it was mailed under. None where the token was used, or the
-    /// password changed since.
+    /// Reads the account of a recovery token, and the password version under which the token was
+    /// mailed. Returns none if the token was used or the password has changed since.
     async fn account_to_reset(
         &self,
         token: &str,
@@ -163,7 +169,7 @@ impl AccountService<'_> {
         Ok(account.map(|account| (account, found.stamp)))
     }
 
-    /// Sets the password where it has not changed since; the new epoch.
+    /// Sets the password, unless it has changed since. Returns the new epoch.
     async fn set_password(
         &self,
         client: &Client<'_>,
@@ -184,8 +190,8 @@ impl AccountService<'_> {
         }
     }
 
-    /// Deletes the sessions and the token from the token store. The row decides: sessions are dead by their epoch, the token by
-    /// the password's version.
+    /// Deletes the user's sessions and recovery token from the token store. If this fails, they are
+    /// invalid all the same: the sessions by their epoch, the token by the password's version.
     async fn after_reset(&self, user_id: Uuid) {
         let deleted = async {
             self.store.end_sessions(user_id, None).await?;
@@ -198,7 +204,8 @@ impl AccountService<'_> {
         self.deliveries.wake();
     }
 
-    /// Whether a new password keeps the policy, for a user as far as known.
+    /// Checks a new password against the policy. The user's address and name, if known, are part of
+    /// the check.
     pub fn keeps_policy(
         &self,
         password: &Secret<String>,
@@ -213,8 +220,8 @@ impl AccountService<'_> {
         self.policy.check(password, &context).map_err(WeakPassword::Policy)
     }
 
-    /// Refuses a password that is the name of one of the user's teams (ASVS 6.2.11). It is asked once the client has proven to
-    /// be that user: the response would reveal the teams.
+    /// Refuses a password that is the name of one of the user's teams (ASVS 6.2.11). The client
+    /// must have proven before that it is this user, because the response reveals the team's name.
     async fn not_a_teams_name(
         &self,
         password: &Secret<String>,

@@ -1,7 +1,7 @@
-//! What an operator does to accounts from the command line, beside running daemons.
+//! The operator's commands for accounts. They run on the command line, next to running daemons.
 //!
-//! Each change is one transaction, like the use cases of a user. An operator who runs the command has access to the database:
-//! there is no right to check here.
+//! Each change is one transaction, like the use cases of a user. An operator who runs a command has
+//! access to the database, so no permission is checked here.
 
 use latchkey_entity::{ended_session, membership, outbox, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -24,16 +24,14 @@ use crate::user::{EmailAddress, UserState};
 /// How an operator names an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Who {
-    /// By its id.
     Id(Uuid),
-    /// By its address.
     Email(EmailAddress),
 }
 
 impl std::str::FromStr for Who {
     type Err = String;
 
-    /// An id, or an address.
+    /// Reads an id or an email address.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Ok(id) = text.parse() {
             return Ok(Self::Id(id));
@@ -44,18 +42,19 @@ impl std::str::FromStr for Who {
     }
 }
 
-/// Which accounts are listed.
+/// Selects the accounts to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Part of the address, in any case.
+    /// Part of the address. Upper and lower case are the same.
     pub search: Option<String>,
-    /// In this state.
+    /// Only accounts in this state.
     pub state: Option<UserState>,
-    /// Only those whose address is not proven.
+    /// Only accounts whose address is not proven.
     pub unverified: bool,
 }
 
-/// Accounts after `after` in the order of their ids (which is by time of making), `limit` at most.
+/// Lists the accounts after `after`, at most `limit`, in the order of their ids, which is the order
+/// of creation.
 pub async fn list(
     db: &Db,
     filter: &Filter,
@@ -89,18 +88,16 @@ fn by(who: &Who) -> sea_orm::Select<user::Entity> {
     }
 }
 
-/// Numbers that an operator asks for when they look at an account.
+/// Numbers that the command line shows for one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
-    /// Mails that wait.
+    /// Mails that are not sent yet.
     pub mails_pending: u64,
-    /// Sessions that were ended alone and would else still live.
+    /// Sessions that were ended individually and would not have expired yet.
     pub sessions_ended: u64,
-    /// Teams.
     pub teams: u64,
 }
 
-/// The numbers of an account.
 pub async fn counts(db: &Db, id: Uuid, now: UnixMillis) -> Result<Counts, DbErr> {
     let pending =
         outbox::Column::UserId.eq(id).and(outbox::Column::State.eq(outbox::OutboxState::Pending));
@@ -116,50 +113,50 @@ pub async fn counts(db: &Db, id: Uuid, now: UnixMillis) -> Result<Counts, DbErr>
     })
 }
 
-/// An account that an operator makes.
+/// An account that an operator creates.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
     pub email: EmailAddress,
-    /// What the person is called.
     pub name: String,
-    /// A PHC string, of a password or of nothing that anybody could know.
+    /// A PHC string, made from a password or from random bytes that nobody knows.
     pub password_hash: String,
-    /// What is taken for proven.
+    /// Whether the address counts as proven.
     pub address: Address,
-    /// How the person comes to a password.
+    /// The mail that the user gets.
     pub mail: FirstMail,
 }
 
-/// What an operator says of an address.
+/// Whether the operator declares an address as proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// It is the person's: they get their team at once.
+    /// The address is proven. The user gets the default team at once.
     Verified,
-    /// The person has to prove it.
+    /// The user has to prove the address.
     Unverified,
 }
 
-/// The mail that a new account's person gets.
+/// The mail that the user of a new account gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstMail {
     /// A link that sets a password, and proves the address.
     SetPassword,
     /// A link that proves the address.
     Confirm,
-    /// None.
+    /// No mail.
     Nothing,
 }
 
-/// What became of making an account.
+/// Result of creating an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// Its id.
+    /// The account is created and has this id.
     Now(Uuid),
-    /// The address has an account.
+    /// An account has the address already.
     EmailTaken,
 }
 
-/// Makes an account, with its team where the address is taken for proven, and the mail that the person needs.
+/// Creates an account and the mail for its user. If the address counts as proven, the default team
+/// is created too.
 pub async fn create(cx: &ChangeContext<'_>, account: &NewAccount) -> Result<Created, DbErr> {
     let now = cx.now;
     let tx = cx.db.begin().await?;
@@ -198,8 +195,8 @@ pub async fn create(cx: &ChangeContext<'_>, account: &NewAccount) -> Result<Crea
     Ok(Created::Now(id))
 }
 
-/// Disables or enables an account. Disabling raises the epoch: every session is dead on every node at its next check,
-/// whatever the token store says.
+/// Disables or enables an account. Disabling raises the epoch: every node refuses the account's
+/// sessions at their next check, whatever the token store contains.
 pub async fn set_state(
     cx: &ChangeContext<'_>,
     who: &Who,
@@ -232,12 +229,13 @@ pub async fn end_sessions(cx: &ChangeContext<'_>, who: &Who) -> Result<Changed, 
     Ok(Changed::Now(person.id))
 }
 
-/// How many accounts there are, for a bar of progress.
+/// Counts all accounts, for a progress bar.
 pub async fn count<C: ConnectionTrait>(connection: &C) -> Result<u64, DbErr> {
     user::Entity::find().count(connection).await
 }
 
-/// Records that the operator resets the limits of an email address, and of its account where there is one.
+/// Records that the operator resets the limits of an email address, and of its account if there is
+/// one.
 pub async fn record_limits_reset(
     cx: &ChangeContext<'_>,
     email: &EmailAddress,
@@ -245,7 +243,7 @@ pub async fn record_limits_reset(
 ) -> Result<(), DbErr> {
     let tx = cx.db.begin().await?;
     let what = (Action::LimitsReset, Outcome::Success);
-    // An address without an account stands there as a keyed digest, as in the log.
+    // An address without an account is recorded as a keyed digest, as in the log.
     let digest = cx.chain.log_name(email.normal());
     let detail = Detail::none().kid("address", &digest).personal("email", email.as_typed());
     cx.record(&tx, what, Actor::Operator, (user_id, None), detail).await?;

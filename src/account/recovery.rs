@@ -1,4 +1,4 @@
-//! Recovering, and what becomes of a password.
+//! Recovery of an account by mail, and the setting of a new password.
 
 use latchkey_entity::outbox::{self as outbox_row, OutboxState};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -13,41 +13,40 @@ use crate::mail::{self, LinkKind, MailData, NewMail, NewNotice, NoticeKind};
 use crate::secret::uuid_v7;
 use crate::user::{EmailAddress, table};
 
-/// A password to set.
 #[derive(Debug)]
 pub struct NewPassword {
     pub user_id: Uuid,
-    /// The version that was checked, or under which the token was mailed.
+    /// The password version that was checked, or under which the token was mailed.
     pub password_version: i32,
-    /// The new PHC string.
+    /// The new hash, as a PHC string.
     pub password_hash: String,
-    /// What allows the change.
     pub proof: Proof,
 }
 
-/// What became of setting a password.
+/// Result of setting a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reset {
-    /// Done; every session under an older epoch than this is dead.
+    /// Done. Every session with an older epoch has ended.
     Now {
-        /// The new epoch.
+        /// The account's new epoch.
         epoch: i32,
     },
-    /// The password changed since: another call was faster.
+    /// Not done: the password has changed since, because another call was faster, or the account is
+    /// deleted or disabled.
     Stale,
 }
 
-/// What allows a new password.
+/// What allows the client to set a new password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// The old one.
+    /// The old password.
     Password,
     /// A mailed token, which also proves the address.
     Mailbox,
 }
 
-/// A recovery mail for a known address; for an unknown one the same number of statements and the same commit, so that
-/// the time tells nothing.
+/// Writes a recovery mail if the address is known. For an unknown address, the same number of
+/// statements and a commit are run, so that the response time reveals nothing.
 pub(super) async fn recover(cx: &ChangeContext<'_>, email: &EmailAddress) -> Result<(), DbErr> {
     let now = cx.now;
     let tx = cx.db.begin().await?;
@@ -73,7 +72,7 @@ pub(super) async fn recover(cx: &ChangeContext<'_>, email: &EmailAddress) -> Res
     tx.commit().await
 }
 
-/// What [`mail::enqueue`] does, on rows that nobody reads.
+/// Runs the statements of [`mail::enqueue`] on rows that are never read.
 async fn decoy(tx: &Transaction, now: UnixMillis) -> Result<(), DbErr> {
     let nobody = uuid_v7(now);
     let of_nobody =
@@ -89,8 +88,8 @@ async fn decoy(tx: &Transaction, now: UnixMillis) -> Result<(), DbErr> {
     audit::touch_decoy(tx, now).await
 }
 
-/// A new password: the compare-and-set is on the row's version, so that of N resets by one token one wins, and a crash
-/// leaves the old password or the new one.
+/// Sets a new password by a compare-and-set on the password version in the row. So one of N resets
+/// with one token succeeds, and a crash leaves the old password or the new one.
 pub(super) async fn set_password(cx: &ChangeContext<'_>, new: NewPassword) -> Result<Reset, DbErr> {
     let NewPassword { user_id, password_version, password_hash, proof } = new;
     let now = cx.now;

@@ -1,7 +1,8 @@
-//! Registration and the proof of an email address: one transaction each.
+//! Registration and the proof of an email address, each in one transaction.
 //!
-//! A row decides every race: the unique address, `verified_at IS NULL`, the password's version. So each of N parallel calls
-//! gets one result, on one daemon and on ten, and a crash leaves all of it or nothing.
+//! The database decides every race: by the unique address, by `verified_at IS NULL`, or by the
+//! password's version. So each of N parallel calls gets one result, with one daemon and with ten. A
+//! crash leaves the whole change or nothing of it.
 
 use sea_orm::DbErr;
 use uuid::Uuid;
@@ -16,39 +17,37 @@ use crate::team::teams;
 use crate::user::table::{self, Inserted, NewUser};
 use crate::user::{EmailAddress, User, UserState};
 
-/// An account to register.
 #[derive(Clone, Debug)]
 pub struct Registration {
-    /// The email address.
     pub email: EmailAddress,
     pub name: String,
     /// A PHC string.
     pub password_hash: String,
 }
 
-/// What became of a registration.
+/// Result of a registration.
 #[derive(Clone, Debug)]
 pub enum Registered {
-    /// The person is there as this, the mail is due.
+    /// The account is created with this status, and its confirmation mail is in the outbox.
     Now(Box<AccountStatus>),
-    /// The address has an account.
+    /// An account has the address already.
     EmailTaken,
 }
 
-/// What became of proving an address.
+/// Result of proving an address, of mailing its confirmation again, or of rejecting the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verified {
     /// Done by this call.
     Now,
-    /// Done before.
+    /// The address was proven before.
     Already,
-    /// There is no such person any more.
+    /// The account no longer exists or is disabled.
     Gone,
 }
 
-/// What became of sending a confirmation again.
+/// Result of mailing a confirmation again.
 pub(super) enum Resent {
-    /// The mail of this row is due.
+    /// The mail is in the outbox, in this row.
     Due(Uuid),
     AlreadyVerified,
     Gone,
@@ -83,7 +82,8 @@ pub(super) async fn register(
     Ok(Registered::Now(Box::new(AccountStatus::of_new(user))))
 }
 
-/// The confirmation mail: without the name, which another user may have chosen.
+/// Writes the confirmation mail. It does not contain the name, which another person may have
+/// chosen.
 async fn confirm_mail(
     cx: &ChangeContext<'_>,
     tx: &Transaction,
@@ -106,7 +106,7 @@ pub(super) async fn resend(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Rese
     if person.verified_at.is_some() {
         return Ok(Resent::AlreadyVerified);
     }
-    // It tells when and from where the account was made, not who asks again.
+    // The mail shows the time and the IP address of the registration, not those of this request.
     let data = MailData {
         at: person.created_at,
         ip: person.created_ip.clone(),
@@ -134,7 +134,8 @@ pub(super) async fn verify(cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Veri
     Ok(Verified::Now)
 }
 
-/// Marks the address as proven and gives the person their team and project. The row is locked by the caller.
+/// Marks the address as proven, and creates the user's default team and project. The caller has
+/// locked the row.
 pub(super) async fn prove(
     cx: &ChangeContext<'_>,
     tx: &Transaction,
@@ -149,7 +150,8 @@ pub(super) async fn prove(
     cx.record_in_team(tx, Action::ProjectCreated, who, team, detail).await
 }
 
-/// Whether the operator has closed the account: no link of it works, and only the right password learns why.
+/// Whether the operator has disabled the account. None of its links works then, and only a login
+/// with the right password returns the reason.
 pub(super) fn is_disabled(person: &User) -> bool {
     person.status != UserState::Active
 }

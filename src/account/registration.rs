@@ -1,4 +1,4 @@
-//! Registration, with its limits, and which addresses may register.
+//! Registration of accounts, with its limits and the check of which addresses may register.
 
 use super::login::BY_PASSWORD;
 use super::{AccountError, AccountService, Registered, Registration, WeakPassword};
@@ -14,18 +14,19 @@ use crate::telemetry::labels::Done;
 use crate::telemetry::typed::Outcome;
 use crate::user::{EmailAddress, PersonName};
 
-/// Why the settings do not let an address register (`registration.mode`).
+/// Why `registration.mode` does not let an address register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegistrationRefusal {
-    /// Other domains may.
+    /// Only addresses of other domains may register.
     Domain,
-    /// No address may.
+    /// No address may register.
     Closed,
-    /// Only invited addresses may.
+    /// Only invited addresses may register.
     InviteOnly,
 }
 
-/// What a client sends to register; the password keeps the policy.
+/// What a client sends to register. The password was checked against the policy when the form was
+/// read.
 #[derive(Debug)]
 pub struct RegistrationForm {
     pub email: EmailAddress,
@@ -35,7 +36,7 @@ pub struct RegistrationForm {
 }
 
 impl AccountService<'_> {
-    /// Creates an account, mails the confirmation of its address and opens a first session.
+    /// Creates an account, mails the link that confirms its address, and opens the first session.
     pub async fn register(
         &self,
         client: &mut Client<'_>,
@@ -67,7 +68,7 @@ impl AccountService<'_> {
         Ok(self.sessions.start(client.call(), &account, BY_PASSWORD, context).await?)
     }
 
-    /// Counts the outcome of a registration, also of one whose form was refused.
+    /// Counts the outcome of a registration in the metrics, even if its form was refused.
     pub fn count_registration(&self, error: Option<Code>) {
         self.metrics.registrations.one(Outcome::of(Done::Success, error));
     }
@@ -87,8 +88,10 @@ impl AccountService<'_> {
         Err(AccountError::Registration(refusal))
     }
 
-    /// Whether the address was invited, where it has to be. It is asked after the captcha, and alike for an address with an
-    /// account: a client without a captcha must not find out who is invited.
+    /// Refuses an address that was not invited if `registration.mode` is `invite`.
+    ///
+    /// This check comes after the captcha and is the same for an address with an account. Otherwise
+    /// a client without a captcha could find out who is invited.
     async fn is_invited(&self, email: &EmailAddress) -> Result<(), AccountError> {
         if self.config.registration.mode != RegistrationMode::Invite
             || joining::is_invited(self.db, email.normal(), self.clock.now()).await?
@@ -98,8 +101,10 @@ impl AccountService<'_> {
         Err(AccountError::Registration(RegistrationRefusal::InviteOnly))
     }
 
-    /// Whether an account may move to this address, so that a change of address does not go around the registration mode.
-    /// Domains hold for every account; an account whose address is not proven may move only to an address that may register.
+    /// Refuses a change of address that would bypass the registration mode.
+    ///
+    /// The mode `domains` applies to every account. The other modes apply only to an account whose
+    /// address is not proven: it may move only to an address that may register.
     pub(super) async fn may_move(
         &self,
         account: &AccountStatus,
@@ -112,8 +117,11 @@ impl AccountService<'_> {
         Ok(())
     }
 
-    /// Refuses a password that is known from a breach. It is asked last, after limits and captcha, since another service
-    /// answers. Fails open ([`crate::password::breach`]).
+    /// Refuses a password that is known from a data breach.
+    ///
+    /// This check comes after the captcha and the limit of the client address, because it calls
+    /// another service. If that service fails, the password is accepted
+    /// ([`crate::password::breach`]).
     pub(super) async fn not_breached(&self, password: &Secret<String>) -> Result<(), AccountError> {
         let Some(breach) = self.breach else { return Ok(()) };
         if breach.check(password).await == Finding::Breached {

@@ -1,4 +1,5 @@
-//! [`AccountService`]: the use cases of accounts that need limits, captchas, passwords and sessions.
+//! [`AccountService`]: the use cases of accounts that need limits, captchas, passwords and
+//! sessions.
 
 use super::{Accounts, Deleted, RegistrationRefusal};
 use crate::admission::{Admission, Ask, AttemptRefusal, Client, Limited};
@@ -42,14 +43,14 @@ pub enum AccountError {
     Limited(Limited),
     /// The captcha is missing, wrong or used.
     CaptchaNeeded {
-        /// How many times as hard as a usual one.
+        /// The difficulty of the next captcha, as a multiple of the usual one.
         difficulty: u32,
     },
-    /// Email address and password do not match; also where there is no account.
+    /// Email address and password do not match, or there is no account.
     WrongCredentials,
     /// The password that confirms a change is wrong.
     WrongPassword,
-    /// The password is right, and the operator has disabled the account.
+    /// The password is right, but the operator has disabled the account.
     Disabled,
     /// The address is proven already.
     AlreadyVerified,
@@ -65,23 +66,23 @@ pub enum AccountError {
     Changed,
     /// The session or the account is gone.
     SessionGone,
-    /// The user alone owns these teams, which have other members.
+    /// The user is the only owner of these teams, which have other members.
     OwnsTeams(Vec<String>),
-    /// A dependency does not work.
+    /// A dependency fails.
     Unavailable(Unavailable),
 }
 
 /// Why a new password is refused.
 #[derive(Clone, Copy, Debug)]
 pub enum WeakPassword {
-    /// A rule of the policy.
+    /// It breaks a rule of the policy.
     Policy(PolicyViolation),
-    /// It is known from a breach.
+    /// It is known from a data breach.
     Breached,
 }
 
 impl WeakPassword {
-    /// The rule's name for machines, as in `errors[].code`.
+    /// The code of the broken rule, as in `errors[].code`.
     pub fn code(self) -> &'static str {
         match self {
             Self::Policy(violation) => violation.code(),
@@ -157,7 +158,7 @@ impl From<CaptchaError> for AccountError {
 }
 
 impl AccountService<'_> {
-    /// Deletes an account, confirmed by its password, and the teams that have no other member.
+    /// Deletes an account, and the teams that have no other member. The password confirms it.
     pub async fn delete(
         &self,
         client: &mut Client<'_>,
@@ -170,7 +171,7 @@ impl AccountService<'_> {
             Deleted::OwnsTeams(names) => return Err(AccountError::OwnsTeams(names)),
             Deleted::Now => {}
         }
-        // The row is gone: what is left in the token store opens nothing, and expires.
+        // The row is deleted, so what is left in the token store grants no access and expires.
         if let Err(error) = self.store.forget_user(user_id).await {
             tracing::warn!(error = %error, "sessions of a deleted account stay in the token store until they expire");
         }
@@ -178,7 +179,7 @@ impl AccountService<'_> {
         Ok(())
     }
 
-    /// Admits what a client asks for.
+    /// Applies the limits to what a client asks for.
     pub(super) async fn admit(&self, client: &mut Client<'_>, ask: Ask<'_>) -> Result<(), Limited> {
         self.admission.admit(ask, client.ip, client.rate).await
     }

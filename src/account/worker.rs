@@ -1,4 +1,4 @@
-//! [`Accounts`], the handle of the account workers, and what a worker does with each command.
+//! [`Accounts`], the handle of the account workers, and [`AccountWorker`], which runs each command.
 
 use sea_orm::DbErr;
 use tokio::time::Instant;
@@ -20,27 +20,28 @@ use crate::user::{EmailAddress, table};
 
 type Done<T> = FlatReply<T>;
 
-/// What the account workers do: for a client that waits for the reply, or by themselves.
+/// A command for an account worker. For some commands a client waits for the reply, for others none
+/// does.
 #[derive(Debug)]
 pub enum AccountCommand {
     /// One use case of a client.
     Run(RequestOrigin, UseCase),
-    /// [`Accounts::replace_hash`].
+    /// Runs [`Accounts::replace_hash`].
     ReplaceHash {
         user_id: Uuid,
         /// The hash that was verified.
         old_hash: String,
-        /// The hash with today's parameters.
+        /// The hash with the current parameters.
         new_hash: String,
     },
-    /// [`Accounts::collect_unverified`].
+    /// Runs [`Accounts::collect_unverified`].
     CollectUnverified {
-        /// Accounts created before this time are collected.
+        /// Unverified accounts that were created before this time are deleted.
         before: UnixMillis,
     },
 }
 
-/// A use case with its arguments; the last one takes the result.
+/// A use case with its arguments. The last one takes the result.
 #[derive(Debug)]
 pub enum UseCase {
     Register(Registration, Done<Registered>),
@@ -57,8 +58,8 @@ pub enum UseCase {
     Delete(Uuid, Done<Deleted>),
 }
 
-/// The handle of the account workers. Each call returns [`Unavailable`] when the workers are busy, when a dependency fails,
-/// and when `deadline` passes first.
+/// The handle of the account workers. Each call returns [`Unavailable`] if the workers are busy, if
+/// a dependency fails, or if `deadline` passes first.
 #[derive(Clone, Debug)]
 pub struct Accounts(Pool<AccountCommand>);
 
@@ -67,7 +68,7 @@ impl Accounts {
         Self(pool)
     }
 
-    /// The pool, to be drained and measured.
+    /// The pool, for draining and for metrics.
     pub fn pool(&self) -> &Pool<AccountCommand> {
         &self.0
     }
@@ -89,7 +90,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::Register(registration, reply)).await
     }
 
-    /// Mails the confirmation again; the older link is void.
+    /// Mails the confirmation again. The older link becomes invalid.
     pub async fn resend_confirmation(
         &self,
         call: (Instant, RequestOrigin),
@@ -98,7 +99,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::ResendConfirmation(user_id, reply)).await
     }
 
-    /// Marks the address as proven; the caller has checked the mailed token.
+    /// Marks the address as proven. The caller has checked the mailed token.
     pub async fn verify(
         &self,
         call: (Instant, RequestOrigin),
@@ -116,7 +117,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::Reject(user_id, reply)).await
     }
 
-    /// Mails a recovery link where the address has an account; takes the same time where it has none.
+    /// Mails a recovery link if the address has an account. Takes the same time if it has none.
     pub async fn recover(
         &self,
         call: (Instant, RequestOrigin),
@@ -125,7 +126,6 @@ impl Accounts {
         self.run(call, |reply| UseCase::Recover(email, reply)).await
     }
 
-    /// Sets a new password.
     pub async fn set_password(
         &self,
         call: (Instant, RequestOrigin),
@@ -134,7 +134,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::SetPassword(password, reply)).await
     }
 
-    /// Mails the link that confirms another address.
+    /// Mails the link that confirms a new address.
     pub async fn ask_email_change(
         &self,
         call: (Instant, RequestOrigin),
@@ -144,7 +144,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::AskEmailChange(user_id, email, reply)).await
     }
 
-    /// Sets the address of a change; the caller has checked the mailed token.
+    /// Applies a change of address. The caller has checked the mailed token.
     pub async fn confirm_email_change(
         &self,
         call: (Instant, RequestOrigin),
@@ -153,7 +153,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::ConfirmEmailChange(change_id, reply)).await
     }
 
-    /// Takes a change of address back, also after it was confirmed.
+    /// Undoes a change of address, even after it was confirmed.
     pub async fn undo_email_change(
         &self,
         call: (Instant, RequestOrigin),
@@ -162,7 +162,7 @@ impl Accounts {
         self.run(call, |reply| UseCase::UndoEmailChange(change_id, reply)).await
     }
 
-    /// Refuses a change of address that names an address of another person.
+    /// Refuses a change to an address that belongs to another person.
     pub async fn refuse_email_change(
         &self,
         call: (Instant, RequestOrigin),
@@ -171,7 +171,6 @@ impl Accounts {
         self.run(call, |reply| UseCase::RefuseEmailChange(change_id, reply)).await
     }
 
-    /// Sets the name.
     pub async fn rename(
         &self,
         call: (Instant, RequestOrigin),
@@ -190,13 +189,14 @@ impl Accounts {
         self.run(call, |reply| UseCase::Delete(user_id, reply)).await
     }
 
-    /// Replaces a hash by one with today's parameters, unless the password changed. Does not wait: the next login tries
-    /// again.
+    /// Replaces a hash by one with the current parameters, unless the password has changed. Does
+    /// not wait for the result: if it fails, the next login tries again.
     pub fn replace_hash(&self, user_id: Uuid, old_hash: String, new_hash: String) {
         let _ = self.0.nudge(AccountCommand::ReplaceHash { user_id, old_hash, new_hash });
     }
 
-    /// Deletes accounts that were created before a time and never verified. Does not wait.
+    /// Deletes accounts that were created before a time and never verified. Does not wait for the
+    /// result.
     pub fn collect_unverified(&self, before: UnixMillis) {
         let _ = self.0.nudge(AccountCommand::CollectUnverified { before });
     }
@@ -246,7 +246,7 @@ impl AccountWorker {
 
     async fn run(&self, cx: &ChangeContext<'_>, use_case: UseCase) {
         match use_case {
-            // The client has left, and nothing was promised.
+            // The client has disconnected without a response, so nothing is created.
             UseCase::Register(_, reply) if reply.is_closed() => {}
             UseCase::Register(new, reply) => finish(reply, register::register(cx, new).await),
             UseCase::ResendConfirmation(user, reply) => {
@@ -271,7 +271,8 @@ impl AccountWorker {
         }
     }
 
-    /// A new confirmation: its row first, then the older link's token, unless the mailer was faster with the new one.
+    /// Writes the row of the new confirmation, then deletes the token of the older link. If the
+    /// mailer has already stored the token of the new row, that token stays.
     async fn resend(&self, cx: &ChangeContext<'_>, user_id: Uuid) -> Result<Verified, Unavailable> {
         match register::resend(cx, user_id).await? {
             Resent::Due(row) => {
@@ -284,7 +285,7 @@ impl AccountWorker {
     }
 }
 
-/// Sends a result. The client may have left: the change stays.
+/// Sends a result. If the client has disconnected, the change stays.
 fn finish<T: Send + 'static>(reply: Done<T>, result: Result<T, DbErr>) {
     let _ = reply.send(result.map_err(Into::into));
 }

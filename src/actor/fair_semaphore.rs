@@ -1,4 +1,4 @@
-//! [`FairSemaphore`]: so many at once, the others in turn.
+//! [`FairSemaphore`]: a semaphore whose waiters are served in a fair queue.
 
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,12 +10,13 @@ use super::permits::{FairPermit, FairPermits};
 use super::turns::Turns;
 use crate::problem::Unavailable;
 
-/// Admits `width` at once. Others wait in a fair queue by their holder, while there are permits.
+/// A semaphore that admits `width` callers at once. The others wait in a fair queue by their
+/// holder, as long as there are permits.
 #[derive(Debug)]
 pub struct FairSemaphore {
     name: &'static str,
     width: usize,
-    /// Of those who are through and those who wait.
+    /// One permit for each caller that is admitted or waits.
     permits: Arc<FairPermits>,
     state: Mutex<State>,
 }
@@ -32,7 +33,7 @@ struct Waiting {
     held: FairPermit,
 }
 
-/// Somebody is through, until this is dropped.
+/// A caller is admitted until this is dropped.
 #[derive(Debug)]
 pub struct Permit {
     semaphore: Arc<FairSemaphore>,
@@ -40,7 +41,7 @@ pub struct Permit {
 }
 
 impl FairSemaphore {
-    /// A semaphore for `width` at once, and `places` together with those who wait.
+    /// A semaphore for `width` callers at once, and for `places` in all with those that wait.
     pub fn new(name: &'static str, width: usize, places: usize) -> Arc<Self> {
         let width = width.max(1);
         let state = State { through: 0, waiting: Turns::default() };
@@ -48,10 +49,11 @@ impl FairSemaphore {
         Arc::new(Self { name, width, permits, state: Mutex::new(state) })
     }
 
-    /// Goes through on behalf of `whom`, at once or when it is their turn.
+    /// Waits until `whom` is admitted.
     ///
     /// # Errors
-    /// [`Unavailable`]: shed at once where `whom` holds as many places as are free; or no turn came until `deadline`.
+    /// [`Unavailable`] in two cases: `whom` holds as many permits as are free (refused at once), or
+    /// `whom` was not admitted before `deadline`.
     pub async fn enter(
         self: &Arc<Self>,
         whom: impl Hash,
@@ -76,7 +78,7 @@ impl FairSemaphore {
             .ok_or_else(|| Unavailable::because(self.name, "no turn came before the deadline"))
     }
 
-    /// Those who are through, and those who wait.
+    /// The number of admitted callers, and of those that wait.
     pub fn busy(&self) -> (usize, usize) {
         let state = self.lock();
         (state.through, state.waiting.len())
@@ -86,7 +88,8 @@ impl FairSemaphore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who gave up waiting is passed over; their place is free from then on.
+    /// The next waiter that still waits. Waiters that have given up are skipped, and their permits
+    /// are returned.
     fn next(&self) -> Option<Waiting> {
         let mut state = self.lock();
         while let Some((_, waiting)) = state.waiting.pop() {
@@ -102,7 +105,7 @@ impl FairSemaphore {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(Waiting { sender, held }) = self.semaphore.next() {
-            // One that gives up at this very moment drops the permit, which goes to the next.
+            // A waiter that gives up at this moment drops the permit, and the next waiter gets it.
             let _gave_up = sender.send(Self { semaphore: self.semaphore.clone(), _held: held });
         }
     }
@@ -145,7 +148,8 @@ mod tests {
         }
         let mut one = Box::pin(semaphore.enter("one", far()));
         assert!((&mut one).now_or_never().is_none());
-        // One of the crowd was before; then it is the other's turn, not the crowd's 29 others.
+        // One waiter of the crowd was first. Then it is the turn of `one`, before the other 29 of
+        // the crowd.
         drop(through);
         drop(crowd.remove(0).await.unwrap());
         let pass = one.now_or_never().expect("it is their turn").unwrap();
@@ -198,7 +202,7 @@ mod tests {
         let mut next = Box::pin(semaphore.enter("c", far()));
         assert!((&mut given).now_or_never().is_none() && (&mut next).now_or_never().is_none());
         drop(first);
-        // It was given, and is dropped unread.
+        // The permit was sent, and is dropped before its waiter reads it.
         drop(given);
         drop(next.now_or_never().expect("it came on").unwrap());
         assert_eq!(semaphore.busy(), (0, 0));

@@ -1,7 +1,7 @@
-//! Supervision: bounded pools of workers and tasks that start by themselves, under one root; and
-//! whose turn it is, where many wait.
+//! Supervision: bounded pools of workers, tasks that start by themselves, and the root that
+//! supervises both. It also contains the fair queue and the fair semaphore.
 //!
-//! Knows ractor and the metrics, nothing of what the workers do.
+//! This module uses ractor and the metrics. It knows nothing about the work that the workers do.
 
 mod fair_semaphore;
 mod observer;

@@ -1,4 +1,4 @@
-//! What a pool counts and says of its workers.
+//! The counters and log lines of a pool's workers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use opentelemetry::KeyValue;
 
 use crate::telemetry::Metrics;
 
-/// What tests and `/readyz` read without a metrics backend.
+/// Counters that can be read without a metrics backend.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) crashes: AtomicU64,
@@ -16,7 +16,7 @@ pub(super) struct Counts {
     pub(super) expired: AtomicU64,
 }
 
-/// What counts on behalf of a pool.
+/// Counts and logs for a pool.
 #[derive(Clone)]
 pub(super) struct Observer {
     pub(super) name: &'static str,
@@ -26,7 +26,7 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    /// A job waited until its deadline.
+    /// Counts a job that waited until its deadline.
     pub(super) fn expired(&self) {
         self.counts.expired.fetch_add(1, Ordering::Relaxed);
         let attributes = [KeyValue::new("pool", self.name), KeyValue::new("reason", "expired")];
@@ -34,12 +34,14 @@ impl Observer {
     }
 }
 
-/// Counts a worker that ends in the middle of a job: by an error, by a panic that unwinds through here, or killed.
+/// Counts a worker that ends in the middle of a job: by an error, by a panic that unwinds through
+/// here, or because it was killed.
 pub(super) struct CrashGuard<'a> {
     pub(super) observer: &'a Observer,
-    /// Whom it worked for: a panic has left it when the guard is dropped.
+    /// The span of the request. It is stored here because a panic has already left the span when
+    /// the guard is dropped.
     pub(super) span: tracing::Span,
-    /// Until the job is done.
+    /// True until the job is done.
     pub(super) armed: bool,
 }
 
@@ -75,8 +77,9 @@ mod tests {
         };
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("request", request_id = "r");
-            // Another test whose worker crashes, and which logs to nobody, may be the first at this line and turn it off: it
-            // is known after the first crash, and asks anew before the second.
+            // Another test may be the first to reach this log line, with a crash and no subscriber,
+            // and so turn the line off. The line is registered after the first crash, and is
+            // evaluated again before the second.
             for _ in 0..2 {
                 drop(CrashGuard { observer: &observer, span: span.clone(), armed: true });
                 tracing::callsite::rebuild_interest_cache();

@@ -1,9 +1,12 @@
-//! [`FairPermits`]: a number of permits, of which no holder has more than are free for all others.
+//! [`FairPermits`]: a fixed number of permits. No holder has more of them than are free for all
+//! others.
 //!
-//! The rule is that of dynamic thresholds (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet
-//! switches", 1998): one holder alone has half of the permits, and n of them leave a part of n + 1 free for the next.
-//! It bounds requests in progress, refreshes, bodies that are being uploaded, the queues of pools and those who wait for a
-//! [`FairSemaphore`](super::FairSemaphore). Memory is bounded by the permits: two entries each at most.
+//! The rule is that of dynamic thresholds (Choudhury and Hahne, "Dynamic queue length thresholds
+//! for shared-memory packet switches", 1998). One holder alone gets half of the permits. With n
+//! holders, 1/(n + 1) of the permits stays free for the next one. The rule bounds requests in
+//! progress, refreshes, bodies that are being uploaded, the queues of pools and the waiters of a
+//! [`FairSemaphore`](super::FairSemaphore). The number of permits also bounds the memory: each has
+//! two entries at most.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -13,10 +16,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::client_key::ClientKey;
 
-/// Locks of one number of permits: each request takes one for some ten nanoseconds, and two rarely meet on it.
+/// The number of locks. A request holds one for about 10 ns, and two requests rarely need the same
+/// one.
 const SHARDS: usize = 16;
 
-/// Permits, and who holds how many of them.
+/// A number of permits, with the count that each holder has.
 #[derive(Debug)]
 pub struct FairPermits {
     all: usize,
@@ -28,30 +32,31 @@ pub struct FairPermits {
 /// Why there is no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PermitRefusal {
-    /// All are taken.
+    /// All permits are taken.
     Full,
-    /// The holder has its part.
+    /// The holder has as many as it may have.
     Share,
 }
 
-/// A permit, until it is dropped.
+/// A permit, held until it is dropped.
 #[derive(Debug)]
 pub struct FairPermit {
     permits: Arc<FairPermits>,
     holder: PermitHolder,
 }
 
-/// Whom a permit is counted for, as keyed hashes: ractor logs a job's key, and no client's address belongs there. Two that
-/// collide share their part, which one pair of 2^64 does. Each hash with its weight: so many times it may be held by those
-/// that are free.
+/// The holder for which a permit is counted, as keyed hashes. ractor logs the key of a job, and the
+/// log must not contain a client's address. Two holders with the same hash share one part. For a
+/// pair of holders that has a chance of 2^-64. Each hash has a weight: a holder with the weight w
+/// gets a permit only if w times those that it holds are fewer than those that are free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PermitHolder([Option<(u64, usize)>; 2]);
 
 impl PermitHolder {
-    /// Nobody in particular: bounded by the permits alone.
+    /// No particular holder. Only the number of permits bounds it.
     pub const NOBODY: Self = Self([None; 2]);
 
-    /// One by its number.
+    /// A holder with this number as its hash.
     #[cfg(test)]
     pub(super) fn numbered(number: u64) -> Self {
         Self([Some((number, 1)), None])
@@ -59,31 +64,32 @@ impl PermitHolder {
 }
 
 impl FairPermits {
-    /// So many permits, all free.
+    /// Creates this number of permits, all free.
     pub fn new(permits: usize) -> Arc<Self> {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         let free = AtomicUsize::new(permits);
         Arc::new(Self { all: permits, free, shards, hasher: RandomState::new() })
     }
 
-    /// The holder of a client key, a team, an account, …
+    /// The holder for a client key, a team, an account or another value.
     pub fn holder(&self, whom: impl Hash) -> PermitHolder {
         PermitHolder([Some((self.hasher.hash_one(whom), 1)), None])
     }
 
-    /// The holder of a client address, by its wide key. Within an IPv6 /48 a /64 has a third of all.
+    /// The holder for a client address, by its wide key. Within an IPv6 /48, a /64 gets at most a
+    /// third of all permits.
     pub fn client(&self, ip: IpAddr) -> PermitHolder {
         let (narrow, wide) = (ClientKey::narrow(ip), ClientKey::wide(ip));
         let part = (narrow != wide).then(|| (self.hasher.hash_one(narrow), 2));
         PermitHolder([Some((self.hasher.hash_one(wide), 1)), part])
     }
 
-    /// How many are free.
+    /// The number of free permits.
     pub fn free(&self) -> usize {
         self.free.load(Ordering::Acquire)
     }
 
-    /// How many are taken.
+    /// The number of taken permits.
     pub fn taken(&self) -> usize {
         self.all - self.free()
     }
@@ -91,11 +97,12 @@ impl FairPermits {
     /// Takes a permit.
     ///
     /// # Errors
-    /// [`PermitRefusal`]: there is none, or the holder has as many as are free. Where requests of one holder race, one too
-    /// many may be refused, never admitted.
+    /// [`PermitRefusal`] if none is free, or if the holder has as many as are free. If requests of
+    /// one holder race, one too many may be refused, but never one too many admitted.
     pub fn take(self: &Arc<Self>, holder: PermitHolder) -> Result<FairPermit, PermitRefusal> {
         let held = |(key, weight)| self.count(key) * weight;
-        // Counted before it is taken, so that no two of one holder are admitted for the same count.
+        // A permit is counted before it is taken, so that two requests of one holder are never
+        // admitted for the same count.
         let held = holder.0.into_iter().flatten().map(held).max().unwrap_or(0);
         let take = |free: usize| (free > held).then(|| free - 1);
         match self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, take) {
@@ -107,7 +114,7 @@ impl FairPermits {
         }
     }
 
-    /// Counts one more; how many there were.
+    /// Adds one to the count of a holder, and returns the count before.
     fn count(&self, key: u64) -> usize {
         let mut shard = self.shard(key);
         let held = shard.entry(key).or_default();
@@ -128,7 +135,7 @@ impl FairPermits {
 
     fn shard(&self, key: u64) -> MutexGuard<'_, HashMap<u64, usize>> {
         let at = usize::try_from(key % SHARDS as u64).unwrap_or(0);
-        // A count is one number, written whole.
+        // A count is one number that is written at once, so a poisoned lock has no partial state.
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -146,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes as many as it is given.
+    /// Takes permits until one is refused.
     fn crowd(permits: &Arc<FairPermits>, ip: &str) -> Vec<FairPermit> {
         let holder = permits.client(ip.parse().unwrap());
         std::iter::from_fn(|| permits.take(holder).ok()).collect()

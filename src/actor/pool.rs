@@ -1,13 +1,13 @@
-//! [`Pool`]: a bounded set of workers behind one address.
+//! [`Pool`]: a bounded set of workers with one address.
 //!
-//! A ractor factory keeps the address while workers crash and come back; this type adds what a caller needs: admission
-//! that refuses in microseconds when the queue is full, a deadline that a job carries with it, and one error,
-//! [`Unavailable`], for everything that is not an answer.
+//! A ractor factory has the address, which stays valid while workers crash and are replaced. This
+//! type adds what a caller needs. A call is refused within microseconds when the queue is full, and
+//! a job carries its deadline. Every failure is one error, [`Unavailable`].
 //!
-//! A job is admitted by a permit that it keeps until it is done or dropped; there are `workers + queue` of them. So a
-//! full pool is known before anything is sent, and nothing here can grow without bound, although ractor's mailboxes
-//! have no limit of their own. Jobs that are asked for on somebody's behalf ([`Pool::ask_for`]) wait in turn with those of
-//! others ([`super::turns`]).
+//! A job needs a permit, which it holds until it is done or dropped. There are `workers + queue`
+//! permits. So a full pool is detected before a message is sent, and nothing grows without a bound,
+//! although ractor's mailboxes have no limit of their own. Jobs of [`Pool::ask_for`] wait in a fair
+//! queue by their holders ([`super::turns`]).
 
 use std::fmt;
 use std::hash::Hash;
@@ -34,43 +34,49 @@ use crate::problem::Unavailable;
 use crate::telemetry::Metrics;
 use crate::telemetry::observed::PoolReading;
 
-/// Where a worker's answer goes; always the last field of a message. `is_closed()` tells that nobody waits any more.
+/// The channel for a worker's reply. It is always the last field of a message. `is_closed()` is
+/// true when the caller no longer waits.
 pub type Reply<T> = RpcReplyPort<T>;
-/// The reply of a command: one flat result, so that an outage that the worker met is the caller's outage.
+/// The reply to a command, as one result: an outage that the worker met becomes the caller's
+/// outage.
 pub type FlatReply<T> = Reply<Result<T, Unavailable>>;
-/// Why a worker gives up: a broken invariant. It crashes the worker, which is replaced. A "no" is a value in the reply.
+/// Why a worker ends with an error: a broken invariant. The error crashes the worker, and the pool
+/// replaces it. A refusal is not an error but a value in the reply.
 pub type WorkerError = ActorProcessingErr;
-/// Routing has no affinity: the key says whose turn a job waits for, and nothing to who reads ractor's log.
+/// The key of a job. It is not used for routing. It names the holder in whose queue the job waits,
+/// and reveals no client in ractor's log.
 type Key = PermitHolder;
 type FactoryRef<M> = ActorRef<FactoryMessage<Key, Envelope<M>>>;
 
-/// What a room puts into a pool: its needs as fields, its work in `handle`.
+/// The work of a pool. A module implements it: the dependencies are fields, and the work is in
+/// `handle`.
 pub trait Worker: Send + Sync + 'static {
-    /// The room's messages, each with its [`Reply`] last.
+    /// The commands of the module, each with its [`Reply`] as the last field.
     type Message: Send + 'static;
 
-    /// Does one job. Only an invariant that is broken is an error.
+    /// Does one job. Returns an error only for a broken invariant.
     fn handle(
         &mut self,
         message: Self::Message,
     ) -> impl Future<Output = Result<(), WorkerError>> + Send;
 }
 
-/// How much a pool takes on.
+/// The size and the time limits of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Jobs worked on at once.
+    /// How many jobs are worked on at once.
     pub workers: usize,
-    /// Jobs that may wait beyond those.
+    /// How many more jobs may wait.
     pub queue: usize,
-    /// How long a caller waits at most, whatever is left of its request.
+    /// How long a caller waits at most, even if its request has more time left.
     pub deadline: Duration,
-    /// After how long a worker gives a job up, so that a connection into nothing does not hold it for ever. What it did
-    /// until then is rolled back by dropping it. None for work that bounds itself.
+    /// After how long a worker abandons a job, so that a dead connection cannot block it forever.
+    /// The job is dropped, which rolls back its unfinished work. None for work that has a limit of
+    /// its own.
     pub give_up: Option<Duration>,
 }
 
-/// A bounded set of workers. Clones share it.
+/// A bounded set of workers. All clones are handles of the same pool.
 pub struct Pool<M: Send + 'static> {
     name: &'static str,
     limits: Limits,
@@ -81,7 +87,7 @@ pub struct Pool<M: Send + 'static> {
     stopped: Arc<Mutex<Option<tokio::task::JoinHandle<()>>>>,
 }
 
-/// A message on its way, with what it must not outlive.
+/// A message in the queue, with its deadline and its permit.
 struct Envelope<M> {
     message: M,
     deadline: Instant,
@@ -91,10 +97,10 @@ struct Envelope<M> {
 }
 
 impl<M: Send + 'static> Pool<M> {
-    /// Starts the workers, each made by `build`, under the supervisor `root`.
+    /// Starts the workers under the supervisor `root`. `build` creates each worker.
     ///
-    /// `build` runs again for each replacement; it does no I/O and cannot fail, since a failing start on a respawn
-    /// would end the whole factory.
+    /// `build` runs again for each replacement. It does no I/O and cannot fail, because a failing
+    /// start of a replacement would end the whole factory.
     pub async fn spawn<W: Worker<Message = M>>(
         name: &'static str,
         limits: Limits,
@@ -133,11 +139,15 @@ impl<M: Send + 'static> Pool<M> {
         })
     }
 
-    /// Asks a worker and waits for its answer, at most until `deadline` and never longer than the pool's own.
+    /// Sends a message to a worker and waits for the reply, at most until `deadline` and at most
+    /// for the pool's own deadline.
     ///
     /// # Errors
-    /// [`Unavailable`] when the queue is full (at once), when the deadline passes (the job will not run after it), when
-    /// the worker crashes, and when the pool is stopped.
+    /// [`Unavailable`] in these cases:
+    /// - The queue is full. The call is then refused at once.
+    /// - The deadline passes. The job does not start after it.
+    /// - The worker crashes.
+    /// - The pool is stopped.
     pub async fn ask<R: Send + 'static>(
         &self,
         deadline: Instant,
@@ -146,8 +156,9 @@ impl<M: Send + 'static> Pool<M> {
         self.ask_as(PermitHolder::NOBODY, deadline, message).await
     }
 
-    /// The same on behalf of `whom` (a source, say): their jobs wait in turn with those of others, and they are refused
-    /// where they hold as many places as are free, so that nobody fills the queue for all.
+    /// The same for the holder `whom`, for example a client key. Its jobs wait in a fair queue with
+    /// those of other holders. It is refused if it holds as many permits as are free, so that one
+    /// holder cannot fill the queue for all.
     ///
     /// # Errors
     /// As [`Pool::ask`].
@@ -176,16 +187,17 @@ impl<M: Send + 'static> Pool<M> {
         }
     }
 
-    /// Leaves a message without waiting; whether it was taken. For what a worker would find by itself a little later.
+    /// Sends a message without waiting for a reply. Returns an error if it was not accepted. It is
+    /// for work that a worker would otherwise find by itself a little later.
     pub fn nudge(&self, message: M) -> Result<(), Unavailable> {
         self.send(PermitHolder::NOBODY, message, Instant::now() + self.limits.deadline)
     }
 
-    /// Whether a job on behalf of `whom` finds a place at this moment: for callers who spend something before they ask, and
-    /// must not spend it on a job that is refused.
+    /// Checks whether a job of `whom` would get a permit at this moment. It is for callers that
+    /// spend something before the job, and must not spend it on a job that is refused.
     ///
     /// # Errors
-    /// [`Unavailable`] when the queue is full; it counts as refused.
+    /// [`Unavailable`] when the queue is full. This counts as a refused job.
     pub fn room_for(&self, whom: impl Hash) -> Result<(), Unavailable> {
         self.admit(self.permits.holder(whom)).map(drop)
     }
@@ -216,12 +228,13 @@ impl<M: Send + 'static> Pool<M> {
             .map_err(|_| Unavailable::because(self.name, "the pool is stopped"))
     }
 
-    /// Jobs admitted and not finished, less those that a worker can be at.
+    /// The number of admitted jobs that no worker works on yet.
     pub fn waiting(&self) -> usize {
         reading(self.name, self.limits, &self.permits).waiting
     }
 
-    /// Finishes what is queued and stops, or gives up after `patience`.
+    /// Finishes the queued jobs and stops. If that takes longer than `patience`, the pool is
+    /// killed.
     pub async fn drain(&self, patience: Duration) {
         let _ = self.factory.drain_requests();
         let Some(stopped) = self.stopped.lock().await.take() else { return };
@@ -236,28 +249,30 @@ impl<M: Send + 'static> Pool<M> {
         self.name
     }
 
-    /// Workers that crashed since the start.
+    /// The number of workers that crashed since the start.
     pub fn crashes(&self) -> u64 {
         self.counts.crashes.load(Ordering::Relaxed)
     }
 
-    /// Jobs refused since the start because the queue was full.
+    /// The number of jobs that were refused since the start because the queue was full.
     pub fn shed(&self) -> u64 {
         self.counts.shed.load(Ordering::Relaxed)
     }
 
-    /// Jobs dropped since the start because their deadline passed before a worker was free.
+    /// The number of jobs that were dropped since the start because their deadline passed before a
+    /// worker was free.
     pub fn expired(&self) -> u64 {
         self.counts.expired.load(Ordering::Relaxed)
     }
 
-    /// The factory's address, for the supervisor's tests.
+    /// The factory's address, for tests of the supervisor.
     pub fn cell(&self) -> ActorCell {
         self.factory.get_cell()
     }
 }
 
-/// How full a pool is. Jobs are admitted until they are finished: the workers are at as many of them as they can be.
+/// How full a pool is. Admitted jobs up to the number of workers count as busy, and the others as
+/// waiting.
 fn reading(pool: &'static str, limits: Limits, permits: &FairPermits) -> PoolReading {
     let Limits { workers, queue, .. } = limits;
     let admitted = permits.taken();
@@ -298,7 +313,7 @@ type Machine<W> = Factory<
     InTurn<Envelope<<W as Worker>::Message>>,
 >;
 
-/// Where a worker sits: ractor's side of it, which measures, checks the deadline and counts crashes.
+/// The adapter between ractor and a worker. It measures, checks the deadline and counts crashes.
 struct Seat<W> {
     observer: Observer,
     room: PhantomData<fn() -> W>,
@@ -339,7 +354,7 @@ impl<W: Worker> factory::Worker for Seat<W> {
             .record((started - envelope.queued_at).as_secs_f64(), &attribute);
         let span = envelope.span;
         let mut crash = CrashGuard { observer: &self.observer, span: span.clone(), armed: true };
-        // Where the drill crashes a worker: FAILPOINTS='pool.password=25%panic'.
+        // A test makes a worker crash here, for example with FAILPOINTS='pool.password=25%panic'.
         #[cfg(feature = "failpoints")]
         fail::fail_point!(&format!("pool.{}", self.observer.name));
         let work = worker.handle(envelope.message).instrument(span);

@@ -1,3 +1,5 @@
+//! Tests of `pool.rs`.
+
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -6,7 +8,7 @@ use crate::actor::Root;
 use crate::problem::Cause;
 
 enum Message {
-    /// Answers after the gate opens.
+    /// Replies after the gate opens.
     Hold {
         gate: oneshot::Receiver<()>,
         reply: FlatReply<u32>,
@@ -88,7 +90,7 @@ impl Fixture {
         self.pool.ask(far(), |reply| Message::Echo { value, reply }).await
     }
 
-    /// Occupies a worker until the returned gate is used or dropped.
+    /// Blocks a worker until the returned gate is used or dropped.
     fn occupy(&self) -> oneshot::Sender<()> {
         let (open, gate) = oneshot::channel();
         let (reply, _) = oneshot::channel();
@@ -135,7 +137,7 @@ async fn room_is_free_again_once_a_job_is_done() {
     let open = fixture.occupy();
     assert!(fixture.echo(1).await.is_err());
     open.send(()).unwrap();
-    // The permit comes back when the worker lets go of the job, a moment after it answered.
+    // The permit is returned when the worker drops the job, shortly after the reply.
     while fixture.pool.permits.taken() == 1 {
         tokio::task::yield_now().await;
     }
@@ -209,7 +211,7 @@ async fn a_job_that_hangs_is_given_up_and_the_worker_goes_on() {
     let _never = fixture.occupy();
     let late = fixture.echo(1).await;
     assert_eq!(late.unwrap_err().cause, Cause::Dependency);
-    // A second later the hanging job is given up: the next one is there in time.
+    // After one more second the hanging job is abandoned, so the next job starts in time.
     assert_eq!(fixture.echo(2).await.unwrap(), 2);
     assert_eq!(fixture.pool.crashes(), 0);
 }

@@ -1,4 +1,4 @@
-//! A pool's queue, served in turn.
+//! The queue of a pool, with one fair queue for all holders.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use ractor::factory::{DiscardHandler, DiscardReason, Job};
 use super::permits::PermitHolder;
 use super::turns::Turns;
 
-/// ractor's queue, in turn.
+/// A fair queue that implements ractor's queue trait.
 pub(super) struct InTurn<T: ractor::Message>(Turns<Job<PermitHolder, T>>);
 
 impl<T: ractor::Message> Default for InTurn<T> {

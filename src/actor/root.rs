@@ -1,8 +1,9 @@
-//! The root: every pool's factory is linked to its actor, and every [`Task`] reports to it.
+//! [`Root`]: the supervisor of all pools and tasks. The factory of every pool is linked to its
+//! actor, and every [`Task`] reports to it.
 //!
-//! Factories restart their own workers, tasks their own steps. A factory that dies itself, or a
-//! task that keeps crashing, means that something is broken beyond mending in place: the root trips
-//! the shutdown, the daemon drains and exits with 1, and the orchestrator starts it afresh.
+//! A factory restarts its own workers, and a task its own steps. If a factory itself ends, or a
+//! task keeps crashing, a restart in place cannot help. The root then trips the shutdown, the
+//! daemon drains and exits with 1, and the orchestrator starts it again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Task;
 use crate::telemetry::Metrics;
 
-/// The supervisor of all pools and tasks. Clones are one.
+/// The supervisor of all pools and tasks. All clones are handles of the same root.
 #[derive(Clone, Debug)]
 pub struct Root {
     actor: ActorRef<()>,
@@ -40,7 +41,7 @@ impl Root {
         Ok(Self { actor, failed, draining, metrics, task_crashes: Arc::default() })
     }
 
-    /// What pools are linked to.
+    /// The actor to which pools are linked.
     pub fn cell(&self) -> ActorCell {
         self.actor.get_cell()
     }
@@ -50,22 +51,22 @@ impl Root {
         Task::new(name, self.clone(), stop.clone())
     }
 
-    /// Trips when a factory dies without having been asked to, and when a task keeps crashing.
+    /// Trips when a factory ends that was not asked to, and when a task keeps crashing.
     pub fn failed(&self) -> &CancellationToken {
         &self.failed
     }
 
-    /// From here on pools and tasks end because they were asked to, and no task is restarted.
+    /// Marks the start of the drain. From here on the end of a pool or a task is expected, and no
+    /// task is restarted.
     pub fn drain(&self) {
         self.draining.cancel();
     }
 
-    /// Ends the root.
     pub fn stop(&self) {
         self.actor.stop(None);
     }
 
-    /// Panics of tasks since the start.
+    /// The number of panics of tasks since the start.
     pub fn task_crashes(&self) -> u64 {
         self.task_crashes.load(Ordering::Relaxed)
     }

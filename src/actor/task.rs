@@ -1,9 +1,10 @@
-//! [`Task`]: work that starts by itself, as a ticker or an accept loop does, supervised step by
-//! step.
+//! [`Task`]: work that starts by itself, such as a ticker or an accept loop. It is supervised step
+//! by step.
 //!
-//! A step that panics is logged, counted and repeated after a pause. What the loop owns outlives
-//! the panic: the bound socket of a listener, for example. A task whose steps keep panicking trips
-//! [`Root::failed`], as a pool does that dies: the daemon drains and exits with 1.
+//! A step that panics is logged, counted and repeated after a pause. The values that the loop owns
+//! survive the panic, for example the bound socket of a listener. A task whose steps keep panicking
+//! trips [`Root::failed`], as a pool does whose factory ends. The daemon then drains and exits with
+//! 1.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -19,14 +20,14 @@ use tokio_util::sync::CancellationToken;
 use super::Root;
 use crate::telemetry::attributes::TASKS;
 
-/// The pause after the first panic. The cause is often gone by then; a loop that panics at once
-/// uses no core.
+/// The pause after the first panic. Often the cause is over by then. The pause also keeps a loop
+/// that panics at once from using a whole core.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
-/// Each pause is twice the one before, up to this: a client that connects meanwhile waits in the
-/// kernel's queue, and gives up after 10 s or later.
+/// The longest pause. Each pause is twice the one before, up to this. A client that connects
+/// meanwhile waits in the kernel's queue, and gives up after 10 s or later.
 const PAUSE_MAX: Duration = Duration::from_secs(8);
-/// After so many panics without a completed step between them the daemon stops. The pauses before
-/// are 15.5 s together: Prometheus, which scrapes every 15 s as a rule, sees the crashes.
+/// After this many panics without a completed step between them, the daemon stops. The pauses
+/// before that add up to 15.5 s. Prometheus usually scrapes every 15 s, so it sees the crashes.
 const CRASHES_MAX: u32 = 6;
 
 /// A supervised task. [`Root::task`] creates it.
@@ -45,7 +46,7 @@ impl Task {
         Self { name, root, stop, crashes: 0 }
     }
 
-    /// Ends the task. Its loop looks at this between two steps.
+    /// The token that ends the task. The task's loop checks it between two steps.
     pub fn stop(&self) -> &CancellationToken {
         &self.stop
     }
@@ -62,10 +63,10 @@ impl Task {
         tokio::spawn(run(self))
     }
 
-    /// Runs `tick` every `period`, the first time after one period, until the task is stopped.
+    /// Runs `tick` every `period` until the task is stopped. The first tick comes after one period.
     ///
-    /// A tick waits for the one before, and ticks that were missed are not made up for: a sweep
-    /// that is late is one sweep.
+    /// A tick waits for the end of the one before. Missed ticks are not repeated, because one late
+    /// sweep does the work of all missed ones.
     pub fn every<F>(self, period: Duration, tick: impl FnMut() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send,
@@ -73,7 +74,7 @@ impl Task {
         self.tick_from(Instant::now() + period, period, tick);
     }
 
-    /// The same, the first time at once.
+    /// The same, but the first tick comes at once.
     pub fn soon_and_every<F>(self, period: Duration, tick: impl FnMut() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send,
@@ -97,8 +98,8 @@ impl Task {
         self.spawn(async move |mut task: Self| {
             loop {
                 tokio::select! {
-                    // In this order: after a crash the next tick is due, but not any more once the
-                    // task is stopped.
+                    // The order matters. After a crash the next tick is already due, but it must
+                    // not run once the task is stopped.
                     biased;
                     () = task.stop.cancelled() => return,
                     () = tokio::time::sleep_until(due.get()) => {}
@@ -111,7 +112,8 @@ impl Task {
         });
     }
 
-    /// Does one step. None where it panicked: the pause is over then, or the task is to end.
+    /// Does one step. Returns None if it panicked. By then the pause is over, or the task has to
+    /// end.
     pub async fn step<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         #[cfg(feature = "failpoints")]
         let work = failpoints::before(self.name, work);
@@ -140,8 +142,8 @@ impl Task {
         self.root.count_crash();
     }
 
-    /// Waits until the next step may begin. None begins any more once the daemon drains, or is
-    /// about to because of this task.
+    /// Waits until the next step may begin. Once the daemon drains, or this task has made it stop,
+    /// no step begins.
     async fn recover(&self) {
         if self.crashes < CRASHES_MAX {
             tokio::select! {
@@ -158,7 +160,7 @@ impl Task {
 }
 
 impl Drop for Task {
-    /// A panic between two steps ends the task: that is for the root, too.
+    /// A panic between two steps ends the task, so the root stops the daemon.
     fn drop(&mut self) {
         if std::thread::panicking() {
             tracing::error!(task = self.name, "a task died, stopping the daemon");
@@ -167,7 +169,7 @@ impl Drop for Task {
     }
 }
 
-/// The pause after so many panics without a completed step between them.
+/// The pause after this many panics without a completed step between them.
 fn pause(crashes: u32) -> Duration {
     let doubled = 2_u32.saturating_pow(crashes.saturating_sub(1));
     PAUSE_FIRST.saturating_mul(doubled).min(PAUSE_MAX)
@@ -179,7 +181,7 @@ fn text(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a value that is no text")
 }
 
-/// When a ticker's next tick is due. A tick that hangs or panics does not move it.
+/// When a ticker's next tick is due. A tick that hangs or panics does not move this time.
 #[derive(Clone, Debug)]
 struct Due(Arc<Mutex<Instant>>);
 
@@ -201,20 +203,20 @@ impl Due {
     }
 }
 
-/// Where a test makes a task crash: FAILPOINTS='task.key_rotation=1*panic'.
+/// A test makes a task crash here, for example with FAILPOINTS='task.key_rotation=1*panic'.
 #[cfg(feature = "failpoints")]
 mod failpoints {
     fn point(task: &str) -> String {
         format!("task.{task}")
     }
 
-    /// Whether FAILPOINTS names this task. Its first tick is due at once then: a test does not
-    /// wait for an hour.
+    /// Whether FAILPOINTS names this task. If it does, the first tick is due at once, so that a
+    /// test does not wait for an hour.
     pub(super) fn name(task: &str) -> bool {
         fail::list().iter().any(|(name, _)| *name == point(task))
     }
 
-    /// Does a step after its failpoint.
+    /// Runs the failpoint, then the step.
     pub(super) async fn before<T>(task: &'static str, work: impl Future<Output = T>) -> T {
         fail::fail_point!(&point(task));
         work.await

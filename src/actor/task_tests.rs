@@ -1,3 +1,5 @@
+//! Tests of `task.rs`.
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::time::{advance, sleep_until};
@@ -12,7 +14,7 @@ struct Fixture {
     root: Root,
     stop: CancellationToken,
     metrics: Arc<Metrics>,
-    /// Ticks begun.
+    /// The number of ticks that began.
     ticks: Arc<AtomicU32>,
 }
 
@@ -23,7 +25,8 @@ impl Fixture {
         Self { root, stop: CancellationToken::new(), metrics, ticks: Arc::default() }
     }
 
-    /// Starts a ticker. `panics` decides by a tick's number, from 1 on.
+    /// Starts a ticker. `panics` receives the number of a tick, from 1 on, and decides whether it
+    /// panics.
     fn start(&self, panics: impl Fn(u32) -> bool + Send + 'static) {
         let ticks = self.ticks.clone();
         self.root.task(NAME, &self.stop).every(PERIOD, move || {
@@ -125,7 +128,7 @@ async fn a_task_ends_with_its_token_also_within_a_pause() {
 
 #[tokio::test(start_paused = true)]
 async fn a_ticker_that_is_stopped_after_a_crash_begins_no_other_tick() {
-    // Often: a choice at random would pass once.
+    // Repeated, because a random choice could be right once by chance.
     for _ in 0..32 {
         let it = Fixture::new().await;
         it.start(|_| true);

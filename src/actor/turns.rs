@@ -1,13 +1,15 @@
-//! [`Turns`]: one queue per holder, served in turn, so that nobody waits behind another holder's crowd.
+//! [`Turns`]: a fair queue. It has one queue for each holder and serves the holders in turn, so
+//! that no holder waits behind the many jobs of another.
 //!
-//! A holder that sends ten times as much as others is served as often as they are, and waits behind itself. Every operation
-//! takes constant time, and memory is bounded by the permits of those who wait.
+//! A holder that sends ten times as much as others is served as often as they are. Only its own
+//! jobs wait longer. Every operation but `retain` takes constant time. The permits of the waiting
+//! jobs bound the memory.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::permits::PermitHolder;
 
-/// What waits, by whose it is. Who has something waiting stands in `order` once.
+/// The waiting items by holder. A holder with waiting items is in `order` once.
 #[derive(Debug)]
 pub struct Turns<T> {
     queues: HashMap<PermitHolder, VecDeque<T>>,
@@ -22,12 +24,13 @@ impl<T> Default for Turns<T> {
 }
 
 impl<T> Turns<T> {
-    /// How much waits.
+    /// The number of waiting items.
     pub fn len(&self) -> usize {
         self.waiting
     }
 
-    /// Puts something behind what waits of the same holder. Whoever comes anew is next in turn after those who wait.
+    /// Adds an item behind the waiting items of the same holder. A holder without waiting items
+    /// goes to the end of the order.
     pub fn push(&mut self, holder: PermitHolder, item: T) {
         let queue = self.queues.entry(holder).or_default();
         if queue.is_empty() {
@@ -37,12 +40,12 @@ impl<T> Turns<T> {
         self.waiting += 1;
     }
 
-    /// What [`Turns::pop`] would take.
+    /// The item that [`Turns::pop`] would take.
     pub fn peek(&self) -> Option<&T> {
         self.queues.get(self.order.front()?)?.front()
     }
 
-    /// Takes the oldest of whose turn it is; the turn goes to the next.
+    /// Takes the oldest item of the holder whose turn it is. The turn then goes to the next holder.
     pub fn pop(&mut self) -> Option<(PermitHolder, T)> {
         let holder = self.order.pop_front()?;
         let queue = self.queues.get_mut(&holder)?;
@@ -56,7 +59,7 @@ impl<T> Turns<T> {
         Some((holder, item))
     }
 
-    /// Drops what `keep` does not want; the order of turns stays.
+    /// Removes the items for which `keep` returns false. The order of the holders stays.
     pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
         for queue in self.queues.values_mut() {
             queue.retain_mut(&mut keep);

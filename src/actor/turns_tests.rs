@@ -1,3 +1,5 @@
+//! Tests of `turns.rs`.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -42,7 +44,7 @@ fn who_comes_anew_waits_for_one_job_of_each_other_alone() {
     assert_eq!(before, Some(50));
 }
 
-/// What may happen to a queue.
+/// An operation on a queue.
 #[derive(Clone, Debug)]
 enum Step {
     Push(u64),

@@ -1,4 +1,5 @@
-//! [`Admission`]: every limit of the daemon. One call admits what is asked for, or refuses it.
+//! [`Admission`]: all limits of the daemon behind one type. One call admits a request or refuses
+//! it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,26 +24,27 @@ use crate::store::{self, Charge, KeyBudget, Store};
 use crate::telemetry::Metrics;
 use crate::telemetry::labels::{BudgetPolicy, BudgetScope, Decision, RateDecision};
 
-/// What is asked for, by the limits that hold for it.
+/// A request, by the limits that apply to it.
 #[derive(Clone, Copy, Debug)]
 pub enum Ask<'a> {
-    /// An action of a client address: decided in this process.
+    /// An action of a client address. The limiter of this process decides.
     Action(Action),
-    /// A refresh of the session `sid`: decided in this process.
+    /// A refresh of the session `sid`. The limiter of this process decides.
     Refresh(&'a str),
-    /// A mail to a mailbox. A solved captcha takes it from a second budget once the first is spent.
+    /// A mail to a mailbox. Once the first budget is spent, a request with a solved captcha spends
+    /// from a second budget.
     Mail(Budget, &'a str, Option<Verdict>),
-    /// Something that an account may do so often, by its id.
+    /// A request that spends from a budget of an account, given by the account's id.
     Account(Budget, Uuid),
 }
 
-/// Limits of addresses and sessions in this process, and the budgets and back-offs that replicas share through the store. While
-/// the store is down, smaller budgets of this process stand in.
+/// The limits of addresses and sessions in this process, and the budgets and back-offs that
+/// replicas share through the token store. While the store is down, smaller budgets in this process
+/// replace the shared ones.
 #[derive(Debug)]
 pub struct Admission {
     /// The limits by address, session and device.
     pub limiter: Arc<Limiter>,
-    /// Known devices.
     pub devices: Devices,
     pub(super) keys: Keys,
     pub(super) store: Store,
@@ -59,14 +61,14 @@ pub struct Admission {
 /// Why an invitation is not mailed.
 #[derive(Debug)]
 pub enum InvitationLimit {
-    /// A budget is spent.
     Spent(Limited),
-    /// The token store fails.
+    /// The token store does not respond.
     Unavailable(Unavailable),
 }
 
 impl Admission {
-    /// Admission under keys of its own.
+    /// Derives the keys of admission from the master keys: the current one, and the previous one if
+    /// there is one.
     pub fn new(
         master: (&MasterKey, Option<&MasterKey>),
         (store, clock): (Store, Clock),
@@ -95,21 +97,22 @@ impl Admission {
         }
     }
 
-    /// The pool, to be drained and measured.
+    /// The pool, so that the daemon can drain and measure it.
     pub fn pool(&self) -> &Pool<AdmissionCommand> {
         &self.pool
     }
 
-    /// Sweeps the limits of this daemon and an embedded store. Does not wait.
+    /// Removes expired entries from the limits of this daemon and from an embedded store. Does not
+    /// wait.
     pub fn sweep(&self) {
         let _ = self.pool.nudge(AdmissionCommand::Sweep);
     }
 
-    /// Admits what a client at `ip` asks for, or refuses it and takes nothing. At most one round trip to the token store;
-    /// `rate` gets the headers of a limit of this process.
+    /// Admits a request of a client at `ip`, or refuses it and takes nothing. It takes at most one
+    /// round trip to the token store. `rate` receives the headers of a limit of this process.
     ///
     /// # Errors
-    /// [`Limited`] where a limit refuses.
+    /// [`Limited`] if a limit refuses.
     pub async fn admit(
         &self,
         ask: Ask<'_>,
@@ -131,25 +134,28 @@ impl Admission {
         }
     }
 
-    /// Does the work of [`Ask::Mail`] for an address without an account, and stores nothing: a client can invent any number
-    /// of addresses.
+    /// Does the same work as [`Ask::Mail`] for an address without an account, and stores nothing. A
+    /// client can invent any number of addresses, so storing them would use unbounded memory.
     pub async fn look_at_mailbox(&self, budget: Budget, address: &str, captcha: Option<Verdict>) {
         if self.enabled {
             let charges = self.mail_charges(budget, address, captcha, 0);
-            // Only the time counts.
+            // The result is not used: the call only has to take as long as for an account.
             let _found = self.store.spend_budgets(&charges, self.clock.now()).await;
         }
     }
 
-    /// Takes one from the invitations that a user mails in a day, for all teams, and one from what the mailbox may receive of
-    /// all inviters. A part of the transaction that writes the invitation: an embedded store spends them where it commits. Redis
-    /// spends them at once, so that an invitation that fails later has spent them.
+    /// Takes one from the invitations that a user may mail in a day for all teams, and one from
+    /// those that the mailbox may receive from all inviters. It is part of the transaction that
+    /// writes the invitation. An embedded store spends both when the transaction commits. Redis
+    /// spends them at once, so an invitation that fails later has still spent them.
     ///
-    /// The two budgets lie on different nodes of a cluster, so that no script spends both. The mailbox's is read first: an
-    /// invitation that it refuses takes nothing from the inviter.
+    /// The two budgets are on different nodes of a Redis cluster, so no script can spend both. The
+    /// mailbox's budget is read first, so that an invitation that it refuses takes nothing from the
+    /// inviter.
     ///
     /// # Errors
-    /// [`InvitationLimit`] where one of them is spent, or an embedded store fails: its transaction is broken then.
+    /// [`InvitationLimit`] if one of the budgets is spent, or if an embedded store fails. In the
+    /// second case the transaction cannot continue.
     pub async fn admit_invitation(
         &self,
         tx: &Transaction,
@@ -161,7 +167,8 @@ impl Admission {
         }
         let received = self.charge(Budget::Invitations, mailbox, 1);
         let now = self.clock.now();
-        // An embedded store takes back what it spent with the transaction.
+        // This check is only for Redis. An embedded store undoes what it spent when the transaction
+        // rolls back.
         if !self.store.is_embedded()
             && let Ok((_, Some(wait))) =
                 self.store.read_budget(&received.key, received.quota, now).await
@@ -207,7 +214,8 @@ impl Admission {
         self.settle(budget, &charges[0].key, &found)
     }
 
-    /// Counts what the store found. While it is down this process' own budget decides, and a captcha buys nothing.
+    /// Counts the store's decision in the metrics. While the store is down, the budget of this
+    /// process decides, and a captcha adds nothing.
     fn settle(
         &self,
         budget: Budget,

@@ -1,4 +1,5 @@
-//! Attempts at a password: counted before the password is verified, reset when it was right.
+//! Attempts at a password. An attempt counts as a failure before the password is verified, and the
+//! failures are reset if the password was right.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,22 +18,23 @@ use crate::store::back_off;
 use crate::store::{AttemptCaptcha, AttemptContext, AttemptKey, AttemptVerdict, ClientKind};
 use crate::telemetry::labels::{AttemptDecision, AttemptPolicy, RateDecision};
 
-/// The names of the back-offs in keys: of an anonymous client, of an account.
+/// The names of the back-offs in keys: the first of an anonymous client, the second of an account.
 const OF_CLIENT: &str = "password-checks";
 const OF_ACCOUNT: &str = "password-checks-overall";
 
-/// The account that stands for all that the store does not know yet, while the
-/// [`KeyBudget`](crate::store::KeyBudget) has no room.
+/// The key of one record that stands for all accounts that are new to the store while the
+/// [`KeyBudget`](crate::store::KeyBudget) is spent.
 pub(super) const NEWCOMERS: &str = "newcomers";
 
-/// An account with n failures is kept n days with up to n clients: so many failures more cost one unit of the budget of keys
-/// more. 100 failures are 6 KB for 100 days, some 2 000 times as much as one failure for one day.
+/// An attempt costs one unit of the key budget, and one more for every five failures of the
+/// account. The reason: an account with n failures is stored for n days with up to n clients. 100
+/// failures take 6 KB for 100 days, about 2 000 times as much as one failure for one day.
 const FAILURES_A_UNIT: u32 = 5;
 
-/// Characters of an anonymous client's key: 128 bits and more.
+/// The length of an anonymous client's key in characters. 22 characters hold at least 128 bits.
 const CLIENT_CHARS: usize = 22;
 
-/// Which client attempts a password.
+/// The client that attempts a password.
 #[derive(Clone, Debug)]
 pub enum AttemptClient {
     /// An anonymous client, by its /32 or /64.
@@ -59,13 +61,13 @@ impl AttemptClient {
     }
 }
 
-/// The keys of an attempt that is counted, in the token store.
+/// The keys of a counted attempt in the token store.
 #[derive(Clone, Debug)]
 pub struct CountedAttempt {
     account: String,
     client: String,
     kind: ClientKind,
-    /// What it took of the budget of keys.
+    /// How many units it took from the key budget.
     cost: u32,
 }
 
@@ -78,14 +80,14 @@ impl CountedAttempt {
 /// Why a password is not verified.
 #[derive(Debug)]
 pub enum AttemptRefusal {
-    /// Not now.
+    /// The client has to wait.
     Limited(Limited),
-    /// Not without a captcha.
+    /// The client has to solve a captcha.
     CaptchaNeeded {
-        /// How many times as hard as a usual one, at least 1.
+        /// How many times as hard as a usual captcha, at least 1.
         difficulty: u32,
     },
-    /// The store cannot count it.
+    /// The token store cannot count the attempt.
     Unavailable(Unavailable),
 }
 
@@ -96,11 +98,12 @@ impl From<Unavailable> for AttemptRefusal {
 }
 
 impl Admission {
-    /// Refuses an attempt where the limit of its client has none left, and takes nothing. The wait also covers the back-off, which
-    /// would refuse next. An anonymous client is refused here before its account is looked up.
+    /// Refuses an attempt if the limit of its client is spent, and takes nothing. The wait also
+    /// covers the back-off, which would refuse next. An anonymous client is refused here before its
+    /// account is looked up.
     ///
     /// # Errors
-    /// [`Limited`] where the limit refuses.
+    /// [`Limited`] if the limit refuses.
     pub async fn look_at_attempt(
         &self,
         address: &str,
@@ -115,16 +118,19 @@ impl Admission {
         Err(Limited { retry_after_s: limited.retry_after_s.max(wait) })
     }
 
-    /// Admits one attempt at the password of `address`, whether it has an account or not, and counts it as a failure until it
-    /// is reset or cancelled. Evaluates the limit of the client and the back-off together: where one refuses nothing is taken,
-    /// and the wait covers both.
+    /// Admits one attempt at the password of `address`, whether the address has an account or not.
+    /// The attempt counts as a failure until it is reset or cancelled. The limit of the client and
+    /// the back-off are evaluated together. If one of them refuses, nothing is taken, and the wait
+    /// covers both.
     ///
-    /// An anonymous client has its own back-off and counts towards the account's cap. A known device and a live session have
-    /// a limit and a back-off of their own and no cap, so that anonymous clients cannot lock them out.
+    /// An anonymous client has its own back-off and counts towards the account's cap. A known
+    /// device and a live session have a limit and a back-off of their own and no cap, so that
+    /// anonymous clients cannot lock them out.
     ///
     /// # Errors
-    /// [`AttemptRefusal`]. With the store down no password is verified: a count of this daemon's own would come on top of the
-    /// shared one, for a client that makes the store slow.
+    /// [`AttemptRefusal`]. While the store is down no password is verified. If this daemon counted
+    /// by itself, its attempts would come in addition to the shared ones, and a client could gain
+    /// them by making the store slow.
     pub async fn admit_attempt(
         &self,
         address: &str,
@@ -132,13 +138,13 @@ impl Admission {
         captcha: AttemptCaptcha,
         rate: &mut Option<Headers>,
     ) -> Result<CountedAttempt, AttemptRefusal> {
-        // An anonymous client has passed this already.
+        // An anonymous client has passed this check before.
         if who.kind() == ClientKind::Known {
             let looked = self.look_at_attempt(address, who, captcha, rate).await;
             looked.map_err(AttemptRefusal::Limited)?;
         }
         let attempt = match self.count_attempt(address, who, captcha).await {
-            // The wait also covers the limit that the next attempt meets first.
+            // The next attempt meets the limit first, so the wait also covers the limit.
             Err(AttemptRefusal::Limited(Limited { mut retry_after_s })) => {
                 if let Decision::Limited { retry_after_s: limit, .. } =
                     self.limit_of(who, Mode::Look)
@@ -149,8 +155,8 @@ impl Admission {
             }
             other => other?,
         };
-        // Only an attempt that leads to a hash is spent: a refusal costs nothing. Another request of this client may have taken
-        // the last one since it was read.
+        // Only an attempt that leads to a hash is taken from the limit, so a refusal costs nothing.
+        // Another request of this client may have taken the last one since the limit was read.
         match self.limit_of(who, Mode::Spend).enforce(rate, &self.metrics) {
             Ok(()) => Ok(attempt),
             Err(limited) => {
@@ -169,7 +175,7 @@ impl Admission {
         }
     }
 
-    /// Counts an attempt, where the back-off admits it.
+    /// Counts an attempt if the back-off admits it.
     async fn count_attempt(
         &self,
         address: &str,
@@ -187,7 +193,8 @@ impl Admission {
         }
         let now = self.clock.now();
         let is_known = attempt.kind == ClientKind::Known;
-        // An account that exists has at most 64 known clients here, so its record is bounded.
+        // Known clients do not need the budget: an account has at most 64 of them here, so the size
+        // of its record is bounded.
         let may_add = is_known || self.new_accounts.has_room(now);
         let mut context = AttemptContext { captcha, may_add };
         let mut found = self.store.admit_attempt(&BACK_OFF, attempt.key(), context, now).await?;
@@ -214,7 +221,7 @@ impl Admission {
                 let retry_after_s = seconds_up(retry_after).max(1);
                 (AttemptDecision::Limited, Some(AttemptRefusal::Limited(Limited { retry_after_s })))
             }
-            // Cannot happen: `may_add` is set.
+            // Cannot happen because `may_add` is set.
             AttemptVerdict::Full => (
                 AttemptDecision::Limited,
                 Some(AttemptRefusal::Limited(Limited { retry_after_s: 1 })),
@@ -224,7 +231,8 @@ impl Admission {
         refusal.map_or(Ok(attempt), Err)
     }
 
-    /// How many seconds the back-off would make this client wait now. Counts nothing; 0 where the store does not answer.
+    /// How many seconds the back-off would make this client wait now. Counts nothing. Returns 0 if
+    /// the store does not respond.
     async fn attempt_wait(
         &self,
         address: &str,
@@ -244,10 +252,11 @@ impl Admission {
         seconds_up(wait)
     }
 
-    /// The password was right: the failures of this client are removed, and those of other clients stay.
+    /// Removes the failures of this client after a right password. Those of other clients stay.
     ///
     /// # Errors
-    /// With the store down: then it counts as a failure, which the next success removes.
+    /// When the store is down. The attempt then counts as a failure, and the next success removes
+    /// it.
     pub async fn reset_attempts(&self, attempt: &CountedAttempt) -> Result<(), Unavailable> {
         if !self.enabled {
             return Ok(());
@@ -258,8 +267,9 @@ impl Admission {
         Ok(())
     }
 
-    /// The attempt got no verdict: the hash was not computed in time, or its worker crashed. A worker cancels it.
-    /// The client has learned nothing by it. An attempt of a client that disconnects before the response stays counted.
+    /// Cancels an attempt that got no verdict because the hash was not computed in time or its
+    /// worker crashed. A worker does it in the background. The client has learned nothing about the
+    /// password. An attempt of a client that disconnects before the response stays counted.
     pub fn cancel_attempt(&self, attempt: &CountedAttempt) {
         if !self.enabled {
             return;
@@ -271,11 +281,11 @@ impl Admission {
         }
     }
 
-    /// The account has a new password, set by this client: the client has proven itself, and the cap does not hold for it for
-    /// a day.
+    /// Records that this client set a new password of the account. The client has proven that it
+    /// belongs to the account, so the cap does not apply to it for a day.
     ///
     /// # Errors
-    /// With the store down: then the client is as anonymous as others.
+    /// When the store is down. The client is then treated as any anonymous client.
     pub async fn prove_client(&self, address: &str, ip: IpAddr) -> Result<(), Unavailable> {
         if !self.enabled {
             return Ok(());
@@ -289,24 +299,24 @@ impl Admission {
         account_key(&self.keys, address)
     }
 
-    /// A known client's key is one of 64: an account has no more than so many, however often a client logs in.
+    /// The key of a client in the account's record. A known client has one of 64 keys, so an
+    /// account has at most 64 of them, however often its clients log in.
     fn client_key(&self, address: &str, who: &AttemptClient) -> String {
         let id = match who {
             AttemptClient::Anonymous(ip) => return client_key_of(&self.keys, address, *ip),
             AttemptClient::Device(device) => device.id(),
             AttemptClient::Session(sid) => sid.clone(),
         };
-        // Ids are random and in base64url: their first character has 64 values.
+        // Ids are random base64url, so their first character has 64 possible values.
         format!("known-{}", id.chars().next().unwrap_or('-'))
     }
 }
 
-/// The key of an account's back-off.
 pub(super) fn account_key(keys: &Keys, address: &str) -> String {
     keys.key(OF_ACCOUNT, address, Scope::All)
 }
 
-/// The key of an anonymous client in it.
+/// The key of an anonymous client in the account's record.
 pub(super) fn client_key_of(keys: &Keys, address: &str, ip: IpAddr) -> String {
     let mut key = keys.key(OF_CLIENT, address, Scope::Client(ip));
     key.truncate(CLIENT_CHARS);

@@ -1,7 +1,8 @@
 //! The numbers of the login back-off.
 //!
-//! The rules are the store's ([`crate::store::back_off`]): an attempt is admitted and counted before the password is
-//! verified, so that parallel attempts cannot pass. `docs/limits.md` says what follows from these numbers.
+//! The rules are in the token store ([`crate::store::back_off`]). An attempt is admitted and
+//! counted before the password is verified, so that parallel attempts cannot bypass the limit.
+//! `docs/limits.md` describes the effect of these numbers.
 
 use std::time::Duration;
 
@@ -11,22 +12,25 @@ use crate::store::BackOff;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// Consecutive failures of anonymous clients after which each of them needs a captcha: NIST's cap (SP 800-63B-4 §3.2.2).
+/// The cap: after this many consecutive failures of anonymous clients each of them needs a captcha.
+/// NIST SP 800-63B-4 §3.2.2 sets this maximum.
 pub const FAILURES_MAX: u32 = 100;
 
-/// How long a client waits after its `failures`-th consecutive wrong password for one account: 1 to 5 are free, 6 to 9
-/// cost 5 s, the 10th 30 s, doubling to an hour.
+/// How long a client waits after its `failures`-th consecutive wrong password for one account.
+/// Failures 1 to 5 cause no wait, failures 6 to 9 cause 5 s, and the 10th causes 30 s. From there
+/// the wait doubles up to an hour.
 pub const fn failure_wait(failures: u32) -> Duration {
     match failures {
         0..=5 => Duration::ZERO,
         6..=9 => Duration::from_secs(5),
-        // 30 s doubled 7 times is over an hour.
+        // 30 s doubled 7 times is more than an hour.
         10..=16 => Duration::from_secs(30 << (failures - 10)),
         _ => HOUR,
     }
 }
 
-/// The failures with a wait of their own: none to 16, and one for all beyond.
+/// The number of entries in the list of waits: one for each of 0 to 16 failures, and one for all
+/// higher numbers.
 const STEPS: usize = 18;
 
 static WAITS: [Duration; STEPS] = {
@@ -41,14 +45,16 @@ static WAITS: [Duration; STEPS] = {
 
 /// The back-off of every account.
 ///
-/// - A client is remembered for a day. To wait for that gains an attacker six free attempts a day, fewer than the one an hour
-///   at the longest wait.
-/// - One failure a day fades. An attacker that stays below the cap gains one attempt a day.
-/// - The cap closes an account to anonymous clients for an hour. So no hour has more than a hundred of their attempts:
-///   the hundredth ends one hour, and beyond it each failure adds 36 s to the wait for the next.
-/// - Beyond the cap a captcha is as many times as hard as a usual one as there are failures beyond it, at most 60
-///   times: about a minute of a phone's work.
-/// - After a new password five clients that never failed can log in without that captcha: the user's other devices.
+/// - The record of a client is stored for a day. An attacker that waits for its end gains six
+///   attempts a day without a wait. That is fewer than the one attempt an hour at the longest wait.
+/// - One failure fades each day. So an attacker that stays below the cap gains one attempt a day.
+/// - The cap closes an account to anonymous clients for an hour. So they never have more than 100
+///   attempts within an hour. After the 100th failure all of them wait an hour. After that, with
+///   captchas configured, they wait 36 s for each failure beyond the cap.
+/// - At the cap an anonymous client needs a captcha. Each failure beyond the cap makes it as much
+///   harder as one usual captcha, up to 60 times. At 60 times a phone computes for about a minute.
+/// - After a password change five clients without a failure can log in without that captcha. They
+///   are meant for the user's other devices.
 pub static BACK_OFF: BackOff = BackOff {
     waits: &WAITS,
     captcha_failures: (6, 9),

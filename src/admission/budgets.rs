@@ -1,7 +1,8 @@
-//! What replicas share through the store: budgets of mailboxes, their sizes and the keys they go by.
+//! Budgets that replicas share through the token store: their sizes and their keys.
 //!
-//! The store spends them; here is only what is pure, and [`Local`], which stands in while the store is down. A key is
-//! a keyed digest: a reader of the store learns no address.
+//! The store spends the budgets. This module contains the pure functions, and [`Local`], which
+//! replaces the shared budgets while the store is down. A key is a keyed digest, so a reader of the
+//! store cannot learn an address from it.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -28,13 +29,15 @@ use crate::store::Quota;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// Keys that [`Local`] holds at most, of all budgets together: 4 MB. It is needed for the length of an outage.
+/// The most keys that [`Local`] holds, of all budgets together. They take 4 MB, and only during an
+/// outage of the store.
 const LOCAL_KEYS_MAX: usize = 100_000;
 
-/// The longest that one unit takes to come back: governor counts nanoseconds in 64 bits, and a daemon lives for less.
+/// The longest interval after which one unit comes back. governor counts nanoseconds in 64 bits,
+/// and a daemon runs for less than a year.
 const INTERVAL_MAX: Duration = Duration::from_hours(24 * 365);
 
-/// The sizes of budgets that settings change.
+/// The budget sizes that come from settings.
 #[derive(Clone, Copy, Debug)]
 pub struct BudgetSizes {
     /// `rate_limit.account_writes`
@@ -44,7 +47,7 @@ pub struct BudgetSizes {
 }
 
 impl BudgetSizes {
-    /// As the settings say.
+    /// The sizes from the settings.
     pub fn of(config: &Config) -> Self {
         Self {
             account_writes: config.rate_limit.account_writes,
@@ -53,34 +56,37 @@ impl BudgetSizes {
     }
 }
 
-/// What is spent from.
+/// A budget that requests spend from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Budget {
     /// Confirmation mails to a mailbox.
     Confirmations,
     /// Recovery mails to a mailbox.
     Recoveries,
-    /// Notices of log-ins from a new device, to a mailbox. No other mail spends from it, and other notices from none.
+    /// Notices to a mailbox about logins from a new device. No other mail spends from this budget.
     NewDevices,
-    /// Invitations to a mailbox, of all teams: they crowd out nothing else.
+    /// Invitations to a mailbox, from all teams together. They have a budget of their own so that
+    /// they cannot use up that of other mails.
     Invitations,
-    /// Changes of address that an account asks for, whichever mailboxes they are to.
+    /// Changes of the email address that an account requests, to any mailbox.
     AddressChanges,
-    /// Invitations that one person mails, of all teams: a team's own count goes with the team, and a new one is soon made.
+    /// Invitations that one user mails, for all teams together. A budget per team would end with
+    /// the team, and a user can quickly create another team.
     Inviters,
-    /// Right passwords by which the holder of a session confirms a change of the account, on all devices together. A client
-    /// has as many known devices as it logs in from; it cannot change its account.
+    /// Correct passwords by which the holder of a session confirms a change of the account, on all
+    /// devices together. A limit per device would not help: a client gets a known device with every
+    /// login, but it cannot change its account.
     PasswordConfirmations,
-    /// Writes of a signed-in user: profile, sessions, teams, projects and keys together. Each is audited, and the audit is
-    /// kept for `audit.retention`.
+    /// Writes of a logged-in user: profile, sessions, teams, projects and keys together. Each write
+    /// is audited, and its audit event is stored for `audit.retention`.
     AccountWrites,
-    /// Revocations of vaultTokens of a user or a project's key. The holder of a token needs no session, so that these are none
-    /// of the account's writes.
+    /// Revocations of vaultTokens by a user or by a project's key. The holder of a token needs no
+    /// session, so these do not count as writes of the account.
     Revocations,
 }
 
 impl Budget {
-    /// Every budget, in the order of its discriminant.
+    /// All budgets, in the order of their discriminants.
     pub const ALL: [Self; 9] = [
         Self::Confirmations,
         Self::Recoveries,
@@ -93,29 +99,33 @@ impl Budget {
         Self::Revocations,
     ];
 
-    /// Its size: `burst` at once, one back each `period`.
+    /// The size of the budget: `burst` units at once, and one comes back after each `period`.
     pub const fn quota(self) -> Quota {
         match self {
-            // An address that was mistyped and one that is taken, and then the right one: nobody moves more often.
+            // Enough for a mistyped address, an address that is taken, and then the right one. No
+            // user needs more changes in an hour.
             Self::Confirmations | Self::Recoveries | Self::AddressChanges => per(3, HOUR),
-            // Whoever has the password and shows no device causes one with each log-in, up to 100 an hour from one address.
-            // Five tell of an evening with a new phone, a laptop, a tablet and two browsers; then one every 4 h 48 min
-            // still tells that it goes on, and `GET /api/me/events` has every log-in.
+            // A client that has the password and sends no device token causes one notice per login:
+            // up to 100 an hour from one address. Five notices cover an evening with a new phone, a
+            // laptop, a tablet and two browsers. After that, one notice every 4 h 48 min shows that
+            // the logins continue, and `GET /api/me/events` lists every login.
             Self::NewDevices => per(5, DAY),
-            // Two teams on one day, and each sends again twice.
+            // Enough for invitations to two teams on one day, each sent again twice.
             Self::Invitations => per(6, HOUR),
             // The default of the setting `teams.invitations_per_day`.
             Self::Inviters => per(100, DAY),
-            // A user changes the password and the address once, and picks another new password a few times because
-            // the first ones were breached. As many as one device may check in a minute.
+            // A user changes the password once and the address once. The user may also enter the
+            // current password again a few times, because the first new passwords were known from
+            // breaches. Ten is also the number of checks that one device may do in a minute.
             Self::PasswordConfirmations => per(10, HOUR),
-            // Writes: the default of the setting `rate_limit.account_writes`. Revocations: a session gets a new vaultToken 60
-            // times a minute; a client revokes the few that it holds.
+            // Writes: the default of the setting `rate_limit.account_writes`. Revocations: a
+            // session gets a new vaultToken at most 60 times a minute, and a client revokes the few
+            // that it holds.
             Self::AccountWrites | Self::Revocations => per(120, HOUR),
         }
     }
 
-    /// Its size under the settings.
+    /// The size under the current settings.
     pub(super) const fn quota_with(self, sizes: BudgetSizes) -> Quota {
         match self {
             Self::AccountWrites => per_hour(sizes.account_writes),
@@ -124,7 +134,8 @@ impl Budget {
         }
     }
 
-    /// What captchas buy beyond it, out of a bucket of its own: a mailbox gets 10 an hour in all, 3 of them for nothing.
+    /// What solved captchas add, as a separate budget. A mailbox gets 10 mails an hour in all, 3 of
+    /// them without a captcha.
     pub const fn quota_of_captchas(self) -> Option<Quota> {
         match self {
             Self::Confirmations | Self::Recoveries => Some(per(7, HOUR)),
@@ -138,7 +149,7 @@ impl Budget {
         }
     }
 
-    /// Whether it is spent by the account's id; else by an email address.
+    /// Whether the budget's key is the account's id. Otherwise it is an email address.
     pub(super) const fn is_of_account(self) -> bool {
         match self {
             Self::Confirmations | Self::Recoveries | Self::NewDevices | Self::Invitations => false,
@@ -150,7 +161,7 @@ impl Budget {
         }
     }
 
-    /// Its name in keys and metrics.
+    /// The budget's name in keys and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Confirmations => "confirmations",
@@ -166,22 +177,22 @@ impl Budget {
     }
 }
 
-/// So many at once, and all of them back over a day.
+/// `burst` at once, and all of them come back over a day.
 const fn per_day(burst: u32) -> Quota {
     per(if burst == 0 { 1 } else { burst }, DAY)
 }
 
-/// So many at once, and all of them back over an hour.
+/// `burst` at once, and all of them come back over an hour.
 const fn per_hour(burst: u32) -> Quota {
     per(if burst == 0 { 1 } else { burst }, HOUR)
 }
 
-/// `burst` at once, and all of them back over `window`.
+/// `burst` at once, and all of them come back over `window`.
 const fn per(burst: u32, window: Duration) -> Quota {
     Quota { burst, period: Duration::from_millis(window.as_secs() * 1000 / burst as u64) }
 }
 
-/// Whose key it is.
+/// What a key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The budget of a mailbox or an account.
@@ -190,26 +201,29 @@ pub enum Scope {
     Client(IpAddr),
 }
 
-/// Makes the keys of budgets.
+/// Creates the keys of budgets.
 #[derive(Clone)]
 pub struct Keys(Secret<[u8; 32]>);
 
 impl Keys {
-    /// Keys under a key of their own, `"limits"`; all replicas have the same.
+    /// Derives the secret for `"limits"` from the master key. All replicas derive the same one.
     pub fn new(master: &MasterKey) -> Self {
         Self(master.derive("limits"))
     }
 
-    /// The key of a budget or a count by its name: HMAC-SHA-256 over name, normal address and scope, 43 characters of base64url.
+    /// The key of a budget or a count: HMAC-SHA-256 over its name, the normal address and the
+    /// scope, as 43 characters of base64url.
     ///
-    /// `address` is [`EmailAddress::normal`](crate::user::EmailAddress::normal), whether it has an account or not; for
-    /// what an account has of its own, wherever it moves, its id, which is no address.
+    /// `address` is [`EmailAddress::normal`](crate::user::EmailAddress::normal), whether the
+    /// address has an account or not. A budget of an account uses the account's id instead, so that
+    /// it stays the same when the account changes its address.
     pub fn key(&self, name: &str, address: &str, scope: Scope) -> String {
         let (kind, scope) = match scope {
             Scope::All => (0_u8, Vec::new()),
             Scope::Client(ip) => (1, ClientKey::narrow(ip).bytes()),
         };
-        // Neither a budget's name nor an address contains NUL, so no two inputs read alike.
+        // Neither a budget's name nor an address contains NUL, so two different inputs never give
+        // the same text.
         let text = [name.as_bytes(), b"\0", address.as_bytes(), b"\0", &[kind], &scope];
         URL_SAFE_NO_PAD.encode(hmac_sha256(self.0.expose(), &text.concat()))
     }
@@ -221,23 +235,25 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// The key of what solved captchas buy on top of the budget `key`.
+/// The key of the additional budget that solved captchas open for the budget `key`.
 pub(super) fn bought(key: &str) -> String {
     format!("{key}:captchas")
 }
 
-/// Budgets in this process's memory, for while the store is down: smaller, never none.
+/// Budgets in the memory of this process, used while the store is down. They are smaller than the
+/// shared budgets, but never empty.
 #[derive(Debug)]
 pub struct Local {
     elapsed: Elapsed,
     hasher: RandomState,
-    /// By `Budget as usize`.
+    /// Indexed by `Budget as usize`.
     limiters: Vec<RateLimiter<Probe, Table, Elapsed, NoOpMiddleware<Duration>>>,
 }
 
 impl Local {
-    /// Budgets of 1/replicas of the shared ones each: they fill so much more slowly, so that together they give no more
-    /// in the long run; at once each gives its share of the burst, and one at least.
+    /// Budgets that fill `replicas` times as slowly as the shared ones. So over a long time all
+    /// replicas together give no more than the shared budget. At once each of them gives
+    /// 1/`replicas` of the burst, and at least one.
     pub fn new(clock: Clock, settings: RateLimits, sizes: BudgetSizes) -> Self {
         let elapsed = Elapsed::new(clock);
         let census = Arc::new(Census { live: AtomicUsize::new(0), keys_max: LOCAL_KEYS_MAX });
@@ -256,7 +272,8 @@ impl Local {
         Self { elapsed, hasher: RandomState::new(), limiters }
     }
 
-    /// Takes one from the budget that `key` ([`Keys::key`]) names. A captcha buys nothing here.
+    /// Takes one unit from the budget with the key `key` ([`Keys::key`]). A captcha adds nothing
+    /// here.
     pub fn spend(&self, budget: Budget, key: &str) -> Result<(), Limited> {
         let probe = Probe { source: self.hasher.hash_one(key), mode: Mode::Spend };
         match self.limiters[budget as usize].check_key(&probe) {
@@ -268,7 +285,7 @@ impl Local {
         }
     }
 
-    /// Forgets the budgets that are full again; with the limiter's sweep.
+    /// Removes the budgets that are full again. Runs with the limiter's sweep.
     pub fn sweep(&self) {
         for limiter in &self.limiters {
             limiter.retain_recent();

@@ -1,4 +1,4 @@
-//! [`Client`]: the client of a request, as limits know it.
+//! [`Client`]: the client of a request, with everything that the limits need.
 
 use std::net::IpAddr;
 
@@ -10,27 +10,25 @@ use crate::client_key::ClientKey;
 use crate::telemetry::Metrics;
 use crate::telemetry::labels::{self, AddressPolicy, RateDecision};
 
-/// The client of a request.
 #[derive(Debug)]
 pub struct Client<'a> {
-    /// Its IP address.
     pub ip: IpAddr,
-    /// The client key of fair queues.
+    /// The key by which fair queues group clients.
     pub key: ClientKey,
     /// When the response is due.
     pub deadline: Instant,
-    /// The client, as audit and mails name it.
+    /// The client as audit events and mails name it.
     pub origin: RequestOrigin,
-    /// The token of a known device, where the request carries one.
+    /// The token of a known device, if the request has one.
     pub device_token: Option<Vec<u8>>,
-    /// The live session whose userToken the request carries.
+    /// The live session of the request's userToken.
     pub session: Option<KnownSession>,
-    /// The limit that was evaluated last, for the `RateLimit` headers of the response.
+    /// The last limit that was checked, for the `RateLimit` headers of the response.
     pub rate: &'a mut Option<Headers>,
 }
 
 impl Client<'_> {
-    /// Deadline and origin, for a call to a worker.
+    /// The deadline and the origin, for a call to a worker.
     pub fn call(&self) -> (Instant, RequestOrigin) {
         (self.deadline, self.origin.clone())
     }
@@ -39,24 +37,23 @@ impl Client<'_> {
 /// A live session, which counts as a known device of its account.
 #[derive(Clone, Debug)]
 pub struct KnownSession {
-    /// Its `sid`.
     pub sid: String,
     /// The email address of its account, in its normal form.
     pub address: String,
 }
 
-/// A limit refuses the request.
+/// A limit refused the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limited {
-    /// After this time the request succeeds, in seconds.
+    /// After this many seconds the request succeeds.
     pub retry_after_s: u64,
 }
 
 impl Decision {
-    /// Counts the decision, and sets the headers of the limit.
+    /// Counts the decision in the metrics, and sets the headers of the limit.
     ///
     /// # Errors
-    /// [`Limited`] where the limit refuses.
+    /// [`Limited`] if the limit refuses.
     pub fn enforce(&self, rate: &mut Option<Headers>, metrics: &Metrics) -> Result<(), Limited> {
         let (outcome, headers) = match self {
             Self::Unlimited => return Ok(()),
@@ -71,7 +68,7 @@ impl Decision {
     /// Sets the headers of the limit, and counts nothing.
     ///
     /// # Errors
-    /// [`Limited`] where the limit refuses.
+    /// [`Limited`] if the limit refuses.
     pub fn report(&self, rate: &mut Option<Headers>) -> Result<(), Limited> {
         match *self {
             Self::Unlimited => Ok(()),

@@ -1,8 +1,8 @@
-//! Known devices: the token of `X-Latchkey-Device`, which a successful log-in, change of password or reset returns and the
-//! next request with a password sends.
+//! Known devices and their tokens. A successful login, change of password or password reset returns
+//! the token in `X-Latchkey-Device`. The client sends it with its next request that has a password.
 //!
-//! It opens nothing. It proves that this device has known the present password of the account. So its attempts are counted
-//! apart, and anonymous clients cannot use them up.
+//! The token grants no access. It proves that this device has known the current password of the
+//! account. So its attempts are counted separately, and anonymous clients cannot use them up.
 
 use std::fmt;
 
@@ -13,16 +13,15 @@ use uuid::Uuid;
 use crate::clock::UnixMillis;
 use crate::secret::{MasterKey, Secret, equal, hmac_sha256, random_bytes};
 
-/// How long a device is known after its last log-in: 90 days.
+/// How long a device stays known after its last login: 90 days.
 const KNOWN_MS: i64 = 90 * 24 * 3_600_000;
 
-/// The device's id, the person's id, the password's version, the end.
+/// The device's id, the user's id, the password's version and the expiry time.
 const CLAIMS_BYTES: usize = 16 + 16 + 4 + 8;
 const TOKEN_BYTES: usize = CLAIMS_BYTES + 32;
-/// Its length in base64url: what is longer or shorter is not looked at.
+/// The token's length in base64url. A token of any other length is not read.
 const TOKEN_CHARS: usize = (TOKEN_BYTES * 8).div_ceil(6);
 
-/// A device that is known to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Device {
     id: [u8; 16],
@@ -31,26 +30,27 @@ pub struct Device {
 }
 
 impl Device {
-    /// The name of its count of failures.
+    /// The id by which the device's failures are counted.
     pub fn id(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.id)
     }
 
-    /// Whether it is of this person, and of the password that is in force.
+    /// Whether the device belongs to this user, and knows the current password.
     pub fn knows(&self, user_id: Uuid, password_version: i32) -> bool {
         self.user_id == user_id && self.password_version == password_version
     }
 }
 
-/// Makes and reads the tokens of devices.
+/// Issues and reads the tokens of devices.
 pub struct Devices {
     key: Secret<[u8; 32]>,
-    /// Of the master key before, where there is one: its tokens are read and no longer made.
+    /// From the previous master key, if there is one. Its tokens are read, but no new ones are
+    /// issued with it.
     previous: Option<Secret<[u8; 32]>>,
 }
 
 impl Devices {
-    /// Under keys of their own, `"device"`; all replicas have the same.
+    /// Derives the key for `"device"` from each master key. All replicas derive the same ones.
     pub fn new(master: &MasterKey, previous: Option<&MasterKey>) -> Self {
         Self {
             key: master.derive("device"),
@@ -58,11 +58,12 @@ impl Devices {
         }
     }
 
-    /// A token for a client that has just proved the password or the mailbox. A device that was known before keeps its id, and
-    /// with it its limit and its count of failures, also under a new password.
+    /// A token for a client that has just proved the password or the mailbox. A device that was
+    /// known before keeps its id. With the id it keeps its limit and its count of failures, also
+    /// under a new password.
     ///
-    /// `address` is [`EmailAddress::normal`](crate::user::EmailAddress::normal): the token is worth nothing with
-    /// another one.
+    /// `address` is [`EmailAddress::normal`](crate::user::EmailAddress::normal). The token is
+    /// invalid for any other address.
     pub fn issue(
         &self,
         address: &str,
@@ -79,8 +80,8 @@ impl Devices {
         URL_SAFE_NO_PAD.encode(token)
     }
 
-    /// The device of a token that we made for this address and that has not run out; none for everything else. Whether it
-    /// is of the password in force is for [`Device::knows`] to say.
+    /// The device of a token that was issued for this address and has not expired. None for
+    /// anything else. [`Device::knows`] checks whether it knows the current password.
     pub fn read(&self, token: &[u8], address: &str, now: UnixMillis) -> Option<Device> {
         if token.len() != TOKEN_CHARS {
             return None;
@@ -102,7 +103,7 @@ impl Devices {
     }
 }
 
-/// The claims have one length, so that no address can continue them.
+/// All claims have the same length, so an address cannot be read as part of them.
 fn tag(key: &Secret<[u8; 32]>, claims: &[u8], address: &str) -> [u8; 32] {
     hmac_sha256(key.expose(), &[claims, address.as_bytes()].concat())
 }

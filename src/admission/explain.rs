@@ -1,4 +1,4 @@
-//! What holds for an account or a client address now, for operators: [`LimitReport`].
+//! [`LimitReport`]: the current limits of an account or a client address, for operators.
 
 use uuid::Uuid;
 
@@ -9,70 +9,69 @@ use crate::clock::{UnixMillis, millis};
 use crate::problem::Unavailable;
 use crate::store::{Quota, Store};
 
-/// What the token store holds of an email address: its login back-off and its budgets.
+/// What the token store holds for an email address: its login back-off and its budgets.
 #[derive(Debug)]
 pub struct LimitReport {
-    /// The login back-off; none where no attempt failed.
+    /// The login back-off. None if no attempt failed.
     pub back_off: Option<BackOffReport>,
-    /// Whether that is the one that all accounts share which were new to the store while it could add none.
+    /// Whether `back_off` is the shared one. Accounts share it if they were new to the token store
+    /// while the store could not add accounts.
     pub is_shared: bool,
-    /// The budgets of the mailbox, and of the account where there is one.
+    /// The budgets of the mailbox, and of the account if there is one.
     pub budgets: Vec<BudgetReport>,
 }
 
-/// The login back-off of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackOffReport {
-    /// Failures of anonymous clients that have not faded.
+    /// Failures of anonymous clients that still count: one fades each day.
     pub failures: u32,
-    /// Until when no anonymous client may attempt.
+    /// Anonymous clients may not attempt a password until then.
     pub closed_until: Option<UnixMillis>,
-    /// The captcha that an anonymous client needs then, as `difficulty`.
+    /// The difficulty of the captcha that an anonymous client needs at the cap. None below the cap.
     pub captcha: Option<u32>,
-    /// How many clients that never failed may attempt without it.
+    /// How many clients that never failed may attempt without that captcha.
     pub allowance: u32,
-    /// Anonymous clients and known ones that wait.
+    /// The anonymous clients that wait.
     pub anonymous: Waiting,
-    /// Known devices and sessions.
+    /// The known devices and sessions that wait.
     pub known: Waiting,
-    /// The client that was asked for waits until then.
+    /// The client of the query waits until then.
     pub client_until: Option<UnixMillis>,
-    /// Whether that client needs a captcha then, where there are captchas.
+    /// Whether the client of the query needs a captcha after its wait, if captchas are configured.
     pub client_needs_captcha: bool,
 }
 
-/// How many clients wait, and the longest of their waits.
+/// How many clients wait, and when the longest wait ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
     pub clients: usize,
     pub until: Option<UnixMillis>,
 }
 
-/// A budget as it stands.
+/// The current state of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BudgetReport {
     pub name: &'static str,
     pub burst: u32,
     pub left: u32,
-    /// Where none is left: when one is back.
+    /// When the next unit comes back. None while some are left.
     pub next_at: Option<UnixMillis>,
 }
 
-/// Whose limits are asked for.
+/// The account or address whose limits are read or reset.
 #[derive(Clone, Copy, Debug)]
 pub struct LimitSubject<'a> {
     /// The email address in its normal form.
     pub address: &'a str,
-    /// Its account, where there is one.
+    /// The account of the address, if there is one.
     pub user_id: Option<Uuid>,
-    /// One client of it, to be reported apart.
+    /// A client whose own wait is reported separately.
     pub client: Option<std::net::IpAddr>,
-    /// The sizes of budgets that settings change.
+    /// The budget sizes that come from settings.
     pub sizes: BudgetSizes,
 }
 
 impl LimitSubject<'_> {
-    /// The budgets, each with its size and its key.
     fn budgets(&self, keys: &Keys) -> Vec<(Budget, Quota, String)> {
         let id = self.user_id.map(|id| id.to_string());
         let of = |budget: &Budget| {
@@ -83,10 +82,10 @@ impl LimitSubject<'_> {
     }
 }
 
-/// Reads what holds. Changes nothing.
+/// Reads the limits of an address. Changes nothing.
 ///
 /// # Errors
-/// When the token store does not answer.
+/// When the token store does not respond.
 pub async fn explain(
     store: &Store,
     keys: &Keys,
@@ -134,11 +133,12 @@ pub async fn explain(
     Ok(LimitReport { back_off, is_shared, budgets })
 }
 
-/// Deletes the login back-off and the budgets; how many entries there were. An account without a back-off of its own may be
-/// counted in the shared one, which is deleted then.
+/// Deletes the login back-off and the budgets, and returns how many entries there were. An account
+/// without a back-off of its own may be counted in the shared one. In that case the shared back-off
+/// is deleted.
 ///
 /// # Errors
-/// When the token store does not answer: then some may be left.
+/// When the token store does not respond. Some entries may be left then.
 pub async fn reset(
     store: &Store,
     keys: &Keys,
@@ -147,7 +147,8 @@ pub async fn reset(
     let account = account_key(keys, subject.address);
     let mut deleted = usize::from(store.forget_attempts(&account).await?);
     if deleted == 0 {
-        // The account may be counted with others that the store could not add.
+        // The account may be counted in the record that all accounts share which the store could
+        // not add.
         deleted += usize::from(store.forget_attempts(NEWCOMERS).await?);
     }
     for (budget, _, key) in subject.budgets(keys) {

@@ -1,6 +1,7 @@
-//! The limiter by client address and by session: synchronous, in this process, a few hundred nanoseconds a check.
+//! The limiter by client address, session and known device. It is synchronous and in the memory of
+//! this process. A check takes a few hundred nanoseconds.
 //!
-//! Replicas do not share it; what must hold over all of them is in [`super::budgets`].
+//! Replicas do not share it. Limits that hold for all replicas together are in [`super::budgets`].
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -18,66 +19,71 @@ use super::table::{Census, Elapsed, Mode, Probe, Source, Table, wait};
 use crate::client_key::ClientKey;
 use crate::clock::Clock;
 
-/// Keys that all buckets may have together.
+/// The most keys that all buckets have together.
 ///
-/// A key takes 16 bytes and its map up to twice that and a seventh more: 40 MB at the very most. Beyond it, newcomers
-/// of a policy share 16 buckets until [`Limiter::sweep`] has made room: new ones are limited together, those that are
-/// known already are not touched, and memory does not grow.
+/// A key takes 16 bytes, and its map up to twice that and a seventh more: at most 40 MB in all.
+/// Beyond this number, new clients of a policy share 16 buckets until [`Limiter::sweep`] has
+/// removed keys. The new clients are then limited together. Clients that already have a bucket are
+/// not affected, and memory does not grow.
 pub const KEYS_MAX: usize = 1_000_000;
 
-/// Bytes that a key takes at most: the map's buckets are at least half of seven eighths full before it grows, each of 16
-/// bytes and one of control.
+/// The most bytes that a key takes. A map grows when seven eighths of its slots are full, so at
+/// least half of that is in use afterwards. A slot has 16 bytes and one control byte.
 #[cfg(test)]
 const BYTES_A_KEY_MAX: usize = 40;
 
-/// What a check found. `#[must_use]`: a check that nobody looks at limits nothing.
+/// The result of a check. It is `#[must_use]` because a check whose result is ignored limits
+/// nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Decision {
-    /// Limits are off (`rate_limit.enabled = false`): no headers.
+    /// Limits are off (`rate_limit.enabled = false`). The response has no limit headers.
     Unlimited,
-    /// Goes on; one was taken from each bucket.
+    /// The request is allowed, and one was taken from each bucket.
     Allowed(Headers),
-    /// Goes no further; nothing was taken.
+    /// The request is refused, and nothing was taken.
     Limited {
-        /// The policy that refuses the longest.
+        /// The policy with the longest wait.
         headers: Headers,
-        /// Waiting so long succeeds, in seconds, at least 1: for `Retry-After`.
+        /// After this many seconds, at least 1, the request succeeds. It is the value of
+        /// `Retry-After`.
         retry_after_s: u64,
     },
 }
 
-/// The tightest policy of a check, for `RateLimit` and `RateLimit-Policy`.
+/// The tightest policy of a check, for the headers `RateLimit` and `RateLimit-Policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers {
-    /// Which policy: lower-case letters, digits and hyphens.
+    /// The policy's name: lower-case letters, digits and hyphens.
     pub policy_name: &'static str,
-    /// What the bucket holds.
+    /// The capacity of the bucket.
     pub quota: u32,
-    /// How long an empty bucket takes to be full, in seconds.
+    /// How many seconds an empty bucket takes to fill.
     pub window_s: u64,
-    /// What is left in it.
+    /// How many are left in the bucket.
     pub remaining: u32,
-    /// When it is full again if nothing more is taken, in seconds, rounded up.
+    /// After how many seconds the bucket is full if nothing more is taken, rounded up.
     pub reset_s: u64,
 }
 
 impl Headers {
-    /// The value of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers §3), as `"login";q=10;w=60`.
+    /// The value of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers §3), for example
+    /// `"login";q=10;w=60`.
     pub fn rate_limit_policy(&self) -> String {
         format!("\"{}\";q={};w={}", self.policy_name, self.quota, self.window_s)
     }
 
-    /// The value of `RateLimit` (§4 there), as `"login";r=9;t=6`.
+    /// The value of `RateLimit` (§4 of the same draft), for example `"login";r=9;t=6`.
     pub fn rate_limit(&self) -> String {
         format!("\"{}\";r={};t={}", self.policy_name, self.remaining, self.reset_s)
     }
 }
 
-/// The limits of one process. Shared behind an `Arc`; every method takes `&self` and never blocks for long.
+/// The limits of one process. It is shared behind an `Arc`. Every method takes `&self` and blocks
+/// only for a short lock.
 #[derive(Debug)]
 pub struct Limiter {
-    /// None: limits are off.
+    /// None if limits are off.
     policies: Option<Policies>,
 }
 
@@ -86,13 +92,13 @@ struct Policies {
     elapsed: Elapsed,
     census: Arc<Census>,
     hasher: RandomState,
-    /// By `Action as usize`.
+    /// Indexed by `Action as usize`.
     actions: Vec<Buckets>,
     refresh: Vec<Policy>,
     device: Vec<Policy>,
 }
 
-/// An action's policies: for an IPv4 /32 or IPv6 /64, and for an IPv6 /48.
+/// The policies of an action: for an IPv4 /32 or IPv6 /64, and for an IPv6 /48.
 #[derive(Debug)]
 struct Buckets {
     narrow: Vec<Policy>,
@@ -103,13 +109,14 @@ struct Buckets {
 struct Policy {
     name: &'static str,
     burst: u32,
-    /// One comes back.
+    /// The time after which one comes back.
     interval: Duration,
     limiter: RateLimiter<Probe, Table, Elapsed, StateInformationMiddleware>,
 }
 
 impl Limiter {
-    /// A limiter whose time passes as `clock`'s does, by the machine's monotonic time where that is the system's; `enabled` is `rate_limit.enabled`.
+    /// Creates a limiter. With the system's `clock` its time is the machine's monotonic time, and
+    /// with a test's clock it follows that clock. `enabled` is the setting `rate_limit.enabled`.
     pub fn new(clock: Clock, enabled: bool) -> Self {
         Self::with_keys_max(clock, enabled, KEYS_MAX)
     }
@@ -118,53 +125,57 @@ impl Limiter {
         Self { policies: enabled.then(|| Policies::new(clock, keys_max)) }
     }
 
-    /// Whether a client at `ip` may do `action` now, and if so takes one from each of its buckets.
+    /// Checks whether a client at `ip` may do `action` now, and if so takes one from each of its
+    /// buckets.
     ///
-    /// An IPv4 address mapped into IPv6 is the IPv4 address. All buckets are looked at before one is taken from, so
-    /// that a refusal costs nothing (save where two requests race for the last one: then the later may have taken
-    /// from one bucket and be refused by the next).
+    /// An IPv4 address mapped into IPv6 counts as the IPv4 address. All buckets are read before one
+    /// is taken from, so a refused request takes nothing. There is one exception: if two requests
+    /// race for the last one, the later request may take from one bucket and be refused by the
+    /// next.
     pub fn check(&self, action: Action, ip: IpAddr) -> Decision {
         self.ask(action, ip, Mode::Spend)
     }
 
-    /// The same without taking anything: for what costs only where it fails.
+    /// The same check, but it takes nothing. It is for actions of which only the failures count.
     pub fn look(&self, action: Action, ip: IpAddr) -> Decision {
         self.ask(action, ip, Mode::Look)
     }
 
-    /// What every limit of a client address says now, for operators. Takes nothing.
+    /// The state of every limit of a client address, for operators. Takes nothing.
     pub fn states(&self, ip: IpAddr) -> Vec<Decision> {
         Action::ALL.into_iter().map(|action| self.look(action, ip)).collect()
     }
 
-    /// [`Limiter::check`] or [`Limiter::look`], as `mode` says.
+    /// Does [`Limiter::check`] or [`Limiter::look`], as given by `mode`.
     pub(super) fn ask(&self, action: Action, ip: IpAddr, mode: Mode) -> Decision {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let Buckets { narrow, wide } = &policies.actions[action as usize];
         let (near, far) = (ClientKey::narrow(ip), ClientKey::wide(ip));
         let keys = (policies.hasher.hash_one(near), policies.hasher.hash_one(far));
         let narrow = narrow.iter().map(|policy| (policy, keys.0));
-        // An IPv4 address has one key.
+        // An IPv4 address has only one key.
         let wide = if near == far { &[][..] } else { wide };
         policies.decide(narrow.chain(wide.iter().map(|policy| (policy, keys.1))), mode)
     }
 
-    /// Whether the session `sid` may refresh now: 60 a minute.
+    /// Checks whether the session `sid` may refresh now: 60 times a minute.
     pub fn check_session(&self, sid: &str) -> Decision {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let source = policies.hasher.hash_one(("sid", sid));
         policies.decide(policies.refresh.iter().map(|policy| (policy, source)), Mode::Spend)
     }
 
-    /// Whether the known device `id` may have a password checked now: 10 a minute and 100 an hour. [`Mode::Spend`] takes one from
-    /// each of its buckets, [`Mode::Look`] takes nothing: an attempt that the back-off refuses costs none.
+    /// Checks whether a password may be verified for the known device `id` now: 10 a minute and 100
+    /// an hour. [`Mode::Spend`] takes one from each of its buckets. [`Mode::Look`] takes nothing,
+    /// so that an attempt that the back-off refuses costs nothing here.
     pub(super) fn ask_device(&self, id: &str, mode: Mode) -> Decision {
         let Some(policies) = &self.policies else { return Decision::Unlimited };
         let source = policies.hasher.hash_one(("device", id));
         policies.decide(policies.device.iter().map(|policy| (policy, source)), mode)
     }
 
-    /// The bytes of all maps; governor gives a table back at the end alone.
+    /// The bytes of all maps. It consumes the limiter, because governor returns a table only at the
+    /// end.
     #[cfg(test)]
     fn into_bytes(self) -> usize {
         let Some(policies) = self.policies else { return 0 };
@@ -174,8 +185,8 @@ impl Limiter {
         buckets.chain(by_name).map(|it| it.limiter.into_state_store().bytes()).sum()
     }
 
-    /// Forgets the buckets that have been full for one interval and gives their memory back. Once a minute is enough; answers how many
-    /// are left.
+    /// Removes the buckets that have been full for one interval and frees their memory. Returns how
+    /// many buckets are left. Run it once a minute.
     pub fn sweep(&self) -> usize {
         let Some(policies) = &self.policies else { return 0 };
         let buckets = policies.actions.iter().flat_map(|it| it.narrow.iter().chain(&it.wide));
@@ -220,14 +231,15 @@ impl Policies {
         self.ask(buckets, Mode::Spend)
     }
 
-    /// Asks every bucket: the longest refusal, or the bucket with the least left.
+    /// Checks every bucket. Returns the refusal with the longest wait, or the bucket with the least
+    /// left.
     fn ask<'a>(&self, buckets: impl Iterator<Item = (&'a Policy, Source)>, mode: Mode) -> Decision {
         let mut refused: Option<(Duration, &Policy)> = None;
         let mut tightest: Option<Headers> = None;
         for (policy, source) in buckets {
             match policy.limiter.check_key(&Probe { source, mode }) {
                 Ok(state) => {
-                    // governor tells what is left once this one is taken.
+                    // governor reports what is left after one is taken. A read takes none.
                     let untaken = u32::from(mode == Mode::Look);
                     let headers = policy.headers(state.remaining_burst_capacity() + untaken);
                     if tightest.is_none_or(|least| headers.remaining < least.remaining) {
@@ -281,7 +293,8 @@ impl Policy {
     }
 }
 
-/// governor's quota of a bucket of `burst`, at least 1, that fills over `full_after`, more than 0.
+/// governor's quota for a bucket of `burst` (at least 1) that fills over `full_after` (more than
+/// 0).
 pub(super) fn quota(burst: u32, full_after: Duration) -> Quota {
     let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
     Quota::with_period(full_after / burst.get())
@@ -289,7 +302,7 @@ pub(super) fn quota(burst: u32, full_after: Duration) -> Quota {
         .allow_burst(burst)
 }
 
-/// Whole seconds, rounded up.
+/// The duration in whole seconds, rounded up.
 pub(super) fn seconds_up(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

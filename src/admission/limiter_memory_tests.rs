@@ -1,10 +1,10 @@
-//! Tests of the memory that `limiter.rs` and `table.rs` take.
+//! Tests of the memory that `limiter.rs` and `table.rs` use.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::*;
 
-/// A million and a bit of each kind of key, at the real cap.
+/// Fills the table with 1 020 000 keys of each kind, at the real maximum.
 #[test]
 fn a_million_clients_fill_the_table_and_no_more_memory() {
     let fill = |name: &str, check: &dyn Fn(&Limiter, u128) -> Decision| {
@@ -20,7 +20,7 @@ fn a_million_clients_fill_the_table_and_no_more_memory() {
         let address = Ipv4Addr::from_bits(0x0B00_0000 + u32::try_from(at).unwrap());
         limiter.check(Action::Forgot, IpAddr::V4(address))
     });
-    // Each its own /64 and, of sixteen together, a /48.
+    // Each key is a /64 of its own. Sixteen of them share a /48.
     fill("IPv6 /64", &|limiter, at| {
         let bits = (0x2001_0DB8_u128 << 96) | ((at / 16) << 80) | ((at % 16) << 64);
         limiter.check(Action::Forgot, IpAddr::V6(Ipv6Addr::from_bits(bits)))

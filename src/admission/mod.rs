@@ -1,16 +1,19 @@
-//! Admission: how often a client, a session, an account or a mailbox may ask for something.
+//! Admission: limits on how often a client, a session, an account or a mailbox may request
+//! something.
 //!
-//! [`Admission::admit`] decides what a request asks for, by one round trip to the token store at most.
-//! [`Admission::admit_attempt`] decides an attempt at a password, [`Admission::admit_invitation`] an invitation. What they refuse
-//! has taken nothing. The limit of all requests of an address is asked of the [`limiter`] itself, before the route is known.
+//! [`Admission::admit`] decides about a request. It takes at most one round trip to the token
+//! store. [`Admission::admit_attempt`] decides about an attempt at a password, and
+//! [`Admission::admit_invitation`] about an invitation. A request that is refused takes nothing
+//! from a limit. The limit on all requests of an address is checked with the [`limiter`] directly,
+//! before the route is known.
 //!
-//! - [`limiter`] limits client addresses, sessions and known devices, in this process. [`policies`] has its numbers, `table` its
-//!   memory.
+//! - [`limiter`] limits client addresses, sessions and known devices, in the memory of this
+//!   process. [`policies`] has its numbers, `table` its memory.
 //! - [`budgets`] has the budgets that replicas share through the token store.
-//! - [`attempts`] admits attempts at a password; [`back_off`] has the numbers, [`device`] reads the tokens of known
-//!   devices.
-//! - [`explain`] reports what holds now, for operators.
-//! - `worker` removes what has expired.
+//! - [`attempts`] admits attempts at a password. [`back_off`] has the numbers, and [`device`] reads
+//!   the tokens of known devices.
+//! - [`explain`] reports the current state of the limits to operators.
+//! - `worker` removes entries that have expired.
 
 mod admit;
 pub mod attempts;

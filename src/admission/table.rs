@@ -1,4 +1,5 @@
-//! Where the buckets' states are kept: governor's state store with a look that spends nothing, and with a cap.
+//! The table of the buckets' states: a state store for governor that can be read without spending,
+//! and that has a maximum number of keys.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -14,32 +15,32 @@ use tokio::time::Instant;
 
 use crate::clock::{Clock, UnixMillis};
 
-/// Locks of one table; requests of different addresses rarely meet on one.
+/// The number of locks in one table. Requests from different addresses rarely need the same lock.
 const SHARDS: usize = 16;
 
-/// Whose bucket: a random digest of the address's prefix or of the session.
+/// The key of a bucket: a keyed hash of the prefix of an address, of a session or of a device.
 ///
-/// 64 bits under a key that nobody knows: with a million keys the chance that a given client shares a bucket is
-/// 2^-44, and nobody can look for it.
+/// It has 64 bits, and its hash key is random and secret. With a million keys the chance that a
+/// given client shares a bucket is 2^-44, and no client can search for a collision.
 pub(super) type Source = u64;
 
-/// A question to a bucket.
+/// A query of a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Probe {
     pub(super) source: Source,
     pub(super) mode: Mode,
 }
 
-/// Whether the answer costs something.
+/// Whether the query takes one from the bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Mode {
-    /// Answers as spending would, and leaves the bucket as it was.
+    /// Gives the same result as spending, and leaves the bucket unchanged.
     Look,
-    /// Takes one out of the bucket, if there is one.
+    /// Takes one from the bucket if there is one.
     Spend,
 }
 
-/// The number of keys of all tables of one limiter, and how many there may be.
+/// The number of keys in all tables of one limiter, and the maximum.
 #[derive(Debug)]
 pub(super) struct Census {
     pub(super) live: AtomicUsize,
@@ -57,7 +58,7 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 struct Shard {
     buckets: HashMap<Source, Nanos>,
-    /// The one bucket of all who came when the census was full.
+    /// The bucket that all clients share which came when the number of keys was at its maximum.
     crowd: Option<Nanos>,
 }
 
@@ -67,7 +68,8 @@ impl Table {
         Self { shards, hasher: RandomState::new(), census }
     }
 
-    /// Bytes that the maps have allocated: a bucket's 16 and one of control, for 8 where 7 may be in use.
+    /// The bytes that the maps have allocated. A slot has 16 bytes and one control byte, and a map
+    /// of 8 slots uses at most 7.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         let of = |shard: &Mutex<Shard>| lock(shard).buckets.capacity() * 8 / 7 * 17;
@@ -130,15 +132,17 @@ impl ShrinkableKeyedStateStore<Probe> for Table {
     }
 }
 
-/// A bucket is one number, written whole: a panic elsewhere leaves nothing half done.
+/// Ignores poisoning. A bucket is one number that is written at once, so a panic leaves no partial
+/// state.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The time that has passed, for governor: it never runs backwards.
+/// The elapsed time for governor. It never runs backwards.
 ///
-/// By the machine's monotonic time, so that a wall clock that is set forward fills no bucket. A test's clock is followed as
-/// it is advanced; set back, it stands for that reading and then goes on.
+/// It follows the machine's monotonic time, so a system clock that is set forward fills no bucket.
+/// With a test's clock it advances as that clock advances. If that clock is set back, the elapsed
+/// time does not change, and later advances count again.
 #[derive(Clone, Debug)]
 pub(super) enum Elapsed {
     Monotonic(Instant),
@@ -166,10 +170,10 @@ impl clock::Clock for Elapsed {
             Self::Advanced(clock, state) => (clock, state),
         };
         let mut state = lock(state);
-        // Read under the lock, so that readings are in order.
+        // The clock is read under the lock, so that readings are in order.
         let now = clock.now();
         let step = u64::try_from(now.saturating_sub(state.0)).unwrap_or(0);
-        // A century at most: governor counts nanoseconds in 64 bits, which is five.
+        // At most a century: governor counts nanoseconds in 64 bits, which is about five centuries.
         let elapsed = state.1.saturating_add(Duration::from_millis(step)).min(CENTURY);
         *state = (now, elapsed);
         elapsed
@@ -178,7 +182,7 @@ impl clock::Clock for Elapsed {
 
 const CENTURY: Duration = Duration::from_hours(24 * 365 * 100);
 
-/// How long from `now` until a refused bucket has room.
+/// How long from `now` until a bucket that refused has one again.
 pub(super) fn wait(refusal: &governor::NotUntil<Duration>, now: Duration) -> Duration {
     refusal.earliest_possible().duration_since(now).into()
 }

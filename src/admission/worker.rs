@@ -1,4 +1,4 @@
-//! The worker of admission: it removes what has expired and cancels attempts.
+//! The worker of admission: it removes expired entries and cancels attempts.
 
 use std::sync::Arc;
 
@@ -10,19 +10,18 @@ use crate::actor::WorkerError;
 use crate::clock::Clock;
 use crate::store::Store;
 
-/// What the admission worker does. Nobody waits for it.
+/// The commands of the admission worker. No caller waits for their result.
 #[derive(Debug)]
 pub enum AdmissionCommand {
-    /// [`Admission::cancel_attempt`](super::Admission::cancel_attempt).
+    /// See [`Admission::cancel_attempt`](super::Admission::cancel_attempt).
     Cancel {
-        /// The attempt.
+        /// The attempt that got no verdict.
         attempt: CountedAttempt,
     },
-    /// [`Admission::sweep`](super::Admission::sweep).
+    /// See [`Admission::sweep`](super::Admission::sweep).
     Sweep,
 }
 
-/// The dependencies of the worker.
 #[derive(Clone, Debug)]
 pub struct Worker {
     pub store: Store,

@@ -1,23 +1,24 @@
-//! [`Action`]: everything that is recorded. A closed list: what is not in it is not audited.
+//! [`Action`]: all actions that the audit records. The list is complete: any other action is not
+//! audited.
 
 macro_rules! actions {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
-        /// What was done, or refused.
+        /// An action that was done or refused.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Action {
             $($(#[doc = $doc])+ $name,)+
         }
 
         impl Action {
-            /// Every action there is.
+            /// All actions.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
-            /// As in the table and in every answer: `<noun>.<what happened>`.
+            /// The name in the table and in every response: `<noun>.<what happened>`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }
             }
 
-            /// What it means, in a sentence.
+            /// The meaning of the action, in a sentence.
             pub const fn doc(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)+ }
             }
@@ -26,69 +27,70 @@ macro_rules! actions {
 }
 
 actions! {
-    /// An account was made by its person.
+    /// A user registered.
     Registered = "account.registered",
     /// An address was proven.
     EmailVerified = "account.email-verified",
     /// The confirmation was mailed again.
     ConfirmationResent = "account.confirmation-resent",
-    /// The owner of the mailbox removed an account that was made with their address.
+    /// The mailbox's owner removed an account registered with their address.
     AccountRejected = "account.rejected",
-    /// An account whose address was never proven was removed.
+    /// An account with a never proven address was removed.
     AccountCollected = "account.collected",
-    /// A person changed their name.
+    /// A user changed their name.
     Renamed = "account.renamed",
-    /// A person deleted their account.
+    /// A user deleted their account.
     AccountDeleted = "account.deleted",
-    /// The operator made an account.
+    /// The operator created an account.
     AccountCreated = "account.created",
     /// The operator imported an account.
     AccountImported = "account.imported",
-    /// The operator disabled an account; every session ended.
+    /// The operator disabled an account, which ended every session.
     AccountDisabled = "account.disabled",
     /// The operator enabled an account again.
     AccountEnabled = "account.enabled",
-    /// A log-in by password; refused ones once an hour for each account and source.
+    /// A login by password. Refused ones are recorded once an hour for each account and client key.
     LoggedIn = "session.login",
-    /// A session ended by its person.
+    /// A user ended their session.
     LoggedOut = "session.logout",
-    /// One session was ended from another.
+    /// A session was ended from another.
     SessionRevoked = "session.revoked",
-    /// Every session but the one that asked was ended.
+    /// A user ended every other session.
     OtherSessionsRevoked = "session.others-revoked",
-    /// Every session was ended by the operator.
+    /// The operator ended every session.
     AllSessionsRevoked = "session.all-revoked",
     /// The operator deleted the login back-off and the budgets of an account.
     LimitsReset = "limits.reset",
-    /// A userToken was shown again after its successor was in use: its session ended.
+    /// A userToken was used after its successor was in use, so its session ended.
     ReuseDetected = "session.reuse-detected",
-    /// A password was changed by the old one; every other session ended.
+    /// A password was changed with the old one, and every other session ended.
     PasswordChanged = "password.changed",
-    /// A recovery mail was asked for.
+    /// A recovery mail was requested.
     RecoveryAsked = "password.recovery-asked",
-    /// A password was set by a mailed token; every session ended.
+    /// A password was set with a mailed token, and every session ended.
     PasswordReset = "password.reset",
-    /// A password that somebody who is signed in had to prove was wrong; once an hour for each account and source.
+    /// A logged-in user confirmed a change with a wrong password. It is recorded once an hour for
+    /// each account and client key.
     PasswordRefused = "password.refused",
-    /// Another address was asked for.
+    /// A change of address was requested.
     EmailChangeAsked = "email.change-asked",
-    /// Another address was confirmed and is in force.
+    /// The new address was confirmed and is in force.
     EmailChanged = "email.changed",
-    /// A change of address was taken back; every session ended.
+    /// A change of address was undone, and every session ended.
     EmailChangeUndone = "email.change-undone",
-    /// The owner of the new address refused the change.
+    /// The new address's owner refused the change.
     EmailChangeRefused = "email.change-refused",
-    /// A team was made.
+    /// A team was created.
     TeamCreated = "team.created",
     /// A team's name or slug changed.
     TeamUpdated = "team.updated",
     /// A team was deleted with everything in it.
     TeamDeleted = "team.deleted",
-    /// The operator disabled a team: its tokens open nothing.
+    /// The operator disabled a team, so its tokens are refused.
     TeamDisabled = "team.disabled",
     /// The operator enabled a team again.
     TeamEnabled = "team.enabled",
-    /// A project was made.
+    /// A project was created.
     ProjectCreated = "project.created",
     /// A project's name or slug changed.
     ProjectUpdated = "project.updated",
@@ -100,17 +102,17 @@ actions! {
     MemberRemoved = "member.removed",
     /// A member left, or deleted their account.
     MemberLeft = "member.left",
-    /// Somebody was invited.
+    /// An invitation was mailed.
     InvitationCreated = "invitation.created",
-    /// An invitation was accepted: there is a new member.
+    /// An invitation was accepted, so the team has a new member.
     InvitationAccepted = "invitation.accepted",
-    /// An invitation was refused by whom it was for.
+    /// An invitation was declined by its recipient.
     InvitationDeclined = "invitation.declined",
-    /// An invitation was taken back.
+    /// The team revoked an invitation.
     InvitationRevoked = "invitation.revoked",
     /// An invitation was mailed again.
     InvitationResent = "invitation.resent",
-    /// A project's key was made.
+    /// A project's key was created.
     ProjectKeyCreated = "project-key.created",
     /// A project's key was revoked.
     ProjectKeyRevoked = "project-key.revoked",

@@ -1,8 +1,9 @@
 //! [`Chain`]: the key that authenticates rows.
 //!
-//! It is random, shared by replicas and sealed in the database under the master key, as signing keys are: so a new master
-//! key breaks no chain. Without the master key nothing that was written can be checked any more; a new key is made, said
-//! at error level, and `latchkey audit verify` names the rows that are left unproven.
+//! The key is random and shared by all replicas. As signing keys are, it is stored in the database,
+//! sealed under the master key. So a change of the master key breaks no chain. If the master key is
+//! lost, earlier rows cannot be checked. The daemon then creates a new key and logs that at error
+//! level, and `latchkey audit verify` names the unproven rows.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,10 +22,10 @@ use crate::database::Db;
 use crate::secret::{KeyError, MasterKey, Secret, random_bytes, random_id, seal as sealing};
 use crate::telemetry::Metrics;
 
-/// What each of [`Chain::name`] begins with.
+/// The prefix of every [`Chain::name`].
 pub const NAME_PREFIX: &str = "audit:";
 
-/// Authenticates rows with today's key. Cloning is cheap.
+/// Authenticates rows with today's key. Clones are cheap.
 #[derive(Clone)]
 pub struct Chain {
     key: Arc<Key>,
@@ -40,11 +41,11 @@ struct Key {
 /// Why there is no audit key.
 #[derive(Debug)]
 pub enum ChainError {
-    /// The database did not answer.
+    /// The database failed.
     Database(DbErr),
-    /// A key could not be sealed, or another replica's cannot be opened.
+    /// A key could not be sealed, or the key of another replica cannot be opened.
     Key(KeyError),
-    /// There is a key of today, and no master key of ours opens it.
+    /// There is a current key, but the configured master keys do not open it.
     Sealed,
 }
 
@@ -83,9 +84,9 @@ impl fmt::Debug for Chain {
 /// The master keys that open audit keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Masters<'a> {
-    /// Seals.
+    /// Seals and opens.
     pub current: &'a MasterKey,
-    /// Also opens, while the master key changes.
+    /// Also opens, while the master key is being replaced.
     pub previous: Option<&'a MasterKey>,
 }
 
@@ -100,7 +101,7 @@ impl Masters<'_> {
             .map(Secret::new)
     }
 
-    /// Whether a row opens only by the key before.
+    /// Whether the current master key does not open a row.
     fn is_stale(self, row: &audit_key::Model) -> bool {
         let context = context(&row.id);
         sealing::open(self.current, &context, &row.sealed).is_err()
@@ -108,8 +109,8 @@ impl Masters<'_> {
 }
 
 impl Chain {
-    /// Reads today's key, and makes it where there is none that opens. Keys under the master key before are sealed again
-    /// under the present one.
+    /// Reads today's key. Creates one if there is none that opens. Keys that are sealed under the
+    /// previous master key are sealed again under the current one.
     pub async fn load(db: &Db, masters: Masters<'_>, now: UnixMillis) -> Result<Self, ChainError> {
         reseal(db, masters).await?;
         if let Some(chain) = Self::read(db, masters).await? {
@@ -119,17 +120,18 @@ impl Chain {
         Self::of(db, masters, id, bytes).await
     }
 
-    /// The same for what works beside daemons: a key that does not open is one of theirs, under another master key, and stays.
+    /// The same for processes that run beside daemons. A key that does not open belongs to the
+    /// daemons, which have another master key. So it is not replaced.
     ///
     /// # Errors
-    /// [`ChainError::Sealed`] then.
+    /// [`ChainError::Sealed`] for such a key. Otherwise as [`Chain::load`].
     pub async fn join(db: &Db, masters: Masters<'_>, now: UnixMillis) -> Result<Self, ChainError> {
         let Some(row) = current(db).await? else { return Self::load(db, masters, now).await };
         let bytes = masters.open(&row).ok_or(ChainError::Sealed)?;
         Self::of(db, masters, row.id, bytes).await
     }
 
-    /// Today's key as it stands; none where there is none that opens. Changes nothing.
+    /// Reads today's key and changes nothing. None if there is none that opens.
     pub async fn read(db: &Db, masters: Masters<'_>) -> Result<Option<Self>, ChainError> {
         let opened =
             current(db).await?.and_then(|row| masters.open(&row).map(|bytes| (row.id, bytes)));
@@ -148,19 +150,19 @@ impl Chain {
         Ok(Self { key: Arc::new(Key { id, bytes }), known: Arc::new(known), metrics: None })
     }
 
-    /// Every key that opens, for checking.
+    /// All keys that open, for checks.
     pub fn keys(&self) -> &Keys {
         &self.known
     }
 
-    /// The same, counting what it writes.
+    /// The same chain, which also counts the events that it writes.
     #[must_use]
     pub fn counting(mut self, metrics: Arc<Metrics>) -> Self {
         self.metrics = Some(metrics);
         self
     }
 
-    /// A name for the token store that tells nothing of what it was made of, the same on every replica.
+    /// A name for the token store that is the same on every replica and does not reveal its parts.
     pub fn name(&self, parts: &[&[u8]]) -> String {
         let name = seal::name_mac(self.key.bytes.expose(), parts);
         format!("{NAME_PREFIX}{}", URL_SAFE_NO_PAD.encode(name))
@@ -171,7 +173,7 @@ impl Chain {
         self.name(&[b"log", address.as_bytes()])
     }
 
-    /// Counts an event that was not written though it should have been.
+    /// Counts an event that could not be written.
     pub fn count_failure(&self) {
         if let Some(metrics) = &self.metrics {
             metrics.audit_write_failures.one(());
@@ -211,7 +213,7 @@ async fn current(db: &Db) -> Result<Option<audit_key::Model>, DbErr> {
         .await
 }
 
-/// Seals again what only the master key before opens.
+/// Seals the keys again that only the previous master key opens.
 pub(crate) async fn reseal(db: &Db, masters: Masters<'_>) -> Result<(), ChainError> {
     if masters.previous.is_none() {
         return Ok(());
@@ -236,7 +238,8 @@ fn sealed(masters: Masters<'_>, id: &str, bytes: &Secret<[u8; 32]>) -> Result<Ve
     sealing::seal(masters.current, &context(id), &Secret::new(bytes.expose().to_vec()))
 }
 
-/// Makes today's key, and retires one that does not open. When another replica was faster, its key is the one.
+/// Creates today's key, and retires one that does not open. If another replica was faster, its key
+/// is used.
 async fn make(
     db: &Db,
     masters: Masters<'_>,

@@ -1,4 +1,4 @@
-//! [`ChangeContext`]: what each change of data works with, and how it records its event.
+//! [`ChangeContext`]: the dependencies of a change of data, and the methods that record its event.
 
 use sea_orm::DbErr;
 use uuid::Uuid;
@@ -14,12 +14,12 @@ pub struct ChangeContext<'a> {
     pub chain: &'a Chain,
     /// The client of the request.
     pub origin: RequestOrigin,
-    /// Now.
+    /// The time of the change.
     pub now: UnixMillis,
 }
 
 impl ChangeContext<'_> {
-    /// Records that users changed their own account.
+    /// Records that a user changed their own account.
     pub async fn record_own(
         &self,
         tx: &Transaction,
@@ -55,7 +55,7 @@ impl ChangeContext<'_> {
         self.record(tx, (action, Outcome::Success), actor, (None, Some(team)), detail).await
     }
 
-    /// Records an event, within the transaction of its change.
+    /// Records an event within the transaction of its change.
     pub async fn record(
         &self,
         tx: &Transaction,
@@ -69,13 +69,13 @@ impl ChangeContext<'_> {
     }
 }
 
-/// What became of an operator's change of an account or a team.
+/// The result of an operator's change of an account or a team.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
-    /// Done, to the one with this id.
+    /// The account or team with this id was changed.
     Now(Uuid),
-    /// It was so already.
+    /// The account or team with this id already had this state.
     Already(Uuid),
-    /// There is none.
+    /// There is no such account or team.
     Gone,
 }

@@ -1,12 +1,15 @@
-//! Heads kept elsewhere: what shows a database that was put back as a whole.
+//! Checkpoints: signed heads of streams that are stored outside the database. They detect that a
+//! whole database was replaced by an earlier copy.
 //!
-//! A head says that at a moment a stream's row of this number had this `mac`. Many of them are one JWS of a type of its own,
-//! so that it passes for no token and no token passes for it.
+//! A head says that at some time the row of a stream with this number had this `mac`. One JWS
+//! contains many heads. It has a type of its own, so that no token is accepted as a checkpoint and
+//! no checkpoint as a token.
 //!
-//! The key that signs it is made of the audit key that authenticates rows at that moment. Signing keys of tokens would
-//! not do: they are forgotten minutes after they retire, and heads are kept for years. Audit keys are never forgotten,
-//! are sealed anew when the master key changes, and heads say nothing without the rows that those keys prove. One more
-//! table of keys would live exactly as long, for nothing.
+//! The key that signs a checkpoint is derived from the audit key that authenticates rows at that
+//! time. Signing keys of tokens are not suitable: they are deleted minutes after they retire, and
+//! heads are stored for years. Audit keys are never deleted, and they are sealed again when the
+//! master key changes. A head is useful only with the rows that the same keys prove. So a separate
+//! table of keys would need the same lifetime and have no benefit.
 
 use std::cmp::Ordering;
 
@@ -28,13 +31,13 @@ use crate::clock::UnixMillis;
 use crate::database::Db;
 use crate::secret::{KeyError, Secret};
 
-/// Heads of one JWS: with them it is about 10 KB, which every collector of logs takes as one line.
+/// The number of heads in one JWS. Such a JWS has about 10 KB, which every log collector accepts as
+/// one line.
 pub const HEADS_PER_CHECKPOINT: usize = 50;
 
-/// Where a stream stood.
+/// The head of a stream at some time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
-    /// The stream.
     pub stream: Uuid,
     /// The number of its last row.
     pub seq: i64,
@@ -44,14 +47,13 @@ pub struct Head {
     pub mac: String,
 }
 
-/// What one JWS says.
+/// The claims of one JWS.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claims {
     /// `tokens.issuer`.
     pub iss: String,
-    /// NumericDate.
+    /// The time of the signature, in seconds since 1970 (NumericDate, RFC 7519 §2).
     pub iat: i64,
-    /// The heads.
     pub heads: Vec<Head>,
 }
 
@@ -70,7 +72,7 @@ impl From<&audit_stream::Model> for Head {
 /// A page of heads that moved at `since` or later, by stream.
 ///
 /// # Errors
-/// The database's.
+/// The database's error.
 pub async fn page(db: &Db, since: UnixMillis, after: Uuid) -> Result<Vec<Head>, DbErr> {
     let streams = audit_stream::Entity::find()
         .filter(audit_stream::Column::HeadAt.gte(since))
@@ -96,7 +98,7 @@ pub fn sign(
     jws::sign(chain.key_id(), &chain.checkpoint_seed(), &claims)
 }
 
-/// Reads what an audit key of ours signed, whenever that was; none for anything else.
+/// Reads a checkpoint that any known audit key signed. None for anything else.
 pub fn open(keys: &Keys, token: &str) -> Option<Claims> {
     let seed_of = |kid: &str| {
         let key = keys.get(kid)?;
@@ -113,10 +115,10 @@ pub fn public_key(chain: &Chain) -> Result<serde_json::Value, KeyError> {
     jws::public_key(chain.key_id(), &chain.checkpoint_seed())
 }
 
-/// When the last row of all was written; none where there is none.
+/// When the newest row of all streams was written. None if there is no row.
 ///
 /// # Errors
-/// The database's.
+/// The database's error.
 pub async fn latest(db: &Db) -> Result<Option<UnixMillis>, DbErr> {
     audit_stream::Entity::find()
         .select_only()
@@ -127,16 +129,18 @@ pub async fn latest(db: &Db) -> Result<Option<UnixMillis>, DbErr> {
         .map(Option::flatten)
 }
 
-/// Everything in a line that looks like a JWS: so a file may be an export, a log, or bare.
+/// All words in a line that look like a JWS. So a file may be an export, a log, or a list of
+/// tokens.
 pub fn tokens_in(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')))
         .filter(|word| word.starts_with("eyJ") && word.matches('.').count() == 2)
 }
 
-/// Holds a head against the database. A stream that is gone is right once its last row is older than `kept_from`.
+/// Compares a head with the database. A missing stream is correct if its last row is older than
+/// `kept_from`.
 ///
 /// # Errors
-/// The database's.
+/// The database's error.
 pub async fn compare(
     db: &Db,
     head: &Head,

@@ -1,7 +1,9 @@
-//! The JWS of a checkpoint (`typ` `audit-head+jwt`): compact, `EdDSA`, under a key of the audit's own.
+//! The JWS of a checkpoint (`typ` `audit-head+jwt`): compact, `EdDSA`, under a key that only the
+//! audit uses.
 //!
-//! As with tokens, algorithm and type are never read from the input: a header equals ours byte for byte, or the input is
-//! refused. [`super::checkpoint`] says which keys there are and why they are kept.
+//! As with tokens, the algorithm and the type are never read from the input. A header must equal
+//! the expected one byte for byte, or the input is refused. [`super::checkpoint`] describes the
+//! keys and why they are never deleted.
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
@@ -14,16 +16,16 @@ use crate::secret::{KeyError, Secret};
 
 const TYP: &str = "audit-head+jwt";
 
-/// The protected header of every token of this key, encoded.
+/// The encoded protected header of every token of this key.
 fn header(kid: &str) -> String {
     let header = json!({ "alg": "EdDSA", "kid": kid, "typ": TYP });
     URL_SAFE_NO_PAD.encode(header.to_string())
 }
 
-/// Signs claims with the key of this name, whose private half is made of `seed`.
+/// Signs claims with the key of this name, whose private half is derived from `seed`.
 ///
 /// # Errors
-/// When it cannot sign, or the claims are no JSON.
+/// When the key cannot sign, or the claims cannot be written as JSON.
 pub fn sign<C: Serialize>(
     kid: &str,
     seed: &Secret<[u8; 32]>,
@@ -35,7 +37,8 @@ pub fn sign<C: Serialize>(
     Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref())))
 }
 
-/// Reads what one of the keys `kids` signed; none for anything else. `seed_of` gives what a key is made of.
+/// Reads a token that one of the keys `kids` signed. None for anything else. `seed_of` gives the
+/// seed of a key.
 pub fn open<'a, C: DeserializeOwned>(
     mut kids: impl Iterator<Item = &'a str>,
     seed_of: impl FnOnce(&str) -> Option<Secret<[u8; 32]>>,
@@ -51,7 +54,7 @@ pub fn open<'a, C: DeserializeOwned>(
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }
 
-/// The public half as a JWK (RFC 8037), for whoever is to check heads and must not be able to write any.
+/// The public half as a JWK (RFC 8037). It lets its holder check heads, but not write any.
 pub fn public_key(kid: &str, seed: &Secret<[u8; 32]>) -> Result<Value, KeyError> {
     let x = URL_SAFE_NO_PAD.encode(key_pair(seed)?.public_key().as_ref());
     Ok(json!({ "use": "sig", "alg": "EdDSA", "kid": kid, "kty": "OKP", "crv": "Ed25519", "x": x }))

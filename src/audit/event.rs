@@ -1,40 +1,39 @@
-//! [`Event`]: what a room hands to [`record`](super::record).
+//! [`Event`]: the argument that other modules give to [`record`](super::record).
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Action, RequestOrigin};
 
-/// One thing that happened, or was refused.
+/// Something that happened or was refused.
 #[derive(Clone, Debug)]
 pub struct Event<'a> {
     pub action: Action,
     /// Whether it was done.
     pub outcome: Outcome,
-    /// Who did it.
     pub actor: Actor,
-    /// The person whom it was done to; may be the actor.
+    /// The user to whom it was done. May be the actor.
     pub subject: Option<Uuid>,
-    /// The team that it happened in. Such an event stands in the team's stream; without a team in the subject's, else in
-    /// the actor's, else in the installation's.
+    /// The team in which it happened. An event with a team goes to the team's stream. Any other
+    /// event goes to the stream of the subject, or else of the actor, or else of the installation.
     pub team: Option<Uuid>,
-    /// What else there is to know.
+    /// Further facts about the event.
     pub detail: Detail,
-    /// From where.
+    /// The client of the request.
     pub origin: &'a RequestOrigin,
 }
 
-/// Whether what was asked was done.
+/// Whether the requested action was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was.
+    /// It was done.
     Success,
-    /// It was not.
+    /// It was refused.
     Refused,
 }
 
 impl Outcome {
-    /// As in the table.
+    /// The word in the table.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -43,23 +42,23 @@ impl Outcome {
     }
 }
 
-/// Who acts.
+/// The actor of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// A person who is signed in, or proved the mailbox.
+    /// A user that is logged in, or has proven the mailbox.
     Person(Uuid),
     /// A project's key.
     ProjectKey(Uuid),
-    /// Whoever runs `latchkey` on the command line.
+    /// The operator, with `latchkey` on the command line.
     Operator,
     /// The daemon by itself.
     System,
-    /// Somebody who proved nothing.
+    /// An anonymous client.
     Nobody,
 }
 
 impl Actor {
-    /// As in the table.
+    /// The word in the table.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Person(_) => "person",
@@ -70,14 +69,14 @@ impl Actor {
         }
     }
 
-    /// The person, where it is one.
+    /// The id of the user, if the actor is one.
     pub const fn person(self) -> Option<Uuid> {
         if let Self::Person(id) = self { Some(id) } else { None }
     }
 }
 
-/// What else there is to know of an event: ids, words of ours and numbers, which stay; and what is personal, which stands
-/// with the subject's identity and goes with the person.
+/// Further facts about an event. Ids, fixed words and numbers stay in the row. Personal facts are
+/// stored with the subject's identity and are deleted with the account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Detail {
     reason: Option<&'static str>,
@@ -86,19 +85,19 @@ pub struct Detail {
 }
 
 impl Detail {
-    /// Nothing.
+    /// No further facts.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// The id of something that is no person: a project, an invitation, a key.
+    /// The id of something that is not a user: a project, an invitation, a key.
     #[must_use]
     pub fn id(mut self, name: &'static str, id: Uuid) -> Self {
         self.plain.insert(name.to_owned(), Value::String(id.to_string()));
         self
     }
 
-    /// One of our own words: a role, a `reason` (which is also in the log).
+    /// A fixed word, for example a role or a `reason`. A `reason` is also in the log.
     #[must_use]
     pub fn word(mut self, name: &'static str, word: &'static str) -> Self {
         if name == "reason" {
@@ -108,21 +107,21 @@ impl Detail {
         self
     }
 
-    /// The `kid` of a key of ours.
+    /// The `kid` of a signing key.
     #[must_use]
     pub fn kid(mut self, name: &'static str, kid: &str) -> Self {
         self.plain.insert(name.to_owned(), Value::String(kid.to_owned()));
         self
     }
 
-    /// A number.
     #[must_use]
     pub fn number(mut self, name: &'static str, number: i64) -> Self {
         self.plain.insert(name.to_owned(), Value::from(number));
         self
     }
 
-    /// Something personal, an address say. It is lost where the event has neither a subject nor a person who acts.
+    /// A personal fact, for example an address. It is lost if the event has neither a subject nor a
+    /// user as its actor.
     #[must_use]
     pub fn personal(mut self, name: &'static str, text: impl Into<String>) -> Self {
         self.personal.insert(name.to_owned(), Value::String(text.into()));
@@ -133,7 +132,7 @@ impl Detail {
         self.reason
     }
 
-    /// As in the table: a JSON object.
+    /// The facts in the table: a JSON object.
     pub(super) fn plain_json(&self) -> String {
         Value::Object(self.plain.clone()).to_string()
     }

@@ -1,9 +1,10 @@
-//! The line in the log that each event has, once its transaction has lasted: for whoever watches the log (a SIEM), and a
-//! second record beside the table.
+//! The log line of each event, written after its transaction commits. It is for tools that read the
+//! log (a SIEM), and is a second record beside the table.
 //!
-//! It holds our words and ids of ours alone: `stream` is the account's or the team's, whoever they are. Who, and from where,
-//! is in the table, and goes with the person. Refused tries make a row, and so a line, once an hour for each account and
-//! source: a flood of them fills no log.
+//! It contains only fixed words and ids. `stream` is the id of the account's or the team's stream,
+//! and does not name a user. The user and the client's address are only in the table, and are
+//! deleted with the account. Refused attempts have a row, and so a line, once an hour for each
+//! account and client key. So a flood of attempts does not fill the log.
 
 use latchkey_entity::audit_event;
 use uuid::Uuid;
@@ -11,10 +12,11 @@ use uuid::Uuid;
 use super::{Action, Chain, Event, Outcome};
 use crate::telemetry::labels::{AuditAction, AuditOutcome};
 
-/// What its records are logged under: `latchkey::audit=info` in `log.filter` keeps them whatever else is left out.
+/// The log target of the records. `latchkey::audit=info` in `log.filter` keeps them even if
+/// everything else is filtered out.
 pub const TARGET: &str = "latchkey::audit";
 
-/// An event as it is told of.
+/// An event in the form in which it is logged.
 #[derive(Debug)]
 pub(super) struct LoggedEvent {
     id: Uuid,
@@ -41,7 +43,7 @@ impl LoggedEvent {
         }
     }
 
-    /// Counts and logs it.
+    /// Counts and logs the event.
     pub(super) fn write(&self, chain: &Chain) {
         if let Some(metrics) = chain.metrics() {
             let action = AuditAction::declared(self.action.as_str());

@@ -1,8 +1,9 @@
-//! Exporting: rows as JSON lines, by stream and number, with who they are about for as long as that is known, and with all
-//! that their `mac`s are made of: whoever has the keys checks a copy without the database (docs/audit.md).
+//! The export: rows as JSON lines, by stream and number. A line contains the identities as long as
+//! they are stored, and everything that its `mac` covers. So a holder of the keys can check a copy
+//! without the database (docs/audit.md).
 //!
-//! What is hashed as text (`detail`, and who it is about) is text of ours, compact and with sorted members; a line holds it
-//! in the same form.
+//! `detail` and the identities are hashed as compact JSON text with sorted members. A line contains
+//! them in the same form.
 
 use std::fmt::Write as _;
 
@@ -20,30 +21,31 @@ use uuid::Uuid;
 use crate::clock::{UnixMillis, rfc3339};
 use crate::database::Db;
 
-/// Rows that are read at once.
+/// The number of rows that are read at once.
 const PAGE: u64 = 200;
 
-/// A place in the export: stream and number.
+/// A position in the export: stream and number.
 pub type Place = (Uuid, i64);
 
-/// Before the first row.
+/// The position before the first row.
 pub const START: Place = (Uuid::nil(), 0);
 
-/// Which rows.
+/// The rows to export.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter {
-    /// From this moment on.
+    /// Rows written at this time or later.
     pub since: UnixMillis,
-    /// Of this team's stream.
+    /// Rows of this team's stream.
     pub team: Option<Uuid>,
-    /// In which this person took part.
+    /// Rows in which this user took part.
     pub user: Option<Uuid>,
 }
 
-/// The rows after a place as JSON lines, and the place of the last of them; none where there are no more.
+/// The rows after a position as JSON lines, and the position of the last of them. The position is
+/// None if there are no more rows.
 ///
 /// # Errors
-/// The database's.
+/// The database's error.
 pub async fn page(
     db: &Db,
     filter: &Filter,

@@ -1,4 +1,4 @@
-//! [`Keys`]: every audit key that there ever was, for checking what they authenticated.
+//! [`Keys`]: the current and all earlier audit keys, to check what they authenticated.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,14 +15,14 @@ use crate::secret::{Secret, equal};
 /// The audit keys of a database, by name.
 pub struct Keys(HashMap<String, Secret<[u8; 32]>>);
 
-/// What became of checking something.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checked {
     /// It is what was written.
     Good,
-    /// It is not.
+    /// It is not what was written.
     Bad,
-    /// Its key is lost, or is none of ours: nobody can tell.
+    /// Its key is lost, or is not in this database. So it cannot be checked.
     Unknown,
 }
 
@@ -33,20 +33,22 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Reads them; changes nothing. A key that no master key of ours opens is left out.
+    /// Reads the keys and changes nothing. A key that the configured master keys do not open is
+    /// left out.
     pub async fn read<C: ConnectionTrait>(db: &C, masters: Masters<'_>) -> Result<Self, DbErr> {
         let rows = audit_key::Entity::find().all(db).await?;
         let opened = |row: audit_key::Model| masters.open(&row).map(|bytes| (row.id, bytes));
         Ok(Self(rows.into_iter().filter_map(opened).collect()))
     }
 
-    /// Each with its 32 bytes in base64url: for whoever is to check rows without this database. Never for the log.
+    /// Each name with the key's 32 bytes in base64url, to check rows without this database. They
+    /// must never be logged.
     pub fn printed(&self) -> impl Iterator<Item = (&str, String)> {
         let encoded = |key: &Secret<[u8; 32]>| URL_SAFE_NO_PAD.encode(key.expose());
         self.0.iter().map(move |(id, key)| (id.as_str(), encoded(key)))
     }
 
-    /// Their names.
+    /// The names of the keys.
     pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
@@ -59,12 +61,12 @@ impl Keys {
         self.0.insert(id, bytes);
     }
 
-    /// Whether a row is what was written after the row with the `mac` `previous`.
+    /// Checks whether a row is what was written after the row with the `mac` `previous`.
     pub fn event(&self, previous: &[u8], row: &audit_event::Model) -> Checked {
         self.check(&row.key_id, &row.mac, |key| seal::event_mac(key, previous, row))
     }
 
-    /// Whether an end of a stream is where we left it.
+    /// Checks whether the daemon sealed this end of a stream.
     pub fn end(&self, stream: &audit_stream::Model, end: End) -> Checked {
         let (key, found) = match end {
             End::Head => (&stream.head_key, &stream.head_seal),

@@ -1,12 +1,17 @@
-//! Who did what, on whom, when, from where, with what outcome: one row an event, in the transaction of the change.
+//! The audit: a record of who did what to whom, when, from where and with what outcome. Each event
+//! is one row, written in the transaction of the change.
 //!
-//! Rows form chains ("streams"): a team's for what happens in a team, a person's for what happens to an account, the
-//! installation's for the rest. Each row is authenticated over the one before it ([`seal`]), both ends of a stream are
-//! sealed, and what identifies a person stands apart under a salted commitment, so that it can be deleted and the chain
-//! still verifies. Rooms call [`record`] within their transaction; an error of it fails the change. Once the transaction has
-//! lasted each event is a line in the log, too ([`TARGET`]).
+//! The rows form chains, called streams. Events in a team go to the team's stream, events of an
+//! account to the user's stream, and all others to the stream of the installation. Each row is
+//! authenticated over the row before it ([`seal`]), and both ends of a stream are sealed. What
+//! identifies a user is stored separately, under a salted commitment. It can be deleted, and the
+//! chain still verifies.
 //!
-//! Locks are taken in this order, also by who calls: people, then the person's stream, then a team's.
+//! Other modules call [`record`] within their transaction. If it fails, the change fails. After the
+//! commit, each event is also written to the log ([`TARGET`]).
+//!
+//! Locks are taken in this order, also by callers: users, then the user's stream, then a team's
+//! stream.
 
 mod action;
 mod chain;

@@ -1,9 +1,8 @@
-//! [`RequestOrigin`]: the client of a request, as the audit, mails and traces need it.
+//! [`RequestOrigin`]: the client of a request, for audit events, mails and traces.
 
-/// The client of a request. Empty for the command line, and for what the daemon does by itself.
+/// The client of a request. It is empty for the command line and for the daemon's own work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestOrigin {
-    /// The client's IP address.
     pub ip: String,
     /// The client's `User-Agent`.
     pub user_agent: String,
@@ -14,12 +13,13 @@ pub struct RequestOrigin {
 }
 
 impl RequestOrigin {
-    /// Of the command line, and of what the daemon does by itself.
+    /// The empty origin of the command line and of the daemon's own work.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// The trace id of [`RequestOrigin::traceparent`], 32 hexadecimal digits; empty outside of a request.
+    /// The trace id of [`RequestOrigin::traceparent`], 32 hexadecimal digits. Empty outside of a
+    /// request.
     pub fn trace_id(&self) -> &str {
         // `00-<trace id>-<parent>-<flags>`
         self.traceparent.split('-').nth(1).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The events of a user's own account, as the user sees them.
+//! The events of a user's own account, in the form that the user sees.
 
 use sea_orm::{DbErr, FromQueryResult, Statement};
 use serde::Deserialize;
@@ -7,20 +7,19 @@ use uuid::Uuid;
 use crate::clock::UnixMillis;
 use crate::database::Db;
 
-/// One event, without the other people who took part in it.
+/// One event, without the other users that took part in it.
 #[derive(Debug)]
 pub struct OwnEvent {
-    /// The event.
+    /// The event's id.
     pub id: Uuid,
     /// When it happened.
     pub at: UnixMillis,
-    /// What happened.
     pub action: String,
     /// `success` or `refused`.
     pub outcome: String,
-    /// The client's IP address; none where another actor did it.
+    /// The client's IP address. None if another known actor caused the event.
     pub ip: Option<String>,
-    /// The client's `User-Agent`; none likewise.
+    /// The client's `User-Agent`. None in the same case.
     pub user_agent: Option<String>,
 }
 
@@ -40,7 +39,7 @@ struct Identity {
     user_agent: Option<String>,
 }
 
-/// A user's own side of the events before `before`, the newest first.
+/// The newest events of a user before the event `before`, at most `limit`, the newest first.
 pub async fn own_events(
     db: &Db,
     user_id: Uuid,

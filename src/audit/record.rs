@@ -17,12 +17,12 @@ use crate::clock::UnixMillis;
 use crate::database::Transaction;
 use crate::secret::{random_bytes, uuid_v7};
 
-/// The member of `detail` that says that the row before this one could not be proven to be the last that was written:
-/// the head had another seal, or one under a lost key. `latchkey audit verify` reports such a row for as long as it is
-/// there.
+/// The member of `detail` that marks a row if the row before it could not be proven to be the last
+/// one written. The head had another seal, or one under a lost key. `latchkey audit verify` reports
+/// such a row as long as it exists.
 pub const UNPROVEN: &str = "unproven";
 
-/// Where an event stands.
+/// The stream of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stream {
     Team(Uuid),
@@ -40,14 +40,16 @@ impl Stream {
     }
 }
 
-/// Appends an event: `tx` is the transaction of the change that it tells of ([`Db::begin`](crate::database::Db::begin)),
-/// so that both are there or neither.
+/// Appends an event. `tx` is the transaction of the change that the event describes
+/// ([`Db::begin`](crate::database::Db::begin)), so that both are written or neither.
 ///
-/// Of an event whose people are gone (deleted while it was on its way) nothing personal is written; it then stands in
-/// the installation's stream. It is counted and logged after the commit, and not before.
+/// If the users of an event have been deleted meanwhile, nothing personal is written. Without a
+/// team the event then goes to the installation's stream. It is counted and logged only after the
+/// commit.
 ///
 /// # Errors
-/// The database's. Whoever calls fails with it: no change without its event.
+/// The database's error. The caller must fail with it, because no change may be made without its
+/// event.
 pub async fn record(
     tx: &Transaction,
     chain: &Chain,
@@ -67,11 +69,12 @@ pub async fn record(
     }
 }
 
-/// The number that the next event of a team's stream gets. The stream is locked until the transaction ends: people are
-/// held before, as by [`record`], and the event comes within the same transaction.
+/// The number that the next event of a team's stream gets. The stream is locked until the
+/// transaction ends. The caller must lock users before, as [`record`] does, and must record the
+/// event within the same transaction.
 ///
 /// # Errors
-/// The database's.
+/// The database's error.
 pub async fn next_in_team<C: ConnectionTrait>(
     tx: &C,
     chain: &Chain,
@@ -81,16 +84,16 @@ pub async fn next_in_team<C: ConnectionTrait>(
     Ok(locked(tx, chain, Stream::Team(team), now).await?.head_seq + 1)
 }
 
-/// What [`record`] does for a person, on rows that nobody reads: for an address without an account, so that the time
-/// tells nothing.
+/// Does the same work as [`record`] does for a user, on rows that are never read. It is for an
+/// address without an account, so that the duration does not reveal whether there is one.
 ///
 /// # Errors
-/// The database's.
+/// The database's error.
 pub async fn decoy<C: ConnectionTrait>(tx: &C, now: UnixMillis) -> Result<(), DbErr> {
     let nobody = uuid_v7(now);
     hold_people(tx, [nobody]).await?;
     find(tx, Stream::Person(nobody)).await?;
-    // The event, the identity and the head.
+    // One each for the event, the identity and the head.
     for _ in 0..3 {
         touch_decoy(tx, now).await?;
     }
@@ -123,7 +126,8 @@ async fn append<C: ConnectionTrait>(
     if let Actor::ProjectKey(key) = event.actor {
         detail = detail.id("projectKey", key);
     }
-    // Sealed again without a word, a head that somebody moved would be made good by us.
+    // If an attacker has moved the head, a new seal without this mark would make the moved head
+    // valid.
     if chain.keys().end(&stream, End::Head) != Checked::Good {
         tracing::error!(stream = %stream.id, seq, "the head of an audit stream is not the one that was written");
         detail = detail.word(UNPROVEN, "head");
@@ -169,8 +173,9 @@ async fn append<C: ConnectionTrait>(
     Ok(told)
 }
 
-/// Which of an event's people there are. Their rows are held before the stream is: whoever deletes one of them holds the row
-/// first and the stream then, and the two never wait for each other.
+/// The users of an event that exist. Their rows are locked before the stream is. A transaction that
+/// deletes one of them also locks the user's row first and then the stream, so the two never wait
+/// for each other.
 async fn present<C: ConnectionTrait>(tx: &C, event: &Event<'_>) -> Result<Vec<Uuid>, DbErr> {
     let people: Vec<Uuid> = event.subject.into_iter().chain(event.actor.person()).collect();
     if people.is_empty() {
@@ -179,8 +184,8 @@ async fn present<C: ConnectionTrait>(tx: &C, event: &Event<'_>) -> Result<Vec<Uu
     hold_people(tx, people).await
 }
 
-/// Holds people until the transaction ends, in the order of their ids: none of them can be deleted meanwhile. Returns those that
-/// there are.
+/// Locks users until the transaction ends, in the order of their ids, so that none of them can be
+/// deleted meanwhile. Returns those that exist.
 pub async fn hold_people<C: ConnectionTrait>(
     tx: &C,
     people: impl IntoIterator<Item = Uuid>,
@@ -196,7 +201,7 @@ pub async fn hold_people<C: ConnectionTrait>(
         .await
 }
 
-/// Writes a row that nobody reads, as a real change would write one of its own.
+/// Writes a row that is never read, with the same cost as the write of a real change.
 pub async fn touch_decoy<C: ConnectionTrait>(tx: &C, now: UnixMillis) -> Result<(), DbErr> {
     let [random] = random_bytes::<1>();
     tx.execute_raw(Statement::from_sql_and_values(
@@ -208,7 +213,8 @@ pub async fn touch_decoy<C: ConnectionTrait>(tx: &C, now: UnixMillis) -> Result<
     .map(drop)
 }
 
-/// The stream's row, locked until the transaction ends (on SQLite the whole file is). Made where there is none.
+/// The stream's row, locked until the transaction ends (on SQLite the whole file is locked).
+/// Creates it if there is none.
 async fn locked<C: ConnectionTrait>(
     tx: &C,
     chain: &Chain,
@@ -256,8 +262,8 @@ async fn find<C: ConnectionTrait>(
     audit_stream::Entity::find().filter(filter).lock_exclusive().one(tx).await
 }
 
-/// A UUID version 7 whose 12 bits after the time are the row's number: rows of one stream and millisecond keep their
-/// order (RFC 9562 §6.2, method 1).
+/// A UUID version 7. Its 12 bits after the time are the row's number, so that rows of one stream
+/// and one millisecond stay in order (RFC 9562 §6.2, method 1).
 fn ordered_id(now: UnixMillis, seq: i64) -> Uuid {
     let mut random = random_bytes::<10>();
     let [.., high, low] = seq.to_be_bytes();
@@ -266,8 +272,9 @@ fn ordered_id(now: UnixMillis, seq: i64) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
-/// Who an event is about: the actor's row says from where it was done; the subject's only what was done to whom, unless
-/// the actor is nobody that we know: the address is then all there is, and as good as the subject's own.
+/// The identities of an event. The actor's row contains the client of the request. The subject's
+/// row contains only what was done to the subject, with one exception. If the actor is an anonymous
+/// client, the client's address is all that is known, and it goes to the subject's row.
 fn identities(
     event: &Event<'_>,
     event_id: Uuid,
@@ -295,7 +302,7 @@ fn identities(
             }
             add("actor", Some(id), body);
         }
-        // A machine's address is nobody's; it goes with the row.
+        // The address of a machine belongs to no user, so it is deleted with the event's row.
         (Actor::ProjectKey(_), None) => add("actor", None, origin(event)),
         _ => {}
     }

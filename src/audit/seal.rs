@@ -1,17 +1,18 @@
-//! The chain's arithmetic, pure: what is authenticated, and how it is encoded.
+//! Pure functions of the chain: the encoding of what is authenticated, and its MACs.
 //!
-//! An encoding is a list of fields, each with its length in front of it and a mark whether it is there at all. The number
-//! and order of fields is fixed for each purpose, so no two different rows encode alike.
+//! An encoding is a list of fields. Each field has a mark that says whether it is there, and then
+//! its length. The number and order of fields is fixed for each purpose, so no two different rows
+//! have the same encoding.
 
 use latchkey_entity::{audit_event, audit_identity, audit_stream};
 use uuid::Uuid;
 
 use crate::secret::{hmac_sha256, sha256_of};
 
-/// What the first row of a stream is chained to.
+/// The `mac` before the first row of a stream.
 pub const GENESIS: [u8; 32] = [0; 32];
 
-/// Which end of a stream.
+/// One end of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The last row.
@@ -20,22 +21,21 @@ pub enum End {
     Base,
 }
 
-/// A place in a stream, as its seal covers it.
+/// A position in a stream, as its seal covers it.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// The stream.
     pub stream_id: Uuid,
-    /// Its kind.
+    /// The kind of the stream.
     pub kind: &'a str,
-    /// Its team.
+    /// The team of the stream.
     pub team_id: Option<Uuid>,
     /// The row's number.
     pub seq: i64,
-    /// When the row was written; 0 for a base.
+    /// When the row was written. 0 for a base.
     pub at: i64,
     /// The row's `mac`.
     pub mac: &'a [u8],
-    /// The seal's key.
+    /// The name of the seal's key.
     pub key_id: &'a str,
 }
 
@@ -69,7 +69,8 @@ impl Encoding {
     }
 }
 
-/// The bytes that a row's `mac` covers: every column but the `mac` itself, and the `mac` before it.
+/// The bytes that a row's `mac` covers: every column except the `mac` itself, and the `mac` of the
+/// row before.
 pub fn encode_event(previous: &[u8], row: &audit_event::Model) -> Vec<u8> {
     Encoding::new("latchkey audit event 1")
         .field(Some(previous))
@@ -105,28 +106,27 @@ pub fn encode_end(end: End, place: &Place<'_>) -> Vec<u8> {
         .0
 }
 
-/// The `mac` of a row that follows `previous`.
+/// The `mac` of a row that follows the row with the `mac` `previous`.
 pub fn event_mac(key: &[u8; 32], previous: &[u8], row: &audit_event::Model) -> [u8; 32] {
     hmac_sha256(key, &encode_event(previous, row))
 }
 
-/// The seal of one end.
 pub fn end_seal(key: &[u8; 32], end: End, place: &Place<'_>) -> [u8; 32] {
     hmac_sha256(key, &encode_end(end, place))
 }
 
-/// What a name in the token store is made of; see [`Chain::name`](super::Chain::name).
+/// The MAC of a name in the token store. See [`Chain::name`](super::Chain::name).
 pub fn name_mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     let start = Encoding::new("latchkey audit name 1");
     hmac_sha256(key, &parts.iter().fold(start, |all, part| all.field(Some(part))).0)
 }
 
-/// The seed of the key that signs checkpoints; see [`checkpoint`](super::checkpoint).
+/// The seed of the key that signs checkpoints. See [`checkpoint`](super::checkpoint).
 pub fn checkpoint_seed(key: &[u8; 32]) -> [u8; 32] {
     hmac_sha256(key, &Encoding::new("latchkey audit heads 1").0)
 }
 
-/// What an event keeps of an identity: SHA-256 of the salt, which is 32 bytes, and the body.
+/// The commitment of an identity: SHA-256 of the salt, which is 32 bytes, and the body.
 pub fn commitment(salt: &[u8], body: &str) -> [u8; 32] {
     sha256_of(&[salt, body.as_bytes()].concat())
 }
@@ -136,7 +136,7 @@ pub fn commitment_of(row: &audit_identity::Model) -> [u8; 32] {
     commitment(&row.salt, &row.body)
 }
 
-/// An end of a stored stream.
+/// The position of an end of a stored stream.
 pub fn place(stream: &audit_stream::Model, end: End) -> Place<'_> {
     let (seq, at, mac, key_id) = match end {
         End::Head => (stream.head_seq, stream.head_at, &stream.head_mac, &stream.head_key),

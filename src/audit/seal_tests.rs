@@ -1,10 +1,12 @@
+//! Tests of `seal.rs`.
+
 use proptest::prelude::*;
 
 use super::*;
 
 fn any_row() -> impl Strategy<Value = audit_event::Model> {
     let bytes = || proptest::option::of(proptest::collection::vec(any::<u8>(), 0..3));
-    // Few letters and short texts: rows that nearly collide are made often.
+    // Few letters and short texts, so that rows often nearly collide.
     let text = || "[a\\x00]{0,3}";
     (
         (0..3_u128, 0..3_u128, -2..3_i64, -2..3_i64),

@@ -1,4 +1,5 @@
-//! Retention: rows go from the start of their streams, once they are checked, and the base moves past them.
+//! Retention: it checks the rows at the start of a stream, removes them and moves the base past
+//! them.
 
 use latchkey_entity::{audit_event, audit_identity, audit_stream, team};
 use sea_orm::{
@@ -14,26 +15,28 @@ use crate::clock::UnixMillis;
 use crate::database::Db;
 use crate::database::tenant_scope::{self, TenantScope};
 
-/// Rows that one transaction removes.
+/// The number of rows that one transaction removes.
 const BATCH: u64 = 200;
-/// Streams that are read at once; and how many a call sweeps at most, the next one goes on.
+/// The number of streams that are read at once. A call stops once it has swept this many, and the
+/// next call continues.
 const STREAMS_MAX: u64 = 500;
-/// Streams left alone that a call names in the log, the rest are counted: a lost key alone can make millions.
+/// How many of the skipped streams a call names in the log. It only counts the others, because one
+/// lost key can affect millions.
 const NAMED_MAX: u64 = 10;
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Rows removed.
     pub events: u64,
-    /// Streams removed: their rows were too old and their person or team is gone.
+    /// Streams removed, because their rows were too old and their user or team is deleted.
     pub streams: u64,
-    /// Streams left alone because their rows are not what was written, or nobody can tell.
+    /// Streams skipped, because their rows are not what was written, or cannot be checked.
     pub broken: u64,
 }
 
 impl Swept {
-    /// Counts a stream that is left alone, and names it in the log.
+    /// Counts a stream that is skipped, and names it in the log.
     fn leave(&mut self, stream: Uuid) {
         self.broken += 1;
         if self.broken <= NAMED_MAX {
@@ -42,13 +45,15 @@ impl Swept {
     }
 }
 
-/// Removes rows written before a moment; a part of them where there are many. Of a stream with a row among them that is not
-/// proven none is removed: neither what was altered nor what names a key that we do not have. Those streams keep no other
-/// from its turn.
+/// Removes rows that were written before the time `before`. If there are many, a call removes a
+/// part of them. A stream with an unproven row among them is skipped as a whole. A row is unproven
+/// if it was altered or if its key is missing. Skipped streams do not take the turn of other
+/// streams.
 ///
 /// # Errors
-/// The database's where it cannot be reached; what was removed before it stays removed. What fails at one stream (somebody holds its row) is that
-/// stream's alone.
+/// The database's error if it cannot be reached. Rows that were removed before stay removed. An
+/// error at one stream, for example because another transaction holds its row, only skips this
+/// stream.
 pub async fn sweep(db: &Db, chain: &Chain, before: UnixMillis) -> Result<Swept, DbErr> {
     let (mut swept, mut looked, mut after) = (Swept::default(), 0, Uuid::nil());
     while looked - swept.broken < STREAMS_MAX {
@@ -101,7 +106,7 @@ async fn due(db: &Db, before: UnixMillis, after: Uuid) -> Result<Vec<Uuid>, DbEr
         .await
 }
 
-/// The lowest UUID version 7 of a moment.
+/// The lowest UUID version 7 of this time.
 fn first_id_of(at: UnixMillis) -> Uuid {
     let millis = u64::try_from(at).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
@@ -125,8 +130,8 @@ async fn sweep_batch(
         .await?;
     let old = rows.iter().take_while(|row| row.at < before).count();
     rows.truncate(old);
-    // A base is never sealed over what is not proven: that would be made good by it. A key that we do not have proves
-    // nothing: whoever tampers may name any.
+    // A base must not be sealed over an unproven row, because the seal would make that row valid. A
+    // missing key proves nothing either, because an attacker can name any key.
     let mut sound = chain.keys().end(&stream, End::Base) == Checked::Good;
     for row in &rows {
         sound &= row.seq == stream.base_seq + 1
@@ -169,7 +174,8 @@ async fn sweep_batch(
     Ok(removed)
 }
 
-/// Removes streams that are empty and will stay so; none whose ends are not where we left them: somebody else emptied it.
+/// Removes streams that are empty and stay empty. A stream whose ends do not have the expected
+/// seals is skipped, because something else has emptied it.
 async fn forget_ownerless(
     db: &Db,
     chain: &Chain,
@@ -210,7 +216,7 @@ async fn forget_ownerless(
     }
 }
 
-/// Whether a team is there, read from above the wall between teams.
+/// Whether a team exists. The read is in the operator's tenant scope, which sees all teams.
 async fn is_standing(db: &Db, team_id: Uuid) -> Result<bool, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Operator).await?;
     let found = team::Entity::find_by_id(team_id).one(&tx).await?;

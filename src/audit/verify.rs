@@ -1,7 +1,9 @@
-//! Checking a database: every row in order, both ends of every stream, and every identity that is left.
+//! Verification of the audit: every row in order, both ends of every stream, and every identity
+//! that is left.
 //!
-//! Memory is bounded by a page of rows. A stream is read in one snapshot, so that a daemon may go on writing. What this
-//! cannot see is a database put back as a whole: for that there are heads kept elsewhere ([`checkpoint`](super::checkpoint)).
+//! A page of rows bounds the memory. A stream is read in one snapshot, so a daemon may write
+//! meanwhile. It cannot detect that a whole database was replaced by an earlier copy. Heads that
+//! are stored elsewhere detect that ([`checkpoint`](super::checkpoint)).
 
 use std::collections::HashMap;
 
@@ -18,7 +20,7 @@ use super::record::UNPROVEN;
 use super::seal::{self, End};
 use crate::database::Db;
 
-/// Rows that are read at once, with their identities: a few hundred kilobytes.
+/// The number of rows that are read at once, with their identities: a few hundred kilobytes.
 const PAGE: u64 = 200;
 
 /// What is wrong.
@@ -27,36 +29,35 @@ const PAGE: u64 = 200;
 pub enum Kind {
     /// A row, or the one before it, is not what was written.
     Altered,
-    /// A row stands in another's place.
+    /// A row is at the position of another.
     Reordered,
-    /// Rows are not there.
+    /// Rows are missing.
     Missing,
-    /// Rows at the end are not there, or the head was moved back.
+    /// Rows at the end are missing, or the head was moved back.
     Truncated,
-    /// An end of a stream has not the seal that we gave it.
+    /// An end of a stream does not have the seal that the daemon gave it.
     Unsealed,
     /// An identity is not the one that was written.
     IdentityAltered,
-    /// The key is lost: nobody can tell.
+    /// The key is lost, so this cannot be checked.
     Unproven,
 }
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Where.
+    /// The stream in which it is.
     pub stream: Uuid,
-    /// Which row; none where it is about an end or the whole.
+    /// The number of the row. None if it concerns an end or the whole stream.
     pub seq: Option<i64>,
     pub kind: Kind,
-    /// The same in words.
+    /// The finding as a text.
     pub what: String,
 }
 
-/// What was looked at.
+/// The number of things that were checked, and of the findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Streams.
     pub streams: u64,
     /// Rows.
     pub events: u64,
@@ -64,24 +65,24 @@ pub struct Summary {
     pub findings: u64,
 }
 
-/// Whoever hears of findings, one by one.
+/// Receives the findings, one by one.
 pub type Sink<'a> = dyn FnMut(Finding) + Send + 'a;
 
-/// Whoever hears how many rows are checked, page by page.
+/// Receives the number of checked rows, page by page.
 pub type LoggedEvent<'a> = dyn FnMut(u64) + Send + 'a;
 
-/// How many rows there are.
+/// The number of rows.
 ///
 /// # Errors
-/// The database's; also where counting takes longer than a statement may.
+/// The database's error, also if counting takes longer than a statement may take.
 pub async fn count(db: &Db) -> Result<u64, DbErr> {
     audit_event::Entity::find().count(db.reader()).await
 }
 
-/// Checks everything, and tells after every page how many rows that makes.
+/// Verifies the whole audit. After every page it reports to `told` how many rows have been checked.
 ///
 /// # Errors
-/// The database's; what is wrong with the rows goes to `sink`.
+/// The database's error. Findings about the rows go to `sink` instead.
 pub async fn verify(
     db: &Db,
     keys: &Keys,
@@ -179,11 +180,11 @@ async fn identities<C: ConnectionTrait>(
     Ok(by_event)
 }
 
-/// One stream, row by row.
+/// The state of the check of one stream, row by row.
 struct Walk<'a> {
     keys: &'a Keys,
     stream: &'a audit_stream::Model,
-    /// Of the row before.
+    /// The `mac` of the row before.
     mac: Vec<u8>,
     seq: i64,
     last: Option<Uuid>,
@@ -222,7 +223,7 @@ impl Walk<'_> {
             let (from, to) = (self.seq + 1, row.seq - 1);
             self.report(Kind::Missing, Some(from), format!("rows {from} to {to} are not there"));
         }
-        // After a gap nobody knows what the row was chained to.
+        // After a gap the row that this one was chained to is unknown.
         match self.keys.event(&self.mac, row) {
             Checked::Bad if !follows => {}
             Checked::Good => {}
@@ -275,7 +276,7 @@ impl Walk<'_> {
     }
 }
 
-/// The person that a row is filed under is the one that its body names.
+/// Whether the user under which an identity is filed is the one that its body names.
 fn names_its_person(identity: &audit_identity::Model) -> bool {
     let body: serde_json::Value = serde_json::from_str(&identity.body).unwrap_or_default();
     let named = body.get("id").and_then(|id| id.as_str());
@@ -288,7 +289,7 @@ struct Orphan {
     rows: i64,
 }
 
-/// Rows whose stream is not there any more.
+/// Reports rows whose stream does not exist.
 async fn orphans(db: &Db) -> Result<Vec<Finding>, DbErr> {
     let statement = Statement::from_string(
         db.backend(),

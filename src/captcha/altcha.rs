@@ -1,10 +1,13 @@
-//! The built-in captcha: ALTCHA's proof of work, version 2, with PBKDF2/SHA-256.
+//! The built-in captcha: the proof of work of ALTCHA version 2, with PBKDF2/SHA-256.
 //!
-//! A challenge is signed and kept nowhere. The `altcha` crate makes and signs it; judging is done here, because the
-//! crate's `verify_solution` reads the system's clock and derives the key again. What is signed is the canonical JSON
-//! of the parameters (nonce, salt, cost, expiry, …). What is not signed, and therefore means nothing here: base64's
-//! alphabet, JSON's spelling and unknown members, the solution's counter and time, the case of its hex digits. So an
-//! answer is identified by the challenge's nonce alone.
+//! A challenge is signed and not stored. The `altcha` crate creates and signs it. This module
+//! verifies solutions itself, because `verify_solution` of the crate reads the system clock and
+//! derives the key again.
+//!
+//! The signature covers the canonical JSON of the parameters (nonce, salt, cost, expiry, …). It
+//! does not cover the base64 alphabet, the spelling of the JSON, unknown members, the counter and
+//! time of the solution, and the case of its hex digits. These are ignored, so only the nonce
+//! identifies a solution.
 
 use std::error::Error;
 use std::fmt;
@@ -20,36 +23,42 @@ use zeroize::Zeroizing;
 use crate::clock::{UnixMillis, millis};
 use crate::secret::{self, Secret};
 
-/// A payload's greatest length in bytes, in base64. The widget's is about 700.
+/// The greatest length of a payload, in bytes of base64. The payload of the widget has about 700.
 pub const PAYLOAD_BYTES_MAX: usize = 4096;
 
-/// How long a challenge can be answered.
+/// How long a challenge can be solved.
 pub const CHALLENGE_TTL: Duration = Duration::from_mins(10);
 
-/// The work of a challenge. The server draws a counter below `counter_max` and publishes half of the key that PBKDF2
-/// derives from it in `cost` iterations; the client counts up from 0 until it meets that half.
+/// The work for a challenge. The server chooses a random counter below `counter_max`. It derives a
+/// key from the counter with `cost` iterations of PBKDF2, and publishes half of that key. The
+/// client counts up from 0 until its derived key matches that half.
 #[derive(Clone, Copy)]
 struct Work {
     cost: u32,
     counter_max: u32,
 }
 
-/// About a second of a phone's work, and never more than two.
+/// About one second of work for a phone, and never more than two.
 ///
-/// One core of a middling phone with SHA-2 instructions (Cortex-A76 at 2.2 GHz) does some 2 million iterations of
-/// PBKDF2/SHA-256 a second. The counter is even over 0..2 000, so 1 000 tries of 2 000 iterations on average: 2 million,
-/// at most 4 million. A counter that is drawn has no long tail, as trying for a prefix would have. We pay 2 000 iterations
-/// (about half a millisecond) for making a challenge and two HMACs for judging an answer; 2 000 iterations also keep a
-/// browser's cost of calling WebCrypto (about 0.05 ms) small beside the millisecond of each try.
+/// One core of a mid-range phone with SHA-2 instructions (Cortex-A76 at 2.2 GHz) does about 2
+/// million iterations of PBKDF2/SHA-256 per second. The counter is uniform in 0..2 000. So the
+/// client needs 1 000 attempts of 2 000 iterations on average, which are 2 million iterations, and
+/// at most 4 million. The work has an upper limit, which a search for a hash prefix would not have.
+///
+/// The server computes 2 000 iterations (about 0.5 ms) to create a challenge and two HMACs to
+/// verify a solution. With 2 000 iterations, an attempt takes about 1 ms in a browser, and the
+/// overhead of a WebCrypto call (about 0.05 ms) stays small.
 const WORK: Work = Work { cost: 2_000, counter_max: 2_000 };
 
-/// The hardest challenge: about a minute of a phone's work on average, and two at most.
+/// The hardest challenge: about one minute of work for a phone on average, and two minutes at most.
 pub const DIFFICULTY_MAX: u32 = 60;
 
-/// The member of the signed parameters that holds the difficulty of a challenge; a usual one has none.
+/// The member of the signed parameters that holds the difficulty. A challenge of difficulty 1 has
+/// no such member.
 const DIFFICULTY: &str = "difficulty";
 
-/// Either alphabet is mapped to this one before decoding; padding is optional.
+/// The decoder for both alphabets: a payload is converted to the standard alphabet first. Padding
+/// is optional.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -57,40 +66,41 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Makes challenges and judges answers. Any replica judges what another one made.
+/// Creates challenges and verifies solutions. Each replica can verify the challenges of the others.
 pub struct Altcha {
-    /// Signs the parameters. Hex, since the crate takes a text.
+    /// Signs the parameters. It is in hex, because the crate takes a text.
     signature_key: Zeroizing<String>,
-    /// Signs the derived key, so that judging needs no PBKDF2.
+    /// Signs the derived key, so that the verification needs no PBKDF2.
     solution_key: Zeroizing<String>,
     work: Work,
-    /// What judges the challenges of the master key before, while that one is still set.
+    /// Verifies challenges under the previous master key, while that key is set.
     before: Option<Box<Altcha>>,
 }
 
-/// A good answer. It counts only if the caller spends `spent_key` in the store, and is the first to do so.
+/// A correct solution. It is valid only if the caller spends `spent_key` in the store and is the
+/// first to do so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Solved {
-    /// The same for every form in which an answer to this challenge can be sent; a digest of 43 characters.
+    /// A digest with 43 characters. It is the same for every form in which a solution of this
+    /// challenge can be sent.
     pub spent_key: String,
-    /// Until when the store must remember it.
+    /// The store must remember the solution until this time.
     pub expires_at: UnixMillis,
-    /// How many times as hard as a usual one it was.
+    /// How many times harder than a usual challenge it was.
     pub difficulty: u32,
 }
 
-/// Why an answer is refused. A client is told `captcha-invalid`, whichever it was.
+/// Why a solution is refused. The client receives `captcha-invalid` in all cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaptchaRefusal {
-    /// Over [`PAYLOAD_BYTES_MAX`].
+    /// It is longer than [`PAYLOAD_BYTES_MAX`].
     TooLong,
-    /// Not base64 of JSON of the payload's form.
+    /// It is not base64 of JSON with the required members.
     Malformed,
-    /// The challenge is not as we signed it.
+    /// The signature of the challenge is not ours.
     Forged,
-    /// The challenge has expired.
     Expired,
-    /// The work was not done.
+    /// The derived key is wrong: the work was not done.
     Unsolved,
 }
 
@@ -108,7 +118,7 @@ impl fmt::Display for CaptchaRefusal {
 
 impl Error for CaptchaRefusal {}
 
-/// What the widget sends. Its counter and time prove nothing and are not read.
+/// The payload that the widget sends. Its counter and time prove nothing and are not read.
 #[derive(Deserialize)]
 struct Payload {
     challenge: Challenge,
@@ -122,7 +132,7 @@ struct Solution {
 }
 
 impl Altcha {
-    /// A provider under a key of its own (`master.derive("captcha")`).
+    /// A provider with its own key (`master.derive("captcha")`).
     pub fn new(key: &Secret<[u8; 32]>) -> Self {
         Self::with_work(key, WORK)
     }
@@ -137,23 +147,28 @@ impl Altcha {
         }
     }
 
-    /// Judges challenges under the key before as well, so that a new master key loses nobody's work.
+    /// Also verifies challenges under the previous key, so that solutions stay valid after a change
+    /// of the master key.
     #[must_use]
     pub fn and_before(self, key: Option<&Secret<[u8; 32]>>) -> Self {
         let before = key.map(|key| Box::new(Self::with_work(key, self.work)));
         Self { before, ..self }
     }
 
-    /// A fresh challenge, `{parameters, signature}`, as ALTCHA's widget takes it; good for [`CHALLENGE_TTL`].
+    /// A new challenge, `{parameters, signature}`, in the form of ALTCHA's widget. It is valid for
+    /// [`CHALLENGE_TTL`].
     ///
-    /// The client's work is `difficulty` times as much as usual, 1 to [`DIFFICULTY_MAX`]. Ours stays half a millisecond (see
-    /// `WORK`): the counter is drawn from a larger range.
+    /// The work of the client is `difficulty` times the usual work, from 1 to [`DIFFICULTY_MAX`].
+    /// The work of the server stays about 0.5 ms (see `WORK`), because only the range of the
+    /// counter grows.
     ///
     /// # Panics
-    /// Never: the crate refuses unknown algorithms and prefixes that are no hex, and both are constants here.
+    /// Never. The crate refuses unknown algorithms and prefixes that are not hex, and both are
+    /// constants here.
     pub fn challenge(&self, difficulty: u32, now: UnixMillis) -> serde_json::Value {
         let difficulty = difficulty.clamp(1, DIFFICULTY_MAX);
-        // Too small a bias to matter: 2^32 over a range of thousands.
+        // The modulo bias is negligible: the range has thousands of values and the random number
+        // 2^32.
         let counter =
             u32::from_be_bytes(secret::random_bytes::<4>()) % (self.work.counter_max * difficulty);
         let options = CreateChallengeOptions {
@@ -174,9 +189,10 @@ impl Altcha {
         serde_json::to_value(challenge).expect("a challenge is strings and numbers")
     }
 
-    /// Judges what a client sent as `captcha`: base64 (either alphabet, padding optional) of `{challenge, solution}`.
+    /// Verifies the value that a client sent as `captcha`: base64 (either alphabet, optional
+    /// padding) of `{challenge, solution}`.
     ///
-    /// Forged parameters are refused by the signature, before any work that they could ask for.
+    /// The signature is checked first, so forged parameters cannot cause work.
     pub fn check(&self, payload: &str, now: UnixMillis) -> Result<Solved, CaptchaRefusal> {
         let read = read(payload)?;
         match (self.verify(&read, now), &self.before) {
@@ -189,7 +205,7 @@ impl Altcha {
         let Payload { challenge, solution } = payload;
         self.check_signature(challenge)?;
 
-        // Signed by us from here on.
+        // The signature is ours, so the parameters can be trusted from here on.
         let parameters = &challenge.parameters;
         let expires_at = parameters.expires_at.ok_or(CaptchaRefusal::Forged)?.saturating_mul(1000);
         if now >= expires_at {
@@ -212,7 +228,7 @@ impl Altcha {
 
     fn check_signature(&self, challenge: &Challenge) -> Result<(), CaptchaRefusal> {
         let claimed = challenge.signature.as_deref().ok_or(CaptchaRefusal::Forged)?;
-        // Signing again without a derived key leaves the parameters as they came.
+        // Without a derived key, signing does not change the parameters.
         let signed = altcha::sign_challenge(
             &HmacAlgorithm::Sha256,
             &mut challenge.parameters.clone(),
@@ -236,9 +252,10 @@ impl fmt::Debug for Altcha {
     }
 }
 
-/// Does the work of a challenge and answers with the payload, as the widget would; none if it is no challenge.
+/// Solves a challenge and returns the payload, as the widget would. `None` if the value is not a
+/// challenge.
 ///
-/// For tests and examples: it takes as long as [`WORK`] says.
+/// For tests and examples. It takes as long as [`WORK`] says.
 #[doc(hidden)]
 pub fn solve(challenge: &serde_json::Value) -> Option<String> {
     let parsed: Challenge = serde_json::from_value(challenge.clone()).ok()?;

@@ -1,4 +1,4 @@
-//! Tests of `altcha.rs`: what is good once, what is refused.
+//! Tests of `altcha.rs`: valid, forged, expired and malformed solutions.
 
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn check(payload: &Value) -> Result<Solved, CaptchaRefusal> {
 
 #[test]
 fn a_solved_challenge_passes_whatever_the_systems_clock_says() {
-    // NOW is in 1970: a check by the system's clock would call the challenge expired.
+    // NOW is in 1970, so a check with the system clock would find the challenge expired.
     let solved = check(&solved()).unwrap();
     assert_eq!(solved.expires_at, 601_000);
     assert_eq!(solved.spent_key.len(), 43);

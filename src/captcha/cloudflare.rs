@@ -1,4 +1,5 @@
-//! Cloudflare FairSemaphore: <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>.
+//! Cloudflare Turnstile:
+//! <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>.
 
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use crate::telemetry::labels::CaptchaProvider;
 
 const SOURCE: &str = "https://challenges.cloudflare.com";
 
-/// Tokens have 2 048 characters at most, live for 300 s from the solution and are good once; `action` comes back as the
-/// widget was given it.
+/// A token has at most 2 048 characters, is valid for 300 s after its solution and can be used
+/// once. The response contains the `action` that the widget was created with.
 pub const TURNSTILE: Driver = Driver {
     provider: CaptchaProvider::CloudflareTurnstile,
     verify_url: "https://challenges.cloudflare.com/turnstile/v0/siteverify",

@@ -1,63 +1,69 @@
-//! [`Driver`]: what a vendor documents, as data. Each vendor's is in a file of its own.
+//! [`Driver`]: the documented properties of a captcha vendor, as data. Each vendor has its own
+//! file.
 
 use std::time::Duration;
 
 use crate::telemetry::labels::CaptchaProvider;
 
-/// A vendor of captchas, as far as one differs from another.
+/// The differences between captcha vendors.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Driver {
-    /// As in metrics.
+    /// The label in metrics.
     pub provider: CaptchaProvider,
-    /// Its siteverify, where `captcha.verify_url` names no other.
+    /// The siteverify URL, unless `captcha.verify_url` is set.
     pub verify_url: &'static str,
-    /// A token's greatest length; a longer one is refused unasked.
+    /// The greatest length of a token. A longer token is refused without a request to the vendor.
     pub token_bytes_max: usize,
-    /// How old `challenge_ts` may be.
+    /// The greatest age of `challenge_ts`.
     pub age_max: Duration,
-    /// Whether an answer names the action that the widget was made for, so that a token of one form is no good on another.
+    /// Whether the response contains the action of the widget. If it does, a token for one form is
+    /// refused on another.
     pub has_action: bool,
-    /// What an answer's `score` is to us.
+    /// How latchkey uses the `score` of a response.
     pub score: Score,
-    /// Whether siteverify takes the site's public key, to refuse tokens of another one.
+    /// Whether the siteverify request contains the public site key, so that the vendor refuses
+    /// tokens of other sites.
     pub takes_site_key: bool,
-    /// Error codes that only the operator can mend.
+    /// Error codes that mean that the settings are wrong.
     pub operators_codes: &'static [&'static str],
-    /// Error codes that say nothing about the token: the vendor is in trouble.
+    /// Error codes that mean that the vendor has a problem. They say nothing about the token.
     pub vendors_codes: &'static [&'static str],
-    /// What a page shows.
+    /// The widget that a page shows.
     pub widget: Widget,
 }
 
-/// What an answer's `score` is to us.
+/// How latchkey uses the `score` of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Score {
-    /// Not looked at.
+    /// The score is not read.
     Ignored,
-    /// From 0, a machine, to 1, a person; must be there.
+    /// The score is required. It goes from 0 (a bot) to 1 (a human).
     Needed,
-    /// Must not be there: the keys are of another kind than the settings say.
+    /// The score must be absent. If it is present, the site keys are of another kind than the
+    /// settings say.
     Foreign,
 }
 
-/// What a page of ours loads to show the vendor's widget, and what its Content-Security-Policy has to allow for it.
+/// What our pages load to show the vendor's widget, and what their Content-Security-Policy must
+/// allow for it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Widget {
-    /// The vendor's script. With [`Widget::is_executed`] the site's key is appended.
+    /// The URL of the vendor's script. With [`Widget::is_executed`], the site key is appended.
     pub script: &'static str,
-    /// The class that the script looks for.
+    /// The CSS class that the script looks for.
     pub class: &'static str,
-    /// The form's field that it fills.
+    /// The form field that the script fills.
     pub field: &'static str,
-    /// The script's global object; when it is missing, the script did not load.
+    /// The global object of the script. If it is missing, the script did not load.
     pub global: &'static str,
-    /// There is nothing to see: a script of ours asks for a token when the form is sent.
+    /// Whether the widget is invisible. If it is, our script requests a token when the form is
+    /// submitted.
     pub is_executed: bool,
-    /// What is allowed beside `'self'`, as the vendor documents.
+    /// The sources that are allowed besides `'self'`, as the vendor documents them.
     pub sources: Sources,
 }
 
-/// Sources of a Content-Security-Policy, separated by spaces; empty where the vendor needs none.
+/// Sources of a Content-Security-Policy, separated by spaces. Empty if the vendor needs none.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Sources {
     /// `script-src`

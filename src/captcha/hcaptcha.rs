@@ -7,15 +7,18 @@ use crate::telemetry::labels::CaptchaProvider;
 
 const SOURCES: &str = "https://hcaptcha.com https://*.hcaptcha.com";
 
-/// Tokens live for 120 s and are good once. Their length is not documented: 2 to 4 KB are met. The score (Enterprise
-/// alone, 1 is a machine) is not looked at, and there are no actions.
+/// A token is valid for 120 s and can be used once. The length of a token is not documented; real
+/// tokens have 2 to 4 KB. The score is not read (only Enterprise has it, and 1 means a bot). There
+/// are no actions.
 ///
-/// `sitekey-secret-mismatch` is no operator's code: whoever sends a token of a site of their own causes it.
+/// `sitekey-secret-mismatch` is not among `operators_codes`, because a client can cause it with a
+/// token of another site.
 pub const HCAPTCHA: Driver = Driver {
     provider: CaptchaProvider::Hcaptcha,
     verify_url: "https://api.hcaptcha.com/siteverify",
     token_bytes_max: 8 * 1024,
-    // 120 s, and the time that a person takes between the challenge, which `challenge_ts` names, and its solution.
+    // 120 s, plus the time that a user needs to solve the challenge. `challenge_ts` is the time of
+    // the challenge, not of its solution.
     age_max: Duration::from_mins(5),
     has_action: false,
     score: Score::Ignored,

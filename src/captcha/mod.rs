@@ -1,8 +1,11 @@
-//! Captchas: who may make us send mail, hash or tell.
+//! Captchas, which protect the endpoints that send mail, hash passwords or reveal whether an
+//! account exists.
 //!
-//! One port, [`Captchas::verify`], and five drivers behind it: [`altcha`], the built-in proof of work; three vendors, each
-//! a table of what it documents ([`driver`]), asked by [`vendor`] and judged by [`siteverify`]; and none. [`Verifier`] knows
-//! which is in force. A good answer is spent in the store, once, whoever made it.
+//! [`Captchas::verify`] verifies a solution. There are five drivers: [`altcha`] is the built-in
+//! proof of work, three vendors are described as data ([`driver`]), and `none` turns captchas off.
+//! [`vendor`] sends the requests to a vendor and [`siteverify`] verifies its responses.
+//! [`Verifier`] knows which driver is active. Every valid solution is marked as used in the store,
+//! so that it is accepted once.
 
 pub mod altcha;
 mod cloudflare;

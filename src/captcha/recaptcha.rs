@@ -1,8 +1,10 @@
-//! Google reCAPTCHA, v2 (a checkbox) and v3 (a score): <https://developers.google.com/recaptcha/docs/verify>.
+//! Google reCAPTCHA, v2 (a checkbox) and v3 (a score):
+//! <https://developers.google.com/recaptcha/docs/verify>.
 //!
-//! The keys of a site are of one version, and nothing in siteverify's request tells which. `captcha.min_score` says so;
-//! an answer of the other version means that the settings are wrong, and a v3 answer must never pass as one of v2:
-//! `success` is true there for machines too.
+//! The keys of a site belong to one version, and the siteverify request does not contain the
+//! version. The setting `captcha.min_score` selects v3. A response of the other version means that
+//! the settings are wrong. A v3 response must never be accepted as v2, because v3 also returns
+//! `success: true` for bots.
 
 use std::time::Duration;
 
@@ -10,9 +12,10 @@ use super::driver::{Driver, Score, Sources, Widget};
 use crate::telemetry::labels::CaptchaProvider;
 
 const VERIFY_URL: &str = "https://www.google.com/recaptcha/api/siteverify";
-/// Not documented; 0.5 to 2.5 KB are met.
+/// The length is not documented; real tokens have 0.5 to 2.5 KB.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
-/// Tokens live for 120 s, and `challenge_ts` is when the challenge was loaded: a person takes some time to solve it.
+/// A token is valid for 120 s. `challenge_ts` is the time at which the challenge was loaded, and a
+/// user needs time to solve it.
 const AGE_MAX: Duration = Duration::from_mins(5);
 const OPERATORS_CODES: &[&str] = &["missing-input-secret", "invalid-input-secret"];
 const SOURCES: Sources = Sources {
@@ -22,7 +25,7 @@ const SOURCES: Sources = Sources {
     connect: "",
 };
 
-/// The checkbox: no action, no score.
+/// reCAPTCHA v2, a checkbox. It has no action and no score.
 pub const RECAPTCHA_V2: Driver = Driver {
     provider: CaptchaProvider::RecaptchaV2,
     verify_url: VERIFY_URL,
@@ -43,7 +46,7 @@ pub const RECAPTCHA_V2: Driver = Driver {
     },
 };
 
-/// The score: an action, which has to be verified, and nothing to see.
+/// reCAPTCHA v3. It is invisible, and returns a score and an action that must be checked.
 pub const RECAPTCHA_V3: Driver = Driver {
     provider: CaptchaProvider::RecaptchaV3,
     verify_url: VERIFY_URL,

@@ -1,7 +1,9 @@
-//! What a vendor's siteverify answered, judged. Pure: the same bytes, expectations and time give the same judgement.
+//! Verifies the response of a vendor's siteverify endpoint. The functions are pure: the same bytes,
+//! expectations and time give the same result.
 //!
-//! Every member is of its documented JSON type or the answer is none: `"true"`, `1` and null are not `true`. Duplicates
-//! of what we read are no JSON object of ours either. In error a token does not pass.
+//! Every member must have its documented JSON type, or the response is malformed: `"true"`, `1` and
+//! null are not `true`. A response with a duplicate of a member that we read is malformed too. When
+//! the response is malformed, the token is not accepted.
 
 use std::time::Duration;
 
@@ -12,52 +14,52 @@ use time::format_description::well_known::{Iso8601, Rfc3339};
 use super::driver::{Driver, Score};
 use crate::clock::{UnixMillis, millis};
 
-/// How far ahead of ours a vendor's clock may be.
+/// How far the vendor's clock may be ahead of ours.
 const SKEW_MAX: Duration = Duration::from_mins(1);
 
-/// What a good answer has to say.
+/// What a response must contain to be accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
-    /// Whose answer it is.
+    /// The vendor that sent the response.
     pub driver: &'static Driver,
     /// `captcha.hostnames`, in lower case.
     pub hostnames: &'a [String],
-    /// What the widget was made for.
+    /// The action that the widget was created with.
     pub action: &'a str,
     /// `captcha.min_score`.
     pub score_min: f64,
 }
 
-/// What an answer is worth.
+/// The result of the verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// A good token; after this point in time the vendor's and our own checks refuse it for its age.
+    /// The token is valid. From `until` on, the vendor and latchkey refuse it for its age.
     Good {
-        /// Until when a second use has to be remembered.
+        /// The store must remember the token until this time.
         until: UnixMillis,
     },
-    /// No good token.
+    /// The token is not valid.
     Refused(Refusal),
-    /// The settings are wrong, as the vendor or its answer says.
+    /// The settings are wrong, according to the vendor or to its response.
     Misconfigured(&'static str),
-    /// The vendor answers, and says that it cannot tell.
+    /// The vendor responded that it has a problem.
     Trouble,
-    /// No answer of siteverify.
+    /// The response is not a siteverify response.
     Malformed,
 }
 
-/// Why a token is refused. A client is told `captcha-invalid`, whichever it was.
+/// Why a token is refused. The client receives `captcha-invalid` in all cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The vendor says so.
+    /// The vendor refused it.
     Vendor,
-    /// Solved on another site, or on none.
+    /// It was solved on another site, or the response names no site.
     Hostname,
-    /// Solved for another form.
+    /// It was solved for another form.
     Action,
-    /// Under the least score.
+    /// Its score is below the minimum.
     Score,
-    /// Too old, or of the future, or without a time.
+    /// It is too old, in the future, or has no time.
     Time,
 }
 
@@ -72,7 +74,7 @@ struct Answer {
     error_codes: Option<Vec<String>>,
 }
 
-/// Judges a body that came with 200 and as JSON.
+/// Verifies the JSON body of a response.
 pub fn verify(body: &[u8], expected: &Expected<'_>, now: UnixMillis) -> Judgement {
     let Some(answer) = read(body) else { return Judgement::Malformed };
     let codes = answer.error_codes.as_deref().unwrap_or_default();
@@ -90,7 +92,8 @@ pub fn verify(body: &[u8], expected: &Expected<'_>, now: UnixMillis) -> Judgemen
         };
     }
     if !codes.is_empty() {
-        // reCAPTCHA over its free quota: success for everybody, with an error beside it.
+        // reCAPTCHA does this above its free quota: it reports success for every token, with an
+        // error.
         return Judgement::Misconfigured("success-with-errors");
     }
     match (driver.score, answer.score) {
@@ -117,17 +120,18 @@ pub fn verify(body: &[u8], expected: &Expected<'_>, now: UnixMillis) -> Judgemen
     Judgement::Good { until: until.saturating_add(1) }
 }
 
-/// Whether the body is an answer of siteverify at all, whatever it says: somebody is there.
+/// Whether the body is a siteverify response, whatever it says. If it is, the vendor works.
 pub fn is_answer(body: &[u8]) -> bool {
     read(body).is_some()
 }
 
-/// Whether the body is an answer that says no.
+/// Whether the body is a siteverify response that refuses the token.
 pub fn is_no(body: &[u8]) -> bool {
     read(body).is_some_and(|answer| !answer.success)
 }
 
-/// Reads an answer; none where a member is of another type, a score out of its range, or anything is there twice.
+/// Reads a response. `None` if a member has another type, the score is out of range, or a member
+/// occurs twice.
 fn read(body: &[u8]) -> Option<Answer> {
     let answer: Answer = serde_json::from_slice(body).ok()?;
     answer.score.is_none_or(|score| (0.0..=1.0).contains(&score)).then_some(answer)
@@ -137,7 +141,7 @@ fn is_ours(host: &str, hostnames: &[String]) -> bool {
     hostnames.iter().any(|ours| ours.eq_ignore_ascii_case(host))
 }
 
-/// RFC 3339, or ISO 8601 with an offset without its colon, as Google documents it.
+/// Reads RFC 3339, or ISO 8601 with an offset that has no colon, as Google documents it.
 fn moment(text: &str) -> Option<UnixMillis> {
     let at = OffsetDateTime::parse(text, &Rfc3339)
         .or_else(|_| OffsetDateTime::parse(text, &Iso8601::PARSING))

@@ -13,7 +13,7 @@ fn judged(driver: &'static Driver, body: &str) -> Judgement {
     verify(body.as_bytes(), &expected(driver, &["app.example".to_owned()]), NOW)
 }
 
-/// A good answer of each driver.
+/// A valid response of each driver.
 fn good(driver: &'static Driver) -> serde_json::Value {
     let mut answer = serde_json::json!({
         "success": true, "challenge_ts": AT, "hostname": "app.example", "error-codes": [],
@@ -27,7 +27,7 @@ fn good(driver: &'static Driver) -> serde_json::Value {
     answer
 }
 
-/// The good answer with one member changed; null takes it away.
+/// The valid response with one member changed. Null removes the member.
 fn with(driver: &'static Driver, member: &str, value: &serde_json::Value) -> Judgement {
     let mut answer = good(driver);
     answer[member] = value.clone();
@@ -205,10 +205,10 @@ fn an_answer_is_neither_old_nor_of_the_future() {
         ("2026-02-03T05:05:06+01:00", true),
         ("2026-02-03T05:05:06+0100", true),
         ("2026-02-03T04:05:06.123456Z", true),
-        // Five minutes, and a millisecond more.
+        // Exactly five minutes old, and one millisecond older.
         ("2026-02-03T04:00:06.000Z", true),
         ("2026-02-03T04:00:05.999Z", false),
-        // A minute ahead, and a millisecond more.
+        // Exactly one minute ahead, and one millisecond more.
         ("2026-02-03T04:06:06.000Z", true),
         ("2026-02-03T04:06:06.001Z", false),
         ("2026-02-03", false),

@@ -1,4 +1,4 @@
-//! [`Vendor`]: a vendor's siteverify, asked.
+//! [`Vendor`]: the client of a vendor's siteverify endpoint.
 
 use std::error::Error;
 use std::fmt;
@@ -18,19 +18,20 @@ use crate::egress::{Breaker, Egress, EgressError, Endpoint, EndpointError, Limit
 use crate::secret::Secret;
 use crate::telemetry::Metrics;
 
-/// One second for the connection, two in all: with the store's half second within the pool's three.
-/// Answers have some 300 bytes; 64 KiB leave room for whatever a vendor adds.
+/// The limits of a request: 1 s to connect and 2 s in total. With 0.5 s for the store, this is
+/// below the 3 s of the pool. Responses have about 300 bytes. 64 KiB leave space for members that a
+/// vendor adds.
 pub const LIMITS: Limits = Limits {
     connect: Duration::from_secs(1),
     total: Duration::from_secs(2),
     body_bytes_max: 64 * 1024,
 };
-/// A token that is none: whoever answers to it, whatever the answer, is there.
+/// An invalid token. If the vendor responds to it in any way, the vendor works.
 const PROBE: &str = "latchkey-probe";
-/// Wrong settings are told of once in so many milliseconds, not once a request.
+/// The shortest time between two log entries about wrong settings, in milliseconds.
 const TELL_EVERY_MS: i64 = 60_000;
 
-/// A vendor as the settings name it.
+/// A vendor with its settings.
 #[derive(Debug)]
 pub struct Vendor {
     driver: &'static Driver,
@@ -45,30 +46,29 @@ pub struct Vendor {
     told_at: AtomicI64,
 }
 
-/// What a token is worth to the vendor.
+/// The result of checking a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checked {
-    /// Good; a second use has to be remembered until then.
+    /// The token is valid. The store must remember it until `until`, so that it is used once.
     Good {
-        /// A point in time after which its age refuses it.
+        /// The time from which the token is refused for its age.
         until: UnixMillis,
     },
-    /// Refused.
     Refused,
 }
 
-/// Why nobody knows what a token is worth.
+/// Why a token could not be verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VerificationError {
-    /// No answer.
+    /// There was no response.
     Egress(EgressError),
-    /// Another status than 200.
+    /// The status was not 200.
     Status(u16),
-    /// No JSON, or not of siteverify's form.
+    /// The response is not JSON or not of siteverify's form.
     Malformed,
-    /// The vendor says that it is in trouble.
+    /// The vendor responded that it has a problem.
     Trouble,
-    /// The breaker is open: it was not asked.
+    /// The breaker is open, so the vendor was not called.
     NotAsked,
     /// The settings are wrong.
     Misconfigured(&'static str),
@@ -90,8 +90,11 @@ impl fmt::Display for VerificationError {
 impl Error for VerificationError {}
 
 impl VerificationError {
-    /// Whether it cannot depend on the token that was sent, so that a stranger cannot bring it about by one: only this
-    /// counts towards the breaker, of a probe too: a vendor that has had enough of us answers our own token no better.
+    /// Whether the error is independent of the token that was sent, so that a client cannot cause
+    /// it with a token.
+    ///
+    /// Only such errors count for the breaker. This is also true for a probe: a vendor that limits
+    /// our requests treats the probe's token in the same way.
     fn is_the_vendors(&self) -> bool {
         match self {
             Self::Egress(error) => *error != EgressError::TooLarge,
@@ -105,7 +108,7 @@ impl VerificationError {
 pub type SetupError = Box<dyn Error + Send + Sync>;
 
 impl Vendor {
-    /// The vendor of these settings; none where the provider is built in, or none.
+    /// The vendor in the settings. `None` if the provider is built in, or if there is none.
     pub fn new(
         settings: &config::Captcha,
         limits: Limits,
@@ -138,34 +141,35 @@ impl Vendor {
         }))
     }
 
-    /// What it documents.
     pub fn driver(&self) -> &'static Driver {
         self.driver
     }
 
-    /// Puts another secret in force, from the next question on.
+    /// Sets another secret. It applies from the next request on.
     pub fn replace_secret(&self, secret: Secret<String>) {
         self.secret.store(Arc::new(secret));
     }
 
-    /// The site's public key.
+    /// The public key of the site.
     pub fn site_key(&self) -> Option<&str> {
         self.site_key.as_deref()
     }
 
-    /// Whether it failed three times in a row and has not answered since.
+    /// Whether the vendor failed three times in a row and has not responded since.
     pub fn is_in_doubt(&self) -> bool {
         self.breaker.is_open()
     }
 
-    /// Asks what a token is worth. One that cannot be one is refused unasked.
+    /// Asks the vendor whether a token is valid. A text that cannot be a token is refused without a
+    /// request.
     pub async fn check(
         &self,
         token: &str,
         point: CaptchaPoint,
         client: IpAddr,
     ) -> Result<Checked, VerificationError> {
-        // No vendor's token has other characters; and what is trimmed over there must not be a second token here.
+        // No vendor uses other characters in tokens. If a vendor ignores white space around a
+        // token, the same token must not be accepted here twice.
         let is_one = token.len() <= self.driver.token_bytes_max
             && token.bytes().all(|byte| byte.is_ascii_graphic());
         if token.is_empty() || !is_one {
@@ -206,11 +210,11 @@ impl Vendor {
         judged
     }
 
-    /// Whether it is in error now: asked, with a token that is none, unless it answered in the last ten seconds or is
-    /// known not to.
+    /// Whether the vendor fails now. Sends it an invalid token, unless it responded in the last ten
+    /// seconds or is known to fail.
     ///
     /// # Errors
-    /// When it does not answer this time and is not in error yet.
+    /// When the vendor does not respond this time, and has not failed three times in a row yet.
     pub async fn probe(&self) -> Result<bool, VerificationError> {
         if self.breaker.is_fresh() {
             return Ok(false);
@@ -249,7 +253,7 @@ impl Vendor {
             Err(error) => Err(VerificationError::Egress(error)),
             Ok(Reply { status: 200, is_json: true, body }) => Ok(body),
             Ok(Reply { status: 200, .. }) => Err(VerificationError::Malformed),
-            // Some answer 4xx with the same JSON where the secret is wrong.
+            // With a wrong secret, some vendors send 4xx and the same JSON.
             Ok(Reply { status: 400..500, is_json: true, body }) if siteverify::is_no(&body) => {
                 Ok(body)
             }
@@ -257,7 +261,7 @@ impl Vendor {
         }
     }
 
-    /// Tells the operator, at most once a minute.
+    /// Logs an error for the operator, at most once a minute.
     fn report(&self, code: &'static str) {
         let now = self.clock.now();
         let told_at = self.told_at.swap(now, Ordering::Relaxed);
@@ -273,7 +277,8 @@ impl Vendor {
     }
 }
 
-/// What a widget is made for: the point's name, with underscores, since reCAPTCHA knows no hyphens in actions.
+/// The action of a widget: the name of the point with underscores, because reCAPTCHA does not allow
+/// hyphens in actions.
 pub const fn action(point: CaptchaPoint) -> &'static str {
     match point {
         CaptchaPoint::Resend => "resend",

@@ -1,8 +1,9 @@
-//! [`Verifier`]: which provider is in force, and the fallback.
+//! [`Verifier`]: the active captcha provider and its fallback.
 //!
-//! With `captcha.fallback = "altcha"` the built-in proof of work counts while the vendor is in error, and only then: a
-//! challenge is offered, and an answer to one taken, between the vendor's third failure in a row and its next answer.
-//! What a stranger could do with that is written in `docs/captcha.md`.
+//! With `captcha.fallback = "altcha"`, the built-in proof of work is accepted while the vendor
+//! fails, and only then. Challenges are offered and solutions accepted from the third failure in a
+//! row until the next response of the vendor. `docs/captcha.md` describes how a client could misuse
+//! this.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::config::{CaptchaPoint, CaptchaProvider};
 use crate::secret;
 use crate::telemetry::labels;
 
-/// What judges captchas. Shared by the pool's workers and the endpoints.
+/// Verifies captchas. The workers of the pool and the endpoints share it.
 #[derive(Debug)]
 pub struct Verifier {
     altcha: Altcha,
@@ -27,28 +28,26 @@ enum Force {
     Vendor { vendor: Box<Vendor>, falls_back: bool },
 }
 
-/// Whether `GET /api/captcha` gives a challenge.
+/// Whether `GET /api/captcha` returns a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
-    /// Always: the provider is built in.
+    /// Always, because the provider is built in.
     Always,
-    /// While the vendor is in error: ask [`super::Captchas::probe`].
+    /// While the vendor fails. [`super::Captchas::probe`] finds this out.
     InDoubt,
-    /// Never.
     Never,
 }
 
-/// An answer that is good if it is spent first.
+/// The result of verifying a solution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verification {
-    /// Good, once.
+    /// The solution is correct. It is valid only if the caller is the first to spend it.
     Good(Solved),
-    /// Not good.
     Refused,
 }
 
 impl Verifier {
-    /// The judge of these settings; `vendor` where they name one.
+    /// A verifier for these settings. `vendor` is the vendor that they name, if any.
     pub fn new(
         provider: CaptchaProvider,
         altcha: Altcha,
@@ -63,12 +62,12 @@ impl Verifier {
         Arc::new(Self { altcha, force })
     }
 
-    /// Whether anything is judged at all.
+    /// Whether captchas are verified at all.
     pub fn is_on(&self) -> bool {
         !matches!(self.force, Force::None)
     }
 
-    /// The vendor, where the provider is one.
+    /// The vendor, unless the provider is built in or there is none.
     pub fn vendor(&self) -> Option<&Vendor> {
         match &self.force {
             Force::Vendor { vendor, .. } => Some(vendor),
@@ -76,12 +75,12 @@ impl Verifier {
         }
     }
 
-    /// Whether the built-in proof of work counts while the vendor is in error.
+    /// Whether the built-in proof of work is accepted while the vendor fails.
     pub fn falls_back(&self) -> bool {
         matches!(self.force, Force::Vendor { falls_back: true, .. })
     }
 
-    /// Whether a challenge is given.
+    /// Whether clients can get a challenge.
     pub fn offer(&self) -> Offer {
         match self.force {
             Force::BuiltIn => Offer::Always,
@@ -90,17 +89,18 @@ impl Verifier {
         }
     }
 
-    /// A challenge of the built-in provider, `difficulty` times as hard as a usual one; ask [`Verifier::offer`] first.
+    /// A challenge of the built-in provider, `difficulty` times as hard as usual. Check
+    /// [`Verifier::offer`] first.
     pub fn challenge(&self, difficulty: u32, now: UnixMillis) -> serde_json::Value {
         self.altcha.challenge(difficulty, now)
     }
 
-    /// Whether the vendor does not answer, as far as is known without asking.
+    /// Whether the vendor is known to fail. Sends no request.
     pub fn is_in_doubt(&self) -> bool {
         self.vendor().is_some_and(Vendor::is_in_doubt)
     }
 
-    /// Judges an answer, and tells whose it was, as in metrics.
+    /// Verifies a solution. Also returns the provider that it belongs to, for metrics.
     pub(super) async fn verify(
         &self,
         answer: &super::Solution,
@@ -123,7 +123,8 @@ impl Verifier {
         }
     }
 
-    /// A proof of work in the vendor's place. The work is checked first: an answer without it costs the vendor nothing.
+    /// Verifies a proof of work in place of the vendor's token. The work is checked first, so an
+    /// invalid solution causes no request to the vendor.
     async fn fallback(
         &self,
         vendor: &Vendor,
@@ -138,7 +139,8 @@ impl Verifier {
     }
 }
 
-/// Whether the payload is not of the built-in provider's form: then it is the vendor's business.
+/// Whether the payload does not have the form of the built-in provider. Then it is a token of the
+/// vendor.
 fn is_foreign(checked: &Result<Solved, CaptchaRefusal>) -> bool {
     matches!(checked, Err(CaptchaRefusal::Malformed | CaptchaRefusal::TooLong))
 }

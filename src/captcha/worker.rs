@@ -1,4 +1,5 @@
-//! [`Captchas`], the handle of the captcha workers, and what a worker does: it verifies a solution and marks it as used.
+//! [`Captchas`], the handle of the captcha workers, and the worker itself. A worker verifies a
+//! solution and marks it as used.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,17 +21,18 @@ use crate::telemetry::labels::CaptchaOutcome;
 /// The solution that a client sent.
 #[derive(Clone, Debug)]
 pub struct Solution {
-    /// The captcha's value.
+    /// The value of the captcha.
     pub payload: String,
-    /// What it is asked for: vendors that know actions tie a token to one.
+    /// The endpoint that asks for the captcha. Vendors with actions tie a token to one endpoint.
     pub point: CaptchaPoint,
-    /// Who sent it; vendors are told.
+    /// The client's address, which vendors receive.
     pub client: IpAddr,
-    /// How many times as hard as a usual one it has to be. A vendor's counts as any.
+    /// How many times harder than usual the captcha must be. A vendor's captcha satisfies any
+    /// difficulty.
     pub difficulty: u32,
 }
 
-/// Where a captcha is asked for, and which.
+/// The captcha that a request needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Demand {
     point: CaptchaPoint,
@@ -39,35 +41,35 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// One that is as hard as usual.
+    /// A captcha of usual difficulty.
     pub fn usual(point: CaptchaPoint, is_needed: bool) -> Self {
         Self { point, is_needed, difficulty: 1 }
     }
 
-    /// One that is needed, and has to be this hard.
+    /// A captcha that is needed and must have this difficulty.
     pub fn of_difficulty(point: CaptchaPoint, difficulty: u32) -> Self {
         Self { point, is_needed: true, difficulty }
     }
 }
 
-/// What the captcha workers do.
+/// The commands of the captcha workers.
 #[derive(Debug)]
 pub enum CaptchaCommand {
     /// [`Captchas::verify`].
     Verify {
-        /// What the client sent.
         solution: Solution,
-        /// The verdict.
+        /// The result of the verification.
         reply: FlatReply<Verdict>,
     },
     /// [`Captchas::probe`].
     Probe {
-        /// The vendor's state.
+        /// The state of the vendor.
         reply: FlatReply<VendorState>,
     },
 }
 
-/// The handle of the captcha workers. Calls return [`Unavailable`] when the queue is full and when `deadline` passes.
+/// The handle of the captcha workers. Calls return [`Unavailable`] if the queue is full or
+/// `deadline` passes.
 #[derive(Clone, Debug)]
 pub struct Captchas {
     pool: Pool<CaptchaCommand>,
@@ -76,7 +78,7 @@ pub struct Captchas {
 }
 
 impl Captchas {
-    /// The handle of a pool; `points` are where the settings ask for a captcha.
+    /// The handle of a pool. `points` are the places where the settings ask for a captcha.
     pub fn new(
         pool: Pool<CaptchaCommand>,
         verifier: Arc<Verifier>,
@@ -96,11 +98,13 @@ impl Captchas {
         self.points.contains(&point)
     }
 
-    /// Checks the captcha of a request where one is needed. A solution that is sent without need is verified too, since it
-    /// buys a larger budget of the mailbox; none sent is none then.
+    /// Verifies the captcha of a request if one is needed here.
+    ///
+    /// A solution that is sent without need is verified too, because it gives the client a larger
+    /// mailbox budget. Without a solution the result is then `None`.
     ///
     /// # Errors
-    /// [`CaptchaError`] where one is needed.
+    /// [`CaptchaError`] if a captcha is needed.
     pub async fn check(
         &self,
         client: (IpAddr, Instant),
@@ -110,10 +114,10 @@ impl Captchas {
         self.demand(client, Demand::usual(point, self.is_needed(point)), payload).await
     }
 
-    /// The same where the caller decides whether one is needed.
+    /// Verifies a captcha if `demand` says that one is needed.
     ///
     /// # Errors
-    /// [`CaptchaError`] where one is needed.
+    /// [`CaptchaError`] if a captcha is needed.
     pub async fn demand(
         &self,
         (client, deadline): (IpAddr, Instant),
@@ -129,18 +133,19 @@ impl Captchas {
         match self.verify(deadline, Solution { payload, point, client, difficulty }).await {
             Ok(Verdict::Solved) => Ok(Some(Verdict::Solved)),
             Ok(Verdict::Refused) if needed => Err(CaptchaError::Invalid),
-            // In doubt it is refused; where it only buys a larger budget, it buys none.
+            // A needed captcha that could not be verified is refused. A captcha that only gives a
+            // larger budget then gives no larger budget.
             Err(unavailable) if needed => Err(CaptchaError::Unavailable(unavailable)),
             Ok(Verdict::Refused) | Err(_) => Ok(None),
         }
     }
 
-    /// The pool, to be drained and measured.
+    /// The pool, to drain and to measure it.
     pub fn pool(&self) -> &Pool<CaptchaCommand> {
         &self.pool
     }
 
-    /// Verifies a solution, which is valid once.
+    /// Verifies a solution. Each solution is valid once.
     pub async fn verify(
         &self,
         deadline: Instant,
@@ -149,7 +154,8 @@ impl Captchas {
         self.pool.ask(deadline, |reply| CaptchaCommand::Verify { solution, reply }).await
     }
 
-    /// Whether the vendor works; asks it where that is not known. [`Unavailable`] when it failed and is not given up yet.
+    /// Whether the vendor works. Sends a probe if that is not known. Returns [`Unavailable`] if the
+    /// probe failed and the vendor is not known to fail yet.
     pub async fn probe(&self, deadline: Instant) -> Result<VendorState, Unavailable> {
         self.pool.ask(deadline, |reply| CaptchaCommand::Probe { reply }).await
     }
@@ -158,44 +164,43 @@ impl Captchas {
 /// Why a captcha that is needed is refused.
 #[derive(Debug)]
 pub enum CaptchaError {
-    /// It is missing, wrong or used.
+    /// It is missing, wrong or already used.
     Invalid,
-    /// Nobody can tell: the vendor or the token store does not answer.
+    /// The vendor or the token store does not respond.
     Unavailable(Unavailable),
 }
 
-/// How long the store remembers a captcha: its own 10 minutes, and an hour until it is collected.
+/// How long the store remembers a captcha: its own 10 minutes, and one hour until the entry is
+/// deleted.
 pub const SPENT_TTL: Duration = Duration::from_mins(70);
 
-/// What a solution is worth.
+/// The result of verifying a solution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Good, and spent by this.
+    /// The solution is valid and is now used.
     Solved,
-    /// Wrong, expired or spent before.
+    /// The solution is wrong, expired or already used.
     Refused,
 }
 
-/// How the provider stands.
+/// The state of the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VendorState {
-    /// It answers, or is built in.
+    /// The vendor responds, or the provider is built in.
     Good,
-    /// It failed several times and has not answered since.
+    /// The vendor failed several times in a row and has not responded since.
     InDoubt,
 }
 
-/// The worker's needs.
+/// The dependencies of a captcha worker.
 #[derive(Clone)]
 pub struct CaptchaWorker {
-    /// The provider.
     pub verifier: Arc<Verifier>,
-    /// Remembers what was spent.
+    /// Remembers used solutions.
     pub store: Store,
-    /// Bounds how much it remembers.
+    /// Limits how many used solutions the store remembers.
     pub spent: Arc<KeyBudget>,
     pub clock: Clock,
-    /// Counts.
     pub metrics: Arc<Metrics>,
 }
 
@@ -216,7 +221,7 @@ impl CaptchaWorker {
                 {
                     Ok(Spend::First) => (CaptchaOutcome::Solved, Ok(Verdict::Solved)),
                     Ok(Spend::Again) => {
-                        // Nothing was added.
+                        // The store added no entry.
                         self.spent.refund(1, self.clock.now());
                         (CaptchaOutcome::Refused, Ok(Verdict::Refused))
                     }
@@ -254,7 +259,7 @@ impl Worker for CaptchaWorker {
             CaptchaCommand::Probe { reply } if !reply.is_closed() => {
                 let _ = reply.send(self.probe().await);
             }
-            // The client is gone: nobody's token is spent for nobody.
+            // The client has disconnected, so its token is not used up.
             CaptchaCommand::Verify { .. } | CaptchaCommand::Probe { .. } => {}
         }
         Ok(())

@@ -1,28 +1,27 @@
-//! Requests to a daemon's admin listener.
+//! Requests to the admin listener of a daemon.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// How much of a response is read.
+/// At most this many bytes of a response are read.
 const RESPONSE_BYTES_MAX: u64 = 64 * 1024;
 
-/// Where to ask.
+/// The listener, and the path of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub authority: String,
     pub path: String,
 }
 
-/// What the listener responded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     pub status: u16,
     pub body: Vec<u8>,
 }
 
-/// The response to a GET.
+/// Sends a GET request and returns the response.
 pub async fn get(target: &Target) -> std::io::Result<Response> {
     let mut stream = TcpStream::connect(&target.authority).await?;
     let request = format!(
@@ -35,7 +34,7 @@ pub async fn get(target: &Target) -> std::io::Result<Response> {
     read(&response).ok_or_else(|| std::io::Error::other("the answer is not HTTP"))
 }
 
-/// The code of a status line (RFC 9112 §4), and what follows the head.
+/// Reads the status code from the status line (RFC 9112 §4), and the body after the head.
 fn read(response: &[u8]) -> Option<Response> {
     let line = response.split(|byte| *byte == b'\r').next()?;
     let line = std::str::from_utf8(line).ok()?;
@@ -45,7 +44,8 @@ fn read(response: &[u8]) -> Option<Response> {
     Some(Response { status, body })
 }
 
-/// Where a listener answers: one on every address answers on loopback.
+/// The address at which a listener is reachable. A listener on every address is reachable on
+/// loopback.
 pub fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         ip if !ip.is_unspecified() => ip,

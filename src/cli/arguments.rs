@@ -1,16 +1,17 @@
-//! What is wrong with a command line, without the secrets that were written into it by mistake.
+//! Prints the errors of a command line, without the secrets that it contains by mistake.
 
 use std::io::IsTerminal as _;
 
 use super::output::say_in_time;
 use crate::config::process_arguments;
 
-/// Prints clap's error, help or version. Where it quotes a URL or a value of `key=value`, that is blanked.
+/// Prints clap's error, help or version. If it quotes a URL or a value of `key=value`, that part is
+/// replaced by `***`.
 pub fn print(error: &clap::Error) {
     let text = error.render().to_string();
     let hidden = hide(&text, &process_arguments());
     if !error.use_stderr() {
-        // Nobody is left to tell when even this cannot be printed.
+        // If even this cannot be printed, there is no other way to report it.
         let _ = error.print();
     } else if hidden == text {
         say_in_time(in_colour(error));
@@ -19,7 +20,7 @@ pub fn print(error: &clap::Error) {
     }
 }
 
-/// As clap prints it: in colour on a terminal.
+/// The text as clap prints it: in colour on a terminal.
 fn in_colour(error: &clap::Error) -> String {
     let text = error.render();
     if std::io::stderr().is_terminal() { text.ansi().to_string() } else { text.to_string() }

@@ -1,4 +1,4 @@
-//! `latchkey audit …`: proves that nothing was altered or removed, and exports what was recorded.
+//! `latchkey audit …`: proves that no audit event was altered or removed, and exports the events.
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -22,30 +22,31 @@ use crate::database::Db;
 use crate::exit::CHECK_SAYS_NO;
 use crate::token;
 
-/// Findings that `--json` lists; the rest are counted. A lost key alone can make millions.
+/// `--json` lists at most this many findings and counts the rest. One lost key can cause millions.
 const LISTED_MAX: usize = 1_000;
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Check every row: exit 0, or 3 where something was altered, removed or cannot be proven
+    /// Check every audit event: exit 0, or 3 if one was altered, removed or cannot be proven
     Verify {
-        /// Compare with heads kept elsewhere: an export, or a log with its lines `audit heads`
+        /// Also compare with the checkpoints in this file: an export, or `audit heads` log lines
         #[arg(long, value_name = "FILE")]
         heads: Option<PathBuf>,
     },
-    /// Print the keys that authenticate rows as JSON lines: secrets, whoever has them can write another history
+    /// Print the secret keys that authenticate audit events, as JSON lines
     ///
-    /// With them an export is checked elsewhere, without this database (docs/audit.md).
+    /// Anybody who has these keys can write a different history, so keep them secret. With them an
+    /// export can be checked elsewhere, without this database (docs/audit.md).
     Keys,
-    /// Print what was recorded as JSON lines, with signed heads at the end
+    /// Print the audit events as JSON lines, with checkpoints (signed heads) at the end
     Export {
-        /// From this moment on (RFC 3339)
+        /// Only events from this time on (RFC 3339)
         #[arg(long, value_name = "TIME", value_parser = moment)]
         since: Option<UnixMillis>,
-        /// Of this team alone
+        /// Only events of this team
         #[arg(long, value_name = "ID")]
         team: Option<Uuid>,
-        /// Of this person alone: what they did and what was done to them
+        /// Only events of this user: what the user did, and what was done to the user
         #[arg(long, value_name = "ID")]
         user: Option<Uuid>,
     },
@@ -56,7 +57,6 @@ fn moment(text: &str) -> Result<UnixMillis, String> {
     i64::try_from(at.unix_timestamp_nanos() / 1_000_000).map_err(|error| error.to_string())
 }
 
-/// Does it.
 pub async fn run(command: Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
     let needs = match open::keys(config).await {
         Ok(needs) => needs,
@@ -107,7 +107,7 @@ async fn run_verify(
         verify::verify(&needs.db, &keys, &mut sink, &mut |rows| progress.at(rows)).await?;
     let mut compared = 0;
     if let Some(file) = file {
-        let kept_from = needs.clock.now() - millis(config.audit_retention);
+        let kept_from = needs.clock.now() - millis(config.audit.retention);
         compared = compare((&needs.db, &keys), file, kept_from, &mut sink).await?;
     }
     progress.end();
@@ -143,7 +143,7 @@ fn line(finding: &Finding) -> String {
     )
 }
 
-/// Compares every head in a file; how many.
+/// Compares every head in a file. Returns how many heads it compared.
 async fn compare(
     (db, keys): (&Db, &Keys),
     file: &Path,

@@ -1,4 +1,4 @@
-//! `latchkey config …`: look at the settings without starting anything.
+//! `latchkey config …`: prints and checks the settings without starting anything.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -12,9 +12,9 @@ use crate::exit::BAD_CONFIGURATION;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Print every setting with its source, secrets blanked
+    /// Print every setting with its value and its source; secrets are hidden
     Print,
-    /// Say whether the configuration holds: exit 0 or 78
+    /// Check whether the configuration is valid: exit 0 or 78
     Check,
     /// Print the JSON Schema of a configuration file
     Schema,
@@ -26,7 +26,6 @@ pub enum Command {
     },
 }
 
-/// Does it.
 pub fn run(
     command: &Command,
     load: impl FnOnce() -> Result<Loaded, Problems>,
@@ -80,7 +79,7 @@ fn as_json(sources: &[Shown]) -> serde_json::Value {
     sources.iter().map(entry).collect()
 }
 
-/// Three columns: name, value as JSON writes it, source.
+/// Formats three columns: name, value as JSON, and source.
 fn as_table(sources: &[Shown]) -> String {
     let value = |shown: &Shown| match &shown.value {
         serde_json::Value::Null => "-".to_owned(),

@@ -1,4 +1,5 @@
-//! How a command ends whose work broke off on the way: 69 where what it stands on went away, else 1.
+//! The exit code of a command whose work failed: 69 if a dependency became unreachable, otherwise
+//! 1.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -8,20 +9,20 @@ use crate::database;
 use crate::exit::{FAILED, UNREACHABLE};
 use crate::problem::Unavailable;
 
-/// Says what broke it off, and ends it.
+/// Reports the error, and returns the exit code.
 pub fn broken_off(talk: Talk, error: &(dyn Error + 'static)) -> ExitCode {
     talk.fail(&error.to_string());
     ExitCode::from(exit_code(error))
 }
 
-/// The cause decides, however it is wrapped.
+/// Returns the exit code for an error. Its cause decides, however the cause is wrapped.
 pub fn exit_code(error: &(dyn Error + 'static)) -> u8 {
     if let Some(is_unreachable) = database::is_unreachable_cause(error) {
         return if is_unreachable { UNREACHABLE } else { FAILED };
     }
     let mut next = Some(error);
     while let Some(error) = next {
-        // Of other dependencies an outage is all that this error says.
+        // For other dependencies, this error always means an outage.
         if error.is::<Unavailable>() {
             return UNREACHABLE;
         }

@@ -1,4 +1,5 @@
-//! `latchkey healthcheck`: asks the admin listener, for containers without curl.
+//! `latchkey healthcheck`: asks the admin listener whether the daemon is ready. It is for
+//! containers without curl.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,18 +13,19 @@ use crate::config::{Loaded, Problems};
 use crate::exit::{BAD_CONFIGURATION, FAILED, USAGE};
 use crate::secret::redact;
 
-/// How long all of it may take: under Docker's and Kubernetes' usual patience.
+/// How long the whole check may take. It is shorter than the usual time-outs of Docker and
+/// Kubernetes.
 const TIMEOUT: Duration = Duration::from_secs(2);
 const PATH: &str = "/readyz";
 
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Ask there instead of `admin.listen`: `127.0.0.1:9090` or `http://127.0.0.1:9090/livez`
+    /// Ask this URL instead of `admin.listen`: `127.0.0.1:9090` or `http://127.0.0.1:9090/livez`
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 }
 
-/// Asks; exit 0 says ready, 1 not ready or no answer.
+/// Asks the daemon. Exits with 0 if it is ready, and with 1 if it is not ready or does not respond.
 pub async fn run(
     arguments: &Arguments,
     load: impl FnOnce() -> Result<Loaded, Problems>,
@@ -39,7 +41,7 @@ pub async fn run(
     } else {
         match load() {
             Ok(loaded) => Target {
-                authority: reachable(loaded.config.admin_listen).to_string(),
+                authority: reachable(loaded.config.admin.listen).to_string(),
                 path: PATH.to_owned(),
             },
             Err(problems) => {
@@ -71,7 +73,7 @@ pub async fn run(
     ExitCode::from(if is_ready { 0 } else { FAILED })
 }
 
-/// Host and port, perhaps as a URL with a path.
+/// Reads a host and a port, or a URL with an optional path.
 fn target(given: &str) -> Option<Target> {
     let rest = given.strip_prefix("http://").unwrap_or(given);
     let (authority, path) = match rest.find('/') {

@@ -1,7 +1,7 @@
-//! `latchkey keys …`: the signing keys, on the database beside running daemons.
+//! `latchkey keys …`: manages the signing keys in the database, also while daemons run.
 //!
-//! A command changes the table alone; daemons follow with their next reading (30 s), and take the steps of the rotation
-//! that a command has begun.
+//! A command only changes the table. Daemons follow when they next read it (every 30 s), and
+//! continue the rotation that a command has begun.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -22,26 +22,26 @@ use crate::token::{KeyDependencies, KeysError, Kind};
 pub enum Command {
     /// List every signing key with its state
     List,
-    /// Publish a new key now; it signs after 10 minutes, when every verifier has it, and the one before retires
+    /// Publish a new key; 10 minutes later all verifiers have it, it signs, and the old one retires
     Rotate {
-        /// Which tokens' key
+        /// The tokens whose key to rotate
         #[arg(long, value_enum, default_value_t = Which::All)]
         kind: Which,
-        /// Let the new key sign at once: verifiers that keep the JWKS refuse its tokens for up to 5 minutes
+        /// Sign at once; verifiers with a cached JWKS refuse the new tokens for up to 5 minutes
         #[arg(long)]
         now: bool,
     },
-    /// Call a key compromised: all of its tokens are refused, within 30 seconds on every daemon
+    /// Declare a key compromised: within 30 seconds every daemon refuses all tokens that it signed
     ///
-    /// A userToken key: everybody whose token it signed has to log in again. A vaultToken key: clients refresh, and
-    /// verifiers that keep the JWKS accept its tokens for up to 5 minutes more. Where it signs, a new key takes its
-    /// place at once.
+    /// For a userToken key, every user whose token it signed has to log in again. For a vaultToken
+    /// key, clients refresh their tokens, and verifiers that cache the JWKS accept its tokens for
+    /// up to 5 minutes more. If the key currently signs, a new key replaces it at once.
     Retire {
-        /// Its `kid`
-        // One in 64 begins with `-`: base64url.
+        /// The key's `kid`
+        // One `kid` in 64 begins with `-`, because it is base64url.
         #[arg(allow_hyphen_values = true)]
         kid: String,
-        /// Say what would happen, change nothing
+        /// Say what would happen, and change nothing
         #[arg(long)]
         dry_run: bool,
     },
@@ -49,14 +49,13 @@ pub enum Command {
     ExportJwks,
 }
 
-/// Whose keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Which {
-    /// Those that sign userTokens.
+    /// Keys that sign userTokens.
     User,
-    /// Those that sign vaultTokens.
+    /// Keys that sign vaultTokens.
     Vault,
-    /// Both.
+    /// Both kinds of keys.
     All,
 }
 
@@ -70,7 +69,6 @@ impl Which {
     }
 }
 
-/// Does it.
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
     let keys = match open::keys(config).await {
         Ok(keys) => keys,
@@ -121,7 +119,7 @@ fn as_json(key: &Listed) -> Value {
     })
 }
 
-/// Which master key a key is sealed with, in one word.
+/// The master key that a signing key is encrypted with, in one word.
 const fn sealed(key: &Listed) -> &'static str {
     match key.sealed {
         Sealed::Now => "current",
@@ -201,7 +199,7 @@ async fn rotate(
     list(keys, false, talk).await
 }
 
-/// What became of a key, in a word for programs; none where there is none.
+/// The result for a key, as one word for programs. `None` if there is no such key.
 fn outcome(retired: Retired) -> Option<&'static str> {
     match retired {
         Retired::Unknown => None,
@@ -235,7 +233,7 @@ async fn retire(
     list(keys, false, talk).await
 }
 
-/// What [`retire`] would do.
+/// Reports what [`retire`] would do.
 async fn plan(
     keys: &KeyDependencies,
     kid: &str,

@@ -1,4 +1,4 @@
-//! `latchkey limits …`: which limit, budget or back-off holds now, and lifting it.
+//! `latchkey limits …`: shows which limit, budget or back-off applies now, and resets it.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -22,26 +22,28 @@ use crate::config::{CaptchaProvider, Config};
 use crate::exit::{UNREACHABLE, USAGE};
 use crate::user::EmailAddress;
 
-/// How long the admin listener may take.
+/// How long the admin listener may take to respond.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say which limit, budget or back-off holds now, why, until when, and how to lift it; changes nothing
+    /// Show which limit, budget or back-off applies, why, until when, and how to lift it; changes
+    /// nothing
     ///
-    /// Of an email address: its login back-off and its budgets, which all daemons share in the token store. Of an IP
-    /// address: the limits by address of the daemon whose `admin.listen` is in the configuration; each daemon counts for
-    /// itself.
+    /// For an email address: its login back-off and its budgets, which all daemons share in the
+    /// token store. For an IP address: the limits by address of the daemon whose `admin.listen` is
+    /// in the configuration. Each daemon counts these for itself.
     Explain {
-        /// An email address, with or without an account, or the IP address of a client. For a user whose login answers 429,
-        /// ask for the email address and give the user's IP address as `--client`
+        /// An email address, with or without an account, or the IP address of a client. For a user
+        /// whose login gets status 429, give the email address here and the user's IP address as
+        /// `--client`
         #[arg(value_name = "EMAIL|IP")]
         subject: Subject,
-        /// Of an email address: also say how long this client waits
+        /// For an email address: also show how long this client has to wait
         #[arg(long, value_name = "IP")]
         client: Option<IpAddr>,
     },
-    /// Delete the login back-off and the budgets of an email address; the audit records it as `limits.reset`
+    /// Delete the login back-off and the budgets of an email address; audit action `limits.reset`
     Reset {
         /// The email address, with or without an account
         #[arg(value_name = "EMAIL")]
@@ -49,7 +51,6 @@ pub enum Command {
     },
 }
 
-/// Whose limits.
 #[derive(Clone, Debug)]
 pub enum Subject {
     Email(EmailAddress),
@@ -69,7 +70,6 @@ impl FromStr for Subject {
     }
 }
 
-/// Does it.
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
     let (email, client, is_reset) = match command {
         Command::Explain { subject: Subject::Ip(_), client: Some(_) } => {
@@ -101,7 +101,7 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     done.unwrap_or_else(|error| broken_off(talk, error.as_ref()))
 }
 
-/// The subject of an address, and the id of its account.
+/// Returns the subject of an email address, with the id of its account.
 async fn subject<'a>(
     (email, client): (&'a EmailAddress, Option<IpAddr>),
     config: &Config,
@@ -156,9 +156,9 @@ async fn reset(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks the daemon's admin listener.
+/// Asks the daemon's admin listener, because these limits are in the daemon's memory.
 async fn explain_ip(ip: IpAddr, config: &Config, json: bool, talk: Talk) -> ExitCode {
-    let authority = admin::reachable(config.admin_listen).to_string();
+    let authority = admin::reachable(config.admin.listen).to_string();
     let target = Target { authority, path: format!("/limits/{ip}") };
     let response = match tokio::time::timeout(TIMEOUT, admin::get(&target)).await {
         Ok(Ok(response)) if response.status == 200 => response,

@@ -1,4 +1,4 @@
-//! Lists of the command line: which part is printed, and where the next one begins.
+//! Lists on the command line: which part is printed, and where the next part begins.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -10,43 +10,42 @@ use uuid::Uuid;
 
 use super::output::{Talk, print, print_json};
 
-/// Which part of a list.
+/// The part of a list that is printed.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Part {
-    /// At most so many, 1 to 1000
+    /// Print at most this many, 1 to 1000
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
     limit: u64,
-    /// Go on after this id: `next` of the last list
+    /// Continue after this id: `next` of the previous list
     #[arg(long, value_name = "ID", default_value_t = Uuid::nil(), hide_default_value = true)]
     pub after: Uuid,
 }
 
-/// Whether something works or an operator has disabled it.
+/// Whether something is usable, or an operator has disabled it.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum Status {
     Active,
     Disabled,
 }
 
-/// How a list is written.
+/// The format of a list.
 pub(super) struct Written<T> {
-    /// The head of its columns.
+    /// The header line of the columns.
     pub head: String,
-    /// A row for people.
+    /// Formats an item as a row of text.
     pub row: fn(&T) -> String,
-    /// An item of the JSON.
+    /// Formats an item as JSON.
     pub item: fn(&T) -> Value,
-    /// The id that the next part begins after.
+    /// The id of an item, after which the next part begins.
     pub id: fn(&T) -> Uuid,
 }
 
 impl Part {
-    /// How many rows to read: one more than are printed, to know whether it is the last part.
+    /// How many rows to read: one more than are printed, to know whether this is the last part.
     pub fn rows(self) -> u64 {
         self.limit + 1
     }
 
-    /// Prints what was read.
     pub fn print<T>(
         self,
         mut found: Vec<T>,

@@ -1,4 +1,4 @@
-//! `latchkey migrate …`: the schema's migrations.
+//! `latchkey migrate …`: applies and lists the migrations of the schema.
 
 use std::process::ExitCode;
 
@@ -16,15 +16,15 @@ use crate::exit::CHECK_SAYS_NO;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Apply what is missing; replicas that do it at once take turns
+    /// Apply the missing migrations; replicas that do so at the same time take turns
     Up,
-    /// List the migrations: exit 0, or 3 where some are not applied
+    /// List the migrations: exit 0, or 3 if some are not applied
     Status,
-    /// List what `up` would apply; changes nothing
+    /// List the migrations that `up` would apply; changes nothing
     Plan,
 }
 
-/// A migration's name and whether the database has it.
+/// A migration's name, and whether the database has it.
 type Migration = (String, State);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +33,13 @@ enum State {
     Pending,
 }
 
-/// Does it.
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
     let file = config.database.is_sqlite().then(|| sqlite_path(config.database.url.expose()));
     if let Some(file) = file.as_deref()
         && !file.exists()
     {
         if *command != Command::Up {
-            // Looking at a database must not make one.
+            // Reading the status of a database must not create the database.
             let all = Migrator::get_migration_files();
             let all =
                 all.iter().map(|one| (one.name().to_owned(), State::Pending)).collect::<Vec<_>>();

@@ -1,4 +1,5 @@
-//! The command line: data on stdout, talk on stderr, and exit codes that scripts can tell apart.
+//! The command line. Data goes to stdout, messages go to stderr, and scripts can distinguish the
+//! exit codes.
 
 mod admin;
 mod arguments;
@@ -41,13 +42,13 @@ struct Cli {
     command: Option<Command>,
 }
 
-/// What every command takes.
+/// The arguments of every command.
 #[derive(Args, Debug)]
 struct Common {
-    /// A configuration file, TOML or JSON; may be given several times, the later ones win
+    /// A configuration file, TOML or JSON; may be repeated, and later files override earlier ones
     #[arg(long, short, value_name = "FILE", global = true)]
     config: Vec<PathBuf>,
-    /// One setting, over file and environment: `--set http.listen=127.0.0.1:8081`
+    /// Set one setting, over files and environment: `--set http.listen=127.0.0.1:8081`
     #[arg(long, value_name = "KEY=VALUE", global = true)]
     set: Vec<String>,
     /// Print data as JSON
@@ -57,39 +58,42 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the daemon (what happens without a command)
+    /// Run the daemon (the default without a command)
     Serve,
-    /// Bring the database's schema up to date, or see where it stands
+    /// Update the schema of the database, or show its state
     #[command(subcommand)]
     Migrate(migrate::Command),
-    /// Prove that nothing recorded was altered, or export it
+    /// Prove that no audit event was altered or removed, or export the events
     #[command(subcommand)]
     Audit(audit::Command),
-    /// Look after accounts
+    /// Manage accounts
     #[command(subcommand)]
     Users(users::Command),
-    /// Look after teams
+    /// Manage teams
     #[command(subcommand)]
     Teams(teams::Command),
-    /// See which limit holds for an account or a client, and lift it
+    /// Show which limit applies to an account or a client, and lift it
     #[command(subcommand)]
     Limits(limits::Command),
-    /// Look at the signing keys, rotate them, call one compromised
+    /// List the signing keys, rotate them, or declare one compromised
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Look at mail that has not left, send it again, test the way out
+    /// List unsent mails, send them again, or test whether mail can be sent
     #[command(subcommand)]
     Mail(mail::Command),
-    /// Look at the configuration
+    /// Print or check the configuration
     #[command(subcommand)]
     Config(config::Command),
-    /// Look at everything a daemon stands on, and say what to do: exit 0, or 3 where something does not work
+    /// Check everything that a daemon depends on, and say what to do: exit 0, or 3 if something
+    /// fails
     ///
-    /// Configuration, modes of files, master key, database (reachability, writes, version, schema, rights, row-level
-    /// security, clock), signing keys, Redis (writes, role, version, eviction, persistence, memory, clock), SMTP up to the
-    /// login, mails that wait or were given up, the captcha vendor and its secret, the certificate, public_url, ports,
-    /// whom the daemon asks, the cost of a hash and the memory for all of them, the disk. Nothing is made or sent, and
-    /// nothing is changed but what a daemon's own probe writes.
+    /// It checks the configuration, file modes, the master key, the database (reachability, writes,
+    /// version, schema, rights, row-level security, clock), the signing keys, Redis (writes, role,
+    /// version, eviction, persistence, memory, clock), SMTP up to the login, mails that wait or
+    /// were given up, the captcha vendor and its secret, the certificate, `public_url`, ports, the
+    /// services that the daemon contacts, the cost of a hash and the memory for all hashes, and the
+    /// disk. It creates and sends nothing, and changes nothing except what a daemon's own probe
+    /// writes.
     Doctor,
     /// Print the OpenAPI document
     Openapi,
@@ -97,9 +101,9 @@ enum Command {
     Healthcheck(healthcheck::Arguments),
     /// Print the version
     Version,
-    /// Print a shell's completions
+    /// Print the completion script of a shell
     Completions {
-        /// Which shell
+        /// The shell
         shell: clap_complete::Shell,
     },
     /// Print the manual page
@@ -113,7 +117,7 @@ enum Command {
     },
 }
 
-/// Reads the command line and does what it says.
+/// Runs the command that the command line names.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -137,7 +141,8 @@ pub fn run() -> ExitCode {
     let load = || settings::load(&inputs()).and_then(crate::daemon::check_urls);
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => with_settings(talk, load(), |loaded| {
-            // Dropped after the runtime, whose tasks may log until they are gone, and also when a panic ends the daemon.
+            // This is dropped after the runtime, because the runtime's tasks may log until they
+            // end. It is also dropped when a panic ends the daemon.
             let _flush = crate::telemetry::FlushAtEnd;
             block_on(talk, crate::daemon::run(loaded, &load)).unwrap_or(ExitCode::from(FAILED))
         }),
@@ -189,7 +194,8 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The commands as pages describe them: each without a `help` that says what its page says.
+/// The commands as the pages describe them: without the `help` commands, which would only repeat
+/// the pages.
 fn described() -> clap::Command {
     Cli::command().disable_help_subcommand(true)
 }
@@ -218,7 +224,7 @@ fn man(dir: Option<&std::path::Path>, talk: Talk) -> ExitCode {
     }
 }
 
-/// Goes on with a configuration that holds, or tells what is wrong with it.
+/// Continues with a valid configuration, or reports what is wrong with it.
 fn with_settings(
     talk: Talk,
     loaded: Result<Loaded, Problems>,
@@ -233,7 +239,7 @@ fn with_settings(
     }
 }
 
-/// Runs a future on a runtime of its own with a thread for each core.
+/// Runs a future on its own runtime, with one thread for each core.
 fn block_on<T>(talk: Talk, future: impl Future<Output = T>) -> Option<T> {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => Some(runtime.block_on(future)),

@@ -1,5 +1,8 @@
-//! What commands that work on the data have in common, layer upon layer: the database with the right schema, the keys over
-//! it, the stores over both. A layer makes nothing that is not there, and every command ends alike where one fails.
+//! Opens what the commands work on, in layers: the database with the right schema, then the keys in
+//! it, then the stores over both.
+//!
+//! A layer creates nothing that does not exist. If a layer fails, every command ends in the same
+//! way.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -15,29 +18,29 @@ use crate::exit::{BAD_CONFIGURATION, CHECK_SAYS_NO, FAILED, UNREACHABLE};
 use crate::store::Store;
 use crate::token::KeyDependencies;
 
-/// Why a command cannot work.
+/// Why a command cannot run.
 #[derive(Debug)]
 pub enum Fault {
-    /// There is no SQLite file.
+    /// The SQLite file does not exist.
     NoDatabase(String),
-    /// The database does not answer.
+    /// The database does not respond.
     Database(DatabaseError),
-    /// It answers, but not what its schema is.
+    /// The database responds, but its schema cannot be read.
     Migrations(DatabaseError),
-    /// Its schema is older than this release: what a command would write into it is anybody's guess.
+    /// The schema is older than this release, so the result of a command's writes is undefined.
     Outdated(usize),
-    /// Its schema is of a release that this one cannot stand beside.
+    /// The schema belongs to a release that this one cannot run beside.
     TooNew(String),
-    /// There is no master key, or not one.
+    /// The master key is missing, or is not a valid key.
     MasterKey(std::io::Error),
-    /// A setting that only shows when it is used.
+    /// A setting is wrong in a way that shows only when it is used.
     Setting(String),
-    /// What is in the database does not fit what is set.
+    /// The data in the database does not fit the settings.
     Broken(Box<dyn Error + Send + Sync>),
 }
 
 impl Fault {
-    /// The one table of faults and exit codes (docs/cli.md).
+    /// Maps each fault to its exit code. This is the only place that does so.
     fn exit_code(&self) -> u8 {
         match self {
             Self::NoDatabase(_) | Self::Database(_) | Self::Migrations(_) => UNREACHABLE,
@@ -47,7 +50,7 @@ impl Fault {
         }
     }
 
-    /// Says it, and ends the command.
+    /// Reports the fault, and returns the exit code.
     pub fn report(&self, talk: Talk) -> ExitCode {
         talk.fail(&self.to_string());
         ExitCode::from(self.exit_code())
@@ -78,28 +81,28 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// The stores, beside running daemons or without one.
+/// The stores that the commands work on, with or without running daemons.
 pub struct Opened {
-    /// Users, teams, mail, keys.
+    /// Users, teams, mails and keys.
     pub db: Db,
     /// Sessions and one-time tokens.
     pub store: Store,
-    /// Authenticates what is recorded.
+    /// Authenticates audit events.
     pub audit: Chain,
-    /// Makes the keys of budgets and back-offs.
+    /// Creates the keys under which budgets and back-offs are stored.
     pub limit_keys: Keys,
     pub clock: Clock,
 }
 
 impl Opened {
-    /// What a change by this command works with.
+    /// The context for a change by this command.
     pub fn change(&self) -> ChangeContext<'_> {
         let (origin, now) = (RequestOrigin::none(), self.clock.now());
         ChangeContext { db: &self.db, chain: &self.audit, origin, now }
     }
 }
 
-/// The database as it stands: it is there, it answers, its schema is this release's.
+/// Opens the database. It has to exist, to respond, and to have the schema of this release.
 pub async fn database(config: &Config) -> Result<Db, Fault> {
     let path = sqlite_path(config.database.url.expose());
     if config.database.is_sqlite() && !path.exists() {
@@ -116,12 +119,12 @@ pub async fn database(config: &Config) -> Result<Db, Fault> {
     }
 }
 
-/// What signing keys stand on: the database, and the master key that opens them.
+/// Opens what signing keys depend on: the database, and the master key that decrypts them.
 pub async fn keys(config: &Config) -> Result<KeyDependencies, Fault> {
     Ok(KeyDependencies {
         db: database(config).await?,
         master: read_master_key(config).map_err(Fault::MasterKey)?,
-        previous: config.master_key_previous.clone(),
+        previous: config.secrets.master_key_previous.clone(),
         tokens: config.tokens.clone(),
         absolute_ttl: config.sessions.absolute_ttl,
         clock: Clock::System,
@@ -129,13 +132,13 @@ pub async fn keys(config: &Config) -> Result<KeyDependencies, Fault> {
     })
 }
 
-/// The token store that is set; Redis is not asked yet.
+/// The token store of the settings. It does not contact Redis yet.
 pub fn store(config: &Config, db: &Db) -> Result<Store, Fault> {
-    let Some(url) = &config.redis_url else { return Ok(Store::embedded(db.clone())) };
+    let Some(url) = &config.redis.url else { return Ok(Store::embedded(db.clone())) };
     Store::connect_redis(url).map_err(|error| Fault::Setting(format!("redis.url: {error}")))
 }
 
-/// All of it, ready to be changed and recorded.
+/// Opens all stores, so that a command can change data and record the change.
 pub async fn stores(config: &Config) -> Result<Opened, Fault> {
     let KeyDependencies { db, master, previous, clock, .. } = keys(config).await?;
     let store = store(config, &db)?;

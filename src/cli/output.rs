@@ -1,4 +1,5 @@
-//! Data on stdout, talk on stderr, colour only on a terminal and without `NO_COLOR`.
+//! Output of the commands: data on stdout, and messages on stderr. Colour is used only on a
+//! terminal and without `NO_COLOR`.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -12,10 +13,10 @@ use crate::config::{Problem, Problems, table};
 use crate::exit::FAILED;
 use crate::secret::redact;
 
-/// How long a process that ends waits for a reader of its stderr.
+/// How long a process that ends waits until its stderr is read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Says things to the person, on stderr.
+/// Writes messages to stderr.
 #[derive(Clone, Copy, Debug)]
 pub struct Talk {
     style: Style,
@@ -28,19 +29,19 @@ enum Style {
 }
 
 impl Talk {
-    /// Talks in colour where stderr is a terminal and nobody minds.
+    /// Uses colour if stderr is a terminal and `no_color` is false.
     pub fn new(no_color: bool) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         Self { style: if is_terminal && !no_color { Style::Colour } else { Style::Plain } }
     }
 
-    /// Everything that is wrong with a configuration.
+    /// Writes every problem of a configuration.
     pub fn problems(self, problems: &Problems) {
         let text = problems.to_string();
         say_in_time(text.replacen("error:", self.label("error:", "31"), 1));
     }
 
-    /// What is allowed and probably not meant.
+    /// Writes the settings that are allowed but probably not intended.
     pub fn warnings(self, warnings: &[Problem]) {
         if warnings.is_empty() {
             return;
@@ -54,7 +55,8 @@ impl Talk {
         ));
     }
 
-    /// What went wrong, without what a URL in it may hide; gives the exit code of failure.
+    /// Writes what went wrong, without the secrets that a URL in it may contain. Returns the exit
+    /// code of failure.
     pub fn fail(self, text: &str) -> ExitCode {
         say_in_time(format!("{} {}\n", self.label("error:", "31"), redact(text)));
         ExitCode::from(FAILED)
@@ -69,7 +71,7 @@ impl Talk {
     }
 }
 
-/// Data on stdout; a reader that went away (`| head`) is no failure.
+/// Prints data to stdout. A reader that has closed the pipe (`| head`) is not a failure.
 pub fn print(talk: Talk, data: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
     match out.write_all(data.as_bytes()).and_then(|()| out.flush()) {
@@ -79,28 +81,28 @@ pub fn print(talk: Talk, data: &str) -> ExitCode {
     }
 }
 
-/// JSON on stdout, indented.
+/// Prints indented JSON to stdout.
 pub fn print_json(talk: Talk, data: &serde_json::Value) -> ExitCode {
     print(talk, &format!("{data:#}\n"))
 }
 
-/// One line of talk.
+/// Writes one line to stderr.
 pub fn say_line(text: &str) {
     say(&format!("{text}\n"));
 }
 
 fn say(text: &str) {
-    // Nobody is left to tell when stderr is closed.
+    // If stderr is closed, there is no other way to report it.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// The last words of a process that ends. A reader of stderr that stalls loses them after [`LAST_WORDS`]: a start that
-/// fails has to end.
+/// Writes the last message of a process that ends. If the reader of stderr stalls, the message is
+/// lost after [`LAST_WORDS`], because a start that fails has to end.
 pub fn say_in_time(text: String) {
     let (done, written) = mpsc::channel();
     let writer = thread::Builder::new().name("stderr".to_owned()).spawn(move || {
         say(&text);
-        // Without a receiver the process is ending.
+        // Without a receiver, the process is already ending.
         let _ = done.send(());
     });
     if writer.is_ok() {
@@ -108,24 +110,24 @@ pub fn say_in_time(text: String) {
     }
 }
 
-/// How far long work has come: a bar on a terminal, nothing elsewhere.
+/// The progress of long work: a bar on a terminal, nothing elsewhere.
 pub struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
-    /// Of a file's bytes; of an unknown number where there is no file.
+    /// Counts the bytes of a file. The total is unknown if there is no file.
     pub fn bytes(total: Option<u64>) -> Self {
         let shown = "{bar:30} {percent}%  {binary_bytes_per_sec}  {eta} left";
         Self::new(total, shown, "{spinner} {binary_bytes}  {binary_bytes_per_sec}")
     }
 
-    /// Of rows.
+    /// Counts rows.
     pub fn rows(total: Option<u64>) -> Self {
         Self::new(total, "{bar:30} {pos} of {len}  {eta} left", "{spinner} {pos}")
     }
 
-    /// None: where the data itself goes to the terminal, a bar would stand in its way.
+    /// Shows nothing: if the data itself goes to the terminal, a bar would be in the way.
     pub fn none() -> Self {
         Self { bar: ProgressBar::hidden() }
     }
@@ -142,17 +144,17 @@ impl Progress {
         Self { bar }
     }
 
-    /// So far.
+    /// Sets how much is done.
     pub fn at(&self, done: u64) {
         self.bar.set_position(done);
     }
 
-    /// Says a line above the bar.
+    /// Writes a line above the bar.
     pub fn say(&self, text: &str) {
         self.bar.suspend(|| say_line(text));
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn end(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,13 +1,13 @@
-//! The page `docs/cli.md`, made from the command line itself.
+//! Generates the page `docs/cli.md` from the command line itself.
 
 use std::fmt::Write as _;
 
 use clap::{Arg, Command};
 
-/// What stands before the commands.
+/// The text before the commands.
 const HEAD: &str = include_str!("reference.md");
 
-/// Commands where `--json` changes nothing, and why.
+/// Commands for which `--json` changes nothing, and why.
 const WITHOUT_JSON: &[(&str, &str)] = &[
     ("serve", "prints no data; its log is JSON with `log.format`"),
     ("users export", "always prints JSON lines"),
@@ -20,7 +20,6 @@ const WITHOUT_JSON: &[(&str, &str)] = &[
     ("man", "prints pages"),
 ];
 
-/// The whole page.
 pub fn markdown(cli: &Command) -> String {
     let mut cli = cli.clone().disable_help_subcommand(true);
     cli.build();
@@ -45,7 +44,7 @@ pub fn markdown(cli: &Command) -> String {
     out
 }
 
-/// Every command that does something, by its words after `latchkey`.
+/// Returns every command that does something, with its words after `latchkey`.
 fn leaves(cli: &Command) -> Vec<(String, &Command)> {
     let mut found = Vec::new();
     for command in cli.get_subcommands() {

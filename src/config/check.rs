@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::catalogue::EXAMPLE_KEY;
 use super::kind::{Kind, Value};
 use super::layers::Values;
 use super::mailbox::MailboxBarrier;
 use super::problems::Problem;
+use super::setting::EXAMPLE_KEY;
 use super::url::Url;
 
 /// OWASP's least costs of argon2id: KiB and passes, with one lane or more.
@@ -109,7 +109,7 @@ impl Rules<'_> {
             let fix = "give one of at least 32 bytes, or use ES256";
             self.problem("tokens.secret", "missing: `tokens.algorithm` is HS256", fix);
         }
-        if is_shared && self.values.on("tokens.allow_shared_secret") == Some(false) {
+        if is_shared && self.values.read::<bool>("tokens.allow_shared_secret") == Some(false) {
             self.problem(
                 "tokens.algorithm",
                 "with HS256 whoever verifies a vaultToken can forge one",
@@ -180,21 +180,26 @@ impl Rules<'_> {
             let fix = "use limited or off, or choose a provider";
             self.problem("registration.expose_existence", "needs a `captcha.provider`", fix);
         }
-        if let (Some(idle), Some(absolute)) =
-            (values.duration("sessions.idle_ttl"), values.duration("sessions.absolute_ttl"))
-            && idle > absolute
+        if let (Some(idle), Some(absolute)) = (
+            values.read::<Duration>("sessions.idle_ttl"),
+            values.read::<Duration>("sessions.absolute_ttl"),
+        ) && idle > absolute
         {
             let fix = "shorten it, or lengthen the other";
             self.problem("sessions.idle_ttl", "is longer than `sessions.absolute_ttl`", fix);
         }
-        if values.duration("sessions.absolute_ttl").is_some_and(|ttl| ttl > ABSOLUTE_TTL_MAX) {
+        if values
+            .read::<Duration>("sessions.absolute_ttl")
+            .is_some_and(|ttl| ttl > ABSOLUTE_TTL_MAX)
+        {
             let fix = "shorten it to 30d";
             let what = "is longer than NIST SP 800-63B-4 §2.1.3 lets anybody stay signed in";
             self.warning("sessions.absolute_ttl", what, fix);
         }
-        if let (Some(link), Some(account)) =
-            (values.duration("verification.ttl"), values.duration("registration.unverified_ttl"))
-            && link > account
+        if let (Some(link), Some(account)) = (
+            values.read::<Duration>("verification.ttl"),
+            values.read::<Duration>("registration.unverified_ttl"),
+        ) && link > account
         {
             let fix = "lengthen it, or shorten `verification.ttl`";
             let what = "accounts are removed before their link ends";
@@ -224,7 +229,7 @@ impl Rules<'_> {
 
     fn password(&mut self) {
         self.peppers();
-        let number = |key: &str| self.values.integer::<u64>(&format!("password.{key}"));
+        let number = |key: &str| self.values.read::<u64>(&format!("password.{key}"));
         let (Some(memory), Some(passes), Some(lanes)) =
             (number("memory_kib"), number("iterations"), number("parallelism"))
         else {
@@ -294,7 +299,9 @@ impl Rules<'_> {
             self.warning("mail.smtp_url", "sends mail and password in the clear", fix);
         }
         self.stores_in_the_clear();
-        if self.values.on("rate_limit.enabled") == Some(false) && self.is("profile", "production") {
+        if self.values.read::<bool>("rate_limit.enabled") == Some(false)
+            && self.is("profile", "production")
+        {
             self.warning("rate_limit.enabled", "nothing slows a guesser", "set it to true");
         }
     }

@@ -43,7 +43,7 @@ pub fn derive(values: &mut Values, machine: Machine) {
 }
 
 fn ttl(values: &Values, which: &str) -> Option<Duration> {
-    values.duration(&format!("sessions.{which}_ttl"))
+    values.read::<Duration>(&format!("sessions.{which}_ttl"))
 }
 
 /// The host for a sender: a name with a dot, else this machine.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::catalogue::{PREFIX, SETTINGS};
+use super::setting::PREFIX;
+use super::settings;
 use super::source::{Given, Raw, Source};
 
 /// Variables that Kubernetes makes for a service named latchkey.
@@ -36,7 +37,7 @@ pub fn wants_no_color(environment: &BTreeMap<String, String>) -> bool {
 /// What the environment gives. The key of an unknown variable is its own name.
 pub(super) fn given(environment: &BTreeMap<String, String>) -> Vec<Given> {
     let known: BTreeMap<String, &str> =
-        SETTINGS.iter().map(|setting| (setting.variable(), setting.key)).collect();
+        settings::all().map(|setting| (setting.variable(), setting.key)).collect();
     let key = |name: &str| match (known.get(name), name.strip_suffix("_FILE")) {
         (Some(key), _) => (*key).to_owned(),
         (None, Some(stem)) => {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::catalogue;
 use super::json;
 use super::problems::Problem;
+use super::settings;
 use super::source::{Given, Raw, Source};
 
 /// A configuration file, read or not.
@@ -85,7 +85,7 @@ fn table_leaves(prefix: &str, table: &DeTable<'_>, add: &mut impl FnMut(String, 
         let key = join(prefix, name.get_ref());
         match value.get_ref() {
             // An empty section is no mistake; an unknown one is told by its keys.
-            DeValue::Table(inner) if catalogue::find(&key).is_none() => {
+            DeValue::Table(inner) if settings::find(&key).is_none() => {
                 table_leaves(&key, inner, add);
             }
             value => add(key, raw(value), name.span().start),

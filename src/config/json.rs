@@ -2,8 +2,8 @@
 
 use serde_json::Value as Json;
 
-use super::catalogue;
 use super::file::join;
+use super::settings;
 use super::source::Raw;
 
 /// Calls `add` with every key that is no section, its value, and the byte where the key starts.
@@ -45,7 +45,7 @@ impl<'a> Walk<'a> {
             let key = join(prefix, &key);
             self.peek();
             self.at += 1;
-            if self.peek() == b'{' && catalogue::find(&key).is_none() {
+            if self.peek() == b'{' && settings::find(&key).is_none() {
                 self.object(&key, add);
             } else {
                 let value = serde_json::from_str(self.value()).unwrap_or(Json::Null);

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::catalogue::{self, Fallback, SETTINGS, Setting};
 use super::holds::SecretFiles;
 use super::kind::{Kind, Refusal, Value, split};
 use super::problems::Problem;
+use super::setting::{Fallback, Setting};
+use super::settings;
 use super::source::{Given, Raw, Source};
 
 /// The values of the settings that are given or have a default of fixed text.
@@ -85,7 +86,7 @@ pub fn lay(layers: Vec<Vec<Given>>, problems: &mut Vec<Problem>) -> Values {
         }
     }
     values.secret_files.judge_inline();
-    for setting in SETTINGS {
+    for setting in settings::all() {
         let read = match winners.remove(setting.key) {
             Some((given, through)) => Some(read(setting, &given, through, &mut values, problems)),
             None => match setting.fallback {
@@ -108,10 +109,10 @@ enum Through {
 }
 
 fn known(key: &str) -> Option<(&'static Setting, Through)> {
-    if let Some(setting) = catalogue::find(key) {
+    if let Some(setting) = settings::find(key) {
         return Some((setting, Through::Value));
     }
-    let setting = catalogue::find(key.strip_suffix("_file")?)?;
+    let setting = settings::find(key.strip_suffix("_file")?)?;
     Some((setting, Through::File))
 }
 
@@ -237,15 +238,15 @@ fn unknown(given: &Given) -> Problem {
     }
     let (what, names): (_, Vec<String>) = match &given.source {
         Source::Variable(_) => {
-            ("unknown variable".to_owned(), SETTINGS.iter().map(Setting::variable).collect())
+            ("unknown variable".to_owned(), settings::all().map(Setting::variable).collect())
         }
         source => (
             format!("unknown key{}", source.place()),
-            SETTINGS.iter().map(|setting| setting.key.to_owned()).collect(),
+            settings::all().map(|setting| setting.key.to_owned()).collect(),
         ),
     };
     let section = format!("{}.", given.key);
-    let fix = if SETTINGS.iter().any(|setting| setting.key.starts_with(&section)) {
+    let fix = if settings::all().any(|setting| setting.key.starts_with(&section)) {
         format!("`{}` is a section", given.key)
     } else {
         names

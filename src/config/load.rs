@@ -5,14 +5,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::Config;
-use super::assemble::assemble;
-use super::catalogue::SETTINGS;
 use super::check::check;
 use super::derive::derive;
 use super::environment;
 use super::file::ConfigFile;
 use super::layers::lay;
 use super::problems::{Problem, Problems};
+use super::settings::{self, TelemetrySettings};
 use super::show::{Shown, show};
 use super::source::{Given, Raw, Source};
 use super::telemetry::{telemetry, unheard};
@@ -83,13 +82,14 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
     derive(&mut values, inputs.machine);
     let mut warnings = Vec::new();
     check(&values, &mut problems, &mut warnings);
-    let telemetry = telemetry(&values, inputs.environment, &mut problems);
+    let settings = TelemetrySettings::read(&values);
+    let telemetry = settings.map(|it| telemetry(&it, inputs.environment, &mut problems));
     unheard(&values, inputs.environment, &mut warnings);
-    match telemetry.and_then(|telemetry| assemble(&values, telemetry)) {
-        Some(mut config) if problems.is_empty() => {
-            config.log.is_coloured =
-                inputs.machine.log_on_terminal && !environment::wants_no_color(inputs.environment);
-            let sources = SETTINGS.iter().map(|setting| show(setting, &values)).collect();
+    let is_coloured =
+        inputs.machine.log_on_terminal && !environment::wants_no_color(inputs.environment);
+    match telemetry.and_then(|telemetry| Config::read(&values, telemetry, is_coloured)) {
+        Some(config) if problems.is_empty() => {
+            let sources = settings::all().map(|setting| show(setting, &values)).collect();
             let secret_files = values.secret_files.paths();
             Ok(Loaded { config, warnings, sources, secret_files })
         }
@@ -119,7 +119,7 @@ fn flags(flags: &[String], problems: &mut Vec<Problem>) -> Vec<Given> {
             ));
             continue;
         };
-        if super::catalogue::find(key).is_some_and(|setting| setting.kind.is_secret()) {
+        if settings::find(key).is_some_and(|setting| setting.kind.is_secret()) {
             problems.push(Problem::new(
                 key,
                 "a secret does not belong on a command line",

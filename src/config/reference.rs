@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json};
 
-use super::catalogue::{Fallback, SETTINGS, Setting};
 use super::kind::{Item, Kind, split};
-use super::setting::SECTIONS;
+use super::setting::{Fallback, Section, Setting};
+use super::settings::{self, SECTIONS};
 use super::text::show_duration;
 
 /// A TOML file with every setting commented out at its default or an example.
@@ -16,7 +16,7 @@ pub fn toml() -> String {
          # Each is a variable too: LATCHKEY_ and the path, with __ between its parts.\n\
          # Each may come from a file: the name with _file behind it (variables: _FILE).\n",
     );
-    for (section, about) in SECTIONS {
+    for Section { name: section, about, .. } in SECTIONS {
         let _ = writeln!(out, "\n# {about}.");
         if !section.is_empty() {
             let _ = writeln!(out, "[{section}]");
@@ -40,7 +40,7 @@ pub fn toml() -> String {
 /// The settings that have a default of fixed text, as a JSON document that loads.
 pub fn json() -> String {
     let mut root = Map::new();
-    for setting in SETTINGS {
+    for setting in settings::all() {
         if let Fallback::Is(_) = setting.fallback {
             insert(&mut root, setting.key, in_file(setting));
         }
@@ -71,7 +71,7 @@ pub(super) fn pretty(value: &Json) -> String {
 /// `docs/configuration.md`.
 pub fn markdown() -> String {
     let mut out = String::from(include_str!("reference.md"));
-    for (section, about) in SECTIONS {
+    for Section { name: section, about, .. } in SECTIONS {
         let title = if section.is_empty() {
             about.to_string()
         } else {
@@ -144,7 +144,7 @@ pub fn in_file(setting: &Setting) -> Json {
 
 /// The settings of a section with their names in it.
 fn of(section: &str) -> impl Iterator<Item = (&'static Setting, &'static str)> {
-    SETTINGS.iter().filter_map(move |setting| match setting.key.split_once('.') {
+    settings::all().filter_map(move |setting| match setting.key.split_once('.') {
         None => section.is_empty().then_some((setting, setting.key)),
         Some((of, name)) => (of == section).then_some((setting, name)),
     })

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::catalogue::{Fallback, SETTINGS, Setting};
 use super::kind::{Item, Kind};
 use super::reference::{in_file, pretty};
-use super::setting::SECTIONS;
+use super::setting::{Fallback, Section, Setting};
+use super::settings::{self, SECTIONS};
 
 /// What [`super::kind::Kind::Duration`] looks like.
 const DURATION: &str = "^[0-9]+(ms|s|m|h|d)$";
@@ -17,13 +17,13 @@ const PEPPER: &str = "^[1-9][0-9]{0,3}:[A-Za-z0-9+/_-]{43,}=*$";
 /// The schema, as JSON for people.
 pub fn schema() -> String {
     let mut root = object("Settings of latchkey.");
-    for setting in SETTINGS {
+    for setting in settings::all() {
         place(&mut root, setting.key, leaf(setting));
         let file = format!("The path of a file that holds `{}`.", setting.key);
         let file = json!({ "type": "string", "minLength": 1, "description": file });
         place(&mut root, &format!("{}_file", setting.key), file);
     }
-    for (section, about) in SECTIONS {
+    for Section { name: section, about, .. } in SECTIONS {
         if !section.is_empty() {
             root["properties"][*section]["description"] = format!("{about}.").into();
         }

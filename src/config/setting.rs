@@ -1,4 +1,4 @@
-//! What the catalogue says of one setting.
+//! The row of one setting in the catalogue.
 
 use Fallback::{Derived, Is, Nothing};
 
@@ -45,29 +45,15 @@ impl Setting {
 /// In front of every variable of ours.
 pub const PREFIX: &str = "LATCHKEY_";
 
-/// What each section is about; the settings without one come first.
-pub const SECTIONS: &[(&str, &str)] = &[
-    ("", "The daemon as a whole"),
-    ("http", "The public listener"),
-    ("admin", "The listener of probes and metrics; never expose it"),
-    ("database", "Users, teams and everything else that must not be lost"),
-    ("redis", "The token store: sessions, mailed tokens, budgets"),
-    ("mail", "Sending mail"),
-    ("captcha", "Proof that a person or a patient machine asks"),
-    ("tokens", "The two tokens"),
-    ("secrets", "Keys of the daemon's own"),
-    ("sessions", "How long a sign-in lasts"),
-    ("verification", "The link that confirms an address"),
-    ("recovery", "The link that sets a new password"),
-    ("registration", "Who may have an account"),
-    ("password", "Rules for passwords, and what a hash costs"),
-    ("rate_limit", "Limits per address, account and mailbox"),
-    ("introspection", "Resource servers of the operator"),
-    ("teams", "How much one person or one team may have"),
-    ("audit", "The record of who did what"),
-    ("log", "The log"),
-    ("telemetry", "Export over OTLP; the standard `OTEL_*` variables win, see `docs/telemetry.md`"),
-];
+/// The settings below one name; those without one come first.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// The name, empty for the settings without a section.
+    pub name: &'static str,
+    /// What the section is about, as a sentence without its full stop.
+    pub about: &'static str,
+    pub settings: &'static [Setting],
+}
 
 /// A second in milliseconds; a minute, an hour, a day.
 pub(super) const S: u64 = 1_000;
@@ -75,15 +61,5 @@ pub(super) const M: u64 = 60 * S;
 pub(super) const H: u64 = 60 * M;
 pub(super) const D: u64 = 24 * H;
 
-/// 32 bytes that everybody knows; refused in production.
+/// A published example of 32 bytes; refused in production.
 pub const EXAMPLE_KEY: &str = "YW4gZXhhbXBsZSBvZiAzMiBieXRlczogbm90IGtlcHQ=";
-
-/// A row of the catalogue.
-pub(super) const fn new(
-    key: &'static str,
-    kind: Kind,
-    fallback: Fallback,
-    doc: &'static str,
-) -> Setting {
-    Setting { key, kind, fallback, doc }
-}

@@ -1,8 +1,8 @@
 //! A setting's value as people and machines may see it.
 
-use super::catalogue::Setting;
 use super::kind::{Kind, Value};
 use super::layers::Values;
+use super::setting::Setting;
 use super::source::Source;
 use super::text::show_duration;
 use super::url::redacted;

@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 
 use super::layers::Values;
 use super::problems::Problem;
+use super::settings::TelemetrySettings;
 use super::url::Url;
 pub use super::words::Protocol;
 use crate::secret::Secret;
@@ -137,30 +138,29 @@ pub(super) fn unheard(
 
 /// Reads the settings and the variables over them; what is wrong goes into `problems`.
 pub(super) fn telemetry(
-    values: &Values,
+    settings: &TelemetrySettings,
     environment: &BTreeMap<String, String>,
     problems: &mut Vec<Problem>,
-) -> Option<Telemetry> {
-    let mut read = Reader { values, environment, problems };
+) -> Telemetry {
+    let mut read = Reader { settings, environment, problems };
     let off = read.variable("OTEL_SDK_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true"));
-    let logs_on = values.on("telemetry.logs")?;
     let traces = read.exported(&TRACES, true);
     let metrics = read.exported(&METRICS, true);
-    let logs = read.exported(&LOGS, logs_on);
+    let logs = read.exported(&LOGS, settings.logs);
     let keep = |it: Option<Exported>| it.filter(|_| !off);
-    Some(Telemetry {
+    Telemetry {
         traces: keep(traces),
         metrics: keep(metrics),
         logs: keep(logs),
-        sampler: read.sampler(values.text("telemetry.sample_ratio")?),
+        sampler: read.sampler(settings.sample_ratio),
         interval: read.milliseconds("OTEL_METRIC_EXPORT_INTERVAL").unwrap_or(INTERVAL),
         resource: read.resource(),
         propagates: read.propagates(),
-    })
+    }
 }
 
 struct Reader<'a> {
-    values: &'a Values,
+    settings: &'a TelemetrySettings,
     environment: &'a BTreeMap<String, String>,
     problems: &'a mut Vec<Problem>,
 }
@@ -212,7 +212,7 @@ impl<'a> Reader<'a> {
     /// The signal's own endpoint as it is; else the one for all, over HTTP with the signal's path.
     fn endpoint(&mut self, signal: &Signal, protocol: Protocol) -> Option<String> {
         let (name, given) = self.of(signal, "ENDPOINT").or_else(|| {
-            Some(("telemetry.endpoint".to_owned(), self.values.text("telemetry.endpoint")?))
+            Some(("telemetry.endpoint".to_owned(), self.settings.endpoint.as_deref()?))
         })?;
         let Ok(url) = Url::check(given, &["http", "https"]) else {
             self.refuse(&name, "is not a URL", "write it as http://collector:4318");
@@ -239,15 +239,15 @@ impl<'a> Reader<'a> {
                 "write grpc or http/protobuf",
             );
         }
-        let ours = self.values.word("telemetry.protocol").and_then(Protocol::of);
-        ours.unwrap_or(Protocol::Http)
+        self.settings.protocol
     }
 
     /// `key=value,key=value`, values percent-encoded (W3C Baggage's grammar); later sources win.
     fn headers(&mut self, signal: &Signal, is_redirected: bool) -> Vec<(String, Secret<String>)> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_HEADERS", signal.name);
+        let ours = self.settings.headers.as_ref().map(|headers| headers.expose().as_str());
         let sources = [
-            ("telemetry.headers", self.values.text("telemetry.headers").filter(|_| !is_redirected)),
+            ("telemetry.headers", ours.filter(|_| !is_redirected)),
             ("OTEL_EXPORTER_OTLP_HEADERS", self.variable("OTEL_EXPORTER_OTLP_HEADERS")),
             (own.as_str(), self.variable(&own)),
         ];
@@ -279,8 +279,7 @@ impl<'a> Reader<'a> {
         ms.map(Duration::from_millis)
     }
 
-    fn sampler(&mut self, ratio: &str) -> Sampler {
-        let ours = ratio.parse().unwrap_or(1.0);
+    fn sampler(&mut self, ours: f64) -> Sampler {
         let Some(name) = self.variable("OTEL_TRACES_SAMPLER") else {
             return Sampler { ratio: ours, asks_parent: true };
         };

@@ -1,4 +1,7 @@
-//! Settings that are one word of a list. Each list is an enum: the catalogue takes its words, `assemble` its values.
+//! Settings that are one word of a list. Each list is an enum with its words.
+
+use super::kind::Value;
+use super::read::{FromItem, FromValue};
 
 /// Declares the words of a setting.
 macro_rules! setting_words {
@@ -19,6 +22,21 @@ macro_rules! setting_words {
             /// What a word means.
             pub fn of(word: &str) -> Option<Self> {
                 [$(($word, Self::$variant)),+].into_iter().find_map(|(it, value)| (it == word).then_some(value))
+            }
+        }
+
+        impl FromValue for $name {
+            fn from_value(value: &Value) -> Option<Self> {
+                match value {
+                    Value::Word(word) => Self::of(word),
+                    _ => None,
+                }
+            }
+        }
+
+        impl FromItem for $name {
+            fn from_item(item: &str) -> Option<Self> {
+                Self::of(item)
             }
         }
     )+};

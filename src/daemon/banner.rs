@@ -1,11 +1,11 @@
-//! What a person sees on the first start.
+//! The messages of a daemon that has started, for the log and for a developer.
 
 use super::Daemon;
 use crate::config::{Config, Profile};
 use crate::mail::MailboxKey;
 use crate::telemetry;
 
-/// Greets a developer, and tells everybody's log that we listen.
+/// Logs that the daemon listens. With the profile `development` it also prints a welcome text.
 pub fn greet(config: &Config, daemon: &Daemon) {
     tracing::info!(
         public = %daemon.public_addr(),
@@ -16,20 +16,21 @@ pub fn greet(config: &Config, daemon: &Daemon) {
     );
     announce(config);
     if config.profile == Profile::Development {
-        // A log keeps what it is given, and others read it: the key is for the person at the terminal.
+        // A log is stored, and others read it. The key is only for the user at the terminal.
         let key = daemon.app().mailbox_key.as_ref();
         let mailbox = mailbox_line(config, key, telemetry::prints_to_a_terminal());
         telemetry::print(&text(config, daemon, mailbox.as_deref()));
     }
 }
 
-/// Says what is kept on this machine, and by whom: production wants to know, and so does whoever looks for their mail.
+/// Logs what is stored on this machine. An operator in production has to know it, and so does a
+/// user who looks for a mail.
 fn announce(config: &Config) {
     let folder = config.data_dir.display();
     if config.database.is_sqlite() {
         tracing::info!(%folder, "the database is embedded: SQLite, for one daemon alone");
     }
-    if config.redis_url.is_none() {
+    if config.redis.url.is_none() {
         tracing::info!("the token store is embedded: a table of the database");
     }
     if config.mail.smtp_url.is_none() {
@@ -37,7 +38,8 @@ fn announce(config: &Config) {
     }
 }
 
-/// Where the mails are; none where they leave by SMTP. The URL holds the key on a terminal alone.
+/// Where the mails are. `None` if they are sent by SMTP. The URL contains the key only on a
+/// terminal.
 fn mailbox_line(config: &Config, key: Option<&MailboxKey>, on_terminal: bool) -> Option<String> {
     if config.mail.smtp_url.is_some() {
         return None;

@@ -1,4 +1,4 @@
-//! Building the [`App`]: connections, keys, pools.
+//! Builds the [`App`]: connections, keys and pools.
 
 use std::io;
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ use crate::database::Db;
 use crate::database::tenant_scope;
 use crate::health::Startup;
 use crate::http::pages::site;
-use crate::mail::{self, Mailbox, MailboxKey, Mailer, Transport};
+use crate::mail::{self, LinkTtls, Mailbox, MailboxKey, Mailer, Transport};
 use crate::password::{self, Breach, Hasher, Policy, Setup};
 use crate::secret::{MasterKey, redact};
 use crate::store::Store;
@@ -29,20 +29,20 @@ use crate::telemetry::Metrics;
 /// Why the daemon does not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// A setting is wrong in a way that only shows when it is used.
+    /// A setting is wrong in a way that shows only when it is used.
     Settings(String),
-    /// A port cannot be had.
+    /// The daemon cannot listen on a port.
     Listen(String),
     /// A file of `data_dir` cannot be read or written.
     Files(io::Error),
-    /// A task crashed again and again before everything was there.
+    /// A task crashed again and again before the start was complete.
     Supervision,
-    /// A part of ours cannot start.
+    /// A part of the daemon cannot start.
     Broken(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl StartError {
-    /// As docs/cli.md numbers them.
+    /// The exit code, as the CLI documents it.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Settings(_) => crate::exit::BAD_CONFIGURATION.into(),
@@ -70,22 +70,24 @@ impl From<io::Error> for StartError {
     }
 }
 
-/// What was built.
+/// The result of [`build`].
 pub struct Built {
-    /// The endpoints' view.
+    /// The state that the endpoints use.
     pub app: Arc<App>,
-    /// The mailer, to be stopped last.
+    /// The mailer, which has to stop last.
     pub mailer: Arc<Mailer>,
 }
 
-/// Builds everything, waiting for what is not there yet.
+/// Builds everything, and waits for what is not available yet.
 pub async fn build(
     config: Config,
     clock: Clock,
     metrics: Arc<Metrics>,
     (root, startup): (&Root, &Startup),
 ) -> Result<Built, StartError> {
-    if config.database.is_sqlite() || config.mail.smtp_url.is_none() || config.master_key.is_none()
+    if config.database.is_sqlite()
+        || config.mail.smtp_url.is_none()
+        || config.secrets.master_key.is_none()
     {
         files::make_data_dir(&config.data_dir)?;
     }
@@ -95,7 +97,7 @@ pub async fn build(
     let ((db, keys, audit), hash_time) = tokio::try_join!(database, prove_hashing(&hashing))?;
     let audit = audit.counting(metrics.clone());
     let keys = Arc::new(keys);
-    let store = match &config.redis_url {
+    let store = match &config.redis.url {
         Some(url) => Store::connect_redis(url)
             .map_err(|error| StartError::Settings(format!("redis.url: {error}")))?,
         None => Store::embedded(db.clone()),
@@ -130,7 +132,7 @@ pub async fn build(
     let handles =
         dependencies.open(root).await.map_err(|error| StartError::Broken(error.into()))?;
     let admission = Admission::new(
-        (&master, config.master_key_previous.as_ref()),
+        (&master, config.secrets.master_key_previous.as_ref()),
         (store.clone(), clock.clone()),
         (limiter, local),
         (config.rate_limit, sizes),
@@ -153,7 +155,7 @@ pub async fn build(
         admission,
         captcha,
         breach,
-        introspection_clients: ArcSwap::from_pointee(config.introspection_clients.clone()),
+        introspection_clients: ArcSwap::from_pointee(config.introspection.clients.clone()),
         mail_key: master.derive("mail-token"),
         mailbox,
         mailbox_key,
@@ -164,8 +166,9 @@ pub async fn build(
     Ok(Built { app, mailer })
 }
 
-/// Holds the fast engine to the reference before it may touch a password, and measures what a hash takes. Wrong tags
-/// refuse the start, like any setting that does not hold here.
+/// Tests the fast engine against the reference before it hashes a password. Also measures how long
+/// a hash takes. Wrong results refuse the start, like any setting that does not work on this
+/// machine.
 async fn prove_hashing(hashing: &Setup) -> Result<Duration, StartError> {
     let hashing = hashing.clone();
     let prove = move || {
@@ -180,7 +183,7 @@ async fn prove_hashing(hashing: &Setup) -> Result<Duration, StartError> {
     proven.map_err(|error| StartError::Broken(error.into()))?
 }
 
-/// What judges captchas.
+/// Creates the verifier of captchas.
 fn verifier(
     config: &Config,
     master: &MasterKey,
@@ -192,7 +195,7 @@ fn verifier(
     let vendor = captcha::Vendor::new(settings, limits, clock.clone(), metrics.clone())
         .map_err(StartError::Broken)?;
     let challenges = |master: &MasterKey| master.derive("captcha");
-    let before = config.master_key_previous.as_ref().map(challenges);
+    let before = config.secrets.master_key_previous.as_ref().map(challenges);
     let altcha = Altcha::new(&challenges(master)).and_before(before.as_ref());
     Ok(Verifier::new(
         settings.provider,
@@ -202,14 +205,15 @@ fn verifier(
     ))
 }
 
-/// How many migrations the database lacks; unchanged where it does not answer.
+/// Counts the migrations that the database lacks. The count stays as it was if the database does
+/// not respond.
 pub async fn count_migrations(db: &Db, metrics: &Metrics) {
     if let Ok(pending) = db.pending_migrations().await {
         metrics.migrations_pending.set(pending.len() as u64, ());
     }
 }
 
-/// A Redis that evicts would sign people out at random, and forget spent captchas.
+/// Warns about a Redis that evicts: it would log users out at random, and forget spent captchas.
 async fn warn_of_eviction(store: &Store) {
     if let Ok(Some(policy)) = store.eviction_policy().await
         && policy != "noeviction"
@@ -218,7 +222,8 @@ async fn warn_of_eviction(store: &Store) {
     }
 }
 
-/// A role that row-level security does not hold leaves one wall of two between teams.
+/// Warns about a role that row-level security does not restrict. Only one of two safeguards between
+/// teams is left then.
 async fn warn_of_bypass(db: &Db) {
     if let Ok(true) = tenant_scope::is_bypassed(db).await {
         tracing::warn!(
@@ -237,7 +242,8 @@ async fn transport(config: &Config) -> Result<(Transport, Option<Arc<Mailbox>>),
     Ok((Transport::mailbox(mailbox.clone()), Some(Arc::new(mailbox))))
 }
 
-/// The key of the built-in mailbox, where the mailbox can be served; without a usable one it stays closed.
+/// The key of the built-in mailbox, if the mailbox can be served. Without a usable key the mailbox
+/// stays closed.
 fn mailbox_key(config: &Config) -> Option<MailboxKey> {
     if config.mail.smtp_url.is_some() || config.mailbox_barrier().is_some() {
         return None;
@@ -270,8 +276,10 @@ fn mailer(
         clock: clock.clone(),
         token_key: master.derive("mail-token"),
         public_url: config.public_url.clone(),
-        verification_ttl: config.verification_ttl,
-        recovery_ttl: config.recovery_ttl,
+        link_ttls: LinkTtls {
+            verification: config.verification.ttl,
+            recovery: config.recovery.ttl,
+        },
         from: config.mail.from.clone(),
     })
     .map_err(|error| StartError::Settings(format!("mail.from: {error}")))

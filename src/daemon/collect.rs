@@ -1,5 +1,5 @@
-//! What telemetry gets from higher modules: the values of attributes, the HTTP client of the exporters, and the ticks that
-//! send what waits.
+//! Connects telemetry to the modules above it: the values of attributes, the HTTP client of the
+//! exporters, and the tasks that send what waits.
 
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,7 @@ pub fn declared_values() -> DeclaredValues {
     }
 }
 
-/// Sends spans and log records from now on, until `stop` trips.
+/// Sends spans and log records from now on, until `stop` is cancelled.
 pub fn export(exports: &Exports, root: &Root, stop: &CancellationToken) {
     if exports.exports_traces() {
         let exports = exports.clone();

@@ -11,16 +11,15 @@ use zeroize::Zeroizing;
 use crate::config::Config;
 use crate::secret::{MasterKey, random_bytes};
 
-/// The master key's file in `data_dir`.
 pub const MASTER_KEY_FILE: &str = "master.key";
 
-/// Makes `data_dir`, mode 0700, where it is missing.
+/// Creates `data_dir` with mode 0700 if it is missing.
 pub fn make_data_dir(dir: &Path) -> io::Result<()> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|error| named("cannot create", dir, &error))
 }
 
-/// The same error with the file that it is about, and what to do.
+/// Adds to an error the file that it is about, and what to do.
 fn named(what: &str, path: &Path, error: &io::Error) -> io::Error {
     let fix = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on its disk",
@@ -29,9 +28,10 @@ fn named(what: &str, path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what} {}: {error}: {fix}", path.display()))
 }
 
-/// The master key of the settings, or the one in `data_dir`; none is ever made: for whatever runs beside a daemon.
+/// Reads the master key from the settings or from `data_dir`. It never creates one. It is for
+/// commands that run beside a daemon.
 pub fn read_master_key(config: &Config) -> io::Result<MasterKey> {
-    if let Some(master) = &config.master_key {
+    if let Some(master) = &config.secrets.master_key {
         return Ok(master.clone());
     }
     let file = config.data_dir.join(MASTER_KEY_FILE);
@@ -42,10 +42,11 @@ pub fn read_master_key(config: &Config) -> io::Result<MasterKey> {
     read(&file)
 }
 
-/// The master key of the settings, or the one in `data_dir`, made there on the first start: for the daemon alone. Two
-/// daemons that start at once agree on one, since the file appears whole or not at all and never replaces another.
+/// Reads the master key from the settings or from `data_dir`, where the first start creates it. It
+/// is only for the daemon. Two daemons that start at the same time get the same key, because the
+/// file appears complete or not at all, and never replaces another.
 pub fn read_or_make_master_key(config: &Config) -> io::Result<MasterKey> {
-    if let Some(master) = &config.master_key {
+    if let Some(master) = &config.secrets.master_key {
         return Ok(master.clone());
     }
     let file = config.data_dir.join(MASTER_KEY_FILE);
@@ -60,7 +61,8 @@ fn make(dir: &Path) -> io::Result<()> {
     create_whole(dir, MASTER_KEY_FILE, &fresh)
 }
 
-/// Creates a file, mode 0600, that appears whole or not at all. One that is there already stays as it is.
+/// Creates a file with mode 0600 that appears complete or not at all. An existing file stays as it
+/// is.
 pub(super) fn create_whole(dir: &Path, name: &str, text: &str) -> io::Result<()> {
     let unfinished = dir.join(format!("{name}.{}", crate::secret::random_id()));
     let mut file =

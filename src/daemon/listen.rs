@@ -1,4 +1,4 @@
-//! Binding the listeners, and telling who has a port that is taken.
+//! Binds the listeners, and reports which process has a port that is taken.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -12,21 +12,21 @@ use crate::http::server::Server;
 use crate::http::sources::Sources;
 use crate::http::tls::Tls;
 
-/// The certificate of the public listener.
+/// Loads the certificate of the public listener.
 pub fn tls(config: &Config) -> Result<Option<Arc<Tls>>, StartError> {
-    let Some(files) = config.http.tls.clone() else { return Ok(None) };
+    let Some(files) = config.http.tls() else { return Ok(None) };
     let tls =
         Tls::load(files).map_err(|error| StartError::Settings(format!("http.tls: {error}")))?;
     Ok(Some(Arc::new(tls)))
 }
 
-/// How the connections of the public listener are shared out.
+/// Shares the connections of the public listener between clients.
 pub fn sources(config: &Config) -> Arc<Sources> {
     let max = config.http.max_connections_per_source;
     Sources::new(max, config.http.trusted_proxies.clone())
 }
 
-/// Binds `address`, the value of `setting`; `other` is where our other listener is.
+/// Binds `address`, the value of `setting`. `other` is the address of the daemon's other listener.
 pub async fn bind(
     setting: &'static str,
     address: SocketAddr,
@@ -50,14 +50,15 @@ pub async fn bind(
     })
 }
 
-/// A port of `address` that nobody listens on and that is not `ours`, the next one above if there is one.
+/// Returns a free port of `address` that is not `ours`: the next higher one, if there is one.
 fn free_near(address: SocketAddr, ours: u16) -> u16 {
     let above = (address.port().max(1023)..u16::MAX).map(|port| port + 1);
     let is_free = |port: &u16| *port != ours && TcpListener::bind((address.ip(), *port)).is_ok();
     above.take(100).find(is_free).unwrap_or(0)
 }
 
-/// Who listens on a TCP port of this machine, as far as the kernel lets us see: `name (pid 123)`.
+/// The process that listens on a TCP port of this machine, if the kernel shows it: `name (pid
+/// 123)`.
 pub fn holder(port: u16) -> Option<String> {
     let listens = |it: &Listener| {
         (it.protocol, it.state, it.socket.port()) == (Protocol::TCP, SocketState::Listen, port)

@@ -1,7 +1,8 @@
-//! The file of the built-in mailbox's key: created on the first start, read on every later one.
+//! The file with the key of the built-in mailbox. The first start creates it, and every later start
+//! reads it.
 //!
-//! A file that others can read, or that holds no key, is never replaced: the operator has to look at
-//! it first. The mailbox stays closed until then.
+//! A file that others can read, or that contains no key, is never replaced: the operator has to
+//! examine it first. The mailbox stays closed until then.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -13,20 +14,19 @@ use zeroize::Zeroizing;
 use super::files;
 use crate::mail::{MAILBOX_KEY_FILE, MailboxKey};
 
-/// The rights that only the owner may have.
+/// The permission bits of everybody except the owner.
 const OTHERS: u32 = 0o077;
 
-/// Why a key cannot be used: the reason, and what to do.
+/// Why a key cannot be used, and what to do.
 #[derive(Debug)]
 pub struct UnusableKey {
-    /// The reason.
     pub what: String,
     /// What the operator can do.
     pub fix: String,
 }
 
-/// The key in `data_dir`. A missing one is created. Two daemons that start at once agree on one key:
-/// the file appears whole or not at all, and never replaces another.
+/// Reads the key in `data_dir`, and creates a missing one. Two daemons that start at the same time
+/// get the same key, because the file appears complete or not at all, and never replaces another.
 pub fn read_or_create(data_dir: &Path) -> Result<MailboxKey, UnusableKey> {
     let path = MailboxKey::file_in(data_dir);
     let unusable = |error: io::Error| UnusableKey {
@@ -48,7 +48,7 @@ pub fn read_or_create(data_dir: &Path) -> Result<MailboxKey, UnusableKey> {
         }
         _ => {}
     }
-    // The mode is the one of the file that is read, also when another file takes its name meanwhile.
+    // The mode is the mode of the file that is read, even if another file takes its name meanwhile.
     let mut file = File::open(&path).map_err(unusable)?;
     let mode = file.metadata().map_err(unusable)?.permissions().mode() & 0o777;
     if mode & OTHERS != 0 {

@@ -1,7 +1,8 @@
 //! The composition root: connects, migrates, starts the pools, listens, and drains in order.
 //!
-//! `build` makes the [`App`], `listen` binds (and says who is there already), `banner` greets, `tick` does what comes due. Nothing else knows how the
-//! house is put together.
+//! `build` creates the [`App`]. `listen` binds the ports, and reports which process has a port
+//! already. `banner` prints the welcome text. `tick` does periodic work. No other module knows how
+//! the parts are put together.
 
 mod banner;
 mod build;
@@ -45,17 +46,17 @@ pub use probe::Prober;
 pub use tick::{AuditKeeper, turn_keys};
 pub use urls::check_urls;
 
-/// Requests in work may go on for so long after the listener is closed: a body's 15 s and an answer's 5 s.
+/// How long requests in progress may continue after the listener is closed: 15 s for a body and 5 s
+/// for a response.
 const REQUESTS_END_WITHIN: Duration = Duration::from_secs(20);
-/// Each pool finishes its queue in this time: the longest deadline of a job.
+/// How long each pool may take to finish its queue: the longest deadline of a job.
 const POOL_DRAINS_WITHIN: Duration = Duration::from_secs(5);
-/// Whatever hangs, the process ends so long after it stopped accepting.
+/// The process ends this long after it stopped accepting connections, whatever hangs.
 const HARD_STOP: Duration = Duration::from_secs(25);
 
-/// Pushing the last metrics may take so long.
+/// How long the last push of metrics may take.
 const LAST_PUSH_WITHIN: Duration = Duration::from_secs(2);
 
-/// A running daemon.
 #[derive(Debug)]
 pub struct Daemon {
     app: Arc<App>,
@@ -67,13 +68,14 @@ pub struct Daemon {
     stop: CancellationToken,
     ticking: CancellationToken,
     servers: Vec<JoinHandle<()>>,
-    /// The admin listener answers until everything else is done.
+    /// The admin listener responds until everything else has ended.
     stop_admin: CancellationToken,
     admin_server: JoinHandle<()>,
 }
 
 impl Daemon {
-    /// Starts everything. Waits for a database or token store that is not there yet; `/readyz` says so meanwhile.
+    /// Starts everything. Waits for a database or token store that is not available yet. `/readyz`
+    /// reports that meanwhile.
     pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
         let (metrics, root) = supervisor(&config).await?;
         Self::start_under(root, metrics, config, clock).await
@@ -86,7 +88,7 @@ impl Daemon {
         clock: Clock,
     ) -> Result<Self, StartError> {
         let tls = listen::tls(&config)?;
-        let (listen_public, listen_admin) = (config.http.listen, config.admin_listen);
+        let (listen_public, listen_admin) = (config.http.listen, config.admin.listen);
         let connections_max = config.http.max_connections;
         let public_server =
             listen::bind("http.listen", listen_public, listen_admin, tls.clone(), connections_max)
@@ -106,8 +108,8 @@ impl Daemon {
         let front = Arc::new(Front::new(&config.public_url));
         let accepting = root.task("accept_public", &stop);
         let mut building = Box::pin(build::build(config, clock, metrics, (&root, &startup)));
-        // A client waits in the kernel's queue for a start that takes its usual time. It gets 503 from a daemon that
-        // waits for its database.
+        // During a start of the usual length, a client waits in the kernel's queue. A daemon that
+        // waits for its database responds with 503.
         let first = tokio::select! {
             built = &mut building => Some(built),
             () = startup.waits() => None,
@@ -124,7 +126,7 @@ impl Daemon {
             ticking.cancel();
             stop.cancel();
         })?;
-        // Before `/readyz` says anything of the stores.
+        // The first probe comes before `/readyz` reports anything about the stores.
         let prober = Arc::new(Prober::new(built.app.clone()));
         Box::pin(prober.probe()).await;
         let _ = started.set(built.app.clone());
@@ -147,34 +149,35 @@ impl Daemon {
         })
     }
 
-    /// Where the API listens.
+    /// The address of the API.
     pub fn public_addr(&self) -> SocketAddr {
         self.public
     }
 
-    /// Where operators look.
+    /// The address of the admin listener.
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin
     }
 
-    /// What the endpoints see; for tests.
+    /// The state that the endpoints use, for tests.
     pub fn app(&self) -> &Arc<App> {
         &self.app
     }
 
-    /// Crashes of workers and tasks since the start; for tests.
+    /// How often workers and tasks have crashed since the start, for tests.
     pub fn crashes(&self) -> u64 {
         self.app.worker_crashes() + self.root.task_crashes()
     }
 
-    /// Drains in order: readiness off, a pause in which proxies notice, no new connections, requests end, pools finish,
-    /// the mailer last.
+    /// Drains in order: readiness ends, a pause lets proxies notice it, new connections are
+    /// refused, requests end, pools finish, and the mailer stops last.
     pub async fn stop(self) {
         let pause = self.app.config.http.drain_delay;
         self.stop_after(pause, HARD_STOP).await;
     }
 
-    /// The same after another pause; what has not ended `within` this time then is cut.
+    /// Does the same after another pause. What has not ended `within` this time after the pause is
+    /// cut off.
     pub async fn stop_after(self, pause: Duration, within: Duration) {
         self.app.gate.draining.store(true, Ordering::SeqCst);
         tokio::time::sleep(pause).await;
@@ -197,20 +200,21 @@ impl Daemon {
             app.admission.pool().drain(POOL_DRAINS_WITHIN),
             app.sessions.pool().drain(POOL_DRAINS_WITHIN),
         );
-        // After the password pool: a rehash goes from there to here.
+        // After the password pool, because a rehash goes from that pool to this one.
         self.app.accounts.pool().drain(POOL_DRAINS_WITHIN).await;
         self.mailer.stop();
         app.deliveries.pool().drain(POOL_DRAINS_WITHIN).await;
         self.root.stop();
         self.stop_admin.cancel();
         let _ = self.admin_server.await;
-        // The last numbers; a collector that is away costs nobody more than this.
+        // The last numbers. A collector that does not respond delays the end by no more than this
+        // time.
         let _ = tokio::time::timeout(LAST_PUSH_WITHIN, self.app.metrics.push()).await;
         self.app.metrics.shutdown();
     }
 }
 
-/// The metrics, and the root that counts its tasks' crashes in them.
+/// Creates the metrics, and the root that counts crashes of its tasks in them.
 async fn supervisor(config: &Config) -> Result<(Arc<Metrics>, Root), StartError> {
     let metrics = Metrics::exported(&config.telemetry, &declared_values(), CONNECT)
         .map_err(|error| StartError::Settings(format!("telemetry: {error}")))?;
@@ -219,8 +223,8 @@ async fn supervisor(config: &Config) -> Result<(Arc<Metrics>, Root), StartError>
     Ok((metrics, root.map_err(|error| StartError::Broken(error.into()))?))
 }
 
-/// Runs the daemon until a signal, or until a pool dies or a task keeps crashing; reads its
-/// settings by `load` again when it is told to.
+/// Runs the daemon until a signal, or until a pool dies or a task keeps crashing. On SIGHUP it
+/// reads its settings again with `load`.
 pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) -> ExitCode {
     survive_size_limits();
     match telemetry::open(loaded.config.log.format) {
@@ -244,19 +248,20 @@ pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) ->
     code
 }
 
-/// SIGXFSZ, on Linux and on the BSDs. Tokio has no name for it.
+/// SIGXFSZ on Linux and on the BSDs. Tokio has no name for it.
 const FILE_SIZE_LIMIT: i32 = 25;
 
-/// A file at the limit of `ulimit -f` ends a process that does not handle SIGXFSZ. With any handler the write fails
-/// instead (`EFBIG`): of the log it is a line that is dropped, of SQLite a 503.
+/// Handles SIGXFSZ. Without a handler, a file at the limit of `ulimit -f` ends the process. With
+/// any handler the write fails instead (`EFBIG`): the log loses a line, and with SQLite a request
+/// gets 503.
 fn survive_size_limits() {
-    // Tokio's handler stays when the stream is dropped.
+    // Tokio's handler stays installed when the stream is dropped.
     if let Err(error) = signal(SignalKind::from_raw(FILE_SIZE_LIMIT)) {
         telemetry::print(&format!("warning: SIGXFSZ cannot be handled: {error}"));
     }
 }
 
-/// The daemon from its start to its end.
+/// Runs the daemon from its start to its end.
 async fn serve(
     loaded: Loaded,
     load: reload::Load<'_>,
@@ -294,7 +299,7 @@ async fn serve(
     let (code, pause) = loop {
         tokio::select! {
             () = failed.cancelled() => break (ExitCode::FAILURE, config.http.drain_delay),
-            // Whoever presses Ctrl-C has no proxy that would need the pause.
+            // A user who presses Ctrl-C has no proxy that needs the pause.
             told = signals.told_to_stop() => break match told {
                 Told::Terminate => (ExitCode::SUCCESS, config.http.drain_delay),
                 Told::Interrupt => (ExitCode::SUCCESS, Duration::ZERO),
@@ -312,16 +317,17 @@ async fn serve(
     }
 }
 
-/// How somebody told us to stop.
+/// The signal that told the daemon to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
-    /// SIGTERM: an orchestrator.
+    /// SIGTERM, from an orchestrator.
     Terminate,
-    /// SIGINT: a person at a terminal.
+    /// SIGINT, from a user at a terminal.
     Interrupt,
 }
 
-/// SIGTERM and SIGINT, heard from the start on: one that comes between two waits is not lost.
+/// SIGTERM and SIGINT. They are received from the start on, so that a signal between two waits is
+/// not lost.
 struct Signals(Option<(Signal, Signal)>);
 
 impl Signals {
@@ -334,7 +340,7 @@ impl Signals {
         Self(None)
     }
 
-    /// Waits for one.
+    /// Waits for one of the signals.
     async fn told_to_stop(&mut self) -> Told {
         let Some((term, int)) = &mut self.0 else { return std::future::pending().await };
         tokio::select! {

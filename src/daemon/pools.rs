@@ -1,4 +1,4 @@
-//! The worker pools: how many workers, how long a queue, and why.
+//! The worker pools: the number of workers, the length of each queue, and the reasons.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,6 @@ use crate::store::{KeyBudget, Store};
 use crate::telemetry::Metrics;
 use crate::token::KeyRing;
 
-/// The handles of the pools.
 pub struct Handles {
     pub accounts: Accounts,
     pub sessions: Sessions,
@@ -29,7 +28,6 @@ pub struct Handles {
     pub limits: Pool<admission::AdmissionCommand>,
 }
 
-/// The dependencies of the workers.
 pub struct Dependencies<'a> {
     pub config: &'a Config,
     pub db: &'a Db,
@@ -38,22 +36,18 @@ pub struct Dependencies<'a> {
     pub audit: &'a Chain,
     pub clock: &'a Clock,
     pub metrics: &'a Arc<Metrics>,
-    /// Delivers.
     pub mailer: &'a Arc<Mailer>,
-    /// The local limits.
+    /// The limits in this daemon's memory.
     pub limiter: &'a Arc<Limiter>,
-    /// The budgets of an outage.
+    /// The budgets during an outage of the token store.
     pub local: &'a Arc<Local>,
-    /// How passwords are hashed.
     pub hashing: &'a Setup,
     /// How long one hash takes on this machine.
     pub hash_time: Duration,
-    /// Judges captchas.
     pub captcha: &'a Arc<Verifier>,
 }
 
 impl Dependencies<'_> {
-    /// Starts a pool under the root.
     async fn pool<W: Worker>(
         &self,
         root: &Root,
@@ -64,14 +58,14 @@ impl Dependencies<'_> {
         Pool::spawn(name, limits, root.cell(), self.metrics.clone(), build).await
     }
 
-    /// Opens every pool.
+    /// Starts every pool.
     pub async fn open(&self, root: &Root) -> Result<Handles, SpawnError> {
         let limits = |workers, queue, deadline_s| Limits {
             workers,
             queue,
             deadline: Duration::from_secs(deadline_s),
-            // A statement ends by itself after 2 s, a call to Redis after half a second: this is for a connection that
-            // leads nowhere.
+            // A statement ends by itself after 2 s, and a call to Redis after half a second. So
+            // this limit is only for a connection to a server that does not respond.
             give_up: Some(Duration::from_secs(deadline_s + 1)),
         };
         let password = &self.config.password;
@@ -90,7 +84,7 @@ impl Dependencies<'_> {
             chain: self.audit.clone(),
             clock: self.clock.clone(),
         };
-        // SQLite has one writer: a second worker would only wait for the first.
+        // SQLite has one writer, so a second worker would only wait for the first.
         let account_workers = if self.db.is_postgres() { 8 } else { 1 };
         let captcha_worker = CaptchaWorker {
             verifier: self.captcha.clone(),
@@ -136,8 +130,9 @@ impl Dependencies<'_> {
             self.pool(root, "session", limits(16, 256, 3), move || session_worker.clone()).await?;
         let captchas =
             self.pool(root, "captcha", limits(8, 32, 3), move || captcha_worker.clone()).await?;
-        // A delivery goes on until nothing is due: the deadline bounds only the wait for a worker. One that hangs is given
-        // up after 10 minutes; the mails that it had claimed are due again when their lease ends.
+        // A delivery continues until no mail is due, so the deadline limits only the wait for a
+        // worker. A worker that hangs is given up after 10 minutes. The mails that it had claimed
+        // are due again when their lease ends.
         let mail_limits = Limits { give_up: Some(Duration::from_mins(10)), ..limits(2, 2, 60) };
         let deliveries =
             self.pool(root, "mailer", mail_limits, move || mail_worker.clone()).await?;
@@ -163,9 +158,10 @@ impl Dependencies<'_> {
     }
 }
 
-/// Hashes that may wait: as many as are done in a second, so that whoever is admitted waits a second at most. What one
-/// takes was measured at the start, with the engine, the parameters and the machine in force: 14 ms with `argon2` and
-/// OWASP's parameters on a core of 2 GHz, 5 to 7 ms with `simd`.
+/// How many hashes may wait: as many as are finished in a second, so that an admitted request waits
+/// for a second at most. The time of one hash was measured at the start, with the engine, the
+/// parameters and the machine in use. It is 14 ms with `argon2` and OWASP's parameters on a core of
+/// 2 GHz, and 5 to 7 ms with `simd`.
 fn password_queue(hash_time: Duration, workers: usize) -> usize {
     let a_second = Duration::from_secs(1).as_nanos() / hash_time.as_nanos().max(1);
     workers * usize::try_from(a_second).unwrap_or(usize::MAX).clamp(1, 256)

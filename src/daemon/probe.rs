@@ -1,9 +1,9 @@
-//! The prober: writes to both stores at its own pace, and writes a log line when one stops or starts
-//! to take writes.
+//! The prober: writes to both stores at regular intervals, and logs when a store stops or starts to
+//! take writes.
 //!
-//! It probes a store every [`EVERY`] while the store works, every [`TICK`] while it does not, and
-//! within a [`TICK`] after a request met an outage. It also reads whether the schema is still within
-//! this binary's window. `/readyz` reads the results and asks no store.
+//! It probes a store every [`EVERY`] while the store works, and every [`TICK`] while it does not.
+//! After a request has met an outage, it probes within a [`TICK`]. It also reads whether the schema
+//! is still within this binary's window. `/readyz` reads the results and contacts no store.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,16 +19,15 @@ use crate::telemetry::labels::StoreName;
 
 /// The time between two probes of a store that works.
 const EVERY: Duration = Duration::from_secs(10);
-/// The time between two probes of a store that is out of order. Also how often the prober looks
+/// The time between two probes of a store that is out of order. The prober also checks this often
 /// whether a probe is due.
 const TICK: Duration = Duration::from_secs(1);
-/// A probe that takes longer fails with [`Reason::Timeout`]. A request's statement ends within this
-/// time too.
+/// A probe that takes longer fails with [`Reason::Timeout`]. A request's statement also ends within
+/// this time.
 const WITHIN: Duration = Duration::from_secs(2);
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// The result of a probe.
 type Outcome = Result<Probed, (Reason, Option<Cause>)>;
 
 /// Probes both stores of one daemon.
@@ -37,24 +36,23 @@ pub struct Prober {
     app: Arc<App>,
     database: Mutex<History>,
     token_store: Mutex<History>,
-    /// Whether the last reading of the schema failed.
+    /// Whether the last read of the schema failed.
     is_schema_unread: Mutex<bool>,
 }
 
-/// The last probes of a store, and what the log says of it.
+/// The last probes of a store, and what was logged about it.
 #[derive(Debug, Default)]
 struct History {
     last_probe: Option<Instant>,
     /// How many probes failed in a row.
     failures: u32,
-    /// The reason of the last line in the log; `None` after a line that the store works.
+    /// The reason in the last log line. `None` after a line that says that the store works.
     reason: Option<Reason>,
     /// Whether the last probe found its table missing.
     lacks_table: bool,
 }
 
 impl Prober {
-    /// A prober that has not probed yet.
     pub fn new(app: Arc<App>) -> Self {
         Self {
             app,
@@ -64,7 +62,7 @@ impl Prober {
         }
     }
 
-    /// Probes both stores once, also when no probe is due. The daemon does it before it listens, so
+    /// Probes both stores once, even if no probe is due. The daemon does so before it listens, so
     /// that `/readyz` never says `ok` before a probe.
     pub async fn probe(&self) {
         tokio::join!(self.probe_database(), self.probe_token_store());
@@ -100,7 +98,7 @@ impl Prober {
             db.probe_write().await.map_err(|it| (it.reason, it.source.map(Into::into)))
         })
         .await;
-        // A pool says only that it has no connection.
+        // A pool only says that it has no connection, so a direct connection finds the reason.
         if matches!(outcome, Err((Reason::Timeout, _)))
             && let Some((reason, cause)) = of_exhausted_pool(&self.app.config.database).await
         {
@@ -118,8 +116,8 @@ impl Prober {
         );
     }
 
-    /// Reads whether the schema is within this binary's window. Where it cannot be read, the window
-    /// stays as it was, and the log has the first error of a row.
+    /// Reads whether the schema is within this binary's window. If it cannot be read, the window
+    /// stays as it was, and only the first of several errors in a row is logged.
     async fn read_schema(&self) {
         let read = timeout(WITHIN, self.app.db.schema()).await;
         let read =
@@ -150,8 +148,8 @@ impl Prober {
         self.settle(StoreName::TokenStore, &self.token_store, store.health(), outcome, fix);
     }
 
-    /// Stores the result, and logs it where it is news. A probe without its table changes neither
-    /// the state nor the metric.
+    /// Stores the result, and logs it if it is new. A probe without its table changes neither the
+    /// state nor the metric.
     fn settle(
         &self,
         store: StoreName,
@@ -173,7 +171,7 @@ impl Prober {
         history.last_probe = Some(Instant::now());
         let (found, cause) = match outcome {
             Ok(probed) => (Ok(probed), None),
-            // A request may have found a reason that says more than a time-out.
+            // A request may have found a more precise reason than a time-out.
             Err((reason, cause)) => (Err(health.reason().unwrap_or(reason)), cause),
         };
         match history.take(found) {
@@ -199,7 +197,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Logs that the schema left this binary's window, or came back.
+/// Logs that the schema left this binary's window, or came back into it.
 fn log_schema(before: Option<&str>, now: Option<&str>, pending: usize) {
     match now {
         _ if before == now => {}
@@ -216,7 +214,7 @@ fn log_schema(before: Option<&str>, now: Option<&str>, pending: usize) {
     }
 }
 
-/// What a line in the log reports.
+/// The news that a log line reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum News {
     Down(Reason),
@@ -225,8 +223,8 @@ enum News {
 }
 
 impl History {
-    /// Takes a probe's result and returns the line that it deserves: one for each change. A time-out
-    /// has to come twice in a row, because one can be the load of a moment.
+    /// Takes a probe's result, and returns the line to log: one for each change. A time-out has to
+    /// come twice in a row, because one can come from a short peak of load.
     fn take(&mut self, found: Result<Probed, Reason>) -> Option<News> {
         let lacked_table = std::mem::replace(&mut self.lacks_table, found == Ok(Probed::NoTable));
         if self.lacks_table {

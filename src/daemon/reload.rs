@@ -1,7 +1,8 @@
-//! SIGHUP: the configuration is read again, and what can change in a running daemon does.
+//! SIGHUP: reads the configuration again, and applies what can change in a running daemon.
 //!
-//! All or nothing: a configuration that does not hold leaves the old one in force, certificate included. What was given as
-//! a variable or a flag stays; files are read anew, the configuration's and those that hold secrets.
+//! It applies all or nothing: a configuration that is not valid leaves the old one in force,
+//! including the certificate. The values of environment variables and flags stay. Files are read
+//! again: the configuration files and the files with secrets.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -10,14 +11,15 @@ use crate::config::{Config, IntrospectionClient, Loaded, Problems, Shown};
 use crate::secret::{MasterKey, Secret};
 use crate::telemetry::Exports;
 
-/// What a running daemon takes over.
+/// The settings that a running daemon takes over.
 const RELOADED: [&str; 4] =
     ["log.filter", "mail.smtp_url", "captcha.secret", "introspection.clients"];
 
-/// Reads the configuration as at the start.
+/// Reads the configuration in the same way as at the start.
 pub type Load<'a> = &'a dyn Fn() -> Result<Loaded, Problems>;
 
-/// SIGHUP, heard from the start on: it would end a process that does not listen.
+/// SIGHUP. It is received from the start on, because it would end a process that does not handle
+/// it.
 pub(super) struct Hangup(Option<Signal>);
 
 impl Hangup {
@@ -25,7 +27,7 @@ impl Hangup {
         Self(signal(SignalKind::hangup()).ok())
     }
 
-    /// Waits for one.
+    /// Waits for one SIGHUP.
     pub(super) async fn heard(&mut self) {
         match &mut self.0 {
             Some(signal) => drop(signal.recv().await),
@@ -34,7 +36,6 @@ impl Hangup {
     }
 }
 
-/// The configuration in force.
 pub(super) struct Current {
     config: Config,
     sources: Vec<Shown>,
@@ -45,7 +46,7 @@ impl Current {
         Self { config: loaded.config.clone(), sources: loaded.sources.clone() }
     }
 
-    /// Reads it again and puts in force what can be; tells of the rest.
+    /// Reads the configuration again, and applies what it can. Logs which changes need a restart.
     pub(super) fn reload(&mut self, load: Load<'_>, daemon: &Daemon, exports: &Exports) {
         let loaded = match load() {
             Ok(loaded) => loaded,
@@ -75,13 +76,13 @@ impl Current {
             tracing::warn!(settings, "changed settings wait for a restart");
         }
         tracing::info!(changed = changed.join(", "), "configuration reloaded");
-        // What waits for a restart is not in force: it is told of again the next time.
+        // A setting that waits for a restart is not in force, so the next reload reports it again.
         self.config.log = loaded.config.log;
         if self.config.mail.smtp_url.is_some() && loaded.config.mail.smtp_url.is_some() {
             self.config.mail.smtp_url = loaded.config.mail.smtp_url;
         }
         self.config.captcha.secret = loaded.config.captcha.secret;
-        self.config.introspection_clients = loaded.config.introspection_clients;
+        self.config.introspection.clients = loaded.config.introspection.clients;
     }
 
     fn apply(
@@ -109,8 +110,8 @@ impl Current {
             vendor.replace_secret(secret.clone());
             changed.push("captcha.secret");
         }
-        if clients(&old.introspection_clients) != clients(&new.introspection_clients) {
-            let clients = new.introspection_clients.clone();
+        if clients(&old.introspection.clients) != clients(&new.introspection.clients) {
+            let clients = new.introspection.clients.clone();
             daemon.app.introspection_clients.store(std::sync::Arc::new(clients));
             changed.push("introspection.clients");
         }
@@ -118,7 +119,8 @@ impl Current {
     }
 }
 
-/// Names of settings that differ and are not taken over: the shown values, and secrets, which are not shown.
+/// Returns the names of settings that differ and are not taken over. It compares the shown values,
+/// and the secrets, which are not shown.
 fn waiting(
     (old, old_shown): (&Config, &[Shown]),
     (new, new_shown): (&Config, &[Shown]),
@@ -127,17 +129,17 @@ fn waiting(
     let mut names: Vec<&'static str> = shown.map(|(old, _)| old.key).collect();
     let urls = [
         ("database.url", Some(&old.database.url), Some(&new.database.url)),
-        ("redis.url", old.redis_url.as_ref(), new.redis_url.as_ref()),
+        ("redis.url", old.redis.url.as_ref(), new.redis.url.as_ref()),
         ("tokens.secret", old.tokens.secret.as_ref(), new.tokens.secret.as_ref()),
     ];
     names.extend(urls.iter().filter(|(_, old, new)| text(*old) != text(*new)).map(|it| it.0));
     let print = |key: Option<&MasterKey>| key.map(|key| *key.derive("reload").expose());
     let masters = [
-        ("secrets.master_key", old.master_key.as_ref(), new.master_key.as_ref()),
+        ("secrets.master_key", old.secrets.master_key.as_ref(), new.secrets.master_key.as_ref()),
         (
             "secrets.master_key_previous",
-            old.master_key_previous.as_ref(),
-            new.master_key_previous.as_ref(),
+            old.secrets.master_key_previous.as_ref(),
+            new.secrets.master_key_previous.as_ref(),
         ),
     ];
     names.extend(masters.iter().filter(|(_, old, new)| print(*old) != print(*new)).map(|it| it.0));
@@ -148,7 +150,7 @@ fn waiting(
     if peppers(old) != peppers(new) {
         names.push("password.pepper");
     }
-    // Whether there is SMTP at all is decided at the start.
+    // The daemon decides at its start whether it uses SMTP at all.
     let stays = old.mail.smtp_url.is_some() == new.mail.smtp_url.is_some();
     names.retain(|name| !RELOADED.contains(name) || (*name == "mail.smtp_url" && !stays));
     names.sort_unstable();

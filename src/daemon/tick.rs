@@ -1,4 +1,4 @@
-//! What the daemon does at its own pace: sweeps, the rotation of keys, the keeping of the audit.
+//! Periodic work of the daemon: sweeps, the rotation of keys, and the upkeep of the audit.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -18,26 +18,25 @@ use crate::telemetry::observed::KeyReading;
 use crate::token::keys::Key;
 use crate::{mail, team, token};
 
-/// How often heads of the audit are logged and old rows swept.
+/// How often the heads of the audit are logged, and old events deleted.
 const AUDIT_EVERY: Duration = Duration::from_hours(1);
 
-/// How often the mailer looks for mails that are due by themselves. A new mail wakes it at once.
+/// How often the mailer looks for mails that have become due. A new mail wakes it at once.
 const DELIVERY_EVERY: Duration = Duration::from_secs(5);
 /// How often the mails that wait are counted.
 const OUTBOX_EVERY: Duration = Duration::from_secs(10);
-/// How often the limits forget clients that have not come for long, and pending migrations are
-/// counted.
+/// How often the limits forget clients without recent requests, and pending migrations are counted.
 const MINUTE: Duration = Duration::from_mins(1);
-/// How often rows that have expired are deleted.
+/// How often expired rows are deleted.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
-/// How often the files of the certificate are looked at.
+/// How often the certificate's files are checked for changes.
 const TLS_EVERY: Duration = Duration::from_secs(10);
 
-/// Starts what happens at its own pace.
+/// Starts the periodic work.
 pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &CancellationToken) {
     observe_keys(app);
     let task = |name| root.task(name, stop);
-    // At once: what was due when the last daemon stopped, or died.
+    // These run at once, for mails that were due when the last daemon stopped or died.
     task("mail_delivery").soon_and_every(DELIVERY_EVERY, on(app, deliver_mail));
     task("outbox_count").soon_and_every(OUTBOX_EVERY, on(app, count_outbox));
     task("limits_sweep").every(MINUTE, on(app, sweep_limits));
@@ -48,7 +47,8 @@ pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &Cancellat
     task("revocation_sweep").every(SWEEP_EVERY, on(app, sweep_revocations));
     task("invitation_sweep").every(SWEEP_EVERY, on(app, sweep_invitations));
     let audited = Arc::new(AuditKeeper::new(app.clone()));
-    // At once, and then every hour: of a daemon that is started every hour nothing else would reach the log.
+    // This runs at once, and then every hour. Otherwise a daemon that is restarted every hour would
+    // never log heads.
     task("audit").soon_and_every(AUDIT_EVERY, move || {
         let audited = audited.clone();
         async move {
@@ -63,7 +63,7 @@ pub fn tick(app: &Arc<App>, tls: Option<Arc<Tls>>, root: &Root, stop: &Cancellat
     }
 }
 
-/// Pushes the metrics where there is a collector, also of a daemon that still waits for its database.
+/// Pushes the metrics if there is a collector, also while the daemon still waits for its database.
 pub fn push(metrics: &Arc<Metrics>, interval: Duration, root: &Root, stop: &CancellationToken) {
     if metrics.is_pushed() {
         let metrics = metrics.clone();
@@ -74,7 +74,7 @@ pub fn push(metrics: &Arc<Metrics>, interval: Duration, root: &Root, stop: &Canc
     }
 }
 
-/// A tick that works on an [`App`].
+/// Creates the work of a task from a function on an [`App`].
 fn on<F>(app: &Arc<App>, work: fn(Arc<App>) -> F) -> impl FnMut() -> F + Send + 'static
 where
     F: 'static,
@@ -87,8 +87,8 @@ async fn deliver_mail(app: Arc<App>) {
     app.deliveries.wake();
 }
 
-/// Counts the mails that wait; the last counts stay where the database does not answer. The mailer
-/// does not count them itself: one that hangs would hide what waits for it.
+/// Counts the mails that wait. The last counts stay if the database does not respond. The mailer
+/// does not count them itself: a mailer that hangs would hide the mails that wait for it.
 async fn count_outbox(app: Arc<App>) {
     if let Ok(depth) = mail::depth(&app.db, app.clock.now()).await {
         app.metrics.mail_outbox_depth.set(depth.waiting, ());
@@ -104,7 +104,7 @@ async fn count_pending(app: Arc<App>) {
     count_migrations(&app.db, &app.metrics).await;
 }
 
-/// The rotation's next step, and what other replicas did.
+/// Takes the next step of the rotation, and reads the changes of other replicas.
 pub async fn turn_keys(app: Arc<App>) {
     if let Err(error) = app.keys.turn().await {
         tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
@@ -132,11 +132,11 @@ async fn sweep_invitations(app: Arc<App>) {
     }
 }
 
-/// Lets the ages of the signing keys be read together with the metrics: a rotation that hangs
-/// cannot hide them.
+/// Lets the ages of the signing keys be read together with the metrics, so that a rotation that
+/// hangs cannot hide them.
 fn observe_keys(app: &Arc<App>) {
     app.metrics.signing_key_age_limit.record(app.config.tokens.rotate_every.as_secs_f64(), &[]);
-    // The app holds the metrics, so they must not hold the app.
+    // The app holds the metrics, so the metrics must not hold the app.
     let app_ref = Arc::downgrade(app);
     app.metrics.observed.signing_keys(move || {
         let Some(app) = app_ref.upgrade() else { return Vec::new() };
@@ -149,25 +149,26 @@ fn observe_keys(app: &Arc<App>) {
     });
 }
 
-/// Keeps the audit: heads into the log, old rows away.
+/// Maintains the audit: logs the heads of streams, and deletes old events.
 #[derive(Debug)]
 pub struct AuditKeeper {
     app: Arc<App>,
-    /// When heads were last logged by this daemon; [`NEVER`] before.
+    /// When this daemon last logged heads. [`NEVER`] before the first time.
     logged_at: AtomicI64,
 }
 
 const NEVER: UnixMillis = i64::MIN;
 
 impl AuditKeeper {
-    /// One that has logged nothing yet.
     pub fn new(app: Arc<App>) -> Self {
         Self { app, logged_at: AtomicI64::new(NEVER) }
     }
 
-    /// Writes the heads that moved to the log, for a copy outside of the database, and removes what is too old. Heads go
-    /// under the audit's own target, as its events do: `latchkey::audit=info` in `log.filter` keeps both. What fails is
-    /// logged, and done the next time. How many heads were logged.
+    /// Logs the heads that have changed, as a copy outside of the database, and deletes events that
+    /// are too old. Returns how many heads were logged.
+    ///
+    /// Heads are logged under the audit's own target, like its events: `latchkey::audit=info` in
+    /// `log.filter` includes both. A failure is logged, and the next run tries again.
     pub async fn keep(&self) -> usize {
         let app = &self.app;
         let now = app.clock.now();
@@ -175,7 +176,7 @@ impl AuditKeeper {
             tracing::warn!(error = %error, "heads of the audit not logged, the next hour will");
             0
         });
-        let before = now - millis(app.config.audit_retention);
+        let before = now - millis(app.config.audit.retention);
         match audit::sweep(&app.db, &app.audit, before).await {
             Ok(swept) if swept.events + swept.streams == 0 => {}
             Ok(swept) => {
@@ -210,9 +211,13 @@ impl AuditKeeper {
     }
 }
 
-/// Since when heads that moved are logged: since the last time, and an hour more for rows that were on their way and clocks
-/// that differ. The first time after a start nobody knows when the last one was. But while no daemon ran no row was
-/// written, as a rule: so the two hours before the last row are what a stop of whatever length has left unsaid.
+/// Returns the time from which on changed heads are logged. This is the last time that they were
+/// logged, and one hour before it: for events that were still being written, and for clocks that
+/// differ.
+///
+/// After a start, nobody knows when heads were last logged. But while no daemon ran, usually no
+/// event was written. So the two hours before the last event cover what a stop of any length has
+/// left unlogged.
 fn heads_since(now: UnixMillis, logged_at: UnixMillis, latest: Option<UnixMillis>) -> UnixMillis {
     if logged_at == NEVER {
         latest.map_or(now, |latest| latest.min(now)) - millis(AUDIT_EVERY) * 2

@@ -1,14 +1,15 @@
-//! The URLs of the stores and of the mail server, read as they will be when they are connected to.
+//! Checks the URLs of the stores and of the mail server. It reads them in the same way as a
+//! connection will.
 //!
-//! What a driver cannot read is refused before anything starts, by every command, and without the driver's own words:
-//! those may quote the URL.
+//! Every command refuses a URL that a driver cannot read, before anything starts. It does not show
+//! the driver's own error text, because that may quote the URL.
 
 use crate::config::{Loaded, Problem, Problems, Source};
 use crate::database::{check_url, ignored_parameters};
 use crate::mail::Transport;
 use crate::store::{ignored_redis_parameters, is_redis_url};
 
-/// Passes on a configuration whose URLs can be read; warns of parameters without effect.
+/// Returns a configuration whose URLs can be read. Warns about parameters that have no effect.
 pub fn check_urls(mut loaded: Loaded) -> Result<Loaded, Problems> {
     let mut problems = Vec::new();
     let source = |key: &str| {
@@ -27,7 +28,7 @@ pub fn check_urls(mut loaded: Loaded) -> Result<Loaded, Problems> {
             refuse("database.url", &bad.to_string(), bad.fix());
         }
     }
-    if config.redis_url.as_ref().is_some_and(|url| !is_redis_url(url)) {
+    if config.redis.url.as_ref().is_some_and(|url| !is_redis_url(url)) {
         let fix = "write redis://user:password@host:port/0, user and password percent-encoded";
         refuse("redis.url", "is not a URL that the driver of Redis can read", fix);
     }
@@ -38,7 +39,7 @@ pub fn check_urls(mut loaded: Loaded) -> Result<Loaded, Problems> {
         return Err(Problems(problems));
     }
     let of_database = ignored_parameters(&config.database);
-    let of_redis = config.redis_url.as_ref().map(ignored_redis_parameters).unwrap_or_default();
+    let of_redis = config.redis.url.as_ref().map(ignored_redis_parameters).unwrap_or_default();
     let warnings =
         [("database.url", of_database), ("redis.url", of_redis)].map(|(key, ignored)| {
             let what = || {

@@ -1,5 +1,5 @@
-//! The wait of a starting daemon for its database: PostgreSQL may come later, or take no writes, or
-//! lack migrations. The log says each cause once, with what to do.
+//! The wait of a starting daemon for its database: PostgreSQL may start later, take no writes, or
+//! lack migrations. The log reports each cause once, with what to do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::telemetry::Metrics;
 use crate::telemetry::labels::StoreName;
 use crate::token::{self, KeyRing};
 
-/// The first pause before a database is asked again, and the last.
+/// The first and the longest pause before the daemon tries the database again.
 const WAIT_FIRST: Duration = Duration::from_millis(250);
 const WAIT_LAST: Duration = Duration::from_secs(5);
 
@@ -23,11 +23,11 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why the database cannot be used yet.
 enum Obstacle {
-    /// It cannot be reached, or refuses.
+    /// It cannot be reached, or it refuses.
     Database(Reason, &'static str, Cause),
     /// It lacks migrations.
     Unmigrated(Cause),
-    /// A later release took away what this one needs.
+    /// A later release has removed something that this release needs.
     Outdated(Cause),
 }
 
@@ -41,7 +41,7 @@ impl Obstacle {
         Self::Database(reason, fix, cause)
     }
 
-    /// The word for the log, what to do, and the error.
+    /// The reason for the log, what to do, and the error.
     fn words(&self) -> (&'static str, &'static str, &Cause) {
         match self {
             Self::Database(reason, fix, cause) => (reason.name(), fix, cause),
@@ -57,7 +57,7 @@ impl Obstacle {
         cause
     }
 
-    /// Tells `/readyz` and the metrics.
+    /// Reports the obstacle to `/readyz` and to the metrics.
     fn report(&self, startup: &Startup, metrics: &Metrics) {
         match self {
             Self::Database(reason, ..) => {
@@ -70,8 +70,8 @@ impl Obstacle {
     }
 }
 
-/// The database, migrated where `database.auto_migrate` says so, and the keys out of it. Waits as
-/// long as it takes: replicas and their database start in any order.
+/// Returns the database, migrated if `database.auto_migrate` says so, and the keys in it. Waits for
+/// PostgreSQL as long as it takes: replicas and their database may start in any order.
 pub(super) async fn for_database(
     config: &Config,
     master: &MasterKey,
@@ -119,7 +119,8 @@ async fn connect(
     }
     count_migrations(&db, metrics).await;
     db.watch(metrics);
-    // An older schema may have all that a start needs: the daemon is unready then, and waits for nothing here.
+    // An older schema may have everything that a start needs. Then the daemon is not ready, but it
+    // does not wait here.
     let lacks = schema.pending.len();
     let unloaded = |cause: Cause| match lacks {
         0 => Obstacle::of(cause),
@@ -128,7 +129,7 @@ async fn connect(
     let keys = KeyRing::load(token::KeyDependencies {
         db: db.clone(),
         master: master.clone(),
-        previous: config.master_key_previous.clone(),
+        previous: config.secrets.master_key_previous.clone(),
         tokens: config.tokens.clone(),
         absolute_ttl: config.sessions.absolute_ttl,
         clock: clock.clone(),
@@ -136,7 +137,8 @@ async fn connect(
     })
     .await
     .map_err(|error| unloaded(error.into()))?;
-    let masters = Masters { current: master, previous: config.master_key_previous.as_ref() };
+    let masters =
+        Masters { current: master, previous: config.secrets.master_key_previous.as_ref() };
     let audit =
         Chain::load(&db, masters, clock.now()).await.map_err(|error| unloaded(error.into()))?;
     Ok((db, keys, audit))

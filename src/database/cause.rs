@@ -1,4 +1,4 @@
-//! Whether an error comes from the database, however it is wrapped.
+//! Finds out whether an error comes from the database, however it is wrapped.
 
 use std::error::Error;
 
@@ -6,7 +6,8 @@ use sea_orm::DbErr;
 
 use super::is_unreachable;
 
-/// Whether the database cannot be reached, as the cause of an error says; none where the database is not the cause.
+/// Whether the cause of an error is that the database cannot be reached. `None` if the database is
+/// not the cause.
 pub fn is_unreachable_cause(error: &(dyn Error + 'static)) -> Option<bool> {
     let mut next = Some(error);
     while let Some(error) = next {

@@ -5,28 +5,29 @@ use sea_orm::{ConnectionTrait as _, DbErr, QueryResult, Statement};
 use super::Db;
 use crate::clock::UnixMillis;
 
-/// A server, or SQLite's library and file.
+/// The facts about a PostgreSQL server, or about SQLite's library and file.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// `15.8` or `3.46.0`.
+    /// For example `15.8` or `3.46.0`.
     pub version: String,
-    /// What only a server has.
+    /// The facts that only a server has.
     pub server: Option<Server>,
 }
 
-/// A PostgreSQL, as the role of `database.url` sees it.
+/// A PostgreSQL server, as the role of `database.url` sees it.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// `server_version_num`: 150008.
+    /// `server_version_num`, for example 150008.
     pub number: i32,
-    /// Its clock.
+    /// The server's clock.
     pub clock: UnixMillis,
     /// `max_connections`.
     pub connections_max: i32,
-    /// Whether our role may make tables, which migrations do.
+    /// Whether the role may create tables, which migrations do.
     pub may_create: bool,
-    /// Names of the tables that the role may not read, insert into, update or delete from, with
-    /// commas. A role that only serves needs to read the table of migrations, and no more.
+    /// Names of the tables that the role may not read, insert into, update or delete from,
+    /// separated by commas. A role that only serves needs to read the table of migrations, and no
+    /// more.
     pub closed: Option<String>,
 }
 
@@ -42,7 +43,6 @@ const POSTGRES: &str = "SELECT current_setting('server_version') AS version, \
       AND has_table_privilege(c.oid, 'DELETE')))) AS closed";
 
 impl Db {
-    /// Reads the facts from the database.
     pub async fn facts(&self) -> Result<Facts, DbErr> {
         if !self.is_postgres() {
             let version = self.row("SELECT sqlite_version() AS version").await?;
@@ -59,8 +59,8 @@ impl Db {
         Ok(Facts { version: row.try_get("", "version")?, server: Some(server) })
     }
 
-    /// What is broken in a SQLite file, by SQLite's `quick_check`, which reads the whole file. `None`
-    /// for a file without damage.
+    /// The damage in a SQLite file, according to SQLite's `quick_check`, which reads the whole
+    /// file. `None` for a file without damage.
     pub async fn damage(&self) -> Result<Option<String>, DbErr> {
         let found: String = self.row("PRAGMA quick_check(1)").await?.try_get_by_index(0)?;
         Ok((found != "ok").then_some(found))

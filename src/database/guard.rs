@@ -1,13 +1,15 @@
-//! [`Guard`]: keeps connections to a PostgreSQL that takes no writes out of the pool.
+//! [`Guard`]: keeps connections to a PostgreSQL server that takes no writes out of the pool.
 //!
-//! After a failover a name can lead to a standby for a while, and a connection that was made then
-//! stays open. So the pool checks once whether the server of a new connection takes writes, like
-//! libpq's `target_session_attrs=read-write`: one round trip for a connection, none for a request. An
-//! error that shows that the server changed closes every connection that was made before the failing
-//! call ([`Consequence`](super::refusal::Consequence)). That includes readers: what a demoted server
-//! returns is stale, and a revocation would be missed.
+//! After a failover a name can lead to a standby for a while, and a connection from that time stays
+//! open. So the pool checks once whether the server of a new connection takes writes, like libpq's
+//! `target_session_attrs=read-write`. That costs one round trip for a connection, and none for a
+//! request.
 //!
-//! The guard sees every error, because [`Handle`](super::Handle) and
+//! An error that shows that the server changed closes every connection that was opened before the
+//! failing call ([`Consequence`](super::refusal::Consequence)). That includes readers: a demoted
+//! server returns stale data, and a request would miss a revocation.
+//!
+//! The guard receives every error, because [`Handle`](super::Handle) and
 //! [`Transaction`](super::Transaction) are the only ways to a connection: the fields of `Db` are
 //! private to `database`.
 
@@ -27,23 +29,23 @@ use super::{ACQUIRE_TIMEOUT, STATEMENT_TIMEOUT};
 use crate::health::{Reason, StoreHealth};
 use crate::telemetry::observed;
 
-/// After a refused connection the next one is tried when this time is over. Callers in between fail
-/// at once; else each of them would connect, and wait for the pool's acquire time-out.
+/// The pause between a refused connection and the next attempt. Callers fail at once during this
+/// pause. Otherwise each of them would connect, and wait for the pool's acquire time-out.
 const NEXT_ATTEMPT_AFTER: Duration = Duration::from_secs(1);
 
-/// A connection that was idle for so long is pinged before it is used.
+/// A connection that was idle for this long is pinged before it is used.
 const IDLE_BEFORE_PING: Duration = Duration::from_secs(2);
 
 /// How long the ping of an idle connection may take: half of the time that a request waits for a
-/// connection. The other half is left to connect anew.
+/// connection. The other half is left for a new connection.
 const PING_WITHIN: Duration = ACQUIRE_TIMEOUT.checked_div(2).unwrap();
 
-/// How long the ping of a connection that comes back may take. The server first ends the statement
-/// of an abandoned request, for which it has [`STATEMENT_TIMEOUT`], and then rolls back.
+/// How long the ping of a returned connection may take. The server first ends the statement of an
+/// abandoned request, for which it has [`STATEMENT_TIMEOUT`], and then rolls back.
 const RELEASE_WITHIN: Duration = STATEMENT_TIMEOUT.saturating_add(Duration::from_secs(1));
 
-/// A call that was abandoned after so long may have met a server that does not respond: the prober
-/// has to look.
+/// A call that was abandoned after this time may have met a server that does not respond. Then the
+/// prober has to check.
 const SUSPICIOUS_AFTER: Duration = Duration::from_secs(1);
 
 /// Values of [`Shared::refusal`].
@@ -51,8 +53,9 @@ const NOT_REFUSED: u8 = 0;
 const STANDBY: u8 = 1;
 const READ_ONLY_BY_DEFAULT: u8 = 2;
 
-/// `pg_is_in_recovery` distinguishes a standby from a server that is read-only by its settings. The
-/// query uses the simple protocol, so that poolers see no prepared statement.
+/// Asks whether the server takes writes. `pg_is_in_recovery` distinguishes a standby from a server
+/// that is read-only by its settings. The query uses the simple protocol, so that poolers see no
+/// prepared statement.
 const TAKES_WRITES: &str =
     "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
 
@@ -60,13 +63,15 @@ const TAKES_WRITES: &str =
 #[derive(Debug)]
 pub(super) struct Shared {
     started: Instant,
-    /// Connections made before this time are closed; nanoseconds since `started`, 0 for none.
+    /// Connections that were opened before this time are closed. Nanoseconds since `started`, 0 for
+    /// none.
     distrusted: AtomicU64,
-    /// When the next connection may be tried; nanoseconds since `started`.
+    /// When the next connection may be tried, in nanoseconds since `started`.
     next_attempt: AtomicU64,
     /// Why the last new connection was refused.
     refusal: AtomicU8,
-    /// Refused connections that the pool still counts: [`Shared::ask`] holds them for a while.
+    /// Refused connections that the pool still counts, because [`Shared::ask`] holds them for a
+    /// while.
     refused: AtomicU32,
     health: Arc<StoreHealth>,
 }
@@ -83,7 +88,7 @@ impl Shared {
         })
     }
 
-    /// Sets the pool's hooks. A pool has one hook of each kind, so every check belongs here.
+    /// Sets the pool's hooks. A pool has one hook of each kind, so every check is here.
     pub(super) fn postgres_hooks(self: &Arc<Self>, options: PgPoolOptions) -> PgPoolOptions {
         let (new, idle, released) = (self.clone(), self.clone(), self.clone());
         options
@@ -115,12 +120,13 @@ impl Shared {
             })
     }
 
-    /// Pings within this time. On an error no older connection is used any more: they lead to the
-    /// same server. An error makes the pool drop the connection without a farewell.
+    /// Pings within this time. After an error no older connection is used, because they lead to the
+    /// same server. The error also makes the pool drop the connection without a message to the
+    /// server.
     ///
-    /// sqlx pings each connection that comes back as well, without a limit, and a server that
-    /// vanished never answers: the connection would hold its permit of the pool until TCP gives up,
-    /// some 15 minutes later.
+    /// sqlx also pings each returned connection, but without a limit. A server that vanished never
+    /// responds. The connection would hold its permit of the pool until TCP gives up, about 15
+    /// minutes later.
     async fn ping(&self, connection: &mut PgConnection, within: Duration) -> sqlx::Result<()> {
         let began = Instant::now();
         let done = tokio::time::timeout(within, connection.ping()).await;
@@ -135,7 +141,7 @@ impl Shared {
         done
     }
 
-    /// The hooks for SQLite. A connection is checked when it comes back, and an idle one is not used
+    /// Sets the hooks for SQLite. A returned connection is checked. An idle connection is not used
     /// after an error that made older connections unusable.
     pub(super) fn sqlite_hooks(self: &Arc<Self>, options: SqlitePoolOptions) -> SqlitePoolOptions {
         let (idle, released) = (self.clone(), self.clone());
@@ -156,7 +162,7 @@ impl Shared {
         made >= self.distrusted.load(Ordering::Acquire)
     }
 
-    /// Lets no connection be used that was made before this time.
+    /// Forbids the use of connections that were opened before this time.
     fn distrust(&self, before: Instant) {
         let before = nanos(before.saturating_duration_since(self.started));
         self.distrusted.fetch_max(before, Ordering::AcqRel);
@@ -176,8 +182,8 @@ impl Shared {
         }
         self.put_off_the_next();
         self.health.mark_down(Reason::ReadOnly);
-        // After an error the pool would connect again and again within the caller's time, and log an
-        // error each time. So this waits until that time is over, and the pool drops this future.
+        // After an error the pool would connect again and again within the caller's time, and log
+        // an error each time. So this waits until that time is over and the pool drops this future.
         let _counted = Refused::count(&self.refused);
         std::future::pending().await
     }
@@ -187,7 +193,7 @@ impl Shared {
         self.next_attempt.store(nanos(next), Ordering::Release);
     }
 
-    /// Why the last new connection was refused; `None` when it was not.
+    /// Why the last new connection was refused. `None` if it was not refused.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         match self.refusal.load(Ordering::Acquire) {
             STANDBY => Some(Refusal::Standby),
@@ -229,11 +235,11 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Sees the errors of one pool's connections.
+/// Examines the errors of one pool's connections.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
     shared: Arc<Shared>,
-    /// None of SQLite: its file does not move.
+    /// `None` for SQLite, whose file does not move to another server.
     pool: Option<PgPool>,
 }
 
@@ -248,8 +254,9 @@ impl Guard {
         &self.shared.health
     }
 
-    /// Before a connection is taken: fails at once while the server is known to take no writes and
-    /// the pool has no connection. A connection that is in use comes back, so it is waited for.
+    /// Runs before a connection is taken. Fails at once while the server is known to take no writes
+    /// and the pool has no connection. If a connection is in use, the caller waits until it comes
+    /// back.
     pub(super) fn admit(&self) -> Result<(), DbErr> {
         let Some(refusal) = self.shared.refusal() else { return Ok(()) };
         let refused = self.shared.refused.load(Ordering::Acquire);
@@ -257,17 +264,17 @@ impl Guard {
         if has_some || self.shared.may_try() { Ok(()) } else { Err(refusal.error()) }
     }
 
-    /// A write succeeded: what refused a connection before is over.
+    /// Runs after a successful write: the reason why a connection was refused is over.
     pub(super) fn forget_refusal(&self) {
         self.shared.refusal.store(NOT_REFUSED, Ordering::Release);
     }
 
-    /// Begins a call; [`Call::end`] takes its result.
+    /// Begins a call. [`Call::end`] takes its result.
     pub(super) fn call(&self) -> Call<'_> {
         Call { guard: self, began: Instant::now(), has_ended: false }
     }
 
-    /// Draws the consequences of the error of a call that began at this time.
+    /// Applies the consequences of an error, for a call that began at this time.
     fn note(&self, error: &DbErr, began: Instant) {
         let consequence = consequence(error);
         if consequence.closes_older {
@@ -280,18 +287,19 @@ impl Guard {
         }
     }
 
-    /// Closes connections that were made before this time: idle ones now, others when they come
-    /// back. The error of an old connection may come late, and newer ones may be good.
+    /// Closes connections that were opened before this time: idle ones now, others when they come
+    /// back. The error of an old connection may come late, so newer connections stay.
     fn close_older(&self, than: Instant) {
         self.shared.distrust(than);
         let Some(pool) = &self.pool else { return };
-        // The pool does not say how old a connection is; its hook closes old ones on their way back.
+        // The pool does not say how old a connection is. Its hook closes old ones when they come
+        // back.
         let idle: Vec<_> = std::iter::from_fn(|| pool.try_acquire()).collect();
         drop(idle);
     }
 }
 
-/// A call that is under way. When it is dropped before its end, its caller has abandoned it.
+/// A call in progress. If it is dropped before its end, its caller has abandoned it.
 pub(super) struct Call<'a> {
     guard: &'a Guard,
     began: Instant,

@@ -1,4 +1,4 @@
-//! [`Handle`]: a pool of connections whose errors the [`Guard`] sees.
+//! [`Handle`]: a pool of connections whose errors the [`Guard`] examines.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ pub struct Handle {
     pub(super) inner: DatabaseConnection,
     pub(super) guard: Guard,
     pub(super) measure: Option<Measure>,
-    /// Whether a single statement that returns rows needs a transaction: SQLite commits such a
+    /// Whether a single statement that returns rows needs a transaction. SQLite commits such a
     /// statement when its rows have been read, and sqlx does not report an error of that commit.
     wraps_queries: bool,
 }
@@ -32,10 +32,10 @@ impl Handle {
         Self { inner, guard, measure: None, wraps_queries }
     }
 
-    /// A transaction that reads one snapshot of the database, however long it takes.
+    /// Begins a transaction that reads one snapshot of the database, however long it takes.
     ///
     /// # Errors
-    /// The database's.
+    /// The database's error.
     pub async fn begin_snapshot(&self) -> Result<Transaction, DbErr> {
         self.begin_reading(IsolationLevel::RepeatableRead).await
     }
@@ -49,7 +49,7 @@ impl Handle {
         self.begin(IsolationLevel::ReadCommitted, AccessMode::ReadWrite, mode).await
     }
 
-    /// Begins a transaction. SQLite knows neither the level nor the access mode.
+    /// Begins a transaction. SQLite has neither the isolation levels nor the access modes.
     async fn begin(
         &self,
         level: IsolationLevel,
@@ -73,7 +73,7 @@ impl Handle {
         Ok(Transaction::new(self.call(begin).await?, self.guard.clone()))
     }
 
-    /// One call to the database, which the guard admits and whose error it sees.
+    /// Runs one call to the database. The guard admits it, and examines its error.
     pub(super) async fn call<T>(
         &self,
         work: impl Future<Output = Result<T, DbErr>>,

@@ -1,5 +1,5 @@
-//! Measures the statements and connections of the database: the metrics `db.client.*`. Of a
-//! statement's text only the first word is recorded.
+//! Measures the statements and connections of the database, for the metrics `db.client.*`. It
+//! records only the first word of a statement's text.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use crate::telemetry::trace::{self, SpanAttributes};
 /// The word for every statement that is not in [`SQL_OPERATIONS`].
 const OTHER: &str = "_OTHER";
 
-/// Measures on behalf of a [`Db`].
+/// Records the measurements of a [`Db`].
 #[derive(Clone, Debug)]
 pub(super) struct Measure {
     metrics: Arc<Metrics>,
@@ -53,7 +53,7 @@ impl Db {
         let mut connections =
             vec![(&mut self.writer.inner, "writer"), (&mut self.reader.inner, "reader")];
         if system == "postgresql" {
-            // Both are the one pool, and each handle has its own callback.
+            // Both handles use the one pool, and each has its own callback.
             for (connection, _) in &mut connections {
                 call_back(connection, &measure, &self.statements);
             }
@@ -69,8 +69,8 @@ impl Db {
     }
 }
 
-/// SeaORM calls back after each statement, in a transaction or not. It takes one callback, so this
-/// one also counts.
+/// Sets the callback that SeaORM calls after each statement, in a transaction or not. SeaORM takes
+/// one callback, so this one also counts.
 fn call_back(connection: &mut DatabaseConnection, measure: &Measure, statements: &Arc<AtomicU64>) {
     let (measure, statements) = (measure.clone(), statements.clone());
     connection.set_metric_callback(move |info| {
@@ -97,7 +97,7 @@ fn observe(connection: &DatabaseConnection, metrics: &Metrics, pool: &'static st
     }
 }
 
-/// The first word of a statement.
+/// The first word of a statement, or [`OTHER`].
 fn operation(sql: &str) -> &'static str {
     let word = sql.split_ascii_whitespace().next().unwrap_or_default();
     SQL_OPERATIONS.iter().copied().find(|it| word.eq_ignore_ascii_case(it)).unwrap_or(OTHER)

@@ -1,7 +1,7 @@
-//! Where a PostgreSQL listens, and why no connection to it can be made.
+//! Finds out where a PostgreSQL server listens, and why no connection to it can be opened.
 //!
 //! A pool tries to connect until its time is over, and its error says only that. So one more
-//! connection is made outside of the pool, for its error.
+//! connection is opened outside of the pool, to get its error.
 
 use std::io;
 use std::path::PathBuf;
@@ -22,9 +22,9 @@ const DIRECT_WITHIN: Duration = Duration::from_secs(3);
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// A name or an address, and a port.
+    /// A host name or an IP address, and a port.
     Tcp(String, u16),
-    /// A socket of this machine.
+    /// A Unix socket on this machine.
     Socket(PathBuf),
 }
 
@@ -45,29 +45,29 @@ impl Endpoint {
     }
 }
 
-/// Why the pool could not connect to `url`: the pool's error, or the error of one connection where
-/// the pool only ran out of time.
+/// Why the pool could not connect to `url`: the pool's error, or the error of one direct connection
+/// if the pool only ran out of time.
 pub(super) async fn reason(url: &str, error: DbErr) -> DbErr {
     let is_late = matches!(error, DbErr::ConnectionAcquire(_))
         || source(&error).is_some_and(|it| matches!(it, sqlx::Error::PoolTimedOut));
     if !is_late {
         return error;
     }
-    // Where it works, it does not in the time that a request has.
+    // If a direct connection works, it is too slow for the time that a request has.
     of_direct_connection(url).await.unwrap_or(error)
 }
 
-/// The reason why a pool gives no connection in time: that of a connection alone. None where that one works, so that
-/// it is the pool that is exhausted.
+/// The reason why a pool gives no connection in time, from one direct connection. `None` if that
+/// connection works, because then the pool is exhausted.
 pub async fn of_exhausted_pool(config: &config::Database) -> Option<(Reason, DbErr)> {
     let url = config.url.expose();
     let error = of_direct_connection(url).await?;
     Some((probe_reason(&error)?, super::url::redacted(url, error)))
 }
 
-/// What a connection of its own meets; none where it can be made, and for SQLite.
+/// The error of one direct connection. `None` if it can be opened, and for SQLite.
 async fn of_direct_connection(url: &str) -> Option<DbErr> {
-    // sqlx's options of PostgreSQL read any scheme.
+    // sqlx's options for PostgreSQL accept any scheme.
     if url.starts_with("sqlite:") {
         return None;
     }
@@ -86,7 +86,8 @@ async fn of_direct_connection(url: &str) -> Option<DbErr> {
     Some(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(why))))
 }
 
-/// Whether an error means that the database is away. Else the database answered, and refused.
+/// Whether an error means that the database cannot be reached. Otherwise the database responded,
+/// and refused.
 pub fn is_unreachable(error: &DbErr) -> bool {
     if matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) {
         return true;

@@ -1,5 +1,5 @@
-//! What an error of the database means for the server: whether it is an outage, and whether the
-//! connections that were made before it still lead to a server that takes writes.
+//! What an error of the database means: whether it is an outage, and whether connections that were
+//! opened before it still lead to a server that takes writes.
 
 use sea_orm::sqlx;
 use sea_orm::sqlx::error::DatabaseError;
@@ -7,7 +7,7 @@ use sea_orm::{DbErr, RuntimeErr};
 
 use crate::health::Reason;
 
-/// Why a new connection to a PostgreSQL is refused, although the server is reachable.
+/// Why a new connection to a PostgreSQL server is refused, although the server is reachable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The server is in recovery: a standby, or a primary that was demoted.
@@ -19,7 +19,7 @@ pub enum Refusal {
 impl Refusal {
     const ALL: [Self; 2] = [Self::Standby, Self::ReadOnlyByDefault];
 
-    /// For the log and for operators.
+    /// The text for the log and for operators.
     pub const fn text(self) -> &'static str {
         match self {
             Self::Standby => "the server is a standby (in recovery) and takes no writes",
@@ -29,7 +29,7 @@ impl Refusal {
         }
     }
 
-    /// What to do about it.
+    /// What the operator can do about it.
     pub const fn fix(self) -> &'static str {
         match self {
             Self::Standby => {
@@ -47,22 +47,22 @@ impl Refusal {
         DbErr::Conn(RuntimeErr::Internal(self.text().to_owned()))
     }
 
-    /// The refusal behind the error of a call.
+    /// The refusal that caused the error of a call.
     pub fn of(error: &DbErr) -> Option<Self> {
         let DbErr::Conn(RuntimeErr::Internal(text)) = error else { return None };
         Self::ALL.into_iter().find(|it| it.text() == text)
     }
 }
 
-/// What follows from an error that a request met.
+/// What follows from an error of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Consequence {
     /// The database is out of order, for this reason.
     pub(super) reason: Option<Reason>,
-    /// Connections that were made before the error may lead to another server, or nowhere: they are
-    /// closed.
+    /// Connections that were opened before the error may lead to another server or to none, so they
+    /// are closed.
     pub(super) closes_older: bool,
-    /// The prober has to look.
+    /// The prober has to check the database.
     pub(super) is_suspect: bool,
 }
 
@@ -91,8 +91,8 @@ pub(super) fn consequence(error: &DbErr) -> Consequence {
     }
 }
 
-/// Why a probe failed. `None` when the probe's table is missing: whether the database takes writes
-/// is unknown then.
+/// Why a probe failed. `None` if the probe's table is missing, because then it is unknown whether
+/// the database takes writes.
 pub fn probe_reason(error: &DbErr) -> Option<Reason> {
     (!lacks_table(error)).then(|| consequence(error).reason.unwrap_or_else(|| of_probe(error)))
 }
@@ -101,7 +101,7 @@ pub fn probe_reason(error: &DbErr) -> Option<Reason> {
 ///
 /// `55P03` (`lock_not_available`) is a time-out: another session holds the probe's row. That can be
 /// the probe of another replica whose commit is slow. It can also be an earlier probe whose commit
-/// never ends because a synchronous standby is lost, and then every other commit waits too.
+/// never ends because a synchronous standby is lost. Then every other commit waits too.
 fn of_probe(error: &DbErr) -> Reason {
     let Some(sqlx::Error::Database(said)) = source(error) else { return Reason::Refused };
     match said.code().as_deref() {
@@ -134,14 +134,14 @@ fn is_sqlite(said: &dyn DatabaseError) -> bool {
     said.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some()
 }
 
-/// By SQLSTATE (PostgreSQL, appendix A).
+/// The consequence of a PostgreSQL error, by its SQLSTATE.
 fn of_postgres(code: &str) -> Consequence {
     match code {
-        // read_only_sql_transaction: of a server that was demoted, or set to read only.
+        // read_only_sql_transaction: the server was demoted, or set to read only.
         "25006" => Consequence::gone(Reason::ReadOnly),
-        // feature_not_supported: "cannot set transaction read-write mode during recovery"; and "cached
-        // plan must not change result type" after a migration. A new connection repairs both, and
-        // shows which one it was.
+        // feature_not_supported: "cannot set transaction read-write mode during recovery", or
+        // "cached plan must not change result type" after a migration. A new connection repairs
+        // both, and shows which one it was.
         "0A000" => Consequence { closes_older: true, is_suspect: true, ..Consequence::default() },
         // admin_shutdown, crash_shutdown.
         "57P01" | "57P02" => Consequence::gone(Reason::Unreachable),
@@ -157,19 +157,19 @@ fn of_postgres(code: &str) -> Consequence {
         "58030" | "XX001" | "XX002" => Consequence::down(Reason::Damaged),
         // invalid_password, invalid_authorization_specification.
         "28P01" | "28000" => Consequence::down(Reason::Authentication),
-        // undefined_table, undefined_column: the schema may not be ours any more.
+        // undefined_table, undefined_column: the schema may no longer fit this release.
         "42P01" | "42703" => Consequence { is_suspect: true, ..Consequence::default() },
-        // connection_exception and its kin.
+        // connection_exception and the other codes of its class.
         _ if code.starts_with("08") => Consequence::gone(Reason::Unreachable),
         _ => Consequence::default(),
     }
 }
 
-/// By SQLite's result code; its low byte is the primary one (sqlite.org/rescode.html).
+/// The consequence of a SQLite error, by its result code. The low byte is the primary code.
 fn of_sqlite(code: u32) -> Consequence {
     let reason = match code & 0xff {
-        // SQLITE_IOERR_WRITE, SQLITE_IOERR_SHMSIZE: a quota (EDQUOT) or a limit of a file's size
-        // (EFBIG). SQLite has its own code for a full disk alone, and does not say the errno.
+        // SQLITE_IOERR_WRITE, SQLITE_IOERR_SHMSIZE: a quota (EDQUOT) or a limit of the file size
+        // (EFBIG). SQLite has its own code only for a full disk, and does not report the errno.
         _ if matches!(code, 778 | 4_874) => Reason::FullDisk,
         // SQLITE_BUSY, SQLITE_LOCKED: another process has held the lock for longer than the busy
         // time-out.
@@ -189,8 +189,8 @@ fn of_sqlite(code: u32) -> Consequence {
         _ => return Consequence::default(),
     };
     match reason {
-        // What the connection holds in memory may be wrong, or its file may be another one by now.
-        // The next connection opens the file anew.
+        // The connection's data in memory may be wrong, or its file may have been replaced. The
+        // next connection opens the file again.
         Reason::OutOfMemory | Reason::ReadOnly | Reason::Damaged | Reason::Unreachable => {
             Consequence::gone(reason)
         }

@@ -1,39 +1,42 @@
-//! The tenant scope of a transaction: inside one team, with one user, or everything.
+//! The tenant scope of a transaction: the rows that it may see. These are the rows of one team, the
+//! rows of one user, or all rows.
 //!
-//! On PostgreSQL row-level security reads the scope (`latchkey.team` and four more settings of the
-//! transaction) and hides every other row, also from the owner of the tables. A transaction without
-//! a scope sees no row. This is the second line of defence: each query names its team as well, and on
-//! SQLite that is the only one. The policies are in the migration `000004_tenancy`.
+//! On PostgreSQL, row-level security reads the scope (`latchkey.team` and four more settings of the
+//! transaction). It hides every other row, also from the owner of the tables. A transaction without
+//! a scope sees no row.
+//!
+//! This is the second line of defence, because each query names its team as well. On SQLite the
+//! queries are the only one. The policies are in the migration `000004_tenancy`.
 
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, Statement};
 use uuid::Uuid;
 
 use super::{Db, Transaction};
 
-/// What a transaction may see of the tables that name a team.
+/// The rows that a transaction may see in tables that name a team.
 #[derive(Clone, Copy, Debug)]
 pub enum TenantScope<'a> {
-    /// Everything of one team.
+    /// All rows of one team.
     Team(Uuid),
-    /// The teams, projects and memberships of a user; to read.
+    /// The teams, projects and memberships of a user, for reading.
     Person(Uuid),
-    /// The invitation whose token has this digest; to read.
+    /// The invitation whose token has this digest, for reading.
     Invitation(&'a str),
-    /// The invitations of this address, in its normal form, and their teams; to read. The caller has
-    /// proven that it owns the address.
+    /// The invitations of this normalised email address, and their teams, for reading. The caller
+    /// has proven that it owns the email address.
     Address(&'a str),
-    /// Everything: for the operator's commands and for sweeps, never for a request.
+    /// All rows: for the operator's commands and for sweeps, never for a request.
     Operator,
 }
 
-/// Sets one setting for each kind of scope. Entering a scope leaves the one before. (The function
-/// that reads a project's key sets `latchkey.key`.)
+/// Sets one setting for each kind of scope, so that a new scope replaces the one before. The
+/// function that reads a project's key sets `latchkey.key`.
 const ENTER: &str = "SELECT set_config('latchkey.team', $1, true), \
      set_config('latchkey.user', $2, true), set_config('latchkey.invitation', $3, true), \
      set_config('latchkey.address', $4, true), \
      set_config('latchkey.operator', $5, true)";
 
-/// Puts a transaction into this scope until it ends or enters the next.
+/// Puts a transaction into this scope until it ends or enters another scope.
 pub async fn enter<C: ConnectionTrait>(tx: &C, scope: TenantScope<'_>) -> Result<(), DbErr> {
     if tx.get_database_backend() != DatabaseBackend::Postgres {
         return Ok(());
@@ -52,14 +55,14 @@ pub async fn enter<C: ConnectionTrait>(tx: &C, scope: TenantScope<'_>) -> Result
         .map(drop)
 }
 
-/// A transaction that may write, inside a scope.
+/// Begins a transaction that may write, inside a scope.
 pub async fn begin(db: &Db, scope: TenantScope<'_>) -> Result<Transaction, DbErr> {
     let tx = db.begin().await?;
     enter(&tx, scope).await?;
     Ok(tx)
 }
 
-/// A transaction that reads, inside a scope: one moment of the database.
+/// Begins a transaction that reads, inside a scope.
 pub async fn read(db: &Db, scope: TenantScope<'_>) -> Result<Transaction, DbErr> {
     let tx = db.begin_reading().await?;
     enter(&tx, scope).await?;

@@ -1,7 +1,9 @@
 //! [`Transaction`]: a database transaction that commits all of its statements or none.
 //!
-//! A statement that failed, or whose caller stopped waiting for it, breaks the transaction: it
-//! refuses every later statement, and [`Transaction::commit`] rolls back and returns an error.
+//! A statement breaks the transaction if it failed, or if its caller stopped waiting for it. A
+//! broken transaction refuses every later statement, and [`Transaction::commit`] rolls back and
+//! returns an error.
+//!
 //! Neither database does this by itself. PostgreSQL reports success for a `COMMIT` of an aborted
 //! transaction, and rolls back. SQLite rolls back on its own after some errors (disk full, I/O
 //! error, out of memory), and then commits each later statement alone.
@@ -23,7 +25,7 @@ type Work = Box<dyn FnOnce() + Send>;
 /// A transaction from [`Db::begin`](super::Db::begin). It rolls back when dropped.
 pub struct Transaction {
     inner: DatabaseTransaction,
-    /// Why the transaction refuses every later statement. Held while a statement runs.
+    /// Why the transaction refuses every later statement. Locked while a statement runs.
     broken: AsyncMutex<Option<String>>,
     after_commit: Mutex<Vec<Work>>,
     guard: Guard,
@@ -40,20 +42,21 @@ impl Transaction {
         Self { inner, broken: AsyncMutex::default(), after_commit: Mutex::default(), guard }
     }
 
-    /// Runs `work` after the commit, in the order of the calls, and never without a commit: log lines
-    /// and counts of a change belong here. It is short and cannot fail.
+    /// Runs `work` after the commit, in the order of the calls, and never without a commit. Log
+    /// lines and counts of a change belong here. `work` has to be short and cannot fail.
     pub fn after_commit(&self, work: impl FnOnce() + Send + 'static) {
         self.after_commit.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(work));
     }
 
-    /// Makes the changes durable, then runs what [`Transaction::after_commit`] collected.
+    /// Makes the changes durable, then runs the work that [`Transaction::after_commit`] collected.
     ///
     /// # Errors
-    /// A broken transaction is rolled back; the error has the first error of its statements. After an
-    /// error of the database itself it is unknown whether the changes last.
+    /// A broken transaction is rolled back. The error contains the first error of its statements.
+    /// After an error of the database itself, it is unknown whether the changes are durable.
     pub async fn commit(self) -> Result<(), DbErr> {
         if let Some(cause) = self.broken.into_inner() {
-            // The rollback itself fails where SQLite has rolled back already; the cause says more.
+            // The rollback fails if SQLite has already rolled back. The cause says more than that
+            // error.
             let _ = self.guard.call().end(self.inner.rollback().await);
             return Err(broken(&cause));
         }
@@ -67,7 +70,7 @@ impl Transaction {
     /// Undoes every change.
     ///
     /// # Errors
-    /// The database's own error. The database undoes the changes by itself then.
+    /// The database's own error. The database then undoes the changes by itself.
     pub async fn rollback(self) -> Result<(), DbErr> {
         self.guard.call().end(self.inner.rollback().await)
     }
@@ -84,8 +87,8 @@ impl Transaction {
         done
     }
 
-    /// Applies every migration that is missing. What a later release added is neither work nor an
-    /// error: its daemons run beside this one.
+    /// Applies every missing migration. Additions of a later release are neither work nor an error,
+    /// because its daemons run beside this one.
     pub(super) async fn migrate(&self) -> Result<(), DbErr> {
         self.run(async {
             let schema = Schema::of(&self.inner).await?;
@@ -104,10 +107,10 @@ fn broken(cause: &str) -> DbErr {
     DbErr::Custom(format!("an earlier statement of this transaction failed: {cause}"))
 }
 
-/// Begins a transaction. It waits for the server's confirmation also when the caller stops waiting.
+/// Begins a transaction. It waits for the server's confirmation even if the caller stops waiting.
 ///
-/// sqlx counts a PostgreSQL transaction once the server has confirmed `BEGIN`. A caller that is
-/// cancelled between the two would return a connection to the pool inside an open transaction, and
+/// sqlx counts a PostgreSQL transaction only when the server has confirmed `BEGIN`. A caller that
+/// is cancelled before that would return a connection with an open transaction to the pool. Then
 /// the next caller's writes would be acknowledged and lost. sqlx's worker thread for SQLite handles
 /// this by itself.
 pub(super) async fn begin(

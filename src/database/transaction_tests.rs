@@ -1,5 +1,6 @@
-//! SQLite refuses a statement in every way that a test can provoke, at every position of a transaction. Whatever happens,
-//! a commit that succeeded is what another connection reads.
+//! Tests of transactions on SQLite. SQLite refuses a statement in every way that a test can cause,
+//! at every position of a transaction. In every case, another connection reads exactly what a
+//! successful commit wrote.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -21,7 +22,7 @@ fn file(dir: &tempfile::TempDir) -> config::Database {
     }
 }
 
-/// Statements of one transaction.
+/// How many statements one transaction has.
 const STATEMENTS: usize = 4;
 
 /// A way in which SQLite refuses a write.
@@ -33,7 +34,7 @@ enum Refusal {
     ReadOnly,
     /// `SQLITE_CONSTRAINT` with a rollback by SQLite itself.
     RollsBack,
-    /// `SQLITE_CONSTRAINT` without one.
+    /// `SQLITE_CONSTRAINT` without a rollback.
     Aborts,
 }
 
@@ -56,7 +57,7 @@ impl Refusal {
         Ok(())
     }
 
-    /// What SQLite says.
+    /// SQLite's error text.
     fn words(self) -> &'static str {
         match self {
             Self::Full => "database or disk is full",
@@ -65,7 +66,7 @@ impl Refusal {
         }
     }
 
-    /// A write that fails once the refusal has begun.
+    /// A write that fails after [`Refusal::begin`].
     fn write(self) -> &'static str {
         match self {
             Self::Full => "INSERT INTO people VALUES ('x', zeroblob(1000000))",
@@ -94,14 +95,14 @@ async fn database(dir: &tempfile::TempDir) -> Db {
     db
 }
 
-/// What a connection of its own reads.
+/// The names that another connection reads.
 async fn names(dir: &tempfile::TempDir) -> Vec<String> {
     let other = Db::connect(&file(dir)).await.unwrap();
     let rows = other.reader().query_all_raw(sql("SELECT name FROM people ORDER BY name")).await;
     rows.unwrap().iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
 }
 
-/// Writes rows in one transaction; the statement at `refused_at` fails, and its error is ignored.
+/// Writes rows in one transaction. The statement at `refused_at` fails, and its error is ignored.
 async fn write_ignoring_errors(
     db: &Db,
     name: &str,
@@ -139,7 +140,8 @@ async fn what_is_acknowledged_after_a_refused_statement_is_in_the_file() {
             let cause = error
                 .strip_prefix("Custom Error: an earlier statement of this transaction failed: ");
             assert!(cause.is_some_and(|it| it.contains(refusal.words())), "{refusal:?}: {error}");
-            // A rollback in the ordinary way: it would close the outer transaction of a nested one.
+            // An ordinary rollback. If this transaction were nested, the rollback would close the
+            // outer one.
             let tx = db.begin().await.unwrap();
             tx.execute_unprepared("DELETE FROM people").await.ok();
             tx.rollback().await.ok();
@@ -200,14 +202,14 @@ async fn a_single_statement_that_returns_rows_fails_when_its_commit_does() {
     assert_eq!(names(&dir).await, ["after"]);
 }
 
-/// The caller stops waiting after each number of polls that a transaction needs, until one is done.
+/// The caller stops waiting after each possible number of polls, until a transaction is done.
 #[tokio::test]
 async fn a_caller_that_goes_away_leaves_no_transaction_behind() {
     let mut furthest = 0;
     for _ in 0..ROUNDS {
         furthest = furthest.max(go_away_until_one_is_done().await);
     }
-    // BEGIN, a statement and COMMIT take a poll each, unless SQLite was faster than the caller.
+    // BEGIN, a statement and COMMIT take one poll each, unless SQLite was faster than the caller.
     assert!(furthest >= 3, "no caller went away during the commit: {furthest}");
 }
 
@@ -233,13 +235,13 @@ async fn go_away_until_one_is_done() -> usize {
     panic!("no transaction was done after {POLLS_MAX} polls");
 }
 
-/// In one round the answers may come too fast for a caller to go away in between.
+/// In one round SQLite may respond too fast for a caller to stop in between.
 const ROUNDS: usize = 5;
-/// No transaction needs so many polls.
+/// More polls than any transaction needs.
 const POLLS_MAX: usize = 200;
 
-/// Polls so often at the most; what came of it. Before each further poll the work has been woken:
-/// SQLite's thread has answered.
+/// Polls at most this often, and returns the result if there is one. Before each further poll the
+/// work has been woken, because SQLite's thread has responded.
 async fn polled<T>(mut work: Pin<Box<impl Future<Output = T>>>, polls: usize) -> Option<T> {
     let mut left = polls;
     poll_fn(|cx| {
@@ -249,7 +251,7 @@ async fn polled<T>(mut work: Pin<Box<impl Future<Output = T>>>, polls: usize) ->
         left -= 1;
         match work.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
-            // The last poll was in vain: the caller goes away now, before it is woken.
+            // The last poll did not finish the work. The caller stops now, before it is woken.
             Poll::Pending if left == 0 => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
@@ -267,7 +269,7 @@ async fn deleted_rows_are_overwritten_in_the_file() {
         bytes.windows(13).any(|it| it == b"ada@left.test")
     };
     run("CREATE TABLE people (address TEXT, text TEXT)").await;
-    // So many rows that whole pages become free: deleted bytes would stay there.
+    // This many rows free whole pages, in which deleted bytes would stay.
     let all = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)";
     run(&format!("INSERT INTO people {all} SELECT 'ada@left.test', hex(zeroblob(200)) FROM n"))
         .await;

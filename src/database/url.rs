@@ -1,4 +1,4 @@
-//! Reading `database.url` as the drivers do, without letting it into an error or a log.
+//! Reads `database.url` as the drivers do, and keeps it out of errors and logs.
 //!
 //! SeaORM quotes a URL that it cannot read, and sqlx logs the values of parameters that it does not
 //! know. So the URL is read here, and both of them get only the resulting options.
@@ -17,7 +17,7 @@ use super::refusal::source;
 use crate::config;
 use crate::secret::Redactor;
 
-/// The parameters of PostgreSQL's URLs that sqlx reads; `options[…]` too.
+/// The parameters of a PostgreSQL URL that sqlx reads. It also reads `options[…]`.
 const READ: [&str; 18] = [
     "application_name",
     "dbname",
@@ -39,7 +39,7 @@ const READ: [&str; 18] = [
     "user",
 ];
 
-/// Parameters that libpq, PgBouncer or another driver reads, and sqlx does not: they have no effect.
+/// Parameters that libpq, PgBouncer or another driver reads but sqlx does not. They have no effect.
 const OF_OTHERS: [&str; 19] = [
     "channel_binding",
     "client_encoding",
@@ -62,7 +62,7 @@ const OF_OTHERS: [&str; 19] = [
     "tcp_user_timeout",
 ];
 
-/// Why a URL cannot be connected to. Contains nothing of the URL.
+/// Why a URL cannot be used to connect. Contains no part of the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadUrl {
     /// The driver cannot read it.
@@ -72,7 +72,7 @@ pub enum BadUrl {
 }
 
 impl BadUrl {
-    /// What to do.
+    /// What the operator can do.
     pub fn fix(self) -> &'static str {
         match self {
             Self::Malformed => {
@@ -95,18 +95,18 @@ impl fmt::Display for BadUrl {
 
 impl std::error::Error for BadUrl {}
 
-/// Whether `database.url` can be connected to, as far as the URL itself says.
+/// Whether `database.url` can be used to connect, as far as the URL itself says.
 pub fn check(config: &config::Database) -> Result<(), BadUrl> {
     let url = config.url.expose();
     if !config.is_sqlite() {
         return postgres(url).map(drop);
     }
-    // SeaORM reads it as any URL, sqlx as one of SQLite.
+    // SeaORM reads it as a generic URL, and sqlx as a URL of SQLite.
     let is_read = url::Url::parse(url).is_ok() && url.parse::<SqliteConnectOptions>().is_ok();
     if is_read { Ok(()) } else { Err(BadUrl::Malformed) }
 }
 
-/// The parameters of a PostgreSQL's URL that have no effect, by their names where those are known.
+/// The parameters of a PostgreSQL URL that have no effect, by name if the name is known.
 pub fn ignored(config: &config::Database) -> Vec<&'static str> {
     let Some(url) = url::Url::parse(config.url.expose()).ok().filter(|_| !config.is_sqlite())
     else {
@@ -118,7 +118,8 @@ pub fn ignored(config: &config::Database) -> Vec<&'static str> {
         .collect()
 }
 
-/// The options of a connection to PostgreSQL. Of the URL's parameters they have those that sqlx reads.
+/// The options of a connection to PostgreSQL. They contain only those URL parameters that sqlx
+/// reads.
 pub(super) fn postgres(url: &str) -> Result<PgConnectOptions, BadUrl> {
     let mut url = url::Url::parse(url).map_err(|_| BadUrl::Malformed)?;
     if url.query_pairs().any(|(name, _)| !is_read(&name)) {
@@ -137,7 +138,7 @@ fn is_read(name: &str) -> bool {
     READ.contains(&name) || name.starts_with("options[")
 }
 
-/// The same error, without what it may repeat of the URL.
+/// The same error, without the parts of the URL that it may repeat.
 pub(super) fn redacted(url: &str, error: DbErr) -> DbErr {
     let (redactor, text) = (Redactor::of_url(url), error.to_string());
     let shown = redactor.redact(&text);
@@ -147,13 +148,13 @@ pub(super) fn redacted(url: &str, error: DbErr) -> DbErr {
     let Some(sqlx::Error::Database(said)) = source(&error) else {
         return DbErr::Conn(RuntimeErr::Internal(shown));
     };
-    // The code stays: it is the reason.
+    // The code stays, because it gives the reason.
     let text = redactor.redact(said.message());
     let shown = Shown { text, code: said.code().map(Cow::into_owned) };
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(sqlx::Error::Database(Box::new(shown)))))
 }
 
-/// A server's error without what it repeats of the URL.
+/// A server's error, without the parts of the URL that it repeats.
 #[derive(Debug)]
 struct Shown {
     text: String,

@@ -1,5 +1,5 @@
-//! The probe of the database: a write that is committed and read back, which shows whether the
-//! database takes writes and whether its readers see them.
+//! The probe of the database. It is a write that is committed and read back. It shows whether the
+//! database takes writes, and whether its readers see them.
 
 use latchkey_entity::store_probe;
 use sea_orm::{ConnectionTrait as _, DbErr, EntityTrait as _, QueryResult, RuntimeErr, Statement};
@@ -7,26 +7,25 @@ use sea_orm::{ConnectionTrait as _, DbErr, EntityTrait as _, QueryResult, Runtim
 use super::{Db, probe_reason};
 use crate::health::{Probed, Reason};
 
-/// All replicas count up the same row, so a probe costs one small write and leaves no row behind. A
-/// missing row (after a restore, or deleted by an operator) is created again.
+/// All replicas count up the same row, so a probe costs one small write and adds no row. A missing
+/// row (after a restore, or deleted by an operator) is created again.
 const COUNT_UP: &str = "INSERT INTO store_probe (id, count) VALUES (1, 1) \
      ON CONFLICT (id) DO UPDATE SET count = store_probe.count + 1 RETURNING count";
 
 /// Why a probe failed.
 #[derive(Debug)]
 pub struct ProbeError {
-    /// The reason.
     pub reason: Reason,
-    /// The database's error, for the log. `None` where no statement failed.
+    /// The database's error, for the log. `None` if no statement failed.
     pub source: Option<DbErr>,
 }
 
 impl Db {
-    /// Writes and commits as requests do, and reads back what was written, through the reader. Only
+    /// Writes and commits as requests do, and reads back through the reader what was written. Only
     /// the prober and `doctor` call it, no request does.
     ///
     /// # Errors
-    /// Why requests that write fail now, or read stale data.
+    /// Why requests that write currently fail, or read stale data.
     pub async fn probe_write(&self) -> Result<Probed, ProbeError> {
         match self.count_up_and_read().await {
             Ok(true) => {
@@ -57,10 +56,11 @@ impl Db {
     /// Whether the reader saw the count, or a later one by another replica.
     async fn count_up_and_read(&self) -> Result<bool, DbErr> {
         let statement = Statement::from_string(self.backend(), COUNT_UP);
-        // A single statement: unlike `BEGIN … READ WRITE` it obeys PostgreSQL's default_transaction_read_only.
+        // A single statement obeys PostgreSQL's `default_transaction_read_only`.
+        // A `BEGIN … READ WRITE` does not.
         let rows = self.writer.query_all_raw(statement).await?;
         let Some(row) = rows.first() else {
-            // A rule or a trigger of the database took the row away.
+            // A rule or a trigger of the database removed the row.
             return Err(DbErr::RecordNotInserted);
         };
         let written = count(row)?;

@@ -1,20 +1,23 @@
-//! [`Breaker`]: does not ask again and again who does not answer.
+//! [`Breaker`]: a circuit breaker that stops requests to a service that does not respond.
 //!
-//! Three failures in a row open it: requests are refused at once, instead of each waiting for its timeout and holding a
-//! worker. After ten seconds one request is let through; its answer closes the breaker, its failure keeps it open. The
-//! state is this process's own: replicas find out for themselves.
+//! Three failures in a row open the breaker. While it is open, requests are refused at once and do
+//! not hold a worker until their timeout. After ten seconds the breaker lets one request through. A
+//! response closes the breaker; a failure keeps it open. Each process has its own state, and
+//! replicas do not share it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, UnixMillis, millis};
 
-/// Failures in a row that open it: one or two are a lost packet or a restart over there.
+/// The number of failures in a row that opens the breaker. One or two failures can be a lost packet
+/// or a restart of the service.
 const FAILURES_MAX: u32 = 3;
-/// How long it is open before one request tries again; also how long a good answer counts as fresh.
+/// How long the breaker stays open before it lets one request through. Also how long a response
+/// counts as fresh.
 const OPEN_FOR: Duration = Duration::from_secs(10);
 
-/// Whether somebody answers, as far as the last requests told.
+/// A circuit breaker for one service.
 #[derive(Debug)]
 pub struct Breaker {
     clock: Clock,
@@ -24,13 +27,14 @@ pub struct Breaker {
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
-    /// When it opened, or last stayed open; none while closed.
+    /// The time at which the breaker opened or a later request failed. `None` while it is closed.
     opened_at: Option<UnixMillis>,
     answered_at: Option<UnixMillis>,
     trying: bool,
 }
 
-/// Leave for one request. Tell how it went; dropping it untold says nothing about the other side.
+/// A permit for one request. Report the result with [`Pass::answered`] or [`Pass::failed`]. A
+/// permit that is dropped without a report does not change the state.
 #[derive(Debug)]
 pub struct Pass<'a> {
     breaker: &'a Breaker,
@@ -38,12 +42,13 @@ pub struct Pass<'a> {
 }
 
 impl Breaker {
-    /// A closed one.
+    /// A closed breaker.
     pub fn new(clock: Clock) -> Self {
         Self { clock, state: Mutex::default() }
     }
 
-    /// Leave to ask; none while it is open, but for one request every ten seconds.
+    /// A permit for one request. `None` while the breaker is open, except for one request every ten
+    /// seconds.
     pub fn pass(&self) -> Option<Pass<'_>> {
         let now = self.clock.now();
         let mut state = self.state();
@@ -57,12 +62,12 @@ impl Breaker {
         Some(Pass { breaker: self, is_trial: true })
     }
 
-    /// Whether the other side is in doubt: open, from the third failure until the next answer.
+    /// Whether the breaker is open: from the third failure until the next response.
     pub fn is_open(&self) -> bool {
         self.state().opened_at.is_some()
     }
 
-    /// Whether it is closed and the last answer is at most ten seconds old.
+    /// Whether the breaker is closed and the last response is less than ten seconds old.
     pub fn is_fresh(&self) -> bool {
         let now = self.clock.now();
         let state = self.state();
@@ -70,18 +75,19 @@ impl Breaker {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A state is written in one go: a panic elsewhere leaves none half done.
+        // Each change of the state is complete before the lock is released, so a poisoned lock is
+        // safe to use.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether `at` is less than [`OPEN_FOR`] ago. A clock that was set back ends it too.
+/// Whether `at` is less than [`OPEN_FOR`] ago. False if the clock was set back before `at`.
 fn is_within(at: UnixMillis, now: UnixMillis) -> bool {
     (0..millis(OPEN_FOR)).contains(&(now - at))
 }
 
 impl Pass<'_> {
-    /// It answered.
+    /// Reports that the service responded.
     pub fn answered(self) {
         let now = self.breaker.clock.now();
         let mut state = self.breaker.state();
@@ -90,7 +96,7 @@ impl Pass<'_> {
         state.answered_at = Some(now);
     }
 
-    /// It did not, and would not have answered another request either.
+    /// Reports a failure of the service that does not depend on the request.
     pub fn failed(self) {
         let now = self.breaker.clock.now();
         let mut state = self.breaker.state();

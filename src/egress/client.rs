@@ -1,4 +1,4 @@
-//! [`Egress`]: one request at a time, bounded in time and size.
+//! [`Egress`]: an HTTP client with limits on the time and the size of each request.
 
 use std::error::Error;
 use std::fmt;
@@ -19,55 +19,56 @@ use super::Endpoint;
 use crate::telemetry::Metrics;
 use crate::telemetry::trace::{self, SpanAttributes};
 
-/// Idle connections kept to one host: as many as a pool of ours has workers.
+/// Idle connections to one host that are kept: as many as a pool has workers.
 const IDLE_CONNECTIONS_MAX: usize = 8;
-/// Shorter than any vendor's or balancer's own, so that a request seldom meets a connection that is closing; and names
-/// are looked up again.
+/// How long an idle connection is kept. This is shorter than the timeouts of vendors and load
+/// balancers, so a request rarely uses a connection that is being closed. It also makes the client
+/// resolve host names again.
 const IDLE_FOR: Duration = Duration::from_secs(30);
-/// An answer's head.
+/// The greatest size of a response head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Of what a library says about a failure.
+/// The greatest length of an error text from a library.
 const REASON_CHARS_MAX: usize = 200;
-/// Says who asks, not which version: services of breached passwords refuse requests without one.
+/// The `User-Agent`, without a version. Services of breached passwords refuse requests without one.
 const AGENT: HeaderValue = HeaderValue::from_static("latchkey");
 
-/// What one request may take.
+/// The limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Until the TCP connection stands.
+    /// The time until the TCP connection is established.
     pub connect: Duration,
-    /// From the first look-up to the last byte of the answer.
+    /// The time from the DNS lookup to the last byte of the response.
     pub total: Duration,
-    /// The answer's body.
+    /// The greatest size of the response body.
     pub body_bytes_max: usize,
 }
 
-/// What came back, whatever its status.
+/// A response, with any status.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The status; redirects are not followed.
+    /// The status. Redirects are not followed.
     pub status: u16,
-    /// Whether it says that it is JSON.
+    /// Whether its `Content-Type` is JSON.
     pub is_json: bool,
     /// The body, at most [`Limits::body_bytes_max`].
     pub body: Bytes,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EgressError {
-    /// Over [`Limits::total`].
+    /// The request took longer than [`Limits::total`].
     Timeout,
-    /// No connection, or no TLS on it; in the library's words.
+    /// There is no connection, or no TLS on it. The text is from the library.
     Connect(String),
-    /// The connection ended, or what came is no HTTP; in the library's words.
+    /// The connection broke, or the response is not HTTP. The text is from the library.
     Broken(String),
-    /// The body is over [`Limits::body_bytes_max`].
+    /// The body is larger than [`Limits::body_bytes_max`].
     TooLarge,
 }
 
 impl EgressError {
-    /// For a metric's `error.type`.
+    /// The `error.type` in metrics.
     const fn name(&self) -> &'static str {
         match self {
             Self::Timeout => "timeout",
@@ -91,7 +92,7 @@ impl fmt::Display for EgressError {
 
 impl Error for EgressError {}
 
-/// A client of the operator's endpoints. Clones share its connections.
+/// A client for the endpoints that the operator configures. Clones share its connections.
 #[derive(Clone)]
 pub struct Egress {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -100,10 +101,10 @@ pub struct Egress {
 }
 
 impl Egress {
-    /// A client that connects to nobody yet.
+    /// A client without open connections.
     ///
     /// # Errors
-    /// When the crypto provider offers no TLS version: a broken build.
+    /// When the crypto provider offers no TLS version. Then the build is broken.
     pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Result<Self, rustls::Error> {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
@@ -123,7 +124,7 @@ impl Egress {
         Ok(Self { client, limits, metrics })
     }
 
-    /// POSTs a form (`application/x-www-form-urlencoded`) and asks for JSON.
+    /// Sends a POST request with a form (`application/x-www-form-urlencoded`) and accepts JSON.
     pub async fn post_form(
         &self,
         to: &Endpoint,
@@ -136,7 +137,8 @@ impl Egress {
         self.send(Method::POST, to, headers, Bytes::from(body)).await
     }
 
-    /// GETs text, with one header of the asking room's: its name in lower case, and its value.
+    /// Sends a GET request with one additional header and accepts text. The name of the header is
+    /// in lower case.
     pub async fn get(
         &self,
         to: &Endpoint,
@@ -193,8 +195,9 @@ impl Egress {
         Ok(Reply { status: head.status.as_u16(), is_json, body: body.to_bytes() })
     }
 
-    /// `http.client.request.duration` of OpenTelemetry's conventions. Whom we ask is the operator's list; a status that
-    /// nobody registered is left out, so that no answer can make series.
+    /// Records `http.client.request.duration` of the OpenTelemetry semantic conventions. The
+    /// operator configures the hosts. An unregistered status is left out, so that a response cannot
+    /// create new time series.
     fn measure(
         &self,
         method: &Method,
@@ -218,7 +221,7 @@ impl Egress {
             Err(error) => attributes.push(KeyValue::new("error.type", error.name())),
         }
         self.metrics.client_request_duration.record(took.as_secs_f64(), &attributes);
-        // What the vendor was asked for is in the URL, and nobody's business.
+        // The span has no URL, because the URL contains the data of the request.
         let failed = !matches!(reply, Ok(reply) if reply.status < 400);
         trace::client(|| SpanAttributes {
             name: method.to_string().into(),
@@ -235,7 +238,8 @@ impl fmt::Debug for Egress {
     }
 }
 
-/// Mozilla's authorities, which are compiled in, and the machine's, where it has any.
+/// A TLS client that trusts Mozilla's certificate authorities, which are compiled in, and those of
+/// the machine, if it has any.
 pub(super) fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
     let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let machine = rustls_native_certs::load_native_certs();
@@ -247,7 +251,8 @@ pub(super) fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
         .with_no_client_auth())
 }
 
-/// What an error and the errors behind it say. They speak of names, certificates and sockets, never of a request.
+/// The texts of an error and its causes. They contain host names, certificates and sockets, never a
+/// request.
 fn reason(error: &(dyn Error + 'static)) -> String {
     let mut words = Vec::new();
     let mut next = Some(error);
@@ -258,8 +263,8 @@ fn reason(error: &(dyn Error + 'static)) -> String {
     words.join(": ").chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect()
 }
 
-/// The machine's authorities, each as DER; those that cannot be read are left out. For the stores, whose clients make their own
-/// connections.
+/// The certificate authorities of the machine, each as DER. Those that cannot be read are left out.
+/// The stores use them, because their clients make their own connections.
 pub fn authorities() -> Vec<Vec<u8>> {
     let found = rustls_native_certs::load_native_certs().certs;
     found.into_iter().map(|certificate| certificate.to_vec()).collect()

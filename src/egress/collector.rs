@@ -1,5 +1,7 @@
-//! [`Collector`]: carries telemetry over HTTP to where the operator wants it. Bounded in time and size like every request
-//! of ours; not measured, since measuring would be measured again.
+//! [`Collector`]: sends telemetry over HTTP to the operator's collector.
+//!
+//! Its requests have limits on time and size, like all our requests. They are not measured, because
+//! each measurement would cause another one.
 
 use std::time::Duration;
 
@@ -15,10 +17,10 @@ use opentelemetry_http::{HttpClient, HttpError};
 
 use super::client::tls;
 
-/// Of a collector's answer: what it says of a partial success.
+/// The greatest size of a collector's response, which reports a partial success.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// A client of one collector. Must be used within the runtime.
+/// A client for one collector. It must be used inside the tokio runtime.
 #[derive(Clone, Debug)]
 pub struct Collector {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -26,10 +28,10 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// A client that connects to nobody yet; each request may take `within`.
+    /// A client without open connections. Each request may take `within`.
     ///
     /// # Errors
-    /// When the crypto provider offers no TLS version: a broken build.
+    /// When the crypto provider offers no TLS version. Then the build is broken.
     pub fn new(within: Duration) -> Result<Self, rustls::Error> {
         let mut http = HttpConnector::new();
         http.enforce_http(false);

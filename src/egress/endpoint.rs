@@ -1,4 +1,4 @@
-//! [`Endpoint`]: a URL of the configuration, as far as it may be asked.
+//! [`Endpoint`]: a URL of the configuration that requests may be sent to.
 
 use std::error::Error;
 use std::fmt;
@@ -6,21 +6,21 @@ use std::net::IpAddr;
 
 use hyper::Uri;
 
-/// Where requests go: scheme, host, port and path, checked.
+/// The checked scheme, host, port and path of a destination.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     uri: Uri,
     host: String,
 }
 
-/// Why a URL is none to ask.
+/// Why a URL is not allowed as an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointError {
-    /// Not an absolute URL of http or https with a host.
+    /// It is not an absolute http or https URL with a host.
     NotAUrl,
-    /// Plain http to another machine.
+    /// It is plain http to another machine.
     Plain,
-    /// A user name, a query or a fragment.
+    /// It contains a user name, a query or a fragment.
     Extras,
 }
 
@@ -37,9 +37,8 @@ impl fmt::Display for EndpointError {
 impl Error for EndpointError {}
 
 impl Endpoint {
-    /// Reads a URL.
     pub fn parse(url: &str) -> Result<Self, EndpointError> {
-        // http::Uri drops a fragment in silence.
+        // http::Uri removes a fragment without an error.
         if url.contains('#') {
             return Err(EndpointError::Extras);
         }
@@ -58,7 +57,8 @@ impl Endpoint {
         }
     }
 
-    /// The same place with one more segment of the path, which has to be of unreserved characters (RFC 3986 §2.3).
+    /// The same endpoint with one more path segment. `None` unless the segment consists of letters,
+    /// digits, `-`, `_` and `~` (unreserved characters of RFC 3986 §2.3 without the dot).
     #[must_use]
     pub fn join(&self, segment: &str) -> Option<Self> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '~');
@@ -71,12 +71,12 @@ impl Endpoint {
         Some(Self { uri: Uri::from_parts(parts).ok()?, host: self.host.clone() })
     }
 
-    /// The host, in lower case, without brackets.
+    /// The host in lower case, without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, where not given the scheme's.
+    /// The port of the URL, or the default port of the scheme.
     pub fn port(&self) -> u16 {
         let default = if self.uri.scheme_str() == Some("http") { 80 } else { 443 };
         self.uri.port_u16().unwrap_or(default)
@@ -87,7 +87,7 @@ impl Endpoint {
     }
 }
 
-/// Whether only this machine can be meant (RFC 6761 §6.3).
+/// Whether the host can only be this machine (RFC 6761 §6.3).
 fn is_loopback(host: &str) -> bool {
     host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
         || host == "localhost"

@@ -1,17 +1,23 @@
-//! Requests that we make of others: captcha vendors' siteverify, the service of breached passwords.
+//! HTTP requests that latchkey sends to other services: the siteverify endpoints of captcha
+//! vendors, the service of breached passwords, and telemetry collectors.
 //!
-//! The one room that speaks HTTP as a client. Its rules are the same for everybody (ASVS 1.3.6, 13.2.4, 15.3.2):
+//! [`Egress`] sends the requests to vendors and to the service of breached passwords. It follows
+//! these rules (ASVS 1.3.6, 13.2.4, 15.3.2):
 //!
-//! - only URLs that the operator configured, read once by [`Endpoint::parse`]: https, or plain http to this machine; no
-//!   request ever names a host;
-//! - certificates are verified against Mozilla's authorities and the machine's own (`SSL_CERT_FILE` adds a private one);
-//! - a redirect is an answer like any other and is not followed; no proxy is asked, no cookie kept;
-//! - each request has a time to connect and a time in all, the body included, so that an answer in drips ends too; the
-//!   body has a greatest length;
-//! - a connection that is idle for 30 s is closed, and a new one looks its name up again;
-//! - an [`EgressError`] never holds a path, a body or a header: neither a secret nor a person's data reaches a log.
+//! - Requests go only to URLs that the operator configured. [`Endpoint::parse`] checks them once:
+//!   https, or plain http to this machine. No incoming request can name a host.
+//! - Certificates are verified against Mozilla's certificate authorities and those of the machine
+//!   (`SSL_CERT_FILE` adds a private one).
+//! - Redirects are not followed. No proxy and no cookies are used.
+//! - Each request has a time limit for the connection and one in total. The total includes the
+//!   body, so a slow response ends too. The body has a size limit.
+//! - A connection that is idle for 30 s is closed, and a new connection resolves the host name
+//!   again.
+//! - An [`EgressError`] never contains a path, a body or a header, so that no secret and no
+//!   personal data reach the log.
 //!
-//! [`Breaker`] keeps an outage from piling up. What an answer means is the asking room's.
+//! [`Collector`] sends telemetry, with the same TLS settings and with its own limits. [`Breaker`]
+//! stops requests during an outage. The calling module interprets the response.
 
 mod breaker;
 mod client;

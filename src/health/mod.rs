@@ -1,9 +1,9 @@
-//! Whether a store takes writes: its last known state, and the reason where it does not.
+//! Whether a store accepts writes: its last known state, and the reason if it does not.
 //!
 //! A [`StoreHealth`] belongs to one store. Code that calls the store reports each outage that a
-//! request meets, and each error that calls for a probe. The prober (`daemon/probe.rs`) writes to the
-//! store at its own pace, and is the only one that reports that the store works. `/readyz`, the
-//! metrics and the log read the state and send the store nothing.
+//! request meets, and each error after which the store should be probed. The prober
+//! (`daemon/probe.rs`) writes to the store at fixed intervals. Only the prober reports that the
+//! store works. `/readyz`, the metrics and the log read the state and send nothing to the store.
 
 mod reason;
 mod schema;
@@ -16,15 +16,15 @@ pub use self::reason::Reason;
 pub use self::schema::SchemaWindow;
 pub use self::startup::Startup;
 
-/// The state of a store that takes writes.
+/// The state of a store that accepts writes.
 const UP: u8 = 0;
 
-/// What a probe found when it met no outage.
+/// The result of a probe that met no outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probed {
     /// The probe wrote a value and read it back.
     Writable,
-    /// The probe's table is missing, so the probe wrote nothing. The state stays as it was.
+    /// The table for the probe is missing, so the probe wrote nothing. The state does not change.
     NoTable,
 }
 
@@ -42,16 +42,16 @@ impl StoreHealth {
         Arc::new(Self { state: AtomicU8::new(UP), is_suspect: AtomicBool::new(false) })
     }
 
-    /// Why it takes no writes; `None` while it does.
+    /// Why the store accepts no writes. `None` while it accepts them.
     pub fn reason(&self) -> Option<Reason> {
         let state = self.state.load(Ordering::Relaxed);
         Reason::ALL.get(usize::from(state).checked_sub(1)?).copied()
     }
 
-    /// A request met an outage, or the prober did. The prober looks again soon.
+    /// Reports an outage that a request or the prober met. The prober runs again soon.
     ///
-    /// [`Reason::Timeout`] never replaces another reason: a store that is out of order for that
-    /// reason makes requests wait for connections, and those run out of time.
+    /// [`Reason::Timeout`] never replaces another reason. A store that is down for another reason
+    /// makes requests wait for connections, and these requests time out.
     pub fn mark_down(&self, reason: Reason) {
         let index = Reason::ALL.iter().position(|it| *it == reason).unwrap_or_default();
         let state = u8::try_from(index + 1).unwrap_or(u8::MAX);
@@ -64,17 +64,17 @@ impl StoreHealth {
         self.suspect();
     }
 
-    /// The prober wrote and read what it wrote.
+    /// Reports that the prober wrote a value and read it back.
     pub fn mark_up(&self) {
         self.state.store(UP, Ordering::Relaxed);
     }
 
-    /// Asks the prober to probe soon. The state stays as it is.
+    /// Asks the prober to run soon. The state does not change.
     pub fn suspect(&self) {
         self.is_suspect.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a probe was asked for since the last call.
+    /// Whether a probe was requested since the last call.
     pub fn take_suspicion(&self) -> bool {
         self.is_suspect.swap(false, Ordering::Relaxed)
     }

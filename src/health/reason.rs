@@ -1,17 +1,17 @@
-//! [`Reason`]: why a store takes no writes. Its names are a closed list that `/readyz`, the log and
-//! `doctor` share.
+//! [`Reason`]: why a store accepts no writes. The names are a closed list that `/readyz`, the log
+//! and `doctor` share.
 
-/// Makes the enum, the list and the rows of one table.
+/// Creates the enum, the list of all reasons and the rows from one table.
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $reason:ident = $name:literal $database:literal $redis:literal;)+) => {
-        /// Why a store takes no writes.
+        /// Why a store accepts no writes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Reason {
             $($(#[doc = $doc])+ $reason,)+
         }
 
         impl Reason {
-            /// Every reason, in the order of the documentation.
+            /// All reasons, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$reason,)+];
 
             /// The word in `/readyz` and the log. It does not change.
@@ -21,14 +21,14 @@ macro_rules! reasons {
                 }
             }
 
-            /// What to do about it at the database.
+            /// What the operator can do at the database.
             pub const fn database_fix(self) -> &'static str {
                 match self {
                     $(Self::$reason => $database,)+
                 }
             }
 
-            /// What to do about it at Redis.
+            /// What the operator can do at Redis.
             pub const fn redis_fix(self) -> &'static str {
                 match self {
                     $(Self::$reason => $redis,)+
@@ -43,16 +43,16 @@ reasons! {
     Unreachable = "unreachable"
         "see that the server runs, that `database.url` leads to it, and that no firewall stands between"
         "see that the server runs, that `redis.url` leads to it (rediss:// with TLS), and that no firewall stands between";
-    /// It did not respond in time.
+    /// The store did not respond in time.
     Timeout = "timeout"
         "look at the server's load and locks, and at the network; `database.max_connections` may be too low"
         "look at the server's load (SLOWLOG GET) and at the network";
-    /// The server is a standby or replica, or was set to read only; or the SQLite file or its
-    /// directory is read only.
+    /// The server is a standby or a replica, or was set to read-only. For SQLite, the file or its
+    /// directory is read-only.
     ReadOnly = "read-only"
         "let `database.url` lead to the primary, or end its read-only mode; make a SQLite file and its directory writable"
         "let `redis.url` lead to the primary, or promote this replica (REPLICAOF NO ONE)";
-    /// The disk has no space left, or a quota or a limit of a file's size is reached.
+    /// The disk is full, or a quota or the limit of the file size is reached.
     FullDisk = "full-disk"
         "free space on the database's disk; of SQLite look at the quota and at the limit of a file's size (ulimit -f) \
          too, and where neither is reached at the kernel's log"
@@ -61,19 +61,19 @@ reasons! {
     OutOfMemory = "out-of-memory"
         "give the server more memory"
         "raise maxmemory; with noeviction every write fails while it is reached";
-    /// The role or ACL user may not do what latchkey needs.
+    /// The database role or the ACL user lacks a right that latchkey needs.
     NoPermission = "no-permission"
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA … TO the role"
         "give the user the rights of docs/secure.md: ~lk:* +@read +@write +eval +evalsha +script|load +ping +time +select";
-    /// User or password are refused.
+    /// The user name or the password is refused.
     Authentication = "authentication"
         "correct user and password in `database.url`, or pg_hba.conf"
         "correct user and password in `redis.url`";
-    /// The server takes no more connections.
+    /// The server accepts no more connections.
     TooManyConnections = "too-many-connections"
         "raise the server's max_connections, or lower `database.max_connections`"
         "raise the server's maxclients";
-    /// The server starts, and loads its data.
+    /// The server is starting and loads its data.
     Starting = "starting"
         "wait until the server has started"
         "wait until Redis has loaded its data";
@@ -81,19 +81,19 @@ reasons! {
     ClusterDown = "cluster-down"
         "see that every node of the cluster runs"
         "bring back the nodes of the slots that no node serves: redis-cli --cluster check HOST:PORT";
-    /// The URL names one server, and the server is a node of a cluster.
+    /// The URL names a single server, but the server is a node of a cluster.
     ClusterNode = "cluster-node"
         "see that `database.url` leads to one server"
         "write redis+cluster:// (or rediss+cluster://) in `redis.url`";
-    /// The URL names a cluster, and the server is none.
+    /// The URL names a cluster, but the server is not part of one.
     NotACluster = "not-a-cluster"
         "see that `database.url` leads to one server"
         "write redis:// (or rediss://) in `redis.url`";
-    /// Redis cannot save its data, and refuses writes for that (`MISCONF`).
+    /// Redis cannot save its data and therefore refuses writes (`MISCONF`).
     PersistenceFailing = "persistence-failing"
         "see that the server can write its data"
         "let Redis save: look at its log, and at space and rights of its `dir`";
-    /// Redis has fewer replicas than `min-replicas-to-write` asks for (`NOREPLICAS`).
+    /// Redis has fewer replicas than `min-replicas-to-write` requires (`NOREPLICAS`).
     ReplicasMissing = "replicas-missing"
         "bring back the standby servers that commits wait for"
         "bring back its replicas, or lower min-replicas-to-write";
@@ -101,31 +101,31 @@ reasons! {
     Locked = "locked"
         "end the other process that holds the file's lock"
         "see which client holds Redis: CLIENT LIST";
-    /// The data cannot be read or written as they are: a broken disk or file.
+    /// The data cannot be read or written because the disk or the file is damaged.
     Damaged = "damaged"
         "look at the server's log and the disk; stop the daemon and restore the last backup"
         "look at the log of Redis and the disk";
-    /// What was committed is not there when it is read.
+    /// Committed data is missing when it is read.
     Stale = "stale"
         "let `database.url` lead to one server: what was written is not there when it is read"
         "let `redis.url` lead to one server: what was written is not there when it is read";
-    /// The store responds and refuses, for a reason without a name of its own; the log has its text.
+    /// The store refuses for a reason that has no name here. The log has its text.
     Refused = "refused"
         "run latchkey doctor, and look at the server's log"
         "do what the words of Redis say, and look at its log";
 }
 
 impl Reason {
-    /// Whether it says only that there was no answer: a closer look may have found the cause.
+    /// Whether the reason only says that there was no response. A diagnosis may find the cause.
     pub const fn is_vague(self) -> bool {
         matches!(self, Self::Unreachable | Self::Timeout | Self::ClusterDown)
     }
 
-    /// Whether the server refuses every write, so that work that ends in one is in vain.
+    /// Whether the server refuses every write, so that work that ends with a write is useless.
     ///
-    /// [`Reason::FullDisk`] is not among them: a full disk still takes writes that fit into pages
-    /// that the database has, so each write is tried. The same holds for reasons that can pass with
-    /// the next connection or the next moment, such as [`Reason::Timeout`].
+    /// [`Reason::FullDisk`] is not included: with a full disk, the database still accepts writes
+    /// that fit into its existing pages, so each write is attempted. Reasons that can end with the
+    /// next connection, such as [`Reason::Timeout`], are not included either.
     pub const fn refuses_every_write(self) -> bool {
         matches!(
             self,

@@ -1,5 +1,5 @@
-//! [`SchemaWindow`]: whether the database's schema was within this binary's window when it was last
-//! read, or on which side of it.
+//! [`SchemaWindow`]: whether this binary supported the database schema when the schema was last
+//! read, and if not, whether it was too old or too new.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -7,13 +7,13 @@ const WITHIN: u8 = 0;
 const UNMIGRATED: u8 = 1;
 const OUTDATED: u8 = 2;
 
-/// The last known state; within the window before the first reading.
+/// The last known state. Before the first reading, the schema counts as supported.
 #[derive(Debug, Default)]
 pub struct SchemaWindow(AtomicU8);
 
 impl SchemaWindow {
-    /// Stores a reading: whether migrations of this binary are missing, and whether a later release
-    /// took away what this binary needs.
+    /// Stores a reading: whether migrations of this binary are missing (`lacks`), and whether a
+    /// later release removed something that this binary needs (`is_contracted`).
     pub fn set(&self, lacks: bool, is_contracted: bool) {
         let state = match (lacks, is_contracted) {
             (_, true) => OUTDATED,
@@ -23,7 +23,7 @@ impl SchemaWindow {
         self.0.store(state, Ordering::Relaxed);
     }
 
-    /// The word in `/readyz` for a schema outside the window.
+    /// The word in `/readyz` for a schema that this binary does not support.
     pub fn outside(&self) -> Option<&'static str> {
         match self.0.load(Ordering::Relaxed) {
             UNMIGRATED => Some("unmigrated"),

@@ -1,4 +1,4 @@
-//! [`Startup`]: what a daemon waits for at its start, for `/readyz` and for the public port.
+//! [`Startup`]: what a daemon waits for during its start, for `/readyz` and the public port.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Reason, SchemaWindow, StoreHealth};
 
-/// Why a daemon that has not started yet waits. Nothing, before its first try fails.
+/// Why a daemon that has not started yet is waiting. It has no reason until its first attempt
+/// fails.
 #[derive(Debug)]
 pub struct Startup {
     database: Arc<StoreHealth>,
@@ -25,7 +26,7 @@ impl Default for Startup {
 }
 
 impl Startup {
-    /// The database cannot be used, for this reason.
+    /// Reports that the database cannot be used.
     pub fn wait_for_database(&self, reason: Reason) {
         self.database.mark_up();
         self.database.mark_down(reason);
@@ -33,14 +34,14 @@ impl Startup {
         self.waits.cancel();
     }
 
-    /// The database answers, and its schema lacks migrations, or is too new.
+    /// Reports that the database responds, but its schema lacks migrations or is too new.
     pub fn wait_for_schema(&self, is_contracted: bool) {
         self.database.mark_up();
         self.schema.set(true, is_contracted);
         self.waits.cancel();
     }
 
-    /// Ends when the first try has failed.
+    /// Returns when the first attempt has failed.
     pub async fn waits(&self) {
         self.waits.cancelled().await;
     }

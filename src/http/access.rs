@@ -1,5 +1,5 @@
-//! [`Access`]: one request as operators see it: counted while it is in work, measured and logged once when it ends,
-//! whichever way.
+//! [`Access`] records one HTTP request for operators. It counts the request while it is in
+//! progress. When the request ends, in whatever way, it writes one measurement and one log line.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,27 +12,29 @@ use super::cx::{Cx, Transport};
 use crate::app::App;
 use crate::telemetry::trace::{self, Place, SpanAttributes};
 
-/// What logs and metrics say of a request whose client left before the answer was there: nginx's, and nobody's status.
+/// The status in logs and metrics of a request whose client closed the connection before the
+/// response was ready. nginx uses the same number. No standard defines it.
 const CLIENT_CLOSED: u16 = 499;
 
-/// A request in work. Dropped without an answer, its client has left: hyper drops the future with the connection.
+/// A request in progress. If it is dropped without a response, the client has closed the
+/// connection: hyper drops the future together with the connection.
 pub(super) struct Access<'a> {
     app: &'a App,
     method: &'static str,
-    /// The route's template; none where there is no route.
+    /// The template of the route, or none if no route matches.
     route: Option<&'static str>,
     scheme: &'static str,
     client: IpAddr,
     started: Instant,
     span: tracing::Span,
-    /// Where its span belongs; none where the trace is not kept.
+    /// The position of the request's span in its trace, or none if the trace is not sampled.
     place: Option<Place>,
     version: &'static str,
     ended: bool,
 }
 
 impl<'a> Access<'a> {
-    /// A request whose head was read.
+    /// Begins the record of a request whose head was read.
     pub(super) fn begin(
         app: &'a App,
         cx: &Cx,
@@ -58,7 +60,7 @@ impl<'a> Access<'a> {
         this
     }
 
-    /// It was answered.
+    /// Ends the record of a request that got a response.
     pub(super) fn answered(mut self, status: StatusCode) {
         self.end(status.as_u16(), "answered");
     }
@@ -70,7 +72,7 @@ impl<'a> Access<'a> {
         ]
     }
 
-    /// One access line and one measurement a request.
+    /// Writes one log line and one measurement for each request.
     fn end(&mut self, status: u16, outcome: &'static str) {
         self.ended = true;
         let took = self.started.elapsed();
@@ -104,10 +106,10 @@ impl<'a> Access<'a> {
 }
 
 impl Access<'_> {
-    /// What the span says beside what the metric does.
+    /// The attributes of the span: those of the metric, and some that only the span has.
     fn said(&self, mut attributes: Vec<KeyValue>, status: u16, took: Duration) -> SpanAttributes {
         attributes.push(KeyValue::new("network.protocol.version", self.version));
-        // A path may hold a token or an address: what is told is the template.
+        // A path may contain a token or an address, so the span has the route's template instead.
         attributes.extend(self.route.map(|route| KeyValue::new("url.path", route)));
         let request_id = self.place.as_ref().map(|place| place.ids.request_id.clone());
         attributes.extend(request_id.map(|id| KeyValue::new("latchkey.request_id", id)));
@@ -127,7 +129,8 @@ impl Drop for Access<'_> {
     }
 }
 
-/// `error.type` of an answer that is our fault (OpenTelemetry's conventions: the status).
+/// The value of `error.type` for a response with a server error. OpenTelemetry's conventions use
+/// the status.
 fn server_error(status: u16) -> Option<&'static str> {
     match status {
         500 => Some("500"),

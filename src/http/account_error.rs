@@ -1,4 +1,4 @@
-//! The errors of accounts as problems of the API.
+//! Conversion of account errors to problems of the API.
 
 use super::json::{Object, Rule};
 use super::limit::limited;
@@ -11,7 +11,8 @@ impl Rule for WeakPassword {
     }
 }
 
-/// The problem of an error; `member` is the one of the request that holds the new password.
+/// The problem for an account error. `member` names the member of the request that holds the new
+/// password.
 pub fn problem(error: AccountError, member: &'static str) -> Problem {
     match error {
         AccountError::Limited(limit) => limited(limit.retry_after_s),
@@ -39,7 +40,8 @@ pub fn problem(error: AccountError, member: &'static str) -> Problem {
     }
 }
 
-/// A harder captcha is named, so that the client can ask for it.
+/// The problem that asks for a captcha. If the captcha has to be harder than usual, the problem
+/// names the difficulty, so that the client can request it.
 fn captcha_needed(difficulty: u32) -> Problem {
     let problem = Problem::new(Code::CaptchaInvalid);
     if difficulty <= 1 {

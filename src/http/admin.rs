@@ -1,4 +1,5 @@
-//! The admin listener: `/livez`, `/readyz`, `/metrics`, `/limits/{ip}`. Never on the public one.
+//! The admin listener: `/livez`, `/readyz`, `/metrics` and `/limits/{ip}`. The public listener
+//! never serves these paths.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -16,28 +17,28 @@ use crate::app::App;
 use crate::health::Startup;
 use crate::telemetry::Metrics;
 
-/// The path before a client's address.
+/// The part of the path before the client's address.
 const LIMITS: &str = "/limits/";
 
-/// Answers operators and their machines.
+/// The service of the admin listener, for operators and their monitoring.
 #[derive(Debug)]
 pub struct Admin {
-    /// Empty until the daemon is started.
+    /// Empty until the daemon has started.
     app: Arc<OnceLock<Arc<App>>>,
-    /// What it waits for until then.
+    /// What the daemon still waits for, until it has started.
     startup: Arc<Startup>,
-    /// There from the start: why it does not start is a metric too.
+    /// Available from the beginning, because a metric also says why the daemon does not start.
     metrics: Arc<Metrics>,
 }
 
 impl Admin {
-    /// The listener's service.
     pub fn new(app: Arc<OnceLock<Arc<App>>>, startup: Arc<Startup>, metrics: Arc<Metrics>) -> Self {
         Self { app, startup, metrics }
     }
 
-    /// Ready is who is started, migrated and not stopping. A shared store's outage is `degraded` with 200, never unready:
-    /// it would take every replica out at once.
+    /// Reports the readiness. The daemon is ready if it has started, its schema is migrated and it
+    /// is not stopping. An outage of a shared store is `degraded` with status 200 and never
+    /// unready, because unready would take every replica out of service at once.
     fn ready(&self) -> Answer {
         let Some(app) = self.app.get() else {
             let mut body = json!({ "status": self.startup.status(), "dependencies": {} });
@@ -47,7 +48,8 @@ impl Admin {
             }
             return answer::status_json(StatusCode::SERVICE_UNAVAILABLE, &body);
         };
-        // The prober's last word, or an outage that a request met since: this asks nobody.
+        // The last result of the prober, or an outage that a request has met since. This sends no
+        // query.
         let (database, store) = (app.db.health().reason(), app.store.reason());
         let unready = if app.gate.draining.load(Ordering::SeqCst) {
             Some("draining")
@@ -56,7 +58,7 @@ impl Admin {
         } else {
             None
         };
-        // Nobody outside is asked for a probe: what the last requests told.
+        // A probe sends no request to an external service. It reports what the last requests found.
         let vendor = app.captcha.vendor().map(|vendor| !vendor.is_in_doubt());
         let breach = app.breach.as_ref().map(|breach| !breach.is_in_doubt());
         let outside = vendor != Some(false) && breach != Some(false);
@@ -84,7 +86,8 @@ impl Admin {
         answer::status_json(code, &body)
     }
 
-    /// The limits of a client address at this daemon, for `latchkey limits explain`. Spends none of them.
+    /// The limits of a client address at this daemon, for `latchkey limits explain`. The request
+    /// spends none of them.
     fn limits(&self, ip: &str) -> Answer {
         let (Some(app), Ok(ip)) = (self.app.get(), ip.parse()) else {
             return answer::status_json(StatusCode::NOT_FOUND, &json!({ "status": "not found" }));

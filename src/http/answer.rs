@@ -1,4 +1,4 @@
-//! Writing an answer: JSON, pages, problems, and the headers that every one of them carries.
+//! Responses: JSON, pages, problems, and the headers that every response carries.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -12,42 +12,43 @@ use super::request::Request;
 use crate::app::Text;
 use crate::problem::{Code, OauthError, Problem};
 
-/// What a handler gives back.
+/// The response that a handler returns.
 pub type Answer = Response<Full<Bytes>>;
 
 const API_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-/// Pages load from ourselves alone, and post to ourselves alone.
+/// Pages may load files only from latchkey itself, and may post only to it.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(super::pages::CSP);
 
-/// How a client may authenticate (RFC 6749 §5.2, RFC 7617).
+/// The challenge for clients that authenticate with HTTP Basic (RFC 6749 §5.2, RFC 7617).
 const BASIC_CHALLENGE: HeaderValue =
     HeaderValue::from_static("Basic realm=\"latchkey\", charset=\"UTF-8\"");
 
-/// 200 with JSON.
+/// A 200 response with JSON.
 pub fn json(value: &impl Serialize) -> Answer {
     status_json(StatusCode::OK, value)
 }
 
-/// Any status with JSON.
+/// A response with JSON and the given status.
 pub fn status_json(status: StatusCode, value: &impl Serialize) -> Answer {
     let body = serde_json::to_vec(value).unwrap_or_default();
     with_type(status, HeaderValue::from_static("application/json"), body)
 }
 
-/// 200 without a body.
+/// A 200 response without a body.
 pub fn empty() -> Answer {
     Response::new(Full::default())
 }
 
-/// 204.
+/// A 204 response.
 pub fn no_content() -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = StatusCode::NO_CONTENT;
     answer
 }
 
-/// A page of ours, never to be kept: its address carries a token.
+/// An HTML page. It keeps the default `no-store` of [`add_security_headers`], because its address
+/// may carry a token.
 pub fn page(status: StatusCode, html: String) -> Answer {
     let mut answer =
         with_type(status, HeaderValue::from_static("text/html; charset=utf-8"), html.into_bytes());
@@ -55,16 +56,18 @@ pub fn page(status: StatusCode, html: String) -> Answer {
     answer
 }
 
-/// Gives an answer the policy of the pages.
+/// Adds the Content-Security-Policy of the pages.
 pub fn as_page(answer: &mut Answer) {
     answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
 }
 
-/// 200 with a text that does not change, or 304 to who has it already (RFC 9110 §13.1.2).
+/// A 200 response with a text that does not change while the daemon runs, or a 304 if the client
+/// has the text already (RFC 9110 §13.1.2).
 pub fn kept(request: &Request, text: &Text, content_type: HeaderValue) -> Answer {
     let shown = request.headers.get_all(header::IF_NONE_MATCH).iter();
     let mut tags = shown.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    // The comparison is weak: a proxy that compresses may have made our strong tag a weak one.
+    // Tags are compared weakly, because a proxy that compresses may have turned the strong tag into
+    // a weak one.
     let is_known = tags.any(|tag| {
         let tag = tag.trim();
         tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == text.etag
@@ -82,7 +85,7 @@ pub fn kept(request: &Request, text: &Text, content_type: HeaderValue) -> Answer
     answer
 }
 
-/// A page in one of its states, with `Retry-After` where waiting helps.
+/// A page with the given status, and with `Retry-After` if waiting helps.
 pub fn view(status: u16, html: String, retry_after_s: Option<u32>) -> Result<Answer, Problem> {
     let status = StatusCode::from_u16(status).map_err(|_| Code::InternalError)?;
     let mut answer = page(status, html);
@@ -92,7 +95,7 @@ pub fn view(status: u16, html: String, retry_after_s: Option<u32>) -> Result<Ans
     Ok(answer)
 }
 
-/// Text or an asset, of a type that is told.
+/// A response with the given content type.
 pub fn with_type(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
@@ -100,7 +103,7 @@ pub fn with_type(status: StatusCode, content_type: HeaderValue, body: impl Into<
     answer
 }
 
-/// 303 to a path of ours.
+/// A 303 redirect to a path of latchkey.
 pub fn see_other(location: &str) -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = StatusCode::SEE_OTHER;
@@ -110,7 +113,7 @@ pub fn see_other(location: &str) -> Answer {
     answer
 }
 
-/// Lets caches keep an answer: for what is public and changes seldom.
+/// Lets caches store a response that is public and rarely changes.
 pub fn cacheable(mut answer: Answer, seconds: u32) -> Answer {
     if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
         answer.headers_mut().insert(header::CACHE_CONTROL, value);
@@ -155,7 +158,8 @@ pub fn problem(
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if code.status() == StatusCode::UNAUTHORIZED {
-        // RFC 6749 §5.2 wants the client's own scheme; the others follow it, as everywhere.
+        // RFC 6749 §5.2 requires the client's own scheme. The Bearer challenge follows it, as in
+        // every 401.
         if problem.oauth == Some(OauthError::InvalidClient) {
             headers.append(header::WWW_AUTHENTICATE, BASIC_CHALLENGE);
         }
@@ -164,17 +168,16 @@ pub fn problem(
     answer
 }
 
-/// Whether the client showed a Bearer token.
+/// Whether the request carried a Bearer token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenShown {
-    /// It did.
     Yes,
-    /// It did not: RFC 6750 §3.1 wants no `error` then.
+    /// RFC 6750 §3.1 requires a challenge without `error` in this case.
     No,
 }
 
 impl TokenShown {
-    /// What the headers show; another scheme's credentials are no token.
+    /// Reads the headers of a request. Credentials of another scheme are not a token.
     pub fn by(headers: &HeaderMap) -> Self {
         let scheme = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
         match scheme.and_then(|value| value.get(..7)) {
@@ -184,7 +187,7 @@ impl TokenShown {
     }
 }
 
-/// The `WWW-Authenticate` of a 401.
+/// The `WWW-Authenticate` header of a 401.
 pub(super) fn challenge(code: Code, token_shown: TokenShown) -> HeaderValue {
     let about_token = matches!(code, Code::InvalidToken | Code::RefreshReused);
     if about_token && token_shown == TokenShown::Yes {
@@ -194,7 +197,8 @@ pub(super) fn challenge(code: Code, token_shown: TokenShown) -> HeaderValue {
     }
 }
 
-/// The headers of every answer of every listener, where the handler did not set its own.
+/// Adds the headers that every response of every listener carries, unless the handler has set its
+/// own.
 pub fn add_security_headers(headers: &mut HeaderMap, transport: Transport) {
     let mut default = |name: HeaderName, value: HeaderValue| {
         headers.entry(name).or_insert(value);
@@ -215,7 +219,7 @@ pub fn add_security_headers(headers: &mut HeaderMap, transport: Transport) {
     }
 }
 
-/// What a request's own answer says of it: its id, and how much of a limit is left.
+/// Adds the headers about the request itself: its id, and how much of a limit is left.
 pub fn add_request_headers(headers: &mut HeaderMap, cx: &Cx) {
     let mut default = |name: &'static str, value: HeaderValue| {
         headers.entry(name).or_insert(value);
@@ -234,7 +238,7 @@ pub fn add_request_headers(headers: &mut HeaderMap, cx: &Cx) {
     }
 }
 
-/// Adds the token that makes the client a known device.
+/// Adds the header with the token that makes the client a known device.
 pub fn known_device(answer: &mut Answer, token: &str) {
     if let Ok(token) = HeaderValue::from_str(token) {
         answer.headers_mut().insert(super::request::DEVICE, token);

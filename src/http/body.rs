@@ -1,4 +1,5 @@
-//! Reading a request's body: all of it, within its size and its time, before anybody's token is looked at.
+//! Reading of request bodies: the whole body, within its limits of size and time, before any token
+//! is checked.
 
 use std::time::Duration;
 
@@ -9,19 +10,22 @@ use hyper::header::{self, HeaderMap};
 
 use crate::problem::{Code, Problem};
 
-/// A body has 16 KiB at most: the largest honest one is a password of 256 characters and a captcha's 4 KiB.
+/// The most bytes of a body: 16 KiB. The largest valid body has a password of 256 characters and a
+/// captcha of 4 KiB.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
-/// A body has to be there within this time.
+/// The time within which the whole body has to arrive.
 pub const BODY_WITHIN: Duration = Duration::from_secs(15);
 
 /// Reads the whole body.
 ///
-/// What it holds meanwhile is the body's own bytes, 16 KiB at most, however it is framed: pieces are put together as they
-/// come, since 16 384 pieces of one byte each cost 32 times as much when they are kept apart.
+/// It holds only the bytes of the body, 16 KiB at most, however the body is framed. Pieces are
+/// joined as they arrive, because 16 384 pieces of one byte each cost 32 times as much when they
+/// are kept apart.
 ///
 /// # Errors
-/// [`Code::BodyTooLarge`] before anything is read where the length is told, and else at the first byte beyond;
-/// [`Code::RequestTimeout`]; [`Code::MalformedRequest`] for framing that is none.
+/// [`Code::BodyTooLarge`] before anything is read if `Content-Length` is too large, otherwise at
+/// the first byte beyond the limit. [`Code::RequestTimeout`]. [`Code::MalformedRequest`] for
+/// invalid framing.
 pub(super) async fn read<B>(body: B, headers: &HeaderMap) -> Result<Bytes, Problem>
 where
     B: Body + Send,
@@ -47,7 +51,7 @@ where
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Problem::new(Code::MalformedRequest).because(error))?;
-        // Trailers say nothing that we read.
+        // Trailers are ignored.
         let Ok(data) = frame.into_data() else { continue };
         let length = bytes::Buf::remaining(&data);
         if length > BODY_BYTES_MAX - whole.len() {

@@ -1,7 +1,9 @@
-//! The types of request bodies: what is read is what `/openapi.json` documents.
+//! Types of request bodies. One declaration defines both what is read and what `/openapi.json`
+//! documents.
 //!
-//! `request_body!` declares the members of a JSON body once. It makes the struct, its reader, which collects every rule that is
-//! broken, and its schema. `request_form!` does the same for the form of an OAuth endpoint.
+//! `request_body!` declares the members of a JSON body once. It generates the struct, its schema,
+//! and its reader, which collects all broken rules. `request_form!` does the same for the form of
+//! an OAuth endpoint.
 
 use std::fmt;
 
@@ -17,18 +19,18 @@ use crate::user::{AddressError, EmailAddress, NameError, PersonName};
 
 /// A JSON body that `request_body!` declared.
 pub trait RequestBody: Sized {
-    /// Its members, each where it keeps its own rules.
+    /// The members of the body. A member that breaks its own rules is none.
     type Members;
 
     /// Reads a body.
     ///
     /// # Errors
-    /// [`Code::ValidationFailed`](crate::problem::Code::ValidationFailed) with every rule that is broken.
+    /// [`Code::ValidationFailed`](crate::problem::Code::ValidationFailed) with all broken rules.
     fn read(body: Object) -> Result<Self, Problem> {
         Self::read_and_check(body, |_, _| {})
     }
 
-    /// The same with rules that need more than one member, or the request's caller.
+    /// Reads a body and applies rules that need more than one member or the caller of the request.
     ///
     /// # Errors
     /// As [`RequestBody::read`].
@@ -40,25 +42,23 @@ pub trait RequestBody: Sized {
 
 /// A type that a member of a body can have.
 pub trait Member: Sized {
-    /// Whether it has to be there.
+    /// Whether the member has to be present.
     const REQUIRED: bool;
 
-    /// Reads it; none, with the error noted, where it breaks a rule.
+    /// Reads the member. If it breaks a rule, records the error and returns none.
     fn read(body: &mut Object, name: &'static str) -> Option<Self>;
 
-    /// Its schema.
     fn schema() -> RefOr<Schema>;
 }
 
 /// A member that is written as a string.
 pub trait Text: Sized {
-    /// The rules that it can break.
+    /// The rules that the text can break.
     type Error: Rule;
 
-    /// Reads the string.
     fn parse(text: String) -> Result<Self, Self::Error>;
 
-    /// What the schema says beside `"type": "string"`.
+    /// Adds to the schema what it says beside `"type": "string"`.
     fn describe(schema: ObjectBuilder) -> ObjectBuilder {
         schema
     }
@@ -90,13 +90,13 @@ impl<T: Text> Member for Option<T> {
     }
 }
 
-/// The schema of a list of at least one string of `items`.
+/// The schema of a list with at least one string out of `items`.
 pub fn list_schema(items: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
     let item = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(items)).build();
     ArrayBuilder::new().items(item).min_items(Some(1)).build().into()
 }
 
-/// The rule of a text that keeps none: it is never broken.
+/// The error type of a text without rules. It has no values.
 #[derive(Debug)]
 pub enum AnyText {}
 
@@ -152,7 +152,7 @@ impl Text for Slug {
     }
 }
 
-/// A rule that was broken: its stable name, and the sentence for whoever typed it.
+/// A broken rule: its stable code, and a sentence for the user who typed the value.
 #[derive(Debug)]
 pub struct BrokenRule(pub &'static str, pub &'static str);
 
@@ -181,13 +181,14 @@ impl Text for Role {
     }
 }
 
-/// Joins the lines of a doc comment, as rustdoc reads them.
+/// Joins the lines of a doc comment as rustdoc does.
 fn described(lines: &[&str]) -> String {
     let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
     lines.join("\n")
 }
 
-/// Declares a JSON body. `field as "name": Type` reads the member `name`; see [`Member`] for the types.
+/// Declares a JSON body. `field as "name": Type` reads the member `name`. See [`Member`] for the
+/// types.
 macro_rules! request_body {
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $name:literal) => { $name };
@@ -249,7 +250,8 @@ macro_rules! request_body {
 }
 pub(crate) use request_body;
 
-/// Declares the form of an OAuth endpoint: a method for each parameter. A `needed` one is an error where it is missing.
+/// Declares the form of an OAuth endpoint, with one method for each parameter. A missing `needed`
+/// parameter is an error.
 macro_rules! request_form {
     (@get needed $form:expr, $field:ident) => { $form.need(stringify!($field)) };
     (@get optional $form:expr, $field:ident) => { $form.get(stringify!($field)) };
@@ -286,7 +288,7 @@ macro_rules! request_form {
 }
 pub(crate) use request_form;
 
-/// The schema of a body. For the macros.
+/// The schema of a body, for the macros.
 pub fn object<const N: usize>(
     about: &[&str],
     members: [(&'static str, bool, RefOr<Schema>, &[&str]); N],

@@ -1,4 +1,5 @@
-//! Cross-origin requests: an allowlist, empty by default, matched exactly, without credentials (ASVS 3.4.2).
+//! Cross-origin requests (CORS). Only origins on an allowlist, which is empty by default, may read
+//! responses. Origins are compared exactly, and credentials are not allowed (ASVS 3.4.2).
 
 use hyper::header::{self, HeaderMap, HeaderValue};
 
@@ -8,7 +9,8 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
     "X-Request-Id, X-Latchkey-Device, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate",
 );
 
-/// Lets a listed origin read the answer. Where origins are listed, every answer varies by them.
+/// Lets an origin on the list read the response. If the list has entries, every response varies by
+/// origin.
 pub fn allow(headers: &mut HeaderMap, origin: Option<&HeaderValue>, allowed: &[String]) {
     if allowed.is_empty() {
         return;
@@ -21,7 +23,8 @@ pub fn allow(headers: &mut HeaderMap, origin: Option<&HeaderValue>, allowed: &[S
     }
 }
 
-/// The answer to OPTIONS: the methods of the path. Only a listed origin gets the header that makes a browser go on.
+/// The response to OPTIONS: the methods of the path. Only an origin on the list gets the header
+/// that lets a browser continue.
 pub fn preflight(methods: &str) -> Answer {
     let mut answer = answer::no_content();
     let headers = answer.headers_mut();

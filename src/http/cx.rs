@@ -1,4 +1,4 @@
-//! [`Cx`]: what is known of a request before its handler runs, made once.
+//! [`Cx`]: the context of a request, created once before its handler runs.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,85 +16,85 @@ use crate::telemetry::trace::{self, Place, Traceparent};
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// A user agent is kept with its session for people to read: a line is enough.
+/// The user agent is stored with the session for users to read, so one line is enough.
 const USER_AGENT_BYTES_MAX: usize = 200;
 
 /// The context of one request.
 #[derive(Clone, Debug)]
 pub struct Cx {
-    /// Ours, in `X-Request-Id` and in every log line.
+    /// The request's own id, in `X-Request-Id` and in every log line.
     pub request_id: String,
-    /// 32 hexadecimal digits (W3C Trace Context §3.2.2.3): a trusted proxy's, or new.
+    /// 32 hexadecimal digits (W3C Trace Context §3.2.2.3), from a trusted proxy or new.
     pub trace_id: String,
-    /// 16 hexadecimal digits: of this request's own span.
+    /// 16 hexadecimal digits that identify the span of this request.
     pub span_id: String,
-    /// Whether the trace is kept.
+    /// Whether the trace is sampled.
     pub sampled: bool,
-    /// The trace_parent's span: what this request's is part of, or only follows from.
+    /// The span that the request came from: its parent, or only a link.
     pub trace_parent: TraceParent,
-    /// `traceparent` as what follows from this request carries it.
+    /// The `traceparent` of work that follows from this request.
     pub traceparent: String,
-    /// Who asks: the peer, or what a trusted proxy says.
+    /// The address of the client: the peer, or the address that a trusted proxy names.
     pub client: IpAddr,
-    /// Whether the connection to the client is TLS, ours or a trusted proxy's.
+    /// Whether the client's connection uses TLS, to this daemon or to a trusted proxy.
     pub transport: Transport,
-    /// Whether a trusted proxy says that the client reached it in clear: `X-Forwarded-Proto: http`.
+    /// Whether a trusted proxy reports that the client used plain http: `X-Forwarded-Proto: http`.
     pub clear_at_proxy: bool,
-    /// Whether a trusted proxy asks on its own behalf: it names nobody else. A header that names garbage is no such word.
+    /// Whether a trusted proxy sent the request on its own behalf: no header names a client. This
+    /// is false if such a header is there but cannot be read.
     pub of_proxy_itself: bool,
-    /// What the client calls itself, cut.
+    /// The `User-Agent` header, cut to a maximum length.
     pub user_agent: String,
     /// `Accept-Language`, for mails.
     pub accept_language: String,
-    /// When the answer has to be there.
+    /// When the response has to be ready.
     pub deadline: Instant,
-    /// What the address limits said, for the `RateLimit` headers.
+    /// The state of the limits, for the `RateLimit` headers.
     pub rate: Option<RateHeaders>,
 }
 
-/// The span that a request came out of, as its `traceparent` says.
+/// The span that a request came from, by its `traceparent` header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TraceParent {
-    /// None was told of.
+    /// The header is missing or invalid.
     #[default]
     None,
-    /// A trusted proxy's: ours is part of its trace.
+    /// The span of a trusted proxy. The request is part of its trace.
     Parent(Traceparent),
-    /// Somebody else's: ours has a trace of its own and points to it.
+    /// The span of another client. The request has its own trace and links to that span.
     Linked(Traceparent),
 }
 
-/// How the client reached us.
+/// How the client reached the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// In clear.
+    /// Without TLS.
     Plain,
-    /// TLS.
     Tls,
 }
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
-    /// Its address.
     pub address: IpAddr,
-    /// TLS of ours or not.
+    /// Whether the connection to this daemon uses TLS.
     pub transport: Transport,
 }
 
-/// Whether forwarded headers came from somebody who may set them.
+/// Whether the forwarded headers came from a peer that may set them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forwarded {
-    /// There were none, or they were a trusted proxy's.
+    /// The request has none, or a trusted proxy sent them.
     Fine,
-    /// They came from elsewhere and were ignored.
+    /// A peer that is not a trusted proxy sent them. They are ignored.
     Untrusted,
-    /// They were a trusted proxy's, and an entry cannot be read: the proxy counts as the client.
+    /// A trusted proxy sent them, but an entry cannot be read. The proxy counts as the client.
     Unreadable,
 }
 
 impl Cx {
-    /// Reads the head of a request. Forwarded headers and `traceparent` count from `trusted` peers only.
+    /// Reads the head of a request. Forwarded headers are used only from `trusted` peers. A
+    /// `traceparent` of another peer is only linked.
     pub fn new(
         peer: Peer,
         headers: &HeaderMap,
@@ -153,19 +153,20 @@ impl Cx {
 }
 
 impl Cx {
-    /// The client key of fair queues.
+    /// The client key for fair queues.
     pub fn queue_key(&self) -> ClientKey {
         ClientKey::wide(self.client)
     }
 
-    /// Whose permits the request takes ([`FairPermits`](crate::actor::FairPermits)); none where a trusted proxy asks on its own behalf, since
-    /// it stands for many. What the proxy says cannot be parsed counts as the proxy's own address, so that nobody gets out
-    /// of a share by garbage.
+    /// The client whose permits the request takes ([`FairPermits`](crate::actor::FairPermits)). It
+    /// is none if a trusted proxy sent the request on its own behalf, because the proxy stands for
+    /// many clients. If the headers of the proxy cannot be read, the permits are those of the
+    /// proxy's own address, so that an invalid header does not evade a limit.
     pub fn holder(&self) -> Option<IpAddr> {
         (!self.of_proxy_itself).then_some(self.client)
     }
 
-    /// Where the request's own span belongs.
+    /// The position of the request's span in its trace.
     pub fn place(&self) -> Place {
         let (parent, link) = match &self.trace_parent {
             TraceParent::None => (None, None),
@@ -194,7 +195,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A header's printable text, cut at a character; empty where there is none.
+/// The printable text of a header, cut to `bytes_max`. Empty if the header is missing.
 fn text(headers: &HeaderMap, name: &HeaderName, bytes_max: usize) -> String {
     let Some(Ok(value)) = headers.get(name).map(|value| value.to_str()) else {
         return String::new();

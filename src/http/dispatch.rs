@@ -1,7 +1,8 @@
-//! The one wrapper around every request: id, span, route, limit, body, place, caller, handler, and back.
+//! The wrapper around every request: id, route, span, limit, body, permit, caller and handler.
 //!
-//! This is the only place that turns a [`Problem`] into an answer, logs it (once), measures, and sets the headers that
-//! every answer has. A handler's panic ends here as a 500; a handler that runs past its deadline as a 503.
+//! It turns the [`Problem`] of a handler into a response and logs it once. It measures the request
+//! and sets the headers that every response has. The panic of a handler becomes a 500. A handler
+//! that runs past its deadline becomes a 503.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -36,10 +37,11 @@ use crate::http::limit::{self, Holder};
 use crate::problem::{Code, Problem, Unavailable};
 use crate::telemetry::labels::ShedReason;
 
-/// Honest after a full gate: places come back within the time of one answer.
+/// The `Retry-After` of a request that gets no permit. Permits become free within the time of one
+/// response.
 const RETRY_AFTER_SHED_SECONDS: u32 = 1;
 
-/// The service behind every connection.
+/// The service that handles the requests of the public listener.
 #[derive(Debug)]
 pub struct Dispatcher {
     app: Arc<App>,
@@ -47,12 +49,11 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// A dispatcher of the whole route table.
     pub fn new(app: Arc<App>) -> Self {
         Self { app, router: Router::new() }
     }
 
-    /// Answers one request; never fails.
+    /// Responds to one request. It never fails.
     pub async fn serve<B>(&self, peer: Peer, request: hyper::Request<B>) -> Answer
     where
         B: Body + Send,
@@ -92,7 +93,8 @@ impl Dispatcher {
         answer::add_security_headers(answer.headers_mut(), cx.transport);
         answer::add_request_headers(answer.headers_mut(), &cx);
         cors::allow(answer.headers_mut(), origin.as_ref(), &config.cors_origins);
-        // While the daemon drains, clients that keep connections open move them to another one before the listener closes.
+        // While the daemon drains, this header makes clients leave their open connections before
+        // the listener closes.
         if distrusted || (is_http_1 && self.app.gate.draining.load(Ordering::SeqCst)) {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -136,7 +138,8 @@ impl Dispatcher {
             return Ok(answer);
         }
         let body = self.body_of(cx, &route, &parts, body).await?;
-        // A request that withholds its body holds no permit of requests in progress.
+        // The permit is taken after the body has arrived, so a client that withholds its body holds
+        // no permit of requests in progress.
         let _permit = self.admit(cx, &route)?;
         cx.deadline = Instant::now() + route.answer_within();
         let mut request = Request {
@@ -165,7 +168,8 @@ impl Dispatcher {
             Handler::User(handle) => {
                 let (user_id, claims, pass) = limit::account(&self.app, request).await?;
                 let caller = self.app.check().caller_of(user_id, &claims).await?;
-                // What follows may wait for a hash or for a captcha, whose pools have queues of their own.
+                // The handler may wait for a password hash or for a captcha. Those pools have their
+                // own queues.
                 drop(pass);
                 limit::admit_write(&self.app, request, (route, caller.standing.id)).await?;
                 handle(&self.app, request, caller).await
@@ -191,8 +195,9 @@ impl Dispatcher {
         }
     }
 
-    /// Takes one from what a source may ask for in all. Preflights cost nothing: a browser sends them by itself, asks nobody
-    /// and is told what the table says. Nor do servers that ask for many ([`RouteKind::Server`]).
+    /// Spends one request of the client's overall limit. Preflights are free: a browser sends them
+    /// by itself, and the response needs only the route table. Requests of servers on behalf of
+    /// many clients are free too ([`RouteKind::Server`]).
     fn spend(&self, cx: &mut Cx, method: &Method, found: &RouteMatch) -> Result<(), Problem> {
         let is_free = match found {
             RouteMatch::Route(route, _) => route.kind == RouteKind::Server,
@@ -211,9 +216,10 @@ impl Dispatcher {
         }
     }
 
-    /// Where clients come by https, the API is refused to who came to the proxy in clear, and not led elsewhere: a redirect
-    /// would hide that what was sent is known to everybody on the way (ASVS 4.1.2). What a proxy asks forward-auth is of a
-    /// request to somebody else.
+    /// Refuses an API request that reached the proxy over plain http, if `public_url` is https. It
+    /// does not redirect, because a redirect would hide that others on the network may have read
+    /// the request (ASVS 4.1.2). Forward-auth is exempt: the header of its requests describes a
+    /// request to another service.
     fn refuse_in_clear(&self, cx: &Cx, route: &Route) -> Result<(), Problem> {
         let is_ours = openapi::is_refused_in_clear(route.path) && route.method != RouteMethod::Any;
         if cx.clear_at_proxy && is_ours && self.app.config.public_url.starts_with("https://") {
@@ -224,7 +230,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// The body, where the handler reads one.
+    /// Reads the body if the handler needs one.
     async fn body_of<B>(
         &self,
         cx: &Cx,
@@ -244,7 +250,7 @@ impl Dispatcher {
         body::read(body, &parts.headers).await
     }
 
-    /// A permit for one request, or a refusal before any work.
+    /// Takes a permit for a request in progress, or refuses the request before any work.
     fn admit(&self, cx: &Cx, route: &Route) -> Result<FairPermit, Problem> {
         let gate = &self.app.gate;
         if route.kind == RouteKind::Refresh
@@ -255,7 +261,7 @@ impl Dispatcher {
         self.enter(&gate.in_flight, cx, ShedReason::InFlight)
     }
 
-    /// A permit of one kind; `full` is the reason where there is none left.
+    /// Takes a permit. `full` is the reason to report if none is left.
     fn enter(
         &self,
         permits: &Arc<FairPermits>,
@@ -269,7 +275,7 @@ impl Dispatcher {
         })
     }
 
-    /// Says once a minute that forwarded headers are not used, and why.
+    /// Warns once a minute at most that forwarded headers are not used, and why.
     fn warn_of_forwarded(&self, cx: &Cx, forwarded: Forwarded) {
         let gate = &self.app.gate;
         let warning = match forwarded {
@@ -295,12 +301,14 @@ impl Dispatcher {
     }
 }
 
-/// Whom a permit is counted for; a proxy that names no client is bounded by the permits alone.
+/// The client that a permit is counted for. A proxy that names no client is limited only by the
+/// total number of permits.
 fn holder(permits: &FairPermits, cx: &Cx) -> PermitHolder {
     cx.holder().map_or(PermitHolder::NOBODY, |ip| permits.client(ip))
 }
 
-/// A method as a metric's attribute: the known ones, and one word for all others (OpenTelemetry's conventions).
+/// The method as a metric attribute: known methods by name, all others as one value
+/// (OpenTelemetry's conventions).
 fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -316,7 +324,8 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-/// Logs what is our fault or our dependency's; what clients do wrong is in the access line.
+/// Logs failures of the daemon and of its dependencies. Errors of clients are only in the access
+/// log.
 pub fn log(problem: &Problem) {
     let reason = problem.source.as_ref().map(ToString::to_string).unwrap_or_default();
     match problem.code {

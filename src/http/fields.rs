@@ -1,4 +1,4 @@
-//! Members that several requests have: a new password, a captcha.
+//! Members that several requests share: a new password and a captcha.
 
 use super::json::{Object, Rule};
 use super::request::Request;
@@ -7,7 +7,8 @@ use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::user::{AddressError, EmailAddress, NameError};
 
-/// Holds a new password to the policy, for a user as far as known.
+/// Checks a new password against the policy, with the user's address and name as far as they are
+/// known.
 pub fn policy(
     app: &App,
     body: &mut Object,
@@ -19,7 +20,7 @@ pub fn policy(
     }
 }
 
-/// The captcha of a GET: `capcha`, as the API page spells it, or `captcha`.
+/// Reads the captcha of a GET from the query: `capcha`, as the API page spells it, or `captcha`.
 pub fn captcha_of_query(request: &Request) -> Result<Option<String>, Problem> {
     let payload = request.query("capcha")?.filter(|payload| !payload.is_empty());
     Ok(match payload {

@@ -1,25 +1,27 @@
-//! [`Form`]: the parameters of an OAuth endpoint, strictly read (RFC 6749 §3.1, §3.2, appendix B).
+//! [`Form`]: strict reading of the parameters of an OAuth endpoint (RFC 6749 §3.1, §3.2, appendix
+//! B).
 //!
-//! Only the body counts: credentials in a query would be in logs. A parameter sent twice is refused, whichever it is, so
-//! that no two readers of one request can disagree; one without a value counts as not sent.
+//! Only the body is read, because credentials in a query would appear in logs. A parameter that is
+//! sent twice is refused, so that no two readers of the request can disagree. A parameter without a
+//! value counts as not sent.
 
 use super::request::Request;
 use crate::problem::{Code, OauthError, Problem};
 use crate::secret::Secret;
 
-/// Parameters that a form may have: the RFCs name six for our endpoints.
+/// The most parameters that a form may have. The RFCs define six for these endpoints.
 const PARAMETERS_MAX: usize = 16;
 
-/// A form whose parameters are known to be few, of UTF-8 and each sent once.
+/// A checked form: few parameters, all in UTF-8 and each sent once.
 #[derive(Debug)]
 pub struct Form(Vec<(String, Secret<String>)>);
 
 impl Form {
-    /// Reads a request's body.
+    /// Reads the form in the body of a request.
     ///
     /// # Errors
-    /// [`Code::UnsupportedMediaType`] for another type, [`Code::MalformedRequest`] for what is no such form, both with
-    /// `invalid_request`.
+    /// [`Code::UnsupportedMediaType`] for another media type, [`Code::MalformedRequest`] for an
+    /// invalid form, both with `invalid_request`.
     pub fn read(request: &Request) -> Result<Self, Problem> {
         let checked = request.form().and_then(Self::check);
         checked.map_err(|problem| problem.oauth(OauthError::InvalidRequest))
@@ -39,12 +41,12 @@ impl Form {
         Ok(Self(sent.map(|(name, value)| (name, Secret::new(value))).collect()))
     }
 
-    /// A parameter; none where it was not sent, or sent without a value.
+    /// Returns a parameter, or none if it was not sent or has no value.
     pub fn get(&self, name: &str) -> Option<&Secret<String>> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
-    /// A parameter that has to be there.
+    /// Returns a required parameter.
     ///
     /// # Errors
     /// [`Code::MalformedRequest`] with `invalid_request`.

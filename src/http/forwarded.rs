@@ -1,7 +1,9 @@
-//! The client's address behind trusted proxies: `X-Forwarded-For`, and `Forwarded` (RFC 7239) where the former is missing.
+//! The client's address behind trusted proxies: from `X-Forwarded-For`, or from `Forwarded` (RFC
+//! 7239) if the former is missing.
 //!
-//! The chain is walked from the right past trusted proxies: the first other address is the client's. An entry that cannot be
-//! read means the peer itself, so that no client gets out of a limit by garbage (ASVS 4.1.3).
+//! The entries are read from right to left. The first address that is not a trusted proxy's is the
+//! client's. If an entry cannot be read, the peer counts as the client, so that an invalid entry
+//! does not evade a limit (ASVS 4.1.3).
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -10,26 +12,25 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED: HeaderName = hyper::header::FORWARDED;
-/// Entries that are read: no honest chain of proxies is longer.
+/// The most entries that are read. No legitimate chain of proxies is longer.
 const ENTRIES_MAX: usize = 32;
 
-/// What the headers of a request say of its client.
+/// The client that the headers of a request name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardedClient {
-    /// There is no such header.
+    /// The headers name no client.
     None,
-    /// The client's address.
     Address(IpAddr),
     /// An entry cannot be read.
     Unreadable,
 }
 
-/// Whether a request carries such a header.
+/// Whether a request carries a forwarded header.
 pub fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(FORWARDED)
 }
 
-/// The client of a request whose peer is a trusted proxy.
+/// Reads the client of a request whose peer is a trusted proxy.
 pub fn client(headers: &HeaderMap, trusted: &[IpNet]) -> ForwardedClient {
     if headers.contains_key(X_FORWARDED_FOR) {
         let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
@@ -37,7 +38,7 @@ pub fn client(headers: &HeaderMap, trusted: &[IpNet]) -> ForwardedClient {
             Ok(line) => line.rsplit(',').map(Some).collect(),
             Err(_) => vec![None],
         });
-        // A proxy that appends to an empty header leaves an empty member.
+        // A proxy that appends to an empty header leaves an empty entry.
         return walk(entries.filter(|it| it.is_none_or(|it| !it.trim().is_empty())), trusted);
     }
     let lines = headers.get_all(FORWARDED).iter().rev();
@@ -60,7 +61,8 @@ fn walk<'a>(entries: impl Iterator<Item = Option<&'a str>>, trusted: &[IpNet]) -
     client
 }
 
-/// An address as proxies write it: with a port (Azure Application Gateway), in brackets, with a zone.
+/// Parses an address as proxies write it: also with a port (Azure Application Gateway), in
+/// brackets, or with a zone.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let ip = if let Ok(ip) = text.parse::<IpAddr>() {
@@ -73,7 +75,7 @@ fn address(text: &str) -> Option<IpAddr> {
     Some(ip.to_canonical())
 }
 
-/// `[v6]`, `[v6%zone]`, `[v6%zone]:port` and `v6%zone`.
+/// Parses `[v6]`, `[v6%zone]`, `[v6%zone]:port` and `v6%zone`.
 fn v6(text: &str) -> Option<Ipv6Addr> {
     let inner = match text.strip_prefix('[') {
         Some(rest) => {
@@ -95,12 +97,12 @@ fn v6(text: &str) -> Option<Ipv6Addr> {
     address.parse().ok()
 }
 
-/// The elements of a `Forwarded` header: separated by commas outside of quoted strings.
+/// The elements of a `Forwarded` header, which are separated by commas outside quoted strings.
 fn elements(line: &str) -> Vec<&str> {
     split(line, ',')
 }
 
-/// The value of `for` in an element; none where there is none.
+/// The value of `for` in an element, or none.
 fn for_of(element: &str) -> Option<&str> {
     split(element, ';').into_iter().find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -112,7 +114,7 @@ fn for_of(element: &str) -> Option<&str> {
     })
 }
 
-/// Splits at a separator, outside of quoted strings.
+/// Splits a text at a separator outside quoted strings.
 fn split(text: &str, separator: char) -> Vec<&str> {
     let (mut parts, mut start, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
     for (at, c) in text.char_indices() {

@@ -1,4 +1,5 @@
-//! The service of the public listener: the dispatcher, and 503 while a daemon waits for its database.
+//! The service of the public listener. It responds with 503 while the daemon waits for its
+//! database, and then passes requests to the dispatcher.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,19 +12,19 @@ use super::server::Service;
 use crate::problem::{Code, Problem};
 use crate::secret::random_bytes;
 
-/// The dispatcher, once the daemon has started.
+/// The public service. It has a dispatcher once the daemon has started.
 pub struct Front {
     dispatcher: OnceLock<Arc<Dispatcher>>,
     public_url: String,
 }
 
 impl Front {
-    /// Without a dispatcher. The pages of problems are at `public_url`.
+    /// Creates the service without a dispatcher. Problems link to pages at `public_url`.
     pub fn new(public_url: &str) -> Self {
         Self { dispatcher: OnceLock::new(), public_url: public_url.to_owned() }
     }
 
-    /// Lets requests in. Once.
+    /// Sets the dispatcher, which lets requests in. Only the first call has an effect.
     pub fn open(&self, dispatcher: Dispatcher) {
         let _ = self.dispatcher.set(Arc::new(dispatcher));
     }
@@ -38,7 +39,8 @@ impl Service for Front {
     }
 }
 
-/// Its trace is of no use: nothing else is known of the request.
+/// The response while the daemon starts. Its trace id leads to no trace, because nothing else about
+/// the request is known.
 fn starting(peer: Peer, public_url: &str) -> Answer {
     let problem = Problem::new(Code::DependencyUnavailable)
         .detail("The daemon starts and waits for its database. Try again in a few seconds.")

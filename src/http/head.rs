@@ -1,4 +1,4 @@
-//! What is told from a request's head alone, before a handler is chosen or a body awaited.
+//! Checks of a request's head, before a handler runs or the body is read.
 
 use hyper::Version;
 use hyper::header::{self, HeaderName};
@@ -8,15 +8,16 @@ use super::answer::{self, Answer};
 use super::router::{Route, RouteKind};
 use crate::problem::{Code, Problem};
 
-/// Headers of a request: no honest client or proxy sends half as many. hyper counts those of HTTP/1 as it
-/// reads them; HTTP/2's are bounded by their bytes there, and counted here.
+/// The most headers of a request. No legitimate client or proxy sends half as many. hyper counts
+/// the headers of HTTP/1 while it reads them. For HTTP/2 it limits only their bytes, so they are
+/// counted here.
 pub const HEADERS_MAX: usize = 64;
-/// Path and query together.
+/// The most bytes of path and query together.
 const URI_BYTES_MAX: usize = 4 * 1024;
-/// One `Authorization` header.
+/// The most bytes of an `Authorization` header.
 const AUTHORIZATION_BYTES_MAX: usize = 8 * 1024;
 
-/// What can be told from the head alone.
+/// Checks the length of the URI, and the number, size and uniqueness of headers.
 pub(super) fn check(parts: &Parts) -> Result<(), Problem> {
     let uri = parts.uri.path_and_query().map_or(0, |part| part.as_str().len());
     if uri > URI_BYTES_MAX {
@@ -42,8 +43,8 @@ pub(super) fn check(parts: &Parts) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Header lines. HTTP/2 lets a client cut its cookies into lines of their own, which are one (RFC 9113 §8.2.3): browsers send
-/// us those of a whole domain.
+/// The number of headers. HTTP/2 lets a client split its cookies into several lines, which count as
+/// one header (RFC 9113 §8.2.3): browsers send the cookies of a whole domain.
 fn headers(parts: &Parts) -> usize {
     let lines = parts.headers.len();
     if lines <= HEADERS_MAX || parts.version < Version::HTTP_2 {
@@ -53,8 +54,8 @@ fn headers(parts: &Parts) -> usize {
     lines - cookies.saturating_sub(1)
 }
 
-/// HTTP/1.1 asks for one `Host`, and none of 1.x has two (RFC 9112 §3.2): proxies that choose differently would see two
-/// requests in one.
+/// HTTP/1.1 requires one `Host`, and no version of HTTP/1 allows two (RFC 9112 §3.2). Proxies that
+/// choose differently would see two different requests.
 fn host_is_in_doubt(parts: &Parts) -> bool {
     match (parts.version, parts.headers.get_all(header::HOST).iter().count()) {
         (Version::HTTP_11, hosts) => hosts != 1,
@@ -62,7 +63,8 @@ fn host_is_in_doubt(parts: &Parts) -> bool {
     }
 }
 
-/// Requests after which the connection is not trusted to be framed as we read it (RFC 9112 §6.1).
+/// Whether a proxy may read the framing of this request differently. The connection is closed after
+/// such a request (RFC 9112 §6.1).
 pub(super) fn framing_is_in_doubt(parts: &Parts) -> bool {
     let headers = &parts.headers;
     let both = headers.contains_key(header::TRANSFER_ENCODING)
@@ -71,7 +73,8 @@ pub(super) fn framing_is_in_doubt(parts: &Parts) -> bool {
     both || twice || host_is_in_doubt(parts)
 }
 
-/// The rules of the GETs that change state.
+/// Applies the rules for GETs that change state: a prefetch is refused, and a browser that opens a
+/// mailed link is redirected to its page.
 pub(super) fn guard(route: &Route, parts: &Parts) -> Result<Option<Answer>, Problem> {
     if !matches!(route.kind, RouteKind::ChangesState | RouteKind::MailedLink | RouteKind::Refresh) {
         return Ok(None);

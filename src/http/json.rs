@@ -1,9 +1,11 @@
-//! Reading a body: one JSON object, strictly.
+//! Strict reading of a body as one JSON object.
 //!
-//! Two steps, so that each error gets its own status. [`Object::parse`] reads RFC 8259 and refuses what I-JSON (RFC 7493)
-//! refuses: duplicate members anywhere, trailing data, invalid UTF-8, lone surrogates; nesting is bounded by serde_json
-//! (128). That is a 400. Then a handler takes its members by [`Object::text`] and its kin, which collect every rule that
-//! is broken; that is one 422. Members nobody asks for are never looked at.
+//! There are two steps, so that each error gets its own status. [`Object::parse`] reads RFC 8259
+//! and refuses what I-JSON (RFC 7493) refuses: duplicate members at any depth, trailing data,
+//! invalid UTF-8 and lone surrogates. serde_json limits the nesting to 128. These errors are a 400.
+//!
+//! Then a handler takes its members with [`Object::text`] and similar methods. They collect all
+//! broken rules for one 422. Members that no handler takes are ignored.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,16 +15,16 @@ use zeroize::Zeroize as _;
 
 use crate::problem::{Code, FieldError, Problem};
 
-/// A JSON value as far as our requests have any: what is nested is checked and forgotten.
+/// A JSON value as far as requests use it. Nested values are checked and dropped.
 enum Value {
     Text(String),
-    /// A list of strings alone; an empty one too.
+    /// A list that contains only strings. It may be empty.
     Texts(Vec<String>),
     Null,
     Other,
 }
 
-/// The members of a request's body, and the rules that they break so far.
+/// The members of a request's body, and the rules that they have broken so far.
 #[derive(Default)]
 pub struct Object {
     members: BTreeMap<String, Value>,
@@ -30,10 +32,11 @@ pub struct Object {
 }
 
 impl Object {
-    /// Reads one object out of `bytes`.
+    /// Reads one object from `bytes`.
     ///
     /// # Errors
-    /// [`Code::MalformedRequest`] for everything that is not one JSON object in UTF-8 without duplicate members.
+    /// [`Code::MalformedRequest`] for everything that is not one JSON object in UTF-8 without
+    /// duplicate members.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let malformed = |detail: &str| Problem::new(Code::MalformedRequest).detail(detail);
         if bytes.is_empty() {
@@ -41,7 +44,7 @@ impl Object {
         }
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("The body is not UTF-8."))?;
         let Root(members) = serde_json::from_str(text).map_err(|error| {
-            // serde_json's own words may quote the body: only the place is told.
+            // The message of serde_json may quote the body, so only the position is reported.
             malformed(&format!(
                 "The body is not one JSON object without duplicate members (line {}, column {}).",
                 error.line(),
@@ -51,7 +54,8 @@ impl Object {
         Ok(Self { members, errors: Vec::new() })
     }
 
-    /// A required string; none, with the error noted, when it is missing or of another type.
+    /// Takes a required string. If it is missing or has another type, records the error and returns
+    /// none.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         match self.members.remove(name) {
             Some(Value::Text(text)) => return Some(text),
@@ -63,12 +67,13 @@ impl Object {
         None
     }
 
-    /// Whether a member is there and not null.
+    /// Whether a member is present and not null.
     pub fn has(&self, name: &str) -> bool {
         self.members.get(name).is_some_and(|value| !matches!(value, Value::Null))
     }
 
-    /// A required list of strings; none, with the error noted, when it is missing or of another type.
+    /// Takes a required list of strings. If it is missing or has another type, records the error
+    /// and returns none.
     pub fn texts(&mut self, name: &'static str) -> Option<Vec<String>> {
         match self.members.remove(name) {
             Some(Value::Texts(texts)) => return Some(texts),
@@ -80,7 +85,7 @@ impl Object {
         None
     }
 
-    /// Notes that a member breaks a rule; its first error is the one that counts.
+    /// Records that a member breaks a rule. Only the first error of each member is kept.
     pub fn reject(&mut self, name: &str, code: &'static str, rule: impl fmt::Display) {
         let pointer = format!("/{name}");
         if !self.errors.iter().any(|error| error.pointer == pointer) {
@@ -88,7 +93,7 @@ impl Object {
         }
     }
 
-    /// Takes a parsed value, or notes why there is none.
+    /// Takes a parsed value, or records why there is none.
     pub fn check<T, E: Rule>(&mut self, name: &'static str, parsed: Result<T, E>) -> Option<T> {
         parsed.map_err(|rule| self.reject(name, rule.code(), rule)).ok()
     }
@@ -96,7 +101,7 @@ impl Object {
     /// Ends the reading.
     ///
     /// # Errors
-    /// [`Code::ValidationFailed`] with every rule that was broken.
+    /// [`Code::ValidationFailed`] with all broken rules.
     pub fn finish(&mut self) -> Result<(), Problem> {
         if self.errors.is_empty() {
             return Ok(());
@@ -105,7 +110,7 @@ impl Object {
     }
 }
 
-/// Without values: one may be a password.
+/// Values are not printed, because one may be a password.
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.members.keys()).finish()
@@ -124,13 +129,13 @@ impl Drop for Object {
     }
 }
 
-/// A rule that a member can break, as `errors[].code` of a 422 names it. Its `Display` is a sentence for whoever typed it.
+/// A rule that a member can break. `Display` gives a sentence for the user who typed the value.
 pub trait Rule: fmt::Display {
-    /// The rule's stable name.
+    /// The stable name of the rule, in `errors[].code` of a 422.
     fn code(&self) -> &'static str;
 }
 
-/// The root: an object, and nothing else.
+/// The root of a body: an object and nothing else.
 struct Root(BTreeMap<String, Value>);
 
 impl<'de> Deserialize<'de> for Root {

@@ -1,8 +1,11 @@
-//! Where one request of an HTTP/1 connection ends, as far as its timers have to know.
+//! [`Lead`]: the read-ahead of an HTTP/1 connection. It finds out where a request ends, as far as
+//! the timers need it.
 //!
-//! Who sends ahead of their turn has a head under way while the request before it is in work: its time begins when that one
-//! has ended. hyper frames requests; here is only counted whether more came than the request in work accounts for. In
-//! doubt (a body sent ahead of its turn) it is more: an idle connection then has a head's time instead of a minute.
+//! A client may send a request before the previous one has ended. The time for its head begins when
+//! the previous request has ended. hyper frames the requests. This module only counts whether more
+//! bytes have arrived than the request in progress accounts for. In doubt (if a body was sent
+//! before its turn) it assumes that there are more. An idle connection then has the time for a head
+//! instead of one minute.
 
 use hyper::Request;
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -10,17 +13,17 @@ use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 /// The first bytes of HTTP/2 (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How a request says where its body ends.
+/// How a request marks the end of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// By its length; 0 without a body.
+    /// By its length, which is 0 without a body.
     Length(u64),
-    /// By a last chunk, whose line is followed by an empty one.
+    /// By a last chunk, whose line is followed by an empty line.
     Chunks,
 }
 
 impl Sent {
-    /// What a head says; hyper has refused what contradicts itself.
+    /// Reads a head. hyper has already refused heads that contradict themselves.
     pub fn by<B>(request: &Request<B>) -> Self {
         let headers = request.headers();
         if headers.contains_key(TRANSFER_ENCODING) {
@@ -31,41 +34,40 @@ impl Sent {
     }
 }
 
-/// Which version a connection speaks.
+/// The HTTP version of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speaks {
-    /// So many bytes of HTTP/2's preface have come and nothing else.
+    /// Only this many bytes of the HTTP/2 preface have arrived.
     Unknown(usize),
-    /// HTTP/1.
     Http1,
-    /// HTTP/2.
     Http2,
 }
 
-/// What came on a connection, beside what its requests account for.
+/// The bytes of a connection, compared with those that its requests account for.
 #[derive(Debug)]
 pub struct Lead {
     speaks: Speaks,
-    /// The last bytes that came: the end of a head or of a last chunk is four long.
+    /// The last bytes that arrived. The end of a head or of a last chunk is four bytes long.
     tail: [u8; 4],
-    /// Bytes behind the head whose end was seen last; none while no end was seen since the request before.
+    /// The number of bytes after the last head whose end was seen. It is none if no end was seen
+    /// since the previous request.
     behind_head: Option<u64>,
-    /// The request in work.
+    /// How the body of the request in progress ends.
     sent: Sent,
 }
 
 impl Lead {
-    /// Of a connection on which nothing came.
+    /// The state of a connection on which nothing has arrived.
     pub const fn new() -> Self {
         Self { speaks: Speaks::Unknown(0), tail: [0; 4], behind_head: None, sent: Sent::Length(0) }
     }
 
-    /// Which version it is.
     pub const fn speaks(&self) -> Speaks {
         self.speaks
     }
 
-    /// Bytes came. Of HTTP/2, whose frames say where they end, nothing more is asked.
+    /// Notes that bytes have arrived. The bytes of HTTP/2 are not examined further, because its
+    /// frames say where they end.
     pub fn saw(&mut self, bytes: &[u8]) {
         if let Speaks::Unknown(seen) = self.speaks {
             let rest = &PREFACE[seen..];
@@ -89,24 +91,25 @@ impl Lead {
         }
     }
 
-    /// A request's head was complete.
+    /// Notes that the head of a request is complete.
     pub fn begins(&mut self, sent: Sent) {
         self.sent = sent;
     }
 
-    /// It has ended: whether something of the next one is there already.
+    /// Notes that the request has ended. Returns whether a part of the next one has arrived
+    /// already.
     pub fn ends(&mut self) -> bool {
         let behind = self.behind_head.take();
         match (self.sent, behind) {
             (Sent::Length(length), Some(behind)) => behind > length,
             (Sent::Length(0) | Sent::Chunks, _) => !is_end(self.tail),
-            // Its head came ahead of its turn, so nobody looked for its end.
+            // The head arrived before its turn, so its end was not looked for.
             (Sent::Length(_), None) => true,
         }
     }
 
-    /// Where the first end of a head is in `bytes`, of which a part may have come before. Lines end as hyper takes them:
-    /// by LF, with or without a CR.
+    /// The position after the first end of a head in `bytes`. A part of that end may have arrived
+    /// before. Lines end as hyper accepts them: with LF, with or without CR.
     fn end_of_head(&self, bytes: &[u8]) -> Option<usize> {
         let mut four = self.tail;
         bytes
@@ -120,7 +123,7 @@ impl Lead {
     }
 }
 
-/// An empty line behind another.
+/// Whether the bytes end with an empty line.
 fn is_end(four: [u8; 4]) -> bool {
     four.ends_with(b"\n\r\n") || four.ends_with(b"\n\n")
 }
@@ -135,7 +138,7 @@ mod tests {
 
     const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
-    /// Whether something is left when one request ends, of which these bytes came before its handler ran.
+    /// Whether bytes are left over when one request ends. `parts` arrived before its handler ran.
     fn left(sent: Sent, parts: &[&[u8]]) -> bool {
         let mut lead = Lead::new();
         for part in parts {

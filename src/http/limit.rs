@@ -1,4 +1,5 @@
-//! Limits of a request: by client address, by session, and the permits of a team, an account or a key.
+//! Limits of requests: by client address and by session, and the permits of teams, accounts and
+//! keys.
 
 use uuid::Uuid;
 
@@ -14,13 +15,13 @@ use crate::session::Refused;
 use crate::telemetry::labels::ShedReason;
 use crate::token::{Expiry, UserClaims, VaultClaims};
 
-/// Admits what a request asks for.
+/// Admits or refuses a request by the limits that `ask` names.
 pub async fn admit(app: &App, request: &mut Request, ask: Ask<'_>) -> Result<(), Problem> {
     let ip = request.client();
     Ok(app.admission.admit(ask, ip, &mut request.cx.rate).await?)
 }
 
-/// Spends one of the account's writes, where the route is one.
+/// Spends one of the account's writes if the route is a write.
 pub async fn admit_write(
     app: &App,
     request: &mut Request,
@@ -32,12 +33,12 @@ pub async fn admit_write(
     Ok(())
 }
 
-/// Sets the headers of a limit, and refuses where it does; counts nothing.
+/// Sets the headers of a limit, and refuses the request if the limit does. It spends nothing.
 pub fn report(request: &mut Request, decision: &Decision) -> Result<(), Problem> {
     Ok(decision.report(&mut request.cx.rate)?)
 }
 
-/// `Retry-After` is at most an hour, also where a budget needs longer.
+/// The greatest `Retry-After`: one hour, even if a budget needs longer.
 const RETRY_AFTER_MAX_S: u64 = 3_600;
 
 /// The problem of a request that is over a limit.
@@ -61,19 +62,20 @@ impl From<CaptchaError> for Problem {
     }
 }
 
-/// Whose permit a request waits for.
+/// The holder that a permit is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Holder<'a> {
-    /// A team: by the membership that was read, or by a token's signature.
+    /// A team, known from a membership that was read or from the signature of a token.
     Team(Uuid),
-    /// An account: by a token's signature, before any lookup.
+    /// An account, known from the signature of a token before any lookup.
     Account(Uuid),
-    /// A client that knows a key's text, by the text's digest, before the key is looked up: no other client has that digest.
+    /// A key, by the digest of its text, before the key is looked up. Only a client that knows the
+    /// text has that digest.
     Key(&'a str),
 }
 
 impl Holder<'_> {
-    /// The reason of a request that it has no permit for.
+    /// The reason to report if the request gets no permit.
     const fn reason(self) -> ShedReason {
         match self {
             Self::Team(_) => ShedReason::Team,
@@ -83,9 +85,10 @@ impl Holder<'_> {
     }
 }
 
-/// Waits for the permit of a team, an account or a key: one that sends more than its share waits behind itself. The holder
-/// has to be proven, or other clients could use up its share. No request holds two permits at once: two such requests could
-/// wait for each other.
+/// Waits for the permit of a team, an account or a key. A holder that sends more than its share
+/// waits behind its own requests. The holder has to be proven, otherwise other clients could use up
+/// its share. No request holds two permits at once, because two such requests could wait for each
+/// other.
 pub async fn permit(app: &App, request: &Request, holder: Holder<'_>) -> Result<Permit, Problem> {
     let entered = app.gate.turns.enter(holder, request.cx.deadline).await;
     entered.map_err(|unavailable| {
@@ -94,7 +97,7 @@ pub async fn permit(app: &App, request: &Request, holder: Holder<'_>) -> Result<
     })
 }
 
-/// The permit of the team that a vaultToken of ours names, before any lookup.
+/// Waits for the permit of the team that a verified vaultToken names, before any lookup.
 pub async fn permit_of(
     app: &App,
     request: &Request,
@@ -106,8 +109,8 @@ pub async fn permit_of(
     }
 }
 
-/// The live session whose userToken the request carries, on a route that needs none. A token that opens nothing counts as
-/// none.
+/// The live session of the request's userToken, on a route that does not require a token. A token
+/// that is not valid counts as none.
 pub async fn known_session(app: &App, request: &Request) -> Result<Option<KnownSession>, Problem> {
     let Ok(Some(token)) = request.bearer() else { return Ok(None) };
     let found = async {
@@ -125,7 +128,8 @@ pub async fn known_session(app: &App, request: &Request) -> Result<Option<KnownS
     }
 }
 
-/// The claims of the request's userToken, and the permit of the account that it proves: all that comes before a lookup.
+/// The claims of the request's userToken and the permit of its account: everything that comes
+/// before a lookup.
 pub async fn account(app: &App, request: &Request) -> Result<(Uuid, UserClaims, Permit), Problem> {
     let token = request.bearer()?.ok_or(Code::InvalidToken)?;
     let (user_id, claims) = app.check().claims(token, Expiry::Enforced).await?;

@@ -1,4 +1,5 @@
-//! The gate in front of every route below `/dev/mailbox`: which requests reach the built-in mailbox.
+//! The gate in front of every route below `/dev/mailbox`: which requests reach the built-in
+//! mailbox.
 //!
 //! The mailbox holds every confirmation and recovery link, so two things are required:
 //!
@@ -6,13 +7,15 @@
 //!    and no header shows that a proxy passed it on. Everything else is a 404, as if there were no
 //!    mailbox. This is not certain: a proxy on this machine may send a loopback Host and no such
 //!    header.
-//! 2. **It carries the key of the data directory**: as `Authorization: Bearer`, once as `?key=…`, or
-//!    as the cookie that `?key=…` sets. Everything else is a 401.
+//! 2. **It carries the key of the data directory**: as `Authorization: Bearer`, once as `?key=…`,
+//!    or as the cookie that `?key=…` sets. Everything else is a 401.
 //!
-//! `http.trusted_proxies` plays no part: with a proxy on this machine the mails stay readable at the
-//! daemon's own address, and a request through the proxy is refused by its headers or lacks the key.
+//! `http.trusted_proxies` plays no part. With a proxy on this machine the mails stay readable at
+//! the daemon's own address. A request through the proxy is refused by its headers or lacks the
+//! key.
 //!
-//! Only the gate hands out the [`Mailbox`], and a route behind it gets nothing else ([`Handler::Mailbox`]).
+//! Only the gate hands out the [`Mailbox`], and a route behind it gets nothing else
+//! ([`Handler::Mailbox`]).
 //!
 //! [`Handler::Mailbox`]: super::router::Handler::Mailbox
 
@@ -29,7 +32,7 @@ use crate::config::is_loopback;
 use crate::mail::{COOKIE_TTL_S, Mailbox, MailboxKey};
 use crate::problem::{Code, Problem};
 
-/// Where the cookie is sent to: these paths and nothing else of ours.
+/// The browser sends the cookie to this path and the paths below it only.
 const COOKIE_PATH: &str = "/dev/mailbox";
 
 /// Headers that proxies, load balancers and tunnels add. A name that ends with `-` stands for all
@@ -83,17 +86,17 @@ pub enum Passage<'a> {
 enum Presented {
     /// It carries the key, or a cookie that was made with it.
     Key,
-    /// It carries the key in its URL: a browser keeps the cookie instead.
+    /// It carries the key in its URL. The browser gets a cookie instead.
     KeyInUrl,
-    /// It does not.
+    /// It carries neither.
     Nothing(MailboxLocked),
 }
 
 /// Lets a request through to the mailbox, or returns the response that names what it lacks.
 ///
 /// # Errors
-/// [`Code::NotFound`] where the mailbox is not served; [`Code::InvalidToken`] without the key, for a
-/// client that does not read HTML.
+/// [`Code::NotFound`] where the mailbox is not served; [`Code::InvalidToken`] without the key, for
+/// a client that does not read HTML.
 pub fn enter<'a>(app: &'a App, request: &Request) -> Result<Passage<'a>, Problem> {
     let (Some(mailbox), Some(key), true) =
         (app.mailbox.as_deref(), &app.mailbox_key, is_served(app, request))
@@ -137,9 +140,9 @@ fn came_through_a_proxy(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether every host that the request names is this machine: `Host`, and the authority of an absolute
-/// request target. A page of another site whose name was pointed to the loopback address (DNS
-/// rebinding) still sends its own name.
+/// Whether every host that the request names is this machine: `Host`, and the authority of an
+/// absolute request target. A page of another site whose name was pointed to the loopback address
+/// (DNS rebinding) still sends its own name.
 fn hosts_are_loopback(request: &Request) -> bool {
     let named = request.headers.get_all(header::HOST).iter();
     let mut hosts: Vec<Option<String>> = named
@@ -149,8 +152,8 @@ fn hosts_are_loopback(request: &Request) -> bool {
     !hosts.is_empty() && hosts.iter().all(|host| host.as_deref().is_some_and(is_loopback))
 }
 
-/// Looks for the key. A key that the client sends on purpose comes before the cookie: a wrong key is
-/// refused beside a good cookie.
+/// Looks for the key. A key that the client sends on purpose comes before the cookie: a wrong key
+/// is refused beside a good cookie.
 fn presented(key: &MailboxKey, request: &Request, now: crate::clock::UnixMillis) -> Presented {
     let right =
         |is: bool, found| if is { found } else { Presented::Nothing(MailboxLocked::WrongKey) };
@@ -181,9 +184,9 @@ fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'
         .filter_map(move |(known, value)| (known == name).then_some(value))
 }
 
-/// Whether a page of another origin caused the request, by the browser's Fetch Metadata. Browsers do
-/// not send the cookie across sites, but another port of `localhost` is the same site: from there a
-/// link may lead here, and nothing else.
+/// Whether a page of another origin caused the request, by the browser's Fetch Metadata. Browsers
+/// do not send the cookie across sites, but another port of `localhost` is the same site: from
+/// there a link may lead here, and nothing else.
 fn is_of_another_site(request: &Request) -> bool {
     let says = |name: &str| request.headers.get(name).map(HeaderValue::as_bytes);
     match says("sec-fetch-site") {
@@ -210,7 +213,7 @@ fn admitted(app: &App, key: &MailboxKey, request: &Request) -> Answer {
     answer
 }
 
-/// The path and query of a URL, without the parameter `key`; the others stay as they were sent.
+/// The path and query of a URL without the parameter `key`. Other parameters stay as they are.
 fn without_key(uri: &Uri) -> String {
     let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| {
         let name = pair.split('=').next().unwrap_or_default();

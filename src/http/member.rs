@@ -1,4 +1,5 @@
-//! [`Member`]: who calls a route of a team, proven; and a team's "no" as the problem it is.
+//! [`Member`]: the authenticated caller of a team's route. The module also converts refusals of the
+//! team service to problems.
 
 use uuid::Uuid;
 
@@ -12,25 +13,29 @@ use crate::session::Principal;
 use crate::session::account_status::Membership;
 use crate::team::{Actor, Permission, Refusal, Role};
 
-/// A caller in the team that the path names, whatever team their session is in.
+/// A caller who is a member of the team in the path, whichever team their session is in.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// The session and the person; `standing.membership` is the one in this team.
+    /// The session and the user. `standing.membership` is the membership in this team.
     pub caller: Principal,
-    /// The team and the person.
+    /// The team and the user.
     pub actor: Actor,
-    /// What they are in it.
+    /// The caller's role in the team.
     pub role: Role,
 }
 
 impl Member {
-    /// Who calls, if they are a member of the path's team and may do this. The look at the person that every check of a
-    /// token makes brings this membership along: it costs no statement more. It is made in the account's turn.
+    /// Authenticates the caller, and checks that they are a member of the team in the path and have
+    /// the permission.
+    ///
+    /// The query for the user, which every check of a token makes, also returns this membership. So
+    /// it costs no further statement. It runs under the permit of the account.
     ///
     /// # Errors
-    /// [`Code::EmailUnverified`] before the address is proven, whatever the path says; [`Code::NotFound`] for a team that
-    /// is not there, that they are no member of, or whose id is none, all alike; [`Code::Forbidden`] without the right, or
-    /// in a team that the operator has disabled.
+    /// [`Code::EmailUnverified`] if the address is not verified, whatever the path is.
+    /// [`Code::NotFound`] alike for an unknown team, for a team without the caller, and for an
+    /// invalid id. [`Code::Forbidden`] without the permission, or in a team that the operator has
+    /// disabled.
     pub async fn of(app: &App, request: &Request, permission: Permission) -> Result<Self, Problem> {
         let team_id = request.id("tid").unwrap_or_default();
         let (user_id, claims, _pass) = limit::account(app, request).await?;
@@ -49,7 +54,7 @@ impl Member {
         Ok(Self { caller, actor, role })
     }
 
-    /// Whether the operator lets the team be used.
+    /// Whether the team is enabled. The operator can disable it.
     pub fn is_active(&self) -> bool {
         self.caller.standing.membership.as_ref().is_some_and(Membership::is_active)
     }
@@ -59,13 +64,13 @@ impl Member {
     }
 }
 
-/// What a change of a team by this request stands on.
+/// The context for a change of a team by this request.
 pub fn change_context<'a>(app: &'a App, request: &Request) -> ChangeContext<'a> {
     let origin = request.origin();
     ChangeContext { db: &app.db, chain: &app.audit, origin, now: app.clock.now() }
 }
 
-/// A caller whose address is proven.
+/// Returns the caller if their address is verified.
 pub fn verified(caller: Principal) -> Result<Principal, Problem> {
     if caller.standing.is_verified() { Ok(caller) } else { Err(Code::EmailUnverified.into()) }
 }

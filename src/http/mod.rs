@@ -1,7 +1,8 @@
-//! HTTP: the listener, the dispatch, the endpoints and the pages.
+//! HTTP: the listener, the dispatcher, the endpoints and the pages.
 //!
-//! A request walks `server` → `dispatch` → `router` → one file of `api/` or `pages/`, and back through `dispatch`, which is
-//! the one place that turns a problem into an answer. hyper is known here and nowhere else.
+//! A request passes through `server`, `dispatch`, `router` and one file of `api/` or `pages/`. The
+//! result returns through `dispatch`, which turns a problem into a response. Only this module uses
+//! hyper's server.
 
 mod access;
 mod account_error;

@@ -1,7 +1,8 @@
-//! What each endpoint says of itself, and the OpenAPI 3.1 document that comes of it.
+//! The description of each endpoint, and the OpenAPI 3.1 document that is built from them.
 //!
-//! An endpoint's `operation()` stands beside its handler; schemas come from the request and response types (utoipa);
-//! paths and methods from the route table. So the document cannot speak of a route that does not exist, nor forget one.
+//! The `operation()` of an endpoint is in the file of its handler. Schemas come from the request
+//! and response types (utoipa), paths and methods from the route table. So the document cannot
+//! describe a route that does not exist, or omit an endpoint of the API.
 
 mod tag;
 
@@ -16,7 +17,7 @@ pub use self::tag::Tag;
 use super::router::ROUTES;
 use crate::problem::Code;
 
-/// Collects a type's schema and those that it names.
+/// Collects the schema of a type and the schemas that it refers to.
 type Schemas = fn(&mut Vec<(String, RefOr<Schema>)>);
 
 /// `{"status":"ok"}`: done, and nothing more to say.
@@ -27,11 +28,10 @@ pub struct Done {
 }
 
 impl Done {
-    /// The one value.
     pub const OK: Self = Self { status: "ok" };
 }
 
-/// What an endpoint says of itself.
+/// The description of an endpoint.
 #[derive(Debug)]
 pub struct Operation {
     id: &'static str,
@@ -49,7 +49,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// An operation: a stable id in camelCase, and a summary in the imperative.
+    /// Creates an operation with a stable id in camelCase and a summary in the imperative.
     pub fn new(id: &'static str, tag: Tag, summary: &'static str) -> Self {
         Self {
             id,
@@ -67,7 +67,7 @@ impl Operation {
         }
     }
 
-    /// An operation on one team, whose id is in the path: for each of its members.
+    /// Creates an operation on the team in the path, for all of its members.
     pub fn of_team(id: &'static str, tag: Tag, summary: &'static str) -> Self {
         Self::new(id, tag, summary).bearer().path("tid", "The team.").fails(&[
             Code::InvalidToken,
@@ -76,57 +76,58 @@ impl Operation {
         ])
     }
 
-    /// The same for members of some roles, or only while the team is not disabled.
+    /// Creates an operation on a team, for members with certain roles, or only while the team is
+    /// not disabled.
     pub fn of_roles(id: &'static str, tag: Tag, summary: &'static str) -> Self {
         Self::of_team(id, tag, summary).fails(&[Code::Forbidden])
     }
 
-    /// Says more.
+    /// Adds a description.
     #[must_use]
     pub fn describes(mut self, text: &'static str) -> Self {
         self.description = Some(text);
         self
     }
 
-    /// Needs a userToken.
+    /// Requires a userToken.
     #[must_use]
     pub fn bearer(self) -> Self {
         self.bearer_of("userToken")
     }
 
-    /// Needs this token.
+    /// Requires this token.
     #[must_use]
     pub fn bearer_of(mut self, token: &'static str) -> Self {
         self.security = Some(token);
         self
     }
 
-    /// Needs a client's id and secret.
+    /// Requires the id and the secret of a client.
     #[must_use]
     pub fn basic(self) -> Self {
         self.bearer_of("client")
     }
 
-    /// Has a path parameter.
+    /// Adds a path parameter.
     #[must_use]
     pub fn path(self, name: &'static str, description: &'static str) -> Self {
         self.parameter(json!({ "name": name, "in": "path", "required": true, "description": description, "schema": { "type": "string" } }))
     }
 
-    /// Has an optional query parameter.
+    /// Adds an optional query parameter.
     #[must_use]
     pub fn query(self, name: &'static str, description: &'static str) -> Self {
         self.parameter(json!({ "name": name, "in": "query", "required": false, "description": description, "schema": { "type": "string" } }))
     }
 
-    /// Takes a captcha in the query, where the operator asks for one.
+    /// Adds a captcha in the query, for a daemon whose operator requires one.
     #[must_use]
     pub fn captcha(self) -> Self {
         self.query("capcha", "The answer to a captcha, where the operator asks for one.")
             .query("captcha", "The same under its right spelling.")
     }
 
-    /// Gives a list page by page.
+    /// Adds the parameters of a list with pages.
     #[must_use]
     pub fn paged(self) -> Self {
         let limit = json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 50 });
@@ -147,7 +148,7 @@ impl Operation {
         self
     }
 
-    /// The body may be missing.
+    /// Makes the body optional.
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.body_required = false;
@@ -162,7 +163,7 @@ impl Operation {
         self
     }
 
-    /// Answers 200 with JSON of a type.
+    /// Responds with 200 and JSON of a type.
     #[must_use]
     pub fn gives<T: ToSchema>(mut self, description: &'static str) -> Self {
         self.answer = (200, description, Some(reference::<T>()));
@@ -170,42 +171,42 @@ impl Operation {
         self
     }
 
-    /// Answers 200 with a JSON object that another standard describes.
+    /// Responds with 200 and a JSON object that another standard defines.
     #[must_use]
     pub fn gives_json(mut self, description: &'static str) -> Self {
         self.answer = (200, description, Some(json!({ "type": "object" })));
         self
     }
 
-    /// Answers 200 without a body.
+    /// Responds with 200 and no body.
     #[must_use]
     pub fn gives_empty(mut self, description: &'static str) -> Self {
         self.answer = (200, description, None);
         self
     }
 
-    /// Answers 204.
+    /// Responds with 204.
     #[must_use]
     pub fn gives_nothing(mut self, description: &'static str) -> Self {
         self.answer = (204, description, None);
         self
     }
 
-    /// Has another answer that is no failure.
+    /// Adds another response that is not a failure.
     #[must_use]
     pub fn also(mut self, status: u16, description: &'static str) -> Self {
         self.also = Some((status, description));
         self
     }
 
-    /// Answers these problems, beside those that every operation has.
+    /// Adds problems beside those that every operation has.
     #[must_use]
     pub fn fails(mut self, codes: &[Code]) -> Self {
         self.codes.extend_from_slice(codes);
         self
     }
 
-    /// Whether its handler reads a body.
+    /// Whether the handler reads a body.
     pub fn takes_body(&self) -> bool {
         self.body.is_some()
     }
@@ -241,7 +242,8 @@ impl Operation {
                 json!({ "description": names.join(", "), "content": { "application/problem+json": problem } }),
             );
         }
-        // The page's misspelt paths come first; the right ones need an id of their own.
+        // These endpoints have a misspelled path too, which keeps the id. The right path needs its
+        // own id.
         let respelled = matches!(path, "/api/forgot-password" | "/api/reset-password");
         let id = if respelled { format!("{}Respelled", self.id) } else { self.id.to_owned() };
         let mut operation = json!({
@@ -266,13 +268,13 @@ impl Operation {
     }
 }
 
-/// Whether requests that came to a proxy in clear are refused, where `public_url` is https. What a proxy asks forward-auth is of
-/// a request to somebody else.
+/// Whether a request that reached a proxy over plain http is refused, if `public_url` is https.
+/// Forward-auth is exempt: the header of its requests describes a request to another service.
 pub fn is_refused_in_clear(path: &str) -> bool {
     path.starts_with("/api/") && path != "/api/forward-auth"
 }
 
-/// What any request may be answered.
+/// The problems that any request may get.
 const EVERYWHERE: [Code; 6] = [
     Code::MalformedRequest,
     Code::UriTooLong,
@@ -281,10 +283,10 @@ const EVERYWHERE: [Code; 6] = [
     Code::Overloaded,
     Code::DependencyUnavailable,
 ];
-/// And besides, one with a body.
+/// Further problems of a request with a body.
 const OF_A_BODY: [Code; 3] = [Code::RequestTimeout, Code::BodyTooLarge, Code::UnsupportedMediaType];
 
-/// A reference to a type's schema; the schema itself where it is no object of ours.
+/// A reference to the schema of a type, or the schema itself if it has no properties.
 fn reference<T: ToSchema>() -> Value {
     match <T as PartialSchema>::schema() {
         RefOr::T(Schema::Object(object)) if object.properties.is_empty() => {
@@ -299,7 +301,7 @@ fn collect<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     T::schemas(schemas);
 }
 
-/// The schemas of every operation; a type that several name is there several times.
+/// The schemas of all operations. A type that several operations use is listed several times.
 fn schemas() -> Vec<(String, RefOr<Schema>)> {
     let mut schemas = Vec::new();
     for operation in ROUTES.iter().filter_map(|route| route.operation) {
@@ -312,7 +314,7 @@ fn schemas() -> Vec<(String, RefOr<Schema>)> {
     schemas
 }
 
-/// The document, for the daemon at `public_url`.
+/// The document for a daemon at `public_url`.
 pub fn document(public_url: &str) -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     for route in ROUTES {
@@ -355,7 +357,7 @@ pub fn document(public_url: &str) -> Value {
     })
 }
 
-/// The document as text, with the address of a daemon that is not configured.
+/// The document as text, with the default address of a daemon.
 pub fn document_json() -> String {
     serde_json::to_string_pretty(&document("http://127.0.0.1:8080")).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The document is the one that was reviewed, and says what the routes do.
+//! Tests of the OpenAPI document: it is the reviewed one, and it matches the routes.
 
 use super::*;
 

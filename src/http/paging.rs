@@ -1,4 +1,5 @@
-//! Lists, page by page: `?cursor=&limit=` in, `{"items": […], "next": …}` out.
+//! Lists with pages: `?cursor=&limit=` in the request, and `{"items": […], "next": …}` in the
+//! response.
 
 use std::str::FromStr;
 
@@ -8,21 +9,21 @@ use super::json::Object;
 use super::request::Request;
 use crate::problem::Problem;
 
-/// A page has as many items, unless `limit` says otherwise.
+/// The number of items on a page, unless `limit` names another.
 const LIMIT_DEFAULT: u64 = 50;
-/// And never more.
+/// The greatest `limit`.
 const LIMIT_MAX: u64 = 100;
 
-/// Which page is asked for. A cursor is an id, or what else a list is in order by.
+/// The requested page. A cursor is an id, or another value that a list is sorted by.
 #[derive(Clone, Copy, Debug)]
 pub struct Page<C = Uuid> {
-    /// The place in the list after which the page begins; its default for the first page.
+    /// The position in the list after which the page begins. Its default is the first page.
     pub after: C,
     limit: u64,
 }
 
 impl<C: FromStr + Default> Page<C> {
-    /// `cursor` and `limit` of a list, or the rules that they break.
+    /// Reads `cursor` and `limit` of a list, or returns the rules that they break.
     pub fn of(request: &Request) -> Result<Self, Problem> {
         let mut broken = Object::default();
         let cursor = request.query("cursor")?.map_or(Ok(C::default()), |cursor| cursor.parse());
@@ -37,12 +38,12 @@ impl<C: FromStr + Default> Page<C> {
         Ok(Self { after: cursor.unwrap_or_default(), limit: limit.unwrap_or(LIMIT_DEFAULT) })
     }
 
-    /// How many rows to read: one more than the page has, to know whether it is the last.
+    /// The number of rows to read: one more than the page has, to know whether it is the last one.
     pub fn rows(&self) -> u64 {
         self.limit + 1
     }
 
-    /// Cuts what was read to the page; the cursor of the next one, where there is one.
+    /// Cuts the rows to the page. Returns the cursor of the next page if there is one.
     pub fn cut<T, S: ToString>(
         &self,
         found: &mut Vec<T>,

@@ -1,4 +1,4 @@
-//! [`Request`]: what a handler is given.
+//! [`Request`]: the request that a handler gets.
 
 use std::net::IpAddr;
 
@@ -21,17 +21,14 @@ pub const DEVICE: &str = "x-latchkey-device";
 /// A request whose body has arrived.
 #[derive(Debug)]
 pub struct Request {
-    /// What is known of it.
+    /// The context of the request.
     pub cx: Cx,
-    /// How.
     pub method: Method,
-    /// Where to.
     pub uri: Uri,
-    /// Its headers.
     pub headers: HeaderMap,
-    /// Its body, at most 16 KiB.
+    /// At most 16 KiB.
     pub body: Bytes,
-    /// What the route's braces matched, not decoded.
+    /// The path parameters, not decoded.
     pub params: Vec<(String, String)>,
 }
 
@@ -39,28 +36,28 @@ impl Request {
     /// A path parameter, percent-decoded once.
     ///
     /// # Errors
-    /// [`Code::MalformedRequest`] when it is not UTF-8.
+    /// [`Code::MalformedRequest`] if it is not UTF-8.
     pub fn param(&self, name: &str) -> Result<String, Problem> {
         let raw = self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
         decode(raw)
     }
 
-    /// An id in the path, spelled as we spell it.
+    /// An id in the path, in the spelling that latchkey writes.
     ///
     /// # Errors
-    /// [`Code::NotFound`] for what is no id: there is nothing by that name.
+    /// [`Code::NotFound`] for a value that is not an id, because nothing has that name.
     pub fn id(&self, name: &str) -> Result<Uuid, Problem> {
         let text = self.param(name).unwrap_or_default();
         let id = Uuid::try_parse(&text).ok().filter(|id| id.to_string() == text);
         id.ok_or_else(|| Code::NotFound.into())
     }
 
-    /// A query parameter, decoded as a form has it; the first one of that name.
+    /// The first query parameter with this name, decoded like a form.
     pub fn query(&self, name: &str) -> Result<Option<String>, Problem> {
         Ok(self.query_pairs()?.into_iter().find(|(key, _)| key == name).map(|(_, value)| value))
     }
 
-    /// Every query parameter, decoded likewise, in its order.
+    /// All query parameters in their order, decoded like a form.
     pub fn query_pairs(&self) -> Result<Vec<(String, String)>, Problem> {
         pairs(self.uri.query().unwrap_or_default())
     }
@@ -71,7 +68,7 @@ impl Request {
         Object::parse(&self.body)
     }
 
-    /// The body as a form of one of our pages.
+    /// The body as the parameters of a form.
     pub fn form(&self) -> Result<Vec<(String, String)>, Problem> {
         media_type(&self.headers, "application/x-www-form-urlencoded").map_err(|problem| {
             problem.detail("Send the body as `Content-Type: application/x-www-form-urlencoded`.")
@@ -81,12 +78,12 @@ impl Request {
         pairs(text)
     }
 
-    /// Who asks.
+    /// The address of the client.
     pub fn client(&self) -> IpAddr {
         self.cx.client
     }
 
-    /// The client, as a use case of accounts needs it.
+    /// The client, as the account service needs it.
     pub fn as_client(&mut self) -> Client<'_> {
         let mut tokens = self.headers.get_all(DEVICE).iter();
         let (token, another) = (tokens.next(), tokens.next());
@@ -101,12 +98,12 @@ impl Request {
         }
     }
 
-    /// The deadline and the client of a call to a service.
+    /// The deadline and the client, for a call to a service.
     pub fn call(&self) -> (Instant, RequestOrigin) {
         (self.cx.deadline, self.origin())
     }
 
-    /// The client, as audit and mails name it.
+    /// The client, for audit events and mails.
     pub fn origin(&self) -> RequestOrigin {
         RequestOrigin {
             ip: self.cx.client.to_string(),
@@ -116,7 +113,7 @@ impl Request {
         }
     }
 
-    /// The Bearer token (RFC 6750 §2.1); none where no `Authorization` was sent.
+    /// The Bearer token (RFC 6750 §2.1). None if there is no `Authorization` header.
     ///
     /// # Errors
     /// [`Code::InvalidToken`] for another scheme or an empty token.
@@ -140,7 +137,7 @@ fn decode(raw: &str) -> Result<String, Problem> {
         .map_err(|_| Problem::new(Code::MalformedRequest).detail("The path or query is not UTF-8."))
 }
 
-/// `application/x-www-form-urlencoded` (WHATWG URL §5.1), strictly UTF-8.
+/// Parses `application/x-www-form-urlencoded` (WHATWG URL §5.1) and accepts only UTF-8.
 fn pairs(text: &str) -> Result<Vec<(String, String)>, Problem> {
     let part = |raw: &str| decode(&raw.replace('+', " "));
     text.split('&')
@@ -152,7 +149,7 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, Problem> {
         .collect()
 }
 
-/// Refuses a body of another type, of another charset, or with a content coding.
+/// Refuses a body with another media type, another charset, or a content coding.
 fn media_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
     let unsupported = || Problem::from(Code::UnsupportedMediaType);
     if headers.contains_key(header::CONTENT_ENCODING) {

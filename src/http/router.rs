@@ -1,7 +1,8 @@
-//! The route table: one line an endpoint.
+//! The route table, with one row for each endpoint.
 //!
-//! What a request may be, who may ask, and what the endpoint says of itself (for `/openapi.json`) stand in one row; 404,
-//! 405, `Allow` and OPTIONS fall out of the table.
+//! A row says which requests the endpoint takes, which callers it allows, and how it describes
+//! itself for `/openapi.json`. The responses 404 and 405, `Allow` and OPTIONS follow from the
+//! table.
 
 use std::time::Duration;
 
@@ -20,81 +21,76 @@ use crate::problem::Problem;
 use crate::session::Principal;
 use crate::team::Permission;
 
-/// How long a response may take once the request is there.
+/// The longest time for a response after the request has arrived.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// The mailbox's long-poll: 30 s and a little.
+/// The longest time for the mailbox's long-poll, which waits 30 s at most.
 const POLL_WITHIN: Duration = Duration::from_secs(35);
 
-/// A handler's future.
+/// The future of a handler.
 pub type Handling<'a> = BoxFuture<'a, Result<Answer, Problem>>;
 
-/// A handler, by who may call it.
+/// A handler, by the callers that it allows.
 #[derive(Clone, Copy)]
 pub enum Handler {
-    /// Anybody.
+    /// Any client.
     Open(for<'a> fn(&'a App, &'a mut Request) -> Handling<'a>),
-    /// Whoever holds a good userToken.
+    /// A caller with a valid userToken.
     User(for<'a> fn(&'a App, &'a mut Request, Principal) -> Handling<'a>),
-    /// The same, and has proven their address.
+    /// A caller with a valid userToken and a verified address.
     Verified(for<'a> fn(&'a App, &'a mut Request, Principal) -> Handling<'a>),
-    /// A member of the team that `{tid}` names, with this permission.
+    /// A member of the team `{tid}` with this permission.
     Team(Permission, for<'a> fn(&'a App, &'a mut Request, Member) -> Handling<'a>),
-    /// The person at this machine, with the key of the built-in mailbox.
+    /// A client on this machine with the key of the built-in mailbox.
     Mailbox(for<'a> fn(&'a Mailbox, &'a mut Request) -> Handling<'a>),
 }
 
-/// What sets a route apart from plain reading or posting.
+/// What distinguishes a route from a plain read or write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteKind {
-    /// Nothing.
     Plain,
-    /// A GET that changes state: no HEAD, no prefetch.
+    /// A GET that changes state. It allows no HEAD and no prefetch.
     ChangesState,
-    /// The same, and a browser's navigation to it is led to the page.
+    /// A GET that changes state and is mailed as a link. A browser that opens it is redirected to
+    /// the page.
     MailedLink,
-    /// May wait for something to happen.
+    /// A request that may wait for an event.
     LongPoll,
-    /// A refresh: has permits of its own.
+    /// A refresh, which has its own permits.
     Refresh,
-    /// A write of a signed-in user that has a budget of its own, or must never be refused.
+    /// A write of a logged-in user that has its own budget, or that must never be refused.
     OwnBudget,
-    /// Asked by servers on behalf of many: not counted against their address; the endpoint says why it may.
+    /// A request of a server on behalf of many clients. It is not counted against the address of
+    /// the server. The module of the endpoint says why.
     Server,
 }
 
 /// One row of the table.
 #[derive(Clone, Copy)]
 pub struct Route {
-    /// The method; a GET answers HEAD too, unless it changes state.
+    /// A GET also takes HEAD, unless it changes state.
     pub method: RouteMethod,
-    /// The path, as matchit and OpenAPI write it, and as `http.route` in spans and metrics.
+    /// The path in the syntax of matchit and OpenAPI. It is also `http.route` in spans and metrics.
     pub path: &'static str,
-    /// What runs.
     pub handler: Handler,
-    /// What sets it apart.
     pub kind: RouteKind,
-    /// What it says of itself; none for what is no part of the API.
+    /// The description of the endpoint. None if the route is not part of the API.
     pub operation: Option<fn() -> Operation>,
 }
 
-/// The methods that routes have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteMethod {
-    /// GET.
     Get,
-    /// POST.
     Post,
-    /// PATCH.
     Patch,
-    /// DELETE.
     Delete,
-    /// Whatever a proxy asks on behalf of: only where the method means nothing. A proxy forwards no CONNECT, which makes a
-    /// tunnel, and no TRACE, which would tell what it adds (RFC 9110 §9.3.6, §9.3.8); PRI is HTTP/2's (RFC 9113 §11.6).
+    /// Every method that a proxy forwards, for a route where the method has no meaning. A proxy
+    /// does not forward CONNECT, which opens a tunnel, or TRACE, which would reveal the headers
+    /// that it adds (RFC 9110 §9.3.6, §9.3.8). PRI belongs to HTTP/2 (RFC 9113 §11.6).
     Any,
 }
 
 impl RouteMethod {
-    /// As in the request line.
+    /// The method as in the request line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -106,7 +102,7 @@ impl RouteMethod {
     }
 }
 
-/// The path of every route, as `http.route` has it.
+/// The paths of all routes, as in `http.route`.
 pub fn paths() -> Vec<&'static str> {
     let mut paths: Vec<_> = ROUTES.iter().map(|route| route.path).collect();
     paths.sort_unstable();
@@ -115,12 +111,12 @@ pub fn paths() -> Vec<&'static str> {
 }
 
 impl Route {
-    /// How long its answer may take.
+    /// The longest time for the response.
     pub fn answer_within(&self) -> Duration {
         if self.kind == RouteKind::LongPoll { POLL_WITHIN } else { ANSWER_WITHIN }
     }
 
-    /// Whether this route takes a request's method.
+    /// Whether the route takes a request with this method.
     fn takes(&self, method: &Method) -> bool {
         let head = *method == Method::HEAD
             && self.method == RouteMethod::Get
@@ -130,14 +126,15 @@ impl Route {
         head || any || method.as_str() == self.method.name()
     }
 
-    /// Whether a request spends one of the account's budget of writes.
+    /// Whether a request spends from the account's budget of writes.
     pub fn is_account_write(&self) -> bool {
         let is_signed_in =
             matches!(self.handler, Handler::User(_) | Handler::Verified(_) | Handler::Team(..));
         is_signed_in && self.method != RouteMethod::Get && self.kind != RouteKind::OwnBudget
     }
 
-    /// Whether its handler reads a body: by what the endpoint says of itself; of what says nothing, the pages' forms do.
+    /// Whether the handler reads a body. The description of the endpoint says so. A route without a
+    /// description reads one if it is a POST: the forms of the pages.
     fn reads_body(&self) -> bool {
         self.operation
             .map_or(self.method == RouteMethod::Post, |operation| operation().takes_body())
@@ -206,7 +203,6 @@ macro_rules! route {
     (@kind $kind:ident) => { RouteKind::$kind };
 }
 
-/// Every route there is.
 pub const ROUTES: &[Route] = &[
     route!(Post "/api/login" open api::session::login),
     route!(Post "/api/register" open api::account::register),
@@ -282,11 +278,12 @@ pub const ROUTES: &[Route] = &[
     route!(Get "/dev/mailbox/{id}/html" mailbox pages::dev_mailbox::html),
 ];
 
-/// A route with what is worked out of it once.
+/// A route with values that are computed once.
 #[derive(Clone, Copy)]
 pub struct Entry {
     route: &'static Route,
-    /// Whether its handler reads a body; where it does not, none is awaited, whatever the request announces.
+    /// Whether the handler reads a body. If not, the daemon waits for no body, whatever the request
+    /// announces.
     pub takes_body: bool,
 }
 
@@ -303,21 +300,21 @@ pub struct Router {
     matcher: Matcher<Vec<Entry>>,
 }
 
-/// What the table says to a request.
+/// The result of a search in the route table.
 pub enum RouteMatch {
-    /// This route, with its path parameters.
+    /// The route and its path parameters.
     Route(Entry, Vec<(String, String)>),
-    /// The path is known, the method is not: these are.
+    /// The path exists but does not take the method. The text lists the methods that it takes.
     Methods(String),
-    /// Nothing.
+    /// The path does not exist.
     Nothing,
 }
 
 impl Router {
-    /// The router of [`ROUTES`].
+    /// Creates the router of [`ROUTES`].
     ///
     /// # Panics
-    /// When two routes contradict each other: a test makes the table once.
+    /// If two routes contradict each other. A test creates the table once.
     pub fn new() -> Self {
         let mut paths: Vec<(&'static str, Vec<Entry>)> = Vec::new();
         for route in ROUTES {

@@ -1,4 +1,5 @@
-//! A path and a method lead to one route, to none, or to a refusal that says what there is.
+//! Tests of the router: a method and a path lead to one route, to none, or to a refusal that lists
+//! the allowed methods.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The listener: accepts, bounds, serves and drains connections.
+//! The listener: it accepts, limits, serves and drains connections.
 
 use std::convert::Infallible;
 use std::io;
@@ -26,25 +26,29 @@ use super::tls::Tls;
 use super::watch::{LOOK_EVERY, QUIET_LOOK_EVERY, Sent, Watch, Watched};
 use crate::actor::Task;
 
-/// A header block, also the buffer of HTTP/1.1.
+/// The most bytes of a header block. It is also the size of the buffer of an HTTP/1.1 connection.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// Requests at once on one HTTP/2 connection.
+/// The most concurrent requests on one HTTP/2 connection.
 const HTTP_2_STREAMS_MAX: u32 = 100;
-/// What a stream of HTTP/2 may send before it is read: a whole body, and no more is ever read.
+/// The most bytes that an HTTP/2 stream may send before they are read: one whole body, because no
+/// more is ever read.
 const HTTP_2_STREAM_WINDOW: usize = BODY_BYTES_MAX;
-/// What all streams of a connection may send so together: HTTP/2's own default (RFC 9113 §6.9.2), below which none can be
-/// told. It bounds what a connection has buffered of bodies that nobody reads; hyper's 1 MiB would be 20 GB of all connections.
+/// The most bytes that all streams of an HTTP/2 connection together may send before they are read.
+/// This is HTTP/2's own default, and a lower value cannot be announced (RFC 9113 §6.9.2). It
+/// limits what a connection has buffered of bodies that are not read. hyper's 1 MiB would be 20 GB
+/// for all connections.
 const HTTP_2_CONNECTION_WINDOW: u32 = 65_535;
-/// Streams that a client opened and reset before we looked: beyond these the connection goes (rapid reset).
+/// The most streams that a client may open and reset before the daemon handles them. Beyond that
+/// number the connection is closed (rapid reset).
 const HTTP_2_PENDING_RESETS_MAX: usize = 20;
-/// A handshake.
+/// The longest time for a TLS handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-/// After an error of accept itself (descriptors used up): others need a moment to close theirs.
+/// The pause after an error of `accept` itself, for example if file descriptors are used up. Other
+/// connections need time to close theirs.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Something that answers requests.
+/// A service that responds to requests.
 pub trait Service: Send + Sync + 'static {
-    /// Answers one.
     fn call(
         &self,
         peer: Peer,
@@ -68,7 +72,6 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds.
     pub async fn bind(
         address: SocketAddr,
         tls: Option<Arc<Tls>>,
@@ -79,19 +82,20 @@ impl Server {
         Ok(Self { listener, tls, connections_max, sources })
     }
 
-    /// Closes what a source opens beyond its share, instead of letting it have all of `connections_max`.
+    /// Closes the connections that a source opens beyond its share, so that it cannot use up
+    /// `connections_max`.
     #[must_use]
     pub fn sharing(mut self, sources: Arc<Sources>) -> Self {
         self.sources = sources;
         self
     }
 
-    /// Where it listens; tells the port when 0 was asked for.
+    /// The address of the listener, with the real port if port 0 was requested.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// [`Server::run`] on the runtime.
+    /// Runs [`Server::run`] on the runtime.
     pub fn spawn<S: Service>(
         self,
         service: Arc<S>,
@@ -101,9 +105,9 @@ impl Server {
         task.spawn(move |task| self.run(service, task, patience))
     }
 
-    /// Serves until `task` is stopped, then lets requests in work end, for `patience` at most. Each
-    /// step of the task accepts a connection; a panic there costs neither the listener nor the
-    /// connections that are open.
+    /// Serves until `task` is stopped. Then it waits for requests in progress, for `patience` at
+    /// most. Each step of the task accepts a connection. A panic in a step ends neither the
+    /// listener nor the open connections.
     pub async fn run<S: Service>(self, service: Arc<S>, mut task: Task, patience: Duration) {
         let stop = task.stop().clone();
         let open = TaskTracker::new();
@@ -111,7 +115,7 @@ impl Server {
         let begin = |permit: OwnedSemaphorePermit, stream: TcpStream, address: SocketAddr| {
             let Some(share) = self.sources.admit(address.ip()) else { return };
             let (service, tls, stop) = (service.clone(), self.tls.clone(), stop.clone());
-            // Bounded by the permits; ends with `stop`.
+            // The permits limit the number of these tasks. They end with `stop`.
             open.spawn(async move {
                 let _place = (permit, share);
                 connect(stream, address, tls, service, stop).await;
@@ -129,7 +133,8 @@ impl Server {
             })
             .await;
         }
-        // Whom the kernel let in before the listener closes is served too: closing would reset them.
+        // Connections that the kernel accepted before the listener closes are served too, because
+        // closing the listener would reset them.
         if let Ok(listener) = self.listener.into_std() {
             while let (Ok(permit), Ok((stream, address))) =
                 (permits.clone().try_acquire_owned(), listener.accept())
@@ -147,7 +152,8 @@ impl Server {
         }
     }
 
-    /// The next connection, once there is room for it; what the kernel's backlog cannot hold is refused by the kernel.
+    /// Accepts the next connection once there is a permit for it. The kernel refuses connections
+    /// beyond its backlog.
     async fn accept(
         &self,
         permits: &Arc<Semaphore>,
@@ -166,7 +172,7 @@ impl Server {
     }
 }
 
-/// Errors that concern the connection that came, not the listener.
+/// Whether an error concerns only the new connection and not the listener.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -214,7 +220,8 @@ where
     builder
         .http1()
         .timer(TokioTimer::new())
-        // Ours are stricter and tell an idle connection from a slow head: see watch.rs.
+        // The timers in `watch.rs` are stricter and distinguish an idle connection from a slow
+        // head.
         .header_read_timeout(None)
         .max_buf_size(HEADER_BYTES_MAX)
         .max_headers(HEADERS_MAX)
@@ -234,14 +241,14 @@ where
     let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
-            // What a client breaks off is no event of ours.
+            // A connection that the client breaks off is not worth a log line.
             _ = connection.as_mut() => return,
             _ = look.tick() => if watch.overdue() { return },
             () = stop.cancelled() => break,
         }
     }
-    // HTTP/2 gets its GOAWAY at once, and an answer that is not begun says `connection: close`. A quiet connection is closed;
-    // one that is not quiet yet may have a request on its way.
+    // HTTP/2 gets its GOAWAY at once. A response that has not begun carries `connection: close`. A
+    // quiet connection is closed. A connection that is not quiet yet may have a request on its way.
     let mut look = tokio::time::interval(QUIET_LOOK_EVERY);
     loop {
         tokio::select! {

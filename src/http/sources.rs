@@ -1,6 +1,8 @@
-//! How many connections one source may hold open, so that it cannot take the place of all others.
+//! [`Sources`]: a limit of the connections that one source may hold open, so that it cannot use up
+//! all of them.
 //!
-//! A source is an IPv4 /32 or an IPv6 /64. Proxies that are trusted stand for many and are not counted.
+//! A source is an IPv4 /32 or an IPv6 /64. Trusted proxies stand for many clients and are not
+//! counted.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,10 +14,11 @@ use tokio::time::Instant;
 
 use crate::client_key::ClientKey;
 
-/// The operator is told once in this time.
+/// The operator is warned once in this time at most.
 const WARNING_EVERY: Duration = Duration::from_mins(1);
 
-/// Counts connections by source. Holds an entry a source with open connections, so at most one a connection.
+/// Counts connections by source. It has one entry for each source with open connections, so never
+/// more entries than connections.
 #[derive(Debug)]
 pub struct Sources {
     max: usize,
@@ -30,12 +33,13 @@ struct Counted {
 }
 
 impl Sources {
-    /// Lets each source hold `max` connections; those in `exempt` any number.
+    /// Allows each source `max` connections, and those in `exempt` any number.
     pub fn new(max: usize, exempt: Vec<IpNet>) -> Arc<Self> {
         Arc::new(Self { max, exempt, counted: Mutex::default() })
     }
 
-    /// Counts a connection until the returned guard drops; none when its source has as many as it may.
+    /// Counts a connection until the returned guard is dropped. Returns none if the source has no
+    /// connection left.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Held> {
         let address = address.to_canonical();
         if self.exempt.iter().any(|network| network.contains(&address)) {
@@ -60,7 +64,7 @@ impl Sources {
     }
 }
 
-/// A connection that is counted.
+/// A counted connection.
 #[derive(Debug)]
 pub struct Held(Option<(Arc<Sources>, ClientKey)>);
 

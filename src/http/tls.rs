@@ -1,6 +1,7 @@
-//! TLS of our own: rustls with aws-lc, certificates read again when their files change.
+//! TLS of the listeners: rustls with aws-lc. Certificates are read again when their files change.
 //!
-//! A pair that cannot be read leaves the old one in force and is told of once; nothing is ever served in clear instead.
+//! If a pair cannot be read, the old one stays in use and the error is logged once. The daemon
+//! never falls back to plain http.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,40 +15,39 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::TlsFiles;
 
-/// Why a certificate cannot be served.
+/// The reason why a certificate cannot be served.
 type TlsError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The certificate of this moment.
+/// The certificate in use.
 #[derive(Debug)]
 pub struct Tls {
     files: TlsFiles,
     current: ArcSwap<ServerConfig>,
-    /// When the files were last changed, as far as we have looked.
+    /// When the files last changed, as far as the daemon has checked.
     seen: std::sync::Mutex<Stamp>,
 }
 
 type Stamp = [Option<SystemTime>; 2];
 
 impl Tls {
-    /// Reads the files.
     pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let stamp = stamp(&files);
         let current = ArcSwap::from_pointee(read(&files)?);
         Ok(Self { files, current, seen: std::sync::Mutex::new(stamp) })
     }
 
-    /// What the next handshake uses.
+    /// The acceptor for the next handshake.
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.current.load_full())
     }
 
-    /// Reads the files again, changed or not: somebody said that they are.
+    /// Reads the files again, changed or not, because the operator reported a change.
     pub fn reload_now(&self) {
         *self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stamp(&self.files);
         self.read_again();
     }
 
-    /// Reads the files again if they changed.
+    /// Reads the files again if they have changed.
     pub fn reload(&self) {
         let stamp = stamp(&self.files);
         {
@@ -78,7 +78,8 @@ fn stamp(files: &TlsFiles) -> Stamp {
     [changed(&files.cert), changed(&files.key)]
 }
 
-/// What is wrong with a PEM file. The reader's own words quote lines of it, and a line may be the key.
+/// Describes what is wrong with a PEM file. The reader's own message quotes lines of the file, and
+/// a line may be the key.
 fn fault(error: &pem::Error) -> String {
     match error {
         pem::Error::Io(error) => error.to_string(),

@@ -1,9 +1,11 @@
-//! A connection's own timers.
+//! The timeouts of a connection.
 //!
-//! hyper's `header_read_timeout` also ends idle keep-alive connections, and its auto builder waits for ever for a first
-//! byte. So the timers are ours: a head has to be complete within 10 s of its first byte, and a connection may sit idle
-//! for 60 s. [`Watched`] sees the bytes, the service tells when a request begins and ends, [`Watch::overdue`] judges. A head
-//! that came ahead of its turn has its 10 s from the end of the request before it: until then nobody could read it.
+//! hyper's `header_read_timeout` also ends idle keep-alive connections, and its auto builder waits
+//! forever for a first byte. So this module has its own timers. A head has to be complete within 10
+//! seconds of its first byte, and a connection may be idle for 60 seconds. [`Watched`] sees the
+//! bytes, the service reports when a request begins and ends, and [`Watch::overdue`] decides. A
+//! head that arrived before its turn has 10 seconds from the end of the previous request, because
+//! it cannot be read earlier.
 
 use std::io;
 use std::pin::Pin;
@@ -19,33 +21,34 @@ use tokio::time::Instant;
 pub use super::lead::Sent;
 use super::lead::{Lead, Speaks};
 
-/// A request's head, from its first byte to its last.
+/// The longest time of a request's head, from its first byte to its last.
 pub const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// A connection without a request.
+/// The longest time of a connection without a request.
 pub const IDLE_WITHIN: Duration = Duration::from_mins(1);
-/// How often a connection is looked at: a limit is kept to within this much.
+/// How often a connection is checked. A limit is exact to within this time.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How long a connection has to be without a request before a listener that stops closes it: until then the other side may
-/// have one on its way, as after a connect or between two requests of one batch.
+/// How long a connection has to be without a request before a stopping listener closes it. Until
+/// then a request may be on its way, as after a connect or between two requests of one batch.
 pub const QUIET: Duration = Duration::from_millis(500);
-/// How often a connection is looked at while the listener stops.
+/// How often a connection is checked while the listener stops.
 pub const QUIET_LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// What a connection is doing.
+/// The state of a connection.
 #[derive(Debug)]
 pub struct Watch {
     born: Instant,
     requests: AtomicU32,
-    /// When the last request ended, or the connection began; milliseconds since `born`.
+    /// When the last request ended or the connection began, in milliseconds since `born`.
     idle_since_ms: AtomicU64,
-    /// When the first byte of a head came; 0 when none is under way.
+    /// When the first byte of a head arrived, in milliseconds since `born`. It is 0 if no head is
+    /// on its way.
     head_since_ms: AtomicU64,
-    /// What came beside what requests account for. Held by one task for some nanoseconds at a time.
+    /// The bytes that requests do not account for. One task holds the lock, for some nanoseconds at
+    /// a time.
     lead: Mutex<Lead>,
 }
 
 impl Watch {
-    /// A connection that begins now.
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             born: Instant::now(),
@@ -60,7 +63,8 @@ impl Watch {
         u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// A request's head is complete; it is in work until the returned guard drops.
+    /// Notes that a request's head is complete. The request is in progress until the returned guard
+    /// is dropped.
     pub fn begin(self: &Arc<Self>, sent: Sent) -> InWork {
         self.requests.fetch_add(1, Ordering::AcqRel);
         self.lead().begins(sent);
@@ -75,8 +79,8 @@ impl Watch {
             lead.speaks()
         };
         if speaks == Speaks::Http2 {
-            // Its heads are bounded by the idle limit, and by a ping that nobody can answer within a head: pings are no
-            // requests.
+            // A head of HTTP/2 is limited by the idle timeout, because pings are not requests. It
+            // is also limited by the keep-alive ping, which a client cannot answer within a head.
             self.head_since_ms.store(0, Ordering::Release);
         } else if self.requests.load(Ordering::Acquire) == 0 {
             self.a_head_begins();
@@ -88,12 +92,12 @@ impl Watch {
         let _ = self.head_since_ms.compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// Nothing that a panic could leave half done is in there.
+    /// A poisoned lock is used all the same, because a panic can leave nothing half done in it.
     fn lead(&self) -> MutexGuard<'_, Lead> {
         self.lead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a limit has passed.
+    /// Whether a timeout has passed.
     pub fn overdue(&self) -> bool {
         if self.requests.load(Ordering::Acquire) > 0 {
             return false;
@@ -103,8 +107,9 @@ impl Watch {
             || self.over(self.idle_since_ms.load(Ordering::Acquire), IDLE_WITHIN)
     }
 
-    /// Whether a listener that stops may tell this connection to end: a request in work is still answered then, one whose
-    /// head is under way is not. HTTP/2 may always: what it refuses after its GOAWAY the client sends elsewhere.
+    /// Whether a stopping listener may end this connection. A request in progress still gets its
+    /// response then, but a request whose head is on its way does not. HTTP/2 may always end,
+    /// because the client sends elsewhere what is refused after the GOAWAY.
     pub fn may_end(&self) -> bool {
         let is_quiet = || {
             self.head_since_ms.load(Ordering::Acquire) == 0
@@ -122,7 +127,7 @@ impl Watch {
     }
 }
 
-/// A request in work.
+/// A request in progress.
 #[derive(Debug)]
 pub struct InWork(Arc<Watch>);
 
@@ -139,7 +144,7 @@ impl Drop for InWork {
     }
 }
 
-/// A stream whose incoming bytes are told to a [`Watch`].
+/// A stream that reports its incoming bytes to a [`Watch`].
 #[derive(Debug)]
 pub struct Watched<S> {
     stream: S,
@@ -147,7 +152,6 @@ pub struct Watched<S> {
 }
 
 impl<S> Watched<S> {
-    /// Watches `stream`.
     pub fn new(stream: S, watch: Arc<Watch>) -> Self {
         Self { stream, watch }
     }

@@ -17,7 +17,7 @@ use crate::mail::letter::{BadSender, Sender};
 use crate::mail::prepare::{Known, Prepared};
 use crate::mail::queue::{self, Claim, Marked};
 use crate::mail::transport::{Failure, Transport};
-use crate::mail::{Kind, undo};
+use crate::mail::{Kind, LinkTtls, undo};
 use crate::problem::Unavailable;
 use crate::secret::{self, Secret};
 use crate::store::{PutToken, Store};
@@ -56,10 +56,7 @@ pub struct Setup {
     pub token_key: Secret<[u8; 32]>,
     /// The base of links, without a trailing slash.
     pub public_url: String,
-    /// How long a link lives that confirms an address.
-    pub verification_ttl: Duration,
-    /// How long a link lives that sets a password.
-    pub recovery_ttl: Duration,
+    pub link_ttls: LinkTtls,
     /// `mail.from`.
     pub from: String,
 }

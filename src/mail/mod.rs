@@ -1,27 +1,29 @@
-//! Mail: what is due, what it says, and how it leaves.
+//! Mail: the outbox, the text of each mail, and its delivery.
 //!
-//! A mail is a row first ([`enqueue`] or [`notify`], in the caller's transaction) and leaves later ([`Mailer::sweep`]): claim,
-//! render, put the token, send, mark. Nothing that may not be lost is in memory. The mailed token is an HMAC over the
-//! row ([`mailed_token`]), so a second try mails the same link and no secret rests in the database.
+//! A mail is a row first ([`enqueue`] or [`notify`], in the caller's transaction) and is sent later ([`Mailer::sweep`]):
+//! claim the row, render it, store its token, send it, mark the row. A crash loses no mail. The token in a link is an HMAC
+//! over the row ([`mailed_token`]), so that a second attempt sends the same link and the database holds no secret.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | `outbox` | the kinds of mail, their data, writing a row |
+//! | `kinds/` | one file for each kind of mail: its link and its text in every language |
+//! | `outbox` | the data of a mail, writing a row |
 //! | `notice` | writing the row of a notice: to proven addresses only, one an hour |
 //! | `queue` | claiming, marking and counting rows |
 //! | `delivery` | [`Mailer`]: one row from claim to mark |
 //! | `prepare` | whether a claimed row is still wanted; its token and its letter |
-//! | `locale`, `words/` | languages, and all words of one language in one file |
-//! | `render`, `letter` | text and HTML out of words; the RFC 5322 message |
-//! | `transport`, `smtp`, `mailbox` | how it leaves: SMTP, or files for development |
+//! | `locale`, `words` | languages; the words around every text |
+//! | `render`, `letter` | text and HTML from the words; the RFC 5322 message |
+//! | `transport`, `smtp`, `mailbox` | the ways out: SMTP, or files for development |
 //! | `mailbox_key` | the key that opens the built-in mailbox |
 //! | `operator` | what the command line does to the outbox |
 //! | `probe` | SMTP step by step, for `mail test` and `doctor` |
 //!
-//! lettre is used here and nowhere else. What goes wrong below is `transport::Failure` (SMTP) or
+//! No other module uses lettre. Errors are `transport::Failure` (SMTP) or
 //! [`Unavailable`](crate::problem::Unavailable) (database, token store).
 
 mod delivery;
+mod kinds;
 mod letter;
 mod locale;
 mod mailbox;
@@ -43,13 +45,13 @@ mod worker;
 mod tests;
 
 pub use delivery::{Delivery, Mailer, Setup, Swept};
+pub use kinds::{INVITATION_TTL, Kind, LinkKind, LinkTtls, NoticeKind};
 pub use letter::BadSender;
 pub use locale::Locale;
 pub use mailbox::{Mailbox, MailboxMessage};
 pub use mailbox_key::{COOKIE_TTL_S, MAILBOX_KEY_FILE, MailboxKey};
-pub use notice::{NewNotice, NoticeKind, Notified, notify};
-pub use outbox::{Kind, LinkKind, MailData, NewMail, enqueue, mailed_token, withdraw};
-pub use prepare::INVITATION_TTL;
+pub use notice::{NewNotice, Notified, notify};
+pub use outbox::{MailData, NewMail, enqueue, mailed_token, withdraw};
 pub use probe::{Probe, Step, TestMail, Tried};
 pub use queue::{Depth, depth, forget};
 pub use smtp::BadSmtpUrl;

@@ -28,34 +28,12 @@ use uuid::Uuid;
 use crate::clock::{UnixMillis, millis};
 use crate::database::Transaction;
 use crate::mail::outbox::{NewRow, insert};
-use crate::mail::{Kind, MailData};
+use crate::mail::{Kind, MailData, NoticeKind};
 
 /// A mailbox receives one notice of a kind that merges within this time.
 const MERGE_WITHIN: Duration = Duration::from_hours(1);
 
-/// The kinds of notices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoticeKind {
-    /// [`Kind::PasswordChanged`].
-    PasswordChanged,
-    /// [`Kind::SessionReused`].
-    SessionReused,
-    /// [`Kind::NewDevice`].
-    NewDevice,
-    /// [`Kind::EmailChangeNotice`].
-    EmailChange,
-}
-
 impl NoticeKind {
-    const fn mail(self) -> Kind {
-        match self {
-            Self::PasswordChanged => Kind::PasswordChanged,
-            Self::SessionReused => Kind::SessionReused,
-            Self::NewDevice => Kind::NewDevice,
-            Self::EmailChange => Kind::EmailChangeNotice,
-        }
-    }
-
     /// Whether notices of this kind merge. Two kinds do not, and have a budget of their own that is
     /// spent before:
     ///
@@ -66,7 +44,7 @@ impl NoticeKind {
     const fn merges(self) -> bool {
         match self {
             Self::PasswordChanged | Self::SessionReused => true,
-            Self::NewDevice | Self::EmailChange => false,
+            Self::NewDevice | Self::EmailChangeNotice => false,
         }
     }
 }
@@ -136,7 +114,7 @@ pub async fn notify(
             (last.created_at.min(now) + millis(MERGE_WITHIN), Notified::Merged)
         }
     };
-    let (user_id, kind) = (notice.user_id, notice.kind.mail());
+    let (user_id, kind) = (notice.user_id, Kind::from(notice.kind));
     let traceparent = notice.traceparent;
     let row = NewRow { user_id, kind, recipient, data, traceparent, due_at };
     insert(tx, row, now).await?;
@@ -154,7 +132,7 @@ async fn last_within_the_hour(
     let hour = millis(MERGE_WITHIN);
     outbox::Entity::find()
         .filter(Column::UserId.eq(notice.user_id))
-        .filter(Column::Kind.eq(notice.kind.mail().name()))
+        .filter(Column::Kind.eq(Kind::from(notice.kind).name()))
         .filter(Column::Recipient.eq(recipient))
         .filter(Column::CreatedAt.gt(now - hour))
         .filter(Column::CreatedAt.lte(now + hour))

@@ -1,4 +1,4 @@
-//! What mail there is, what it needs to know, and how one becomes due.
+//! The rows of the outbox: the data of a mail, its token, and the writing of a row.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,119 +13,8 @@ use uuid::Uuid;
 
 use crate::audit::RequestOrigin;
 use crate::clock::UnixMillis;
-use crate::mail::Locale;
+use crate::mail::{Kind, LinkKind, Locale};
 use crate::secret::{self, Secret};
-use crate::store::TokenKind;
-
-/// Which mail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// To a new account's address, with a link that confirms it.
-    Confirm,
-    /// With a link that sets a new password.
-    Recover,
-    /// The password was changed.
-    PasswordChanged,
-    /// A refresh token came back; its session was ended.
-    SessionReused,
-    /// Somebody logged in by password on a device that the account does not know.
-    NewDevice,
-    /// To the new address, with a link that confirms the change.
-    ChangeEmail,
-    /// To the old address, with a link that undoes the change.
-    EmailChangeNotice,
-    /// To an address that a team invites, with a link to the invitation.
-    Invitation,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 8] = [
-        Self::Confirm,
-        Self::Recover,
-        Self::PasswordChanged,
-        Self::SessionReused,
-        Self::NewDevice,
-        Self::ChangeEmail,
-        Self::EmailChangeNotice,
-        Self::Invitation,
-    ];
-
-    /// As it stands in the table, in logs and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Confirm => "confirm",
-            Self::Recover => "recover",
-            Self::PasswordChanged => "password-changed",
-            Self::SessionReused => "session-reused",
-            Self::NewDevice => "new-device",
-            Self::ChangeEmail => "change-email",
-            Self::EmailChangeNotice => "email-change-notice",
-            Self::Invitation => "invitation",
-        }
-    }
-
-    /// The kind of that name; none for one of a later release.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    /// What the token that it carries is good for, where the token store keeps it; none for a mere notice, and where the
-    /// database knows it: of an undo, which nobody could ask for anew, and of an invitation.
-    pub fn token(self) -> Option<TokenKind> {
-        match self {
-            Self::Confirm => Some(TokenKind::Verify),
-            Self::Recover => Some(TokenKind::Recover),
-            Self::ChangeEmail => Some(TokenKind::ChangeEmail),
-            Self::PasswordChanged
-            | Self::SessionReused
-            | Self::NewDevice
-            | Self::EmailChangeNotice
-            | Self::Invitation => None,
-        }
-    }
-
-    /// Whether its link carries a token: of the token store, or of the database.
-    pub fn has_token(self) -> bool {
-        self.token().is_some() || matches!(self, Self::EmailChangeNotice | Self::Invitation)
-    }
-
-    /// The page that its link opens, below `public_url`; with the token where it carries one.
-    pub fn page(self) -> Option<&'static str> {
-        match self {
-            Self::Confirm | Self::ChangeEmail => Some("verify-email"),
-            Self::Recover | Self::NewDevice => Some("reset-password"),
-            Self::EmailChangeNotice => Some("undo-email-change"),
-            Self::Invitation => Some("invitation"),
-            Self::PasswordChanged | Self::SessionReused => None,
-        }
-    }
-}
-
-/// The mails that someone asks for. Each carries a link to the holder of the address, who may not have proven it yet, and
-/// its sender spends a budget of the mailbox first. Notices are [`NoticeKind`](crate::mail::NoticeKind)s.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkKind {
-    /// [`Kind::Confirm`].
-    Confirm,
-    /// [`Kind::Recover`].
-    Recover,
-    /// [`Kind::ChangeEmail`].
-    ChangeEmail,
-    /// [`Kind::Invitation`].
-    Invitation,
-}
-
-impl From<LinkKind> for Kind {
-    fn from(kind: LinkKind) -> Self {
-        match kind {
-            LinkKind::Confirm => Self::Confirm,
-            LinkKind::Recover => Self::Recover,
-            LinkKind::ChangeEmail => Self::ChangeEmail,
-            LinkKind::Invitation => Self::Invitation,
-        }
-    }
-}
 
 /// What the words of a mail need; kept as a JSON object in the row. Never a secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

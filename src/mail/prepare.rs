@@ -1,7 +1,5 @@
 //! From a claimed row to a letter: is it still wanted, what is its token, what does it say.
 
-use std::time::Duration;
-
 use latchkey_entity::email_change::{self, EmailChangeState};
 use latchkey_entity::{invitation, user};
 use sea_orm::{ColumnTrait as _, DbErr, EntityTrait, PaginatorTrait as _, QueryFilter as _};
@@ -16,11 +14,6 @@ use crate::mail::render::{Draft, Reader, Unrenderable, render};
 use crate::mail::{Kind, MailData, Mailer, mailed_token};
 use crate::secret::{self, Secret};
 use crate::store::OneTimeToken;
-
-/// How long an invitation can be accepted: a weekend and a few days off.
-pub const INVITATION_TTL: Duration = Duration::from_hours(7 * 24);
-/// How long the link is valid that undoes a change of address: it goes to a mailbox that may be read rarely.
-const UNDO_TTL: Duration = Duration::from_hours(7 * 24);
 
 /// Where the token of a letter has to be known before the letter leaves.
 pub(super) enum Known {
@@ -103,7 +96,7 @@ impl Mailer {
         reader: Reader,
     ) -> Result<(Letter, Known), Unrenderable> {
         let (row, kind, now) = (&claim.row, claim.kind, self.now());
-        let lives = self.lives(kind);
+        let link_ttl = kind.link_ttl(&self.setup.link_ttls);
         let token = kind
             .has_token()
             .then(|| mailed_token(&self.setup.token_key, kind, &row.recipient, row.id));
@@ -115,7 +108,7 @@ impl Mailer {
             })
         });
         let digest = token.as_ref().map(|token| secret::sha256(token.expose().as_bytes()));
-        let until = now + millis(lives);
+        let until = now + millis(link_ttl);
         let known = match (kind.token(), digest, data.change_id) {
             (Some(token_kind), Some(digest), subject) => Known::InStore(OneTimeToken {
                 kind: token_kind,
@@ -132,7 +125,7 @@ impl Mailer {
             _ => Known::Already,
         };
         let draft =
-            Draft { kind, data, reader, service: &self.service, link: link.as_ref(), lives };
+            Draft { kind, data, reader, service: &self.service, link: link.as_ref(), link_ttl };
         let rendered = render(&draft)?;
         let letter = self.sender.compose(
             (row.id, kind),
@@ -142,16 +135,6 @@ impl Mailer {
             now,
         )?;
         Ok((letter, known))
-    }
-
-    fn lives(&self, kind: Kind) -> Duration {
-        match kind {
-            Kind::Confirm | Kind::ChangeEmail => self.setup.verification_ttl,
-            Kind::Recover => self.setup.recovery_ttl,
-            Kind::EmailChangeNotice => UNDO_TTL,
-            Kind::Invitation => INVITATION_TTL,
-            Kind::PasswordChanged | Kind::SessionReused | Kind::NewDevice => Duration::ZERO,
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use sea_orm::{
 
 use crate::clock::{UnixMillis, millis};
 use crate::database::Db;
-use crate::mail::outbox::Kind;
+use crate::mail::Kind;
 
 /// How long a claimed row is left to its worker: twice the SMTP timeout, so that nobody sends what another still does.
 pub(super) const LEASE: Duration = Duration::from_mins(1);

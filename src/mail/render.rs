@@ -40,8 +40,8 @@ pub(super) struct Draft<'a> {
     pub service: &'a str,
     /// The whole link; [`Kind`]s with a token have one.
     pub link: Option<&'a Secret<String>>,
-    /// How long the link lives.
-    pub lives: Duration,
+    /// How long the link is valid.
+    pub link_ttl: Duration,
 }
 
 /// Who reads.
@@ -91,11 +91,10 @@ pub(super) fn render(draft: &Draft<'_>) -> Result<Rendered, Unrenderable> {
         (_, role) => role.unwrap_or(Role::Viewer),
     };
     let inviter = data.inviter.as_deref().map(one_line).unwrap_or_default();
-    // What is yet to be confirmed is unproven, whoever asked for it; who invites does not know whom.
-    let asks_for_proof = matches!(draft.kind, Kind::Confirm | Kind::ChangeEmail | Kind::Invitation);
-    let proven = draft.reader == Reader::Verified && !asks_for_proof;
+    let proven = draft.reader == Reader::Verified && !draft.kind.declared().asks_for_proof;
     let name = data.name.as_deref().map(one_line).filter(|name| proven && !name.is_empty());
     let facts = Facts {
+        locale: data.locale,
         service: draft.service,
         name: name.as_deref(),
         at,
@@ -105,16 +104,16 @@ pub(super) fn render(draft: &Draft<'_>) -> Result<Rendered, Unrenderable> {
         inviter: &inviter,
         team: data.team.as_deref().map(one_line).filter(|team| is_no_link(team)),
         role,
-        lives: draft.lives,
+        link_ttl: draft.link_ttl,
         times: data.times,
     };
-    let words = words(data.locale, draft.kind, &facts);
+    let words = words(draft.kind, &facts);
     let link = draft.link.map(|link| link.expose().as_str());
     let failed = |_| Unrenderable("the template failed");
     Ok(Rendered {
         text: Text { words: &words, link }.render().map_err(failed)?,
         html: Html { lang: data.locale.tag(), words: &words, link }.render().map_err(failed)?,
-        subject: words.subject,
+        subject: words.message.subject,
     })
 }
 

@@ -1,38 +1,44 @@
-//! argon2 strings (PHC string format, RFC 9106): read, written, held to caps. Computing is the engine's.
+//! argon2 strings (PHC string format, RFC 9106): parsing, writing and checking their costs against
+//! the caps. The engine computes the hashes.
 
 use argon2::password_hash::phc::{Output, ParamsString, Salt};
 use argon2::{Algorithm, Argon2, PasswordHash, Version};
 
 use super::hashing::{Format, Unsupported};
 
-/// Memory that a stored hash may ask for, in KiB, where our own parameters ask for less: 256 MiB.
+/// The most memory that a stored hash may ask for, in KiB, unless the configured parameters ask for
+/// more: 256 MiB.
 ///
-/// The largest that a known importer's source writes by default is libsodium's MODERATE, 256 MiB in 3 passes;
-/// RFC 9106 §4's second choice is 64 MiB. Each worker may meet one such hash: workers × 256 MiB is the peak.
+/// The largest known default of a system whose hashes are imported is libsodium's MODERATE: 256 MiB
+/// in 3 passes. The second choice of RFC 9106 §4 is 64 MiB. Each worker may get one such hash at a
+/// time, so the peak is 256 MiB for each worker.
 pub const MEMORY_KIB_MAX: u32 = 256 * 1024;
 
-/// Work that a stored hash may ask for, memory times passes, in KiB: 1 GiB.
+/// The most work that a stored hash may ask for, memory times passes, in KiB: 1 GiB.
 ///
-/// On memory that is taken for it that is 0.9 s here, the second that every foreign format is allowed. libsodium's
-/// MODERATE asks for 0.75 GiB; OWASP's 19 456 KiB twice, on memory that is there, take 14 ms.
+/// With newly allocated memory this takes 0.9 s on the reference machine. Every foreign format is
+/// allowed about a second. libsodium's MODERATE asks for 0.75 GiB. OWASP's 19 456 KiB in two passes
+/// take 14 ms on memory that is already allocated.
 pub const WORK_KIB_MAX: u64 = 1024 * 1024;
 
-/// Passes that a stored hash may ask for. Beyond it the small memory that [`WORK_KIB_MAX`] leaves makes no sense.
+/// The most passes that a stored hash may ask for. With more passes, the memory that
+/// [`WORK_KIB_MAX`] allows is too small to be useful.
 pub const ITERATIONS_MAX: u32 = 1024;
 
-/// Lanes that a stored hash may ask for. We compute them one after the other, so they cost nothing of their own.
+/// The most lanes that a stored hash may ask for. The lanes are computed one after the other, so
+/// they cost nothing extra.
 pub const PARALLELISM_MAX: u32 = 64;
 
-/// Salt of our hashes, in bytes (RFC 9106 §3.1 recommends 16).
+/// The salt of new hashes, in bytes (RFC 9106 §3.1 recommends 16).
 pub(super) const SALT_BYTES: usize = 16;
 
-/// Tag of our hashes, in bytes: 256 bits (RFC 9106 §4).
+/// The tag of new hashes, in bytes: 256 bits (RFC 9106 §4).
 pub(super) const TAG_BYTES: usize = 32;
 
 /// The longest tag that is read, in bytes.
 pub(super) const TAG_BYTES_MAX: usize = Output::MAX_LENGTH;
 
-/// What a hash costs.
+/// The cost of a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
     /// argon2's m, in KiB.
@@ -43,25 +49,27 @@ pub struct Params {
     pub parallelism: u32,
 }
 
-/// What was computed: everything of a PHC string but salt and tag.
+/// All parts of a PHC string except the salt and the tag.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Kind {
     pub algorithm: Algorithm,
     pub version: Version,
     pub params: Params,
-    /// The version of the pepper in front of it; in the string `keyid`, the number's digits in base64.
+    /// The version of the pepper that is applied before argon2. In the string it is `keyid`, the
+    /// number's digits in base64.
     pub pepper: Option<u16>,
 }
 
 impl Kind {
-    /// The reference engine of this kind; refuses what argon2 does not allow.
+    /// The reference engine for this kind. Refuses parameters that argon2 does not allow.
     pub fn reference(self, tag_bytes: usize) -> Result<Argon2<'static>, argon2::Error> {
         let Params { memory_kib, iterations, parallelism } = self.params;
         let params = argon2::Params::new(memory_kib, iterations, parallelism, Some(tag_bytes))?;
         Ok(Argon2::new(self.algorithm, self.version, params))
     }
 
-    /// Refuses costs above the caps, or above our own parameters where an operator chose higher ones.
+    /// Refuses costs above the caps. If the configured parameters are higher than the caps, they
+    /// are the limit.
     pub fn check_caps(self, own: Params) -> Result<(), Unsupported> {
         let work = |params: Params| u64::from(params.memory_kib) * u64::from(params.iterations);
         let it = self.params;
@@ -72,7 +80,7 @@ impl Kind {
         if within { Ok(()) } else { Err(Unsupported::TooCostly(Format::Argon2)) }
     }
 
-    /// The PHC string; none where argon2 or the format does not allow it.
+    /// The PHC string. None if argon2 or the format does not allow it.
     pub fn phc(self, salt: &[u8], tag: &[u8]) -> Option<String> {
         let engine = self.reference(tag.len()).ok()?;
         let mut params = ParamsString::try_from(engine.params()).ok()?;
@@ -90,7 +98,7 @@ impl Kind {
     }
 }
 
-/// A stored argon2 hash, taken apart.
+/// A parsed stored argon2 hash.
 pub(super) struct Stored {
     pub kind: Kind,
     pub salt: Salt,
@@ -102,10 +110,11 @@ impl Stored {
         const MALFORMED: Unsupported = Unsupported::Malformed(Format::Argon2);
         let hash = PasswordHash::new(phc).map_err(|_| MALFORMED)?;
         let algorithm = Algorithm::new(hash.algorithm).map_err(|_| MALFORMED)?;
-        // A string without a version is of the one before versions were written (the reference decoder's rule).
+        // A string without a version has the version from before versions were written (the rule of
+        // the reference decoder).
         let version = hash.version.map_or(Ok(Version::V0x10), Version::try_from);
-        // Each of the three exactly once: the crate would fill in defaults for what is missing. `data` belongs to
-        // hashes over more than a password.
+        // Each of the three must be there exactly once, because the crate would fill in defaults
+        // for missing ones. `data` belongs to hashes over more than a password.
         let (mut memory_kib, mut iterations, mut parallelism) = (None, None, None);
         let mut pepper = None;
         for (name, value) in hash.params.iter() {
@@ -138,13 +147,13 @@ impl Stored {
         Ok(Self { kind, salt: hash.salt.ok_or(MALFORMED)?, tag })
     }
 
-    /// Whether it is just what we would write today.
+    /// Whether the hash has exactly the form of a new hash.
     pub fn is_of(&self, today: Kind) -> bool {
         self.kind == today && self.salt.len() == SALT_BYTES && self.tag.len() == TAG_BYTES
     }
 }
 
-/// The version out of a `keyid`; none where the key is not one of ours.
+/// The version in a `keyid`. None if the key is of another system.
 fn pepper_version(digits: &[u8]) -> Option<u16> {
     let version: u16 = std::str::from_utf8(digits).ok()?.parse().ok()?;
     (version.to_string().as_bytes() == digits).then_some(version)

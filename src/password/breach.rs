@@ -1,11 +1,15 @@
-//! [`Breach`]: whether a password is known from a breach, asked without telling it (k-anonymity).
+//! [`Breach`]: a client of a service that knows breached passwords. The service does not learn the
+//! password (k-anonymity).
 //!
-//! The service is sent the first five hexadecimal digits of the password's SHA-1 and answers with every ending it knows
-//! (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2.12). `Add-Padding` has it add made-up endings with the count 0, so that the
-//! answer's length tells a listener nothing. It is asked at most once for a new password, never at a log-in; it fails
-//! open, since nobody should be kept from an account by a service that is down: the embedded list stands in any case.
+//! The service receives the first five hexadecimal digits of the password's SHA-1. It responds with
+//! every suffix that it knows for them (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2.12). With
+//! `Add-Padding` it adds invented suffixes with the count 0, so that the length of the response
+//! reveals nothing to an eavesdropper. A new password causes at most one request, and a login
+//! causes none. If the service fails, the password is accepted, because an outage must not keep
+//! users from their accounts. The embedded list of common passwords applies in any case.
 //!
-//! The password is hashed as it is stored, in NFC, and its case kept. Neither it nor its digest is logged or kept.
+//! The password is hashed as it is stored: in NFC and with its case. Neither the password nor its
+//! digest is logged or stored.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,23 +27,24 @@ use crate::secret::{Secret, equal};
 use crate::telemetry::Metrics;
 use crate::telemetry::labels::BreachOutcome;
 
-/// A person waits for it: a second in all. An answer has some 1 000 to 2 000 lines of 40 bytes, padding included; 256 KiB
-/// are three times that.
+/// A user waits for the response, so the limit is one second in all. A response has about 1 000 to
+/// 2 000 lines of 40 bytes, including the padding. 256 KiB are three times that.
 pub const LIMITS: Limits = Limits {
     connect: Duration::from_millis(500),
     total: Duration::from_secs(1),
     body_bytes_max: 256 * 1024,
 };
-/// Questions at once; who comes when all are taken is not checked, rather than made to wait.
+/// The most requests at once. A password beyond them is not checked, because waiting would delay
+/// its user.
 const AT_ONCE_MAX: usize = 16;
-/// Of the digest's 40 digits, those that are told.
+/// How many of the digest's 40 digits the service receives.
 const PREFIX_DIGITS: usize = 5;
-/// And those that are not.
+/// How many of the digits the service does not receive.
 const SUFFIX_DIGITS: usize = 35;
-/// A count's digits.
+/// The most digits of a count.
 const COUNT_DIGITS_MAX: usize = 12;
 
-/// The service of breached passwords.
+/// The client of the service.
 pub struct Breach {
     egress: Egress,
     endpoint: Endpoint,
@@ -48,21 +53,21 @@ pub struct Breach {
     metrics: Arc<Metrics>,
 }
 
-/// What the service says of a password.
+/// What the service reports about a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// Known from a breach.
+    /// The password is known from a breach.
     Breached,
-    /// Not known, or nobody could say.
+    /// The password is not known, or the service could not be asked.
     Unknown,
 }
 
-/// The rule of a password that a breach made known.
+/// The violation of a password that is known from a breach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Breached;
 
 impl Breached {
-    /// The violation's name for machines, stable, as in `errors[].code` of a 422.
+    /// The violation's stable name for programs, in `errors[].code` of a 422 response.
     pub const CODE: &'static str = "breached";
 }
 
@@ -73,7 +78,7 @@ impl fmt::Display for Breached {
 }
 
 impl Breach {
-    /// The service that `password.breach_url` names; none where it names none.
+    /// The client for the service at `password.breach_url`. None if it is not set.
     ///
     /// # Errors
     /// As [`Breach::new`].
@@ -86,10 +91,11 @@ impl Breach {
         url.map(|url| Self::new(url, LIMITS, clock.clone(), metrics.clone())).transpose()
     }
 
-    /// Asks the range service at `url`, the prefix appended as one segment of the path.
+    /// A client of the range service at `url`. The prefix is appended to the URL as one path
+    /// segment.
     ///
     /// # Errors
-    /// When the URL is none to ask ([`Endpoint::parse`]), or TLS cannot be set up.
+    /// When the URL cannot be used ([`Endpoint::parse`]), or TLS cannot be set up.
     pub fn new(
         url: &str,
         limits: Limits,
@@ -105,12 +111,13 @@ impl Breach {
         })
     }
 
-    /// Whether the service did not answer three times in a row, and has not since.
+    /// Whether the service failed three times in a row and has not responded since.
     pub fn is_in_doubt(&self) -> bool {
         self.breaker.is_open()
     }
 
-    /// Asks about a new password that keeps the other rules; counted in `latchkey.password.breach_checks`.
+    /// Checks a new password that satisfies the other rules. Counts the check in
+    /// `latchkey.password.breach_checks`.
     pub async fn check(&self, password: &Secret<String>) -> Finding {
         let (outcome, finding) = self.ask(password).await;
         self.metrics.breach_checks.one(outcome);
@@ -118,7 +125,7 @@ impl Breach {
     }
 
     async fn ask(&self, password: &Secret<String>) -> (BreachOutcome, Finding) {
-        // Neither waits: an outage, or a flood, must not pile up behind this.
+        // Neither of them waits, because requests must not queue here during an outage or a flood.
         let (Ok(_slot), Some(pass)) = (self.slots.try_acquire(), self.breaker.pass()) else {
             return (BreachOutcome::Skipped, Finding::Unknown);
         };
@@ -159,7 +166,8 @@ impl fmt::Debug for Breach {
     }
 }
 
-/// SHA-1 in 40 upper-case digits: what the service's format is made of; it protects nothing here.
+/// The SHA-1 of the password as 40 upper-case digits. The format of the service requires SHA-1, and
+/// nothing here relies on it for protection.
 fn sha1_digits(password: &Secret<String>) -> Zeroizing<String> {
     use fmt::Write as _;
     let text = normalized(password);
@@ -171,8 +179,8 @@ fn sha1_digits(password: &Secret<String>) -> Zeroizing<String> {
     digits
 }
 
-/// Looks for an ending in `SUFFIX:COUNT` lines; none where one line is anything else, since then it is another service's
-/// answer, or a page.
+/// Searches for a suffix in `SUFFIX:COUNT` lines. None if a line has another form, because then the
+/// response is an error page or from another service.
 fn search(body: &[u8], suffix: &str) -> Option<Finding> {
     let text = std::str::from_utf8(body).ok()?;
     let mut finding = Finding::Unknown;

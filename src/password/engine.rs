@@ -1,8 +1,10 @@
-//! The code that computes argon2: RustCrypto's `argon2` on memory that is kept, or `argon2-rust`, which is measured
-//! 2.7 to 3 times as fast, has much `unsafe` and no audit, and is used only where `password.engine` says so.
+//! The code that computes argon2, in two engines. The default is RustCrypto's `argon2`, with memory
+//! that is reused. The other is `argon2-rust`. It is 2.7 to 3 times as fast as measured, but has
+//! much `unsafe` code and no audit. It is used only if `password.engine` selects it.
 //!
-//! The second is held to the first: by a property test, and by [`self_test`] at every start, on the machine and with the
-//! instructions that it will run with. Where they disagree the daemon does not start.
+//! The second engine must give the same results as the first. A property test checks that, and
+//! [`self_test`] checks it at every start, on the machine and with the CPU instructions in use. If
+//! the engines disagree, the daemon does not start.
 
 use std::error::Error;
 use std::fmt;
@@ -19,10 +21,11 @@ use crate::secret;
 
 /// An engine with memory of its own, for one hash at a time.
 pub(super) enum Engine {
-    /// RustCrypto's, and its blocks: none before the first use.
+    /// RustCrypto's engine and its blocks. There are no blocks before the first use.
     Reference(Vec<Block>),
-    /// `argon2-rust`, which keeps its memory itself: none before the first use. It is not `Sync`, a worker must be; the
-    /// lock is never taken, since whoever computes owns the engine.
+    /// `argon2-rust`, which manages its memory itself. None before the first use. It is not `Sync`,
+    /// but a worker must be. The mutex only makes it `Sync` and is never locked outside of tests,
+    /// because its user owns the engine.
     Simd(Mutex<Option<simd::Hasher>>),
 }
 
@@ -34,7 +37,7 @@ impl Engine {
         }
     }
 
-    /// Computes a tag. `own` is the kind of our own hashes, whose memory is kept.
+    /// Computes a tag. `own` is the kind of new hashes, whose memory is reused.
     pub fn compute(
         &mut self,
         kind: Kind,
@@ -52,7 +55,7 @@ impl Engine {
         }
     }
 
-    /// KiB of memory that is kept, nearly.
+    /// The memory that stays allocated, in KiB (approximately).
     #[cfg(test)]
     pub fn kept_kib(&self) -> usize {
         match self {
@@ -75,7 +78,8 @@ fn by_reference(
     let engine = kind.reference(tag.len()).map_err(|_| HashError::Corrupt)?;
     let needed = engine.params().block_count();
     let own = own.reference(TAG_BYTES).map_err(HashError::engine)?.params().block_count();
-    // Memory for a foreign hash above our own size is given back at once: it is met once, then rehashed.
+    // Memory for a foreign hash that is larger than usual is freed at once: such a hash is verified
+    // once and then replaced.
     let mut foreign = Vec::new();
     let blocks = if needed <= own { kept } else { &mut foreign };
     let size = needed.max(own);
@@ -98,7 +102,7 @@ fn by_simd(
 ) -> Result<(), HashError> {
     let wanted = simd_of(kind, tag.len())?;
     if kind.params.memory_kib > own.params.memory_kib {
-        // Given back at once, as above.
+        // Its memory is freed at once, as in `by_reference`.
         return wanted.hash_into(secret, salt, tag).map_err(HashError::engine);
     }
     let own = simd_of(own, TAG_BYTES)?;
@@ -117,7 +121,7 @@ fn simd_of(kind: Kind, tag_bytes: usize) -> Result<simd::Argon2, HashError> {
         .memory(simd::params::Memory::kib(memory_kib.into()))
         .passes(iterations)
         .lanes(parallelism)
-        // One thread a hash: what runs at once is for the pool to say.
+        // One thread per hash: the pool decides how many hashes run at once.
         .threads(1)
         .tag_len(simd::params::TagLen::bytes(u64::try_from(tag_bytes).unwrap_or(u64::MAX)))
         .build()
@@ -134,7 +138,7 @@ fn simd_of(kind: Kind, tag_bytes: usize) -> Result<simd::Argon2, HashError> {
     Ok(simd::Argon2::new(algorithm, version, params))
 }
 
-/// An engine computed something wrong, or nothing.
+/// An engine computed a wrong result, or failed.
 #[derive(Debug)]
 pub struct SelfTestFailed {
     what: String,
@@ -152,8 +156,8 @@ impl fmt::Display for SelfTestFailed {
 
 impl Error for SelfTestFailed {}
 
-/// Tags of the reference implementation's own tests (phc-winner-argon2, `test.c`): password `password`, salt `somesalt`,
-/// 256 KiB, 2 passes, 32 bytes.
+/// Tags from the tests of the reference implementation (phc-winner-argon2, `test.c`): password
+/// `password`, salt `somesalt`, 256 KiB, 2 passes, 32 bytes.
 const VECTORS: [(Algorithm, Version, u32, &str); 5] = [
     (
         Algorithm::Argon2id,
@@ -187,13 +191,14 @@ const VECTORS: [(Algorithm, Version, u32, &str); 5] = [
     ),
 ];
 
-/// Memory, passes and lanes at the corners: the least memory, sizes that are no power of two, several lanes and passes, and
-/// enough blocks to reach every reference rule.
+/// Memory in KiB, passes and lanes of edge cases: the least memory, sizes that are not a power of
+/// two, several lanes and passes, and enough blocks to reach every reference rule of argon2.
 const CORNERS: [(u32, u32, u32); 6] =
     [(8, 1, 1), (37, 3, 1), (64, 2, 4), (129, 1, 3), (1_024, 2, 1), (2_048, 1, 2)];
 
-/// Holds an engine to published vectors and, with random inputs, to the reference: all algorithms and versions at
-/// several sizes, and our own parameters. Takes some tens of milliseconds, and the memory of one hash twice; blocks.
+/// Compares an engine with published vectors and, for random inputs, with the reference engine. It
+/// uses all algorithms and versions at several sizes, and the configured parameters. It takes some
+/// tens of milliseconds and twice the memory of one hash. It blocks.
 pub fn self_test(which: PasswordEngine, params: Params) -> Result<(), SelfTestFailed> {
     let mut engine = Engine::new(which);
     let own =
@@ -201,7 +206,7 @@ pub fn self_test(which: PasswordEngine, params: Params) -> Result<(), SelfTestFa
     agrees(own, |kind, secret, salt, tag| engine.compute(kind, own, secret, salt, tag))
 }
 
-/// The same of whatever computes.
+/// The same check for any function that computes a tag.
 fn agrees(
     own: Kind,
     mut compute: impl FnMut(Kind, &[u8], &[u8], &mut [u8]) -> Result<(), HashError>,

@@ -1,4 +1,5 @@
-//! Tests of `engine.rs`: both engines compute argon2, and one that does not is found out.
+//! Tests of `engine.rs`: both engines compute argon2, and the self-test finds an engine that is
+//! wrong.
 
 use proptest::prelude::*;
 
@@ -55,7 +56,8 @@ fn the_fast_engine_computes_the_test_vectors_of_rfc_9106() {
 
 #[test]
 fn an_engine_that_is_wrong_anywhere_fails_the_self_test() {
-    // Each is right but for one kind of input; all of these are met by vectors, corners or our own parameters.
+    // Each engine here is wrong for one kind of input only. Vectors, edge cases and the configured
+    // parameters together reach all of these kinds.
     let wrong: [fn(Kind) -> bool; 6] = [
         |kind| kind.algorithm == Algorithm::Argon2d,
         |kind| kind.version == Version::V0x10,

@@ -1,8 +1,8 @@
-//! Hashing and verifying: argon2id (RFC 9106) into PHC strings, and whatever an import brought.
+//! Hashing and verifying: argon2id (RFC 9106) into PHC strings, and the formats of imported hashes.
 //!
-//! A [`Hasher`] belongs to one worker and works on memory of its own, which it takes at its first use and keeps: page
-//! faults would cost a tenth of every hash. The memory is not wiped between hashes, since that costs as much again;
-//! each hash overwrites it.
+//! A [`Hasher`] belongs to one worker and has memory of its own. It allocates the memory at its
+//! first use and does not free it, because page faults would cost a tenth of every hash. The memory
+//! is not wiped between hashes, because that costs as much again. Each hash overwrites it.
 
 use std::error::Error;
 use std::fmt;
@@ -18,19 +18,20 @@ use super::pepper::Peppers;
 use crate::config::{self, PasswordEngine};
 use crate::secret::{self, Secret};
 
-/// The longest stored string that is read, in bytes: five times the longest that any format makes of usual parts.
+/// The longest stored string that is read, in bytes. It is five times the longest string that any
+/// format has with usual parts.
 pub const STORED_BYTES_MAX: usize = 1_024;
-/// How long a start or `doctor` goes on measuring hashes: longer than five usual ones take.
+/// How long a start or `doctor` measures hashes. Five usual hashes take less.
 const TIMED_WITHIN: Duration = Duration::from_millis(100);
 
 /// How hashes are computed.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Today's costs.
+    /// The parameters of new hashes.
     pub params: Params,
     /// Which code computes argon2.
     pub engine: PasswordEngine,
-    /// Keys in front of it.
+    /// The keys that are applied before argon2.
     pub peppers: Peppers,
 }
 
@@ -40,7 +41,6 @@ impl Setup {
         Self { params, engine: PasswordEngine::Argon2, peppers: Peppers::default() }
     }
 
-    /// What the settings say.
     pub fn of(settings: &config::Password) -> Self {
         let params = Params {
             memory_kib: settings.memory_kib,
@@ -51,8 +51,9 @@ impl Setup {
         Self { params, engine: settings.engine, peppers }
     }
 
-    /// Whether a stored string could be verified at a log-in, and of which format it is; computes nothing. What this
-    /// installation wrote itself is admitted whatever its parameters and pepper are, while they are configured.
+    /// Checks whether a stored string could be verified at a login, and returns its format.
+    /// Computes no hash. A hash that this installation wrote itself is accepted with any parameters
+    /// and pepper that are configured.
     pub fn admit(&self, stored: &str) -> Result<Format, Unsupported> {
         Any::parse(stored)?.admitted(self)
     }
@@ -67,20 +68,20 @@ impl Setup {
     }
 }
 
-/// Whether a stored string of another system could be verified at a log-in, and of which format it is. Computes nothing:
-/// an import refuses a line by it, with the reason. Under a pepper it is refused: only [`Setup::admit`] knows those.
+/// Checks whether a stored string of another system could be verified at a login, and returns its
+/// format. Computes no hash. An import uses it to refuse a line and to name the reason. A hash
+/// under a pepper is refused, because only [`Setup::admit`] knows the peppers.
 pub fn admit(stored: &str) -> Result<Format, Unsupported> {
     Setup::plain(Params { memory_kib: 0, iterations: 0, parallelism: 0 }).admit(stored)
 }
 
-/// The formats of stored hashes. `Display` names one for people.
+/// The formats of stored hashes. `Display` is the name that users read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// argon2id, argon2i or argon2d, version 16 or 19.
     Argon2,
     /// `$2a$`, `$2b$`, `$2y$`.
     Bcrypt,
-    /// scrypt.
     Scrypt,
     /// PBKDF2 over HMAC-SHA-256.
     Pbkdf2Sha256,
@@ -103,14 +104,15 @@ impl fmt::Display for Format {
     }
 }
 
-/// Why a stored string cannot be verified. `Display` is a clause for whoever imports it; it holds nothing of the string.
+/// Why a stored string cannot be verified. `Display` is a clause for the user who imports it. It
+/// contains nothing of the string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsupported {
-    /// None of the formats.
+    /// The string has none of the formats.
     Algorithm,
-    /// One of them by its beginning, and not by the rest.
+    /// The string begins like this format, but the rest is not well-formed.
     Malformed(Format),
-    /// It costs more than the caps: a log-in would take too long, or too much memory.
+    /// The hash costs more than the caps: a login would take too long or too much memory.
     TooCostly(Format),
     /// It needs a pepper that is not configured.
     Pepper,
@@ -133,27 +135,28 @@ impl fmt::Display for Unsupported {
 
 impl Error for Unsupported {}
 
-/// What verifying found.
+/// The result of verifying a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The password is right, its hash is of today's parameters.
+    /// The password is right, and its hash has today's parameters.
     Match,
-    /// The password is right; its hash is of other parameters, another pepper or another kind: hash it anew.
+    /// The password is right. Its hash has other parameters, another pepper or another format, so
+    /// it has to be hashed again.
     MatchNeedsRehash,
-    /// The password is wrong.
     Mismatch,
 }
 
-/// Why there is no verdict, or no hash. None of these says anything of the password.
+/// Why there is no verdict or no hash. No variant contains anything about the password.
 #[derive(Debug)]
 pub enum HashError {
-    /// The stored string is no hash that we know.
+    /// The stored string is not a hash in a known format.
     Corrupt,
-    /// The parameters (a stored hash's or our own) are beyond what we compute.
+    /// The parameters, of a stored hash or of the settings, are above the caps.
     ParametersRefused,
-    /// The stored hash is under a pepper that is not configured: put its version into `password.pepper_previous`.
+    /// The stored hash needs a pepper that is not configured. To fix it, add the pepper's version
+    /// to `password.pepper_previous`.
     PepperMissing,
-    /// The engine failed: no memory, for one.
+    /// The engine failed, for example because there was no memory.
     Engine(Box<dyn Error + Send + Sync>),
 }
 
@@ -190,7 +193,8 @@ impl From<Unsupported> for HashError {
     }
 }
 
-/// Hashes and verifies, one at a time, on memory of its own. Blocks its thread for the whole hash.
+/// Hashes and verifies passwords, one at a time, in memory of its own. Blocks its thread for the
+/// whole hash.
 pub struct Hasher {
     setup: Setup,
     engine: Engine,
@@ -198,8 +202,8 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// A hasher of today's parameters. Computes nothing and takes no memory yet; refuses what argon2 does not allow
-    /// with [`HashError::ParametersRefused`].
+    /// A hasher for new hashes with the parameters of `setup`. Computes nothing and allocates no
+    /// memory yet. Parameters that argon2 does not allow are [`HashError::ParametersRefused`].
     pub fn new(setup: Setup) -> Result<Self, HashError> {
         let tag = secret::random_bytes::<TAG_BYTES>();
         let decoy = setup
@@ -209,16 +213,17 @@ impl Hasher {
         Ok(Self { engine: Engine::new(setup.engine), setup, decoy })
     }
 
-    /// A PHC string of today's parameters that no password matches: a random salt with a random tag.
+    /// A PHC string of today's parameters that no password matches: a random salt with a random
+    /// tag.
     ///
-    /// Verifying against it costs what verifying a person's hash costs, so that an unknown address takes as long as a
-    /// known one.
+    /// It costs as much to verify as the hash of a user, so a login with an unknown address takes
+    /// as long as one with a known address.
     pub fn decoy(&self) -> &str {
         &self.decoy
     }
 
-    /// The PHC string of a password under a fresh salt: argon2id, version 19, 16 bytes of salt, 32 of tag, and the
-    /// pepper's version where there is one.
+    /// The PHC string of a password under a new salt: argon2id, version 19, 16 bytes of salt, 32
+    /// bytes of tag, and the pepper's version if there is a pepper.
     pub fn hash(&mut self, password: &Secret<String>) -> Result<String, HashError> {
         let salt = secret::random_bytes::<SALT_BYTES>();
         let mut tag = [0; TAG_BYTES];
@@ -227,13 +232,14 @@ impl Hasher {
         today.phc(&salt, &tag).ok_or(HashError::Corrupt)
     }
 
-    /// Whether a password belongs to a stored string, of any [`Format`].
+    /// Verifies a password against a stored string of any [`Format`].
     ///
-    /// A string that cannot be read is [`HashError::Corrupt`], never a mismatch; one that asks for more than the caps
-    /// (or our own parameters, where they are higher) is [`HashError::ParametersRefused`], before any work.
+    /// A string that cannot be read is [`HashError::Corrupt`], never a mismatch. A string that asks
+    /// for more than the caps (or than the configured parameters, if they are higher) is
+    /// [`HashError::ParametersRefused`], before any work.
     ///
-    /// What is not of today's form may come from a system that hashed the very bytes that were typed: where NFC
-    /// changed them, both are tried.
+    /// A hash that is not of today's form may come from a system that hashed the password exactly
+    /// as it was typed. If NFC changed the password, both forms are tried.
     pub fn verify(&mut self, password: &Secret<String>, phc: &str) -> Result<Verdict, HashError> {
         let stored = Any::parse(phc)?;
         stored.admitted(&self.setup)?;
@@ -248,8 +254,9 @@ impl Hasher {
         Ok(if is_right { Verdict::MatchNeedsRehash } else { Verdict::Mismatch })
     }
 
-    /// How long one hash of today's parameters takes on this thread: the best of two, so that the first touch of the memory
-    /// does not count, and of as many as five within 100 ms: what else a machine does at a start only adds.
+    /// Measures how long one hash of today's parameters takes on this thread. It runs at least two
+    /// hashes, because the first use of the memory must not count. It runs up to five within 100
+    /// ms, and returns the shortest time, because other work at a start only makes a hash slower.
     pub fn time_one(&mut self) -> Result<Duration, HashError> {
         let password = Secret::new("how long does it take".to_owned());
         let (mut best, began) = (Duration::MAX, Instant::now());
@@ -294,7 +301,7 @@ impl fmt::Debug for Hasher {
     }
 }
 
-/// A stored string of any format, taken apart.
+/// A parsed stored string of any format.
 enum Any {
     Argon2(Stored),
     Foreign(Foreign),
@@ -316,7 +323,7 @@ impl Any {
         Foreign::parse(stored).map(Self::Foreign)
     }
 
-    /// Its format, where it is within the caps and its pepper is there.
+    /// The format, if the hash is within the caps and its pepper is configured.
     fn admitted(&self, setup: &Setup) -> Result<Format, Unsupported> {
         match self {
             Self::Argon2(stored) => {

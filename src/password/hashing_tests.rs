@@ -1,11 +1,11 @@
-//! Tests of `hashing.rs`: RFC 9106's vector, foreign hashes, caps, the decoy.
+//! Tests of `hashing.rs`: the vector of RFC 9106, foreign hashes, caps and the decoy.
 
 use proptest::prelude::*;
 
 use super::super::argon::{ITERATIONS_MAX, MEMORY_KIB_MAX, PARALLELISM_MAX};
 use super::*;
 
-/// The least that argon2 allows: tests of behaviour need no cost.
+/// The least that argon2 allows, because tests of behaviour need no cost.
 const CHEAP: Params = Params { memory_kib: 8, iterations: 1, parallelism: 1 };
 
 fn hasher() -> Hasher {
@@ -106,7 +106,8 @@ fn a_password_is_the_same_in_every_unicode_form_and_in_no_other_spelling() {
 fn a_corrupt_stored_hash_is_an_error_and_never_a_mismatch() {
     let good = hasher().hash(&secret("a password")).unwrap();
     let mut cut: Vec<String> = (0..good.len()).map(|at| good[..at].to_owned()).collect();
-    // A tag cut at a character's border is a valid, shorter tag: another string, not a broken one.
+    // A tag that is cut at the end of a character is a valid, shorter tag. That string is a
+    // different hash and not a corrupt one.
     cut.retain(|phc| phc.matches('$').count() < 5);
     let foreign = [
         "$2b$12$KIXQ4S7cZrnZb5oZ5v5b4uJ0m1yJ0y1yJ0y1yJ0y1yJ0y1yJ0y1y",

@@ -1,11 +1,13 @@
-//! Passwords: what makes one acceptable ([`policy`]) and how one is kept ([`hashing`]).
+//! Passwords: the rules for a new one ([`policy`]) and its storage as a hash ([`hashing`]).
 //!
-//! New hashes are argon2id ([`argon`]), computed by one of two engines ([`engine`]), under a key where one is configured
-//! ([`pepper`]). Hashes that an import brought are verified in their own format (`foreign/`) and replaced.
+//! New hashes are argon2id ([`argon`]), computed by one of two engines ([`engine`]), under a secret
+//! key if one is configured ([`pepper`]). Imported hashes are verified in their own format
+//! (`foreign/`) and then replaced.
 //!
-//! Both see a password through `normalized`: NFC is the only thing that is ever done to it (NIST SP 800-63B-4
-//! §3.1.1.2). Hashing blocks a thread for milliseconds: the worker ([`PasswordWorker`]) does it on a blocking one, and there
-//! are as many workers as hashes may run at once, which bounds CPU and memory.
+//! Both modules use a password in NFC (`normalized`) and change nothing else in it (NIST SP
+//! 800-63B-4 §3.1.1.2). Hashing blocks a thread for milliseconds, so the worker
+//! ([`PasswordWorker`]) does it on a blocking thread. There are as many workers as hashes may run
+//! at once, which bounds CPU and memory.
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use zeroize::Zeroizing;
@@ -30,11 +32,12 @@ pub use pepper::Peppers;
 pub use policy::{Policy, PolicyViolation};
 pub use worker::{OldHash, PasswordCommand, PasswordWorker, Passwords, ReplaceHash};
 
-/// The password in NFC, wiped when dropped. No other copy of it is left behind, save a few characters in the
-/// normaliser's own buffer where the password was not in NFC.
+/// The password in NFC, wiped when it is dropped. It leaves no other copy, except for a few
+/// characters in the normaliser's own buffer if the password was not in NFC.
 fn normalized(password: &Secret<String>) -> Zeroizing<String> {
     let typed = password.expose();
-    // NFC is at most three times as long (UAX #15 §1.2): room from the start, so that growing leaves no copies.
+    // NFC is at most three times as long (UAX #15 §1.2). With this capacity the string never has
+    // to grow, which would leave copies.
     let mut text = Zeroizing::new(String::with_capacity(3 * typed.len()));
     match is_nfc_quick(typed.chars()) {
         IsNormalized::Yes => text.push_str(typed),

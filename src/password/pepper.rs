@@ -1,10 +1,12 @@
-//! The pepper: a key in front of every hash, so that a stolen database alone is no place to guess at (NIST SP 800-63B-4
-//! §3.1.1.2, "keyed hash"; OWASP).
+//! The pepper: a secret key that is applied before every hash. An attacker that has the database
+//! but not this key cannot test a password (OWASP, and "keyed hash" in NIST SP 800-63B-4
+//! §3.1.1.2).
 //!
-//! With one, argon2's input is HMAC-SHA-256(pepper, password in NFC). Each hash carries the version of its pepper, so
-//! that a pepper is replaced without anybody noticing: older versions verify while they are listed in
-//! `password.pepper_previous`, and log-ins rehash. A hash whose version is not configured can be neither matched nor
-//! refused.
+//! With a pepper, argon2's input is HMAC-SHA-256(pepper, password in NFC). Each hash contains the
+//! version of its pepper, so an operator can replace the pepper without an effect on users. Older
+//! versions verify while they are listed in `password.pepper_previous`, and logins replace their
+//! hashes. A hash whose version is not configured gives an error, because nothing can tell whether
+//! the password is right.
 
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use super::hashing::HashError;
 use crate::config::Pepper;
 use crate::secret::hmac_sha256;
 
-/// The peppers of the settings. Cheap to clone; blind in `Debug`.
+/// The peppers of the settings. Clones are cheap. `Debug` does not show the keys.
 #[derive(Clone, Debug, Default)]
 pub struct Peppers {
     current: Option<u16>,
@@ -22,13 +24,14 @@ pub struct Peppers {
 }
 
 impl Peppers {
-    /// The pepper of new hashes, if any, and the earlier ones. Versions are different: the settings see to it.
+    /// `current` is the pepper of new hashes, if there is one. `previous` are the earlier ones. The
+    /// settings ensure that all versions are different.
     pub fn new(current: Option<&Pepper>, previous: &[Pepper]) -> Self {
         let all = current.into_iter().chain(previous).cloned().collect();
         Self { current: current.map(|pepper| pepper.version), all }
     }
 
-    /// The version that new hashes get.
+    /// The version of the pepper of new hashes.
     pub fn current(&self) -> Option<u16> {
         self.current
     }
@@ -38,8 +41,8 @@ impl Peppers {
         self.all.iter().any(|pepper| pepper.version == version)
     }
 
-    /// argon2's input for a password. Without a version the password itself; under one that is not configured
-    /// [`HashError::PepperMissing`].
+    /// argon2's input for a password. Without a version it is the password itself. A version that
+    /// is not configured is [`HashError::PepperMissing`].
     pub(super) fn input(
         &self,
         password: &str,

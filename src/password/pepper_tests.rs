@@ -1,4 +1,4 @@
-//! Tests of `pepper.rs`: turning one on, replacing it, losing it.
+//! Tests of `pepper.rs`: adding, replacing and losing a pepper.
 
 use super::*;
 use crate::password::{HashError, Hasher, Params, Setup, Unsupported, Verdict};
@@ -66,7 +66,7 @@ fn a_replaced_pepper_verifies_while_it_is_listed() {
     assert_eq!(verdict(&mut rotated, &old).unwrap(), Verdict::MatchNeedsRehash);
     let new = rotated.hash(&password()).unwrap();
     assert_eq!(verdict(&mut rotated, &new).unwrap(), Verdict::Match);
-    // Turned off, with what it was listed for the time being.
+    // No pepper is current, and the old one is still listed.
     assert_eq!(verdict(&mut hasher(None, &[1]), &old).unwrap(), Verdict::MatchNeedsRehash);
 }
 
@@ -77,7 +77,7 @@ fn a_hash_under_a_pepper_that_is_gone_is_an_error_and_never_a_mismatch() {
         let result = later.verify(&Secret::new("wrong".to_owned()), &old);
         assert!(matches!(result, Err(HashError::PepperMissing)), "{result:?}");
     }
-    // A key of another system's, which no version of ours is.
+    // A key id of another system, which is never a version here.
     let foreign = old.replace("keyid=MQ", "keyid=8PDw8A");
     let result = hasher(Some(1), &[]).verify(&password(), &foreign);
     assert!(matches!(result, Err(HashError::PepperMissing)), "{result:?}");

@@ -1,7 +1,9 @@
-//! What a new password must be: long enough, not too long, not one of the common ones, not the person's own data.
+//! The rules for a new password: a least and a greatest length, not a common password, and not the
+//! user's own data.
 //!
-//! No composition rules and no expiry (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2.5, 6.2.10). The whole password is compared,
-//! never a part of it: `password` in a longer phrase is fine.
+//! There are no composition rules and no expiry (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2.5, 6.2.10).
+//! Only the whole password is compared, never a part of it: a longer phrase that contains
+//! `password` is allowed.
 
 use std::error::Error;
 use std::fmt;
@@ -13,21 +15,22 @@ use super::{common, normalized};
 use crate::config::{Config, Url};
 use crate::secret::Secret;
 
-/// A password's greatest length in code points after NFC. NIST asks for at least 64; what bounds it is
-/// that argon2's first hash reads every byte.
+/// The greatest length of a password in code points after NFC. NIST asks for at least 64. The
+/// length is bounded because argon2's first hash reads every byte.
 pub const PASSWORD_CHARS_MAX: usize = 256;
 
-/// The rules that a new password is held to.
+/// The rules for a new password.
 #[derive(Clone, Debug)]
 pub struct Policy {
     length_min: usize,
-    /// What this installation calls itself, lower case.
+    /// The names of this installation, in lower case.
     ours: Box<[String]>,
 }
 
 impl Policy {
-    /// The rules of an installation: a least length in code points (`password.min_length`), and no password that is
-    /// `latchkey`, the host of `public_url`, one of its labels, or the name in `mail.from` (ASVS 6.2.11).
+    /// The rules of an installation. A password has a least length in code points
+    /// (`password.min_length`). It is not `latchkey`, the host of `public_url`, one of the host's
+    /// labels, or the name in `mail.from` (ASVS 6.2.11).
     pub fn of(config: &Config) -> Self {
         Self::new(config.password.min_length, &config.public_url, &config.mail.from)
     }
@@ -40,11 +43,11 @@ impl Policy {
         Self { length_min, ours }
     }
 
-    /// Holds a password to the rules.
+    /// Checks a password against the rules.
     ///
-    /// `context` is what an attacker would try for this person: address, its local part, name, teams. The comparison
-    /// with it, with what the installation calls itself and with the common list is without regard to case and of the
-    /// whole password.
+    /// `context` is what an attacker would try for this user: the address, its local part, the
+    /// name, the teams. The comparison with it, with the names of the installation and with the
+    /// common passwords ignores case and uses the whole password.
     pub fn check(
         &self,
         password: &Secret<String>,
@@ -69,29 +72,29 @@ impl Policy {
     }
 }
 
-/// A word as passwords are compared with it.
+/// A word in the form in which passwords are compared with it.
 fn folded(word: &str) -> String {
     word.nfc().collect::<String>().to_lowercase()
 }
 
-/// Why a password is refused. `Display` is a sentence for the person who chose it (NIST: say why).
+/// Why a password is refused. `Display` is a sentence for the user who chose it, because NIST
+/// requires a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyViolation {
-    /// Under the least length.
     TooShort {
         /// The least length in code points.
         length_min: usize,
     },
-    /// Over [`PASSWORD_CHARS_MAX`].
+    /// Longer than [`PASSWORD_CHARS_MAX`].
     TooLong,
     /// On the list of common passwords.
     TooCommon,
-    /// The address, the name, a team's name or what the installation calls itself.
+    /// The address, the user's name, a team's name or a name of the installation.
     Contextual,
 }
 
 impl PolicyViolation {
-    /// The violation's name for machines, stable, as in `errors[].code` of a 422.
+    /// The violation's stable name for programs, in `errors[].code` of a 422 response.
     pub const fn code(self) -> &'static str {
         match self {
             Self::TooShort { .. } => "too-short",

@@ -1,4 +1,5 @@
-//! [`Passwords`], the handle of the password workers, and the worker: one hasher, one thread at a time.
+//! [`Passwords`], the handle of the password workers, and [`PasswordWorker`]. A worker has one
+//! hasher and uses one thread at a time.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -14,42 +15,41 @@ use crate::secret::Secret;
 use crate::telemetry::Metrics;
 use crate::telemetry::labels::HashOperation;
 
-/// What the password workers do.
+/// The commands of the password workers.
 pub enum PasswordCommand {
-    /// [`Passwords::hash`].
+    /// See [`Passwords::hash`].
     Hash {
-        /// The password.
         password: Secret<String>,
         /// The PHC string.
         reply: FlatReply<String>,
     },
-    /// [`Passwords::verify`].
+    /// See [`Passwords::verify`].
     Verify {
         /// The password of the request.
         password: Secret<String>,
-        /// The stored PHC string.
+        /// The stored PHC string. None if there is no account.
         stored: Option<Secret<String>>,
-        /// The verdict.
         reply: FlatReply<Verdict>,
     },
-    /// [`Passwords::rehash`].
+    /// See [`Passwords::rehash`].
     Rehash(OldHash),
 }
 
-/// A password that was verified under older parameters.
+/// A password that was verified against a hash with older parameters.
 pub struct OldHash {
     pub user_id: Uuid,
     /// The stored PHC string.
     pub hash: String,
-    /// The password.
     pub password: Secret<String>,
 }
 
-/// Stores the new PHC string of [`Passwords::rehash`]: user, old PHC string, new PHC string. The composition root gives it:
-/// the table of users belongs to a higher module.
+/// Stores the new PHC string of [`Passwords::rehash`]. Arguments: user, old PHC string, new PHC
+/// string. The composition root supplies the function, because the table of users belongs to a
+/// higher module.
 pub type ReplaceHash = Arc<dyn Fn(Uuid, String, String) + Send + Sync>;
 
-/// The handle of the password workers. Calls return [`Unavailable`] when the queue is full and when `deadline` passes.
+/// The handle of the password workers. Calls return [`Unavailable`] when the queue is full and when
+/// `deadline` passes.
 #[derive(Clone, Debug)]
 pub struct Passwords(Pool<PasswordCommand>);
 
@@ -58,18 +58,18 @@ impl Passwords {
         Self(pool)
     }
 
-    /// The pool, to be drained and measured.
+    /// The pool, so that the daemon can drain and measure it.
     pub fn pool(&self) -> &Pool<PasswordCommand> {
         &self.0
     }
 
-    /// Whether the queue has a permit for this client key now: a login that would be refused is refused before it counts
-    /// as an attempt.
+    /// Checks whether the queue has a permit for this client key now. A login that would get none
+    /// is refused before it counts as an attempt.
     pub fn has_permit(&self, client_key: impl Hash) -> Result<(), Unavailable> {
         self.0.room_for(client_key)
     }
 
-    /// The PHC string of a new password.
+    /// Computes the PHC string of a new password.
     pub async fn hash(
         &self,
         client_key: impl Hash,
@@ -80,8 +80,9 @@ impl Passwords {
         self.0.ask_for(client_key, deadline, command).await
     }
 
-    /// Whether a password matches a stored PHC string. Without one a decoy of the same cost is verified, and the verdict is
-    /// a mismatch. A corrupt PHC string is no mismatch but [`Unavailable`].
+    /// Checks whether a password matches a stored PHC string. Without a stored string a decoy of
+    /// the same cost is verified, and the verdict is a mismatch. A corrupt PHC string is
+    /// [`Unavailable`], not a mismatch.
     pub async fn verify(
         &self,
         client_key: impl Hash,
@@ -93,28 +94,30 @@ impl Passwords {
         self.0.ask_for(client_key, deadline, command).await
     }
 
-    /// Hashes a password with today's parameters and stores the result. Does not wait: the next login tries again.
+    /// Hashes a password with today's parameters and stores the result. Does not wait. If it fails,
+    /// the next login starts it again.
     pub fn rehash(&self, old: OldHash) {
         let _ = self.0.nudge(PasswordCommand::Rehash(old));
     }
 }
 
-/// The worker: its memory is touched at the first hash and kept.
+/// The worker. It allocates its memory at the first hash and reuses it.
 pub struct PasswordWorker {
     setup: Setup,
-    /// Away while a hash runs on another thread, and for good when it panicked there: the pool replaces the worker.
+    /// None while a hash runs on another thread. It stays None if the hash panicked there, and the
+    /// pool replaces the worker.
     hasher: Option<Hasher>,
     metrics: Arc<Metrics>,
     replace_hash: ReplaceHash,
 }
 
 impl PasswordWorker {
-    /// A worker of this setup, which `config/` has checked.
+    /// A worker with this setup, which `config/` has checked.
     pub fn new(setup: Setup, metrics: Arc<Metrics>, replace_hash: ReplaceHash) -> Self {
         Self { setup, hasher: None, metrics, replace_hash }
     }
 
-    /// Runs `work` on a blocking thread, with the hasher.
+    /// Runs `work` with the hasher on a blocking thread.
     async fn run<T: Send + 'static>(
         &mut self,
         operation: HashOperation,
@@ -166,7 +169,7 @@ impl Worker for PasswordWorker {
                     }
                 }
             }
-            // The client is gone: the dearest work is not done for nobody.
+            // The client no longer waits, so the expensive work is skipped.
             PasswordCommand::Hash { .. } | PasswordCommand::Verify { .. } => {}
         }
         Ok(())

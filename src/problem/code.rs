@@ -1,21 +1,21 @@
-//! The codes: name, status, title and advice of each, in the order of the documentation.
+//! The error codes with name, status, title and advice, in the order of the documentation.
 
 use hyper::StatusCode;
 
-/// Makes the enum, the list and the rows of one table.
+/// Creates the enum, the list of all codes and the rows from one table.
 macro_rules! catalogue {
     ($($(#[doc = $doc:literal])+ $code:ident = $name:literal $status:literal $title:literal $advice:literal;)+) => {
-        /// A named error (docs/errors.md). The name is stable; the words around it may change.
+        /// A named error (docs/errors.md). The name is stable; the title and the advice may change.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code {
             $($(#[doc = $doc])+ $code,)+
         }
 
         impl Code {
-            /// Every code there is, in the order of the documentation.
+            /// All codes, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$code,)+];
 
-            /// Name, status, title and what a client should do about it: one row of the catalogue.
+            /// Name, status, title and advice of a code.
             const fn row(self) -> (&'static str, u16, &'static str, &'static str) {
                 match self {
                     $(Self::$code => ($name, $status, $title, $advice),)+
@@ -31,32 +31,32 @@ catalogue! {
         "The request cannot be read"
         "The body is not one JSON object in UTF-8 without duplicate members, or a header or the path breaks HTTP's \
             rules. Mend the request; sending it again as it is will not help.";
-    /// 400: a mailed token is unknown, replaced, spent or expired.
+    /// 400: a token from a mail is unknown, replaced, used or expired.
     TokenInvalid = "token-invalid" 400
         "The link is not valid"
         "The token out of the mail is unknown, was replaced by a newer one, was used, or has expired. Ask for a new \
             mail.";
-    /// 400: the captcha is missing, wrong or spent.
+    /// 400: the captcha is missing, wrong or already used.
     CaptchaInvalid = "captcha-invalid" 400
         "The captcha is missing or wrong"
         "Get a challenge from GET /api/captcha (or the provider's widget), solve it, and send the answer as \
             `captcha`. An answer is good once.";
-    /// 401: address and password do not match.
+    /// 401: the email address and the password do not match.
     InvalidCredentials = "invalid-credentials" 401
         "Email or password is wrong"
         "The address and the password do not belong together. The answer is the same whether the account exists or \
             not.";
-    /// 401: the Bearer token is missing or not good.
+    /// 401: the bearer token is missing or not valid.
     InvalidToken = "invalid-token" 401
         "The token is not valid"
         "Send `Authorization: Bearer <userToken>` with a token that is unexpired and whose session has not ended. \
             Refresh it, or log in again.";
-    /// 401: a refresh token was shown again; its session is ended.
+    /// 401: a refresh token was used again, so its session has ended.
     RefreshReused = "refresh-reused" 401
         "The token was used before"
         "A token that had been replaced by a refresh was shown again, which is what a stolen token looks like. The \
             session has ended on every device that shared it. Log in again.";
-    /// 403: known, and not allowed.
+    /// 403: the caller is authenticated and may not do this.
     Forbidden = "forbidden" 403
         "This is not allowed"
         "You are known, and may not do this. A browser's prefetch of a link that changes something is refused with \
@@ -65,16 +65,16 @@ catalogue! {
     AccountDisabled = "account-disabled" 403
         "The account is disabled"
         "The operator has disabled this account. Only they can enable it.";
-    /// 403: the address has to be verified first.
+    /// 403: the email address must be verified first.
     EmailUnverified = "email-unverified" 403
         "The email address is not verified"
         "Open the link in the confirmation mail first; GET /api/resend-email-verification sends a new one.";
-    /// 403: an invitation is for another address than the caller's.
+    /// 403: the invitation is for another email address than the caller's.
     OtherAddress = "other-address" 403
         "The invitation is for another address"
         "An invitation is accepted by the account of the address that it was mailed to. Log in with that one, or ask for \
             an invitation of the address you have.";
-    /// 404.
+    /// 404: the path or the object does not exist.
     NotFound = "not-found" 404
         "There is nothing here"
         "The path is not one of the API's, or the object does not exist for you.";
@@ -102,19 +102,19 @@ catalogue! {
     HeadersTooLarge = "headers-too-large" 431
         "A header is too large"
         "`Authorization` may have 8 KiB at most, all headers together 16 KiB in 64 lines.";
-    /// 409: the address has an account.
+    /// 409: the email address already has an account.
     EmailTaken = "email-taken" 409
         "The email address has an account"
         "Log in, or ask for a new password with POST /api/forgot-password.";
-    /// 409: the address is verified already.
+    /// 409: the email address is already verified.
     AlreadyVerified = "already-verified" 409
         "The email address is verified already"
         "Nothing is left to do: log in.";
-    /// 409: the state of things forbids it; the detail says what.
+    /// 409: the current state does not allow the request. The detail gives the reason.
     Conflict = "conflict" 409
         "The state of things forbids it"
         "The detail says what stands in the way. Change that first.";
-    /// 422: a member breaks a rule; `errors` says which.
+    /// 422: one or more members break a rule. `errors` lists them.
     ValidationFailed = "validation-failed" 422
         "The request breaks a rule"
         "`errors` lists each member with the rule it breaks.";
@@ -122,15 +122,15 @@ catalogue! {
     RateLimited = "rate-limited" 429
         "Too many requests"
         "Wait for the seconds that `Retry-After` says; then the request will be let through.";
-    /// 500: a handler's panic; nothing else.
+    /// 500: a defect of latchkey, for example a panic in a handler.
     InternalError = "internal-error" 500
         "Something broke on our side"
         "This is a defect of latchkey. The `traceId` finds it in the log.";
-    /// 503: refused before any work, for load.
+    /// 503: refused before any work because of too much load.
     Overloaded = "overloaded" 503
         "Too busy just now"
         "The request was refused before any work was done. Send it again after the seconds that `Retry-After` says.";
-    /// 503: something the answer depends on is down or slow.
+    /// 503: a dependency of the request is down or slow.
     DependencyUnavailable = "dependency-unavailable" 503
         "Something we depend on is not available"
         "The database, the token store or a worker did not answer in time. Your tokens are as good as before: send \
@@ -143,7 +143,7 @@ impl Code {
         self.row().0
     }
 
-    /// The status it goes out with.
+    /// The HTTP status of the response.
     pub fn status(self) -> StatusCode {
         StatusCode::from_u16(self.row().1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -153,12 +153,11 @@ impl Code {
         self.row().2
     }
 
-    /// What it means and what to do about it: the text of `GET /problems/{code}`.
+    /// The meaning of the error and what the client can do: the text of `GET /problems/{code}`.
     pub const fn advice(self) -> &'static str {
         self.row().3
     }
 
-    /// The code of a name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.name() == name)
     }

@@ -1,8 +1,9 @@
-//! The catalogue of errors: every code a client can meet, pinned by a test.
+//! The catalogue of errors: every error code that a client can receive. A test pins it.
 //!
-//! A [`Problem`] is what a handler returns instead of an answer: a [`Code`] with a public detail, and privately the
-//! error behind it. `http/dispatch.rs` is the one place that turns it into a response (RFC 9457) and logs it, once.
-//! Rooms below `http/` have their own error enums or use [`Unavailable`]; they know no status.
+//! A [`Problem`] is what a handler returns instead of a success response. It has a [`Code`], a
+//! public detail and the private error that caused it. Only `http/dispatch.rs` turns it into a
+//! response (RFC 9457) and logs it, once. Modules below `http/` have their own error enums or use
+//! [`Unavailable`]. They do not know HTTP statuses.
 
 mod code;
 
@@ -11,38 +12,40 @@ use std::fmt;
 
 pub use code::Code;
 
-/// One member of a request that breaks a rule: an entry of `errors` in a 422.
+/// A member of a request that breaks a rule: an entry of `errors` in a 422 response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// Where, as a JSON pointer (RFC 6901): `/email`.
+    /// The member as a JSON pointer (RFC 6901), for example `/email`.
     pub pointer: String,
-    /// Which rule: `required`, `type`, `format`, `too-short`, `too-long`, `too-common`, `forbidden-character`, …
+    /// The rule: `required`, `type`, `format`, `too-short`, `too-long`, `too-common`,
+    /// `forbidden-character`, …
     pub code: &'static str,
-    /// The rule in a sentence.
+    /// The rule as a sentence.
     pub detail: String,
 }
 
-/// Why a request gets no answer: a code for the client, the reason for the log.
+/// An error response: a code for the client and the cause for the log.
 #[derive(Debug)]
 pub struct Problem {
-    /// What the client is told.
+    /// The code that the client receives.
     pub code: Code,
-    /// One sentence more for the client; never a library's words, a query, a path or a secret.
+    /// An additional sentence for the client. It never contains an error text of a library, a
+    /// query, a path or a secret.
     pub detail: Option<String>,
-    /// The members at fault; for [`Code::ValidationFailed`].
+    /// The invalid members, for [`Code::ValidationFailed`].
     pub errors: Vec<FieldError>,
-    /// Seconds after which the same request will get through; for 429 and 503.
+    /// The number of seconds after which the same request will be accepted, for 429 and 503.
     pub retry_after: Option<u32>,
-    /// How many times as hard as a usual one the captcha has to be; for [`Code::CaptchaInvalid`].
+    /// How many times harder than usual the captcha must be, for [`Code::CaptchaInvalid`].
     pub difficulty: Option<u32>,
-    /// The `error` of the OAuth RFCs, where an endpoint of theirs answers.
+    /// The `error` member of the OAuth RFCs, for OAuth endpoints.
     pub oauth: Option<OauthError>,
-    /// What went wrong inside; logged once, never sent.
+    /// The internal cause. It is logged once and never sent.
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Problem {
-    /// A problem that says no more than its code.
+    /// A problem with only a code.
     pub fn new(code: Code) -> Self {
         Self {
             code,
@@ -62,50 +65,51 @@ impl Problem {
         self
     }
 
-    /// Adds the member `error`, for clients that read it as the OAuth RFCs have it.
+    /// Adds the member `error` of the OAuth RFCs, for OAuth clients.
     #[must_use]
     pub fn oauth(mut self, error: OauthError) -> Self {
         self.oauth = Some(error);
         self
     }
 
-    /// Adds the private reason.
+    /// Adds the internal cause.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Adds an honest `Retry-After`, in seconds, at least one.
+    /// Adds `Retry-After` with the real waiting time in seconds, at least 1.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds.max(1));
         self
     }
 
-    /// A 422 with the members at fault.
+    /// A 422 response with the invalid members.
     pub fn validation(errors: Vec<FieldError>) -> Self {
         Self { errors, ..Self::new(Code::ValidationFailed) }
     }
 }
 
-/// `error` of RFC 6749 §5.2 and RFC 7009 §2.2.1: a second name of a problem, for stock OAuth clients.
+/// The `error` value of RFC 6749 §5.2 and RFC 7009 §2.2.1. It gives standard OAuth clients the
+/// name that they know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OauthError {
-    /// A parameter is missing, sent twice, or malformed; or the client authenticates in two ways.
+    /// A parameter is missing, sent twice or malformed, or the client authenticates in two ways.
     InvalidRequest,
-    /// The client is unknown, or its secret wrong or missing.
+    /// The client is unknown, or its secret is wrong or missing.
     InvalidClient,
-    /// A scope that the client has not, or no scope at all.
+    /// The client does not have the scope, or the scope does not exist.
     InvalidScope,
-    /// The client is known, and not one that gets tokens.
+    /// The client is known but may not get tokens.
     UnauthorizedClient,
-    /// Another grant than ours.
+    /// The grant type is not supported.
     UnsupportedGrantType,
 }
 
 impl OauthError {
-    /// As the RFCs spell it.
+    /// The spelling of the RFCs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
@@ -135,25 +139,26 @@ impl From<sea_orm::DbErr> for Problem {
     }
 }
 
-/// In doubt, 503: a dependency or a worker that did not answer, whatever the reason.
+/// A dependency or a worker did not respond, for whatever reason. The response is 503.
 ///
-/// Every room folds the outages of what it stands on into this one type, so that none can be mistaken for a "no".
+/// Every module converts the failures of its dependencies into this type, so that a failure is
+/// never mistaken for a negative result.
 #[derive(Debug)]
 pub struct Unavailable {
-    /// Which: `database`, `token store`, `smtp`, or a pool's name.
+    /// The name of the dependency: `database`, `token store`, `smtp`, or the name of a pool.
     pub dependency: &'static str,
-    /// Refused for load, or broken.
+    /// Whether it was overloaded or failed.
     pub cause: Cause,
-    /// What it said.
+    /// The error of the dependency.
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 /// Why something is [`Unavailable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// Refused before any work, for load.
+    /// The call was refused before any work because of too much load.
     Shed,
-    /// Down, slow, or crashed.
+    /// The dependency is down, slow or crashed.
     Dependency,
 }
 
@@ -166,7 +171,7 @@ impl Unavailable {
         Self { dependency, cause: Cause::Dependency, source: Some(source.into()) }
     }
 
-    /// Its code in the API.
+    /// The error code in the API.
     pub fn code(&self) -> Code {
         match self.cause {
             Cause::Shed => Code::Overloaded,
@@ -174,7 +179,7 @@ impl Unavailable {
         }
     }
 
-    /// A queue that is full.
+    /// A dependency whose queue is full.
     pub fn shed(dependency: &'static str) -> Self {
         Self { dependency, cause: Cause::Shed, source: None }
     }

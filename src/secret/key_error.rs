@@ -1,8 +1,8 @@
-//! [`KeyError`]: the one error of keys, which tells nothing of them.
+//! [`KeyError`]: the error of all operations on keys. It contains no information about the key.
 
 use aws_lc_rs::error;
 
-/// A key that cannot be made, parsed or used.
+/// A key cannot be created, parsed or used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyError;
 

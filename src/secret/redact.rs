@@ -1,7 +1,7 @@
-//! [`Redactor`]: takes secrets out of texts that a library or a server wrote.
+//! [`Redactor`]: removes secrets from texts that a library or a server wrote.
 //!
-//! An error of a driver may quote the URL that it got, and a server may repeat a command with its
-//! arguments. Every such text passes through [`Redactor::redact`] before it is logged or returned.
+//! The error of a driver can quote its URL, and a server can repeat a command with its arguments.
+//! Every such text passes through [`Redactor::redact`] before it is logged or returned.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -9,15 +9,15 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 
 use super::Secret;
 
-/// What stands for a secret.
+/// The text that replaces a secret.
 const BLANK: &str = "***";
-/// Shorter values are not searched for: they occur in ordinary words.
+/// Shorter values are not searched for, because they also occur in ordinary words.
 const CHARS_MIN: usize = 4;
-/// A list of so many bytes, as `Debug` writes them (`[45, 45, …]`), is blanked: PEM readers quote
-/// lines of keys in this way.
+/// A list of at least this many bytes in the form of `Debug` (`[45, 45, …]`) is replaced, because
+/// PEM readers quote lines of keys in this form.
 const BYTES_MIN: usize = 8;
 
-/// Parameters of URLs whose values are no secrets and help to understand an error.
+/// URL parameters whose values are not secret and help to understand an error.
 const PLAIN_PARAMETERS: [&str; 13] = [
     "application_name",
     "cache",
@@ -34,24 +34,27 @@ const PLAIN_PARAMETERS: [&str; 13] = [
     "vfs",
 ];
 
-/// Holds secrets, and takes them out of texts.
+/// A set of secrets to remove from texts.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
-    /// The forms in which they may stand in a text, the longest first.
+    /// The forms in which the secrets can occur in a text, the longest first.
     plain: Vec<Secret<String>>,
-    /// The characters of their base64 and base64url that do not depend on what stands around them.
+    /// The base64 and base64url characters of the secrets that do not depend on the bytes before
+    /// and after.
     encoded: Vec<Secret<String>>,
-    /// Users of a URL. A server names the user that it refuses; elsewhere the same word may be a database.
+    /// User names of a URL. They are removed only where a server reports the user that it refuses,
+    /// because the same word can be the name of a database elsewhere.
     users: Vec<Secret<String>>,
 }
 
 impl Redactor {
-    /// For the password and the parameters of a URL, and the URL itself.
+    /// A redactor for a URL, its password and the values of its parameters.
     pub fn of_url(url: &str) -> Self {
         let (mut secrets, mut users) = (vec![url.to_owned()], Vec::new());
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        // The last `@` ends a password that has an unescaped `/`, `?` or `#`.
+        // If the password has an unescaped `/`, `?` or `#`, it ends at the last `@` of the whole
+        // text.
         for text in [authority, rest] {
             let Some((userinfo, _)) = text.rsplit_once('@') else { continue };
             let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
@@ -72,8 +75,8 @@ impl Redactor {
         Self { users, ..Self::of_values(secrets.iter().map(String::as_str)) }
     }
 
-    /// For these values, each also percent-encoded, percent-decoded, escaped, and in base64 and
-    /// base64url.
+    /// A redactor for these values. It also finds each value percent-encoded, percent-decoded,
+    /// escaped, and in base64 and base64url.
     pub fn of_values<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let (mut plain, mut encoded) = (Vec::new(), Vec::new());
         for value in values {
@@ -93,7 +96,7 @@ impl Redactor {
         Self { plain: sorted(plain), encoded: sorted(encoded), users: Vec::new() }
     }
 
-    /// The text without the secrets, without user, password and parameters of any URL in it, and
+    /// The text without the secrets, without the user, password and parameters of any URL, and
     /// without lists of bytes.
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
@@ -104,7 +107,7 @@ impl Redactor {
             text = without_words(&text, secret.expose());
         }
         for user in self.users.iter().map(Secret::expose) {
-            // PostgreSQL's words, and those of Redis.
+            // The phrases of PostgreSQL and Redis around a user name.
             for (before, after) in [("user \"", "\""), ("role \"", "\""), ("User ", " has ")] {
                 let named = format!("{before}{user}{after}");
                 text = text.replace(&named, &format!("{before}{BLANK}{after}"));
@@ -114,7 +117,7 @@ impl Redactor {
     }
 }
 
-/// The text without user, password and parameters of any URL in it, and without lists of bytes.
+/// The text without the user, password and parameters of any URL, and without lists of bytes.
 pub fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -141,7 +144,7 @@ pub fn redact(text: &str) -> String {
     without_bytes(&out)
 }
 
-/// Removes repetitions and texts that are too short. The longest come first.
+/// Removes duplicates and texts that are too short. The longest text comes first.
 fn sorted(mut texts: Vec<String>) -> Vec<Secret<String>> {
     texts.retain(|text| text.chars().count() >= CHARS_MIN);
     texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
@@ -149,18 +152,18 @@ fn sorted(mut texts: Vec<String>) -> Vec<Secret<String>> {
     texts.into_iter().map(Secret::new).collect()
 }
 
-/// The characters that a text's base64 has inside of a longer one, whatever stands around the text.
-/// The text begins at one of three offsets.
+/// The base64 characters that are the same wherever `text` occurs inside a longer text. `shift` is
+/// the offset of the text in a group of three bytes: 0, 1 or 2.
 fn base64_inside(engine: &GeneralPurpose, text: &str, shift: usize) -> Option<String> {
     let bytes = [&vec![0; shift], text.as_bytes()].concat();
     let encoded = engine.encode(bytes);
     let from = [0, 2, 3].get(shift).copied()?;
-    // The last character of an incomplete group depends on what follows.
+    // The last character of an incomplete group depends on the bytes that follow.
     let until = (shift + text.len()) * 8 / 6;
     encoded.get(from..until).filter(|sure| sure.len() >= CHARS_MIN).map(str::to_owned)
 }
 
-/// The text without each word of base64 or base64url that holds `part`.
+/// The text without every base64 or base64url word that contains `part`.
 fn without_words(text: &str, part: &str) -> String {
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=');
     let mut out = String::with_capacity(text.len());

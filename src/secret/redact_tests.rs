@@ -77,7 +77,8 @@ fn a_short_secret_is_found_in_base64_and_base64url_at_every_offset() {
 }
 
 proptest! {
-    /// Whatever a driver says of a URL, in whatever form it repeats the password, the password is not in it.
+    /// However a driver or a server quotes the URL or repeats the password, the redacted text does
+    /// not contain the password.
     #[test]
     fn no_quoted_url_shows_its_password(
         scheme in prop::sample::select(vec!["postgres", "redis+cluster", "smtps", "nonsense"]),
@@ -104,14 +105,14 @@ proptest! {
         }
     }
 
-    /// Without knowing anything: a URL without white space in it loses what stands before its last `@`.
+    /// Without known secrets: a URL without white space loses everything before its last `@`.
     #[test]
     fn no_url_in_a_text_shows_its_userinfo(user in "[!-~&&[^@]]{0,8}", host in "[a-z.:0-9]{1,8}") {
         let shown = redact(&format!("cannot connect to 'x://{user}MARKER@{host}' now"));
         prop_assert!(!shown.contains("MARKER"), "{shown}");
     }
 
-    /// A text without URLs, secrets and lists stays as it is.
+    /// A text without URLs, secrets and lists does not change.
     #[test]
     fn other_texts_stay_as_they_are(text in "[a-zA-Z0-9 .,_@%-]{0,60}") {
         prop_assert_eq!(redact(&text), text);

@@ -1,8 +1,9 @@
-//! Encryption of keys that the database stores, under the master key.
+//! Encryption of the keys that the database stores, under the master key.
 //!
-//! AES-256-GCM under a key derived from the master key, with the row's identity as associated data, so that a sealed
-//! key moved to another row does not open. Layout: 12 bytes of random nonce, then ciphertext and tag. A random nonce is
-//! safe here: keys number in the hundreds, not in the 2^32 where collisions begin to matter.
+//! The cipher is AES-256-GCM with a key derived from the master key. The identity of the row is the
+//! associated data, so an encrypted key that is moved to another row cannot be decrypted. The
+//! layout is 12 bytes of random nonce, then the ciphertext and the tag. A random nonce is safe
+//! here: there are a few hundred keys, and collisions become likely near 2^32.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
@@ -13,7 +14,7 @@ fn key(master: &MasterKey) -> Result<LessSafeKey, KeyError> {
     Ok(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes.expose())?))
 }
 
-/// Seals `plain` for the row that `context` identifies.
+/// Encrypts `plain` for the row that `context` identifies.
 pub fn seal(
     master: &MasterKey,
     context: &str,
@@ -29,7 +30,8 @@ pub fn seal(
     Ok([nonce.as_slice(), &sealed].concat())
 }
 
-/// Opens what [`seal`] made; fails for another master key, another context, or a changed byte.
+/// Decrypts the output of [`seal`]. It fails for another master key, another context or a changed
+/// byte.
 pub fn open(master: &MasterKey, context: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, KeyError> {
     let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN).ok_or(KeyError)?;
     let mut buffer = ciphertext.to_vec();

@@ -1,7 +1,9 @@
-//! [`AccountStatus`]: the state of an account and its membership, in the one SELECT that every check of a request makes.
+//! [`AccountStatus`]: the state of an account and its membership. Every check of a request reads it
+//! with one SELECT.
 //!
-//! The SELECT reads state, epoch, endings and membership together: a lost or restored token store can never bring an ended
-//! session back, and the next request sees a change of role.
+//! The SELECT reads state, epoch, endings and membership together. So a token store that lost data
+//! or was restored can never bring an ended session back, and the next request sees a change of
+//! role.
 
 use sea_orm::{DbErr, FromQueryResult, Statement, Value};
 use uuid::Uuid;
@@ -12,77 +14,76 @@ use crate::secret::Secret;
 use crate::team::{Role, TeamState};
 use crate::user::{User, UserState};
 
-/// A person, and the team and project their session is in.
+/// A user, with the team and project of the session.
 #[derive(Clone, Debug)]
 pub struct AccountStatus {
     pub id: Uuid,
     /// The address as typed.
     pub email: String,
-    /// The address as compared.
+    /// The address in its normal form.
     pub email_normal: String,
-    /// What the person is called.
     pub name: String,
-    /// The PHC string.
+    /// A PHC string.
     pub password_hash: Secret<String>,
-    /// Counts changes of the password.
+    /// Counts changes of the password and of the address.
     pub password_version: i32,
-    /// What a live session's epoch has to be.
+    /// The epoch that a live session must have.
     pub session_epoch: i32,
     /// Whether the account may be used.
     pub state: UserState,
     /// When the address was proven.
     pub verified_at: Option<UnixMillis>,
-    /// When the account was made.
     pub created_at: UnixMillis,
-    /// The IP address that the account was made from; empty where the operator made it.
+    /// The IP address of the registration. Empty if the operator created the account.
     pub created_ip: String,
-    /// Whether the password has opened a session before; a registration's own does not count.
+    /// Whether the password has opened a session before. The session of the registration does not
+    /// count.
     pub has_logged_in: bool,
-    /// None before the address is proven.
+    /// The membership. None before the address is proven, or if the user is in no team.
     pub membership: Option<Membership>,
-    /// Whether the session that was asked about was ended alone.
+    /// Whether the session of the query was ended individually.
     pub session: SessionRow,
-    /// Whether the vaultToken that was asked about was revoked.
+    /// Whether the vaultToken of the query was revoked.
     pub token: TokenRow,
 }
 
-/// A membership with the names that go with it.
+/// A membership, with the names of its team and project.
 #[derive(Clone, Debug)]
 pub struct Membership {
     pub team_id: Uuid,
     pub team_name: String,
-    /// Whether it may be used.
+    /// Whether the team may be used.
     pub team_state: TeamState,
-    /// What the person is in it.
     pub role: Role,
-    /// The membership's epoch.
+    /// The epoch of the membership: `mep` in the vaultToken.
     pub epoch: i32,
-    /// The project; none where the team has none.
+    /// The project's id and name. None if the team has no project.
     pub project: Option<(Uuid, String)>,
 }
 
 impl Membership {
-    /// Whether its tokens open anything: not while the operator has the team disabled.
+    /// Whether tokens for this team are valid. They are not while the operator has disabled the
+    /// team.
     pub fn is_active(&self) -> bool {
         self.team_state == TeamState::Active
     }
 }
 
-/// What `ended_sessions` says of a session.
+/// What the table `ended_sessions` contains about a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionRow {
-    /// Nothing: the token store decides.
+    /// No row. The token store decides.
     Absent,
-    /// It ended, whatever the token store says.
+    /// The session has ended, whatever the token store contains.
     Ended,
 }
 
-/// What `revoked_tokens` says of a vaultToken.
+/// What the table `revoked_tokens` contains about a vaultToken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenRow {
-    /// Nothing.
+    /// No row.
     Absent,
-    /// It was revoked.
+    /// The token was revoked.
     Revoked,
 }
 
@@ -111,8 +112,11 @@ struct Row {
     revoked: i64,
 }
 
-/// `$1` the session, `$2` and `$3` the team and project it is in, `$4` the person, `$5` the vaultToken. Where the
-/// membership is gone, the one that the person chose last takes its place, and else the oldest; disabled teams come last.
+/// `$1` is the session, `$2` and `$3` are its team and project, `$4` is the user, `$5` the
+/// vaultToken.
+///
+/// If the membership is gone, the membership that the user chose last takes its place, or else the
+/// oldest. Disabled teams come last.
 macro_rules! select {
     ($membership:literal, $filter:literal) => {
         concat!(
@@ -127,7 +131,7 @@ macro_rules! select {
     };
 }
 
-/// On SQLite, where the query itself names user and team.
+/// The SELECT on SQLite, where the query itself names user and team.
 macro_rules! on_sqlite {
     ($filter:literal) => {
         select!(
@@ -146,8 +150,8 @@ macro_rules! on_sqlite {
     };
 }
 
-/// On PostgreSQL, where the same lookup is a function that may read the memberships of this user
-/// (migration `000004_tenancy`).
+/// The SELECT on PostgreSQL, where the same lookup is a function that may read the memberships of
+/// this user (migration `000004_tenancy`).
 macro_rules! on_postgres {
     ($filter:literal) => {
         select!(
@@ -158,33 +162,33 @@ macro_rules! on_postgres {
     };
 }
 
-/// Which session is asked about, and where it is.
+/// The session and the vaultToken to look up.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StatusQuery<'a> {
-    /// The session; empty where there is none yet.
+    /// The session's id. Empty if there is none yet.
     pub sid: &'a str,
-    /// Its team.
+    /// The session's team.
     pub team: Option<Uuid>,
-    /// Its project.
+    /// The session's project.
     pub project: Option<Uuid>,
-    /// The vaultToken's `jti`; empty where none is asked about.
+    /// The vaultToken's `jti`. Empty if no vaultToken is looked up.
     pub jti: &'a str,
 }
 
 impl AccountStatus {
-    /// The person with this id.
+    /// Reads the user with this id.
     pub async fn by_id(db: &Db, id: Uuid, place: StatusQuery<'_>) -> Result<Option<Self>, DbErr> {
         let sql = (on_sqlite!("u.id = $4"), on_postgres!("u.id = $4"));
         read(db, sql, place, id.into()).await
     }
 
-    /// The person with this address, in its normal form.
+    /// Reads the user with this address. `normal` is its normal form.
     pub async fn by_email(db: &Db, normal: &str) -> Result<Option<Self>, DbErr> {
         let sql = (on_sqlite!("u.email_normal = $4"), on_postgres!("u.email_normal = $4"));
         read(db, sql, StatusQuery::default(), normal.into()).await
     }
 
-    /// The status of an account that was registered a moment ago.
+    /// The status of an account that was just registered.
     pub fn of_new(user: User) -> Self {
         Self {
             id: user.id,

@@ -1,8 +1,11 @@
-//! The check of a token: signature and claims, then the session, then the person. Live: what a log-out, a removal or a
-//! revocation has ended is refused at once, of both kinds.
+//! The check of a token: first its signature and claims, then the session, then the user.
 //!
-//! Pure work first, the token store second, the database last: a forged token costs no I/O, an ended session no query.
-//! A dependency in doubt is [`Refused::Unavailable`], never a "no".
+//! The check reads the current state. A userToken or vaultToken is refused at once after a logout,
+//! a removal or a revocation.
+//!
+//! The cheapest step comes first: work without I/O, then the token store, then the database. So a
+//! forged token causes no I/O, and an ended session causes no query. If a dependency fails, the
+//! result is [`Refused::Unavailable`] and never [`Refused::Invalid`].
 
 use uuid::Uuid;
 
@@ -16,21 +19,21 @@ use crate::token::jwt::{self, Expiry};
 use crate::token::{KeyRing, KeysError, UserClaims, VaultClaims};
 use crate::user::UserState;
 
-/// Who asks, proven.
+/// The principal of a request: a user with a live session.
 #[derive(Clone, Debug)]
 pub struct Principal {
-    /// The session that the token is of.
+    /// The session of the token.
     pub session: Session,
-    /// The person, as of now.
+    /// The current status of the user's account.
     pub standing: AccountStatus,
 }
 
-/// Why a token opens nothing.
+/// Why a token is refused.
 #[derive(Debug)]
 pub enum Refused {
-    /// It is not good; clients learn no more.
+    /// The token is not valid. The client gets no other reason.
     Invalid,
-    /// Nobody can tell just now.
+    /// A dependency fails, so the token cannot be checked.
     Unavailable(Unavailable),
 }
 
@@ -61,24 +64,24 @@ impl From<KeysError> for Refused {
     }
 }
 
-/// What the check stands on.
+/// The dependencies of the check.
 #[derive(Clone, Copy, Debug)]
 pub struct Check<'a> {
-    /// The keys.
     pub keys: &'a KeyRing,
     /// `iss` of our tokens.
     pub issuer: &'a str,
     /// `aud` of our vaultTokens.
     pub audience: &'a str,
-    /// Where sessions live.
+    /// The token store, which holds live sessions.
     pub store: &'a Store,
-    /// Where people and endings live.
+    /// The database, which holds users and endings.
     pub db: &'a Db,
     pub clock: &'a Clock,
 }
 
 impl Check<'_> {
-    /// Reads the claims of a userToken: without I/O, but for a key that this replica has not seen yet.
+    /// Verifies a userToken and returns its claims. Needs I/O only for a key that this replica has
+    /// not read yet.
     pub async fn claims(&self, token: &str, expiry: Expiry) -> Result<(Uuid, UserClaims), Refused> {
         let keys = self.keys.for_token(token).await?;
         let now = self.clock.now_seconds();
@@ -88,7 +91,8 @@ impl Check<'_> {
         Ok((user_id, claims))
     }
 
-    /// Reads the claims of a vaultToken, likewise.
+    /// Verifies a vaultToken and returns its claims. Needs I/O only for a key that this replica has
+    /// not read yet.
     pub async fn vault_claims(&self, token: &str) -> Result<VaultClaims, Refused> {
         let keys = self.keys.for_token(token).await?;
         let now = self.clock.now_seconds();
@@ -96,9 +100,16 @@ impl Check<'_> {
             .map_err(|_| Refused::Invalid)
     }
 
-    /// Whether a vaultToken whose claims were read opens anything at this moment: one look at the token store, one SELECT
-    /// (a project key's: the SELECT alone). Refused without a team, in a disabled one, in an ended session, after a change
-    /// of the membership, of a key that is revoked or expired, and when itself revoked.
+    /// Checks whether a vaultToken is valid now. The caller has verified its claims.
+    ///
+    /// A token of a session needs one read of the token store and one SELECT. A token of a project
+    /// key needs the SELECT alone. The token is refused in these cases:
+    ///
+    /// - It names no team, or its team is disabled.
+    /// - Its session has ended.
+    /// - Its membership has changed.
+    /// - Its key is revoked or expired.
+    /// - The token itself is revoked.
     pub async fn vault_is_live(&self, claims: &VaultClaims) -> Result<(), Refused> {
         let id = |text: &str| text.parse::<Uuid>().map_err(|_| Refused::Invalid);
         let subject = id(&claims.sub)?;
@@ -110,7 +121,7 @@ impl Check<'_> {
         }
     }
 
-    /// The token of a project's key: good while the key is, for what the key may.
+    /// Checks a token of a project key. It is valid while the key is, for scopes that the key has.
     async fn key_is_live(
         &self,
         claims: &VaultClaims,
@@ -153,7 +164,8 @@ impl Check<'_> {
         if good { Ok(()) } else { Err(Refused::Invalid) }
     }
 
-    /// The caller that the claims of a userToken prove. Any unexpired token of a live session is good.
+    /// Returns the principal of a userToken whose claims were verified. Any unexpired token of a
+    /// live session is valid.
     pub async fn caller_of(
         &self,
         user_id: Uuid,
@@ -162,7 +174,8 @@ impl Check<'_> {
         self.standing(self.session(user_id, claims).await?).await
     }
 
-    /// The same, with the membership of this team in place of the session's, where there is one.
+    /// Does the same as `caller_of`, but reads the user's membership of `team`, if there is one,
+    /// instead of the membership in the session's team.
     pub async fn caller_in(
         &self,
         user_id: Uuid,
@@ -177,21 +190,22 @@ impl Check<'_> {
         Self::join(session, standing)
     }
 
-    /// The live session of claims that were read.
+    /// Reads the live session of verified claims.
     async fn session(&self, user_id: Uuid, claims: &UserClaims) -> Result<Session, Refused> {
         let session = self
             .store
             .session(user_id, &claims.sid, self.clock.now())
             .await?
             .ok_or(Refused::Invalid)?;
-        // Ahead of the store: it lost its last writes, this token's rotation among them.
+        // The token is newer than the one in the store. The store has lost its last writes, the
+        // rotation to this token among them.
         if claims.generation > session.generation {
             return Err(Refused::Invalid);
         }
         Ok(session)
     }
 
-    /// The caller of a session that the store holds alive.
+    /// Returns the principal of a session that is live in the token store.
     pub async fn standing(&self, session: Session) -> Result<Principal, Refused> {
         let place = StatusQuery {
             sid: &session.sid,
@@ -203,7 +217,8 @@ impl Check<'_> {
         Self::join(session, standing)
     }
 
-    /// A person who may be served, in a session that was not ended. The session's epoch is left to [`Check::join`].
+    /// Reads a user whose account is active, in a session that was not ended individually.
+    /// [`Check::join`] checks the epoch of the session.
     pub async fn person(
         &self,
         user_id: Uuid,
@@ -216,7 +231,8 @@ impl Check<'_> {
         standing.filter(alive).ok_or(Refused::Invalid)
     }
 
-    /// A live session of a person who may be served: under the person's epoch, or it ended with all the others.
+    /// Combines a session with its user. Refuses a session with another epoch than the user's,
+    /// because it has ended with all others.
     pub fn join(session: Session, standing: AccountStatus) -> Result<Principal, Refused> {
         if session.epoch == standing.session_epoch {
             Ok(Principal { session, standing })

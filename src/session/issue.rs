@@ -1,4 +1,4 @@
-//! The tokens of a session, and that of a project's key: pure.
+//! The tokens of a session and of a project key. The functions here need no I/O.
 
 use std::fmt;
 
@@ -16,13 +16,14 @@ use crate::team::roles::scope_of;
 use crate::token::jwt::{PEOPLE, mint};
 use crate::token::{KeySet, UserClaims, VaultClaims};
 
-/// Both tokens: what most endpoints answer with.
+/// The two tokens of a session. Most endpoints return both.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tokens {
-    /// Says who you are, in which session; for latchkey alone.
+    /// Identifies you and your session. Only latchkey accepts it.
     pub user_token: String,
-    /// Says what you may do, in which team and project; for the APIs that the team runs.
+    /// States what you may do, and in which team and project. The APIs that the team runs accept
+    /// it.
     pub vault_token: String,
 }
 
@@ -32,7 +33,7 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// A new session of a person, as it is opened: by `amr` (RFC 8176), from `ip` with `user_agent`.
+/// Creates a new session of a user. `amr` is the method of the login (RFC 8176).
 pub fn new_session(
     standing: &AccountStatus,
     sessions: &config::Sessions,
@@ -63,7 +64,7 @@ pub fn new_session(
     }
 }
 
-/// Mints both tokens of a session's current `jti`.
+/// Creates both tokens for a session's current `jti`.
 pub fn tokens(
     keys: &KeySet,
     config: &config::Tokens,
@@ -89,7 +90,8 @@ pub fn tokens(
         amr: session.amr.clone(),
         auth_time: session.created_at.div_euclid(1000),
     };
-    // Before the address is proven a person is in no team, whatever rows there are; and nobody is in a disabled one.
+    // Before the address is proven, the token names no team, even if there are memberships. It
+    // never names a disabled team.
     let membership = standing.membership.as_ref();
     let membership = membership.filter(|team| standing.is_verified() && team.is_active());
     let project = membership.and_then(|membership| membership.project.as_ref());
@@ -112,8 +114,11 @@ pub fn tokens(
     Ok(Tokens { user_token: mint(&keys.user, &user)?, vault_token: mint(&keys.vault, &vault)? })
 }
 
-/// The vaultToken of a project's key, with these of its scopes, and its `exp`: in no session and of no member, so without
-/// `sid`, `role` and `mep`. It ends with the key where that is sooner.
+/// Creates a vaultToken for a project key with the given part of its scopes, and returns it with
+/// its `exp`.
+///
+/// The token belongs to no session and no member, so it has no `sid`, `role` and `mep`. If the key
+/// expires first, the token expires with the key.
 pub fn key_token(
     keys: &KeySet,
     config: &config::Tokens,

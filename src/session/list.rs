@@ -11,7 +11,8 @@ use crate::database::Db;
 use crate::problem::Unavailable;
 use crate::store::{Session, Store};
 
-/// The sessions that the token store holds, without those that SQL says have ended.
+/// Returns the sessions of the token store, without those that have ended according to the
+/// database.
 pub async fn live(
     store: &Store,
     db: &Db,

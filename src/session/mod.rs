@@ -1,8 +1,9 @@
-//! Sessions: a login opens one, refreshes rotate its token, and it ends in many ways.
+//! Sessions: a login opens one, a refresh rotates its token, and several events end it.
 //!
-//! The token store holds live sessions, SQL their endings. [`Sessions`] is the handle that opens, rotates and ends sessions;
-//! [`check`] verifies a userToken; [`issue`] creates the tokens of a session. Each change is one atomic step of the store. An
-//! ending is written to SQL first, so that no lost store brings the session back.
+//! The token store holds live sessions, and the database holds their endings. [`Sessions`] is the
+//! handle that opens, rotates and ends sessions. [`check`] verifies a userToken. [`issue`] creates
+//! the tokens of a session. Each change is one atomic step of a store. An ending is written to the
+//! database first, so that the session stays ended even if the token store loses data.
 
 pub mod account_status;
 pub mod check;
@@ -27,48 +28,51 @@ pub use refused::{RefusedPassword, Tried};
 pub use work::sweep_endings;
 pub use worker::{Issuer, SessionCommand, SessionWorker, Sessions};
 
-/// What is new about a session to its account; nothing, as a rule.
+/// What is new about a login. By default nothing is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoginContext {
-    /// The password opens one for the first time.
+    /// The password opens a session for the first time.
     pub first: bool,
-    /// The device is new, and the person is to be told.
+    /// The device is new, and the user gets a mail about it.
     pub new_device: bool,
 }
 
-/// A refresh as an endpoint asks for it.
+/// A refresh that a client asks for.
 #[derive(Debug)]
 pub struct RefreshRequest {
     pub user_id: Uuid,
     pub sid: String,
-    /// The token that was shown.
+    /// The `jti` of the token that the client sent.
     pub jti: String,
-    /// Its generation.
+    /// The generation of that token.
     pub generation: u64,
 }
 
-/// What became of a refresh.
+/// Result of a refresh.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The session goes on with this current token: after a rotation, or within the grace of the last one.
+    /// The session continues with this current token: after a rotation, or within the grace period
+    /// of the last one.
     Alive(Box<Session>),
-    /// A stolen token: the session is ended, the person is told.
+    /// The token was replaced before, so it counts as stolen. The session has ended, and the user
+    /// gets a mail.
     Reused,
-    /// There is no such session, or the token is ahead of the store: a plain 401.
+    /// There is no such session, or the token is newer than the one in the store. The response is
+    /// 401.
     Gone,
 }
 
 /// What ended one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndedBy {
-    /// Its own logout.
+    /// A logout with a token of the session.
     Logout,
-    /// The list of sessions, or its token at `/api/revoke`.
+    /// The user revoked it in the list of sessions, or a client sent its token to `/api/revoke`.
     Revocation,
 }
 
 impl EndedBy {
-    /// As `ended_sessions.reason` has it.
+    /// The value in `ended_sessions.reason`.
     const fn name(self) -> &'static str {
         match self {
             Self::Logout => "logout",
@@ -80,16 +84,15 @@ impl EndedBy {
 /// Which sessions end.
 #[derive(Debug)]
 pub enum Which {
-    /// One.
     One {
         sid: String,
         reason: EndedBy,
-        /// When it would have ended anyway.
+        /// When the session would have expired at the latest.
         absolute_end: UnixMillis,
     },
-    /// All but this one, which goes on under a new epoch.
+    /// All sessions but one, which continues with a new epoch.
     Others {
-        /// The session that stays.
+        /// The `sid` of the session that stays.
         keep: String,
     },
 }

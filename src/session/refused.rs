@@ -1,8 +1,9 @@
-//! The audit of refused passwords: one row for each action, account, client address and hour, so that wrong passwords do not
-//! fill the table.
+//! The audit of refused passwords. It gets at most one row for each action, account, client address
+//! and hour, so that wrong passwords do not fill the table.
 //!
-//! It is written apart from the response. For an address without an account the same work is done on rows without a
-//! meaning: neither the time of the response nor the load behind it reveals an account.
+//! A worker writes the row, and the response does not wait for it. For an address without an
+//! account, the same work is done on decoy rows. So neither the response time nor the load reveals
+//! whether an account exists.
 
 use std::net::IpAddr;
 
@@ -19,27 +20,26 @@ use crate::store::Spend;
 
 const HOUR_MS: UnixMillis = 3_600_000;
 
-/// A log-in, or a proof by password, that was refused.
+/// A refused login, or a refused confirmation of a change by password.
 #[derive(Clone, Debug)]
 pub struct RefusedPassword {
-    /// At what.
     pub tried: Tried,
-    /// The address that was tried, in its normal form.
+    /// The email address of the attempt, in its normal form.
     pub address: String,
-    /// The account, where there is one.
+    /// The account, if there is one.
     pub account: Option<Uuid>,
-    /// The client's address: its /32 or /64 is the source.
+    /// The client's IP address. Rows are counted by its /32 or /64.
     pub client: IpAddr,
-    /// Who asked, from where.
     pub origin: RequestOrigin,
 }
 
-/// At what a password was tried.
+/// What a refused password was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tried {
-    /// A login, with the reason of its refusal: `password` or `disabled`. Only the first of an hour is recorded.
+    /// A login, with the reason of its refusal: `password` or `disabled`. Only the first refusal of
+    /// an hour is recorded.
     LogIn(&'static str),
-    /// A change that a signed-in user has to confirm by password; with which.
+    /// The name of a change that a logged-in user had to confirm by password.
     Change(&'static str),
 }
 
@@ -71,8 +71,8 @@ impl SessionWorker {
         let hour = now.div_euclid(HOUR_MS);
         let source = ClientKey::narrow(refused.client).bytes();
         let address = refused.address.as_bytes();
-        // Without the reason: a disabled account would have two rows an hour, and the second would reveal that the password was
-        // right.
+        // The key does not contain the reason. Otherwise a disabled account would get two rows an
+        // hour, and the second would reveal that the password was right.
         let mut key = self.chain.name(&[
             refused.tried.action().as_str().as_bytes(),
             address,
@@ -80,7 +80,8 @@ impl SessionWorker {
             &hour.to_be_bytes(),
         ]);
         if refused.account.is_none() {
-            // Addresses can be invented: theirs share 4096 keys, two characters of a digest.
+            // A client can invent addresses. So addresses without an account share 4096 keys, which
+            // differ in two characters of a digest.
             key.truncate(NAME_PREFIX.len() + 2);
         }
         let spent = self.store.spend_once(&key, (hour + 1) * HOUR_MS, now).await;

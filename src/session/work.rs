@@ -1,4 +1,4 @@
-//! What a session worker does with each command.
+//! How a session worker runs its commands: it refreshes, opens and ends sessions.
 
 use latchkey_entity::{ended_session, user};
 use sea_orm::sea_query::{LockType, OnConflict};
@@ -18,7 +18,7 @@ use crate::secret::random_id;
 use crate::store::{Refreshed, Session};
 use crate::user::table;
 
-/// Whether this call wrote the ending, or it had been written before.
+/// Whether this call wrote the ending, or an earlier one did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     New,
@@ -45,8 +45,9 @@ impl SessionWorker {
         })
     }
 
-    /// Ends a session whose token was stolen: the ending and the mail in one transaction, then the store. The store keeps
-    /// a tombstone until then, so that a crash in between loses neither.
+    /// Ends a session whose token was stolen. The ending and the mail are written in one
+    /// transaction, and then the session is deleted from the store. The store keeps a tombstone
+    /// until then, so that a crash in between loses neither.
     async fn end_stolen(
         &self,
         cx: &ChangeContext<'_>,
@@ -54,8 +55,8 @@ impl SessionWorker {
     ) -> Result<(), Unavailable> {
         let now = cx.now;
         let tx = cx.db.begin().await?;
-        // The account's row before rows that refer to it: the notice locks it too, and two endings of one account would
-        // wait for each other.
+        // The user's row is locked before the rows that refer to it. The notice locks it too, and
+        // in another order two endings of one account would wait for each other.
         user::Entity::find_by_id(session.user_id).lock(LockType::NoKeyUpdate).one(&tx).await?;
         let ending =
             write_ending(&tx, session.user_id, &session.sid, "reused", session.absolute_end, now)
@@ -72,7 +73,7 @@ impl SessionWorker {
         self.store.end_session(session.user_id, &session.sid).await
     }
 
-    /// Opens a session and records it: tokens are given only after the audit has the login.
+    /// Opens a session and records it. Tokens are returned only after the login is in the audit.
     pub(super) async fn open(
         &self,
         cx: &ChangeContext<'_>,
@@ -81,7 +82,8 @@ impl SessionWorker {
     ) -> Result<(), Unavailable> {
         self.store.open_session(session, cx.now).await?;
         if let Err(error) = record_opened(cx, session, context).await {
-            // Nobody gets its tokens. Left in the store it would expire unused.
+            // No client gets the tokens of this session. If it stays in the store, it expires
+            // unused.
             let _ = self.store.end_session(session.user_id, &session.sid).await;
             return Err(error.into());
         }
@@ -95,7 +97,8 @@ impl SessionWorker {
         which: Which,
     ) -> Result<(), Unavailable> {
         let now = cx.now;
-        // The epoch is raised in any case: a store that lost a session may get it back. Only the event needs one that ends.
+        // The epoch is raised in any case, because a store that lost a session may get it back.
+        // Only the audit event needs a session that ends.
         let has_others = match &which {
             Which::Others { keep } => {
                 let sessions = self.store.sessions(user_id, now).await?;
@@ -116,7 +119,8 @@ impl SessionWorker {
                     cx.record_own(&tx, action, user_id, Detail::none()).await?;
                 }
                 tx.commit().await?;
-                // From here on it is ended, whatever the store does: its row is refused by the check.
+                // The session has ended from here on, whatever the store does: the check finds its
+                // row and refuses it.
                 if let Err(error) = self.store.end_session(user_id, &sid).await {
                     tracing::warn!(error = %error, "an ended session stays in the token store until it expires");
                 }
@@ -136,7 +140,7 @@ impl SessionWorker {
     }
 }
 
-/// Makes a notice about an account's sessions due.
+/// Writes a notice about an account's sessions to the outbox.
 async fn notify(
     cx: &ChangeContext<'_>,
     tx: &Transaction,
@@ -148,7 +152,7 @@ async fn notify(
     mail::notify(tx, notice, cx.now).await
 }
 
-/// The event of a login and the user's notice, in one transaction.
+/// Writes the audit event of a login and the user's notice, in one transaction.
 async fn record_opened(
     cx: &ChangeContext<'_>,
     session: &Session,
@@ -158,7 +162,7 @@ async fn record_opened(
     let detail = Detail::none().word("by", if by_mail { "mail" } else { "password" });
     let user = session.user_id;
     let tx = cx.db.begin().await?;
-    // The user's row before the audit's: every transaction locks them in this order.
+    // The user's row is locked before the audit's row. Every transaction uses this order.
     if context.first {
         table::set_logged_in(&tx, user).await?;
     }
@@ -191,7 +195,7 @@ async fn write_ending<C: ConnectionTrait>(
     Ok(if written == 1 { Ending::New } else { Ending::Known })
 }
 
-/// Forgets endings of sessions that would have ended anyway.
+/// Deletes endings of sessions that would have expired by now.
 pub async fn sweep_endings(db: &crate::database::Db, now: UnixMillis) -> Result<u64, DbErr> {
     let swept = ended_session::Entity::delete_many()
         .filter(ended_session::Column::ExpiresAt.lt(now))

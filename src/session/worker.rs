@@ -1,4 +1,4 @@
-//! [`Sessions`], the handle of the session workers, and what a worker does with each command.
+//! [`Sessions`], the handle of the session workers, and [`SessionWorker`], which runs each command.
 
 use std::sync::Arc;
 
@@ -20,48 +20,44 @@ use crate::telemetry::Metrics;
 use crate::telemetry::labels::TokenType;
 use crate::token::KeyRing;
 
-/// What the session workers do.
+/// A command for a session worker.
 #[derive(Debug)]
 pub enum SessionCommand {
-    /// [`Sessions::open`].
+    /// Runs [`Sessions::open`].
     Open {
         session: Box<Session>,
-        /// What is new about it.
         context: LoginContext,
         origin: RequestOrigin,
-        /// Whether the store has it.
         reply: FlatReply<()>,
     },
-    /// [`Sessions::refresh`].
+    /// Runs [`Sessions::refresh`].
     Refresh {
-        /// What the client sent.
         refresh: Box<RefreshRequest>,
         origin: RequestOrigin,
-        /// What became of it.
+        /// Sent after the token store has rotated or refused the token.
         reply: FlatReply<Outcome>,
     },
-    /// [`Sessions::end`].
+    /// Runs [`Sessions::end`].
     End {
         user_id: Uuid,
-        /// The sessions.
         which: Which,
         origin: RequestOrigin,
-        /// Whether they have ended.
+        /// Sent after the endings are in the database.
         reply: FlatReply<()>,
     },
-    /// [`Sessions::record_refused`].
+    /// Runs [`Sessions::record_refused`].
     RecordRefused(Box<RefusedPassword>),
 }
 
-/// The handle of the session workers. Calls return [`Unavailable`] when the queue is full, when a dependency fails, and when
-/// `deadline` passes.
+/// The handle of the session workers. Each call returns [`Unavailable`] if the queue is full, if a
+/// dependency fails, or if `deadline` passes.
 #[derive(Clone, Debug)]
 pub struct Sessions {
     pool: Pool<SessionCommand>,
     issuer: Issuer,
 }
 
-/// What the tokens of sessions are created from.
+/// What is needed to create the tokens of sessions.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     pub keys: Arc<KeyRing>,
@@ -81,12 +77,13 @@ impl Sessions {
         Self { pool, issuer }
     }
 
-    /// The pool, to be drained and measured.
+    /// The pool, for draining and for metrics.
     pub fn pool(&self) -> &Pool<SessionCommand> {
         &self.pool
     }
 
-    /// Opens a session of an account by `amr` (RFC 8176), and creates its tokens.
+    /// Opens a session of an account and creates its tokens. `amr` is the method of the login (RFC
+    /// 8176).
     pub async fn start(
         &self,
         call: (Instant, RequestOrigin),
@@ -104,7 +101,7 @@ impl Sessions {
         self.tokens(&session, account)
     }
 
-    /// The tokens of a session's current `jti`.
+    /// Creates the tokens for a session's current `jti`.
     pub fn tokens(
         &self,
         session: &Session,
@@ -118,7 +115,7 @@ impl Sessions {
         Ok(tokens)
     }
 
-    /// Opens a session: once this returns, its tokens are valid.
+    /// Opens a session. Its tokens are valid once this returns.
     pub async fn open(
         &self,
         (deadline, origin): (Instant, RequestOrigin),
@@ -151,10 +148,11 @@ impl Sessions {
         self.pool.ask(deadline, |reply| SessionCommand::End { user_id, which, origin, reply }).await
     }
 
-    /// Records a refused password in the audit. Does not wait: the time of the response reveals nothing of the account.
+    /// Records in the audit that a password was refused. Does not wait for it, so that the response
+    /// time reveals nothing about the account.
     ///
     /// # Errors
-    /// When the queue is full: then it is not recorded.
+    /// If the queue is full. The refusal is not recorded then.
     pub fn record_refused(&self, refused: RefusedPassword) -> Result<(), Unavailable> {
         self.pool.nudge(SessionCommand::RecordRefused(Box::new(refused)))
     }
@@ -169,7 +167,7 @@ pub struct SessionWorker {
     pub db: Db,
     pub chain: Chain,
     pub clock: Clock,
-    /// Lifetimes and grace.
+    /// Lifetimes of sessions, and the grace period of a refresh.
     pub sessions: config::Sessions,
 }
 
@@ -188,7 +186,7 @@ impl Worker for SessionWorker {
                 let _ = reply.send(self.end(&self.change(origin), user_id, which).await);
             }
             SessionCommand::RecordRefused(refused) => self.record_refused(*refused).await,
-            // The client has left.
+            // The client has disconnected.
             SessionCommand::Open { .. } | SessionCommand::Refresh { .. } => {}
         }
         Ok(())

@@ -1,5 +1,7 @@
-//! Whether two stores answer alike, whatever is asked of them. Compiled into the integration tests, where `super` names
-//! the same things as for the suite.
+//! Checks that two stores return the same results for the same operations.
+//!
+//! The integration tests compile this file too. There, `super` contains the same names as for the
+//! suite.
 
 use std::time::Duration;
 
@@ -10,9 +12,10 @@ use super::{
     Store, TokenKind, UnixMillis, random_id, uuid_v7,
 };
 
-/// Runs one random sequence of operations on both stores; each pair of answers has to be equal.
+/// Runs one random sequence of operations on both stores. Each pair of results must be equal.
 ///
-/// Every number of `seeds` chooses one operation and its arguments: few users, sessions and rows, so that they meet.
+/// Each number in `seeds` selects one operation and its arguments. There are only a few users,
+/// sessions and rows, so that operations often affect the same entry.
 pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
     let users = [uuid_v7(NOW), uuid_v7(NOW)];
     let (rows, run) = ([uuid_v7(NOW), uuid_v7(NOW + 1)], random_id());
@@ -86,7 +89,7 @@ pub async fn agree(left: &Store, right: &Store, seeds: &[u64]) {
     }
 }
 
-/// One operation of the login back-off, and all that is stored of it afterwards.
+/// One operation of the login back-off, and everything that is stored about it afterwards.
 async fn attempt(
     store: &Store,
     key: AttemptKey<'_>,

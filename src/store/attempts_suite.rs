@@ -1,4 +1,4 @@
-//! What every store does with attempts at a password, whichever it is. Compiled twice, as the suite.
+//! The required behaviour of every store for the login back-off. Compiled twice, like `suite.rs`.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use super::{
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// Two free, then 5 s, then a minute; a captcha after eight.
+/// Two failures without a wait, then 5 s, then one minute. After eight failures a captcha is
+/// needed.
 pub static BACK_OFF: BackOff = BackOff {
     waits: &[Duration::ZERO, Duration::ZERO, Duration::from_secs(5), Duration::from_mins(1)],
     captcha_failures: (2, 2),
@@ -36,7 +37,7 @@ fn solved(difficulty: u32) -> AttemptContext {
     AttemptContext { captcha, ..NO_CAPTCHA }
 }
 
-/// An account of its own, and the store that counts.
+/// A store and a new account in it.
 struct Counted<'a> {
     store: &'a Store,
     account: String,
@@ -72,7 +73,7 @@ impl Counted<'_> {
         self.store.prove_client(&BACK_OFF, &self.account, client, now).await.unwrap();
     }
 
-    /// One failure each of eight clients.
+    /// One failure each from eight clients.
     async fn reach_the_cap(&self) {
         for n in 0..8 {
             assert_eq!(self.admit(&n.to_string(), NOW).await, ADMITTED);
@@ -82,7 +83,7 @@ impl Counted<'_> {
 
 const ADMITTED: AttemptVerdict = AttemptVerdict::Admitted { failures: 0 };
 
-/// Without the failures.
+/// The verdict without the number of failures.
 fn plain(found: AttemptVerdict) -> AttemptVerdict {
     if matches!(found, AttemptVerdict::Admitted { .. }) { ADMITTED } else { found }
 }
@@ -95,7 +96,7 @@ fn captcha(difficulty: u32) -> AttemptVerdict {
     AttemptVerdict::CaptchaNeeded { difficulty }
 }
 
-/// Every behaviour, each with an account of its own.
+/// Checks every behaviour. Each check has its own account.
 pub async fn holds(store: &Store) {
     let fresh = || Counted { store, account: random_id() };
     a_client_backs_off_and_waits_exactly(&fresh()).await;
@@ -147,7 +148,7 @@ async fn a_success_removes_the_failures_of_its_client_alone(it: &Counted<'_>) {
     assert_eq!(it.reset("a", NOW).await, 2);
     assert_eq!(it.reset("a", NOW).await, 0);
     assert_eq!(it.admit("b", NOW).await, wait(5_000));
-    // Two of eight are left: six more pass.
+    // Two of the eight failures are left, so six more attempts are admitted.
     let clients: Vec<String> = (0..12).map(|n| format!("c{n}")).collect();
     let found = join_all(clients.iter().map(|client| it.admit(client, NOW))).await;
     assert_eq!(found.iter().filter(|it| **it == ADMITTED).count(), 6);
@@ -171,7 +172,7 @@ async fn beyond_the_cap_captchas_grow_harder_and_waits_longer(it: &Counted<'_>) 
     assert_eq!(it.with("x", solved(9), NOW).await, wait(HOUR_MS), "an hour first");
     let mut now = NOW + HOUR_MS;
     assert_eq!(it.with("x", solved(9), now - 1).await, wait(1));
-    // The hardest is 3, and the wait grows by 36 s with each failure.
+    // The greatest difficulty is 3, and the wait grows by 36 s with each failure.
     for (n, (difficulty, step)) in [(1, 36), (2, 72), (3, 108), (3, 144)].into_iter().enumerate() {
         let client = format!("x{n}");
         assert_eq!(it.with(&client, solved(0), now).await, captcha(difficulty));
@@ -180,7 +181,7 @@ async fn beyond_the_cap_captchas_grow_harder_and_waits_longer(it: &Counted<'_>) 
         assert_eq!(it.with("other", solved(9), now).await, wait(step * 1_000));
         now += step * 1_000;
     }
-    // A success beyond the cap takes its own attempt back, and the others' failures stay.
+    // A success beyond the cap removes its own attempt. The failures of the other clients stay.
     assert_eq!(it.with("owner", solved(3), now).await, ADMITTED);
     assert_eq!(it.reset("owner", now).await, 1);
     assert_eq!(it.with("other", solved(0), now + HOUR_MS).await, captcha(3));
@@ -246,14 +247,14 @@ async fn a_cancelled_attempt_does_not_count(it: &Counted<'_>) {
         assert_eq!(it.admit("a", NOW).await, ADMITTED);
         it.cancel("a", NOW).await;
     }
-    // Of two failures one is left: its wait is none, and the next failure brings that of two.
+    // One of two failures is left. It has no wait, and the next failure brings the wait for two.
     assert_eq!(it.admit("a", NOW).await, ADMITTED);
     assert_eq!(it.admit("a", NOW).await, ADMITTED);
     assert_eq!(it.admit("a", NOW).await, wait(5_000));
     it.cancel("a", NOW).await;
     assert_eq!(it.admit("a", NOW).await, ADMITTED);
     assert_eq!(it.admit("a", NOW).await, wait(5_000));
-    // The eighth reaches the cap, and cancelled it does not.
+    // The eighth failure reaches the cap. When it is cancelled, the cap is no longer reached.
     for client in ["b", "c", "d", "e", "f", "g"] {
         assert_eq!(it.admit(client, NOW).await, ADMITTED);
     }
@@ -274,7 +275,8 @@ async fn a_right_or_cancelled_attempt_beyond_the_cap_closes_nothing(it: &Counted
         it.cancel("owner", now).await;
     }
     assert_eq!(it.with("other", solved(1), now).await, ADMITTED);
-    // Nor does one use the allowance up, or open what was closed.
+    // A cancelled attempt also does not use up the allowance, and does not open an account that is
+    // closed.
     let closed = Counted { store: it.store, account: random_id() };
     closed.reach_the_cap().await;
     closed.prove("home", NOW).await;

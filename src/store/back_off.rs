@@ -1,8 +1,9 @@
-//! The login back-off of one account: how many attempts failed, from which clients, and whether one more may be made.
+//! The login back-off of one account: how many attempts failed, from which clients, and whether one
+//! more may be made.
 //!
-//! The rules are here, as pure functions. The embedded store runs them in a transaction; Redis has
-//! the same rules in `admit.lua`, `reset_attempts.lua`, `cancel_attempt.lua` and
-//! `prove_client.lua`. The caller gives the numbers: [`BackOff`].
+//! This module contains the rules as pure functions. The embedded store runs them in a transaction.
+//! Redis has the same rules in `admit.lua`, `reset_attempts.lua`, `cancel_attempt.lua` and
+//! `prove_client.lua`. The caller passes the numbers as [`BackOff`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,130 +12,138 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{UnixMillis, millis};
 
-/// With more clients than this, an attempt removes those that have expired from the account's record.
+/// If an account's record has more clients than this, an attempt removes the expired ones.
 const CLIENTS_MAX: usize = 124;
 
-/// [`ClientAttempts::open_before`] of an attempt that does not count towards the cap: later than every time, and exact in a
-/// double, which is all that Lua has.
+/// The [`ClientAttempts::open_before`] of an attempt that does not count towards the cap. It is
+/// later than every time. A double can represent it exactly, which Lua needs.
 const NOT_COUNTED: UnixMillis = (1 << 53) - 1;
 
-/// The numbers of the back-off.
+/// The settings of the back-off.
 #[derive(Clone, Copy, Debug)]
 pub struct BackOff {
-    /// How long a client waits after its n-th failure, by n; the last one is for all beyond. At least one.
+    /// How long a client waits after its n-th failure; the index is n. The last wait applies to all
+    /// further failures. There is at least one entry.
     pub waits: &'static [Duration],
-    /// From how many failures of a client to how many, both included, a captcha can replace its wait.
+    /// The first and the last number of a client's failures at which a captcha replaces the wait.
+    /// Both are included.
     pub captcha_failures: (u32, u32),
-    /// The cap: after so many failures of anonymous clients together each of them needs a captcha.
+    /// The cap: after this many failures of all anonymous clients together, each of them needs a
+    /// captcha.
     pub failures_max: u32,
-    /// How long all anonymous clients wait once the cap is reached; also the longest wait beyond it.
+    /// How long all anonymous clients wait when the cap is reached. It is also the longest wait
+    /// beyond the cap.
     pub cap_wait: Duration,
-    /// What each failure beyond the cap adds to the wait between two attempts of anonymous clients.
+    /// How much each failure beyond the cap adds to the wait between two attempts of anonymous
+    /// clients.
     pub cap_step: Duration,
-    /// The greatest difficulty of a captcha.
     pub difficulty_max: u32,
-    /// How many clients without a failure may attempt without a captcha beyond the cap, after a new
-    /// password.
+    /// After a new password, this many clients without a failure may log in without a captcha
+    /// beyond the cap.
     pub allowance: u32,
-    /// How long a client's failures are kept after its last attempt; longer than every wait.
+    /// How long a client's failures are kept after its last attempt. It is longer than every wait.
     pub client_ttl: Duration,
-    /// How long one failure counts towards the cap: of n failures one fades each time.
+    /// How long one failure counts towards the cap. Failures fade one after the other, one in each
+    /// period of this length.
     pub failure_ttl: Duration,
 }
 
-/// Which client attempts which account. Both are names of keys: digests, never an address.
+/// The client and the account of an attempt. Both are parts of keys: digests, never an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptKey<'a> {
-    /// The account, or the address without one.
+    /// The account, or the email address if it has no account.
     pub account: &'a str,
     pub client: &'a str,
-    /// Whether the client has proven something.
+    /// Whether the client has proven that it belongs to the account.
     pub kind: ClientKind,
 }
 
 /// Whether a client has proven that it belongs to the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientKind {
-    /// It has proven nothing: its failures count towards the cap, and the cap holds for it.
+    /// It has proven nothing. Its failures count towards the cap, and the cap applies to it.
     Anonymous,
-    /// A known device or a live session: it has its own back-off and nothing else.
+    /// A known device or an active session. Only its own back-off applies to it.
     Known,
 }
 
-/// What is known of the captcha of an attempt.
+/// The state of the captcha for an attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AttemptCaptcha {
-    /// Whether a captcha can be asked for at all.
+    /// Whether a client can get a captcha at all.
     pub available: bool,
     /// Whether a captcha replaces the short waits of a client.
     pub replaces_waits: bool,
-    /// The difficulty of the one that was solved; 0 for none.
+    /// The difficulty of the captcha that the client solved. 0 if it solved none.
     pub solved: u32,
 }
 
-/// What an attempt brings along besides its keys.
+/// The properties of an attempt besides its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptContext {
-    /// Its captcha.
     pub captcha: AttemptCaptcha,
-    /// Whether an account that the store does not know yet may be added.
+    /// Whether a record may be created if the store has none for the account.
     pub may_add: bool,
 }
 
 /// Whether one more attempt may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptVerdict {
-    /// It may. It counts as a failure until it is reset or cancelled.
+    /// It may be made. It counts as a failure until it is reset or cancelled.
     Admitted {
-        /// The failures of anonymous clients that the account has with it.
+        /// The failures of anonymous clients for the account, including this attempt.
         failures: u32,
     },
-    /// It may not, and nothing was counted.
+    /// It must wait. Nothing was counted.
     Wait {
-        /// After this time the wait is over. A captcha may still be needed, and another client can be first.
+        /// The wait ends after this time. A captcha can still be needed then, and another client
+        /// can be first.
         retry_after: Duration,
     },
-    /// It may not without a captcha of this difficulty, and nothing was counted.
+    /// It needs a captcha of this difficulty. Nothing was counted.
     CaptchaNeeded {
         /// At least 1.
         difficulty: u32,
     },
-    /// The account is not known and may not be added; nothing was counted.
+    /// The store has no record of the account and may not create one. Nothing was counted.
     Full,
 }
 
-/// What is stored of one account. A record of another form reads as one that has expired.
+/// The record of one account. A record in another format counts as expired.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AccountAttempts {
-    /// When the last failure of anonymous clients has faded: [`AccountAttempts::failures`] follows from it.
+    /// When the last failure of anonymous clients has faded. [`AccountAttempts::failures`] is
+    /// computed from it.
     pub faded_at: UnixMillis,
-    /// Beyond the cap, anonymous clients may attempt from then on.
+    /// Beyond the cap, anonymous clients may make an attempt from this time on.
     pub open_at: UnixMillis,
-    /// How many anonymous clients without a failure may still attempt beyond the cap without a captcha.
+    /// How many anonymous clients without a failure may still make an attempt beyond the cap
+    /// without a captcha.
     pub allowance: u32,
-    /// Forgotten from then on; not before any of its clients is.
+    /// The record expires at this time, and never before one of its clients.
     pub expires_at: UnixMillis,
-    /// By the client's key.
+    /// The records of the clients, by client key.
     pub clients: BTreeMap<String, ClientAttempts>,
 }
 
-/// What is stored of one client of an account.
+/// The record of one client of an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientAttempts {
-    /// Attempts that were neither reset nor cancelled.
+    /// The attempts that were neither reset nor cancelled.
     pub failures: u32,
-    /// Those of them that count towards the cap.
+    /// The attempts among them that count towards the cap.
     pub counted: u32,
-    /// The client may attempt again from then on.
+    /// The client may make the next attempt from this time on.
     pub wait_until: UnixMillis,
-    /// Forgotten from then on.
+    /// The record expires at this time.
     pub expires_at: UnixMillis,
-    /// Until then the cap does not hold for it: it has proven the mailbox or the password.
+    /// Until this time the cap does not apply to the client, because it has proven the mailbox or
+    /// the password.
     pub proven_until: UnixMillis,
-    /// [`AccountAttempts::open_at`] as it was before the last attempt.
+    /// The value of [`AccountAttempts::open_at`] before the client's last attempt.
     pub open_before: UnixMillis,
-    /// Whether the last attempt took one of [`AccountAttempts::allowance`].
+    /// Whether the client's last attempt used one of [`AccountAttempts::allowance`].
     pub allowed: bool,
 }
 
@@ -144,7 +153,7 @@ impl BackOff {
         self.waits[step]
     }
 
-    /// The wait of all anonymous clients after a failure that makes it `failures` in all.
+    /// How long all anonymous clients wait after the failure with the number `failures`.
     fn wait_at_cap(&self, failures: u32, captcha_available: bool) -> Duration {
         let beyond = failures.saturating_sub(self.failures_max);
         if beyond == 0 || !captcha_available {
@@ -153,19 +162,20 @@ impl BackOff {
         self.cap_step.saturating_mul(beyond).min(self.cap_wait)
     }
 
-    /// The captcha that an anonymous client needs beyond the cap.
+    /// The difficulty of the captcha that an anonymous client needs beyond the cap.
     pub fn difficulty(&self, failures: u32) -> u32 {
         (failures.saturating_sub(self.failures_max) + 1).min(self.difficulty_max)
     }
 
-    /// The most failures that are counted: beyond twice the cap nothing changes any more.
+    /// The greatest number of failures that are counted. Above twice the cap, more failures change
+    /// nothing.
     pub(super) fn counted_max(&self) -> u32 {
         self.failures_max * 2
     }
 }
 
 impl AccountAttempts {
-    /// The failures of anonymous clients that have not faded.
+    /// The failures of anonymous clients that have not faded yet.
     pub fn failures(&self, rules: &BackOff, now: UnixMillis) -> u32 {
         let ttl = millis(rules.failure_ttl).max(1);
         let left = self.faded_at.saturating_sub(now).max(0);
@@ -173,24 +183,24 @@ impl AccountAttempts {
         u32::try_from(count).unwrap_or(u32::MAX).min(rules.counted_max())
     }
 
-    /// A client's record, without what has expired.
+    /// A client's record, or an empty one if it has expired.
     pub fn client(&self, client: &str, now: UnixMillis) -> ClientAttempts {
         self.clients.get(client).copied().filter(|it| it.expires_at > now).unwrap_or_default()
     }
 
-    /// Whether nothing is left to store.
+    /// Whether there is nothing to store.
     pub(super) fn is_empty(&self) -> bool {
         self.faded_at == 0 && self.clients.is_empty()
     }
 
-    /// Sets a client's record, and keeps the account's for at least as long.
+    /// Stores a client's record. The account's record expires no earlier than the client's.
     fn set(&mut self, rules: &BackOff, client: &str, own: ClientAttempts, now: UnixMillis) {
         self.clients.insert(client.to_owned(), own);
         let ttl = now.saturating_add(millis(rules.client_ttl));
         self.expires_at = self.expires_at.max(self.faded_at).max(ttl);
     }
 
-    /// Undoes what the last attempt of a client did beyond the cap.
+    /// Undoes the effect of a client's last attempt beyond the cap.
     fn reopen(&mut self, own: &mut ClientAttempts) {
         if own.failures > 0 {
             self.open_at = self.open_at.min(own.open_before);
@@ -206,7 +216,7 @@ impl AccountAttempts {
     }
 }
 
-/// Decides about an attempt; returns the record to write where it is admitted.
+/// Decides about an attempt. Also returns the changed record if the attempt is admitted.
 pub(super) fn admit(
     rules: &BackOff,
     (client, kind): (&str, ClientKind),
@@ -262,11 +272,12 @@ pub(super) fn admit(
         let faded_at = account.faded_at.max(now).saturating_add(ttl);
         account.faded_at = faded_at.min(now.saturating_add(latest));
         let failures = account.failures(rules, now);
-        // No more than are left of all: failures fade, and beyond the most that are counted none is added.
+        // A client's count never exceeds the account's count: failures fade, and there is a
+        // greatest number of counted failures.
         own.counted = own.counted.saturating_add(1).min(failures);
         if failures >= rules.failures_max {
             let wait = rules.wait_at_cap(failures, context.captcha.available);
-            // An attempt of the allowance does not shorten the wait of the others.
+            // An attempt that uses the allowance must not shorten the wait of the other clients.
             account.open_at = account.open_at.max(now.saturating_add(millis(wait)));
         }
     }
@@ -278,7 +289,7 @@ pub(super) fn admit(
     (AttemptVerdict::Admitted { failures: account.failures(rules, now) }, Some(account))
 }
 
-/// How long this client would wait now, by the same rules. Counts nothing.
+/// How long this client would have to wait now, by the same rules. Counts nothing.
 pub fn wait_of(
     rules: &BackOff,
     client: (&str, ClientKind),
@@ -292,8 +303,8 @@ pub fn wait_of(
     }
 }
 
-/// What the record becomes after a right password of this client: its failures are gone, and the other
-/// clients' stay. Also returns how many that were.
+/// The record after this client sent the right password: its failures are removed, those of other
+/// clients stay. Also returns the number of removed failures.
 pub(super) fn reset_attempts(
     rules: &BackOff,
     client: &str,
@@ -313,8 +324,8 @@ pub(super) fn reset_attempts(
     Some((account, own.failures))
 }
 
-/// What the record becomes where an admitted attempt ended without a verdict: one failure less, and no longer a wait than
-/// that failure's absence brings. None where there is nothing to cancel.
+/// The record after an admitted attempt ended without a result. The client has one failure less,
+/// and waits no longer than it would without that failure. `None` if there is nothing to cancel.
 pub(super) fn cancel_attempt(
     rules: &BackOff,
     (client, kind): (&str, ClientKind),
@@ -343,8 +354,9 @@ pub(super) fn cancel_attempt(
     Some(account)
 }
 
-/// What the record becomes after a new password: the client that set it has proven itself, and a few clients without a
-/// failure may log in for the first time. The failures of other clients stay, so that their waits do.
+/// The record after a new password was set. The client that set it has proven itself. A few clients
+/// without a failure may log in for the first time. The failures of other clients stay, and so do
+/// their waits.
 pub(super) fn prove(
     rules: &BackOff,
     client: &str,

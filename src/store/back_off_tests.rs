@@ -1,4 +1,4 @@
-//! The back-off under random histories, beside a model that keeps the whole history and reads nothing else.
+//! Random sequences of attempts, compared with a simple model that keeps all attempts.
 
 use proptest::prelude::*;
 
@@ -12,12 +12,13 @@ const SOLVED: AttemptCaptcha =
     AttemptCaptcha { available: true, replaces_waits: false, solved: 1_000 };
 const OPEN: AttemptContext = AttemptContext { captcha: SOLVED, may_add: true };
 
-/// When each client attempted, since its last success.
+/// The attempts of each client since its last success.
 #[derive(Default)]
 struct Model(Vec<(i64, String)>);
 
 impl Model {
-    /// Consecutive failures of a client and the last of them; none where a day lies between.
+    /// The number of a client's consecutive failures and the time of the last one. A pause of a day
+    /// resets them.
     fn client(&self, client: &str, now: i64) -> (u32, i64) {
         let mut found = (0, i64::MIN);
         for (at, _) in self.0.iter().filter(|(_, of)| of == client) {
@@ -49,7 +50,8 @@ fn attempt(
 const ADMITTED: AttemptVerdict = AttemptVerdict::Admitted { failures: 0 };
 
 proptest! {
-    /// A known client is admitted exactly when its own history says that it has waited, whatever anonymous clients do.
+    /// A known client is admitted exactly when it has waited after its own failures, whatever
+    /// anonymous clients do.
     #[test]
     fn a_known_client_waits_as_its_own_history_says(
         steps in prop::collection::vec((0..9_usize, 0..3_usize, 0..12_u8, 0..4_usize), 1..90),
@@ -80,7 +82,7 @@ proptest! {
         }
     }
 
-    /// A cancelled attempt leaves the numbers of before, and no shorter a wait.
+    /// After a cancelled attempt the failures are as before, and the wait is not shorter.
     #[test]
     fn a_cancelled_attempt_counts_no_more(
         steps in prop::collection::vec((0..9_usize, 0..3_usize, any::<bool>()), 1..60),
@@ -107,8 +109,8 @@ proptest! {
         }
     }
 
-    /// Whatever anonymous clients do, with every captcha solved, a stretch of one hour has at most a hundred attempts and
-    /// those that a new password allows, and no wait is longer than an hour.
+    /// Anonymous clients get at most 100 attempts in any hour, plus those that a new password
+    /// allows, even with every captcha solved. No wait is longer than one hour.
     #[test]
     fn an_hour_has_at_most_a_hundred_attempts_of_anonymous_clients(
         steps in prop::collection::vec((0..6_usize, 0..60_usize, any::<bool>()), 200..500),
@@ -137,7 +139,7 @@ proptest! {
         }
     }
 
-    /// No record and no time makes the sums overflow.
+    /// No record and no time causes an arithmetic overflow.
     #[test]
     fn any_record_can_be_evaluated(
         account in any::<(i64, i64, u32, i64)>(),

@@ -1,4 +1,4 @@
-//! What every store does with budgets. Compiled twice, like `suite.rs`.
+//! The required behaviour of every store for budgets. Compiled twice, like `suite.rs`.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use futures_util::future::join_all;
 use super::suite::{HOUR_MS, NOW};
 use super::{BudgetVerdict, Charge, Quota, Store, UnixMillis, random_id};
 
-/// Every behaviour, one after the other, each with keys of its own.
+/// Checks every behaviour in order. Each check has its own keys.
 pub async fn holds(store: &Store) {
     a_budget_never_allows_more_than_its_quota(store).await;
     a_budget_says_honestly_when_to_come_back(store).await;
     of_several_budgets_the_first_that_holds_enough_is_spent(store).await;
 }
 
-/// Five at once, one more each 100 ms.
+/// Five units at once, and one more every 100 ms.
 const QUOTA: Quota = Quota { burst: 5, period: Duration::from_millis(100) };
 
 async fn spend(store: &Store, key: &str, cost: u32, now: UnixMillis) -> BudgetVerdict {

@@ -1,7 +1,8 @@
-//! The store as a table of the database, for a daemon without Redis.
+//! The token store as a table of the database, for a daemon without Redis.
 //!
-//! Each read-modify-write is one transaction. On SQLite there is one writer, and it locks at once; on PostgreSQL the
-//! transaction first takes an advisory lock named after what it guards, since a row that is not there cannot be locked.
+//! Each read-modify-write is one transaction. SQLite has one writer, and it takes the lock at the
+//! start. On PostgreSQL the transaction first takes an advisory lock on the key, because a row that
+//! does not exist cannot be locked.
 
 mod attempts;
 mod budgets;
@@ -27,21 +28,22 @@ use crate::database::{Db, Transaction};
 use crate::health::StoreHealth;
 use crate::problem::Unavailable;
 
-/// Rows that one statement of a sweep deletes: others get the writer in between.
+/// The number of rows that one statement of a sweep deletes. Other writers can write between two
+/// statements.
 const SWEEP_ROWS_MAX: u64 = 1000;
 
-/// The table and the rules.
+/// The embedded token store.
 #[derive(Clone, Debug)]
 pub struct Embedded {
     db: Db,
     health: Arc<StoreHealth>,
 }
 
-/// A transaction that holds the lock of what it is about to change.
+/// A transaction that holds the lock on the key that it changes.
 struct Locked(Transaction);
 
 impl Embedded {
-    /// On this database, whose schema is there.
+    /// The database must already have the schema.
     pub(super) fn new(db: Db) -> Self {
         Self { db, health: StoreHealth::new() }
     }
@@ -134,7 +136,6 @@ impl Embedded {
         Ok(ended)
     }
 
-    /// Changes a live session.
     pub(super) async fn amend_session(
         &self,
         (user, sid): (Uuid, &str),
@@ -222,7 +223,7 @@ impl Embedded {
 
     pub(super) async fn sweep(&self, now: UnixMillis) -> Result<u64, Unavailable> {
         let backend = self.db.writer().get_database_backend();
-        // Another replica's sweep, or somebody's write, holds the row: leave it to them.
+        // A row that is locked by another replica's sweep or by another writer is skipped.
         let (mark, skip) = match backend {
             DatabaseBackend::Postgres => ("$1", " FOR UPDATE SKIP LOCKED"),
             _ => ("?1", ""),

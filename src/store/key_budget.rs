@@ -1,49 +1,50 @@
-//! [`KeyBudget`]: how many keys clients can add to the token store.
+//! [`KeyBudget`]: limits how many keys clients can add to the token store.
 //!
-//! A client can name a million addresses that have no account, and solve a million captchas. Each leaves an entry until it
-//! expires, so the number of new ones is bounded.
+//! A client can send a million email addresses without an account, and solve a million captchas.
+//! Each adds an entry until it expires, so the number of new entries is limited.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::clock::{UnixMillis, millis};
 
-/// Parts of a millisecond.
+/// The number of time units in a millisecond.
 const SCALE: i64 = 1_000;
 
-/// A budget of keys: `capacity` at once, and as many again over the time that a key is kept.
+/// A budget of keys: `capacity` keys at once, and as many again over the lifetime of a key.
 ///
-/// So at most twice `capacity` are kept at any moment. One number holds it: when the budget is full
-/// again (GCRA). governor has no refund, which the deletion of a key needs.
+/// So at most twice `capacity` keys exist at any time. The state is one number: the time at which
+/// the budget is full again (GCRA). The crate governor has no refund, which is needed when a key is
+/// deleted.
 #[derive(Debug)]
 pub struct KeyBudget {
-    /// All times are in 1/1000 ms: a large budget gives a key back in less than a millisecond.
+    /// When the budget is full again. All times are in 1/1000 ms, because a large budget regains a
+    /// key in less than a millisecond.
     full_at: AtomicI64,
     ttl: i64,
-    /// Until one comes back.
+    /// The time until one key is regained.
     period: i64,
 }
 
 impl KeyBudget {
-    /// A budget for `keys_max` keys of all `replicas` together, each kept for `ttl`.
+    /// A budget of `keys_max` keys for all `replicas` together. Each key is kept for `ttl`.
     pub fn new(keys_max: u32, replicas: u32, ttl: Duration) -> Self {
         let capacity = (keys_max / 2 / replicas.max(1)).max(1);
         let ttl = millis(ttl) * SCALE;
         Self { full_at: AtomicI64::new(0), ttl, period: ttl / i64::from(capacity) }
     }
 
-    /// Whether a key may be added.
     pub fn has_room(&self, now: UnixMillis) -> bool {
         let now = now.saturating_mul(SCALE);
         self.full_at.load(Ordering::Relaxed).saturating_sub(now) <= self.ttl - self.period
     }
 
-    /// Keys were added, as many as `units`.
+    /// Subtracts `units` keys that were added.
     pub fn spend(&self, units: u32, now: UnixMillis) {
         self.add(self.period.saturating_mul(i64::from(units)), now);
     }
 
-    /// Gives back the units of keys that were deleted before they expired.
+    /// Returns `keys` keys that were deleted before they expired.
     pub fn refund(&self, keys: u32, now: UnixMillis) {
         self.add(-self.period.saturating_mul(i64::from(keys)), now);
     }
@@ -62,7 +63,7 @@ mod tests {
     const DAY: Duration = Duration::from_hours(24);
     const DAY_MS: i64 = 24 * 3_600_000;
 
-    /// How many fit at one moment.
+    /// How many keys fit at one point in time.
     fn fill(budget: &KeyBudget, now: i64) -> usize {
         let spend = || budget.has_room(now).then(|| budget.spend(1, now));
         std::iter::from_fn(spend).count()

@@ -1,35 +1,36 @@
-//! The names of keys, the same in Redis and in the table. They carry ids and digests, never a token or an address.
+//! The names of keys, which are the same in Redis and in the table. They contain ids and digests,
+//! never a token or an email address.
 
 use uuid::Uuid;
 
 use super::types::TokenKind;
 
-/// What every session key of a user begins with.
+/// The prefix of all session keys of a user.
 pub(super) fn session_prefix(user: Uuid) -> String {
     format!("lk:{{{user}}}:s:")
 }
 
-/// One session.
 pub(super) fn session(user: Uuid, sid: &str) -> String {
     format!("{}{sid}", session_prefix(user))
 }
 
-/// The list of a user's sessions, by when they were last seen; also the lock that guards them in the table.
+/// The list of a user's sessions, ordered by the time they were last seen. In the table, this name
+/// is the lock for the user's sessions.
 pub(super) fn sessions(user: Uuid) -> String {
     format!("lk:{{{user}}}:sessions")
 }
 
-/// A user's live token of a kind.
+/// The active token of a kind of a user.
 pub(super) fn token(user: Uuid, kind: TokenKind) -> String {
     format!("lk:{{{user}}}:t:{}", kind.name())
 }
 
-/// Where a token is found by its digest.
+/// The index entry that leads from a digest to its token.
 pub(super) fn token_index(digest: &str) -> String {
     format!("lk:t:{digest}")
 }
 
-/// What the index holds: where to look.
+/// The value of an index entry: the user and the kind of the token.
 pub(super) fn token_address(user: Uuid, kind: TokenKind) -> String {
     format!("{user}:{}", kind.name())
 }
@@ -40,12 +41,13 @@ pub(super) fn read_token_address(address: &str) -> Option<(Uuid, TokenKind)> {
     Some((Uuid::try_parse(user).ok()?, TokenKind::from_name(kind)?))
 }
 
-/// Something that can be spent once.
+/// An entry that can be used once.
 pub(super) fn once(key: &str) -> String {
     format!("lk:once:{key}")
 }
 
-/// A budget. What stands before the first colon is the hash tag: `a` and `a:captchas` can be spent by one script.
+/// A budget. The text before the first colon is the hash tag, so one script can spend both `a` and
+/// `a:captchas`.
 pub(super) fn budget(key: &str) -> String {
     let tag = tag(key);
     format!("lk:budget:{{{tag}}}{}", &key[tag.len()..])
@@ -56,21 +58,22 @@ pub(super) fn tag(key: &str) -> &str {
     key.split(':').next().unwrap_or_default()
 }
 
-/// The login back-off of an account, or of an address without one.
+/// The login back-off of an account, or of an email address without an account.
 pub(super) fn attempts(account: &str) -> String {
     format!("lk:{{{account}}}:guesses")
 }
 
-/// The entry that a probe writes into the table.
+/// The entry that a probe writes to the table.
 pub(super) const PROBE: &str = "lk:probe";
 
-/// The keys that a probe writes into Redis, under one of [`PROBE_TAGS`]: a hash, a sorted set, a string.
+/// The keys that a probe writes to Redis under one of [`PROBE_TAGS`]: a hash, a sorted set and a
+/// string.
 pub(super) fn probe(tag: u8) -> [String; 3] {
     ["hash", "set", "string"].map(|kind| format!("lk:{{probe-{tag}}}:{kind}"))
 }
 
-/// Tags of the probe's keys. Each lies in another sixteenth of a cluster's slots, in their order, so that a node with a
-/// sixteenth of them or more is not missed.
+/// The hash tags of the probe's keys. Each tag lies in another sixteenth of a cluster's slots, in
+/// order. So the probe reaches every node that has at least a sixteenth of the slots.
 pub(super) const PROBE_TAGS: [u8; 16] =
     [13, 3, 62, 40, 12, 2, 63, 41, 11, 1, 60, 42, 10, 0, 61, 43];
 

@@ -11,7 +11,8 @@ use crate::database::Transaction;
 use crate::problem::Unavailable;
 
 impl Store {
-    /// Spends from the first budget that holds enough, in one atomic step. A refused call spends nothing.
+    /// Spends from the first budget that has enough, in one atomic step. A refused call spends
+    /// nothing.
     pub async fn spend_budgets(
         &self,
         charges: &[Charge],
@@ -20,8 +21,8 @@ impl Store {
         on!(self, it => it.spend_budgets(charges, now).await)
     }
 
-    /// The same as a part of a transaction of the database. With the embedded store the budget is spent where the transaction
-    /// commits; Redis spends it at once.
+    /// Spends as part of a transaction of the database. With the embedded store, the transaction
+    /// must commit to spend. Redis spends at once.
     pub async fn spend_budgets_in(
         &self,
         tx: &Transaction,
@@ -34,7 +35,8 @@ impl Store {
         }
     }
 
-    /// How many could be spent from the budget `key` now; where none, after how long one can.
+    /// How many units can be spent from the budget `key` now. If there are none, also the time
+    /// until there is one.
     pub async fn read_budget(
         &self,
         key: &str,
@@ -49,13 +51,13 @@ impl Store {
         })
     }
 
-    /// Makes a budget full again; whether something of it was spent.
+    /// Makes a budget full again. Returns whether it had an entry.
     pub async fn forget_budget(&self, key: &str) -> Result<bool, Unavailable> {
         on!(self, it => it.forget_budget(key).await)
     }
 
-    /// Admits one more attempt at a password and counts it as a failure, in one atomic step: of N parallel calls no more
-    /// are admitted than of N in a row.
+    /// Admits one more attempt at a password and counts it as a failure, in one atomic step. N
+    /// parallel calls are admitted no more often than N calls in a row.
     pub async fn admit_attempt(
         &self,
         rules: &BackOff,
@@ -66,7 +68,7 @@ impl Store {
         on!(self, it => it.admit_attempt(rules, key, context, now).await)
     }
 
-    /// After a right password: removes the failures of its client, and returns how many there were.
+    /// Removes the failures of a client after the right password, and returns how many there were.
     pub async fn reset_attempts(
         &self,
         rules: &BackOff,
@@ -76,7 +78,7 @@ impl Store {
         on!(self, it => it.reset_attempts(rules, key, now).await)
     }
 
-    /// After an admitted attempt without a verdict: it counts no more.
+    /// Stops counting an admitted attempt that ended without a result.
     pub async fn cancel_attempt(
         &self,
         rules: &BackOff,
@@ -86,7 +88,7 @@ impl Store {
         on!(self, it => it.cancel_attempt(rules, key, now).await)
     }
 
-    /// After a new password: its client has proven itself, and the cap does not hold for it.
+    /// Marks the client as proven after a new password, so that the cap does not apply to it.
     pub async fn prove_client(
         &self,
         rules: &BackOff,
@@ -107,7 +109,7 @@ impl Store {
         Ok(stored.filter(|it| it.expires_at > now))
     }
 
-    /// Deletes the login back-off of an account; whether there was one.
+    /// Deletes the login back-off of an account. Returns whether there was one.
     pub async fn forget_attempts(&self, account: &str) -> Result<bool, Unavailable> {
         on!(self, it => it.forget_attempts(account).await)
     }

@@ -1,21 +1,29 @@
-//! The token store: everything with a time to live. Sessions, mailed tokens, spent captchas, budgets.
+//! The token store. It holds everything with a TTL: sessions, mailed tokens, used captchas, budgets
+//! and login attempts.
 //!
 //! # Map
 //!
-//! - `mod.rs`: [`Store`] and its operations; those that limit clients are in `limits.rs`. `types.rs`: what goes in and out. `keys.rs`: the names of keys.
-//! - `rules.rs`: the decisions, pure. `embedded.rs` runs them in a transaction; `redis.rs` has the same decisions as
-//!   scripts (`*.lua`), each atomic. `suite.rs` holds both to one behaviour.
+//! - `mod.rs`: [`Store`] and its operations. Those that limit clients are in `limits.rs`.
+//!   `types.rs` contains the arguments and results, and `keys.rs` the names of keys.
+//! - `rules.rs`: the decisions as pure functions. `embedded.rs` runs them in a transaction.
+//!   `redis.rs` has the same decisions as scripts (`*.lua`), and each script is atomic. `suite.rs`
+//!   checks that both behave the same.
 //!
-//! What must outlive a lost store does not live here: endings are in SQL (`ended_sessions`, `users.session_epoch`), and a
-//! session found here still has to pass that check.
+//! State that must survive the loss of the store is not here. The end of a session is in SQL
+//! (`ended_sessions`, `users.session_epoch`), and a session from this store must still pass that
+//! check.
 //!
-//! # An outage
+//! # Outages
 //!
-//! Every operation answers or is [`Unavailable`] ("token store"), with Redis within 250 ms; a key of the wrong type and a
-//! value that cannot be read are outages too. Nothing is ever taken for absent in doubt. Connections are made on first
-//! use and again by themselves. An operation that was Unavailable may have happened: each may be repeated, and a
-//! repeated one finds its own work ([`spend_budgets`](Store::spend_budgets) and [`admit_attempt`](Store::admit_attempt) may count twice,
-//! [`cancel_attempt`](Store::cancel_attempt) take back twice).
+//! Every operation returns a result or [`Unavailable`] ("token store"). With Redis, each call to
+//! the server takes at most 250 ms. A key of the wrong type and an unreadable value are outages
+//! too. An error is never reported as an absent entry. Connections are opened on first use and
+//! reopened automatically.
+//!
+//! An operation that returned `Unavailable` may have been done. Every operation can be repeated,
+//! and the repetition finds the first result. There are three exceptions:
+//! [`spend_budgets`](Store::spend_budgets) and [`admit_attempt`](Store::admit_attempt) can count
+//! twice, and [`cancel_attempt`](Store::cancel_attempt) can cancel twice.
 //!
 //! # Keys
 //!
@@ -23,18 +31,20 @@
 //! |---|---|---|
 //! | `lk:{<user>}:s:<sid>` | hash | a session or its tombstone |
 //! | `lk:{<user>}:sessions` | sorted set | the user's `sid`s by `seen_at` (Redis only) |
-//! | `lk:{<user>}:t:<kind>` | hash | the user's live token of a kind |
-//! | `lk:t:<digest>` | string | whose and of which kind that token is: an index, the user's key decides |
-//! | `lk:once:<key>` | hash | spent until when |
+//! | `lk:{<user>}:t:<kind>` | hash | the user's active token of a kind |
+//! | `lk:t:<digest>` | string | the user and the kind of that token: an index; the user's key decides |
+//! | `lk:once:<key>` | hash | until when the entry counts as used, and by which call |
 //! | `lk:budget:{<key>}<part>` | string | when the budget is full again |
-//! | `lk:{probe-<n>}:hash`, `lk:{probe-<n>}:set`, `lk:{probe-<n>}:string` | hash, sorted set, string | what the last probe wrote, for a minute |
-//! | `lk:{<account>}:guesses` | hash | the login back-off of an account, all clients included |
+//! | `lk:{probe-<n>}:hash`, `lk:{probe-<n>}:set`, `lk:{probe-<n>}:string` | hash, sorted set, string | the values of the last probe, for a minute |
+//! | `lk:{<account>}:guesses` | hash | the login back-off of an account with all its clients |
 //!
-//! A user's keys share a hash tag, so that they lie on one node of a cluster and one script reaches them all.
-//! `expires_at` is judged against the caller's `now`; collecting what has expired (`PEXPIRE`, [`Store::sweep`]) is
-//! housekeeping and comes an hour later, so that replicas' clocks may differ and jump.
+//! The keys of a user share a hash tag. So they are on one node of a cluster, and one script can
+//! access all of them.
+//!
+//! `expires_at` is compared with the caller's `now`. Expired entries are deleted one hour later
+//! (`PEXPIRE`, [`Store::sweep`]), so the clocks of replicas may differ and jump.
 
-/// Runs the same operation on whichever store it is.
+/// Runs the same operation on either store.
 macro_rules! on {
     ($store:expr, $it:ident => $call:expr) => {
         match $store {
@@ -91,13 +101,15 @@ use crate::secret::Secret;
 use crate::secret::{random_id, uuid_v7};
 use crate::telemetry::Metrics;
 
-/// Sessions of one user at once. A person has a handful of devices; a hundred bounds what one account can fill.
+/// The greatest number of sessions of one user. Users have a few devices, and this limits how much
+/// one account can store.
 pub const SESSIONS_PER_USER_MAX: usize = 100;
 
-/// How long after its expiry an entry is collected: more than replicas' clocks differ, or jump back.
+/// How long after its expiry an entry is deleted. It is longer than the clocks of replicas differ
+/// or jump back.
 const COLLECT_SLACK_MS: i64 = 3_600_000;
 
-/// The token store, shared by all replicas. Cheap to clone.
+/// The token store, which all replicas share. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub enum Store {
     /// Redis or Valkey, one server or a cluster.
@@ -107,28 +119,30 @@ pub enum Store {
 }
 
 impl Store {
-    /// Redis at `redis://`, `rediss://` (TLS), or a cluster at `redis+cluster://`, `rediss+cluster://`, there with one or
-    /// more nodes (`host:port,host:port`). Needs a tokio runtime and no server: it connects on first use.
+    /// Redis at `redis://` or `rediss://` (TLS), or a cluster at `redis+cluster://` or
+    /// `rediss+cluster://` with one or more nodes (`host:port,host:port`). This needs a tokio
+    /// runtime but no running server, because it connects on first use.
     ///
     /// # Errors
-    /// When the URL cannot be read.
+    /// When the URL cannot be parsed.
     pub fn connect_redis(url: &Secret<String>) -> Result<Self, Unavailable> {
         redis::Redis::connect(url).map(Self::Redis)
     }
 
-    /// The table of a database that is migrated.
+    /// The table of a database that is already migrated.
     pub fn embedded(db: Db) -> Self {
         Self::Embedded(embedded::Embedded::new(db))
     }
 
-    /// Measures what is asked of Redis from now on; the table is measured with its database.
+    /// Measures calls to Redis from now on. Calls to the table are measured with the database.
     pub fn watch(&self, metrics: &Arc<Metrics>) {
         if let Self::Redis(it) = self {
             it.watch(metrics);
         }
     }
 
-    /// Opens a session. Where the user has [`SESSIONS_PER_USER_MAX`], the one least recently seen ends in the same step.
+    /// Opens a session. If the user already has [`SESSIONS_PER_USER_MAX`] sessions, the least
+    /// recently seen one ends in the same step.
     pub async fn open_session(
         &self,
         session: &Session,
@@ -137,7 +151,7 @@ impl Store {
         on!(self, it => it.open_session(session, now).await)
     }
 
-    /// A live session.
+    /// The session, if it is active.
     pub async fn session(
         &self,
         user: Uuid,
@@ -147,17 +161,19 @@ impl Store {
         on!(self, it => it.session(user, sid, now).await)
     }
 
-    /// A user's live sessions, the newest first; at most [`SESSIONS_PER_USER_MAX`].
+    /// The active sessions of a user, the newest first. There are at most
+    /// [`SESSIONS_PER_USER_MAX`].
     pub async fn sessions(&self, user: Uuid, now: UnixMillis) -> Result<Vec<Session>, Unavailable> {
         let mut sessions = on!(self, it => it.sessions(user, now).await)?;
         sessions.sort_by_cached_key(|it| (Reverse(it.created_at), it.sid.clone()));
         Ok(sessions)
     }
 
-    /// Rotates a session's token, in one atomic step. See [`Refreshed`].
+    /// Rotates the token of a session in one atomic step. See [`Refreshed`].
     ///
-    /// After [`Refreshed::Reused`] the caller writes the ending into SQL and only then calls
-    /// [`end_session`](Self::end_session), so that a crash in between loses neither the ending nor the mail.
+    /// After [`Refreshed::Reused`] the caller first records the end of the session in SQL, and then
+    /// calls [`end_session`](Self::end_session). So a crash between the two loses neither the
+    /// record nor the mail.
     pub async fn refresh(
         &self,
         ask: &Refresh<'_>,
@@ -171,12 +187,13 @@ impl Store {
         on!(self, it => it.end_session(user, sid).await)
     }
 
-    /// Ends every session of a user but `except`; how many. Those not yet collected count, tombstones do not and stay.
+    /// Ends every session of a user except `except`, and returns how many. Expired sessions that
+    /// are not deleted yet count too. Tombstones do not count and stay.
     pub async fn end_sessions(&self, user: Uuid, except: Option<&str>) -> Result<u64, Unavailable> {
         on!(self, it => it.end_sessions(user, except).await)
     }
 
-    /// Puts a live session under another `session_epoch`, and returns it.
+    /// Sets the `session_epoch` of an active session, and returns the session.
     pub async fn restamp_session(
         &self,
         user: Uuid,
@@ -194,7 +211,7 @@ impl Store {
         }
     }
 
-    /// Sets the team and project that a live session uses, and returns it.
+    /// Sets the team and project that an active session uses, and returns the session.
     pub async fn set_session_team(
         &self,
         user: Uuid,
@@ -219,7 +236,8 @@ impl Store {
         }
     }
 
-    /// Makes a token the user's one live token of its kind, unless one of a newer row lives. The same row may come again.
+    /// Stores the user's only active token of its kind, unless there is an active token from a
+    /// newer row. The same row may be put again.
     pub async fn put_token(
         &self,
         token: &OneTimeToken,
@@ -228,7 +246,7 @@ impl Store {
         on!(self, it => it.put_token(token, now).await)
     }
 
-    /// The live token with this digest.
+    /// The active token with this digest.
     pub async fn find_token(
         &self,
         digest: &str,
@@ -238,7 +256,7 @@ impl Store {
         Ok(found.filter(|it| it.digest == digest && it.expires_at > now))
     }
 
-    /// Removes a user's live token of a kind, unless it belongs to `keep_row`.
+    /// Removes a user's active token of a kind, unless it belongs to `keep_row`.
     pub async fn drop_token(
         &self,
         user: Uuid,
@@ -248,8 +266,8 @@ impl Store {
         on!(self, it => it.drop_token(user, kind, keep_row).await)
     }
 
-    /// Spends what can be spent once until `expires_at`: of N parallel calls exactly one is [`Spend::First`]. What has
-    /// expired by `now` cannot be spent any more: [`Spend::Again`].
+    /// Marks a key as used until `expires_at`. Of N parallel calls exactly one returns
+    /// [`Spend::First`]. A call with an `expires_at` that has passed returns [`Spend::Again`].
     pub async fn spend_once(
         &self,
         key: &str,
@@ -267,7 +285,8 @@ impl Store {
         on!(self, it => it.forget_user(user).await)
     }
 
-    /// Deletes what expired more than an hour ago, in batches of 1000 rows; how many. Redis does it by itself: 0.
+    /// Deletes entries that expired more than an hour ago, in batches of 1000 rows, and returns how
+    /// many. Redis deletes them itself, so the result is 0.
     pub async fn sweep(&self, now: UnixMillis) -> Result<u64, Unavailable> {
         match self {
             Self::Redis(_) => Ok(0),
@@ -275,17 +294,16 @@ impl Store {
         }
     }
 
-    /// Whether it is a table of the database.
     pub fn is_embedded(&self) -> bool {
         matches!(self, Self::Embedded(_))
     }
 
-    /// Whether the store answers.
+    /// Whether the store responds.
     pub async fn ping(&self) -> Result<(), Unavailable> {
         on!(self, it => it.ping().await)
     }
 
-    /// What Redis says of itself; none for the embedded store.
+    /// What Redis reports about itself. `None` for the embedded store.
     pub async fn redis_facts(&self) -> Result<Option<RedisFacts>, Unavailable> {
         match self {
             Self::Redis(it) => it.facts().await.map(Some),
@@ -293,8 +311,11 @@ impl Store {
         }
     }
 
-    /// What Redis does when it is full, where it lets us ask. Anything but `noeviction` may forget live sessions and spent
-    /// captchas: the daemon warns. None for the embedded store.
+    /// What Redis does when its memory is full. `None` for the embedded store, and if Redis does
+    /// not allow the question.
+    ///
+    /// Every policy except `noeviction` can remove active sessions and used captchas, so the daemon
+    /// logs a warning.
     pub async fn eviction_policy(&self) -> Result<Option<String>, Unavailable> {
         match self {
             Self::Redis(it) => it.eviction_policy().await,
@@ -303,7 +324,7 @@ impl Store {
     }
 }
 
-/// Whatever goes wrong here is an outage of the token store.
+/// Every error of the store is an outage of the token store.
 fn lost(source: impl Into<Box<dyn Error + Send + Sync>>) -> Unavailable {
     Unavailable::because("token store", source)
 }

@@ -1,4 +1,4 @@
-//! Whether the token store takes writes: the state, and the probe that finds it out.
+//! Whether the token store accepts writes: its state, and the probe that determines it.
 
 use super::Store;
 use crate::clock::UnixMillis;
@@ -8,9 +8,8 @@ use crate::problem::Unavailable;
 /// Why a probe of the token store failed.
 #[derive(Debug)]
 pub struct StoreProbeError {
-    /// In a word.
     pub reason: Reason,
-    /// What the store said, for the log; none where it said nothing wrong.
+    /// The error of the store, for the log. `None` if the store returned no error.
     pub source: Option<Unavailable>,
 }
 
@@ -23,7 +22,8 @@ impl Store {
         }
     }
 
-    /// Why the store takes no writes; `None` while it does. An embedded store is as well as its database.
+    /// Why the store accepts no writes. `None` while it accepts them. The embedded store also has
+    /// the reasons of its database.
     pub fn reason(&self) -> Option<Reason> {
         let beneath = match self {
             Self::Redis(_) => None,
@@ -32,7 +32,7 @@ impl Store {
         self.health().reason().or(beneath)
     }
 
-    /// What to do about a reason.
+    /// What the operator can do about a reason.
     pub fn fix(&self, reason: Reason) -> &'static str {
         match self {
             Self::Redis(_) => reason.redis_fix(),
@@ -40,11 +40,11 @@ impl Store {
         }
     }
 
-    /// Writes one entry as requests do, reads it back, and lets it expire. A daemon does it at its own pace, never for a
-    /// request.
+    /// Writes one entry as requests do, reads it back and lets it expire. The daemon calls this at
+    /// intervals, never for a request.
     ///
     /// # Errors
-    /// Why operations that write fail now.
+    /// Why writes fail now.
     pub async fn probe_write(&self, now: UnixMillis) -> Result<Probed, StoreProbeError> {
         match self {
             Self::Redis(it) => it.probe_write().await.map(|()| Probed::Writable),
@@ -52,11 +52,11 @@ impl Store {
         }
     }
 
-    /// Refuses work that would end in a write that the store is known to refuse, before anything is changed elsewhere; and
-    /// asks whether the store answers at all.
+    /// Refuses a request that ends with a write, if the store is known to refuse writes. So nothing
+    /// else is changed before. Also checks that the store responds.
     ///
     /// # Errors
-    /// When it does not answer, or takes no writes.
+    /// When the store does not respond or accepts no writes.
     pub async fn ready(&self) -> Result<(), Unavailable> {
         if let Some(reason) = self.reason().filter(|it| it.refuses_every_write()) {
             return Err(super::lost(format!("it takes no writes: {}", reason.name())));
@@ -64,7 +64,8 @@ impl Store {
         self.ping().await
     }
 
-    /// What the ACL of Redis does not give: commands, and keys. Each is tried; nothing of the embedded store.
+    /// The commands and keys that the Redis ACL does not allow. Each command is tried. Empty for
+    /// the embedded store.
     pub async fn missing_rights(&self) -> Vec<&'static str> {
         match self {
             Self::Redis(it) => it.missing_rights().await,
@@ -72,7 +73,7 @@ impl Store {
         }
     }
 
-    /// Whether Redis is asked as a cluster; never of the embedded store.
+    /// Whether the store is a Redis cluster.
     pub fn is_redis_cluster(&self) -> bool {
         matches!(self, Self::Redis(it) if it.is_cluster())
     }

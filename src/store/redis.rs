@@ -1,7 +1,8 @@
-//! The store in Redis or Valkey: one multiplexed connection, one script an operation.
+//! The token store in Redis or Valkey: one multiplexed connection, and one script per operation.
 //!
-//! A value of an unexpected type or shape is an outage. What a caller was not told is not done late either:
-//! `refresh.lua` compares the server's clock with a deadline, see [`Redis::deadline`].
+//! A value of an unexpected type or form is an outage. A refresh whose caller already got an error
+//! is not done later: `refresh.lua` compares the server's clock with a deadline, see
+//! [`Redis::deadline`].
 
 mod attempts;
 mod budgets;
@@ -34,16 +35,16 @@ use crate::problem::Unavailable;
 use crate::secret::{Secret, random_id};
 use crate::telemetry::Metrics;
 
-/// A hash as Redis answers it.
+/// A hash in a response of Redis.
 type Fields = HashMap<String, String>;
 
-/// How late a refresh may run: a call's 250 ms, and what the reading of the server's clock is off by.
+/// How late a refresh may run, in milliseconds: the 250 ms of a call, and the error of our estimate
+/// of the server's clock.
 const LATE_MS: i64 = 1_000;
 
 /// The value of [`Redis::server_ahead_ms`] before the server's clock was read.
 const UNKNOWN: i64 = i64::MIN;
 
-/// A connection and the scripts.
 #[derive(Clone)]
 pub struct Redis {
     link: Arc<Link>,
@@ -59,12 +60,12 @@ impl std::fmt::Debug for Redis {
     }
 }
 
-/// Whether `redis.url` can be read.
+/// Whether `redis.url` can be parsed.
 pub fn is_url(url: &Secret<String>) -> bool {
     self::url::is_url(url.expose())
 }
 
-/// The parameters of `redis.url` without effect, in words.
+/// Descriptions of the parameters of `redis.url` that have no effect.
 pub fn ignored_parameters(url: &Secret<String>) -> Vec<&'static str> {
     self::url::ignored(url.expose())
 }
@@ -131,7 +132,8 @@ impl Redis {
     ) -> Result<Refreshed, Unavailable> {
         let mut answer = self.ask_refresh(ask, now).await?;
         if answer.0 == "late" {
-            // We are still waiting, so the call is not late: the server's clock has moved, and is known again by now.
+            // We are still waiting, so the call is not late. The server's clock has changed, and
+            // this first response told us its new value.
             answer = self.ask_refresh(ask, now).await?;
         }
         let (verdict, fields) = answer;
@@ -165,10 +167,12 @@ impl Redis {
         Ok((answer.0, answer.1))
     }
 
-    /// Until when, by the server's clock, a call of this moment may run; 0 while that clock is unknown.
+    /// The latest time, by the server's clock, at which a call that starts now may run. 0 while
+    /// that clock is unknown.
     ///
-    /// A server that stalls (stopped, swapping, failing over) runs what lies in its sockets when it wakes, long after
-    /// the callers were answered 503. A rotation nobody heard of would turn the next refresh into a theft.
+    /// A server that stalls (stopped, swapping, failing over) later runs the calls in its sockets,
+    /// when the callers already received 503. If such a call rotated the token, the client would
+    /// not have the new one. Its next refresh would then look like a stolen token.
     fn deadline(&self) -> i64 {
         match self.server_ahead_ms.load(Ordering::Relaxed) {
             UNKNOWN => 0,
@@ -192,7 +196,7 @@ impl Redis {
         self.link.invoke(&call).await.map_err(lost)
     }
 
-    /// Changes fields of a live session; an empty value removes its field.
+    /// Changes fields of an active session. An empty value removes the field.
     pub(super) async fn amend_session(
         &self,
         (user, sid): (Uuid, &str),
@@ -227,8 +231,8 @@ impl Redis {
             "stored" => {}
             _ => return Err(lost("a token was not judged")),
         }
-        // The index lies on another node of a cluster, so it comes second: until it is there the token is not found, and
-        // a retry writes both again.
+        // In a cluster the index can be on another node, so it is written second. Until then the
+        // token is not found, and a retry writes both again.
         let mut index = redis::cmd("SET");
         index.arg(keys::token_index(&token.digest));
         index.arg(keys::token_address(token.user_id, token.kind)).arg("PX").arg(keep);
@@ -307,7 +311,8 @@ impl Redis {
     }
 }
 
-/// How long the server keeps an entry: relative, since its clock is not ours, and never shorter than it lives.
+/// How long the server keeps an entry, in milliseconds. The value is relative, because the server's
+/// clock differs from ours. It is never shorter than the lifetime of the entry.
 fn keep_ms(expires_at: UnixMillis, now: UnixMillis) -> i64 {
     expires_at.saturating_sub(now).clamp(0, i64::MAX / 4) + COLLECT_SLACK_MS
 }
@@ -332,7 +337,7 @@ fn session_fields(session: &Session) -> Result<Vec<(&'static str, String)>, Unav
     Ok(fields)
 }
 
-/// The session of a hash; none where the hash is not there.
+/// The session in a hash. `None` if the hash does not exist.
 fn read_session(user: Uuid, sid: &str, fields: &Fields) -> Result<Option<Stored>, Unavailable> {
     if fields.is_empty() {
         return Ok(None);
@@ -358,7 +363,7 @@ fn read_session(user: Uuid, sid: &str, fields: &Fields) -> Result<Option<Stored>
     Ok(Some(Stored { session, reused: fields.contains_key("reused") }))
 }
 
-/// A field that has to be there.
+/// Parses a field that must exist.
 fn required<T>(fields: &Fields, name: &'static str) -> Result<T, Unavailable>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
@@ -366,7 +371,7 @@ where
     optional(fields, name)?.ok_or_else(|| lost(format!("an entry has no {name}")))
 }
 
-/// A field that may be there, read.
+/// Parses a field that may be absent.
 fn optional<T>(fields: &Fields, name: &'static str) -> Result<Option<T>, Unavailable>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,

@@ -1,7 +1,7 @@
-//! The decisions, as pure functions of what is stored, what is asked and when.
+//! The decisions of the store, as pure functions of the stored value, the request and the time.
 //!
-//! [`Embedded`](super::embedded::Embedded) decides by them; Redis' scripts say the same in Lua, and the suite runs both
-//! side by side.
+//! [`Embedded`](super::embedded::Embedded) uses these functions. The scripts of Redis contain the
+//! same rules in Lua, and the suite tests both.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 use super::types::{BudgetVerdict, Charge, OneTimeToken, PutToken, Quota, Refresh, Session};
 use crate::clock::{UnixMillis, millis};
 
-/// The longest stretch of milliseconds we count with: exact in a double, which is all that Lua has.
+/// The longest period in milliseconds. A double can represent it exactly, which Lua needs.
 const SPAN_MS_MAX: i64 = 1 << 50;
 
-/// A session at rest.
+/// A stored session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stored {
     #[serde(flatten)]
     pub(super) session: Session,
-    /// A token of it was shown again: a tombstone.
+    /// Whether a replaced token of the session was used again. The session is then a tombstone.
     #[serde(default)]
     pub(super) reused: bool,
 }
@@ -30,22 +30,22 @@ impl Stored {
     }
 }
 
-/// What a refresh does to the session.
+/// The result of the rules for a refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RefreshRule {
-    /// Write this session.
+    /// Store this session.
     Rotate(Box<Session>),
-    /// Answer the session, write nothing.
+    /// Return the session and store nothing.
     Current,
-    /// Write the tombstone, unless it is one already.
+    /// Store the tombstone, unless the session is one already.
     Reused,
-    /// Write nothing.
+    /// Store nothing.
     Ahead,
-    /// There is nothing to write to.
+    /// There is no session.
     Gone,
 }
 
-/// Judges a refresh. The order matters: a tombstone answers before the generations are compared.
+/// Decides about a refresh. A tombstone is checked before the generations are compared.
 pub(super) fn refresh(stored: Option<&Stored>, ask: &Refresh<'_>, now: UnixMillis) -> RefreshRule {
     let Some(Stored { session, reused }) = stored.filter(|it| it.session.expires_at > now) else {
         return RefreshRule::Gone;
@@ -57,7 +57,8 @@ pub(super) fn refresh(stored: Option<&Stored>, ask: &Refresh<'_>, now: UnixMilli
         return RefreshRule::Ahead;
     }
     if ask.generation == session.generation {
-        // The same generation under another name: the store lost a rotation and made another one since.
+        // The same generation with another `jti`: the store lost a rotation and then made another
+        // one.
         if ask.jti != session.jti {
             return RefreshRule::Ahead;
         }
@@ -81,7 +82,8 @@ pub(super) fn refresh(stored: Option<&Stored>, ask: &Refresh<'_>, now: UnixMilli
     RefreshRule::Reused
 }
 
-/// Whether a token replaces the stored one. A row put again is a retry of the same mail, and may.
+/// Decides whether a token replaces the stored one. The same row may be put again, because it is a
+/// retry of the same mail.
 pub(super) fn put_token(
     stored: Option<&OneTimeToken>,
     token: &OneTimeToken,
@@ -93,14 +95,14 @@ pub(super) fn put_token(
     }
 }
 
-/// A cost against a quota, each in milliseconds, as GCRA (ITU-T I.371) counts.
+/// A cost and a quota in milliseconds, as GCRA (ITU-T I.371) uses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gcra {
-    /// One unit.
+    /// The time in which one unit is regained.
     period: i64,
-    /// What this call costs.
+    /// The cost of this call.
     pub(super) cost: i64,
-    /// What can be saved up.
+    /// The greatest amount that can be saved up.
     pub(super) capacity: i64,
 }
 
@@ -109,7 +111,6 @@ impl Gcra {
         Self::new(charge.quota, charge.cost)
     }
 
-    /// Of a cost under a quota.
     pub(super) fn new(quota: Quota, cost: u32) -> Self {
         let whole = millis(quota.period);
         let rest = i64::from(!quota.period.subsec_nanos().is_multiple_of(1_000_000));
@@ -118,14 +119,16 @@ impl Gcra {
         Self { period, cost: times(cost), capacity: times(quota.burst) }
     }
 
-    /// When the budget is full again if the cost is spent: `full_at` is when it would be without, if that is known.
+    /// When the budget is full again if the cost is spent. `full_at` is when it is full without the
+    /// cost, if there is an entry.
     pub(super) fn after(&self, full_at: Option<UnixMillis>, now: UnixMillis) -> UnixMillis {
         full_at.map_or(now, |at| at.max(now)).saturating_add(self.cost)
     }
 
-    /// Whether so much may be missing: the verdict on the moment from [`Gcra::after`].
+    /// Decides whether the cost can be spent. `after` is the result of [`Gcra::after`].
     ///
-    /// A clock that is behind the one that spent last finds more missing than there is, and waits: it never finds less.
+    /// A caller whose clock is behind the previous caller's finds less in the budget than there is,
+    /// and waits longer. It never finds more.
     pub(super) fn decide(&self, after: UnixMillis, now: UnixMillis) -> BudgetVerdict {
         let missing_ms = after.saturating_sub(now);
         let spare_ms = self.capacity.saturating_sub(missing_ms);
@@ -140,8 +143,8 @@ impl Gcra {
     }
 }
 
-/// What budgets say together, and which of them is spent: the first that allows. Where none does, the wait is until the first
-/// allows.
+/// The verdict of several budgets together, and the index of the one to spend: the first that
+/// allows the cost. If none does, the wait is the shortest of all.
 pub(super) fn first_that_allows(found: &[BudgetVerdict]) -> (Option<usize>, BudgetVerdict) {
     let allows = |it: &BudgetVerdict| matches!(it, BudgetVerdict::Allowed { .. });
     if let Some(at) = found.iter().position(allows) {

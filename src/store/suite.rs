@@ -1,5 +1,7 @@
-//! What every store does, whichever it is. Compiled twice: into the unit tests on SQLite, and into the integration tests
-//! on Redis and PostgreSQL, where `super` names the same things.
+//! The required behaviour of every store.
+//!
+//! This file is compiled twice: into the unit tests with SQLite, and into the integration tests
+//! with Redis and PostgreSQL. There, `super` contains the same names.
 
 use std::time::Duration;
 
@@ -10,14 +12,13 @@ use super::{
     TokenKind, UnixMillis, Uuid, random_id, uuid_v7,
 };
 
-/// The present, to begin with.
+/// The time at which every check starts.
 pub const NOW: UnixMillis = 1_795_467_791_042;
-/// An hour.
 pub const HOUR_MS: i64 = 3_600_000;
 const GRACE_MS: i64 = 30_000;
 const IDLE: Duration = Duration::from_hours(2);
 
-/// Every behaviour, one after the other, each with users and keys of its own.
+/// Checks every behaviour in order. Each check has its own users and keys.
 pub async fn holds(store: &Store) {
     store.ping().await.unwrap();
     a_session_is_found_until_it_expires(store).await;
@@ -58,7 +59,7 @@ pub fn new_session() -> Session {
     }
 }
 
-/// A refresh as a client asks for it.
+/// The refresh that a client sends.
 pub fn ask<'a>(
     session: &'a Session,
     jti: &'a str,
@@ -235,7 +236,7 @@ async fn one_session_too_many_ends_the_least_recently_seen(store: &Store) {
         store.open_session(&session, NOW).await.unwrap();
         sids.push(session.sid);
     }
-    // The oldest is seen again, so that the second oldest is the next to end.
+    // The oldest session is refreshed, so the second oldest is the next to end.
     let oldest = Session { user_id, sid: sids[0].clone(), ..new_session() };
     rotated(store, &ask(&oldest, "jti-0", 7, "jti-1"), NOW + 5_000).await;
     let more = |n: usize| Session { user_id, seen_at: seen(n), ..new_session() };
@@ -249,7 +250,7 @@ async fn one_session_too_many_ends_the_least_recently_seen(store: &Store) {
     let listed = store.sessions(user_id, NOW).await.unwrap();
     assert_eq!(listed.len(), SESSIONS_PER_USER_MAX);
     assert!(alive(&sids[0]).await && !alive(&sids[17]).await && alive(&sids[18]).await);
-    // Those that have expired make room first: all but the one refreshed.
+    // Expired sessions are removed first: all except the refreshed one.
     store
         .open_session(&Session { expires_at: NOW + 9 * HOUR_MS, ..more(0) }, NOW + HOUR_MS)
         .await
@@ -272,7 +273,7 @@ async fn a_live_session_can_be_amended(store: &Store) {
     assert_eq!(store.restamp_session(user, "unknown", 1, NOW).await.unwrap(), None);
 }
 
-/// A token of a user, its digest unlike any other.
+/// A token of a user with a digest of its own.
 fn new_token(user_id: Uuid, kind: TokenKind, row_at: UnixMillis) -> OneTimeToken {
     OneTimeToken {
         kind,

@@ -1,4 +1,4 @@
-//! The suite on SQLite, and the rules under random histories.
+//! Runs the suite on SQLite, and checks the rules with random sequences of operations.
 
 use std::path::Path;
 use std::time::Duration;
@@ -81,7 +81,8 @@ async fn a_url_that_is_none_of_redis_is_refused_and_a_dead_server_is_not() {
 }
 
 proptest! {
-    /// Whatever is shown and whenever: the chain is linear, a tombstone is for ever, nothing outlives its end.
+    /// For any tokens at any times: the chain of tokens is linear, a tombstone stays, and nothing
+    /// is valid after its end.
     #[test]
     fn a_chain_of_tokens_is_linear(
         steps in prop::collection::vec((0..4_i64, 0..6_u64, 0..4_usize), 1..60),
@@ -137,7 +138,8 @@ proptest! {
         }
     }
 
-    /// In every stretch of time no more is allowed than the burst and what came back; and waiting as told is enough.
+    /// In any period, no more is spent than the burst and the amount regained. A caller that waits
+    /// for `retry_after` is allowed.
     #[test]
     fn a_budget_holds_in_every_window(
         burst in 1..8_u32,
@@ -176,7 +178,7 @@ proptest! {
         }
     }
 
-    /// No quota and no time makes the sums overflow.
+    /// No quota and no time causes an arithmetic overflow.
     #[test]
     fn any_quota_can_be_counted(burst: u32, cost: u32, nanos: u64, now: i64, full_at: Option<i64>) {
         let gcra = Gcra::new(Quota { burst, period: Duration::from_nanos(nanos) }, cost);

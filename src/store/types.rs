@@ -1,4 +1,4 @@
-//! What goes into the token store and what comes back.
+//! The arguments and results of the operations of the token store.
 
 use std::time::Duration;
 
@@ -7,98 +7,98 @@ use uuid::Uuid;
 
 use crate::clock::UnixMillis;
 
-/// One person signed in on one device. Times are judged against the caller's `now`; gone from `expires_at` on.
+/// The login of one user on one device. Its times are compared with the caller's `now`. It does not
+/// exist from `expires_at` on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     pub user_id: Uuid,
-    /// Its public name, 128 random bits in base64url.
+    /// The public id of the session: 128 random bits in base64url.
     pub sid: String,
-    /// The `jti` of the one live userToken.
+    /// The `jti` of its only valid userToken.
     pub jti: String,
-    /// How often it was rotated; the first is what the opener says. Below 2^53.
+    /// The number of rotations, counted from the value at the opening. Below 2^53.
     pub generation: u64,
-    /// The `jti` before the current one; none before the first rotation.
+    /// The previous `jti`. `None` before the first rotation.
     pub previous_jti: Option<String>,
-    /// When the current `jti` was made.
+    /// When the current `jti` was created.
     pub rotated_at: UnixMillis,
-    /// The user's `session_epoch` that it was opened or re-stamped under.
+    /// The user's `session_epoch` when the session was opened or last restamped.
     pub epoch: i32,
-    /// The team in use.
     pub team_id: Option<Uuid>,
-    /// The project in use.
     pub project_id: Option<Uuid>,
-    /// When it was opened.
     pub created_at: UnixMillis,
     /// When it was last refreshed.
     pub seen_at: UnixMillis,
-    /// The earlier of its idle end and its absolute end.
+    /// The earlier of the idle end and the absolute end.
     pub expires_at: UnixMillis,
-    /// Never slides.
+    /// The absolute end. A refresh does not change it.
     pub absolute_end: UnixMillis,
-    /// Where it was last seen.
+    /// The IP address at the last refresh.
     pub ip: String,
-    /// What it was last seen with.
+    /// The `User-Agent` at the last refresh.
     pub user_agent: String,
-    /// How the person proved themselves (RFC 8176).
+    /// The authentication methods of the login (RFC 8176).
     pub amr: Vec<String>,
 }
 
-/// A token shown for rotation, and what it becomes.
+/// A token that a client sends to rotate it, and its replacement.
 #[derive(Clone, Copy, Debug)]
 pub struct Refresh<'a> {
-    /// `sub` of the token.
+    /// The `sub` of the token.
     pub user_id: Uuid,
-    /// `sid` of the token.
+    /// The `sid` of the token.
     pub sid: &'a str,
-    /// `jti` of the token.
+    /// The `jti` of the token.
     pub jti: &'a str,
-    /// `gen` of the token.
+    /// The `gen` of the token.
     pub generation: u64,
-    /// The `jti` that follows, fresh.
+    /// The `jti` of the next token.
     pub next_jti: &'a str,
-    /// `sessions.idle_ttl`
+    /// The setting `sessions.idle_ttl`.
     pub idle_ttl: Duration,
-    /// `sessions.refresh_grace`
+    /// The setting `sessions.refresh_grace`.
     pub grace: Duration,
-    /// Where the caller is.
+    /// The IP address of the client.
     pub ip: &'a str,
-    /// What the caller uses.
+    /// The `User-Agent` of the client.
     pub user_agent: &'a str,
 }
 
-/// What became of a [`Refresh`].
+/// The result of a [`Refresh`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refreshed {
-    /// The token was the current one; this is the session after its rotation.
+    /// The token was the current one. This is the session after the rotation.
     Rotated(Session),
-    /// The token was the one before, within the grace: the session as it stands, nothing changed.
+    /// The token was the previous one, within the grace period. This is the session, which did not
+    /// change.
     Current(Session),
-    /// An older token, or the one before past the grace: stolen. The session is dead and answers so to every further
-    /// refresh, until [`end_session`](super::Store::end_session) or its expiry.
+    /// The token was older, or it was the previous one after the grace period, so it may be stolen.
+    /// The session is now a tombstone. Every further refresh gets this result, until
+    /// [`end_session`](super::Store::end_session) or the expiry.
     Reused(Session),
-    /// The token is ahead of the store, which lost its last writes; nothing changed.
+    /// The token is newer than the store, because the store lost its last writes. Nothing changed.
     Ahead,
-    /// There is no such session (any more).
+    /// The session does not exist, or not any more.
     Gone,
 }
 
-/// What a mailed token is good for.
+/// The purpose of a mailed token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TokenKind {
-    /// Confirms the address of an account.
+    /// Confirms the email address of an account.
     Verify,
     /// Sets a new password.
     Recover,
-    /// Confirms a new address.
+    /// Confirms a new email address.
     ChangeEmail,
 }
 
 impl TokenKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Verify, Self::Recover, Self::ChangeEmail];
 
-    /// As it stands in the names of keys.
+    /// The name in keys.
     pub fn name(self) -> &'static str {
         match self {
             Self::Verify => "verify",
@@ -107,80 +107,78 @@ impl TokenKind {
         }
     }
 
-    /// The kind of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// A mailed token, known by its digest alone.
+/// A mailed token. The store only knows its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OneTimeToken {
-    /// What for.
     pub kind: TokenKind,
     pub user_id: Uuid,
-    /// The outbox row that mails it: a UUIDv7, so that the greater one is the newer.
+    /// The outbox row that mails the token. It is a UUIDv7, so a greater id is newer.
     pub row_id: Uuid,
     /// SHA-256 of the token in base64url.
     pub digest: String,
-    /// The version of what it changes, as it was when the mail was asked for.
+    /// The version of the object that the token changes, at the time of the request for the mail.
     pub stamp: i32,
-    /// What it is about, beside the user.
+    /// The object that the token is about, besides the user.
     pub subject: Option<Uuid>,
-    /// Gone from this moment on.
+    /// The token does not exist from this time on.
     pub expires_at: UnixMillis,
 }
 
-/// What became of a token that was put.
+/// The result of putting a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutToken {
-    /// It is the user's one live token of its kind.
+    /// It is now the user's only active token of its kind.
     Stored,
-    /// A newer one is live; nothing changed.
+    /// A newer token is active. Nothing changed.
     Superseded,
 }
 
-/// Whether something was spent for the first time.
+/// Whether a key was used for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spend {
-    /// Now, by this very call.
+    /// This call used it first.
     First,
-    /// Before, or it is past its expiry.
+    /// It was used before, or it has expired.
     Again,
 }
 
-/// How much may be spent: `burst` at once, and one more each `period`.
+/// The size of a budget: `burst` units at once, and one more every `period`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// The most that can be saved up.
+    /// The greatest number of units that can be saved up.
     pub burst: u32,
-    /// How long until one unit comes back. Counted in whole milliseconds, rounded up; at least one.
+    /// The time in which one unit is regained. It is counted in whole milliseconds, rounded up, at
+    /// least one.
     pub period: Duration,
 }
 
-/// What is to be spent from one budget.
+/// The amount to spend from one budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
-    /// The budget. Those that one call spends have the same text before the first colon.
+    /// The name of the budget. All budgets in one call have the same text before the first colon.
     pub key: String,
-    /// Its size.
     pub quota: Quota,
-    /// How many; 0 only looks.
+    /// The number of units. 0 spends nothing and only returns the state.
     pub cost: u32,
 }
 
-/// Whether one of the budgets allowed what was to be spent.
+/// Whether one of the budgets allowed the cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BudgetVerdict {
-    /// Spent.
+    /// The cost was spent.
     Allowed {
-        /// What could be spent from it at this moment on top.
+        /// How many units can still be spent now.
         remaining: u32,
     },
-    /// Not spent.
+    /// Nothing was spent.
     Limited {
-        /// After so long the same call succeeds, if nobody else spends. [`Duration::MAX`] where the cost is above the
-        /// burst: never.
+        /// After this time the same call succeeds, if no other client spends. [`Duration::MAX`] if
+        /// the cost is greater than the burst, so that it never succeeds.
         retry_after: Duration,
     },
 }

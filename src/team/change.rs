@@ -10,19 +10,22 @@ use crate::audit::{self, Action, Detail, Outcome};
 use crate::database::Transaction;
 use crate::database::tenant_scope::{self, TenantScope};
 
-/// A change of a team that is under way: the team is locked, so that its changes come one after another.
+/// A change of a team that has begun. The team is locked, so that its changes run one after
+/// another.
 #[derive(Debug)]
 pub struct TeamChange<'a> {
-    /// Inside the team.
+    /// The transaction, which is inside the team.
     pub tx: Transaction,
-    /// What the one who acts is, as of now.
+    /// The current role of the acting member.
     pub role: Role,
     actor: Actor,
     cx: &'a ChangeContext<'a>,
 }
 
-/// Begins a change of a team: locks it, and reads once more whether this member may. `subject` is the other person whom
-/// it is about: people are held before teams, by everybody, so that nobody waits in a circle.
+/// Begins a change of a team: locks the team, and checks the member's permission again.
+///
+/// `subject` is the other user whom the change is about. Every transaction locks users before
+/// teams, so that there is no deadlock.
 pub async fn begin<'a>(
     cx: &'a ChangeContext<'a>,
     actor: Actor,
@@ -42,7 +45,7 @@ pub async fn begin<'a>(
 }
 
 impl TeamChange<'_> {
-    /// Records the change and makes it last, both or neither.
+    /// Records the change in the audit, and commits both together.
     pub async fn commit(
         self,
         action: Action,
@@ -56,10 +59,11 @@ impl TeamChange<'_> {
     }
 }
 
-/// Locks a team until the transaction ends (on SQLite the whole file is), and says what a person is in it, and whether it
-/// may be used.
+/// Locks a team until the transaction ends, and returns the user's role in it and the team's state.
+/// On SQLite the whole file is locked.
 ///
-/// The membership is locked with it: PostgreSQL then answers its newest version, not the one of before the wait.
+/// The membership is locked too. So PostgreSQL returns its newest version, not the one from before
+/// the wait.
 pub async fn lock_role<C: ConnectionTrait>(
     tx: &C,
     actor: Actor,

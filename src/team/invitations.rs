@@ -1,8 +1,9 @@
-//! Invitations as a team makes them: by mail, with a role not above one's own, sent again, taken back. What becomes of
-//! one is in [`joining`](super::joining).
+//! Invitations as a team manages them: creating, listing, mailing again and revoking. Their role is
+//! never above the inviter's own. [`joining`](super::joining) is for the invited user.
 //!
-//! The table knows a mailed link by its digest alone: the token is the outbox row's (see [`mailed_token`]). One team has one
-//! invitation of an address; inviting again, or sending again, gives it a new link and voids the older.
+//! The table stores only the digest of a mailed link. The token itself is derived from the outbox
+//! row (see [`mailed_token`]). A team has at most one invitation of an address. Inviting or mailing
+//! again creates a new link and makes the older one invalid.
 
 use std::time::Duration;
 
@@ -29,20 +30,21 @@ use crate::user::EmailAddress;
 
 pub use latchkey_entity::invitation::Model as Invitation;
 
-/// How long one that expired stays in the list, to be sent again.
+/// How long an expired invitation stays in the list, so that it can be mailed again.
 const KEPT_EXPIRED: Duration = Duration::from_hours(30 * 24);
 const DAY_MS: i64 = 24 * 3_600_000;
 
-/// What sends an invitation.
+/// What is needed to mail an invitation.
 #[derive(Clone, Debug)]
 pub struct Post<'a> {
-    /// The master key's `"mail-token"`.
+    /// The key `"mail-token"`, derived from the master key.
     pub key: &'a Secret<[u8; 32]>,
-    /// In which language; nothing of the inviter's machine goes to a stranger.
+    /// Data of the mail, such as its language. It contains nothing about the inviter's device,
+    /// because the recipient may not know the inviter.
     pub data: MailData,
     /// The trace of the request.
     pub traceparent: &'a str,
-    /// `teams.members_max`: members, and invitations that can be accepted, together.
+    /// `teams.members_max`: limits members and open invitations together.
     pub members_max: u64,
     /// `teams.invitations_per_day`.
     pub per_day: u32,
@@ -50,7 +52,8 @@ pub struct Post<'a> {
     pub admission: &'a Admission,
 }
 
-/// A team's invitations after `after`, by id, `limit` at most. Those that expired stay for a while, to be sent again.
+/// Lists a team's invitations after `after`, at most `limit`, in the order of ids. Expired
+/// invitations stay in the list for 30 days, so that they can be mailed again.
 pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Invitation>, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Team(team)).await?;
     let found = invitation::Entity::find()
@@ -64,15 +67,15 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<In
     Ok(found)
 }
 
-/// Whether a team has an invitation of an address.
+/// Whether a team has an invitation of an address already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Is {
     New,
     There,
 }
 
-/// Invites an address, whether it has an account or not: nothing here looks. One that was invited already gets a new link,
-/// with this role.
+/// Invites an address. Whether it has an account is not checked. An address that was invited before
+/// gets a new link, with this role.
 pub async fn create(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -93,8 +96,9 @@ pub async fn create(
     Ok(sent)
 }
 
-/// An invitation as it is before it is mailed, and whether there is one of this address. A role above one's own is neither
-/// given nor taken away.
+/// Prepares an invitation before it is mailed, and finds out whether the address was invited
+/// before. Refuses a role above the caller's own, for the new invitation and for the one that it
+/// replaces.
 async fn draft(
     act: &TeamChange<'_>,
     cx: &ChangeContext<'_>,
@@ -125,7 +129,8 @@ async fn draft(
     Ok((made, is))
 }
 
-/// Mails an invitation again, in the name of whoever asks: with a new link, and a new week. The older link is dead.
+/// Mails an invitation again, with the caller as its inviter. It gets a new link and is valid for
+/// another week. The older link is invalid.
 pub async fn resend(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -140,7 +145,7 @@ pub async fn resend(
     Ok(sent)
 }
 
-/// Takes an invitation back: its link is dead.
+/// Revokes an invitation. Its link is invalid.
 pub async fn revoke(cx: &ChangeContext<'_>, actor: Actor, id: Uuid) -> Result<(), Refusal> {
     let act = change::begin(cx, actor, None, Permission::ManageInvitations).await?;
     let found = within_reach(&act, actor.team_id, id).await?;
@@ -148,13 +153,15 @@ pub async fn revoke(cx: &ChangeContext<'_>, actor: Actor, id: Uuid) -> Result<()
     Ok(act.commit(Action::InvitationRevoked, None, told_of(&found)).await?)
 }
 
-/// What the audit keeps of an invitation: which, and whom it is for. The address stands with whoever acts, and goes with
-/// them: of whoever it belongs to nobody knows yet whether they are anybody here.
+/// What the audit records about an invitation: its id and its address.
+///
+/// The address is stored with the personal data of the acting member and is deleted with it. It
+/// cannot be stored with its owner, because it may have no account yet.
 fn told_of(invitation: &Invitation) -> Detail {
     Detail::none().id("invitation", invitation.id).personal("email", invitation.email.as_str())
 }
 
-/// Removes what expired long ago.
+/// Deletes invitations that expired more than 30 days ago.
 pub async fn sweep(db: &Db, now: UnixMillis) -> Result<(), DbErr> {
     let tx = tenant_scope::begin(db, TenantScope::Operator).await?;
     invitation::Entity::delete_many()
@@ -164,7 +171,7 @@ pub async fn sweep(db: &Db, now: UnixMillis) -> Result<(), DbErr> {
     tx.commit().await
 }
 
-/// An invitation of the team, of a role that is not above one's own.
+/// Reads an invitation of the team whose role is not above the caller's own.
 async fn within_reach(act: &TeamChange<'_>, team: Uuid, id: Uuid) -> Result<Invitation, Refusal> {
     let found = invitation::Entity::find_by_id(id)
         .filter(invitation::Column::TeamId.eq(team))
@@ -177,7 +184,7 @@ async fn within_reach(act: &TeamChange<'_>, team: Uuid, id: Uuid) -> Result<Invi
     }
 }
 
-/// Writes an invitation that is there already as it is from now on.
+/// Updates the row of an invitation that exists already.
 async fn write(tx: &Transaction, invitation: Invitation) -> Result<(), DbErr> {
     let (team, id) = (invitation.team_id, invitation.id);
     let row = invitation.into_active_model().reset_all();
@@ -193,7 +200,8 @@ fn of(team: Uuid, id: Uuid) -> SimpleExpr {
     invitation::Column::TeamId.eq(team).and(invitation::Column::Id.eq(id))
 }
 
-/// Writes the mail, and gives the invitation as it is from now on. The team is locked.
+/// Writes the mail, and returns the invitation with its new inviter, digest and expiry. The caller
+/// has locked the team.
 async fn send(
     act: &TeamChange<'_>,
     cx: &ChangeContext<'_>,
@@ -203,7 +211,8 @@ async fn send(
 ) -> Result<Invitation, Refusal> {
     let tx = &act.tx;
     admit(tx, &invitation, &post, cx.now).await?;
-    // Last, so that what is refused spends nothing of what others share.
+    // This check comes last, so that a refused invitation takes nothing from budgets that all teams
+    // share.
     post.admission.admit_invitation(tx, actor.user_id, &invitation.email_normal).await?;
     let inviter = user::Entity::find_by_id(actor.user_id).one(tx).await?;
     let team = team::Entity::find_by_id(actor.team_id).one(tx).await?;
@@ -230,7 +239,8 @@ async fn send(
     })
 }
 
-/// Refuses a member's address, one member too many, and one mail too many; counts the mail. The team is locked.
+/// Refuses a member's address, an invitation above the limit of members, and a mail above the limit
+/// of the day. Counts the mail. The caller has locked the team.
 async fn admit(
     tx: &Transaction,
     invitation: &Invitation,
@@ -255,7 +265,7 @@ async fn is_member(tx: &Transaction, invitation: &Invitation) -> Result<bool, Db
     Ok(tx.query_one_raw(statement).await?.is_some())
 }
 
-/// Refuses where members, and the others who can become one, are as many as there may be.
+/// Refuses if members and other open invitations together have reached the limit.
 async fn room_for_one_more(
     tx: &Transaction,
     invitation: &Invitation,
@@ -278,12 +288,13 @@ async fn room_for_one_more(
     Err(Refusal::Conflict(detail))
 }
 
-/// How many are in a team. It is locked.
+/// Counts the members of a team. The caller has locked the team.
 pub(super) async fn members_of(tx: &Transaction, team: Uuid) -> Result<u64, DbErr> {
     membership::Entity::find().filter(membership::Column::TeamId.eq(team)).count(tx).await
 }
 
-/// Takes one from the team's mails of this day (UTC), or refuses. The count goes with the transaction.
+/// Counts one mail against the team's limit for this day (UTC), or refuses it. The count is part of
+/// the transaction.
 async fn count_the_day(
     tx: &Transaction,
     team: Uuid,

@@ -1,8 +1,11 @@
-//! Invitations as whoever was invited sees them: listed, accepted, declined.
+//! Invitations as the invited user sees them: their list, and how they are accepted or declined.
 //!
-//! An invitation is for an address: it is accepted by the person who has proven that one, by the mailed link or where they
-//! are signed in. What is asked of the inviter is asked when it is accepted: whoever may no longer invite, or lost the role
-//! that they gave, has invited nobody.
+//! An invitation is for an email address. A user who has proven that address accepts it, by the
+//! mailed link or while logged in.
+//!
+//! What the inviter needed to invite is checked again at acceptance. An invitation cannot be
+//! accepted if the inviter may no longer invite, or no longer has at least the role that the
+//! invitation gives.
 
 use latchkey_entity::{invitation, membership, team, user};
 use sea_orm::sea_query::ExprTrait as _;
@@ -24,39 +27,37 @@ use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 
-/// An invitation that can be accepted, as whoever was invited sees it.
+/// An invitation that can be accepted, as the invited user sees it.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Offer {
     pub id: Uuid,
     /// The address as it was typed.
     pub email: String,
-    /// The one form that is compared.
+    /// The address in its normal form, which is compared.
     pub email_normal: String,
-    /// Into which team.
     pub team_id: Uuid,
     pub team_name: String,
-    /// As what.
+    /// The role that the invitation gives.
     pub role: String,
-    /// What the inviter is called; none where they are gone.
+    /// The inviter's name. None if the inviter's account is deleted.
     pub inviter_name: Option<String>,
-    /// Their address.
+    /// The inviter's email address.
     pub inviter_email: Option<String>,
-    /// When it was made.
     pub created_at: i64,
-    /// Void from this moment on.
+    /// When the invitation expires.
     pub expires_at: i64,
 }
 
-/// By what somebody shows that they were invited.
+/// What identifies an invitation that a user accepts.
 #[derive(Clone, Copy, Debug)]
 pub enum Shown<'a> {
     /// The digest of the mailed token.
     Link(&'a str),
-    /// The invitation's id: whoever was invited is signed in.
+    /// The invitation's id. The invited user is logged in.
     Id(Uuid),
 }
 
-/// What bounds a membership.
+/// The limits for memberships.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     /// `teams.members_max`.
@@ -70,7 +71,8 @@ const OFFERS: &str = "SELECT i.id, i.email, i.email_normal, i.team_id, t.name AS
      FROM invitations i JOIN teams t ON t.id = i.team_id LEFT JOIN users u ON u.id = i.invited_by \
      WHERE t.status = 'active' AND i.expires_at > $1";
 
-/// The invitations of a proven address after `after`, by id, `limit` at most: of active teams, unexpired.
+/// Lists the invitations of a proven address after `after`, at most `limit`, in the order of ids.
+/// Only invitations of active teams that have not expired are listed.
 pub async fn offers(
     db: &Db,
     address: &str,
@@ -87,12 +89,12 @@ pub async fn offers(
     Ok(found)
 }
 
-/// Whether an address was invited anywhere: what `registration.mode = "invite"` asks.
+/// Whether any team has invited an address. `registration.mode = "invite"` needs this.
 pub async fn is_invited(db: &Db, address: &str, now: UnixMillis) -> Result<bool, DbErr> {
     Ok(!offers(db, address, (Uuid::nil(), 1), now).await?.is_empty())
 }
 
-/// What a mailed link offers, without touching anything; none where it is good no more.
+/// Returns the invitation of a mailed link, or none if it is no longer valid. Changes nothing.
 pub async fn offer_of(db: &Db, digest: &str, now: UnixMillis) -> Result<Option<Offer>, DbErr> {
     let sql = format!("{OFFERS} AND i.digest = $2");
     let tx = tenant_scope::read(db, TenantScope::Invitation(digest)).await?;
@@ -103,9 +105,11 @@ pub async fn offer_of(db: &Db, digest: &str, now: UnixMillis) -> Result<Option<O
     Ok(found)
 }
 
-/// Makes the person a member, and ends the invitation: of any number of calls at once one does. The team as they see it.
+/// Makes the user a member and deletes the invitation. Of any number of calls at once, one
+/// succeeds. Returns the team as the user sees it.
 ///
-/// People are held before teams, as everywhere; the invitation is read again once the team is locked.
+/// Users are locked before teams, as everywhere. The invitation is read again after the team is
+/// locked.
 pub async fn accept(
     cx: &ChangeContext<'_>,
     user_id: Uuid,
@@ -133,7 +137,8 @@ pub async fn accept(
     if members_of(&tx, team.id).await? >= room.members_max {
         return Err(conflict("The team has as many members as there may be."));
     }
-    // Whoever was in the team before had a lower one: their tokens of then stay out of date.
+    // A user who was in the team before had a lower epoch, so the tokens of that time stay out of
+    // date.
     let epoch = next_epoch(&tx, cx, team.id).await?;
     let row = membership::ActiveModel {
         id: Set(uuid_v7(cx.now)),
@@ -152,7 +157,7 @@ pub async fn accept(
     Ok(MyTeam::of(team, role))
 }
 
-/// Ends an invitation of one's own address, without becoming a member.
+/// Deletes an invitation of the user's own address, without making the user a member.
 pub async fn decline(cx: &ChangeContext<'_>, user_id: Uuid, id: Uuid) -> Result<(), Refusal> {
     let tx = cx.db.begin().await?;
     let person = locked(&tx, user_id).await?;
@@ -162,7 +167,8 @@ pub async fn decline(cx: &ChangeContext<'_>, user_id: Uuid, id: Uuid) -> Result<
     Ok(end(cx, tx, &invitation, (user_id, Action::InvitationDeclined, detail)).await?)
 }
 
-/// The teams that have an invitation of a proven address, expired ones too, in the order of ids.
+/// Returns the teams that have an invitation of a proven address, in the order of ids. Expired
+/// invitations are included.
 pub async fn inviting(tx: &Transaction, address: &str) -> Result<Vec<Uuid>, DbErr> {
     tenant_scope::enter(tx, TenantScope::Address(address)).await?;
     invitation::Entity::find()
@@ -175,8 +181,8 @@ pub async fn inviting(tx: &Transaction, address: &str) -> Result<Vec<Uuid>, DbEr
         .await
 }
 
-/// Deletes a team's invitation of an address, in the caller's transaction, which stands in the team from then on; what it
-/// was. The team is locked.
+/// Deletes a team's invitation of an address, and returns it. Runs in the caller's transaction,
+/// which is inside the team from then on. The caller has locked the team.
 pub async fn withdraw(
     tx: &Transaction,
     team: Uuid,
@@ -195,7 +201,7 @@ pub async fn withdraw(
 }
 
 impl Shown<'_> {
-    /// What is said where there is no such invitation, or no more.
+    /// The refusal for an invitation that does not exist, or no longer exists.
     fn gone(self) -> Refusal {
         match self {
             Self::Link(_) => Refusal::LinkInvalid,
@@ -208,13 +214,15 @@ fn conflict(detail: &str) -> Refusal {
     Refusal::Conflict(detail.to_owned())
 }
 
-/// The person, held until the transaction ends: of two invitations that would be one team too many, one is accepted.
+/// Locks the user until the transaction ends, so that two calls at once cannot exceed the limit of
+/// teams together. Refuses a user whose address is not proven.
 async fn locked(tx: &Transaction, user_id: Uuid) -> Result<user::Model, Refusal> {
     let found = user::Entity::find_by_id(user_id).lock_exclusive().one(tx).await?;
     found.filter(|person| person.verified_at.is_some()).ok_or(Refusal::Forbidden)
 }
 
-/// The invitation, if it is this person's. Others learn that a link is not theirs; of an id they learn nothing.
+/// Reads the invitation if it is for this user. With a link, other users learn that it is for
+/// another address. With an id, they learn nothing.
 async fn find(
     tx: &Transaction,
     shown: Shown<'_>,
@@ -239,8 +247,9 @@ async fn find(
     Ok(found)
 }
 
-/// Enters and locks the team (on SQLite the whole file is), and reads the invitation again: none where it ended, expired
-/// or was sent anew meanwhile.
+/// Enters the team's tenant scope, locks the team, and reads the invitation again. Returns none if
+/// the invitation has ended, has expired or was mailed again meanwhile. On SQLite the whole file is
+/// locked.
 async fn lock(
     tx: &Transaction,
     seen: &Invitation,
@@ -257,7 +266,8 @@ async fn lock(
     Ok(found.zip(team))
 }
 
-/// Whether the inviter is a member still who may invite with this role, and whose account is in use. The team is locked.
+/// Whether the inviter is still a member who may invite with this role, and whose account is
+/// active. The caller has locked the team.
 async fn inviter_may(tx: &Transaction, invitation: &Invitation, role: Role) -> Result<bool, DbErr> {
     let Some(inviter) = invitation.invited_by else { return Ok(false) };
     let statement = Statement::from_sql_and_values(
@@ -273,7 +283,7 @@ async fn inviter_may(tx: &Transaction, invitation: &Invitation, role: Role) -> R
     }))
 }
 
-/// Deletes the invitation, records what became of it, and makes both last.
+/// Deletes the invitation, records its result in the audit, and commits.
 async fn end(
     cx: &ChangeContext<'_>,
     tx: Transaction,

@@ -1,35 +1,37 @@
-//! The text of a project's key: `lk_<public id>_<secret>`, made to be found by secret scanners.
+//! The text of a project key: `lk_<public id>_<secret>`. Secret scanners can find it by its format.
 //!
-//! The public id is the key's id without hyphens. The secret is 256 random bits as 43 digits of base 62, then a CRC-32 of
-//! all that stands before it as six more: whoever finds one knows without asking anybody whether it can be a key
-//! ([`PATTERN`]). No character of it ends a word, so that a double click takes it whole.
+//! The public id is the key's id without hyphens. The secret has 256 random bits as 43 digits of
+//! base 62. Six more digits are the CRC-32 of everything before them. So a scanner knows without a
+//! request whether a text can be a key ([`PATTERN`]). Every character belongs to one word, so a
+//! double click selects the whole text.
 
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::secret::{Secret, random_bytes, sha256};
 
-/// What finds keys in a text; the last six characters then have to be the CRC-32 of what stands before them.
+/// The pattern that finds keys in a text. The last six characters must then be the CRC-32 of the
+/// characters before them.
 pub const PATTERN: &str = r"\blk_[0-9a-f]{32}_[0-9A-Za-z]{49}\b";
 
 const PREFIX: &str = "lk_";
 const ID_DIGITS: usize = 32;
 /// 43 digits of base 62 hold 256 bits: 62^43 > 2^256.
 const SECRET_DIGITS: usize = 43;
-/// 6 hold 32 bits.
+/// 6 digits of base 62 hold 32 bits.
 const CHECK_DIGITS: usize = 6;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// A key as its holder shows it, not compared with anything yet.
+/// A key as a program sends it, not yet compared with a stored key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyText {
-    /// Which key it says it is.
+    /// The key's id, as the text has it.
     pub id: Uuid,
-    /// SHA-256 of the whole text in base64url. 256 random bits need no slow hash.
+    /// SHA-256 of the whole text in base64url. A secret of 256 random bits needs no slow hash.
     pub digest: String,
 }
 
-/// Makes the text of a new key.
+/// Creates the text of a new key.
 pub fn make(id: Uuid) -> Secret<String> {
     let secret = Zeroizing::new(base62(&random_bytes::<32>(), SECRET_DIGITS));
     let unchecked = Zeroizing::new(format!("{PREFIX}{}_{}", id.simple(), *secret));
@@ -37,7 +39,7 @@ pub fn make(id: Uuid) -> Secret<String> {
 }
 
 impl KeyText {
-    /// Reads a text; none for what no key of ours can be. Costs no I/O.
+    /// Reads a text. Returns none if it cannot be a key of ours. Needs no I/O.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
         let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -58,7 +60,7 @@ fn check_digits(text: &str) -> String {
     base62(&crc32(text.as_bytes()).to_be_bytes(), CHECK_DIGITS)
 }
 
-/// A number, big-endian, in base 62 with this many digits.
+/// Writes a big-endian number in base 62, with this many digits.
 fn base62(number: &[u8], digits: usize) -> String {
     let mut left = Zeroizing::new(number.to_vec());
     let mut out = vec![ALPHABET[0]; digits];

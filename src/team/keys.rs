@@ -1,7 +1,9 @@
-//! Project keys: service accounts. Members make and revoke them here; programs show them (see [`KnownKey`]).
+//! Project keys, which are service accounts. Members create and revoke them here, and programs
+//! authenticate with them (see [`KnownKey`]).
 //!
-//! A key is its project's, not its maker's: it stays when they go. Its scopes are fixed when it is made, none above its
-//! maker's own role. Revoking it deletes the row, and with it every right of its tokens.
+//! A key belongs to its project, not to its creator, and stays when the creator leaves. Its scopes
+//! are fixed at creation, and none is above the creator's own role. Revoking a key deletes its row,
+//! which makes its tokens invalid too.
 
 use latchkey_entity::project_key::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -25,22 +27,21 @@ use crate::secret::{self, Secret, uuid_v7};
 
 pub use latchkey_entity::project_key::Model as ProjectKey;
 
-/// A use is written down once in this time: a key that asks a thousand times a second costs no thousand writes.
+/// The use of a key is recorded at most once in this time. So a key that is used a thousand times a
+/// second does not cause a thousand writes.
 const USE_EVERY_MS: i64 = 60_000;
 
-/// A key to be.
 #[derive(Clone, Debug)]
 pub struct NewKey {
-    /// What people call it.
     pub name: String,
-    /// What it may do: of the table's names, in its order.
+    /// The scopes, by their names in [`SCOPES`] and in the order of that table.
     pub scopes: Vec<&'static str>,
-    /// Void from this moment on; none: never.
+    /// When the key expires. None means never.
     pub expires_at: Option<UnixMillis>,
 }
 
-/// A project's keys after `after`, by id (which is by time of making), `limit` at most; none where the team has no such
-/// project.
+/// Lists a project's keys after `after`, at most `limit`, in the order of their ids, which is the
+/// order of creation. Returns none if the team has no such project.
 pub async fn list(
     db: &Db,
     team: Uuid,
@@ -63,7 +64,8 @@ pub async fn list(
     Ok(Some(found))
 }
 
-/// Makes a key, and its text: the only time that anybody sees it.
+/// Creates a key, and returns its text. The text is not stored, so this is the only time that it
+/// can be shown.
 pub async fn create(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -117,7 +119,7 @@ pub async fn create(
     Ok((made, text))
 }
 
-/// Revokes a key: it and its tokens are good for nothing from now on.
+/// Revokes a key. The key and its tokens are invalid from now on.
 pub async fn revoke(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -141,17 +143,14 @@ fn of(team: Uuid, project: Uuid) -> sea_orm::sea_query::SimpleExpr {
     Column::TeamId.eq(team).and(Column::ProjectId.eq(project))
 }
 
-/// A key that is good at this moment.
+/// A key that is valid now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownKey {
     pub id: Uuid,
-    /// Its project's team.
     pub team_id: Uuid,
-    /// Its project.
     pub project_id: Uuid,
-    /// What it may do.
     pub scopes: Vec<&'static str>,
-    /// Void from this moment on; none: never.
+    /// When the key expires. None means never.
     pub expires_at: Option<UnixMillis>,
     last_used_at: Option<UnixMillis>,
 }
@@ -168,8 +167,8 @@ struct Row {
     revoked: i64,
 }
 
-/// `$1` the key, `$2` a token of it. On PostgreSQL the same look is a function that opens the wall for this key alone
-/// (migration `000004_tenancy`).
+/// `$1` is the key, `$2` one of its tokens. On PostgreSQL the same lookup is a function that opens
+/// the tenant scope for this key alone (migration `000004_tenancy`).
 macro_rules! select {
     ($from:literal) => {
         concat!(
@@ -185,15 +184,17 @@ const ON_SQLITE: &str = select!(
 const ON_POSTGRES: &str = select!("latchkey_project_key($1) k");
 
 impl KnownKey {
-    /// The key of a text that a program shows; none where there is no such key, the secret is another, it has expired, or
-    /// its team is disabled. The secret is compared by digest, in constant time.
+    /// Returns the key of a text that a program sends. Returns none if there is no such key, if the
+    /// secret is wrong, if the key has expired, or if its team is disabled. The secret is compared
+    /// by its digest, in constant time.
     pub async fn shown(db: &Db, text: &KeyText, now: UnixMillis) -> Result<Option<Self>, DbErr> {
         let row = look(db, text.id, "").await?;
         let is_it = |row: &Row| secret::equal(row.digest.as_bytes(), text.digest.as_bytes());
         Ok(row.filter(is_it).and_then(|row| Self::live(text.id, &row, now)))
     }
 
-    /// The key behind a token of it; none where the key is good no more, or the token was revoked.
+    /// Returns the key of one of its tokens. Returns none if the key is no longer valid or the
+    /// token was revoked.
     pub async fn behind(
         db: &Db,
         id: Uuid,
@@ -217,14 +218,14 @@ impl KnownKey {
         })
     }
 
-    /// Writes down that it was used, once a minute.
+    /// Records that the key was used, at most once a minute.
     pub async fn used(&self, db: &Db, now: UnixMillis) -> Result<(), DbErr> {
         let before = now - USE_EVERY_MS;
         if self.last_used_at.is_some_and(|at| at > before) {
             return Ok(());
         }
         let tx = tenant_scope::begin(db, TenantScope::Team(self.team_id)).await?;
-        // Of two daemons that see it due at once, one writes.
+        // If two daemons find the record due at once, only one writes.
         Entity::update_many()
             .col_expr(Column::LastUsedAt, Expr::value(now))
             .filter(of(self.team_id, self.project_id))
@@ -242,7 +243,7 @@ async fn look(db: &Db, id: Uuid, jti: &str) -> Result<Option<Row>, DbErr> {
     Row::find_by_statement(statement).one(db.reader()).await
 }
 
-/// The scopes of a list, as far as the table knows them, in its order and each once.
+/// Reads a list of scopes. Returns those in [`SCOPES`], in the order of that table and each once.
 pub fn scopes(list: &str) -> Vec<&'static str> {
     let named = |name: &str| list.split(' ').any(|word| word == name);
     SCOPES.iter().map(|(name, _, _)| *name).filter(|name| named(name)).collect()

@@ -1,7 +1,8 @@
-//! Members of a team: who they are, what role they have, how they go; and which team a person uses.
+//! Members of a team: their list, their roles and their removal, and which team a user has chosen.
 //!
-//! Nobody touches somebody above, nobody gives a role above their own, and a team never is without an owner: each change
-//! locks the team first, so that of two owners who step down at once one stays.
+//! A member cannot change another member with a higher role, and cannot give a role above their
+//! own. A team always has an owner. Each change locks the team first, so that of two owners who
+//! step down at once one remains.
 
 use std::cmp::max;
 
@@ -24,31 +25,29 @@ use crate::database::{Db, Transaction};
 /// A member as the other members see them.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Member {
-    /// The membership: what a page's cursor names.
+    /// The id of the membership, which is the cursor of a page.
     pub id: Uuid,
     pub user_id: Uuid,
-    /// What they are called.
     pub name: String,
-    /// Their address as typed.
+    /// The email address as typed.
     pub email: String,
-    /// What they are in the team.
     pub role: String,
-    /// `mep` of their vaultTokens: one with a lower one is out of date.
+    /// `mep` of the member's vaultTokens. A token with a lower one is out of date.
     pub epoch: i32,
-    /// Since when.
+    /// When the membership began.
     pub created_at: i64,
 }
 
 /// How a membership ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// By the person.
+    /// The member left the team.
     Left,
-    /// By another one.
+    /// Another member removed them.
     Removed,
 }
 
-/// A team's members after the membership `after`, in the order of joining, `limit` at most.
+/// Lists a team's members after the membership `after`, at most `limit`, in the order of joining.
 pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Member>, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Team(team)).await?;
     let values = [team.into(), after.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
@@ -63,7 +62,8 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Me
     Ok(found)
 }
 
-/// Gives a member another role; the membership's epoch tells verifiers that older tokens are out of date.
+/// Gives a member another role. The epoch of the membership rises, which shows resource servers
+/// that older tokens are out of date.
 pub async fn change_role(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -100,7 +100,7 @@ pub async fn change_role(
     Ok(member)
 }
 
-/// Ends a membership: one's own, or that of somebody not above.
+/// Ends a membership: the caller's own, or that of a member whose role is not above the caller's.
 pub async fn remove(cx: &ChangeContext<'_>, actor: Actor, user_id: Uuid) -> Result<Ended, Refusal> {
     let is_self = user_id == actor.user_id;
     let needed = if is_self { Permission::LeaveTeam } else { Permission::ManageMembers };
@@ -126,11 +126,15 @@ pub async fn remove(cx: &ChangeContext<'_>, actor: Actor, user_id: Uuid) -> Resu
     Ok(ended)
 }
 
-/// The epoch of a membership that begins or changes now: the number of the event that tells of it, in the team's stream of
-/// the audit. It is above whatever a membership of the team ever had, also one that ended, and asks neither a clock nor a
-/// column of its own. The team is locked; its stream is from here on.
+/// Returns the epoch of a membership that begins or changes now. It is the number of the event that
+/// records this, in the team's audit stream.
 ///
-/// What ends a membership says it too: each token of that person in the team with a lower `mep` is out of date.
+/// The number is above every epoch that a membership of this team ever had, even one that has
+/// ended. It needs neither a clock nor a column of its own. The caller has locked the team. The
+/// audit stream is locked from here on.
+///
+/// The event that ends a membership has such a number too. Each token of that user in the team with
+/// a lower `mep` is out of date.
 pub(super) async fn next_epoch(
     tx: &Transaction,
     cx: &ChangeContext<'_>,
@@ -140,9 +144,11 @@ pub(super) async fn next_epoch(
     Ok(i32::try_from(number).unwrap_or(i32::MAX))
 }
 
-/// Remembers that a person uses this team, and this project where they chose one: what the next log-in gives.
+/// Stores that the user has chosen this team, and this project if one is given. The next login uses
+/// them.
 ///
-/// One statement: a membership that ended meanwhile, or a project that is not the team's, is [`Refusal::NotFound`].
+/// This is one statement. It returns [`Refusal::NotFound`] if the membership has ended meanwhile,
+/// or if the project does not belong to the team.
 pub async fn choose(
     db: &Db,
     actor: Actor,
@@ -181,7 +187,7 @@ async fn find<C: ConnectionTrait>(
     Member::find_by_statement(statement).one(tx).await
 }
 
-/// Refuses where the team has one owner alone. The team is locked.
+/// Refuses if the team has only one owner. The caller has locked the team.
 async fn keep_an_owner(tx: &Transaction, team: Uuid) -> Result<(), Refusal> {
     let owners = membership::Entity::find()
         .filter(membership::Column::TeamId.eq(team))

@@ -1,8 +1,9 @@
-//! Teams, memberships, invitations and projects: who may do what, where.
+//! Teams, memberships, invitations, projects and project keys, with the permissions in them.
 //!
-//! What a role may do is one table ([`roles`]). Everything of a team is read and changed in a transaction that stands
-//! inside that team ([tenant scope](crate::database::tenant_scope)): PostgreSQL shows it no other rows, whatever a query forgets. Each change locks the team
-//! and reads the caller's role again, so that what was checked still holds when it is done.
+//! [`roles`] is the one table of what a role may do. All data of a team is read and changed in a
+//! transaction inside that team's [tenant scope](crate::database::tenant_scope). PostgreSQL shows
+//! such a transaction no other rows, even if a query lacks a filter. Each change locks the team and
+//! reads the caller's role again, so that the permission still holds when the change is made.
 
 mod change;
 pub mod invitations;
@@ -25,33 +26,33 @@ pub use latchkey_entity::team::TeamState;
 pub use roles::{Permission, Role};
 pub use slug::Slug;
 
-/// Somebody who acts in a team: a member, as the session's check has found.
+/// A member who acts in a team. The check of the session has found the membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Actor {
     pub team_id: Uuid,
     pub user_id: Uuid,
 }
 
-/// Why a change of a team was not made.
+/// Why a change in a team is refused.
 #[derive(Debug)]
 pub enum Refusal {
-    /// It is not there, or not for this person: nobody can tell which.
+    /// It does not exist, or this user may not see it. The response does not show which.
     NotFound,
-    /// The person is a member, and may not.
+    /// The user is a member, but the member's role does not allow it.
     Forbidden,
-    /// The operator has disabled the team: it can be looked at, left and deleted.
+    /// The operator has disabled the team. It can only be read, left and deleted.
     TeamDisabled,
-    /// The state of things forbids it; the sentence is for the client.
+    /// The current state does not allow it. The sentence is for the client.
     Conflict(String),
-    /// A mailed link is unknown, void or expired.
+    /// A mailed link is unknown, no longer valid or expired.
     LinkInvalid,
-    /// An invitation is for another address than the person's.
+    /// The invitation is for another address than the user's.
     OtherAddress,
-    /// What is to be deleted has another name than the one that was sent.
+    /// The client sent another name than that of the team or project to delete.
     OtherName,
-    /// A budget of invitations is spent, or cannot be read.
+    /// A budget of invitations is used up, or cannot be read.
     Limited(InvitationLimit),
-    /// The database does not answer.
+    /// The database fails.
     Unavailable(DbErr),
 }
 

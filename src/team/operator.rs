@@ -1,6 +1,6 @@
-//! What an operator does to teams from the command line, beside running daemons.
+//! The operator's commands for teams. They run on the command line, next to running daemons.
 //!
-//! Whoever may run the command holds the database already: there is no right to check here.
+//! An operator who runs a command has access to the database, so no permission is checked here.
 
 use latchkey_entity::{invitation, membership, project, project_key, team, user};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func};
@@ -22,16 +22,14 @@ pub use team::Model as Team;
 /// How an operator names a team.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// By its id.
     Id(Uuid),
-    /// By its slug.
     Slug(Slug),
 }
 
 impl std::str::FromStr for Which {
     type Err = String;
 
-    /// An id, or a slug.
+    /// Reads an id or a slug.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Ok(id) = text.parse() {
             return Ok(Self::Id(id));
@@ -41,16 +39,17 @@ impl std::str::FromStr for Which {
     }
 }
 
-/// Which teams are listed.
+/// Selects the teams to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Part of the slug or the name, in any case.
+    /// Part of the slug or of the name. Upper and lower case are the same.
     pub search: Option<String>,
-    /// Only those.
+    /// Only teams in this state.
     pub status: Option<TeamState>,
 }
 
-/// Teams after `after` in the order of their ids (which is by time of making), `limit` at most.
+/// Lists the teams after `after`, at most `limit`, in the order of their ids, which is the order of
+/// creation.
 pub async fn list(db: &Db, filter: &Filter, after: Uuid, limit: u64) -> Result<Vec<Team>, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Operator).await?;
     let mut query = team::Entity::find().filter(team::Column::Id.gt(after));
@@ -66,23 +65,20 @@ pub async fn list(db: &Db, filter: &Filter, after: Uuid, limit: u64) -> Result<V
     Ok(found)
 }
 
-/// What an operator asks for when they look at a team.
+/// A team, with the numbers that the command line shows.
 #[derive(Clone, Debug)]
 pub struct Census {
     pub team: Team,
-    /// How many are in it.
     pub members: u64,
-    /// How many invitations into it are open.
+    /// Open invitations.
     pub invitations: u64,
-    /// How many projects it has.
     pub projects: u64,
-    /// How many keys, over all of them.
+    /// Keys of all projects.
     pub keys: u64,
-    /// Its owners, by id and address.
+    /// The owners, by id and email address.
     pub owners: Vec<(Uuid, String)>,
 }
 
-/// A team with its numbers.
 pub async fn show(db: &Db, which: &Which, now: UnixMillis) -> Result<Option<Census>, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Operator).await?;
     let Some(team) = by(which).one(&tx).await? else { return Ok(None) };
@@ -114,7 +110,8 @@ pub async fn show(db: &Db, which: &Which, now: UnixMillis) -> Result<Option<Cens
     Ok(Some(census))
 }
 
-/// Disables or enables a team: every check of its tokens reads the status, so it holds at once, on every node.
+/// Disables or enables a team. Every check of its tokens reads the state, so the change takes
+/// effect at once on every node.
 pub async fn set_state(
     cx: &ChangeContext<'_>,
     which: &Which,

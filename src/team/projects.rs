@@ -1,4 +1,4 @@
-//! Projects: what a team owns.
+//! Projects of a team: their list, creation, changes and deletion.
 
 use latchkey_entity::project;
 use sea_orm::sea_query::OnConflict;
@@ -18,7 +18,8 @@ use crate::secret::uuid_v7;
 
 pub use project::Model as Project;
 
-/// A team's projects after `after`, by id (which is by time of making), `limit` at most.
+/// Lists a team's projects after `after`, at most `limit`, in the order of their ids, which is the
+/// order of creation.
 pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Project>, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Team(team)).await?;
     let found = project::Entity::find()
@@ -32,7 +33,6 @@ pub async fn list(db: &Db, team: Uuid, after: Uuid, limit: u64) -> Result<Vec<Pr
     Ok(found)
 }
 
-/// One project of a team.
 pub async fn show(db: &Db, team: Uuid, id: Uuid) -> Result<Option<Project>, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Team(team)).await?;
     let found = find(&tx, team, id).await?;
@@ -40,7 +40,7 @@ pub async fn show(db: &Db, team: Uuid, id: Uuid) -> Result<Option<Project>, DbEr
     Ok(found)
 }
 
-/// One project, in the caller's transaction inside the team.
+/// Reads one project. The caller's transaction is inside the team.
 pub(super) async fn find<C: ConnectionTrait>(
     tx: &C,
     team: Uuid,
@@ -49,7 +49,7 @@ pub(super) async fn find<C: ConnectionTrait>(
     project::Entity::find_by_id(id).filter(project::Column::TeamId.eq(team)).one(tx).await
 }
 
-/// Makes a project. Without a slug it gets one out of its name.
+/// Creates a project. Without a slug, the project gets one that is derived from its name.
 pub async fn create(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -85,7 +85,7 @@ pub async fn create(
     Ok(made)
 }
 
-/// False when the team has a project of that slug.
+/// Returns false if the team already has a project with this slug.
 async fn insert(tx: &Transaction, project: &Project) -> Result<bool, DbErr> {
     let row = project::ActiveModel {
         id: Set(project.id),
@@ -102,7 +102,7 @@ async fn insert(tx: &Transaction, project: &Project) -> Result<bool, DbErr> {
     Ok(inserted == 1)
 }
 
-/// Changes what is told of a project.
+/// Changes a project's name and slug.
 pub async fn update(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -136,7 +136,8 @@ pub async fn update(
     Ok(project)
 }
 
-/// Deletes a project with its keys, confirmed by its name. Sessions in it fall to another one of the team.
+/// Deletes a project with its keys, if `name` is its name. Sessions in it continue in another
+/// project of the team.
 pub async fn delete(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -160,7 +161,7 @@ pub(super) fn slug_taken() -> Refusal {
     Refusal::Conflict("The slug is taken.".to_owned())
 }
 
-/// A breach of a unique slug as what it is.
+/// Turns a violation of the unique slug into the refusal for it.
 pub(super) fn conflicts<T>(changed: Result<T, DbErr>) -> Result<T, Refusal> {
     changed.map_err(|error| match error.sql_err() {
         Some(SqlErr::UniqueConstraintViolation(_)) => slug_taken(),

@@ -1,11 +1,12 @@
-//! [`Permission`]: what a [`Role`] may do in a team. This is the one table of it; `docs/tenancy.md` prints it, a test holds them equal.
+//! [`Permission`]: what a [`Role`] may do in a team. The table of permissions is only here.
+//! `docs/tenancy.md` shows the same table, and a test checks that both are equal.
 
 pub use latchkey_entity::Role;
 
-/// Makes the enum and the rows of one table.
+/// Creates the enum and its methods from one table.
 macro_rules! permissions {
     ($($permission:ident $least:ident $what:literal;)+) => {
-        /// What a route of a team lets a member do; named in the route table.
+        /// What a member may do in a team. The route table names the permission that a route needs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Permission {
             $(#[doc = $what] $permission,)+
@@ -22,7 +23,7 @@ macro_rules! permissions {
                 }
             }
 
-            /// In words, for the documentation.
+            /// The text for the documentation.
             pub const fn what(self) -> &'static str {
                 match self {
                     $(Self::$permission => $what,)+
@@ -45,19 +46,20 @@ permissions! {
 }
 
 impl Permission {
-    /// Whether a role has it.
+    /// Whether a role has the permission.
     pub fn is_granted_to(self, role: Role) -> bool {
         role >= self.least()
     }
 
-    /// Whether it holds in a team that the operator has disabled: members look at it and leave, and owners delete it, or
-    /// they could not delete their account either.
+    /// Whether the permission holds in a team that the operator has disabled. Members can still
+    /// read it and leave it. Owners can still delete it, because otherwise they could not delete
+    /// their account.
     pub const fn holds_while_disabled(self) -> bool {
         matches!(self, Self::ReadTeam | Self::LeaveTeam | Self::DeleteTeam)
     }
 }
 
-/// What the vaultToken's `scope` says to the team's own APIs: name, meaning, lowest role.
+/// The scopes of a vaultToken, for the team's own APIs: name, meaning, lowest role.
 pub const SCOPES: &[(&str, &str, Role)] = &[
     ("vault:read", "read what the team keeps", Role::Viewer),
     ("vault:write", "change what the team keeps", Role::Member),
@@ -65,7 +67,7 @@ pub const SCOPES: &[(&str, &str, Role)] = &[
     ("team:own", "what only an owner may", Role::Owner),
 ];
 
-/// `scope` of the vaultToken of a role: space-separated (RFC 6749 §3.3).
+/// The `scope` of a vaultToken for a role, separated by spaces (RFC 6749 §3.3).
 pub fn scope_of(role: Role) -> String {
     let granted = SCOPES.iter().filter(|(_, _, least)| role >= *least);
     granted.map(|(name, _, _)| *name).collect::<Vec<_>>().join(" ")

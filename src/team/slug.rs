@@ -1,28 +1,31 @@
-//! [`Slug`]: what stands for a team or a project in URLs.
+//! [`Slug`]: the name of a team or a project in URLs.
 
 use std::fmt;
 
 use crate::secret::random_bytes;
 
-/// A slug's greatest length: one label of a domain name (RFC 1035 §2.3.4), so that a team can have a host of its own.
+/// Greatest length of a slug in bytes. It is one label of a domain name (RFC 1035 §2.3.4), so that
+/// a team can have a host name of its own.
 pub const SLUG_BYTES_MAX: usize = 63;
-/// How much of a name goes into its slug: with the hyphen and [`RANDOM_HEX`] characters it stays below the most.
+/// Greatest number of bytes of a name that go into its slug. With the hyphen and [`RANDOM_HEX`]
+/// characters, the slug stays below [`SLUG_BYTES_MAX`].
 const FROM_NAME_MAX: usize = 40;
-/// Hexadecimal digits of 40 random bits: a million teams of one name collide once in a million.
+/// Hexadecimal digits of 40 random bits. If a million teams have one name, the next team of that
+/// name collides with a probability of about one in a million.
 const RANDOM_HEX: usize = 10;
 
-/// 1 to 63 of `a-z`, `0-9` and `-`, no hyphen at either end.
+/// A slug: 1 to 63 characters of `a-z`, `0-9` and `-`, with no hyphen at either end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slug(String);
 
-/// Why a text is no slug. `Display` is a sentence for whoever typed it.
+/// Why a text is not a slug. `Display` gives a sentence for the user who typed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SlugError {
-    /// Nothing.
+    /// The text is empty.
     Empty,
-    /// Over [`SLUG_BYTES_MAX`].
+    /// It is longer than [`SLUG_BYTES_MAX`].
     TooLong,
-    /// Another character, or a hyphen at an end.
+    /// It contains another character, or has a hyphen at an end.
     Format,
 }
 
@@ -41,7 +44,7 @@ impl fmt::Display for SlugError {
 impl std::error::Error for SlugError {}
 
 impl Slug {
-    /// Reads a slug as it is: nothing is trimmed or folded.
+    /// Reads a slug. White space is not trimmed, and upper case is not changed to lower case.
     pub fn parse(text: &str) -> Result<Self, SlugError> {
         if text.is_empty() {
             return Err(SlugError::Empty);
@@ -56,7 +59,8 @@ impl Slug {
         Ok(Self(text.to_owned()))
     }
 
-    /// The slug of a name: its ASCII letters and digits, each gap one hyphen; `fallback` where it has none.
+    /// Derives a slug from a name: its ASCII letters and digits in lower case, with one hyphen for
+    /// each gap. Returns `fallback` if the name has none of them.
     pub fn of_name(name: &str, fallback: &str) -> Self {
         let words =
             name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
@@ -65,7 +69,7 @@ impl Slug {
         Self(if cut.is_empty() { fallback } else { cut }.to_owned())
     }
 
-    /// The same with 40 random bits at its end: nobody has it yet.
+    /// Adds 40 random bits at the end, which make the slug unique.
     #[must_use]
     pub fn unique(self) -> Self {
         let random =

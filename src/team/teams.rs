@@ -1,4 +1,5 @@
-//! Teams: the one that a person gets with the proof of their address, and those that they make, change and delete.
+//! Teams: the default team that a user gets with the proof of the address, and the teams that users
+//! create, change and delete.
 
 use std::collections::BTreeSet;
 
@@ -20,11 +21,11 @@ use crate::database::tenant_scope::{self, TenantScope};
 use crate::database::{Db, Transaction};
 use crate::secret::uuid_v7;
 
-/// A team's name has 100 characters at most, like a person's.
+/// Greatest length of a team's name in characters, the same as for a user's name.
 const NAME_CHARACTERS_MAX: usize = 100;
 
-/// Makes the default team of a person, who owns it, and in it the default project; their ids. Part of the caller's
-/// transaction, which stands inside the new team from then on.
+/// Creates a user's default team, with the user as its owner and with a default project. Returns
+/// both ids. Runs in the caller's transaction, which is inside the new team from then on.
 pub async fn create_default<C: ConnectionTrait>(
     tx: &C,
     user_id: Uuid,
@@ -46,14 +47,16 @@ pub async fn create_default<C: ConnectionTrait>(
     Ok((team.id, project_id))
 }
 
-/// The slug of a person's first team: their name's letters and digits in one, and what makes it unique.
+/// The slug of a user's first team: the letters and digits of the name as one word, and a random
+/// part that makes it unique.
 fn default_slug(person_name: &str) -> Slug {
     let letters: String =
         person_name.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
     Slug::of_name(&letters, "team").unique()
 }
 
-/// Writes a team with its owner and its first project, whose id it gives; nothing where the slug is taken.
+/// Writes a team with its owner and its first project. Returns the project's id, or none if the
+/// slug is taken.
 async fn insert<C: ConnectionTrait>(
     tx: &C,
     made: &team::Model,
@@ -99,11 +102,9 @@ async fn insert<C: ConnectionTrait>(
 pub struct MyTeam {
     pub id: Uuid,
     pub name: String,
-    /// Its slug.
     pub slug: String,
-    /// What the person is in it.
+    /// The user's role in the team.
     pub role: String,
-    /// When the team was made.
     pub created_at: i64,
     /// `active` or `disabled`.
     pub status: TeamState,
@@ -116,7 +117,8 @@ impl MyTeam {
     }
 }
 
-/// The teams of a person after `after`, by id (which is by time of making), `limit` at most.
+/// Lists the teams of a user after `after`, at most `limit`, in the order of their ids, which is
+/// the order of creation.
 pub async fn of_user(
     db: &Db,
     user_id: Uuid,
@@ -135,7 +137,8 @@ pub async fn of_user(
     Ok(found)
 }
 
-/// Makes a team, whose owner is the person, with a first project. Without a slug it gets one out of its name.
+/// Creates a team with a first project. The user becomes its owner. Without a slug, the team gets
+/// one that is derived from its name.
 pub async fn create(
     cx: &ChangeContext<'_>,
     user_id: Uuid,
@@ -143,7 +146,7 @@ pub async fn create(
     teams_max: u64,
 ) -> Result<MyTeam, Refusal> {
     let tx = tenant_scope::begin(cx.db, TenantScope::Person(user_id)).await?;
-    // The person is locked: of two teams that would be one too many, one is made.
+    // The user is locked, so that two calls at once cannot exceed the limit together.
     if user::Entity::find_by_id(user_id).lock_exclusive().one(&tx).await?.is_none() {
         return Err(Refusal::NotFound);
     }
@@ -171,7 +174,8 @@ pub async fn create(
     Ok(MyTeam::of(team, Role::Owner))
 }
 
-/// Refuses where a person is in as many teams as they may. The person is locked, and the transaction stands with them.
+/// Refuses if the user is already in as many teams as allowed. The caller has locked the user, and
+/// the transaction is inside the user's tenant scope.
 pub(super) async fn room_for_one_more(
     tx: &Transaction,
     user_id: Uuid,
@@ -184,7 +188,7 @@ pub(super) async fn room_for_one_more(
     Err(Refusal::Conflict(format!("You are in {teams_max} teams, the most there may be.")))
 }
 
-/// A team as this member sees it.
+/// Reads a team for a member with this role.
 pub async fn show(db: &Db, team_id: Uuid, role: Role) -> Result<Option<MyTeam>, DbErr> {
     let tx = tenant_scope::read(db, TenantScope::Team(team_id)).await?;
     let found = team::Entity::find_by_id(team_id).one(&tx).await?;
@@ -225,7 +229,8 @@ pub async fn update(
     Ok(MyTeam::of(team, role))
 }
 
-/// Deletes a team with everything in it, confirmed by its name. Sessions in it fall to another team of their person.
+/// Deletes a team with everything in it, if `name` is its name. Sessions in it continue in another
+/// team of their user.
 pub async fn delete_confirmed(
     cx: &ChangeContext<'_>,
     actor: Actor,
@@ -243,20 +248,20 @@ async fn find(tx: &Transaction, team_id: Uuid) -> Result<team::Model, Refusal> {
     team::Entity::find_by_id(team_id).one(tx).await?.ok_or(Refusal::NotFound)
 }
 
-/// What deleting a person means for the teams they are in.
+/// What the deletion of a user means for the user's teams.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Leaving {
-    /// The person may go: these are all of their teams, in the order of ids.
+    /// The user can be deleted. These are all of the user's teams, in the order of ids.
     Free(Vec<Left>),
-    /// These have others and no other owner: by name.
+    /// The user is the only owner of the teams with these names, which have other members.
     OwnedWithOthers(Vec<String>),
 }
 
-/// A team that a person leaves by being deleted.
+/// A team that the user leaves because of the deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
     pub team_id: Uuid,
-    /// Nobody else is in it: it ends with the person.
+    /// The team has no other member, so it is deleted with the user.
     pub ends: bool,
 }
 
@@ -268,9 +273,11 @@ struct Company {
     other_owners: i64,
 }
 
-/// Which teams end with a person, or which forbid that the person leaves. Every team of theirs is locked, and every one of
-/// `others`, in the order of ids, so that none loses its other owner meanwhile; the person's row is locked by the caller, so
-/// that none is new.
+/// Finds out which teams are deleted with a user, or which teams forbid the deletion.
+///
+/// Locks every team of the user and every one of `others`, in the order of ids, so that no team
+/// loses its other owner meanwhile. The caller has locked the user's row, so the user cannot join
+/// another team.
 pub async fn leaving<C: ConnectionTrait>(
     tx: &C,
     user_id: Uuid,
@@ -319,7 +326,8 @@ async fn company<C: ConnectionTrait>(
     Company::find_by_statement(statement).one(tx).await
 }
 
-/// Deletes a team with everything in it, in the caller's transaction, which stands there from then on.
+/// Deletes a team with everything in it. Runs in the caller's transaction, which is inside the team
+/// from then on.
 pub async fn delete<C: ConnectionTrait>(tx: &C, team_id: Uuid) -> Result<(), DbErr> {
     tenant_scope::enter(tx, TenantScope::Team(team_id)).await?;
     team::Entity::delete_by_id(team_id).exec(tx).await.map(drop)

@@ -1,110 +1,48 @@
-//! [`Metrics`]: the instruments of the [registry], made once and shared by reference.
+//! The pipeline of the metrics: one provider, read by `/metrics` and by the exporter.
 //!
-//! There is one meter, OpenTelemetry's: `/metrics` reads it, and so does the exporter where an endpoint is configured. A
-//! second set of counters for Prometheus would cost each request twice and could disagree with the first.
+//! A second set of counters for Prometheus would cost each request twice and could disagree with the first.
 
-use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::Arc;
 
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider as _, UpDownCounter};
+use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{self as sdk, SdkMeterProvider, Stream};
 use prometheus::{Registry, TextEncoder};
 
 use super::attributes::DeclaredValues;
-use super::instrument::{Instrument, Kind};
-use super::labels::{
-    AuditEvents, BreachOutcome, CaptchaVerifications, Done, EndReason, ForwardAuth, Grant,
-    HashOperation, Introspected, Logins, MailDeliveries, PasswordResets, RateDecision,
-    RefreshOutcome, RevokedType, ShedReason, StoreName, TenancyChange, TokenType, Version,
-};
+use super::labels::Version;
 use super::observed::Observed;
 use super::otlp::{Connect, Numbers, Refused};
 use super::push::{Push, Reader};
+use super::registry::Instruments;
 use super::start::resource;
-use super::typed::{Count, Level, Outcome, Series, Timing};
 use super::{process, registry, runtime};
 use crate::config::Telemetry;
 
 /// The name of the instruments' scope.
 pub const SCOPE: &str = "latchkey";
 
-macro_rules! metrics {
-    ($($field:ident: $make:ident $kind:ty = $id:ident;)+) => {
-        /// The instruments. What a field means stands in its row of the [registry].
-        #[derive(Debug)]
-        pub struct Metrics {
-            registry: Registry,
-            /// Keeps the instruments alive, and shut down with us.
-            provider: SdkMeterProvider,
-            /// Sends them, where somebody wants them.
-            push: Option<Push>,
-            /// What is read when it is asked for.
-            pub observed: Arc<Observed>,
-            $(
-                #[doc = concat!("[`registry::", stringify!($id), "`].")]
-                pub $field: $kind,
-            )+
-        }
-
-        impl Metrics {
-            fn of(
-                (registry, provider): (Registry, SdkMeterProvider),
-                push: Option<Push>,
-                observed: Arc<Observed>,
-                declared: &DeclaredValues,
-            ) -> Self {
-                let meter = provider.meter(SCOPE);
-                Self {
-                    $($field: $make(&meter, &registry::$id, declared),)+
-                    registry,
-                    provider,
-                    push,
-                    observed,
-                }
-            }
-        }
-    };
+/// The instruments, and the ways out of them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Keeps the instruments alive; ended by [`Metrics::shutdown`].
+    provider: SdkMeterProvider,
+    /// Sends the metrics where an endpoint is configured.
+    push: Option<Push>,
+    /// The values that are read when they are exported.
+    pub observed: Arc<Observed>,
+    instruments: Instruments,
 }
 
-metrics! {
-    request_duration: seconds Histogram<f64> = REQUEST_DURATION;
-    active_requests: up_down UpDownCounter<i64> = ACTIVE_REQUESTS;
-    client_request_duration: seconds Histogram<f64> = CLIENT_REQUEST_DURATION;
-    db_operation_duration: seconds Histogram<f64> = DB_OPERATION_DURATION;
-    requests_shed: counted Count<ShedReason> = REQUESTS_SHED;
-    logins: counted Count<Logins> = LOGINS;
-    registrations: counted Count<Outcome<Done>> = REGISTRATIONS;
-    email_verifications: counted Count<Outcome<Done>> = EMAIL_VERIFICATIONS;
-    password_resets: counted Count<PasswordResets> = PASSWORD_RESETS;
-    tokens_issued: counted Count<TokenType> = TOKENS_ISSUED;
-    refreshes: counted Count<RefreshOutcome> = REFRESHES;
-    refresh_reuse_detected: counted Count<()> = REFRESH_REUSE;
-    sessions_revoked: counted Count<EndReason> = SESSIONS_REVOKED;
-    tenancy_changes: counted Count<TenancyChange> = TENANCY_CHANGES;
-    token_grants: counted Count<Outcome<Grant>> = TOKEN_GRANTS;
-    introspections: counted Count<Outcome<Introspected>> = INTROSPECTIONS;
-    revocations: counted Count<RevokedType> = REVOCATIONS;
-    forward_auths: counted Count<Outcome<ForwardAuth>> = FORWARD_AUTHS;
-    signing_key_age_limit: value Gauge<f64> = SIGNING_KEY_AGE_LIMIT;
-    password_hash_duration: timing Timing<HashOperation> = PASSWORD_HASH_DURATION;
-    breach_checks: counted Count<BreachOutcome> = BREACH_CHECKS;
-    pool_shed: count Counter<u64> = POOL_SHED;
-    pool_wait_duration: seconds Histogram<f64> = POOL_WAIT_DURATION;
-    pool_work_duration: seconds Histogram<f64> = POOL_WORK_DURATION;
-    pool_worker_crashes: count Counter<u64> = POOL_WORKER_CRASHES;
-    rate_limit_decisions: counted Count<RateDecision> = RATE_LIMIT_DECISIONS;
-    captcha_verifications: counted Count<CaptchaVerifications> = CAPTCHA_VERIFICATIONS;
-    mail_outbox_depth: level Level<()> = MAIL_OUTBOX_DEPTH;
-    mail_outbox_oldest_age: value Gauge<f64> = MAIL_OUTBOX_AGE;
-    mail_deliveries: counted Count<MailDeliveries> = MAIL_DELIVERIES;
-    mail_delivery_duration: timing Timing<MailDeliveries> = MAIL_DELIVERY_DURATION;
-    audit_events: counted Count<AuditEvents> = AUDIT_EVENTS;
-    audit_write_failures: counted Count<()> = AUDIT_WRITE_FAILURES;
-    store_writable: level Level<StoreName> = STORE_WRITABLE;
-    migrations_pending: level Level<()> = MIGRATIONS_PENDING;
-    build_info: level Level<Version> = BUILD_INFO;
+/// `metrics.logins` is the instrument of that name.
+impl Deref for Metrics {
+    type Target = Instruments;
+
+    fn deref(&self) -> &Instruments {
+        &self.instruments
+    }
 }
 
 impl Metrics {
@@ -158,7 +96,13 @@ impl Metrics {
         observed.register(&meter);
         process::register(&meter);
         runtime::register(&meter);
-        let metrics = Self::of((registry, provider), push, observed, declared);
+        let metrics = Self {
+            instruments: Instruments::new(&meter, declared),
+            registry,
+            provider,
+            push,
+            observed,
+        };
         metrics.build_info.set(1, Version);
         Ok(metrics)
     }
@@ -192,67 +136,13 @@ fn bounded(instrument: &sdk::Instrument) -> Option<Stream> {
     Stream::builder().with_cardinality_limit(row.series_max()).build().ok()
 }
 
-fn count(meter: &Meter, row: &Instrument, declared: &DeclaredValues) -> Counter<u64> {
-    let counter =
-        meter.u64_counter(row.name).with_unit(row.unit).with_description(row.description).build();
-    for series in row.zeroes(declared) {
-        let attributes: Vec<KeyValue> =
-            series.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
-        counter.add(0, &attributes);
-    }
-    counter
-}
-
-/// A field and its row have the same series.
-fn hold<S: Series>(row: &Instrument) {
-    debug_assert_eq!(format!("{:?}", row.shapes), format!("{:?}", S::SHAPES), "{}", row.name);
-}
-
-fn counted<S: Series>(meter: &Meter, row: &Instrument, declared: &DeclaredValues) -> Count<S> {
-    hold::<S>(row);
-    Count(count(meter, row, declared), PhantomData)
-}
-
-fn timing<S: Series>(meter: &Meter, row: &Instrument, declared: &DeclaredValues) -> Timing<S> {
-    hold::<S>(row);
-    Timing(seconds(meter, row, declared), PhantomData)
-}
-
-fn level<S: Series>(meter: &Meter, row: &Instrument, declared: &DeclaredValues) -> Level<S> {
-    hold::<S>(row);
-    Level(number(meter, row, declared), PhantomData)
-}
-
-fn up_down(meter: &Meter, row: &Instrument, _: &DeclaredValues) -> UpDownCounter<i64> {
-    meter
-        .i64_up_down_counter(row.name)
-        .with_unit(row.unit)
-        .with_description(row.description)
-        .build()
-}
-
-fn number(meter: &Meter, row: &Instrument, _: &DeclaredValues) -> Gauge<u64> {
-    meter.u64_gauge(row.name).with_unit(row.unit).with_description(row.description).build()
-}
-
-fn value(meter: &Meter, row: &Instrument, _: &DeclaredValues) -> Gauge<f64> {
-    meter.f64_gauge(row.name).with_unit(row.unit).with_description(row.description).build()
-}
-
-fn seconds(meter: &Meter, row: &Instrument, _: &DeclaredValues) -> Histogram<f64> {
-    let Kind::Histogram(buckets) = row.kind else { unreachable!("{} is no histogram", row.name) };
-    meter
-        .f64_histogram(row.name)
-        .with_unit(row.unit)
-        .with_description(row.description)
-        .with_boundaries(buckets.to_vec())
-        .build()
-}
-
 #[cfg(test)]
 mod tests {
+    use opentelemetry::KeyValue;
+
     use super::*;
-    use crate::telemetry::labels::LoginMethod;
+    use crate::telemetry::labels::{Done, LoginMethod};
+    use crate::telemetry::typed::Outcome;
 
     #[test]
     fn what_is_counted_is_scraped() {

@@ -8,6 +8,7 @@
 //! in queues of the same type for their `export`. What does not fit is dropped, counted and reported.
 
 pub mod attributes;
+mod create;
 mod document;
 mod export;
 pub mod ids;

@@ -61,7 +61,7 @@ pub fn start(config: &Config, connect: Connect) -> Result<Exports, Refused> {
         LogFormat::Pretty => tracing_subscriber::fmt::layer()
             .compact()
             .with_target(false)
-            .with_ansi(config.log.is_coloured)
+            .with_ansi(config.log_is_coloured)
             // It would print its errors directly on stderr.
             .log_internal_errors(false)
             .with_writer(move || out.clone())

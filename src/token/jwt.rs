@@ -1,9 +1,10 @@
-//! Minting and verifying: pure, without I/O.
+//! Creates and verifies tokens. These functions are pure and do no I/O.
 //!
-//! A token is accepted only when its header is, to the byte, the header of a key of ours for that kind. So algorithm,
-//! `typ` and `kid` are never read from a stranger's token: no `none`, no RS/HS confusion, no `jku`, `jwk`, `x5u`,
-//! `crit`, `zip` or second spelling can exist (RFC 8725 §3.1, §3.5, §3.10, §3.11). The signature is checked before any
-//! claim is read, and every refusal is the same [`Invalid`].
+//! A token is accepted only if its header equals, byte for byte, the header of one of our keys for
+//! that kind. So latchkey never uses `alg`, `typ` or `kid` from a client's token. This excludes
+//! `none`, RS/HS confusion, `jku`, `jwk`, `x5u`, `crit`, `zip` and alternative encodings of the
+//! header (RFC 8725 §3.1, §3.5, §3.10, §3.11). The signature is checked before any claim is
+//! read. Every refusal is the same [`Invalid`].
 
 use std::time::Duration;
 
@@ -15,98 +16,100 @@ use serde::{Deserialize, Serialize};
 use super::keys::{Key, KeySet, Kind};
 use crate::secret::{KeyError, is_id};
 
-/// How far another replica's clock may be ahead of ours: `iat` and `nbf` up to this much in the future pass.
+/// How far the clock of another replica may be ahead of ours. `iat` and `nbf` may be this many
+/// seconds in the future.
 const AHEAD_SECONDS_MAX: i64 = 120;
-/// `client_id` in the vaultTokens of people; in a project key's it is the key's id.
+/// `client_id` in the vaultTokens of users. In the vaultToken of a project key it is the id of the
+/// key.
 pub const PEOPLE: &str = "latchkey";
-/// A userToken's longest life: 24 h.
+/// The longest lifetime of a userToken.
 pub const USER_TTL_MAX: Duration = Duration::from_hours(24);
-/// A vaultToken's longest life: 1 h.
+/// The longest lifetime of a vaultToken.
 pub const VAULT_TTL_MAX: Duration = Duration::from_hours(1);
 
-/// What a userToken says: who you are, in which session.
+/// The claims of a userToken: the user and the session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserClaims {
-    /// `public_url`.
+    /// The setting `public_url`.
     pub iss: String,
-    /// The issuer itself: nobody else accepts it.
+    /// The issuer, because only latchkey accepts a userToken.
     pub aud: String,
     pub sub: String,
     pub sid: String,
-    /// This token, until the next refresh.
+    /// The id of this token. Each refresh issues a new one.
     pub jti: String,
-    /// Counts the session's refreshes.
+    /// The number of refreshes of the session.
     #[serde(rename = "gen")]
     pub generation: u64,
-    /// NumericDate.
+    /// NumericDate (RFC 7519 §2).
     pub iat: i64,
     /// NumericDate.
     pub nbf: i64,
     /// NumericDate.
     pub exp: i64,
-    /// As typed.
+    /// The email address as the user typed it.
     pub email: String,
-    /// Whether the address is proven.
+    /// Whether the user has verified the email address.
     pub email_verified: bool,
-    /// What the person is called.
+    /// The display name of the user.
     pub name: String,
-    /// How the session was opened (RFC 8176).
+    /// The authentication methods of the login (RFC 8176).
     pub amr: Vec<String>,
-    /// When it was opened.
+    /// The time of the login, as NumericDate.
     pub auth_time: i64,
 }
 
-/// What a vaultToken says: what you may do, in which team and project (RFC 9068).
+/// The claims of a vaultToken: the permissions in a team and a project (RFC 9068).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultClaims {
-    /// `public_url`.
+    /// The setting `public_url`.
     pub iss: String,
-    /// `tokens.audience`.
+    /// The setting `tokens.audience`.
     pub aud: String,
-    /// The person, or the project's key.
+    /// The id of the user, or of the project key.
     pub sub: String,
-    /// `latchkey` for people.
+    /// `latchkey` for users; for a project key, its id.
     pub client_id: String,
-    /// The session; absent for a project's key, which is in none.
+    /// The session. A project key has no session, so its token has no `sid`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sid: Option<String>,
-    /// This token.
+    /// The id of this token.
     pub jti: String,
-    /// NumericDate.
+    /// NumericDate (RFC 7519 §2).
     pub iat: i64,
     /// NumericDate.
     pub nbf: i64,
     /// NumericDate.
     pub exp: i64,
-    /// The team; absent before the address is proven.
+    /// The team. It is absent until the user has verified the email address.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tid: Option<String>,
-    /// The role in it.
+    /// The role of the user in the team.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pid: Option<String>,
-    /// Space-separated.
+    /// The scopes, separated by spaces.
     pub scope: String,
-    /// The membership's epoch.
+    /// The epoch of the membership.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub mep: Option<i32>,
 }
 
-/// A token that is not good, for whatever reason: clients learn no more.
+/// The token is refused. There is no reason in it, so that clients learn nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalid;
 
-/// Whether a token that is past its `exp` may pass.
+/// Whether a token after its `exp` is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// It may not.
+    /// It is refused.
     Enforced,
-    /// It may: for refresh alone, where the session decides.
+    /// It is accepted. Only a refresh uses this, because there the session decides.
     Ignored,
 }
 
-/// Signs claims. JWS compact (RFC 7515 §7.1).
+/// Signs claims and returns a token in JWS compact serialization (RFC 7515 §7.1).
 pub fn mint<C: Serialize>(key: &Key, claims: &C) -> Result<String, KeyError> {
     let payload = serde_json::to_vec(claims).map_err(|_| KeyError)?;
     let mut token = String::with_capacity(key.header.len() + payload.len() * 4 / 3 + 96);
@@ -119,7 +122,7 @@ pub fn mint<C: Serialize>(key: &Key, claims: &C) -> Result<String, KeyError> {
     Ok(token)
 }
 
-/// Reads a userToken of `issuer`.
+/// Verifies a userToken of `issuer` and returns its claims.
 pub fn verify_user(
     keys: &KeySet,
     token: &str,
@@ -139,7 +142,7 @@ pub fn verify_user(
     Ok(claims)
 }
 
-/// Reads a vaultToken of `issuer` for `audience`.
+/// Verifies a vaultToken of `issuer` for `audience` and returns its claims.
 pub fn verify_vault(
     keys: &KeySet,
     token: &str,
@@ -150,7 +153,8 @@ pub fn verify_vault(
     let claims: VaultClaims = open(keys, Kind::Vault, token)?;
     let times = Times { iat: claims.iat, nbf: claims.nbf, exp: claims.exp };
     times.check(now_seconds, VAULT_TTL_MAX, Expiry::Enforced)?;
-    // A person's token is of a session, a key's says itself twice and is of none.
+    // A user's token has a session. A project key's token has none, and names the key in both `sub`
+    // and `client_id`.
     let is_whole = if claims.client_id == PEOPLE {
         claims.sid.is_some()
     } else {
@@ -162,7 +166,7 @@ pub fn verify_vault(
     Ok(claims)
 }
 
-/// Checks header and signature, then reads the claims.
+/// Verifies the header and the signature, then reads the claims.
 fn open<C: DeserializeOwned>(keys: &KeySet, kind: Kind, token: &str) -> Result<C, Invalid> {
     let (signed, signature) = token.rsplit_once('.').ok_or(Invalid)?;
     let (header, payload) = signed.split_once('.').ok_or(Invalid)?;
@@ -171,9 +175,11 @@ fn open<C: DeserializeOwned>(keys: &KeySet, kind: Kind, token: &str) -> Result<C
     let key = key.ok_or(Invalid)?;
     key.material.verify(signed.as_bytes(), &signature).map_err(|_| Invalid)?;
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Invalid)?;
-    // Text first: serde_json does not look at the bytes of members that are ignored (RFC 7519 §7.2: UTF-8).
+    // The payload must be UTF-8 (RFC 7519 §7.2). serde_json does not check the bytes of members
+    // that it ignores, so this check comes first.
     let claims = std::str::from_utf8(&payload).map_err(|_| Invalid)?;
-    // serde would also read the claims by their order, out of an array (RFC 7519 §7.2: an object).
+    // The claims must be an object (RFC 7519 §7.2). serde would also accept an array with the
+    // claims in order.
     if !claims.starts_with('{') {
         return Err(Invalid);
     }

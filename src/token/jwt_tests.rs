@@ -84,7 +84,7 @@ async fn every_algorithm_verifies_with_the_published_key_by_a_stock_library() {
         .unwrap();
         assert_eq!(decoded.claims, vault_claims());
         assert_eq!(verify_vault(&keys, &token, ISSUER, "vault", NOW).unwrap(), vault_claims());
-        // Of somebody who is in no team yet.
+        // The token of a user who is in no team yet.
         let (tid, role, pid, scope, mep) = (None, None, None, String::new(), None);
         let teamless = VaultClaims { tid, role, pid, scope, mep, ..vault_claims() };
         let token = mint(&keys.vault, &teamless).unwrap();
@@ -100,7 +100,7 @@ async fn one_kind_never_passes_for_the_other() {
     let vault = mint(&keys.vault, &vault_claims()).unwrap();
     assert!(verify_vault(&keys, &user, ISSUER, "vault", NOW).is_err());
     assert!(verify_user(&keys, &vault, ISSUER, NOW, Expiry::Enforced).is_err());
-    // Even with the other kind's claims under this kind's key.
+    // The token is also refused if a key of one kind signs the claims of the other kind.
     let crossed = mint(&keys.vault, &user_claims()).unwrap();
     assert!(verify_user(&keys, &crossed, ISSUER, NOW, Expiry::Enforced).is_err());
 }

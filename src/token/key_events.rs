@@ -1,8 +1,11 @@
-//! What the audit is told of signing keys: published, taken over, stopped verifying. In the transaction of the change, in the
-//! installation's stream. The first key of a kind takes over from none, and a published key that is taken back never signed:
-//! neither is an event.
+//! The audit events of signing keys: published, rotated and retired.
 //!
-//! The audit's key is read anew for each: rotations are months apart.
+//! Each event is written in the transaction of the change, into the stream of the installation. Two
+//! changes have no event: the first key of a kind, because it replaces no key, and the withdrawal
+//! of a published key, because it never signed.
+//!
+//! The audit key is read from the database for each event. Rotations are months apart, so a cache
+//! is not worth it.
 
 use sea_orm::DbErr;
 
@@ -12,16 +15,16 @@ use crate::audit::{self, Action, Actor, Chain, ChainError, Detail, Event, Master
 use crate::clock::UnixMillis;
 use crate::database::Transaction;
 
-/// Why a key is moved.
+/// The reason for a change of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
-    /// It is time.
+    /// The rotation is due.
     Due,
-    /// An operator asks.
+    /// An operator requested it.
     Asked,
-    /// An operator says that the key is in other hands, since this moment.
+    /// An operator reported at this time that the key is compromised.
     Compromised(UnixMillis),
-    /// No master key of ours opens the key that signs.
+    /// None of our master keys decrypts the key that signs.
     Lost,
 }
 
@@ -42,7 +45,7 @@ impl Why {
         }
     }
 
-    /// From when on the key that goes verifies nothing; none where it verifies on.
+    /// The time from which the replaced key verifies no token. `None` if it goes on verifying.
     pub(super) const fn revoked_at(self) -> Option<UnixMillis> {
         if let Self::Compromised(at) = self { Some(at) } else { None }
     }
@@ -58,7 +61,7 @@ impl From<ChainError> for KeysError {
     }
 }
 
-/// The audit, and why it is told.
+/// Records events of signing keys in the audit log, with the reason of the change.
 pub(super) struct KeyEventRecorder {
     chain: Chain,
     why: Why,
@@ -66,11 +69,13 @@ pub(super) struct KeyEventRecorder {
 }
 
 impl KeyDependencies {
-    /// Reads the audit's key: before the transaction, which has SQLite's one connection for writing.
+    /// Reads the audit key. Call this before the transaction, because the transaction holds the
+    /// only SQLite connection that can write.
     pub(super) async fn recorder(&self, why: Why) -> Result<KeyEventRecorder, KeysError> {
         let masters = Masters { current: &self.master, previous: self.previous.as_ref() };
         let now = self.clock.now();
-        // Only who takes their own master key for the only one there is may put another audit key in place.
+        // A new audit key may be created only where the master key was lost. In all other cases a
+        // key that does not decrypt belongs to daemons with another master key.
         let chain = match why {
             Why::Lost => Chain::load(&self.db, masters, now).await?,
             Why::Due | Why::Asked | Why::Compromised(_) => {
@@ -86,7 +91,7 @@ impl KeyDependencies {
 }
 
 impl KeyEventRecorder {
-    /// A key was published, to sign next.
+    /// Records that a key was published. It signs later.
     pub(super) async fn published(
         &self,
         tx: &Transaction,
@@ -97,7 +102,8 @@ impl KeyEventRecorder {
             .await
     }
 
-    /// One key signs in place of another, which is called compromised or verifies on.
+    /// Records that `new` signs in place of `old`. If the reason is that `old` is compromised, it
+    /// also records that `old` is retired.
     pub(super) async fn rotated(
         &self,
         tx: &Transaction,
@@ -112,7 +118,7 @@ impl KeyEventRecorder {
         }
     }
 
-    /// A key verifies nothing any more.
+    /// Records that a key verifies no token any more.
     pub(super) async fn retired(
         &self,
         tx: &Transaction,

@@ -1,20 +1,18 @@
-//! [`KeyState`]: what a signing key does, as an operator sees it.
+//! [`KeyState`]: the state of a signing key, as the command line shows it.
 
-/// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
-    /// It is published, and will sign.
+    /// It is published and will sign later.
     Next,
-    /// It signs.
     Signing,
-    /// It only verifies.
+    /// It verifies tokens and does not sign.
     Retired,
-    /// Its tokens are refused.
+    /// Tokens that it signed are refused.
     Revoked,
 }
 
 impl KeyState {
-    /// As the command line prints it.
+    /// The word that the command line prints.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Next => "next",

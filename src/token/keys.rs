@@ -1,11 +1,14 @@
-//! The signing keys: made once, sealed in the database, shared by replicas, parsed once.
+//! The signing keys that a replica has in memory.
 //!
-//! One key of each kind signs at a time, and one at most is published to sign next (partial unique indexes hold both,
-//! also between replicas). A retired key verifies for as long as a token that it signed can matter: a vaultToken's
-//! lifetime, or `sessions.absolute_ttl` for a userToken, since an expired userToken may still refresh.
+//! A key is created once, encrypted in the database, shared by all replicas and parsed once by
+//! each. One key of each kind signs at a time, and at most one more is published to sign next.
+//! Partial unique indexes enforce both, also between replicas.
 //!
-//! Here is what a replica has in memory; `stored.rs` reads and makes what the table holds, `rotation.rs` moves keys
-//! through their states.
+//! A retired key verifies for as long as a token that it signed can be used. For vaultTokens that
+//! is the lifetime of the token. For userTokens it is `sessions.absolute_ttl`, because an expired
+//! userToken can still be refreshed.
+//!
+//! `stored.rs` reads and creates the rows of the table. `rotation.rs` changes the state of keys.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,31 +30,31 @@ use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
 use crate::secret::KeyError;
 
-/// How often a replica reads the keys again, and takes the rotation's next step where one is due.
+/// How often a replica reads the keys again and takes the next step of the rotation, if one is due.
 pub const RELOAD_EVERY: Duration = Duration::from_secs(30);
-/// An unknown `kid` makes a replica read the keys out of turn, at most once in this time: strangers can name any.
+/// The shortest time between two extra readings of the keys because of an unknown `kid`. Any client
+/// can send an unknown `kid`, so these readings are limited.
 const UNKNOWN_KID_EVERY: Duration = Duration::from_secs(10);
-/// The longest header that is looked at for its `kid`: ours have 92 characters at most.
+/// The longest header that is searched for a `kid`. Our headers have at most 92 characters.
 const HEADER_CHARS_MAX: usize = 128;
 
-/// What a key signs.
+/// The kind of token that a key signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// userTokens: HS256, for latchkey alone.
+    /// userTokens, signed with HS256. Only latchkey verifies them.
     User,
-    /// vaultTokens: for whoever reads the JWKS.
+    /// vaultTokens. Every service that reads the JWKS can verify them.
     Vault,
 }
 
 impl Kind {
     pub const ALL: [Self; 2] = [Self::User, Self::Vault];
 
-    /// The kind of a name in the table.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// As in the table.
+    /// The name in the table `signing_keys`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -59,7 +62,8 @@ impl Kind {
         }
     }
 
-    /// The `typ` of its tokens: RFC 9068 §2.1 for the vaultToken, a type of our own for the userToken.
+    /// The `typ` of its tokens: RFC 9068 §2.1 for the vaultToken, and our own type for the
+    /// userToken.
     pub const fn typ(self) -> &'static str {
         match self {
             Self::User => "user+jwt",
@@ -68,17 +72,19 @@ impl Kind {
     }
 }
 
-/// One key, ready to use.
+/// A parsed key.
 #[derive(Debug)]
 pub struct Key {
-    /// `kid`.
+    /// The `kid`.
     pub id: String,
-    /// What it signs.
+    /// The kind of token that it signs.
     pub kind: Kind,
-    /// The protected header of each of its tokens, encoded: a token is of this key only if its header is this, to the byte.
+    /// The encoded protected header of all its tokens. A token belongs to this key only if its
+    /// header is equal, byte for byte.
     pub header: String,
     pub material: Material,
-    /// Since when it signs; none while it is published to sign next, and for `tokens.secret`.
+    /// The time from which it signs. `None` while it is published to sign next, and for
+    /// `tokens.secret`.
     pub signs_from: Option<UnixMillis>,
 }
 
@@ -98,19 +104,20 @@ impl Key {
     }
 }
 
-/// The keys of one moment.
+/// All keys at one point in time.
 #[derive(Debug)]
 pub struct KeySet {
-    /// Signs userTokens.
+    /// The key that signs userTokens.
     pub user: Arc<Key>,
-    /// Signs vaultTokens.
+    /// The key that signs vaultTokens.
     pub vault: Arc<Key>,
     by_header: HashMap<String, Arc<Key>>,
     jwks: Vec<Jwk>,
 }
 
 impl KeySet {
-    /// The keys that sign, and every key that verifies: these, the next ones and those that retired.
+    /// A set of the two keys that sign and of all keys that verify. `verifying` includes the keys
+    /// that sign, the keys published to sign next and the retired keys.
     pub(super) fn new(user: Arc<Key>, vault: Arc<Key>, verifying: Vec<Arc<Key>>) -> Self {
         let jwks = verifying
             .iter()
@@ -121,12 +128,13 @@ impl KeySet {
         Self { user, vault, by_header, jwks }
     }
 
-    /// The key whose tokens have exactly this header; none for any other header, whatever it says.
+    /// The key whose tokens have exactly this header. `None` for any other header.
     pub fn by_header(&self, header: &str) -> Option<&Key> {
         self.by_header.get(header).map(Arc::as_ref)
     }
 
-    /// The `alg`s of vaultTokens that verify at this moment; more than one while a change of algorithm is under way.
+    /// The `alg` values of the vaultToken keys that verify now. There is more than one during a
+    /// change of the algorithm.
     pub fn algorithms(&self) -> Vec<&'static str> {
         let vault = self.by_header.values().filter(|key| key.kind == Kind::Vault);
         let mut names: Vec<&'static str> = vault.map(|key| key.material.algorithm()).collect();
@@ -141,26 +149,27 @@ impl KeySet {
     }
 }
 
-/// The keys, replaced as a whole when another replica changed them.
+/// The current keys. They are replaced as a whole after a change by another replica.
 #[derive(Debug)]
 pub struct KeyRing {
     current: ArcSwap<KeySet>,
     needs: KeyDependencies,
-    /// One reading at a time, so that an older one never replaces a newer; and when a stranger's `kid` last asked for
-    /// one.
+    /// The lock that allows one reading at a time, so that an older reading never replaces a newer
+    /// one. The value is the time of the last extra reading for an unknown `kid`.
     reading: Mutex<Option<Instant>>,
 }
 
-/// Why there are no keys.
+/// Why the keys cannot be used.
 #[derive(Debug)]
 pub enum KeysError {
-    /// The database did not answer.
+    /// The database did not respond.
     Unavailable(Unavailable),
-    /// A key could not be made.
+    /// A key could not be created.
     Key(KeyError),
-    /// No master key of ours opens the key that signs: another replica has another one.
+    /// None of our master keys decrypts the key that signs: another replica has another master key.
     Sealed(Kind),
-    /// Nor the audit's key: what is done to the keys could not be told.
+    /// None of our master keys decrypts the audit key, so a change of the keys could not be
+    /// recorded.
     SealedAudit,
 }
 
@@ -209,7 +218,8 @@ impl From<KeysError> for Unavailable {
 }
 
 impl KeyRing {
-    /// Reads the keys, seals anew what the previous master key sealed, and makes what is missing.
+    /// Reads the keys, encrypts again those under the previous master key, and creates missing
+    /// keys.
     pub async fn load(needs: KeyDependencies) -> Result<Self, KeysError> {
         needs.reseal().await?;
         for kind in needs.kinds() {
@@ -219,33 +229,38 @@ impl KeyRing {
         Ok(Self { current: ArcSwap::from_pointee(set), needs, reading: Mutex::default() })
     }
 
-    /// The keys of this moment.
     pub fn current(&self) -> arc_swap::Guard<Arc<KeySet>> {
         self.current.load()
     }
 
-    /// Reads the keys again: what other replicas made or retired. The old ones stay when the database does not answer,
-    /// or when the key that signs is sealed with a master key that is not ours.
+    /// Reads the keys again, to see changes of other replicas. The old keys stay in memory if the
+    /// database does not respond, or if the key that signs is encrypted under a master key that we
+    /// do not have.
     pub async fn reload(&self) -> Result<(), KeysError> {
         let _one_at_a_time = self.reading.lock().await;
         self.current.store(Arc::new(self.needs.read().await?));
         Ok(())
     }
 
-    /// Takes the step of the rotation that is due, if one is, and reads the keys again. Every replica does so every
-    /// [`RELOAD_EVERY`]; whichever is first wins, in SQL.
+    /// Takes the step of the rotation that is due, if there is one, and reads the keys again. Every
+    /// replica does this every [`RELOAD_EVERY`]. The SQL statements let only the first replica
+    /// succeed.
     pub async fn turn(&self) -> Result<(), KeysError> {
         let _one_at_a_time = self.reading.lock().await;
-        // Not at the start alone: a daemon that had the master keys the other way round may have made one since.
+        // This also runs after the start: a daemon that has the two master keys in the wrong order
+        // can have created a key since then.
         self.needs.reseal().await?;
         self.needs.step().await?;
         self.current.store(Arc::new(self.needs.read().await?));
         Ok(())
     }
 
-    /// The keys to verify this token with: those in memory, or, where the token names a key that is not among them, what
-    /// the database has. That is for keys that began to sign out of turn (`rotate --now`, a replica that could not read
-    /// for long); once in 10 s, whatever strangers send.
+    /// The keys to verify this token with. These are the keys in memory. If the token names a key
+    /// that is not among them, the keys are read from the database.
+    ///
+    /// This covers keys that began to sign unexpectedly, for example after `rotate --now`, or while
+    /// a replica could not read for a long time. It happens at most once in 10 s, whatever clients
+    /// send.
     pub async fn for_token(&self, token: &str) -> Result<Arc<KeySet>, KeysError> {
         let set = self.current.load_full();
         let header = token.split('.').next().unwrap_or_default();
@@ -265,7 +280,8 @@ impl KeyRing {
     }
 }
 
-/// Whether a header has the shape of ours, so that a key we do not know yet may have signed it. It proves nothing.
+/// Whether a header has the form of ours, so that an unknown key of ours may have signed it. This
+/// proves nothing.
 fn may_be_ours(header: &str) -> bool {
     #[derive(Deserialize)]
     struct Shape {

@@ -29,6 +29,7 @@ pub(in super::super) async fn fixture(algorithm: VaultAlgorithm) -> Fixture {
         master: MasterKey::new([1; 32]),
         previous: None,
         tokens: Tokens {
+            allow_shared_secret: true,
             algorithm,
             issuer: "https://auth.example".to_owned(),
             audience: "vault".to_owned(),
@@ -97,7 +98,7 @@ async fn another_algorithm_is_published_ahead_and_the_old_key_verifies_until_its
     let old = before.current().vault.header.clone();
     assert_eq!(after.current().vault.header, old);
     assert_eq!(after.current().algorithms(), ["ES256", "EdDSA"]);
-    // A replica that still has the old setting follows, and makes no key of its own algorithm.
+    // A replica with the old setting uses the new key too, and creates no key of its own algorithm.
     needs.clock.advance(PUBLISH_AHEAD);
     before.turn().await.unwrap();
     after.turn().await.unwrap();
@@ -262,7 +263,7 @@ async fn a_compromised_key_verifies_nothing_and_another_signs_at_once() {
         assert_eq!((listed.state, listed.verifies_until), (KeyState::Revoked, None));
     }
     assert_eq!(needs.retire("nobody's").await.unwrap(), Retired::Unknown);
-    // One that waits to sign never does.
+    // A compromised key that was published to sign next never signs.
     needs.rotate(Kind::Vault).await.unwrap();
     let rows = needs.rows().await.unwrap();
     let next =
@@ -287,7 +288,7 @@ async fn the_new_master_key_alone_opens_what_was_sealed_before_once_both_were_se
     assert_eq!(last.current().user.id, first.current().user.id);
     assert_eq!(last.current().vault.id, first.current().vault.id);
     assert!(alone.list().await.unwrap().iter().all(Listed::opens));
-    // A replica that still has the old one alone keeps the keys that it has, and makes none.
+    // A replica that only has the old master key keeps its keys in memory and creates none.
     assert!(matches!(first.reload().await, Err(KeysError::Sealed(_))));
     assert!(first.turn().await.is_err());
     assert_eq!(alone.list().await.unwrap().len(), 3);
@@ -310,17 +311,19 @@ async fn what_a_daemon_with_the_master_keys_the_other_way_round_makes_is_sealed_
     assert_eq!(sealed().await.iter().filter(|it| **it == Sealed::Before).count(), 1);
     ring.turn().await.unwrap();
     assert_eq!(sealed().await, [Sealed::Now; 3]);
-    // So is the audit's, which the one before may have sealed again.
+    // The audit key is encrypted under the new master key too, after the other daemon may have
+    // encrypted it under the old one.
     let alone = Masters { current: &after.master, previous: None };
     Chain::join(&after.db, alone, 0).await.unwrap();
 }
 
-/// A key to sign next, sealed with a master key that nobody has any more.
+/// Inserts a key to sign next that is encrypted under a master key that no daemon has.
 async fn sealed_elsewhere(needs: &KeyDependencies) -> String {
     let lost = KeyDependencies { master: MasterKey::new([9; 32]), ..needs.clone() };
     let ours = Masters { current: &needs.master, previous: None };
     Chain::join(&needs.db, ours, 0).await.unwrap();
-    // Nobody with that master key could tell the audit of it today.
+    // With that master key the audit key cannot be decrypted, so the publication cannot be
+    // recorded.
     assert!(matches!(
         lost.publish(Kind::Vault, Algorithm::EdDSA, Why::Due).await,
         Err(KeysError::SealedAudit)
@@ -342,11 +345,11 @@ async fn a_next_key_that_no_master_key_opens_does_not_stop_the_rotation() {
     let fixture = fixture(VaultAlgorithm::EdDsa).await;
     let needs = &fixture.needs;
     let ring = KeyRing::load(needs.clone()).await.unwrap();
-    // At the start it goes.
+    // A daemon removes such a key at its start.
     sealed_elsewhere(needs).await;
     KeyRing::load(needs.clone()).await.unwrap();
     assert_eq!(next(needs).await, None);
-    // By hand another takes its place.
+    // A rotation by hand replaces such a key.
     let lost = sealed_elsewhere(needs).await;
     assert!(matches!(needs.rotate(Kind::Vault).await, Ok(Rotated::Published(_))));
     let good = next(needs).await.unwrap();
@@ -354,7 +357,8 @@ async fn a_next_key_that_no_master_key_opens_does_not_stop_the_rotation() {
     needs.clock.advance(PUBLISH_AHEAD);
     ring.turn().await.unwrap();
     assert_eq!(ring.current().vault.id, good);
-    // In a daemon that is never restarted it goes when an hour overdue; until then another replica may open it.
+    // A daemon that is not restarted removes such a key when it is one hour overdue. Until then
+    // another replica may be able to decrypt it.
     let lost = sealed_elsewhere(needs).await;
     needs.clock.advance(PUBLISH_AHEAD + Duration::from_mins(59));
     ring.turn().await.unwrap();
@@ -376,7 +380,7 @@ async fn a_command_with_a_wrong_master_key_takes_nothing_back() {
     let wrong = KeyDependencies { master: MasterKey::new([9; 32]), ..fixture.needs.clone() };
     assert!(matches!(wrong.rotate(Kind::Vault).await, Err(KeysError::Sealed(_))));
     assert_eq!(next(&fixture.needs).await, published);
-    // Nor does it publish one that no daemon opens.
+    // The command publishes no key that no daemon can decrypt.
     assert!(matches!(wrong.rotate(Kind::User).await, Err(KeysError::Sealed(_))));
 }
 

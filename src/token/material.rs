@@ -1,8 +1,9 @@
-//! The key itself: made, parsed once, signing and verifying.
+//! The cryptographic key: creation, parsing, signing and verifying.
 //!
-//! jsonwebtoken builds a signer from DER on every call, which costs more than the signature of RSA and half of an
-//! Ed25519 one, and aws-lc parses a bare public key on every verification; so parsed pairs and parsed public keys are
-//! kept, and jsonwebtoken names algorithms, headers and JWKs.
+//! Parsed key pairs and parsed public keys are kept in memory. jsonwebtoken parses DER on every
+//! signature, which costs more than an RSA signature and half as much as an Ed25519 signature.
+//! aws-lc parses a bare public key on every verification. Only names of algorithms, headers and
+//! JWKs come from jsonwebtoken.
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::hmac;
@@ -27,7 +28,7 @@ use crate::secret::{KeyError, Secret, random_bytes};
 pub enum Material {
     /// HMAC-SHA-256.
     Hmac(Box<hmac::Key>),
-    /// ECDSA on P-256 with SHA-256, signature as r ‖ s (RFC 7518 §3.4).
+    /// ECDSA on P-256 with SHA-256. The signature is r ‖ s (RFC 7518 §3.4).
     Ecdsa(EcdsaKeyPair, ParsedPublicKey),
     /// Ed25519 (RFC 8037).
     Ed25519(Ed25519KeyPair, ParsedPublicKey),
@@ -35,14 +36,15 @@ pub enum Material {
     Rsa(RsaKeyPair, ParsedPublicKey),
 }
 
-/// How public keys are parsed, and signatures judged.
+/// The algorithm that parses public keys and verifies signatures.
 type Verifying = &'static dyn VerificationAlgorithm;
 
 const ES256: Verifying = &signature::ECDSA_P256_SHA256_FIXED;
 const EDDSA: Verifying = &signature::ED25519;
 const RS256: Verifying = &signature::RSA_PKCS1_2048_8192_SHA256;
 
-/// Makes a new private key: 32 random bytes for HMAC, PKCS #8 otherwise. RSA takes some hundred milliseconds.
+/// Creates a private key: 32 random bytes for HMAC, PKCS #8 for the others. RSA takes a few hundred
+/// milliseconds.
 pub fn generate(algorithm: Algorithm) -> Result<Secret<Vec<u8>>, KeyError> {
     let random = SystemRandom::new();
     let bytes = match algorithm {
@@ -64,7 +66,7 @@ pub fn generate(algorithm: Algorithm) -> Result<Secret<Vec<u8>>, KeyError> {
 }
 
 impl Material {
-    /// Parses what [`generate`] made.
+    /// Parses the output of [`generate`].
     pub fn parse(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, KeyError> {
         Ok(match algorithm {
             Algorithm::HS256 if bytes.len() >= 32 => {
@@ -90,7 +92,7 @@ impl Material {
         })
     }
 
-    /// `alg` (RFC 7518 §3.1, RFC 8037 §3.1).
+    /// The `alg` value (RFC 7518 §3.1, RFC 8037 §3.1).
     pub const fn algorithm(&self) -> &'static str {
         match self {
             Self::Hmac(_) => "HS256",
@@ -100,7 +102,6 @@ impl Material {
         }
     }
 
-    /// The signature over `message`.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         let random = SystemRandom::new();
         Ok(match self {
@@ -115,7 +116,7 @@ impl Material {
         })
     }
 
-    /// Whether `signature` is this key's over `message`.
+    /// Verifies that `signature` is the signature of this key over `message`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), KeyError> {
         match self {
             Self::Hmac(key) => hmac::verify(key, message, signature)?,
@@ -126,12 +127,12 @@ impl Material {
         Ok(())
     }
 
-    /// The public half as a JWK (RFC 7517); none for HMAC, whose key is a secret.
+    /// The public key as a JWK (RFC 7517). `None` for HMAC, whose key is secret.
     pub fn jwk(&self, kid: &str) -> Option<Jwk> {
         let (algorithm, parameters) = match self {
             Self::Hmac(_) => return None,
             Self::Ecdsa(pair, _) => {
-                // SEC 1 §2.3.3: 0x04, then x and y of 32 bytes each.
+                // SEC 1 §2.3.3: the byte 0x04, then x and y with 32 bytes each.
                 let point = pair.public_key().as_ref();
                 let (x, y) = point.get(1..)?.split_at_checked(32)?;
                 let key = EllipticCurveKeyParameters {

@@ -1,7 +1,7 @@
-//! The two tokens: keys that sign them, and minting and verifying as pure functions.
+//! The two kinds of tokens: their signing keys, and pure functions that create and verify them.
 //!
-//! What lives here: JOSE and nothing else. Whether a session is alive is the token store's and the database's to say
-//! (`session/`); what a role may do is `team/`'s.
+//! This module contains only JOSE. The token store and the database (`session/`) decide whether a
+//! session is active. The module `team/` decides what a role may do.
 
 pub mod jwt;
 mod key_events;

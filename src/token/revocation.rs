@@ -1,4 +1,7 @@
-//! Revoked vaultTokens (RFC 7009): in SQL, so that no lost token store brings one back, until they would have expired.
+//! Revoked vaultTokens (RFC 7009).
+//!
+//! Revocations are stored in SQL until the token would have expired, so that the loss of the token
+//! store does not make a revoked token valid again.
 
 use latchkey_entity::revoked_token::{ActiveModel, Column, Entity};
 use sea_orm::sea_query::OnConflict;
@@ -10,10 +13,11 @@ use crate::audit::{Action, Actor, ChangeContext, Detail, Outcome};
 use crate::clock::UnixMillis;
 use crate::database::Db;
 
-/// How long after the token's end its row stays: more than replicas' clocks differ.
+/// How long a row stays after the end of its token. It is longer than the clocks of replicas
+/// differ.
 const SLACK_MS: i64 = 120_000;
 
-/// Revokes a vaultToken until its `exp`, and records it. Once more changes nothing.
+/// Revokes a vaultToken until its `exp` and records an audit event. A second call changes nothing.
 pub async fn revoke(cx: &ChangeContext<'_>, claims: &VaultClaims) -> Result<(), DbErr> {
     let row = ActiveModel {
         jti: Set(claims.jti.clone()),
@@ -29,7 +33,7 @@ pub async fn revoke(cx: &ChangeContext<'_>, claims: &VaultClaims) -> Result<(), 
         return Ok(());
     }
     let id = |text: &str| text.parse::<Uuid>().ok();
-    // Holding the token is enough: the client acts in the name that the token has.
+    // Possession of the token is enough, so the subject of the token is the actor.
     let actor = match (id(&claims.sub), &claims.sid) {
         (Some(person), Some(_)) => Actor::Person(person),
         (Some(key), None) => Actor::ProjectKey(key),
@@ -41,12 +45,11 @@ pub async fn revoke(cx: &ChangeContext<'_>, claims: &VaultClaims) -> Result<(), 
     tx.commit().await
 }
 
-/// Whether a vaultToken is revoked.
 pub async fn is_revoked(db: &Db, claims: &VaultClaims) -> Result<bool, DbErr> {
     Ok(Entity::find_by_id(claims.jti.clone()).one(db.reader()).await?.is_some())
 }
 
-/// Forgets the revocations of tokens that have expired.
+/// Deletes the revocations of expired tokens and returns their number.
 pub async fn sweep(db: &Db, now: UnixMillis) -> Result<u64, DbErr> {
     let swept = Entity::delete_many().filter(Column::ExpiresAt.lt(now)).exec(db.writer()).await?;
     Ok(swept.rows_affected)

@@ -1,14 +1,14 @@
-//! Rotation: publish a key ahead, let it sign, retire the one before, forget it.
+//! The rotation of signing keys: publish a key, let it sign, retire the previous key, delete it.
 //!
 //! | state | published, verifies | signs | until |
 //! |---|---|---|---|
 //! | `next` | yes | no | [`PUBLISH_AHEAD`] has passed |
-//! | `signing` | yes | yes | the next one takes its place |
-//! | `retired` | yes | no | its last token can matter no more; then the row goes |
+//! | `signing` | yes | yes | the next key replaces it |
+//! | `retired` | yes | no | its last token cannot be used any more; then the row is deleted |
 //!
-//! Any replica may take a step, and the first does: the steps are compare-and-set in SQL, and the audit is told of them in the
-//! same transaction. A key that was called
-//! compromised (`revoked_at`) verifies nothing, from a replica's next reading on.
+//! Any replica may take a step, and the first one does. The steps are compare-and-set statements in
+//! SQL, and the audit events are written in the same transaction. A compromised key (`revoked_at`)
+//! verifies no token from the next reading of each replica on.
 
 use std::time::Duration;
 
@@ -24,70 +24,68 @@ pub use super::stored::Sealed;
 use super::stored::{KeyDependencies, algorithm_of, of};
 use crate::clock::{UnixMillis, millis};
 
-/// How long the key that is to sign next may be overdue before it goes: whoever could open it would have let it sign within
-/// 30 s, so nobody can; and as long as it stands no other is published.
+/// How long a key that is to sign next may be overdue before it is deleted. A replica that can
+/// decrypt it would have let it sign within 30 s, so no replica can. While it exists, no other key
+/// is published.
 const UNOPENED_MAX: Duration = Duration::from_hours(1);
 
-/// How long a key is published before it signs: verifiers keep the JWKS for 5 min, replicas' clocks differ by up to
-/// 2 min, and one that misses its readings publishes it up to 3 min late (six readings of 30 s).
+/// How long a key is published before it signs. Verifiers cache the JWKS for 5 min. The clocks of
+/// replicas differ by up to 2 min. A replica that misses six readings of 30 s publishes the key 3
+/// min late.
 pub const PUBLISH_AHEAD: Duration = Duration::from_mins(10);
 
-/// A key as an operator sees it.
+/// A key as the command line shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// `kid`.
+    /// The `kid`.
     pub id: String,
     /// `user` or `vault`.
     pub kind: String,
-    /// `alg`.
+    /// The `alg`.
     pub algorithm: String,
-    /// What it does.
     pub state: KeyState,
-    /// When it was made.
     pub created_at: UnixMillis,
-    /// Since when it signs, or from when on it will, once a daemon looks.
+    /// The time from which it signs. A published key signs at the first step of a daemon after this
+    /// time.
     pub signs_from: UnixMillis,
-    /// When it stopped signing.
     pub retired_at: Option<UnixMillis>,
-    /// Until when it verifies; none while that is open, and for a revoked one.
+    /// The time until which it verifies. `None` while no end is known, and for a revoked key.
     pub verifies_until: Option<UnixMillis>,
-    /// Which master key opens it.
+    /// The master key that decrypts it.
     pub sealed: Sealed,
 }
 
 impl Listed {
-    /// Whether a master key of ours opens it.
+    /// Whether one of our master keys decrypts it.
     pub fn opens(&self) -> bool {
         self.sealed != Sealed::Elsewhere
     }
 }
 
-/// What became of a rotation by hand.
+/// The result of a rotation by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rotated {
-    /// A key was published; it signs from this moment on.
+    /// A key was published. It signs from this time on.
     Published(UnixMillis),
-    /// One had been published before; it signs from this moment on.
+    /// A key was already published. It signs from this time on.
     Waiting(UnixMillis),
-    /// A new key signs.
+    /// A new key signs now.
     Signs,
-    /// The kind has no key here: vaultTokens are signed with `tokens.secret`.
+    /// There is no key of this kind: vaultTokens are signed with `tokens.secret`.
     Shared,
 }
 
-/// What became of a key that was called compromised.
+/// The result of reporting a key as compromised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retired {
-    /// It verifies nothing any more.
+    /// It verifies no token any more.
     Revoked,
-    /// The same, and a new key signs in its place.
+    /// It verifies no token any more, and a new key signs in its place.
     Replaced,
-    /// There is no such key.
     Unknown,
 }
 
 impl KeyDependencies {
-    /// Takes the steps that are due.
     pub(super) async fn step(&self) -> Result<(), KeysError> {
         let (rows, now) = (self.rows().await?, self.clock.now());
         for kind in self.kinds() {
@@ -95,7 +93,8 @@ impl KeyDependencies {
             let since = signing.signs_from.unwrap_or(signing.created_at);
             let due = since + millis(self.tokens.rotate_every) - millis(PUBLISH_AHEAD);
             match of(&rows, *kind, SigningKeyState::Next) {
-                // One that we cannot open is for a replica with the master key that can.
+                // If we cannot decrypt the next key, a replica with the right master key takes this
+                // step.
                 Some(next) if now >= signs_from(next) && self.parse(next).is_some() => {
                     self.promote(*kind, next, signing, Why::Due).await?;
                 }
@@ -118,7 +117,8 @@ impl KeyDependencies {
         Ok(())
     }
 
-    /// Deletes a key that verifies nothing any more. That one was called compromised was told when it was.
+    /// Deletes a key that verifies no token any more. A compromised key was already recorded as
+    /// retired, so it has no second event.
     async fn forget(&self, row: &Model) -> Result<(), KeysError> {
         let teller = self.recorder(Why::Due).await?;
         let tx = self.db.begin().await?;
@@ -153,7 +153,8 @@ impl KeyDependencies {
         Ok(())
     }
 
-    /// Lets the published key sign in place of the other. Nothing happens where another replica did so before.
+    /// Lets the published key sign in place of the current one. Changes nothing if another replica
+    /// did it first.
     async fn promote(
         &self,
         kind: Kind,
@@ -182,7 +183,8 @@ impl KeyDependencies {
         Ok(promoted)
     }
 
-    /// Makes a key that signs at once, in place of `old`. Nothing happens where another replica did so before.
+    /// Creates a key that signs at once, in place of `old`. Changes nothing if another replica did
+    /// it first.
     pub(super) async fn replace(
         &self,
         kind: Kind,
@@ -213,13 +215,14 @@ impl KeyDependencies {
         Ok(made)
     }
 
-    /// Every key, the newest first.
+    /// All keys, the newest first.
     pub async fn list(&self) -> Result<Vec<Listed>, KeysError> {
         let rows = self.rows().await?;
         Ok(rows.iter().rev().map(|row| self.listed(row)).collect())
     }
 
-    /// The public keys that verify vaultTokens, as `/.well-known/jwks.json` has them; no key is made.
+    /// The public keys that verify vaultTokens, in the form of `/.well-known/jwks.json`. Creates no
+    /// key.
     pub async fn jwks(&self) -> Result<serde_json::Value, KeysError> {
         let (rows, now) = (self.rows().await?, self.clock.now());
         let good = rows.iter().filter(|row| self.verifies(row, now));
@@ -252,14 +255,15 @@ impl KeyDependencies {
         }
     }
 
-    /// The rotation by hand: publishes a key now instead of when the time has come.
+    /// The rotation by hand: publishes the next key now and not when it is due.
     pub async fn rotate(&self, kind: Kind) -> Result<Rotated, KeysError> {
         if !self.kinds().contains(&kind) {
             return Ok(Rotated::Shared);
         }
         let rows = self.rows().await?;
         let opens = |row: &Model| self.parse(row).is_some();
-        // Whoever does not open the key that signs has another master key than the daemons: no key of theirs is to sign.
+        // If we cannot decrypt the key that signs, the daemons have another master key. A key under
+        // our master key must not be published then.
         if of(&rows, kind, SigningKeyState::Signing).is_some_and(|row| !opens(row)) {
             return Err(KeysError::Sealed(kind));
         }
@@ -274,7 +278,8 @@ impl KeyDependencies {
         Ok(Rotated::Published(from))
     }
 
-    /// A new key signs at once: the published one, or one that no verifier has seen yet. The one before verifies on.
+    /// Lets a new key sign at once: the published key, or a new key that no verifier knows yet. The
+    /// previous key still verifies.
     pub async fn rotate_now(&self, kind: Kind) -> Result<Rotated, KeysError> {
         if !self.kinds().contains(&kind) {
             return Ok(Rotated::Shared);
@@ -284,7 +289,8 @@ impl KeyDependencies {
         Ok(Rotated::Signs)
     }
 
-    /// Calls a key compromised: no token of it is good any more. Where it signs, another takes its place at once.
+    /// Reports a key as compromised: all tokens that it signed are refused. If it signs, another
+    /// key replaces it at once.
     pub async fn retire(&self, id: &str) -> Result<Retired, KeysError> {
         let (rows, now) = (self.rows().await?, self.clock.now());
         let Some((row, kind)) = named(&rows, id) else { return Ok(Retired::Unknown) };
@@ -309,7 +315,7 @@ impl KeyDependencies {
         Ok(Retired::Revoked)
     }
 
-    /// What [`KeyDependencies::retire`] would do; changes nothing.
+    /// The result that [`KeyDependencies::retire`] would have. Changes nothing.
     pub async fn would_retire(&self, id: &str) -> Result<Retired, KeysError> {
         let rows = self.rows().await?;
         Ok(match named(&rows, id) {
@@ -319,12 +325,12 @@ impl KeyDependencies {
         })
     }
 
-    /// Whether another key has to sign once this one is gone.
+    /// Whether another key must sign after this one is retired.
     fn is_to_be_replaced(&self, row: &Model, kind: Kind) -> bool {
         row.state == SigningKeyState::Signing && self.kinds().contains(&kind)
     }
 
-    /// Another key signs in place of `signing`, at once.
+    /// Lets another key sign at once in place of `signing`.
     async fn succeed(
         &self,
         rows: &[Model],
@@ -347,13 +353,12 @@ impl KeyDependencies {
     }
 }
 
-/// The key of this `kid`, with its kind.
 fn named<'a>(rows: &'a [Model], id: &str) -> Option<(&'a Model, Kind)> {
     let row = rows.iter().find(|row| row.id == id)?;
     Some((row, Kind::from_name(&row.kind)?))
 }
 
-/// Ends a key's signing, unless it has ended.
+/// Ends the signing of a key. Returns false if it had ended already.
 async fn stop<C: ConnectionTrait>(
     connection: &C,
     id: &str,
@@ -371,7 +376,7 @@ async fn stop<C: ConnectionTrait>(
     Ok(stopped.rows_affected == 1)
 }
 
-/// From when on a published key signs.
+/// The time from which a published key signs.
 fn signs_from(next: &Model) -> UnixMillis {
     next.created_at + millis(PUBLISH_AHEAD)
 }

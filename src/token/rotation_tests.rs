@@ -1,4 +1,5 @@
-//! Rotation in any order of events: no token that was minted is ever unverifiable, on any replica or by any verifier.
+//! Rotation with events in random order: replicas and verifiers accept every token until it
+//! expires.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -9,14 +10,13 @@ use crate::config::VaultAlgorithm;
 use crate::token::KeyRing;
 use crate::token::keys::tests::fixture;
 
-/// What may happen.
 #[derive(Clone, Debug)]
 enum Event {
-    /// Time goes on; afterwards some replicas take their turn.
+    /// Time passes. Then some replicas read the keys.
     Pass { seconds: u64, turns: [bool; 2] },
-    /// Both take their turn at the same moment.
+    /// Both replicas read the keys at the same time.
     Race,
-    /// A replica starts again.
+    /// A replica restarts.
     Restart(usize),
     /// An operator rotates by hand.
     Rotate(Kind),
@@ -32,9 +32,10 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// The longest that a replica goes without a reading: six of its own, and a share of [`PUBLISH_AHEAD`].
+/// The longest time that a replica does not read the keys: six missed readings. [`PUBLISH_AHEAD`]
+/// allows for it.
 const UNREAD_MAX_MS: i64 = 180_000;
-/// How long verifiers keep the JWKS.
+/// How long verifiers cache the JWKS.
 const CACHED_MS: i64 = 300_000;
 
 struct Replica {
@@ -42,7 +43,7 @@ struct Replica {
     read_at: UnixMillis,
 }
 
-/// Keeps the JWKS of one replica for as long as it may, and asks for nothing in between.
+/// A service that caches the JWKS of one replica for the longest allowed time.
 struct Verifier {
     kids: Vec<String>,
     fetched_at: UnixMillis,
@@ -56,7 +57,7 @@ impl Verifier {
     }
 }
 
-/// A token as far as its key goes.
+/// The parts of a token that depend on its key.
 struct Minted {
     header: String,
     kid: String,
@@ -141,7 +142,7 @@ impl World {
 async fn run(events: &[Event]) {
     let fixture = fixture(VaultAlgorithm::EdDsa).await;
     let mut needs = fixture.needs.clone();
-    // Short enough that a key comes, signs, retires and goes within the events.
+    // Short periods, so that keys are published, sign, retire and are deleted during the events.
     needs.tokens.rotate_every = Duration::from_mins(20);
     needs.absolute_ttl = Duration::from_mins(30);
     let now = needs.clock.now();
@@ -171,7 +172,7 @@ fn whatever_happens_no_token_is_unverifiable_before_its_end() {
         .unwrap();
 }
 
-/// The same events hold for a whole day of keys that come and go: the table does not grow.
+/// During a day of rotations, the table does not grow.
 #[tokio::test]
 async fn rows_go_when_their_last_token_has_ended() {
     let fixture = fixture(VaultAlgorithm::EdDsa).await;
@@ -186,7 +187,8 @@ async fn rows_go_when_their_last_token_has_ended() {
         signed.insert(ring.current().vault.id.clone());
     }
     assert!((22..=25).contains(&signed.len()), "{}", signed.len());
-    // Of each kind one signs and one may wait; userToken keys stay for 3 h 10 min, vaultToken keys for 15 min.
+    // For each kind, one key signs and one may be published. Retired userToken keys stay for 3 h 10
+    // min, vaultToken keys for 15 min.
     let rows = needs.list().await.unwrap().len();
     assert!(rows <= 4 + 4 + 1, "{rows}");
 }

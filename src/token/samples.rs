@@ -1,11 +1,12 @@
-//! Claims as a log-in gives them, for the tests and the benchmark. Both include this file below a module that has
-//! `ISSUER`, `NOW` and the types.
+//! Sample claims of a login, for the tests and the benchmark.
+//!
+//! Both include this file in a module that contains `ISSUER`, `NOW` and the types.
 
 use super::{ISSUER, NOW, UserClaims, VaultClaims};
 
 const ID: &str = "0199d2f0-3c5e-7a10-8f00-5d2f6a1b9c33";
 
-/// A userToken's, good for 15 minutes from `NOW`.
+/// The claims of a userToken that is valid for 15 minutes from `NOW`.
 pub(super) fn user_claims() -> UserClaims {
     UserClaims {
         iss: ISSUER.to_owned(),
@@ -25,7 +26,7 @@ pub(super) fn user_claims() -> UserClaims {
     }
 }
 
-/// A vaultToken's of an owner, good for 5 minutes from `NOW`.
+/// The claims of a team owner's vaultToken that is valid for 5 minutes from `NOW`.
 pub(super) fn vault_claims() -> VaultClaims {
     VaultClaims {
         iss: ISSUER.to_owned(),

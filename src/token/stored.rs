@@ -1,8 +1,8 @@
-//! What the table `signing_keys` holds: reading it, making a key, sealing anew.
+//! The rows of the table `signing_keys`: reading, creating and encrypting them again.
 //!
-//! A lost master key leaves sealed keys that cannot be opened: at the start they are retired, and new ones are made. Later
-//! readings never make one for that reason: a replica whose master key is older than another's keeps what it has in
-//! memory, so that two of them never retire each other's keys in turn.
+//! After the loss of the master key, the stored keys cannot be decrypted. At its start a daemon
+//! then retires them and creates new ones. Later readings never do this. A replica with an outdated
+//! master key keeps the keys in its memory, so two replicas never retire each other's keys in turn.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -28,35 +28,37 @@ use crate::database::Db;
 use crate::secret::{KeyError, MasterKey, Secret, random_id, seal};
 use crate::telemetry::Metrics;
 
-/// How much longer than its last token's life a retired key verifies: replicas' clocks differ by up to 2 min, and one
-/// that misses its readings signs with the old key up to 8 min after another has retired it.
+/// How much longer than the lifetime of its last token a retired key verifies. The clocks of
+/// replicas differ by up to 2 min. A replica that misses its readings signs with the old key for up
+/// to 8 min after another replica retired it.
 pub(super) const RETIRED_SLACK: Duration = Duration::from_mins(10);
 
-/// What the keys stand on.
+/// The dependencies of the signing keys.
 #[derive(Clone, Debug)]
 pub struct KeyDependencies {
-    /// Where sealed keys are kept.
     pub db: Db,
-    /// What seals them.
+    /// The key that encrypts the signing keys.
     pub master: MasterKey,
-    /// What also opens them while the master key changes.
+    /// The previous master key, which also decrypts during a change of the master key.
     pub previous: Option<MasterKey>,
-    /// Algorithm, shared secret, lifetimes and the rotation's period.
+    /// The algorithm, the shared secret, the lifetimes and the period of the rotation.
     pub tokens: Tokens,
     /// How long a retired userToken key verifies.
     pub absolute_ttl: Duration,
     pub clock: Clock,
-    /// Counts what is told to the audit; none in a command, which nobody scrapes.
+    /// The metrics that count audit events. `None` in a command, because nothing collects its
+    /// metrics.
     pub metrics: Option<Arc<Metrics>>,
 }
 
-/// A key that was made and is in no table yet.
+/// A new key that is not in the table yet.
 pub(super) struct Fresh {
     row: Model,
 }
 
 impl KeyDependencies {
-    /// The kinds whose keys are in the table: with `tokens.secret`, vaultTokens have none there.
+    /// The kinds whose keys are in the table. If `tokens.secret` signs vaultTokens, the table has
+    /// no keys for them.
     pub(super) fn kinds(&self) -> &'static [Kind] {
         if self.shared_secret().is_some() { &[Kind::User] } else { &Kind::ALL }
     }
@@ -66,7 +68,7 @@ impl KeyDependencies {
         self.tokens.secret.as_ref().filter(|_| is_shared)
     }
 
-    /// Every row, the oldest first.
+    /// All rows, the oldest first.
     pub(super) async fn rows(&self) -> Result<Vec<Model>, DbErr> {
         Entity::find()
             .order_by_asc(Column::CreatedAt)
@@ -75,7 +77,7 @@ impl KeyDependencies {
             .await
     }
 
-    /// The keys, as the table has them; a kind without a key that signs gets one.
+    /// Reads the keys from the table. Creates a key for each kind that has none that signs.
     pub(super) async fn read(&self) -> Result<KeySet, KeysError> {
         let mut rows = self.rows().await?;
         for kind in self.kinds() {
@@ -106,12 +108,12 @@ impl KeyDependencies {
         Ok(KeySet::new(user, vault, verifying))
     }
 
-    /// Whether a token of this row's key can still matter.
+    /// Whether a token that this key signed can still be used.
     pub(super) fn verifies(&self, row: &Model, now: UnixMillis) -> bool {
         row.revoked_at.is_none() && self.verifies_until(row).is_none_or(|until| now <= until)
     }
 
-    /// Until when a retired key verifies.
+    /// The time until which a retired key verifies.
     pub(super) fn verifies_until(&self, row: &Model) -> Option<UnixMillis> {
         let ttl =
             if row.kind == Kind::User.name() { self.absolute_ttl } else { self.tokens.vault_ttl };
@@ -127,7 +129,7 @@ impl KeyDependencies {
         }
     }
 
-    /// The bytes of a sealed key, by whichever master key opens it.
+    /// Decrypts a key, and returns which of our master keys did it.
     fn open(&self, row: &Model) -> Option<(Secret<Vec<u8>>, Sealed)> {
         let context = context(&row.id, &row.kind, &row.algorithm);
         let open = |master: &MasterKey| seal::open(master, &context, &row.sealed).ok();
@@ -136,12 +138,12 @@ impl KeyDependencies {
             .or_else(|| self.previous.as_ref().and_then(open).map(|bytes| (bytes, Sealed::Before)))
     }
 
-    /// Which master key opens a row's key.
+    /// The master key that decrypts a row.
     pub(super) fn sealed(&self, row: &Model) -> Sealed {
         self.open(row).map_or(Sealed::Elsewhere, |(_, sealed)| sealed)
     }
 
-    /// The key of a row; none where no master key of ours opens it.
+    /// The parsed key of a row. `None` if none of our master keys decrypts it.
     pub(super) fn parse(&self, row: &Model) -> Option<Key> {
         let kind = Kind::from_name(&row.kind)?;
         let (bytes, _) = self.open(row)?;
@@ -152,14 +154,18 @@ impl KeyDependencies {
         Key::new(row.id.clone(), kind, algorithm, material, signs_from).ok()
     }
 
-    /// Seals with the master key what the one before it sealed, so that the latter may go. Replicas that do so at once
-    /// do each other no harm: whoever is second changes nothing. While some still have the two keys the other way round they
-    /// seal anew what the others did, and all of them open both.
+    /// Encrypts keys under the previous master key again, with the current one, so that the
+    /// previous one can be removed.
+    ///
+    /// Several replicas can do this at the same time, because the second one changes nothing. If
+    /// some replicas still have the two master keys in the other order, they encrypt the keys again
+    /// in turn. All of them can decrypt both.
     pub(super) async fn reseal(&self) -> Result<u64, KeysError> {
         if self.previous.is_none() {
             return Ok(0);
         }
-        // First: once every signing key is under the present one, so is the audit's.
+        // The audit key comes first. So when every signing key is under the current master key, the
+        // audit key is too.
         let masters = Masters { current: &self.master, previous: self.previous.as_ref() };
         audit::reseal(&self.db, masters).await?;
         let mut resealed = 0;
@@ -181,8 +187,9 @@ impl KeyDependencies {
         Ok(resealed)
     }
 
-    /// At the start: a key of this kind signs, or is made; one of another algorithm than the configured one is to be
-    /// replaced, published ahead like any other.
+    /// Called at the start: creates a key of this kind if none signs. If the key that signs has
+    /// another algorithm than the settings, its replacement is published in advance, as in any
+    /// rotation.
     pub(super) async fn ensure(&self, kind: Kind) -> Result<(), KeysError> {
         let (rows, algorithm) = (self.rows().await?, self.algorithm(kind));
         let signing = of(&rows, kind, SigningKeyState::Signing);
@@ -216,7 +223,7 @@ impl KeyDependencies {
         Ok(())
     }
 
-    /// Takes back the key that was to sign next, unless it signs by now.
+    /// Deletes the key that is to sign next, unless it signs already.
     async fn drop_next(&self, row: &Model) -> Result<bool, DbErr> {
         let dropped = Entity::delete_many()
             .filter(Column::Id.eq(&row.id))
@@ -226,7 +233,8 @@ impl KeyDependencies {
         Ok(dropped.rows_affected == 1)
     }
 
-    /// The same for one that no master key of ours opens: it would never sign, and no other would be published.
+    /// Deletes a key that is to sign next and that none of our master keys decrypts. It would never
+    /// sign, and no other key could be published.
     pub(super) async fn drop_unopened(&self, row: &Model) -> Result<(), DbErr> {
         if self.drop_next(row).await? {
             tracing::warn!(
@@ -238,7 +246,8 @@ impl KeyDependencies {
         Ok(())
     }
 
-    /// Makes a key that is in no table yet. RSA takes some hundred milliseconds, on a thread of its own.
+    /// Creates a key that is not in the table yet. RSA takes a few hundred milliseconds, so this
+    /// runs on a blocking thread.
     pub(super) async fn fresh(
         &self,
         kind: Kind,
@@ -264,19 +273,20 @@ impl KeyDependencies {
     }
 }
 
-/// Which master key opens a row.
+/// The master key that decrypts a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sealed {
     /// `secrets.master_key`.
     Now,
-    /// `secrets.master_key_previous`, which has to stay while this is so.
+    /// `secrets.master_key_previous`. The setting must stay while a row has this value.
     Before,
-    /// None that is set here.
+    /// None of the master keys in the settings.
     Elsewhere,
 }
 
 impl Fresh {
-    /// Writes it, unless there is one in that state: then another replica was faster, and its key is the one.
+    /// Inserts the row, unless a key of this kind is already in that state. In that case another
+    /// replica was faster, and its key is used.
     pub(super) async fn insert<C: ConnectionTrait>(self, connection: &C) -> Result<bool, DbErr> {
         let row = self.row;
         let row = ActiveModel {
@@ -302,7 +312,7 @@ impl Fresh {
     }
 }
 
-/// The row of a kind in a state that one row at most is in.
+/// The row of a kind in a state that at most one row can have.
 pub(super) fn of(rows: &[Model], kind: Kind, state: SigningKeyState) -> Option<&Model> {
     rows.iter().find(|row| row.kind == kind.name() && row.state == state)
 }
@@ -315,7 +325,8 @@ fn context(id: &str, kind: &str, algorithm: &str) -> String {
     format!("{id} {kind} {algorithm}")
 }
 
-/// The vaultToken key of `tokens.secret`: the same `kid` on every replica, and telling nothing of the secret.
+/// The vaultToken key for `tokens.secret`. Its `kid` is the same on every replica and reveals
+/// nothing about the secret.
 fn shared_secret_key(secret: &Secret<String>) -> Result<Key, KeyError> {
     let bytes = secret.expose().as_bytes();
     let id = URL_SAFE_NO_PAD.encode(&crate::secret::hmac_sha256(bytes, b"latchkey kid")[..16]);

@@ -1,11 +1,11 @@
-//! Wycheproof's vectors through the verifiers that tokens go through: edge cases of arithmetic and encoding, collected from
-//! the mistakes of other implementations.
+//! Runs the Wycheproof test vectors through the code that verifies tokens. They cover edge cases of
+//! arithmetic and encoding that other implementations got wrong.
 
 use wycheproof::{TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify};
 
 use super::*;
 
-/// Whether a vector was judged as it says; what is merely acceptable may be refused.
+/// Checks a result against its vector. A vector that is only "acceptable" may be refused.
 #[track_caller]
 fn judged(what: usize, comment: &str, expected: TestResult, accepted: bool) {
     match expected {
@@ -15,7 +15,7 @@ fn judged(what: usize, comment: &str, expected: TestResult, accepted: bool) {
     }
 }
 
-/// Parsed once, then asked: the way of a daemon's own keys.
+/// Parses the public key first and then verifies, as the daemon does.
 fn accepts(algorithm: Verifying, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     ParsedPublicKey::new(algorithm, key).is_ok_and(|key| key.verify_sig(message, signature).is_ok())
 }

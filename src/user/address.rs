@@ -1,26 +1,27 @@
-//! Email addresses: the one parser, and the one normal form by which accounts are found.
+//! Email addresses: their only parser, and the normal form by which accounts are found.
 //!
-//! Accepted is a small, safe part of RFC 5321 §4.1.2: an ASCII dot-atom, `@`, and a domain that IDNA accepts (UTS 46,
-//! non-transitional, STD3 rules). Since the local part is ASCII, no confusable letter in it (KELVIN SIGN, dotless i)
-//! can stand for another one; in the domain IDNA decides, as the DNS itself would.
+//! The parser accepts a small, safe part of RFC 5321 §4.1.2: an ASCII dot-atom, `@`, and a domain
+//! that IDNA accepts (UTS 46, non-transitional, STD3 rules). The local part is ASCII, so no
+//! confusable letter in it (KELVIN SIGN, dotless i) can replace another letter. In the domain, IDNA
+//! decides, as the DNS itself would.
 
 use std::error::Error;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-/// An address's greatest length in bytes, as typed and in its normal form.
+/// Greatest length of an address in bytes, as typed and in its normal form.
 ///
-/// RFC 5321 §4.5.3.1.3 allows a path of 256 with its angle brackets. The normal form, which is what goes over SMTP,
-/// must fit as well: A-labels are longer than what they encode.
+/// RFC 5321 §4.5.3.1.3 allows a path of 256 bytes, including its angle brackets. The normal form
+/// must fit as well, because SMTP uses it and A-labels are longer than the text that they encode.
 pub const ADDRESS_BYTES_MAX: usize = 254;
 
-/// A local part's greatest length in bytes (RFC 5321 §4.5.3.1.1).
+/// Greatest length of a local part in bytes (RFC 5321 §4.5.3.1.1).
 pub const LOCAL_BYTES_MAX: usize = 64;
 
 /// An address, as it was typed and in its normal form.
 ///
-/// `Debug` is blind: an address of a person does not belong in a log. Two addresses are equal when their normal
-/// forms are.
+/// `Debug` does not show the address, because a user's address must not be logged. Two addresses
+/// are equal if their normal forms are equal.
 ///
 /// ```
 /// use latchkey::user::EmailAddress;
@@ -32,17 +33,18 @@ pub const LOCAL_BYTES_MAX: usize = 64;
 pub struct EmailAddress {
     typed: String,
     normal: String,
-    /// Where the `@` of `normal` stands.
+    /// The position of the `@` in `normal`.
     at: usize,
 }
 
 impl EmailAddress {
-    /// Reads an address. Nothing is trimmed: a space is an error, not a kindness.
+    /// Reads an address. White space is not trimmed: a space is an error.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         if text.len() > ADDRESS_BYTES_MAX {
             return Err(AddressError::TooLong);
         }
-        // A dot-atom has no `@`, so the first one ends the local part and a second one is the domain's error.
+        // A dot-atom has no `@`, so the first one ends the local part. A second one makes the
+        // domain invalid.
         let (local, domain) = text.split_once('@').ok_or(AddressError::NoAt)?;
         check_local(local)?;
         let domain = normal_domain(domain)?;
@@ -53,12 +55,13 @@ impl EmailAddress {
         Ok(Self { typed: text.to_owned(), normal, at: local.len() })
     }
 
-    /// The address letter for letter as it was typed.
+    /// The address exactly as it was typed.
     pub fn as_typed(&self) -> &str {
         &self.typed
     }
 
-    /// Lower-case local part, `@`, lower-case A-labels: what is stored as unique, looked up, limited and digested.
+    /// The local part in lower case, `@`, and the domain as lower-case A-labels. Uniqueness,
+    /// lookups, limits and digests use this form.
     pub fn normal(&self) -> &str {
         &self.normal
     }
@@ -88,14 +91,16 @@ impl PartialEq for EmailAddress {
 
 impl Eq for EmailAddress {}
 
-/// Why a text is no address of ours. `Display` is a sentence for the person who typed it, and repeats nothing of it.
+/// Why a text is not an accepted address. `Display` gives a sentence for the user who typed it. The
+/// sentence contains nothing of the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
-    /// Over [`ADDRESS_BYTES_MAX`].
+    /// It is longer than [`ADDRESS_BYTES_MAX`].
     TooLong,
-    /// No `@`.
+    /// It has no `@`.
     NoAt,
-    /// The local part is empty, over [`LOCAL_BYTES_MAX`], or no ASCII dot-atom (RFC 5322 §3.2.3).
+    /// The local part is empty, longer than [`LOCAL_BYTES_MAX`], or not an ASCII dot-atom (RFC 5322
+    /// §3.2.3).
     Local,
     /// IDNA refuses the domain, or it is an IP address.
     Domain,
@@ -151,14 +156,14 @@ const fn is_atext(byte: u8) -> bool {
         )
 }
 
-/// The domain as lower-case A-labels. The strict profile checks hyphens, STD3's letters, labels of 1 to 63 and a
-/// whole of at most 253, and knows no trailing dot.
+/// Returns the domain as lower-case A-labels. The strict profile checks hyphens, the letters of
+/// STD3, labels of 1 to 63 bytes and a total of at most 253 bytes. It allows no trailing dot.
 fn normal_domain(domain: &str) -> Result<String, AddressError> {
     let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| AddressError::Domain)?;
     if !ascii.contains('.') {
         return Err(AddressError::NoDot);
     }
-    // An address literal without its brackets; also reached by full-width digits.
+    // An IP address without the brackets of a literal. Full-width digits also lead to one.
     if ascii.parse::<Ipv4Addr>().is_ok() {
         return Err(AddressError::Domain);
     }
@@ -266,7 +271,8 @@ mod tests {
         let domain = |last: usize| format!("{label}.{label}.{label}.{}", "d".repeat(last));
         assert_eq!(normal(&format!("a@{}", domain(60))).len(), 254);
         assert_eq!(refusal(&format!("a@{}", domain(61))), AddressError::TooLong);
-        // 144 bytes as typed, a domain that the DNS takes, and yet too long for a path in A-labels.
+        // 144 bytes as typed, with a domain that the DNS accepts, but too long for a path in
+        // A-labels.
         let wide = format!("{}@{}", "a".repeat(64), vec!["äa"; 20].join("."));
         assert_eq!(wide.len(), 144);
         assert_eq!(refusal(&wide), AddressError::TooLong);

@@ -1,5 +1,5 @@
-//! Properties of the normal form, over generated addresses: one account a person, whatever way it is typed, and never
-//! another person's.
+//! Property tests of the normal form with generated addresses. Every spelling of an address leads
+//! to one account, and never to the account of another person.
 
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization as _;
@@ -10,12 +10,12 @@ fn parse(text: &str) -> Option<EmailAddress> {
     EmailAddress::parse(text).ok()
 }
 
-/// The normal form, of what has to be an address.
+/// The normal form of a text that must be an address.
 fn normal(text: &str) -> String {
     parse(text).unwrap_or_else(|| panic!("{text} is an address")).normal().to_owned()
 }
 
-/// Letters that look like, fold to, or decompose to an ASCII letter, and are none.
+/// Letters that are not ASCII, but look like, fold to, or decompose to an ASCII letter.
 const CONFUSABLES: [char; 24] = [
     '\u{212a}', // KELVIN SIGN: its lower case is k
     '\u{131}',  // dotless i: its upper case is I
@@ -49,11 +49,11 @@ fn local() -> impl Strategy<Value = String> {
 
 fn domain() -> impl Strategy<Value = String> {
     "[a-z0-9]{1,12}(-[a-z0-9]{1,5})?\\.(example|test)"
-        // Two hyphens in the third and fourth place are A-labels' own.
+        // Two hyphens as the third and fourth character are reserved for A-labels.
         .prop_filter("no accidental A-label", |domain| domain.get(2..4) != Some("--"))
 }
 
-/// Labels in one script each, as registries have them.
+/// Labels in one script each, as registries accept them.
 fn international() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z]{1,6}[äöüéèñçøåœæþ]{1,4}[a-z]{0,6}",
@@ -92,8 +92,8 @@ proptest! {
         let typed: String = letters.iter().collect();
         if let Some(address) = parse(&format!("a@{typed}")) {
             prop_assert!(address.normal().is_ascii());
-            // Only a letter that UTS 46 maps onto ASCII may reach a domain of ASCII: full-width a and KELVIN SIGN do,
-            // dotless i and Cyrillic a never.
+            // Only a letter that UTS 46 maps to ASCII may lead to an ASCII domain. Full-width a and
+            // KELVIN SIGN do, dotless i and Cyrillic a never do.
             let mapped: String = typed.nfkc().collect::<String>().to_lowercase();
             let is_plain = !address.domain().contains("xn--");
             prop_assert_eq!(is_plain, mapped.is_ascii(), "{}", address.domain());
@@ -153,7 +153,7 @@ proptest! {
         at in any::<prop::sample::Index>(),
     ) {
         let mut text = format!("{local}@{domain}");
-        // `%` is a letter of a local part like any other.
+        // `%` is allowed in a local part.
         let least = if evil == "%0d%0a" { local.len() + 1 } else { 0 };
         text.insert_str(least + at.index(text.len() - least + 1), evil);
         prop_assert_eq!(parse(&text), None, "{:?}", text);

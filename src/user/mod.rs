@@ -1,7 +1,8 @@
-//! Users: how an email address and a name are read, and the rows of the table `users`.
+//! Users: the parsers of email addresses and names, and the table `users`.
 //!
-//! Every endpoint reads an address with [`EmailAddress::parse`] and a name with [`PersonName::parse`], so that one spelling
-//! is one account everywhere. Only [`table`] writes rows of `users`.
+//! Every endpoint reads an address with [`EmailAddress::parse`] and a name with
+//! [`PersonName::parse`]. So an address means the same account everywhere. Only [`table`] writes
+//! rows of `users`.
 
 pub mod address;
 pub mod person_name;

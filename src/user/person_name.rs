@@ -1,14 +1,14 @@
-//! People's names: what may be shown back to them and to their team.
+//! [`PersonName`]: names of users that are safe to show to them and to their team.
 
 use std::error::Error;
 use std::fmt;
 
 use unicode_general_category::{GeneralCategory, get_general_category};
 
-/// A name's greatest length in code points, after trimming.
+/// Greatest length of a name in code points, after trimming.
 pub const NAME_CHARS_MAX: usize = 100;
 
-/// A name: 1 to [`NAME_CHARS_MAX`] code points, trimmed, nothing of it invisible control.
+/// A name: 1 to [`NAME_CHARS_MAX`] code points, trimmed, without invisible control characters.
 ///
 /// ```
 /// use latchkey::user::PersonName;
@@ -19,10 +19,10 @@ pub const NAME_CHARS_MAX: usize = 100;
 pub struct PersonName(String);
 
 impl PersonName {
-    /// Reads a name: trims white space, then holds it to the rules.
+    /// Reads a name: trims white space, then checks the rules.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let name = text.trim();
-        // Joiners alone would be a name that nobody can see.
+        // A name of joiners alone would be invisible.
         if name.chars().all(|c| is_joiner(c) || c.is_whitespace()) {
             return Err(NameError::Empty);
         }
@@ -40,14 +40,14 @@ impl PersonName {
     }
 }
 
-/// Why a text is no name. `Display` is a sentence for the person who typed it.
+/// Why a text is not a valid name. `Display` gives a sentence for the user who typed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
     /// Nothing visible is left after trimming.
     Empty,
-    /// Over [`NAME_CHARS_MAX`].
+    /// It is longer than [`NAME_CHARS_MAX`].
     TooLong,
-    /// A control or format character (Cc, Cf), joiners excepted.
+    /// It contains a control or format character (Cc, Cf) other than a joiner.
     Invisible,
 }
 

@@ -1,4 +1,4 @@
-//! The rows of the table `users`: every statement that writes one.
+//! The table `users`: every statement that writes one of its rows.
 
 use latchkey_entity::user::{ActiveModel, Column, Entity, Model, UserState};
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
@@ -12,12 +12,9 @@ use super::EmailAddress;
 use crate::clock::UnixMillis;
 use crate::database::{Db, Transaction};
 
-/// A user to insert.
 #[derive(Clone, Debug)]
 pub struct NewUser {
-    /// Its id.
     pub id: Uuid,
-    /// The email address.
     pub email: EmailAddress,
     pub name: String,
     /// A PHC string.
@@ -26,11 +23,10 @@ pub struct NewUser {
     pub state: UserState,
     /// When the address was proven.
     pub verified_at: Option<UnixMillis>,
-    /// The IP address that registered; empty where an operator creates the account.
+    /// The IP address of the registration. Empty if an operator creates the account.
     pub created_ip: String,
-    /// When the account was created; its time to be verified begins then.
+    /// When the account was created. The time to verify the account begins then.
     pub created_at: UnixMillis,
-    /// Now.
     pub updated_at: UnixMillis,
 }
 
@@ -54,10 +50,10 @@ impl From<NewUser> for Model {
     }
 }
 
-/// Whether an address was free.
+/// Result of writing an address, which has to be unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inserted {
-    /// The row is there.
+    /// The row is written.
     Now,
     /// Another account has the address.
     EmailTaken,
@@ -81,12 +77,13 @@ pub async fn insert_all(tx: &Transaction, users: Vec<NewUser>) -> Result<(), DbE
     Entity::insert_many(rows).exec_without_returning(tx).await.map(drop)
 }
 
-/// The user's row, locked until the transaction ends (on SQLite the whole file is).
+/// Reads the user's row and locks it until the transaction ends. On SQLite the whole file is
+/// locked.
 pub async fn lock(tx: &Transaction, id: Uuid) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(id).lock_exclusive().one(tx).await
 }
 
-/// The user with this address, in its normal form.
+/// Reads the user with this address. `normal` is its normal form.
 pub async fn by_address<C: ConnectionTrait>(
     connection: &C,
     normal: &str,
@@ -99,7 +96,7 @@ pub async fn set_verified(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result
     run(tx, change(id, now).col_expr(Column::VerifiedAt, Expr::value(now))).await.map(drop)
 }
 
-/// Sets the name; whether it changed.
+/// Sets the name. Returns whether it changed.
 pub async fn set_name(
     tx: &Transaction,
     id: Uuid,
@@ -111,8 +108,8 @@ pub async fn set_name(
     Ok(run(tx, update).await? == 1)
 }
 
-/// Sets the address, unless another account has it. The password's version rises with it: a recovery link that is open is
-/// in the mailbox of the old address, and is void.
+/// Sets the address, unless another account has it. The password's version rises too. This
+/// invalidates an open recovery link, which is in the mailbox of the old address.
 pub async fn set_address(
     tx: &Transaction,
     id: Uuid,
@@ -129,7 +126,8 @@ pub async fn set_address(
     }
 }
 
-/// Sets the password of a user whose row is locked, and ends every session by the epoch, which it returns.
+/// Sets the password of a user whose row is locked. Raises the epoch, which ends every session, and
+/// returns it.
 pub async fn set_password(
     tx: &Transaction,
     user: &Model,
@@ -156,7 +154,7 @@ pub async fn replace_hash(db: &Db, id: Uuid, old: &str, new: String) -> Result<(
         .map(drop)
 }
 
-/// Raises the epoch: every session that is not stamped again is dead.
+/// Raises the epoch. This ends every session that does not get the new epoch.
 pub async fn raise_epoch(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<(), DbErr> {
     run(tx, raise(change(id, now))).await.map(drop)
 }
@@ -164,14 +162,14 @@ pub async fn raise_epoch(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<
 /// Raises the epoch, and returns the new one.
 ///
 /// # Errors
-/// Also when there is no such user any more.
+/// Also if the user no longer exists.
 pub async fn next_epoch(tx: &Transaction, id: Uuid, now: UnixMillis) -> Result<i32, DbErr> {
     raise_epoch(tx, id, now).await?;
     let user = Entity::find_by_id(id).one(tx).await?;
     user.map(|user| user.session_epoch).ok_or(DbErr::RecordNotUpdated)
 }
 
-/// Lets an account be used or not. Disabling raises the epoch.
+/// Enables or disables an account. Disabling raises the epoch.
 pub async fn set_state(
     tx: &Transaction,
     id: Uuid,
@@ -182,7 +180,7 @@ pub async fn set_state(
     run(tx, if state == UserState::Disabled { raise(update) } else { update }).await.map(drop)
 }
 
-/// Notes that the password has opened a session.
+/// Records that the password has opened a session.
 pub async fn set_logged_in(tx: &Transaction, id: Uuid) -> Result<(), DbErr> {
     let update = Entity::update_many()
         .col_expr(Column::HasLoggedIn, Expr::value(true))
@@ -190,7 +188,7 @@ pub async fn set_logged_in(tx: &Transaction, id: Uuid) -> Result<(), DbErr> {
     run(tx, update).await.map(drop)
 }
 
-/// Deletes users; rows that name them go with them.
+/// Deletes users and the rows that refer to them.
 pub async fn delete(tx: &Transaction, ids: &[Uuid]) -> Result<(), DbErr> {
     if ids.is_empty() {
         return Ok(());

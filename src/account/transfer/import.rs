@@ -1,7 +1,7 @@
-//! Accounts into the database, a batch in a transaction.
+//! The import of accounts: it writes them to the database, one batch in each transaction.
 //!
-//! An import may be broken off at any point and run again: a batch is there or it is not, and accounts that are there are
-//! left as they are ([`Outcome::Exists`]).
+//! An import can be interrupted at any point and run again. A batch is written completely or not at
+//! all, and existing accounts are not changed ([`Outcome::Exists`]).
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -19,43 +19,50 @@ use crate::team::teams;
 use crate::user::UserState;
 use crate::user::table::{self, NewUser};
 
-/// Lines in a transaction: large enough that the commit's fsync is shared by many, small enough that a daemon beside it
-/// waits for SQLite's one writer less than a request may last.
+/// Lines in a transaction. The batch is large enough that many accounts share the fsync of one
+/// commit. It is small enough that a daemon next to the import waits for SQLite's one writer less
+/// long than a request may last.
 pub const BATCH_LINES: usize = 500;
 
-/// The shortest rest on SQLite. Who waits for its lock asks again after 1, 2, 5, 10, 15, 20 and 25 ms, then every 25, 50 and
-/// 100 ms (`sqliteDefaultBusyCallback`): a shorter one could fall between two questions every time.
+/// The shortest pause on SQLite. A connection that waits for the lock tries again after 1, 2, 5,
+/// 10, 15, 20 and 25 ms, then every 25, 50 and 100 ms (`sqliteDefaultBusyCallback`). A shorter
+/// pause could fall between two of these attempts every time.
 const REST_MIN: Duration = Duration::from_millis(25);
 
-/// What became of a line.
+/// Result of importing a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The account is there now.
+    /// The account is created.
     Imported,
-    /// An account with this address was there, and is as it was.
+    /// An account with this address existed before and is not changed.
     Exists,
     /// Another account has this id.
     IdTaken,
 }
 
-/// Puts a batch in: all of it or, with an error, nothing. One outcome for each line, in order.
+/// Writes a batch: all of it, or nothing if there is an error. Returns one outcome for each line,
+/// in the same order.
 ///
-/// `no_password` is the hash of those who bring none: nobody knows a password for it.
+/// `no_password` is the hash for lines without one. No known password matches it.
 pub async fn write(
     cx: &ChangeContext<'_>,
     lines: &[Line],
     no_password: &str,
 ) -> Result<Vec<Outcome>, DbErr> {
     match attempt(cx, lines, no_password).await {
-        // Somebody registered one of the addresses in between: now they are seen.
+        // A client has registered one of the addresses in the meantime. The second attempt finds
+        // that account.
         Err(error) if table::is_taken(&error) => attempt(cx, lines, no_password).await,
         other => other,
     }
 }
 
-/// Leaves a daemon beside the import its turn after a batch that took so long. PostgreSQL locks rows, not the database; on
-/// SQLite nobody queues for the lock, so that an import without a pause holds it against every question until the others
-/// give up. A rest as long as the batch cannot be missed twice in a row.
+/// Pauses after a batch, so that a daemon next to the import can write. `batch` is the time that
+/// the batch took.
+///
+/// PostgreSQL locks rows, not the database, so it needs no pause. SQLite has no queue for its lock:
+/// without pauses the import would hold the lock at every attempt of the daemon, until the daemon
+/// gives up. A pause as long as the batch cannot be missed twice in a row.
 pub async fn rest(db: &Db, batch: Duration) {
     if !db.is_postgres() {
         tokio::time::sleep(batch.max(REST_MIN)).await;
@@ -91,7 +98,8 @@ async fn attempt(
             state: if line.disabled { UserState::Disabled } else { UserState::Active },
             verified_at: line.email_verified.then_some(created_at),
             created_ip: String::new(),
-            // An unverified account is collected by its age: its time to be verified begins now.
+            // An unverified account is deleted at a certain age. The time to verify an imported
+            // account begins now.
             created_at: if line.email_verified { created_at } else { now },
             updated_at: now,
         });
@@ -107,7 +115,7 @@ async fn attempt(
     Ok(outcomes)
 }
 
-/// Addresses and ids that have an account, those of earlier lines of the batch included.
+/// Addresses and ids that are in use, including those of earlier lines of the batch.
 struct Taken {
     emails: HashSet<String>,
     ids: HashSet<Uuid>,

@@ -11,19 +11,21 @@ use crate::clock::{UnixMillis, rfc3339};
 use crate::password::Setup;
 use crate::user::{EmailAddress, PersonName, UserState};
 
-/// A line's length at most, in bytes: an address, a name and the longest hash that we admit are below 2 KiB.
+/// Greatest length of a line in bytes. An address, a name and the longest accepted hash take less
+/// than 2 KiB.
 pub const LINE_BYTES_MAX: usize = 16 * 1024;
 
-/// An account as it stands in a file. What is left out is: no password (a recovery mail sets one), not verified, not
-/// disabled, made now, an id of ours.
+/// An account as it is written in a file.
+///
+/// Members that are left out have defaults: no password (a recovery mail sets one), not verified,
+/// not disabled, created now, a new id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Record {
-    /// The account's id, a UUID; kept, so that what refers to it elsewhere stays right.
+    /// The account's id, a UUID. It is kept, so that references from other systems stay valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
     pub email: String,
-    /// What the person is called.
     pub name: String,
     /// A hash in one of the formats of docs/passwords.md.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,42 +33,41 @@ pub struct Record {
     /// Whether the address is proven.
     #[serde(default)]
     pub email_verified: bool,
-    /// Whether the account may not be used.
+    /// Whether the account is disabled.
     #[serde(default)]
     pub disabled: bool,
-    /// When it was made: RFC 3339.
+    /// When the account was created, in the format of RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
 }
 
-/// A line that may become an account.
+/// A line whose members are valid.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Counted from 1.
+    /// The number of the line, counted from 1.
     pub number: u64,
-    /// As given; none: one of ours.
+    /// The id in the file. None means a new one.
     pub id: Option<Uuid>,
     pub email: EmailAddress,
-    /// What the person is called.
     pub name: String,
-    /// As given; none: no password fits.
+    /// The hash in the file. None means that no password matches.
     pub password_hash: Option<String>,
     /// Whether the address is proven.
     pub email_verified: bool,
-    /// Whether the account may not be used.
+    /// Whether the account is disabled.
     pub disabled: bool,
-    /// As given; none: now.
+    /// The time in the file. None means now.
     pub created_at: Option<UnixMillis>,
 }
 
-/// Why a line is no account.
+/// Why a line cannot become an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LineError {
-    /// Counted from 1.
+    /// The number of the line, counted from 1.
     pub line: u64,
-    /// The member that is wrong; empty where it is the line as a whole.
+    /// The member that is wrong. Empty if the line as a whole is wrong.
     pub member: &'static str,
-    /// What is wrong with it. Never the password's hash.
+    /// What is wrong with it. Never contains the password hash.
     pub detail: String,
 }
 
@@ -80,10 +81,11 @@ impl fmt::Display for LineError {
 }
 
 impl Line {
-    /// Reads a line; `hashing` says which hashes can be verified here, `now` which points in time are past.
+    /// Reads a line. `hashing` says which hashes can be verified here. `now` is the time against
+    /// which `createdAt` is checked.
     ///
     /// # Errors
-    /// What is wrong, told without a value of the line.
+    /// [`LineError`] says what is wrong, without a value from the line.
     pub fn read(
         number: u64,
         text: &[u8],
@@ -125,11 +127,13 @@ impl Line {
     }
 }
 
-/// What serde says, without what it quotes of the line: that may be a hash or an address, in the place of a member's name
-/// too, where two columns were mixed up.
+/// Returns the error message of serde without the values that it quotes from the line. Such a value
+/// may be a hash or an address. It may even be quoted as the name of a member, if two columns were
+/// mixed up.
 fn without_values(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    // `missing field` and `duplicate field` name members that we know; the others quote what was sent.
+    // `missing field` and `duplicate field` quote names that we know. The other messages quote what
+    // was sent.
     if text.contains("UUID parsing failed") {
         return "`id` is no UUID".to_owned();
     }
@@ -148,8 +152,8 @@ fn without_values(error: &serde_json::Error) -> String {
     text
 }
 
-/// When an account may have been made: from 1970, which no system's account is older than, to a day ahead, which no two
-/// clocks are apart.
+/// Whether a time is plausible as the creation of an account. No system has accounts from before
+/// 1970, and no two clocks differ by more than a day.
 fn is_a_time_of_making(at: UnixMillis, now: UnixMillis) -> bool {
     const DAY_MS: UnixMillis = 24 * 60 * 60 * 1_000;
     (0..=now.saturating_add(DAY_MS)).contains(&at)

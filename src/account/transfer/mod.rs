@@ -1,7 +1,8 @@
-//! Accounts in and out, as JSON lines: what another auth server exports, and what we export ourselves.
+//! Import and export of accounts as JSON lines. An import reads what another auth server or
+//! latchkey itself has exported.
 //!
-//! [`mod@line`] reads and writes one account, [`import`] puts many into the database, [`export`] takes them out page by page.
-//! Importing what was exported gives the same accounts.
+//! [`mod@line`] reads and writes one account. [`import`] writes many accounts to the database.
+//! [`export`] reads them page by page. An import of an export creates the same accounts.
 
 pub mod export;
 pub mod import;

@@ -1,4 +1,4 @@
-//! The captcha vendor: whether it answers, and whether it knows our secret.
+//! Checks the captcha vendor: whether it responds, and whether it knows latchkey's secret.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use crate::clock::Clock;
 use crate::config::CaptchaPoint;
 use crate::telemetry::Metrics;
 
-/// A token that is none: a vendor that knows our secret refuses it, one that does not says so.
+/// Not a real token. A vendor that knows the secret refuses this token. A vendor that does not know
+/// the secret reports that instead.
 const TOKEN: &str = "latchkey-doctor";
 
 pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {

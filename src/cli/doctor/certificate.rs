@@ -1,4 +1,5 @@
-//! The two dates in a certificate (RFC 5280 §4.1.2.5), and whose it is. rustls serves certificates and does not tell.
+//! Reads the validity dates of a certificate (RFC 5280 §4.1.2.5), and checks which host it is for.
+//! rustls serves certificates but does not expose these.
 
 use std::path::Path;
 
@@ -10,14 +11,14 @@ use x509_parser::prelude::{ASN1Time, FromDer as _, X509Certificate};
 
 use crate::clock::UnixMillis;
 
-/// From when until when it holds.
+/// The time range in which a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Validity {
     pub from: UnixMillis,
     pub until: UnixMillis,
 }
 
-/// The first certificate of a PEM file: the chain's leaf.
+/// Returns the first certificate of a PEM file, which is the leaf of the chain.
 pub(super) fn first(path: &Path) -> Option<Vec<u8>> {
     let leaf = CertificateDer::pem_file_iter(path).ok()?.next()?.ok()?;
     Some(leaf.to_vec())
@@ -33,7 +34,7 @@ pub(super) fn is_for(der: &[u8], host: &str) -> bool {
     }
 }
 
-/// Its dates; none where it is no certificate.
+/// Returns the validity dates. `None` if the bytes are not a certificate.
 pub(super) fn validity(der: &[u8]) -> Option<Validity> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let moment = |at: ASN1Time| at.timestamp() * 1_000;

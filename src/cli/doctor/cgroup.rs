@@ -1,28 +1,32 @@
-//! The memory that the kernel lets this process have: control groups of both versions, whose limits hold for all below.
+//! Reads how much memory the kernel allows this process. It reads control groups of both versions.
+//! The limit of a group also holds for every group below it.
 
 use std::path::{Component, Path, PathBuf};
 
-/// What a control group without a limit says in version 1: more than any machine has.
+/// A control group of version 1 without a limit reports at least this: more than any machine has.
 const NO_LIMIT: u64 = 1 << 60;
 
-/// Of the process, in KiB: the least of its control groups' limits and of the machine's memory.
+/// Returns the memory of the process in KiB: the smallest of its control groups' limits and the
+/// machine's memory.
 pub(super) fn memory_kib() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let limit = limit_bytes(Path::new("/sys/fs/cgroup"), &groups).map(|bytes| bytes / 1_024);
     limit.into_iter().chain(machine_kib()).min()
 }
 
-/// The least limit on the way from the root of `mount` to the groups that `/proc/self/cgroup` names (cgroups(7)).
+/// Returns the smallest limit from the root of `mount` down to the groups that `/proc/self/cgroup`
+/// names (cgroups(7)).
 fn limit_bytes(mount: &Path, groups: &str) -> Option<u64> {
     groups.lines().filter_map(|line| least_of(mount, line)).min()
 }
 
-/// Of one line, `hierarchy:controllers:path`.
+/// Returns the smallest limit for one line, `hierarchy:controllers:path`.
 fn least_of(mount: &Path, line: &str) -> Option<u64> {
     let mut parts = line.splitn(3, ':');
     let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
     if controllers.is_empty() {
-        // Version 2; where both are in use, it is mounted beside the controllers of version 1.
+        // This is version 2. If both versions are in use, it is mounted beside the controllers of
+        // version 1.
         let beside = mount.join("unified");
         let root = if beside.is_dir() { beside } else { mount.to_owned() };
         return least(&root, path, "memory.max");
@@ -31,8 +35,8 @@ fn least_of(mount: &Path, line: &str) -> Option<u64> {
     is_memory.then(|| least(&mount.join("memory"), path, "memory.limit_in_bytes")).flatten()
 }
 
-/// The least limit of a group and of all above it. What is not there is not ours to see: in a container the root of the
-/// mount is the container's own group.
+/// Returns the smallest limit of a group and of every group above it. Files that do not exist are
+/// skipped: in a container, the root of the mount is the container's own group.
 fn least(root: &Path, path: &str, file: &str) -> Option<u64> {
     let names = Path::new(path).components().filter_map(|it| match it {
         Component::Normal(name) => Some(name),
@@ -59,7 +63,7 @@ fn machine_kib() -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// A tree of control groups: files by their path, with what they say.
+    /// Creates a tree of control groups from pairs of a file's path and its content.
     fn mount(files: &[(&str, &str)]) -> tempfile::TempDir {
         let mount = tempfile::tempdir().unwrap();
         for (path, text) in files {

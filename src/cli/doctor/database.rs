@@ -1,4 +1,5 @@
-//! The database: whether it answers, how fast, its version, its schema, and what our role may.
+//! Checks the database: whether it responds, how fast, its version, its schema, and the rights of
+//! latchkey's role.
 
 use std::time::{Duration, Instant};
 
@@ -11,17 +12,19 @@ use crate::database::tenant_scope;
 use crate::database::{Db, Endpoint, Facts, ProbeError, Refusal, Server, sqlite_path};
 use crate::health::Probed;
 
-/// The oldest PostgreSQL that its project still mends: 13 ended in November 2025.
+/// The oldest PostgreSQL that its project still maintains. Version 13 ended in November 2025.
 const POSTGRES_MIN: i32 = 14;
-/// A log-in has some ten round trips: more than this each and a person waits.
+/// A login makes about ten round trips. If each takes longer than this, the user has to wait.
 const LATENCY_MAX: Duration = Duration::from_millis(20);
-/// How long a SQLite file is read for damage.
+/// How long `doctor` may read a SQLite file to find damage.
 const READ_WITHIN: Duration = Duration::from_secs(8);
-/// Clocks that differ by more shift every expiry; by this much tokens are refused (`nbf` allows two minutes).
+/// Clocks that differ by this much shift every expiry. [`SKEW_FAILS_MS`] is half of the two minutes
+/// that `nbf` may be ahead before a token is refused.
 const SKEW_WARNS_MS: i64 = 2_000;
 const SKEW_FAILS_MS: i64 = 60_000;
 
-/// Connects, without making a file; says how each step went where there are steps.
+/// Connects, without creating a SQLite file. Reports how each step of the connection went, if there
+/// are steps.
 pub(super) async fn open(config: &Config) -> (Option<Db>, Vec<Finding>) {
     let path = sqlite_path(config.database.url.expose());
     if config.database.is_sqlite() && !path.exists() {
@@ -54,7 +57,7 @@ pub(super) async fn open(config: &Config) -> (Option<Db>, Vec<Finding>) {
     }
 }
 
-/// Resolves and connects; whether somebody answers there.
+/// Resolves the name and connects. Returns whether a server accepts the connection.
 async fn reach(place: &Endpoint, found: &mut Vec<Finding>) -> bool {
     let (at, connected) = match place {
         Endpoint::Tcp(host, port) => {
@@ -96,7 +99,7 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
         )),
     }
     let schema = schema(db).await;
-    // Without its table a write says nothing.
+    // A write needs its table, so it proves nothing before the schema is complete.
     if schema.state == State::Ok {
         found.push(writes(db).await);
     }
@@ -113,7 +116,7 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
     found
 }
 
-/// What a write met that counts up one row, is committed and read back.
+/// Reports the result of a write that counts up one row, commits it and reads it back.
 async fn writes(db: &Db) -> Finding {
     let ProbeError { reason, source } = match db.probe_write().await {
         Ok(Probed::Writable) => return Finding::ok("takes writes"),
@@ -190,7 +193,7 @@ fn rights(server: &Server, found: &mut Vec<Finding>) {
     }
 }
 
-/// Whether the SQLite file is whole, as far as that is read in time.
+/// Whether the SQLite file is undamaged, if there is enough time to read it.
 async fn whole(db: &Db) -> Finding {
     match tokio::time::timeout(READ_WITHIN, db.damage()).await {
         Ok(Ok(None)) => Finding::ok("the file is whole"),
@@ -206,7 +209,7 @@ async fn whole(db: &Db) -> Finding {
     }
 }
 
-/// How far another clock is from ours.
+/// Reports how far another clock is from this machine's clock.
 pub(super) fn skew(whose: &str, theirs: UnixMillis, ours: UnixMillis) -> Finding {
     let off = (theirs - ours).abs();
     let text = format!("the clock of {whose} is {off} ms from ours");

@@ -1,16 +1,16 @@
-//! Every branch of what is said of a database.
+//! Tests for every branch of the findings about a database.
 
 use super::super::tests::{config, states};
 use super::*;
 
 const NOW: UnixMillis = 1_800_000_000_000;
 
-/// A server that nothing is wrong with.
+/// A server without any problem.
 fn server() -> Server {
     Server { number: 150_008, clock: NOW, connections_max: 100, may_create: true, closed: None }
 }
 
-/// What is said of it, with 3 replicas of 10 connections.
+/// The findings about it, with 3 replicas of 10 connections each.
 fn said(server: Option<Server>) -> Vec<Finding> {
     let config = config(&[
         ("database.url", "postgres://ada@db/x"),

@@ -1,4 +1,5 @@
-//! How much room the disks have on which something is kept: `data_dir`, and the folder of the SQLite file elsewhere.
+//! Checks the free space of the disks that hold data: the disk of `data_dir`, and the disk of the
+//! SQLite file if it is elsewhere.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,8 @@ use super::{Finding, Patient};
 use crate::config::Config;
 use crate::database::sqlite_path;
 
-/// SQLite cannot write without room for its log; a checkpoint and a backup need as much again.
+/// SQLite cannot write without space for its log. A checkpoint and a backup need the same space
+/// again.
 const LOW_MIB: u64 = 1_024;
 const FULL_MIB: u64 = 64;
 
@@ -18,7 +20,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     }
     let (mut disks, mut found) = (Vec::new(), Vec::new());
     for (setting, folder) in places {
-        // Where it is not made yet, the folder that it will be made in.
+        // If the folder does not exist yet, use the folder in which it will be created.
         let there = folder.ancestors().map(or_here).find(|path| path.exists());
         let disk = there.and_then(|path| Some((path, path.metadata().ok()?.dev())));
         let Some((path, disk)) = disk else {
@@ -40,20 +42,20 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     found
 }
 
-/// The folders that something is kept in, each with the setting that moves it.
+/// Returns the folders that hold data, each with the setting that moves it.
 fn places(config: &Config) -> Vec<(&'static str, PathBuf)> {
     let mut places = Vec::new();
     if config.database.is_sqlite() {
         let file = sqlite_path(config.database.url.expose());
         places.push(("database.url", or_here(file.parent().unwrap_or(&file)).to_owned()));
     }
-    if config.mail.smtp_url.is_none() || config.master_key.is_none() {
+    if config.mail.smtp_url.is_none() || config.secrets.master_key.is_none() {
         places.push(("data_dir", config.data_dir.clone()));
     }
     places
 }
 
-/// A path relative to this folder ends in the empty one.
+/// Returns `.` for an empty path, because the last ancestor of a relative path is the empty path.
 fn or_here(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }

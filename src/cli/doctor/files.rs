@@ -1,4 +1,4 @@
-//! The files of the daemon and who may read them; and what the configuration itself warns of.
+//! Checks who may read the daemon's files, and reports the warnings of the configuration.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::daemon::files::MASTER_KEY_FILE;
 use crate::database::sqlite_path;
 use crate::mail::MailboxKey;
 
-/// What is allowed and probably not meant.
+/// Reports settings that are allowed but probably not intended.
 pub(super) async fn warnings(loaded: &Loaded) -> Vec<Finding> {
     if loaded.warnings.is_empty() {
         return vec![Finding::ok("holds, without a warning")];
@@ -20,7 +20,7 @@ pub(super) async fn warnings(loaded: &Loaded) -> Vec<Finding> {
     loaded.warnings.iter().map(warning).collect()
 }
 
-/// Modes: nobody else reads a key, and nobody else reads the people's data.
+/// Checks file modes: only the owner may read a key or the users' data.
 pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let config = patient.config;
     let mut found = vec![mode(&config.data_dir, 0o077, "chmod 700").map(softened)];
@@ -33,10 +33,10 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     if config.database.is_sqlite() {
         found.push(mode(&sqlite_path(config.database.url.expose()), 0o077, "chmod 600"));
     }
-    // A production does not start with one that others read.
+    // With the profile `production` a daemon does not start if others can read such a file.
     let secret = |path: &PathBuf| mode(path, 0o006, "chmod o-rw").map(softened);
     found.extend(patient.secret_files.iter().map(secret));
-    if let Some(tls) = &config.http.tls {
+    if let Some(tls) = config.http.tls() {
         found.push(mode(&tls.key, 0o007, "chmod 640"));
     }
     let found: Vec<Finding> = found.into_iter().flatten().collect();
@@ -46,13 +46,14 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     found
 }
 
-/// What only shows names: the files in it have modes of their own.
+/// Turns a failure into a warning. A folder only reveals names: the files in it have their own
+/// modes.
 fn softened(finding: Finding) -> Finding {
     let state = if finding.state == State::Failed { State::Warning } else { finding.state };
     Finding { state, ..finding }
 }
 
-/// A file or folder, if it is there, that nobody of `forbidden` may touch.
+/// Checks a file or folder, if it exists. Nobody may have the rights in `forbidden`.
 fn mode(path: &Path, forbidden: u32, fix: &str) -> Option<Finding> {
     let mode = path.metadata().ok()?.permissions().mode() & 0o777;
     let name = path.display();

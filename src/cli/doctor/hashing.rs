@@ -1,15 +1,15 @@
-//! What a password costs here, and whether the memory is there.
+//! Measures what a password hash costs on this machine, and checks whether there is enough memory.
 
 use std::time::Duration;
 
 use super::{Finding, Patient, cgroup};
 use crate::password::{Hasher, Setup};
 
-/// A log-in that takes longer keeps people waiting.
+/// A slower hash makes users wait when they log in.
 const SLOW: Duration = Duration::from_millis(500);
-/// What the daemon needs besides hashes and connections: code, queues and caches, in KiB.
+/// The memory in KiB that the daemon needs besides hashes and connections: code, queues and caches.
 const BASE_KIB: u64 = 128 * 1_024;
-/// What an open connection of a client takes, in bytes (measured: docs/scale.md).
+/// The memory that an open connection of a client takes, in bytes. It was measured.
 const CONNECTION_BYTES: u64 = 33_000;
 
 pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
@@ -28,7 +28,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     found
 }
 
-/// Of how long a hash takes, and so many of them at once.
+/// Reports how long one hash takes, and how many logins a second that allows with these workers.
 fn speed(took: Duration, workers: usize) -> Finding {
     let a_second = workers as u128 * 1_000_000_000 / took.as_nanos().max(1);
     let text = format!(
@@ -42,7 +42,8 @@ fn speed(took: Duration, workers: usize) -> Finding {
     Finding::ok(text)
 }
 
-/// Of what all hashes at once need, what they and every connection that is allowed do, and what there is, in KiB.
+/// Compares the memory that is needed with the memory that exists, in KiB. `least` is for all
+/// hashes at once. `most` is for these and every connection that is allowed.
 fn memory(least: u64, most: u64, has: u64) -> Finding {
     let [least_mib, most_mib, has_mib] = [least, most, has].map(|kib| kib / 1_024);
     let text = format!(

@@ -1,4 +1,4 @@
-//! The master key, and the signing keys that it seals.
+//! Checks the master key, and the signing keys that it encrypts.
 
 use super::{Finding, Patient};
 use crate::clock::{Clock, UnixMillis, millis};
@@ -9,9 +9,10 @@ use crate::token::{KeyDependencies, KeyState};
 /// Whether there is a master key.
 pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
     let config = patient.config;
-    let place = if config.master_key.is_some() { "`secrets.master_key`" } else { "`data_dir`" };
+    let place =
+        if config.secrets.master_key.is_some() { "`secrets.master_key`" } else { "`data_dir`" };
     vec![match read_master_key(config) {
-        Ok(_) if config.master_key_previous.is_some() => Finding::warning(
+        Ok(_) if config.secrets.master_key_previous.is_some() => Finding::warning(
             format!("read from {place}, and one before it is set"),
             "remove `secrets.master_key_previous` once every daemon has restarted with the new one",
         ),
@@ -27,7 +28,8 @@ pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
     }]
 }
 
-/// Whether there are signing keys, they open, and they turn as they should.
+/// Whether there are signing keys, whether the master key opens them, and whether they rotate in
+/// time.
 pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
     let config = patient.config;
     let (Some(db), Ok(master)) = (patient.db.clone(), read_master_key(config)) else {
@@ -36,7 +38,7 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
     let needs = KeyDependencies {
         db,
         master,
-        previous: config.master_key_previous.clone(),
+        previous: config.secrets.master_key_previous.clone(),
         tokens: config.tokens.clone(),
         absolute_ttl: config.sessions.absolute_ttl,
         clock: Clock::System,
@@ -48,7 +50,7 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
     assess(&keys, Clock::System.now(), millis(config.tokens.rotate_every))
 }
 
-/// Of every key, by the time and the period of the rotation.
+/// Reports every signing key, by the current time and the period of the rotation.
 fn assess(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
     let signing: Vec<_> = keys.iter().filter(|key| key.state == KeyState::Signing).collect();
     if signing.is_empty() {
@@ -63,7 +65,8 @@ fn assess(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
                           else the next start makes a new key and everybody logs in again";
             return Finding::failed(format!("{name} is sealed with another master key"), remedy);
         }
-        // A tenth late: a daemon that was off for a while catches up by itself.
+        // Allow a delay of a tenth of the period: a daemon that was off for a while catches up by
+        // itself.
         if now - key.signs_from > period + period / 10 {
             let remedy = "rotation runs in the daemon: see that one runs, or latchkey keys rotate";
             return Finding::warning(format!("{name} signs for {days} days already"), remedy);

@@ -1,4 +1,4 @@
-//! Mail: whether the server takes us, and what waits.
+//! Checks mail: whether the mail server accepts latchkey's login, and which mails wait.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::config::Profile;
 use crate::mail::operator::{self, Filter, OutboxState};
 use crate::mail::{self, Probe, Tried};
 
-/// From this age on a mail that waits is late: greylisting is over by then.
+/// A mail that has waited this long is late, because greylisting is over by then.
 const LATE: Duration = Duration::from_mins(15);
-/// Mails given up that are counted one by one.
+/// At most this many mails that were given up are counted.
 const DEAD_MAX: u64 = 1_000;
 
-/// Resolves, connects, encrypts and logs in; sends nothing.
+/// Resolves, connects, encrypts and logs in. Sends nothing.
 pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(url) = &patient.config.mail.smtp_url else {
         let (text, fix) = ("mails stay in the built-in mailbox", "set `mail.smtp_url`");
@@ -41,12 +41,12 @@ pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
             ),
         });
     };
-    // What failed is told above.
+    // The steps above have already reported a failure.
     let _ = probe.walk(None, &mut tell).await;
     found
 }
 
-/// What waits, and what was given up.
+/// Reports the mails that wait, and the mails that were given up.
 pub(super) async fn outbox(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(db) = &patient.db else { return vec![Finding::skipped("needs the database")] };
     let filter = Filter { states: vec![OutboxState::Dead], ..Filter::default() };
@@ -57,7 +57,7 @@ pub(super) async fn outbox(patient: &Patient<'_>) -> Vec<Finding> {
     assess(depth, dead.len() as u64)
 }
 
-/// Of what waits, and of how many were given up, [`DEAD_MAX`] at most.
+/// Reports the mails that wait, and how many were given up: at most [`DEAD_MAX`].
 fn assess(depth: mail::Depth, dead: u64) -> Vec<Finding> {
     let minutes = depth.oldest_age.as_secs() / 60;
     let text = format!("{} wait, the oldest for {minutes} min", depth.waiting);

@@ -1,7 +1,9 @@
-//! `latchkey doctor`: looks at everything that a daemon stands on, from the machine where it runs, and says what to do.
+//! `latchkey doctor`: checks everything that a daemon depends on, from the machine where it runs,
+//! and says what to do.
 //!
-//! A file is a check. A check changes nothing but the row and the keys that a daemon's own probe writes, makes nothing,
-//! prints no secret, and is cut off after [`CHECK_WITHIN`]; all of them run at once. What a check says is a list of
+//! Each file contains one check. A check creates nothing and prints no secret. It changes nothing
+//! except the row and the keys that a daemon's own probe writes. It is cut off after
+//! [`CHECK_WITHIN`]. All checks run at the same time. The result of a check is a list of
 //! [`Finding`]s.
 
 mod captcha;
@@ -31,18 +33,18 @@ use crate::database::Db;
 use crate::exit::{BAD_CONFIGURATION, CHECK_SAYS_NO};
 use crate::secret::redact;
 
-/// How long one check may take: SMTP has four steps of network in it.
+/// How long one check may take. SMTP has four steps that use the network.
 const CHECK_WITHIN: Duration = Duration::from_secs(15);
 
-/// How something is.
+/// The state of what was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Ok,
-    /// It works, and will bite one day.
+    /// It works, but will cause a problem later.
     Warning,
-    /// A daemon does not start, or something of it does not work.
+    /// The daemon does not start, or a part of it does not work.
     Failed,
-    /// There is nothing to look at.
+    /// There is nothing to check.
     Skipped,
 }
 
@@ -57,12 +59,12 @@ impl State {
     }
 }
 
-/// What a check says.
+/// One result of a check.
 #[derive(Clone, Debug)]
 struct Finding {
     state: State,
     detail: String,
-    /// What to do; where something is to be done.
+    /// What to do, if there is something to do.
     remedy: Option<String>,
 }
 
@@ -84,19 +86,20 @@ impl Finding {
     }
 }
 
-/// What the checks look at.
+/// The objects that the checks examine.
 struct Patient<'a> {
     config: &'a Config,
     /// The files that hold secrets.
     secret_files: &'a [PathBuf],
-    /// None where it does not answer: the check of the database says why.
+    /// `None` if the database does not respond. The check of the database reports why.
     db: Option<Db>,
 }
 
 type Check<'a> = (&'static str, BoxFuture<'a, Vec<Finding>>);
 
-/// Does it. Exit 0 where nothing failed (warnings may be there), 3 where something did, 78 where the configuration does
-/// not hold: then nothing else can be looked at.
+/// Runs all checks. Exits with 0 if nothing failed (there may be warnings), and with 3 if something
+/// failed. Exits with 78 if the configuration is not valid, because nothing else can be checked
+/// then.
 pub async fn run(loaded: Result<Loaded, Problems>, json: bool, talk: Talk) -> ExitCode {
     let loaded = match loaded {
         Ok(loaded) => loaded,
@@ -191,7 +194,7 @@ mod tests {
     use super::*;
     use crate::config::{Inputs, Machine, load};
 
-    /// Settings by their names, over the defaults.
+    /// A configuration with these settings over the defaults.
     pub(super) fn config(settings: &[(&str, &str)]) -> Config {
         let key = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
         let needs_key = settings.iter().any(|(_, value)| value.starts_with("postgres"));
@@ -209,7 +212,6 @@ mod tests {
         load(&inputs).unwrap_or_else(|problems| panic!("{problems}")).config
     }
 
-    /// How all of it is.
     pub(super) fn states(found: &[Finding]) -> Vec<State> {
         found.iter().map(|it| it.state).collect()
     }

@@ -1,4 +1,5 @@
-//! Names and ports: what clients reach us by, what we listen on, and whom we ask.
+//! Checks names and ports: the public URL, the ports of the listeners, and the services that the
+//! daemon contacts.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,12 +11,13 @@ use super::{Finding, Patient};
 use crate::config::{Config, Profile};
 use crate::daemon::holder;
 
-/// How long one name or connection may take.
+/// How long one name resolution or one connection may take.
 const WITHIN: Duration = Duration::from_secs(5);
-/// OTLP's port over gRPC.
+/// The port of OTLP over gRPC.
 const GRPC: u16 = 4317;
 
-/// Whether the name in links and tokens leads somewhere, and addresses of clients are seen.
+/// Checks that the host name in links and tokens resolves, and that the daemon sees the clients'
+/// addresses.
 pub(super) async fn public_url(patient: &Patient<'_>) -> Vec<Finding> {
     let config = patient.config;
     let Ok(url) = url::Url::parse(&config.public_url) else {
@@ -29,14 +31,14 @@ pub(super) async fn public_url(patient: &Patient<'_>) -> Vec<Finding> {
     found
 }
 
-/// Of the name in links and tokens.
+/// Reports whether the host name in links and tokens resolves.
 fn name(host: &str, resolved: Result<Vec<SocketAddr>, String>) -> Finding {
     match resolved {
         Ok(addresses) => {
             let text: Vec<String> = addresses.iter().map(|it| it.ip().to_string()).collect();
             Finding::ok(format!("{host} is {}", text.join(", ")))
         }
-        // Behind split DNS the daemon itself may not know its own name.
+        // With split DNS the daemon itself may not know its own name.
         Err(why) => Finding::warning(
             format!("{host}: {why}"),
             "make an A or AAAA record for it, or correct `public_url`",
@@ -44,9 +46,9 @@ fn name(host: &str, resolved: Result<Vec<SocketAddr>, String>) -> Finding {
     }
 }
 
-/// Of a proxy that has to stand in front, and that nobody trusts.
+/// Reports a proxy that has to be in front of the daemon but is not trusted.
 fn proxy(config: &Config, is_https: bool) -> Option<Finding> {
-    let is_behind = is_https && config.http.tls.is_none();
+    let is_behind = is_https && config.http.tls().is_none();
     if !is_behind || !config.http.trusted_proxies.is_empty() {
         return None;
     }
@@ -59,16 +61,16 @@ fn proxy(config: &Config, is_https: bool) -> Option<Finding> {
     })
 }
 
-/// Whether the listeners' ports are free, or ours already.
+/// Whether the listeners' ports are free, or already in use by latchkey.
 pub(super) async fn ports(patient: &Patient<'_>) -> Vec<Finding> {
     let config = patient.config;
     let mut found = Vec::new();
     for (setting, address) in
-        [("http.listen", config.http.listen), ("admin.listen", config.admin_listen)]
+        [("http.listen", config.http.listen), ("admin.listen", config.admin.listen)]
     {
         found.push(port(setting, address).await);
     }
-    if !config.admin_listen.ip().is_loopback() && config.profile == Profile::Production {
+    if !config.admin.listen.ip().is_loopback() && config.profile == Profile::Production {
         found.push(Finding::ok("admin.listen is not loopback: keep it behind a network policy"));
     }
     found
@@ -99,7 +101,8 @@ async fn port(setting: &str, address: SocketAddr) -> Finding {
     }
 }
 
-/// Whether those answer that we ask: the collectors, the service of breached passwords.
+/// Whether the services respond that the daemon contacts: the collectors and the service of
+/// breached passwords.
 pub(super) async fn others(patient: &Patient<'_>) -> Vec<Finding> {
     let asked = asked(patient.config);
     if asked.is_empty() {
@@ -117,7 +120,8 @@ pub(super) async fn others(patient: &Patient<'_>) -> Vec<Finding> {
     .await
 }
 
-/// Whom, by what, at which URL, and what happens while they do not answer. A collector of several signals is asked once.
+/// The services that the daemon contacts. Each has the settings that name it, its URL, and what
+/// happens while it does not respond. A collector of several signals is listed once.
 fn asked(config: &Config) -> Vec<(String, &str, &'static str)> {
     let mut asked = Vec::new();
     if let Some(url) = &config.password.breach_url {
@@ -143,7 +147,7 @@ fn asked(config: &Config) -> Vec<(String, &str, &'static str)> {
     asked
 }
 
-/// What a connection goes to: with HTTP each signal has a path of its own.
+/// The part of a URL that a connection depends on. With HTTP each signal has its own path.
 fn origin(url: &str) -> &str {
     let host = url.find("://").map_or(0, |at| at + 3);
     url[host..].find('/').map_or(url, |end| &url[..host + end])
@@ -157,7 +161,7 @@ async fn reach(url: &str) -> Result<(), String> {
     connect(&resolve(&host, port).await?).await
 }
 
-/// Whether one of the addresses takes a connection.
+/// Whether one of the addresses accepts a connection.
 pub(super) async fn connect(addresses: &[SocketAddr]) -> Result<(), String> {
     match tokio::time::timeout(WITHIN, TcpStream::connect(addresses)).await {
         Ok(connected) => connected.map(drop).map_err(|error| error.to_string()),
@@ -165,7 +169,7 @@ pub(super) async fn connect(addresses: &[SocketAddr]) -> Result<(), String> {
     }
 }
 
-/// The addresses of a name.
+/// Resolves a name to its addresses.
 pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let found = tokio::time::timeout(WITHIN, lookup_host((host, port))).await;
     let found = found.map_err(|_| "the name server does not answer".to_owned())?;

@@ -1,4 +1,5 @@
-//! The token store: whether it answers, how fast, whether it takes writes, whether it forgets.
+//! Checks the token store: whether it responds, how fast, whether it takes writes, and whether it
+//! may evict entries.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +9,16 @@ use crate::clock::{Clock, UnixMillis};
 use crate::health::Reason;
 use crate::store::{RedisFacts, Store, StoreProbeError};
 
-/// The oldest Redis with what our scripts use.
+/// The oldest Redis that has everything that latchkey's scripts use.
 const VERSION_MIN: (u32, u32) = (6, 2);
-/// A refresh asks once, within 250 ms: from here on it is not on the same network.
+/// A refresh calls the store once, and waits for at most 250 ms. A store with this latency or more
+/// is not on the same network.
 const LATENCY_MAX: Duration = Duration::from_millis(10);
-/// Percent of `maxmemory` at which it is nearly full.
+/// From this percentage of `maxmemory` on, Redis is nearly full.
 const FULL_PERCENT: u64 = 80;
 
 pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
-    let Some(url) = &patient.config.redis_url else {
+    let Some(url) = &patient.config.redis.url else {
         return vec![Finding::skipped("embedded: a table of the database")];
     };
     let store = match Store::connect_redis(url) {
@@ -26,12 +28,12 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
             return vec![Finding::failed(text, "write redis://host:port, or rediss:// for TLS")];
         }
     };
-    // The first call connects, and may take longer than a call has.
+    // The first call also connects, and may take longer than a call is allowed to.
     let _ = store.ping().await;
     let started = Instant::now();
     let answered = store.ping().await.map(|()| started.elapsed());
     let written = store.probe_write(Clock::System.now()).await.map(drop);
-    // A server that refuses writes, or a right, tells the rest of itself.
+    // A server that refuses writes, or denies a right, still reports its other facts.
     let is_closed = |it: &StoreProbeError| {
         !it.reason.refuses_every_write() && it.reason != Reason::NoPermission
     };
@@ -45,7 +47,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
             assess(&facts, Clock::System.now(), &mut found);
             role(&facts, store.is_redis_cluster(), written.is_ok(), &mut found);
         }
-        // A refused write has a finding of its own, with the reason.
+        // The refused write has its own finding, with the reason.
         Err(_) if written.is_err() => {}
         Err(error) => found.push(Finding::failed(format!("INFO: {error}"), "look at its log")),
     }
@@ -70,7 +72,8 @@ fn speed(took: Duration) -> Finding {
     Finding::ok(text)
 }
 
-/// What a write like those of requests met: a script that writes and expires keys of its own, `lk:{probe-…}`.
+/// Reports the result of a write like those of requests: a script that writes and expires its own
+/// keys, `lk:{probe-…}`.
 fn writes(written: Result<(), StoreProbeError>) -> Finding {
     let Err(StoreProbeError { reason, source }) = written else {
         return Finding::ok("takes writes");
@@ -83,9 +86,10 @@ fn writes(written: Result<(), StoreProbeError>) -> Finding {
     Finding::failed(format!("{what} ({}){said}", reason.name()), reason.redis_fix())
 }
 
-/// Whether it is the primary, and one server or a cluster as the URL has it.
+/// Whether the server is the primary, and whether it is a single server or a cluster as the URL
+/// says.
 fn role(facts: &RedisFacts, is_cluster: bool, is_written: bool, found: &mut Vec<Finding>) {
-    // A cluster's client finds the primaries by itself, and some of its nodes are replicas.
+    // The client of a cluster finds the primaries by itself, and some nodes are replicas.
     match facts.is_replica {
         Some(true) if !is_cluster => {
             found.push(Finding::failed("is a replica", Reason::ReadOnly.redis_fix()));
@@ -96,7 +100,7 @@ fn role(facts: &RedisFacts, is_cluster: bool, is_written: bool, found: &mut Vec<
     if facts.is_node == Some(true) && !is_cluster {
         let text = "is a node of a cluster, and `redis.url` names one server";
         let fix = Reason::ClusterNode.redis_fix();
-        // One node may serve every slot today.
+        // A single node may currently serve every slot.
         let finding = if is_written { Finding::warning } else { Finding::failed };
         found.push(finding(text.to_owned(), fix));
     }
@@ -106,7 +110,7 @@ fn role(facts: &RedisFacts, is_cluster: bool, is_written: bool, found: &mut Vec<
     }
 }
 
-/// Of `maxmemory-policy`; none where it is not told.
+/// Reports `maxmemory-policy`. `None` if the server does not report it.
 fn eviction(policy: Option<&str>) -> Finding {
     match policy {
         Some("noeviction") => Finding::ok("evicts nothing"),

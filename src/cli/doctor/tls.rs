@@ -1,4 +1,5 @@
-//! The certificate of the public listener: whether it can be served, for whom, and until when.
+//! Checks the certificate of the public listener: whether it can be served, for which host it is
+//! valid, and until when.
 
 use super::certificate::{self, Validity};
 use super::{Finding, Patient};
@@ -6,12 +7,12 @@ use crate::clock::{Clock, rfc3339};
 use crate::config::TlsFiles;
 use crate::http::tls::Tls;
 
-/// From so many days before its end on a renewal is late: ACME clients renew 30 days ahead.
+/// From this many days before its end on, a renewal is late: ACME clients renew 30 days ahead.
 const LATE_DAYS: i64 = 14;
 const DAY_MS: i64 = 86_400_000;
 
 pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
-    let Some(files) = patient.config.http.tls.clone() else {
+    let Some(files) = patient.config.http.tls() else {
         return vec![Finding::skipped("plain http: whatever stands in front has the certificate")];
     };
     if let Err(error) = Tls::load(files.clone()) {

@@ -1,4 +1,4 @@
-//! Looking at the outbox.
+//! `latchkey mail list`: lists the mails in the outbox.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -15,40 +15,40 @@ use crate::mail::operator::{self, Filter, OutboxMail, OutboxState};
 
 #[derive(Args, Debug)]
 pub struct List {
-    /// Mails of this state instead
+    /// List mails of this state instead
     #[arg(long)]
     state: Option<Which>,
     /// Only mails of this kind: `confirm`, `recover`, `invitation`, …
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Option<Kind>,
-    /// Only recipients that hold this text
+    /// Only recipients that contain this text
     #[arg(long, value_name = "TEXT")]
     to: Option<String>,
-    /// At most so many, 1 to 1000
+    /// Print at most this many, 1 to 1000
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
     limit: u64,
-    /// Go on after this mail: `next` of the last list
+    /// Continue after this mail: `next` of the previous list
     #[arg(long, value_name = "ID", default_value_t = Uuid::nil(), hide_default_value = true)]
     after: Uuid,
 }
 
-/// Which states are listed.
+/// The states to list.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Which {
-    /// Waits: due, backing off, or being sent.
+    /// Waiting: due, backing off, or being sent.
     Pending,
-    /// Handed over to the server.
+    /// Handed over to the mail server.
     Sent,
-    /// Replaced by a newer one, or not wanted any more.
+    /// Replaced by a newer mail, or no longer needed.
     Superseded,
     /// Given up.
     Dead,
-    /// All of them.
+    /// All states.
     All,
 }
 
 fn kind(text: &str) -> Result<Kind, String> {
-    let known = || Kind::ALL.map(Kind::name).join(", ");
+    let known = || Kind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
     Kind::from_name(text).ok_or_else(|| format!("one of {}", known()))
 }
 

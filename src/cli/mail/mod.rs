@@ -1,4 +1,5 @@
-//! `latchkey mail …`: what waits to leave, what was given up, and whether mail leaves at all.
+//! `latchkey mail …`: shows mails that wait or were given up, sends them again, and tests whether
+//! mail can be sent.
 
 mod list;
 mod retry;
@@ -15,15 +16,14 @@ use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List mails that have not left: those that wait and those given up, the oldest first
+    /// List unsent mails: those that wait and those that were given up, the oldest first
     List(list::List),
-    /// Make mails due now, also those given up; a daemon sends them within 5 seconds
+    /// Make mails due now, also those that were given up; a daemon sends them within 5 seconds
     Retry(retry::Retry),
-    /// Send one mail through `mail.smtp_url` and say how each step went; needs no database
+    /// Send one mail through `mail.smtp_url` and report each step; needs no database
     Test(test::Test),
 }
 
-/// Does it.
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
     if let Command::Test(test) = command {
         return test::run(test, config, json, talk).await;

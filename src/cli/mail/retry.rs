@@ -1,4 +1,4 @@
-//! Making mails due again.
+//! `latchkey mail retry`: makes mails due again.
 
 use std::process::ExitCode;
 
@@ -16,13 +16,13 @@ use crate::mail::operator::{self, Retried};
 #[group(skip)]
 #[command(group = ArgGroup::new("which").required(true).args(["ids", "dead"]))]
 pub struct Retry {
-    /// The mails, by their ids
+    /// The ids of the mails
     #[arg(value_name = "ID")]
     ids: Vec<Uuid>,
     /// Every mail that was given up
     #[arg(long)]
     dead: bool,
-    /// With `--dead`: say how many there are, change nothing
+    /// With `--dead`: say how many there are, and change nothing
     #[arg(long, requires = "dead", conflicts_with = "ids")]
     dry_run: bool,
 }

@@ -1,4 +1,4 @@
-//! One mail, step by step.
+//! `latchkey mail test`: sends one mail and reports each step.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use crate::mail::{Probe, TestMail, Tried};
 
 #[derive(Args, Debug)]
 pub struct Test {
-    /// Where it goes
+    /// The email address that the mail goes to
     #[arg(long, value_name = "ADDRESS")]
     to: String,
 }

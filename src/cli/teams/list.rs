@@ -1,4 +1,4 @@
-//! Looking at teams.
+//! `latchkey teams list` and `latchkey teams show`.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -17,10 +17,10 @@ use crate::team::operator::{self, Filter, Team, Which};
 
 #[derive(Args, Debug)]
 pub struct List {
-    /// Only those whose slug or name holds this text
+    /// Only teams whose slug or name contains this text
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Only teams of this status
+    /// Only teams with this status
     #[arg(long)]
     status: Option<Status>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `latchkey teams …`: teams, beside running daemons.
+//! `latchkey teams …`: manages teams, also while daemons run.
 
 mod list;
 
@@ -22,27 +22,26 @@ use crate::team::operator::{self, Which};
 pub enum Command {
     /// List teams, the oldest first
     List(list::List),
-    /// Show a team with its owners and numbers
+    /// Show a team with its owners and its numbers of members, invitations, projects and keys
     Show {
-        /// Its id or slug
+        /// The team's id or slug
         #[arg(value_name = "ID|SLUG")]
         which: Which,
     },
-    /// Close a team: its tokens and keys are good for nothing at once, nothing is deleted
+    /// Disable a team: its tokens and keys stop working at once, and nothing is deleted
     Disable {
-        /// Its id or slug
+        /// The team's id or slug
         #[arg(value_name = "ID|SLUG")]
         which: Which,
     },
-    /// Open a disabled team again, as it was
+    /// Enable a disabled team again, with everything as it was
     Enable {
-        /// Its id or slug
+        /// The team's id or slug
         #[arg(value_name = "ID|SLUG")]
         which: Which,
     },
 }
 
-/// Does it.
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
     let opened = match open::stores(config).await {
         Ok(opened) => opened,
@@ -78,7 +77,7 @@ async fn status(
     Ok(ExitCode::SUCCESS)
 }
 
-/// There is nothing of that name.
+/// Reports that no team has this id or slug.
 fn nothing(talk: Talk) -> ExitCode {
     talk.fail("there is no such team");
     ExitCode::from(CHECK_SAYS_NO)

@@ -1,4 +1,4 @@
-//! Locking accounts, letting them in again, ending their sessions.
+//! `latchkey users disable`, `enable` and `revoke-sessions`.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -43,7 +43,8 @@ pub(super) async fn revoke_sessions(
     Ok(report(changed, "signed out everywhere", json, talk))
 }
 
-/// The sessions are dead by their epoch; that the store forgets them is tidiness.
+/// Deletes the sessions from the token store. Their epoch has ended them already, so a failure
+/// leaves only entries that expire later.
 async fn forget_sessions(opened: &Opened, id: Uuid) {
     if opened.store.end_sessions(id, None).await.is_err() {
         say_line(

@@ -1,4 +1,4 @@
-//! Making an account.
+//! `latchkey users create`: creates an account.
 
 use std::error::Error;
 use std::io::Read as _;
@@ -19,24 +19,25 @@ use crate::secret::Secret;
 use crate::telemetry::Metrics;
 use crate::user::{EmailAddress, PersonName};
 
-/// A file's bytes at most: 256 characters of four bytes, and a line's end.
+/// At most this many bytes of a file are read: 256 characters of four bytes each, and a line
+/// ending.
 const PASSWORD_BYTES_MAX: u64 = 4 * 256 + 2;
 
 #[derive(Args, Debug)]
 pub struct Create {
-    /// The address
+    /// The email address
     #[arg(long)]
     email: String,
-    /// What the person is called
+    /// The user's name
     #[arg(long)]
     name: String,
-    /// Take the address for proven: the person gets a team at once
+    /// Treat the email address as verified: the user gets a team at once
     #[arg(long)]
     verified: bool,
-    /// Read the password from this file, `-` for stdin; never from the command line, which others see
+    /// Read the password from this file, or `-` for stdin; others could see it on the command line
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Mail nothing
+    /// Send no mail
     #[arg(long)]
     no_mail: bool,
 }
@@ -103,8 +104,8 @@ pub(super) async fn create(
     Ok(print(talk, &format!("{id}\n")))
 }
 
-/// Whether the service of breached passwords knows it, where one is configured; open when it cannot be asked, as for
-/// people.
+/// Whether the service of breached passwords knows the password. The password passes if no service
+/// is configured or the service cannot be reached, as it does for a user who registers.
 async fn is_breached(
     password: &Secret<String>,
     config: &Config,
@@ -117,12 +118,12 @@ async fn is_breached(
     Ok(service.check(password).await == Finding::Breached)
 }
 
-/// A hasher of today's parameters; its decoy is the hash of those who have no password yet.
+/// A hasher with the current parameters. Its decoy is the hash of users who have no password yet.
 pub(super) fn hasher(password: &config::Password) -> Result<Hasher, HashError> {
     Hasher::new(Setup::of(password))
 }
 
-/// A password as it stands in a file; one line's end is the file's, not the password's.
+/// Reads a password from a file. One line ending belongs to the file, not to the password.
 fn read_password(path: &Path) -> Result<Secret<String>, Box<dyn Error>> {
     let mut text = zeroize::Zeroizing::new(String::new());
     let read = if path == Path::new("-") {

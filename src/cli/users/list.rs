@@ -1,4 +1,4 @@
-//! Looking at accounts.
+//! `latchkey users list` and `latchkey users show`.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -16,18 +16,18 @@ use crate::clock::rfc3339;
 use crate::team::teams;
 use crate::user::{User, UserState};
 
-/// Teams that `show` lists: nobody reads more on a terminal.
+/// `show` lists at most this many teams. More are not readable on a terminal.
 const TEAMS_MAX: u64 = 1_000;
 
 #[derive(Args, Debug)]
 pub struct List {
-    /// Only addresses that hold this text
+    /// Only email addresses that contain this text
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Only accounts of this status
+    /// Only accounts with this status
     #[arg(long)]
     status: Option<Status>,
-    /// Only accounts whose address is not proven
+    /// Only accounts whose email address is not verified
     #[arg(long)]
     unverified: bool,
     #[command(flatten)]
@@ -83,7 +83,7 @@ pub(super) async fn show(
     let now = opened.clock.now();
     let counts = operator::counts(&opened.db, user.id, now).await?;
     let teams = teams::of_user(&opened.db, user.id, Uuid::nil(), TEAMS_MAX).await?;
-    // The store may be down: what the database knows is shown all the same.
+    // The store may be down. The data of the database is shown anyway.
     let sessions = opened.store.sessions(user.id, now).await.ok();
     let live = sessions.map(|sessions| {
         let current = |session: &&crate::store::Session| session.epoch == user.session_epoch;
@@ -123,7 +123,7 @@ pub(super) async fn show(
     Ok(print(talk, &text))
 }
 
-/// The name of a hash's format, never the hash.
+/// Returns the name of a hash's format, never the hash.
 fn format_of(hash: &str) -> &str {
     hash.trim_start_matches('$').split('$').next().unwrap_or_default()
 }

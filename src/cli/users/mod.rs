@@ -1,4 +1,4 @@
-//! `latchkey users …`: accounts, beside running daemons.
+//! `latchkey users …`: manages accounts, also while daemons run.
 
 mod change;
 mod create;
@@ -23,37 +23,36 @@ pub enum Command {
     List(list::List),
     /// Show an account with its teams and sessions
     Show {
-        /// Its id or address
+        /// The account's id or email address
         #[arg(value_name = "ID|EMAIL")]
         who: Who,
     },
-    /// Make an account; without a password its person is mailed a link that sets one
+    /// Create an account; without a password, its user gets a mail with a link that sets one
     Create(create::Create),
-    /// Lock an account and end its sessions on every node
+    /// Disable an account and end its sessions on every node
     Disable {
-        /// Its id or address
+        /// The account's id or email address
         #[arg(value_name = "ID|EMAIL")]
         who: Who,
     },
-    /// Let a disabled account in again
+    /// Enable a disabled account again
     Enable {
-        /// Its id or address
+        /// The account's id or email address
         #[arg(value_name = "ID|EMAIL")]
         who: Who,
     },
     /// End every session of an account
     RevokeSessions {
-        /// Its id or address
+        /// The account's id or email address
         #[arg(value_name = "ID|EMAIL")]
         who: Who,
     },
-    /// Read accounts from JSON lines; run again, it goes on where it stopped
+    /// Import accounts from JSON lines; run it again to continue where it stopped
     Import(transfer::Import),
-    /// Write accounts as JSON lines
+    /// Export accounts as JSON lines
     Export(transfer::Export),
 }
 
-/// Does it.
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
     if let Command::Import(import) = command
         && import.dry_run
@@ -81,7 +80,7 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
     done.unwrap_or_else(|error| broken_off(talk, error.as_ref()))
 }
 
-/// There is nobody of that name.
+/// Reports that no account has this id or email address.
 fn nobody(talk: Talk) -> ExitCode {
     talk.fail("there is no such account");
     ExitCode::from(CHECK_SAYS_NO)

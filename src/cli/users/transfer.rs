@@ -1,4 +1,4 @@
-//! Many accounts at once: in as a stream, out as a stream.
+//! `latchkey users import` and `latchkey users export`: many accounts, in and out as a stream.
 
 use std::error::Error;
 use std::fmt;
@@ -26,33 +26,34 @@ use crate::database::DatabaseError;
 use crate::exit::FAILED;
 use crate::password::Setup;
 
-/// Refusals that are told one by one on a terminal; the rest are counted, and in the report.
+/// A terminal shows at most this many refused lines one by one. The rest are counted, and are in
+/// the report.
 const TOLD_MAX: u64 = 20;
 
 #[derive(Args, Debug)]
 pub struct Import {
-    /// JSON lines, one account each; `-` for stdin
+    /// A file of JSON lines, one account each; `-` for stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Write the lines that are refused here as JSON lines of `{line, member, detail}`; an earlier report is replaced
+    /// Report refused lines here as JSON lines of `{line, member, detail}`; replaces an old report
     #[arg(long, value_name = "FILE")]
     errors: Option<PathBuf>,
-    /// Read and check every line, write nothing
+    /// Read and check every line, and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,
 }
 
 #[derive(Args, Debug)]
 pub struct Export {
-    /// Write here instead of to stdout; the file is for your eyes alone (mode 0600)
+    /// Write to this file instead of stdout; only you can read it (mode 0600)
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Include the hashes of passwords, so that people keep theirs
+    /// Include the password hashes, so that users keep their passwords
     #[arg(long)]
     with_password_hashes: bool,
 }
 
-/// What became of the lines so far.
+/// Counts what happened to the lines so far.
 struct Tally {
     imported: u64,
     exists: u64,
@@ -94,7 +95,7 @@ impl Tally {
     }
 }
 
-/// An import that could not go on.
+/// An import that could not continue.
 #[derive(Debug)]
 struct Stopped {
     before: u64,
@@ -118,7 +119,7 @@ impl Error for Stopped {
     }
 }
 
-/// The lines of a file or of stdin, with their place.
+/// The lines of a file or of stdin, with their numbers.
 struct Lines {
     from: Box<dyn io::BufRead>,
     number: u64,
@@ -140,7 +141,8 @@ impl Lines {
         Ok(Self { from: Box::new(BufReader::new(file)), number: 0, bytes_read: 0, bytes, now })
     }
 
-    /// The next line that is not blank; none at the end. What is too long is read past, not kept.
+    /// Returns the next line that is not blank, or `None` at the end. Skips the rest of a line that
+    /// is too long.
     fn next(&mut self, hashing: &Setup) -> io::Result<Option<Result<Line, LineError>>> {
         let mut line = Vec::new();
         loop {
@@ -182,7 +184,8 @@ impl Lines {
     }
 }
 
-/// Reads every line and writes nothing: what would be refused without looking at the database.
+/// Reads every line and writes nothing. Reports the lines that an import would refuse without
+/// reading the database.
 pub(super) fn check(import: &Import, config: &Config, json: bool, talk: Talk) -> ExitCode {
     let checked = || -> Result<ExitCode, Box<dyn Error>> {
         let hashing = Setup::of(&config.password);
@@ -275,7 +278,7 @@ pub(super) async fn export(
         for record in &page {
             let line = serde_json::to_string(record)?;
             match writeln!(out, "{line}") {
-                // The reader has seen enough (`| head`).
+                // The reader has closed the pipe (`| head`).
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                     return Ok(ExitCode::SUCCESS);
                 }
@@ -295,13 +298,15 @@ pub(super) async fn export(
     Ok(ExitCode::SUCCESS)
 }
 
-/// A new file for the caller's eyes alone: it names people. An old one is never overwritten.
+/// Creates a file that only the caller can read, because it contains personal data. Never
+/// overwrites an existing file.
 fn private_file(path: &Path) -> Result<File, Box<dyn Error>> {
     let options = File::options().write(true).create_new(true).mode(0o600).open(path);
     options.map_err(|error| format!("cannot write {}: {error}", path.display()).into())
 }
 
-/// A report, in place of the one of a run before: that run's refusals are told again. Nothing else is overwritten.
+/// Opens the report. It replaces the report of an earlier run, because this run reports the same
+/// refusals again. Overwrites nothing else.
 fn report_file(path: &Path) -> Result<File, Box<dyn Error>> {
     let cannot = |why: &dyn std::fmt::Display| format!("cannot write {}: {why}", path.display());
     if path.symlink_metadata().is_ok_and(|it| !it.is_file()) {
@@ -310,7 +315,7 @@ fn report_file(path: &Path) -> Result<File, Box<dyn Error>> {
     let options =
         File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     let mut file = options.map_err(|error| cannot(&error))?;
-    // A run that was killed leaves no line, or whole ones before a piece of one.
+    // A run that was killed leaves no line, or complete lines before a partial one.
     let mut first = String::new();
     BufReader::new(&file)
         .take(LINE_BYTES_MAX as u64)

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value as Json};
 
 use super::{Given, toml};
-use crate::config::catalogue::{Fallback, SETTINGS, Setting, find};
-use crate::config::setting::SECTIONS;
+use crate::config::setting::{Fallback, Setting};
+use crate::config::settings::{self, SECTIONS, find};
 use crate::config::{reference, schema};
 
 /// The reference with every setting uncommented.
@@ -20,7 +20,7 @@ fn uncommented() -> String {
 
 #[test]
 fn every_default_and_example_is_a_value_of_its_kind() {
-    for setting in SETTINGS {
+    for setting in settings::all() {
         let mut root = Map::new();
         reference::insert(&mut root, setting.key, reference::in_file(setting));
         let problems = Given::default().file("a.json", &Json::Object(root).to_string()).load();
@@ -61,12 +61,12 @@ fn every_setting_of_the_reference_loads_when_uncommented() {
 
 #[test]
 fn every_setting_has_a_section_and_a_variable_of_its_own() {
-    let variables: BTreeSet<String> = SETTINGS.iter().map(Setting::variable).collect();
-    assert_eq!(variables.len(), SETTINGS.len());
+    let variables: BTreeSet<String> = settings::all().map(Setting::variable).collect();
+    assert_eq!(variables.len(), settings::all().count());
     assert_eq!(find("http.tls.cert").unwrap().variable(), "LATCHKEY_HTTP__TLS__CERT");
-    for setting in SETTINGS {
+    for setting in settings::all() {
         let section = setting.key.split_once('.').map_or("", |(section, _)| section);
-        assert!(SECTIONS.iter().any(|(name, _)| *name == section), "{}", setting.key);
+        assert!(SECTIONS.iter().any(|it| it.name == section), "{}", setting.key);
         assert!(!setting.key.ends_with("_file"), "{} would be read as a file", setting.key);
     }
 }

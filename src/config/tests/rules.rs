@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Given, KEY, SECRET, keys, toml, variable};
-use crate::config::{RegistrationMode, catalogue};
+use crate::config::RegistrationMode;
+use crate::config::setting;
 
 fn production(text: &str) -> Given {
     toml(&format!("profile = 'production'\nmail.smtp_url = 'smtps://mail.example.com'\n{text}"))
@@ -20,7 +21,7 @@ fn defaults_follow_what_was_given() {
     assert_eq!(loaded.config.tokens.issuer, "https://auth.example.com");
     assert_eq!(loaded.config.mail.from, "latchkey <no-reply@auth.example.com>");
     assert_eq!(loaded.config.database.url.expose(), "sqlite:///var/lib/latchkey/latchkey.db");
-    assert!(loaded.config.http.tls.is_some());
+    assert!(loaded.config.http.tls().is_some());
 
     let tls = toml("http.tls.cert = 'a'\nhttp.tls.key = 'b'\nhttp.listen = '[::1]:0'").loaded();
     assert_eq!(tls.config.public_url, "https://[::1]:0");
@@ -73,7 +74,7 @@ fn hs256_needs_a_long_secret_and_a_word_of_consent() {
 fn production_refuses_what_development_warns_of() {
     let cheap = "password.memory_kib = 19455";
     let http = "public_url = 'http://auth.example.com'";
-    let key = format!("secrets.master_key = '{}'", catalogue::EXAMPLE_KEY);
+    let key = format!("secrets.master_key = '{}'", setting::EXAMPLE_KEY);
     let secret = "tokens = { algorithm = 'HS256', allow_shared_secret = true, secret = 'your-256-bit-secret-your-256-bit-secret' }";
     for (text, name, keeps_the_mailbox_closed) in [
         (cheap, "password.memory_kib", false),
@@ -193,7 +194,7 @@ fn peppers_have_versions_of_their_own_and_keys_that_nobody_knows() {
         assert!(problems[0].what.contains("another pepper"), "{problems:?}");
     }
     assert_eq!(keys(&toml("password.pepper = '1:short'").problems()), ["password.pepper"]);
-    let example = format!("password.pepper = '1:{}'", catalogue::EXAMPLE_KEY);
+    let example = format!("password.pepper = '1:{}'", setting::EXAMPLE_KEY);
     assert_eq!(keys(&toml(&example).loaded().warnings), ["password.pepper"]);
     assert_eq!(keys(&production(&example).problems()), ["password.pepper"]);
     let shown = pair(&key(2), &[key(1)]).loaded().sources;
@@ -204,9 +205,9 @@ fn peppers_have_versions_of_their_own_and_keys_that_nobody_knows() {
 #[test]
 fn clients_of_introspection_have_ids_of_their_own_and_long_secrets() {
     let given = |items: &str| toml(&format!("introspection.clients = [{items}]"));
-    assert!(given("").loaded().config.introspection_clients.is_empty());
+    assert!(given("").loaded().config.introspection.clients.is_empty());
     let two = given(&format!("'gateway:{SECRET}', 'shop:x{SECRET}:y'")).loaded();
-    let clients = two.config.introspection_clients;
+    let clients = two.config.introspection.clients;
     assert_eq!(
         clients.iter().map(|client| client.id.as_str()).collect::<Vec<_>>(),
         ["gateway", "shop"]

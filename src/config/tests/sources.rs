@@ -22,7 +22,7 @@ fn nothing_given_is_a_configuration_for_one_machine() {
     let config = loaded.config;
     assert_eq!(config.profile, Profile::Development);
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.admin_listen.to_string(), "127.0.0.1:9090");
+    assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9090");
     assert_eq!(config.public_url, "http://127.0.0.1:8080");
     assert_eq!(config.tokens.issuer, config.public_url);
     assert_eq!(config.database.url.expose(), "sqlite://./data/latchkey.db");
@@ -31,11 +31,11 @@ fn nothing_given_is_a_configuration_for_one_machine() {
     assert_eq!(config.tokens.algorithm, VaultAlgorithm::Es256);
     assert_eq!(config.tokens.user_ttl, Duration::from_mins(15));
     assert_eq!(config.sessions.absolute_ttl, Duration::from_hours(720));
-    assert_eq!(config.audit_retention, Duration::from_hours(9_600));
+    assert_eq!(config.audit.retention, Duration::from_hours(9_600));
     assert_eq!(config.password.workers, 3);
     assert_eq!(config.captcha.on, [crate::config::CaptchaPoint::Resend]);
     assert_eq!(config.log.format, LogFormat::Json);
-    assert!(config.master_key.is_none());
+    assert!(config.secrets.master_key.is_none());
     assert_eq!(loaded.warnings, []);
     assert!(loaded.sources.iter().all(|shown| shown.source == Source::Default));
 }
@@ -43,10 +43,10 @@ fn nothing_given_is_a_configuration_for_one_machine() {
 #[test]
 fn the_log_has_colours_on_a_terminal_alone_and_not_where_they_are_refused() {
     let terminal = || Given::default().on_terminal();
-    assert!(terminal().loaded().config.log.is_coloured);
-    assert!(terminal().variable("NO_COLOR", "").loaded().config.log.is_coloured);
-    assert!(!terminal().variable("NO_COLOR", "1").loaded().config.log.is_coloured);
-    assert!(!Given::default().loaded().config.log.is_coloured);
+    assert!(terminal().loaded().config.log_is_coloured);
+    assert!(terminal().variable("NO_COLOR", "").loaded().config.log_is_coloured);
+    assert!(!terminal().variable("NO_COLOR", "1").loaded().config.log_is_coloured);
+    assert!(!Given::default().loaded().config.log_is_coloured);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_value_may_come_from_a_file_without_its_trailing_newline() {
     let loaded = variable("LATCHKEY_SECRETS__MASTER_KEY_FILE", &path)
         .file("a.json", &format!("{{\"http\":{{\"listen_file\":{listen:?}}}}}"))
         .loaded();
-    assert!(loaded.config.master_key.is_some());
+    assert!(loaded.config.secrets.master_key.is_some());
     assert_eq!(loaded.config.http.listen.port(), 1);
     assert_eq!(loaded.warnings, []);
 }

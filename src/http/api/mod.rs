@@ -1,4 +1,5 @@
-//! The endpoints: a folder a noun, a file a verb. A file holds request, handler and what the endpoint says of itself.
+//! The endpoints of the API: one folder for each noun, one file for each verb. A file contains the
+//! request type, the handler and the description of the endpoint.
 
 pub mod account;
 pub mod email;

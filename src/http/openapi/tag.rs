@@ -1,32 +1,22 @@
-//! [`Tag`]: the chapters of the reference.
+//! [`Tag`]: the sections of the API reference.
 
-/// Where an operation stands in the reference.
+/// The section of the reference that an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tag {
-    /// Logging in and out.
     Session,
-    /// Accounts.
     Account,
-    /// Addresses.
     Email,
-    /// Passwords.
     Password,
-    /// Teams.
     Team,
-    /// Projects.
     Project,
-    /// Members of a team.
     Member,
-    /// Invitations into a team.
     Invitation,
-    /// Project keys.
     Key,
-    /// Keys and descriptions.
     Meta,
 }
 
 impl Tag {
-    /// Every tag, with its name and what it is about, in the order of the reference.
+    /// All tags in the order of the reference, each with its name and its description.
     pub(super) const ALL: [(Self, &'static str, &'static str); 10] = [
         (Self::Session, "Sessions", "Logging in, refreshing, logging out."),
         (Self::Account, "Account", "A person's own account."),

@@ -1,8 +1,9 @@
-//! The pages behind mailed links: confirm an address, choose a new password, undo a change of address.
+//! The pages behind mailed links: confirm an address, set a new password, undo a change of address.
 //!
-//! A GET changes nothing (scanners follow links); each page has a form that posts to its own path, and works without
-//! script. A state that is not the ready form is a notice: what happened, and what to do next. Where nothing could be
-//! done, all three say so in the same words ([`super::trouble()`]).
+//! A GET changes nothing, because mail scanners follow links. Each page has a form that posts to
+//! its own path and works without scripts. Every other state is a notice that says what happened
+//! and what to do next. If nothing could be done, all three show the same page
+//! ([`super::trouble()`]).
 
 use askama::Template;
 
@@ -16,81 +17,79 @@ use super::{html, words};
 /// The forms post `token`, and `action=reject` for "this was not me".
 #[derive(Clone, Copy, Debug)]
 pub enum VerifyEmail<'a> {
-    /// A good link of a registration: asks to confirm, offers "this was not me".
+    /// A valid link of a registration. The page asks to confirm, and offers "this was not me".
     Ready {
-        /// The token out of the link.
         token: &'a str,
-        /// The address, see [`words::masked`].
+        /// The masked address, see [`words::masked`].
         email_masked: &'a str,
-        /// When the account was made, where that is known.
+        /// When the account was created, if known.
         created_at: Option<UnixMillis>,
-        /// The network address it was made from, where that is known.
+        /// The network address that created the account, if known.
         ip: Option<&'a str>,
     },
-    /// A good link of a change of address: asks to confirm the new one, offers "this was not me".
+    /// A valid link of a change of address. The page asks to confirm the new address, and offers
+    /// "this was not me".
     ChangeReady {
-        /// The token out of the link.
         token: &'a str,
-        /// The new address, see [`words::masked`].
+        /// The masked new address, see [`words::masked`].
         email_masked: &'a str,
     },
     /// The address is confirmed. No session was opened.
     Confirmed,
     /// The account uses the new address from now on.
     Changed,
-    /// The link was used before, and did its work.
+    /// The link was used before and has confirmed the address.
     AlreadyVerified,
     /// The link is unknown, replaced or expired.
     Invalid,
-    /// "This was not me": the unverified account is removed.
+    /// "This was not me": the unverified account is deleted.
     Rejected,
-    /// "This was not me" on a change of address: the link is void.
+    /// "This was not me" on a change of address: the link no longer works.
     ChangeRejected,
 }
 
 /// The states of `/reset-password`.
 #[derive(Clone, Copy, Debug)]
 pub enum ResetPassword<'a> {
-    /// A good link: asks for the new password. Posts `token` and `newPassword`.
+    /// A valid link. The page asks for the new password and posts `token` and `newPassword`.
     Ready {
-        /// The token out of the link.
         token: &'a str,
         /// The setting `password.min_length`, in characters.
         min_length: usize,
-        /// Why the last password was refused, a sentence; the link stays good.
+        /// Why the last password was refused, as a sentence. The link stays valid.
         error: Option<&'a str>,
     },
-    /// No link: asks for the address to mail one to. Posts `action=request`, `email` and, where needed, `captcha`.
+    /// The request has no link. The page asks for the address to mail one to, and posts
+    /// `action=request`, `email` and, if needed, `captcha`.
     Ask(MailRequest<'a>),
-    /// The link is unknown, replaced, used or expired: the same form.
+    /// The link is unknown, replaced, used or expired. The page shows the same form.
     Invalid(MailRequest<'a>),
     /// If there is an account, a mail is on its way.
     Requested,
-    /// The password is set; every session has ended.
+    /// The password is set, and every session has ended.
     Done,
 }
 
 /// The form that asks for a new mail.
 #[derive(Clone, Copy, Debug)]
 pub struct MailRequest<'a> {
-    /// Whether `forgot` needs a captcha, and whose.
+    /// The captcha that `forgot` requires, if any.
     pub captcha: Captcha<'a>,
-    /// What was typed before; empty at first.
+    /// What the user typed before. Empty at first.
     pub email: &'a str,
-    /// What was wrong with it, a sentence.
+    /// What was wrong with it, as a sentence.
     pub error: Option<&'a str>,
 }
 
 /// The states of `/undo-email-change`. The form posts `token`.
 #[derive(Clone, Copy, Debug)]
 pub enum UndoEmailChange<'a> {
-    /// A good link: asks to undo.
+    /// A valid link. The page asks to undo the change.
     Ready {
-        /// The token out of the link.
         token: &'a str,
-        /// The address to go back to, see [`words::masked`].
+        /// The masked address that the account goes back to, see [`words::masked`].
         email_masked: &'a str,
-        /// When the address was changed, where that is known.
+        /// When the address was changed, if known.
         changed_at: Option<UnixMillis>,
     },
     /// The account has its old address again.
@@ -100,7 +99,6 @@ pub enum UndoEmailChange<'a> {
 }
 
 impl VerifyEmail<'_> {
-    /// The HTTP status of the answer.
     pub const fn status(&self) -> u16 {
         match self {
             Self::Invalid => 400,
@@ -110,7 +108,6 @@ impl VerifyEmail<'_> {
 }
 
 impl ResetPassword<'_> {
-    /// The HTTP status of the answer.
     pub const fn status(&self) -> u16 {
         match self {
             Self::Invalid(_) => 400,
@@ -123,7 +120,6 @@ impl ResetPassword<'_> {
 }
 
 impl UndoEmailChange<'_> {
-    /// The HTTP status of the answer.
     pub const fn status(&self) -> u16 {
         match self {
             Self::Invalid => 400,
@@ -180,17 +176,16 @@ struct Notice<'a> {
     action: Option<(&'a str, String)>,
 }
 
-/// A page that only tells.
+/// A page with a message only.
 pub(super) fn notice(title: &str, lines: &[&str]) -> String {
     html(&Notice { title, lines, action: None })
 }
 
-/// A page that tells, with the one next step.
+/// A page with a message and a link to the next step.
 pub(super) fn notice_with(title: &str, lines: &[&str], words: &str, href: &str) -> String {
     html(&Notice { title, lines, action: Some((words, href.to_owned())) })
 }
 
-/// Renders `/verify-email`.
 pub fn verify_email(state: &VerifyEmail<'_>) -> String {
     match *state {
         VerifyEmail::Ready { token, email_masked, created_at, ip } => {
@@ -236,7 +231,6 @@ pub fn verify_email(state: &VerifyEmail<'_>) -> String {
     }
 }
 
-/// Renders `/reset-password`.
 pub fn reset_password(state: &ResetPassword<'_>) -> String {
     match *state {
         ResetPassword::Ready { token, min_length, error } => {
@@ -268,7 +262,6 @@ pub fn reset_password(state: &ResetPassword<'_>) -> String {
     }
 }
 
-/// Renders `/undo-email-change`.
 pub fn undo_email_change(state: &UndoEmailChange<'_>) -> String {
     match *state {
         UndoEmailChange::Ready { token, email_masked, changed_at } => {

@@ -1,8 +1,9 @@
-//! The files that the pages load, compiled in.
+//! The files that the pages load, compiled into the binary.
 
-/// Path, content type and text of each asset. Paths are exact; the query `?v=` is only there for caches.
+/// The path, content type and text of each asset. Paths are compared exactly. The query `?v=` is
+/// only for caches.
 ///
-/// Answer with a long `Cache-Control` (`immutable`) where `v` is [`VERSION`], else with `no-cache`.
+/// Serve an asset with a long `Cache-Control` if `v` is [`VERSION`], otherwise with `no-cache`.
 pub const ASSETS: &[(&str, &str, &str)] = &[
     ("/assets/latchkey.css", "text/css; charset=utf-8", STYLE),
     ("/assets/latchkey.js", "text/javascript; charset=utf-8", SCRIPT),
@@ -17,7 +18,8 @@ const CAPTCHA: &str = include_str!("assets/captcha.js");
 const DOCS: &str = include_str!("assets/docs.js");
 const ICON: &str = include_str!("assets/latchkey.svg");
 
-/// A digest of all assets, 16 hexadecimal digits: changes when any of them does. Good as an `ETag` too.
+/// A digest of all assets, in 16 hexadecimal digits. It changes when any asset changes, and can
+/// also be an `ETag`.
 pub const VERSION: &str = match std::str::from_utf8(&VERSION_DIGITS) {
     Ok(digits) => digits,
     Err(_) => "0",
@@ -26,7 +28,7 @@ pub const VERSION: &str = match std::str::from_utf8(&VERSION_DIGITS) {
 static VERSION_DIGITS: [u8; 16] =
     hex(fnv(ICON, fnv(DOCS, fnv(CAPTCHA, fnv(SCRIPT, fnv(STYLE, FNV_BASIS))))));
 
-/// The digest of a text, quoted as an `ETag` is (RFC 9110 §8.8.3).
+/// The digest of a text, in quotes as in an `ETag` (RFC 9110 §8.8.3).
 pub(super) fn etag(text: &str) -> String {
     format!("\"{:016x}\"", fnv(text, FNV_BASIS))
 }
@@ -34,7 +36,8 @@ pub(super) fn etag(text: &str) -> String {
 const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
-/// FNV-1a: nobody attacks a cache key, and it is short enough to run in the compiler.
+/// FNV-1a. A cache key needs no protection against attackers, and the function is short enough to
+/// run at compile time.
 const fn fnv(text: &str, mut hash: u64) -> u64 {
     let bytes = text.as_bytes();
     let mut at = 0;

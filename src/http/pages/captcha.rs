@@ -1,4 +1,4 @@
-//! What a form shows of a captcha, and what the page's Content-Security-Policy allows for it.
+//! The captcha of a form, and what the Content-Security-Policy of its page allows.
 
 use percent_encoding::utf8_percent_encode;
 
@@ -9,37 +9,38 @@ use crate::captcha::driver::{Sources, Widget};
 /// Whether a form carries a captcha.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Captcha<'a> {
-    /// A proof of work, solved by `/assets/captcha.js` from `GET /api/captcha`: the hidden member `captcha` is filled
-    /// before the form is sent.
+    /// A proof of work. `/assets/captcha.js` solves a challenge from `GET /api/captcha` and fills
+    /// the hidden field `captcha` before the form is sent.
     Needed,
-    /// A vendor's: its script shows a widget and fills a member of its own name.
+    /// A captcha of a vendor. Its script shows a widget and fills a field with its own name.
     Vendor(VendorCaptcha<'a>),
-    /// The form is sent as it is.
+    /// The form has no captcha.
     NotNeeded,
 }
 
 /// A vendor's widget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VendorCaptcha<'a> {
-    /// What the vendor documents.
+    /// The values that the vendor documents.
     pub widget: &'static Widget,
     /// The site's public key.
     pub site_key: &'a str,
-    /// What the token is good for.
+    /// The action that the token is valid for.
     pub action: &'static str,
-    /// Whether a proof of work may stand in where the vendor's script does not load.
+    /// Whether a proof of work may replace the widget if the vendor's script does not load.
     pub falls_back: bool,
 }
 
 impl VendorCaptcha<'_> {
-    /// Where its script is.
+    /// The address of the vendor's script.
     pub fn script(&self) -> String {
         let key: &str = if self.widget.is_executed { self.site_key } else { "" };
         format!("{}{}", self.widget.script, utf8_percent_encode(key, &QUERY))
     }
 }
 
-/// [`CSP`] for the one page that shows a captcha vendor's widget: what the vendor documents is allowed, nothing else.
+/// [`CSP`] for the page that shows a vendor's widget. It also allows what the vendor documents, and
+/// nothing else.
 pub fn csp_with(sources: &Sources) -> String {
     let add = |policy: String, directive: &str, more: &str| match more {
         "" => policy,

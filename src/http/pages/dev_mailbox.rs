@@ -1,5 +1,6 @@
-//! `/dev/mailbox`: the built-in mailbox. Every handler gets the mailbox from the gate
-//! ([`mailbox_gate`](crate::http::mailbox_gate)), which has checked the request by then.
+//! Handlers of `/dev/mailbox`, the built-in mailbox. The gate
+//! ([`mailbox_gate`](crate::http::mailbox_gate)) has checked the request and passes the mailbox to
+//! each handler.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::http::request::Request;
 use crate::mail::{Mailbox, MailboxMessage};
 use crate::problem::{Code, Problem, Unavailable};
 
-/// A long-poll waits so long at most.
+/// The longest time that a long-poll waits.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// `GET /dev/mailbox`
@@ -29,7 +30,8 @@ pub async fn list(mailbox: &Mailbox, _: &mut Request) -> Result<Answer, Problem>
     Ok(answer::page(StatusCode::OK, super::mailbox(&mails)))
 }
 
-/// `GET /dev/mailbox/messages?to=…&after=…&wait=10s`: the mails as JSON, newest first; with `wait`, as soon as there is one.
+/// `GET /dev/mailbox/messages?to=…&after=…&wait=10s`: the mails as JSON, newest first. With
+/// `wait`, the response is sent as soon as there is a mail.
 pub async fn messages(mailbox: &Mailbox, request: &mut Request) -> Result<Answer, Problem> {
     let to = request.query("to")?;
     let mut broken = Object::default();
@@ -61,7 +63,7 @@ pub async fn show(mailbox: &Mailbox, request: &mut Request) -> Result<Answer, Pr
     Ok(answer::page(StatusCode::OK, super::message(&shown.as_mail())))
 }
 
-/// `GET /dev/mailbox/{id}/html`: the mail's own HTML, for the frame of its page.
+/// `GET /dev/mailbox/{id}/html`: the mail's own HTML, for the frame on its page.
 pub async fn html(mailbox: &Mailbox, request: &mut Request) -> Result<Answer, Problem> {
     let message = find(mailbox, request)?;
     let mut answer = answer::page(StatusCode::OK, super::mailbox::framed(&message.html));
@@ -75,7 +77,7 @@ fn find(mailbox: &Mailbox, request: &Request) -> Result<Arc<MailboxMessage>, Pro
     mailbox.get(id).ok_or_else(|| Code::NotFound.into())
 }
 
-/// `10s` or `10`, up to [`WAIT_MAX`].
+/// Parses `10s` or `10`, up to [`WAIT_MAX`].
 fn seconds(text: &str) -> Option<Duration> {
     let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok()?;
     Some(Duration::from_secs(seconds)).filter(|wait| *wait <= WAIT_MAX)
@@ -96,7 +98,7 @@ fn as_json(message: &Arc<MailboxMessage>) -> serde_json::Value {
     })
 }
 
-/// A message with its id and times as text, for as long as the page is rendered.
+/// A message with its id and times as text, kept while the page is rendered.
 struct Shown {
     message: Arc<MailboxMessage>,
     id: String,

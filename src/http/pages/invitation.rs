@@ -1,5 +1,7 @@
-//! `/invitation`: the page behind the link of an invitation. GET changes nothing; POST accepts, for whoever knows the
-//! password of the account that was invited. No session is opened; whether there is an account shows in nothing.
+//! `/invitation`: the page behind the link of an invitation.
+//!
+//! GET changes nothing. POST accepts the invitation for a client that knows the password of the
+//! invited account. It opens no session, and nothing reveals whether there is an account.
 
 use super::trouble::failed;
 use super::{Invited, words};
@@ -16,7 +18,6 @@ use crate::team::joining::{self, Offer, Shown};
 use crate::telemetry::labels::TenancyChange;
 use crate::user::EmailAddress;
 
-/// Where the page is.
 const PATH: &str = "/invitation";
 
 /// `GET /invitation?token=…`
@@ -62,7 +63,8 @@ async fn offer(app: &App, token: &str) -> Result<Option<Offer>, Problem> {
     Ok(joining::offer_of(&app.db, &sha256(token.as_bytes()), app.clock.now()).await?)
 }
 
-/// Checks the password as a log-in does, with its limits and its silence about accounts; then joins.
+/// Checks the password like a login, with the same limits and without revealing whether an account
+/// exists. Then joins the team.
 async fn accept(
     app: &App,
     request: &mut Request,
@@ -82,7 +84,7 @@ async fn accept(
     Ok(())
 }
 
-/// What a refusal that is the person's to mend says beside the field.
+/// The message beside the field, for a refusal that has one.
 const fn advice(code: Code) -> Option<&'static str> {
     Some(match code {
         Code::InvalidCredentials => {

@@ -9,39 +9,35 @@ use crate::clock::UnixMillis;
 /// The states of `/invitation`. The form posts `token` and `password`.
 #[derive(Clone, Copy, Debug)]
 pub enum Invited<'a> {
-    /// A good link: who invites, where, as what; asks for the password of the account.
+    /// A valid link. The page shows the inviter, the team and the role, and asks for the password
+    /// of the account.
     Ready {
-        /// The token out of the link.
         token: &'a str,
-        /// What whoever invites is called; none where their account is gone.
+        /// The inviter. None if their account is deleted.
         inviter: Option<&'a str>,
-        /// The team's name.
         team: &'a str,
-        /// The role's name.
         role: &'a str,
-        /// The address, see [`words::masked`].
+        /// The masked address, see [`words::masked`].
         email_masked: &'a str,
-        /// Void from this moment on.
         expires_at: UnixMillis,
-        /// Why the last try was refused, a sentence; the link stays good.
+        /// Why the last attempt was refused, as a sentence. The link stays valid.
         error: Option<&'a str>,
     },
-    /// The person is a member now.
+    /// The user is a member now.
     Accepted {
-        /// The team's name.
+        /// The name of the team.
         team: &'a str,
     },
-    /// The link is unknown, replaced, used or expired, or the invitation was taken back.
+    /// The link is unknown, replaced, used or expired, or the invitation was withdrawn.
     Invalid,
-    /// The state of things forbids it.
+    /// The user cannot join the team at present.
     Refused {
-        /// What stands in the way, a sentence.
+        /// The reason, as a sentence.
         why: &'a str,
     },
 }
 
 impl Invited<'_> {
-    /// The HTTP status of the answer.
     pub const fn status(&self) -> u16 {
         match self {
             Self::Invalid => 400,
@@ -64,7 +60,6 @@ struct InvitationTemplate<'a> {
     error: Option<&'a str>,
 }
 
-/// Renders `/invitation`.
 pub fn invited(state: &Invited<'_>) -> String {
     match *state {
         Invited::Ready { token, inviter, team, role, email_masked, expires_at, error } => {

@@ -1,14 +1,14 @@
-//! `/`: what this is and where to go.
+//! `/`: the landing page, which says what latchkey is and where to go.
 
 use askama::Template;
 
 use super::html;
 use crate::config::Config;
 
-/// Whether the built-in mailbox can be opened from here.
+/// Whether a page links to the built-in mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mailbox {
-    /// In development, to a peer on this machine.
+    /// In development, for a client on this machine.
     Served,
     /// Everywhere else.
     Absent,
@@ -22,23 +22,24 @@ struct Landing {
     command: String,
 }
 
-/// Which stores are part of this process. Told where the mailbox is served: it is nobody else's business.
+/// Which stores are part of this process. The page shows this only where the mailbox is served,
+/// because other clients do not need to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stores {
-    /// Accounts in SQLite, sessions in a table of it.
+    /// Accounts are in SQLite, sessions in one of its tables.
     Both,
-    /// Accounts in SQLite, sessions in Redis.
+    /// Accounts are in SQLite, sessions in Redis.
     Database,
-    /// Accounts in PostgreSQL, sessions in a table of it.
+    /// Accounts are in PostgreSQL, sessions in one of its tables.
     Tokens,
-    /// Neither.
+    /// Accounts are in PostgreSQL, sessions in Redis.
     Servers,
 }
 
 impl Stores {
-    /// What a configuration has.
+    /// The stores of a configuration.
     pub fn of(config: &Config) -> Self {
-        match (config.database.is_sqlite(), config.redis_url.is_none()) {
+        match (config.database.is_sqlite(), config.redis.url.is_none()) {
             (true, true) => Self::Both,
             (true, false) => Self::Database,
             (false, true) => Self::Tokens,
@@ -47,7 +48,7 @@ impl Stores {
     }
 }
 
-/// The landing page. `public_url` without a slash at its end goes into the command to try.
+/// The landing page. The command to try contains `public_url` without the slash at its end.
 pub fn landing(public_url: &str, mailbox: Mailbox, stores: Stores) -> String {
     let body = r#"{"email":"ada@example.com","password":"correct horse battery","name":"Ada"}"#;
     let base = public_url.trim_end_matches('/');

@@ -1,29 +1,28 @@
-//! `/dev/mailbox`: the mails of a daemon in development, for the person who runs it.
+//! The pages of `/dev/mailbox`: the mails of a daemon in development, for the user who runs it.
 //!
-//! A mail's own HTML is shown in a sandboxed frame, from a path of its own: serve [`framed`] under [`FRAME_CSP`].
+//! A mail's own HTML is shown in a sandboxed frame, from its own path. Serve [`framed`] under
+//! [`FRAME_CSP`].
 
 use askama::Template;
 
 use super::html;
 
-/// The `Content-Security-Policy` of `/dev/mailbox/{id}/html`: a mail may style itself, and nothing else.
+/// The `Content-Security-Policy` of `/dev/mailbox/{id}/html`. A mail may contain its own styles and
+/// embedded images, but it loads nothing.
 ///
-/// `frame-ancestors` must be ours here: the pages' own policy forbids every frame.
+/// `frame-ancestors` must allow this origin, because the policy of the pages forbids every frame.
 pub const FRAME_CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
     form-action 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox";
 
-/// A mail as the mailbox shows it. Nothing of it is trusted.
+/// A mail as the mailbox shows it. None of its content is trusted.
 #[derive(Clone, Copy, Debug)]
 pub struct Mail<'a> {
-    /// Names the mail in paths and in `after=`.
+    /// The id of the mail, in paths and in `after=`.
     pub id: &'a str,
-    /// Which mail: the template's name.
+    /// The name of the mail's template.
     pub kind: &'a str,
-    /// The sender.
     pub from: &'a str,
-    /// The recipient.
     pub to: &'a str,
-    /// The subject.
     pub subject: &'a str,
     /// The plain-text part. The list does not show it.
     pub text: &'a str,
@@ -33,9 +32,9 @@ pub struct Mail<'a> {
     pub link: Option<&'a str>,
     /// The one-time token in that link.
     pub token: Option<&'a str>,
-    /// When, in words.
+    /// When the mail was received, in words.
     pub received: &'a str,
-    /// The same as RFC 3339.
+    /// The same time as RFC 3339.
     pub received_at: &'a str,
 }
 
@@ -51,10 +50,11 @@ struct Message<'a> {
     mail: &'a Mail<'a>,
 }
 
-/// `/dev/mailbox`: every mail, newest first (the order given).
+/// `/dev/mailbox`: every mail in the given order, which is newest first.
 ///
-/// The script waits at `/dev/mailbox/messages?wait=25s&after={id of the first}` for `{"items": […]}` with what is newer
-/// (without `after` while there is no mail), and then loads this page again for the new list.
+/// The script waits at `/dev/mailbox/messages?wait=25s&after={id of the first}` for
+/// `{"items": […]}` with newer mails. While there is no mail, it leaves out `after`. Then it
+/// loads this page again for the new list.
 pub fn mailbox(mails: &[Mail<'_>]) -> String {
     html(&List { mails })
 }
@@ -64,8 +64,8 @@ pub fn message(mail: &Mail<'_>) -> String {
     html(&Message { mail })
 }
 
-/// A mail's HTML for `/dev/mailbox/{id}/html`: its links open in a tab of their own, since no page of ours lets itself
-/// be framed.
+/// A mail's HTML for `/dev/mailbox/{id}/html`. Its links open in a new tab, because no page of
+/// latchkey may be framed.
 pub fn framed(mail_html: &str) -> String {
     const BASE: &str = "<base target=\"_blank\">";
     match mail_html.find("<head>").map(|at| at + "<head>".len()) {

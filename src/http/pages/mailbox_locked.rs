@@ -1,4 +1,5 @@
-//! The page that a browser gets at `/dev/mailbox` without the mailbox's key: where the key is, and a field for it.
+//! The page that a browser gets at `/dev/mailbox` without the mailbox's key. It says where the key
+//! is and has a field for it.
 
 use askama::Template;
 
@@ -22,7 +23,7 @@ struct Page<'a> {
     key_file: &'a str,
 }
 
-/// Renders it. The form sends `key` to `/dev/mailbox` by GET.
+/// Renders the page. Its form sends `key` to `/dev/mailbox` by GET.
 pub fn mailbox_locked(why: MailboxLocked, key_file: &str) -> String {
     html(&Page { why, key_file })
 }

@@ -1,10 +1,13 @@
-//! Pages for people: small, readable, no build chain. Everything here renders to a `String`; handlers live beside it.
+//! HTML pages for users: small, readable, and without a build step. The views render to a `String`.
+//! The handlers are in the same folder.
 //!
-//! One template layout, one style sheet, three small scripts, all compiled in. A view is a plain function of its input:
-//! no clock, no store, no request. Pages that can be in several states take an enum, which also knows its HTTP status.
+//! There are one layout, one style sheet and three small scripts, all compiled in. A view is a
+//! plain function of its input, without clock, store or request. A page with several states takes
+//! an enum, which also knows its HTTP status.
 //!
-//! Every page is made for [`CSP`]: no inline script or style, nothing from elsewhere. Text is escaped by askama; the one
-//! place that makes markup of its own is [`words::prose`], which escapes first.
+//! Every page works under [`CSP`]: no inline scripts or styles, and nothing from other origins.
+//! askama escapes all text. Only [`words::prose`] creates markup itself, and it escapes the text
+//! first.
 
 pub mod account;
 pub mod assets;
@@ -41,7 +44,7 @@ pub use mailbox_locked::{MailboxLocked, mailbox_locked};
 pub use problems::{problem, problems};
 pub use trouble::{Trouble, trouble};
 
-/// The `Content-Security-Policy` of every page; the framed mail has its own, [`mailbox::FRAME_CSP`].
+/// The `Content-Security-Policy` of the pages. A framed mail has its own, [`mailbox::FRAME_CSP`].
 pub const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
     img-src 'self' data:; form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 

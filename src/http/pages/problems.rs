@@ -1,4 +1,5 @@
-//! `/problems` and `/problems/{code}`: what each error means. The words come from the catalogue, `crate::problem`.
+//! `/problems` and `/problems/{code}`: the meaning of each error. The texts come from the catalogue
+//! in `crate::problem`.
 
 use askama::Template;
 
@@ -20,12 +21,12 @@ struct Entry {
     mailbox: Mailbox,
 }
 
-/// The index of every problem.
+/// The index of all problems.
 pub fn problems(mailbox: Mailbox) -> String {
     html(&Index { codes: Code::ALL, mailbox })
 }
 
-/// One problem: title, status, and what to do about it.
+/// The page of one problem: its title, its status, and what to do about it.
 pub fn problem(code: Code, mailbox: Mailbox) -> String {
     html(&Entry { code, mailbox })
 }

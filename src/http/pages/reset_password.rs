@@ -1,4 +1,5 @@
-//! `/reset-password`: the page behind a recovery link. GET changes nothing; POST sets the password, or asks for a new mail.
+//! `/reset-password`: the page behind a recovery link. GET changes nothing. POST sets the password,
+//! or requests a new mail.
 
 use hyper::header::{self, HeaderValue};
 
@@ -91,7 +92,8 @@ fn ask<'a>(app: &'a App, email: &'a str, error: Option<&'a str>) -> MailRequest<
     MailRequest { captcha: captcha(app), email, error }
 }
 
-/// What the form asks for. While a vendor is known to be in doubt, the proof of work at once, where it may stand in.
+/// The captcha that the form requires. While the vendor is known to be down, it is the proof of
+/// work, if the settings let that replace the vendor's.
 fn captcha(app: &App) -> Captcha<'_> {
     let judge = &app.captcha;
     let vendor = judge.vendor().filter(|_| !(judge.falls_back() && judge.is_in_doubt()));

@@ -1,4 +1,4 @@
-//! Handlers of the pages that tell: `/`, `/docs`, `/problems`, `/assets`.
+//! Handlers of the pages that only inform: `/`, `/docs`, `/problems`, `/assets`.
 
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
@@ -13,7 +13,7 @@ use crate::http::openapi;
 use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 
-/// A year: an asset's address changes with its content.
+/// One year, because the address of an asset changes with its content.
 const ASSET_SECONDS: u32 = 31_536_000;
 
 /// `GET /`
@@ -25,12 +25,13 @@ pub async fn index(app: &App, request: &mut Request) -> Result<Answer, Problem> 
     ))
 }
 
-/// Whether who asks may see the mailbox, and so a link to it.
+/// Whether the client may see the mailbox, and so a link to it.
 fn mailbox(app: &App, request: &Request) -> Mailbox {
     if mailbox_gate::is_served(app, request) { Mailbox::Served } else { Mailbox::Absent }
 }
 
-/// Writes what describes the API, once. Requests can be sent from the page in development alone.
+/// Renders the description of the API, once. Only in development can requests be sent from the
+/// page.
 pub fn describe(config: &Config) -> Described {
     let document = openapi::document(&config.public_url);
     let trials = match config.profile {

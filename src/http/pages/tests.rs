@@ -1,4 +1,5 @@
-//! Every page in every state: it renders, it escapes what it is given, and it fits its content security policy.
+//! Tests of every page in every state: it renders, it escapes its input, and it obeys its content
+//! security policy.
 
 mod reference;
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::problem::Code;
 
-/// What a stranger would like to see in a page as it is.
+/// Markup that an attacker would like to see unescaped in a page.
 const EVIL: &str = "\"><script>alert(1)</script><p style='x' onclick=alert(1)>";
 
 fn mail(words: &str) -> Mail<'_> {
@@ -58,7 +59,7 @@ fn document(words: &str) -> Value {
     })
 }
 
-/// Every page in every state, each input being `words`.
+/// Every page in every state. Every input is `words`.
 fn gallery(words: &str) -> Vec<(String, String)> {
     let token = words;
     let verify = [
@@ -136,7 +137,7 @@ fn gallery(words: &str) -> Vec<(String, String)> {
     pages
 }
 
-/// What stands between `open` and `close`, at every place.
+/// All texts between `open` and `close`.
 fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(open).skip(1).filter_map(move |rest| rest.split(close).next())
 }
@@ -154,12 +155,13 @@ fn every_page_in_every_state_has_a_language_a_title_one_heading_and_nothing_for_
     }
 }
 
-/// What `tests/browser` draws in a real browser: each page in each state, under the policy that it is sent with.
+/// Writes what `tests/browser` renders in a real browser: each page in each state, under the policy
+/// that it is sent with.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "where a script of the tests wants it is no setting")]
 fn the_gallery_can_be_drawn_by_a_browser() {
     let mut pages = gallery("words");
-    // Long words are what breaks a narrow page.
+    // Long words break narrow pages most easily.
     let long = "unbreakable".repeat(12);
     pages.extend(gallery(&long).into_iter().filter_map(|(name, page)| {
         (!name.starts_with("problem") && !name.starts_with("our "))
@@ -330,7 +332,8 @@ fn the_embedded_stores_announce_themselves_where_the_mailbox_is_served() {
     assert!(!page(Stores::Servers).contains("embedded"));
 }
 
-/// The solver runs wherever WebCrypto is; here in node; tests/browser drives it in Chromium.
+/// The solver runs wherever WebCrypto is available. This test runs it in node, and `tests/browser`
+/// runs it in Chromium.
 #[test]
 fn the_server_accepts_what_the_script_solves() {
     const SECRET: &str = "a secret of this test";

@@ -1,5 +1,5 @@
-//! What every page behind a mailed link says where nothing was done: the link is as good as before, and the same page,
-//! asked for again, is the next step.
+//! The page of every mailed link for a request that did nothing. The link stays valid. The next
+//! step is to load the same page again.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -9,16 +9,16 @@ use crate::http::answer::{self, Answer};
 use crate::http::dispatch;
 use crate::problem::{Code, Problem};
 
-/// What is left as it is in a query's value (RFC 3986 §2.3).
+/// The characters that are not encoded in the value of a query (RFC 3986 §2.3).
 pub(super) const QUERY: AsciiSet =
     NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Why nothing was done.
 #[derive(Clone, Copy, Debug)]
 pub enum Trouble {
-    /// Something is down.
+    /// A dependency is down.
     Unavailable,
-    /// Too many tries.
+    /// The client is over a limit.
     TooMany {
         /// Seconds to wait, as in `Retry-After`.
         retry_after_s: u32,
@@ -26,7 +26,6 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// The HTTP status of the answer.
     pub const fn status(self) -> u16 {
         match self {
             Self::Unavailable => 503,
@@ -35,7 +34,8 @@ impl Trouble {
     }
 }
 
-/// Renders it, for the page at `path` and the token out of its link; empty where there was none.
+/// Renders the page for the path and the token of a mailed link. The token is empty if there was
+/// none.
 pub fn trouble(path: &str, token: &str, why: Trouble) -> String {
     let again = if token.is_empty() {
         path.to_owned()
@@ -65,7 +65,7 @@ pub fn trouble(path: &str, token: &str, why: Trouble) -> String {
     notice_with(title, &lines, "Try again", &again)
 }
 
-/// Logs a problem and answers with the page of it.
+/// Logs a problem and responds with its page.
 pub(super) fn failed(problem: &Problem, path: &str, token: &str) -> Result<Answer, Problem> {
     dispatch::log(problem);
     let retry_after_s = problem.retry_after.unwrap_or(1);

@@ -1,4 +1,4 @@
-//! `/undo-email-change`: the page behind the undo link in the notice of a change of address.
+//! `/undo-email-change`: the page behind the undo link in the notice about a change of address.
 
 use super::trouble::failed;
 use super::{UndoEmailChange, words};
@@ -8,7 +8,7 @@ use crate::http::answer::{self, Answer};
 use crate::http::request::Request;
 use crate::problem::Problem;
 
-/// What a state shows, held until it is rendered.
+/// The data of a state, kept until the page is rendered.
 enum State {
     Ready { email_masked: String, changed_at: i64 },
     Undone,

@@ -1,5 +1,5 @@
-//! `/verify-email`: the page behind a confirmation link. GET changes nothing; POST confirms, or removes the account
-//! ("this was not me"). Neither opens a session.
+//! `/verify-email`: the page behind a confirmation link. GET changes nothing. POST confirms, or
+//! deletes the account ("this was not me"). Neither opens a session.
 
 use super::trouble::failed;
 use super::{VerifyEmail, words};
@@ -34,7 +34,7 @@ pub async fn submit(app: &App, request: &mut Request) -> Result<Answer, Problem>
     rendered(done, &token)
 }
 
-/// What a state shows, held until it is rendered.
+/// The data of a state, kept until the page is rendered.
 enum State {
     Ready { email_masked: String, created_at: i64, ip: String },
     ChangeReady { email_masked: String },
@@ -46,7 +46,7 @@ enum State {
     Invalid,
 }
 
-/// The state that a link is in. Changes nothing.
+/// Reads the state of a link without changing it.
 async fn look(app: &App, token: &str) -> Result<State, Problem> {
     Ok(match app.account().preview_confirmation(token).await? {
         ConfirmationPreview::Account { email, created_at, created_ip } => {

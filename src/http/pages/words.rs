@@ -1,11 +1,12 @@
-//! Words for people: times, waits, masked addresses, and light markdown as markup.
+//! Texts for users: times, waits, masked addresses, and simple Markdown as markup.
 
 use std::fmt::Write as _;
 
 use crate::clock::UnixMillis;
 use crate::problem::Code;
 
-/// A point in time in words: `23 November 2026 at 21:25 UTC`. Empty beyond the calendar.
+/// A point in time in words: `23 November 2026 at 21:25 UTC`. Empty if the calendar does not reach
+/// so far.
 pub fn moment(at: UnixMillis) -> String {
     let format = time::macros::format_description!(
         "[day padding:none] [month repr:long] [year] at [hour]:[minute] UTC"
@@ -16,7 +17,7 @@ pub fn moment(at: UnixMillis) -> String {
         .unwrap_or_default()
 }
 
-/// How long to wait, in words, never less than what is asked: `30 seconds`, `2 minutes`, `1 hour`.
+/// The time to wait, in words and never less than required: `30 seconds`, `2 minutes`, `1 hour`.
 pub fn wait(seconds: u32) -> String {
     let (count, unit) = match seconds.max(1) {
         seconds @ 0..=90 => (seconds, "second"),
@@ -26,7 +27,7 @@ pub fn wait(seconds: u32) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
-/// An address that its owner recognises and a stranger cannot use: `a•••@example.com`.
+/// An address that its owner recognizes and that others cannot use: `a•••@example.com`.
 pub fn masked(email: &str) -> String {
     match email.split_once('@') {
         Some((local, domain)) => {
@@ -36,9 +37,10 @@ pub fn masked(email: &str) -> String {
     }
 }
 
-/// Text as markup: paragraphs at blank lines, lists of lines that begin with `- ` or `* `, `code` in backticks.
+/// Renders text as markup: paragraphs at blank lines, lists of lines that begin with `- ` or `* `,
+/// and `code` in backticks.
 ///
-/// Everything is escaped first, whatever it holds. A code that names a problem links to its page.
+/// All text is escaped. A code that names a problem becomes a link to its page.
 pub fn prose(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 64);
     for block in text.replace("\r\n", "\n").split("\n\n") {
@@ -74,7 +76,7 @@ fn block_of_prose(block: &str, out: &mut String) {
     }
 }
 
-/// Spans between backticks become code; a backtick without a partner stays one.
+/// Renders text between backticks as code. A backtick without a partner stays as it is.
 fn inline(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut rest = text;
@@ -96,7 +98,7 @@ fn inline(text: &str) -> String {
     out
 }
 
-/// Text without markup's meaning, in an element or in an attribute's value.
+/// Escapes text for an element or for the value of an attribute.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {

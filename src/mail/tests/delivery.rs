@@ -62,7 +62,7 @@ async fn each_kind_has_its_page_and_its_token() {
         new_email: Some("new@example.com".to_owned()),
         ..data()
     };
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.iter().copied() {
         world.enqueue_with(person, kind, "ada@example.com", about.clone()).await;
     }
     let german = MailData { locale: Locale::De, ..data() };

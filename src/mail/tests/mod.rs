@@ -20,7 +20,7 @@ use crate::config;
 use crate::database::Db;
 use crate::mail::outbox::{NewRow, insert};
 use crate::mail::smtp::Smtp;
-use crate::mail::{Kind, MailData, Mailer, Setup, Transport, undo};
+use crate::mail::{Kind, LinkTtls, MailData, Mailer, Setup, Transport, undo};
 use crate::secret::{MasterKey, Secret, sha256, uuid_v7};
 use crate::store::{OneTimeToken, Store};
 
@@ -67,8 +67,7 @@ impl World {
             clock: self.clock.clone(),
             token_key: MasterKey::new([7; 32]).derive("mail-token"),
             public_url: "https://auth.example.com:8443".to_owned(),
-            verification_ttl: 24 * HOUR,
-            recovery_ttl: HOUR / 2,
+            link_ttls: LinkTtls { verification: 24 * HOUR, recovery: HOUR / 2 },
             from: "Example <no-reply@example.com>".to_owned(),
         })
         .unwrap()

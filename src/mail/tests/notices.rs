@@ -33,7 +33,7 @@ async fn a_notice_goes_to_the_proven_address_of_the_account_alone() {
         NoticeKind::PasswordChanged,
         NoticeKind::SessionReused,
         NoticeKind::NewDevice,
-        NoticeKind::EmailChange,
+        NoticeKind::EmailChangeNotice,
     ];
     let ada = world.person("ada@example.com").await;
     for kind in kinds {
@@ -127,7 +127,7 @@ async fn waiting(world: &World, ada: Uuid) -> outbox::Model {
     for expected in [Notified::Due, Notified::Merged, Notified::Merged] {
         assert_eq!(world.notify(ada, NoticeKind::PasswordChanged).await, expected);
     }
-    let due = queue::due(&world.db, &Kind::ALL, NOW).await.unwrap();
+    let due = queue::due(&world.db, Kind::ALL, NOW).await.unwrap();
     let first = queue::claim(&world.db, &due[0], NOW).await.unwrap().unwrap();
     first.sent(&world.db, NOW).await.unwrap();
     world.rows().await.into_iter().find(|row| row.due_at > NOW).unwrap()

@@ -4,23 +4,19 @@ use std::time::Duration;
 
 use super::{HOUR, data};
 use crate::mail::render::{Draft, Reader, Rendered, Unrenderable, render};
-use crate::mail::{Kind, Locale, MailData};
+use crate::mail::{Kind, LinkTtls, Locale, MailData};
 use crate::secret::Secret;
 
 fn link(kind: Kind) -> Option<String> {
-    let token =
-        if kind.token().is_some() || kind == Kind::EmailChangeNotice { "?token=T0K3N" } else { "" };
+    let token = if kind.has_token() { "?token=T0K3N" } else { "" };
     kind.page().map(|page| format!("https://auth.example.com/{page}{token}"))
 }
 
 fn rendered(kind: Kind, data: &MailData, reader: Reader) -> Result<Rendered, Unrenderable> {
     let link = link(kind).map(Secret::new);
-    let lives = match kind {
-        Kind::Recover => HOUR / 2,
-        Kind::EmailChangeNotice => 7 * 24 * HOUR,
-        _ => 24 * HOUR,
-    };
-    render(&Draft { kind, data, reader, service: "Example", link: link.as_ref(), lives })
+    let ttls = LinkTtls { verification: 24 * HOUR, recovery: HOUR / 2 };
+    let link_ttl = kind.link_ttl(&ttls);
+    render(&Draft { kind, data, reader, service: "Example", link: link.as_ref(), link_ttl })
 }
 
 #[test]
@@ -30,7 +26,7 @@ fn every_mail_in_every_language() {
     settings.set_prepend_module_to_snapshot(false);
     settings.bind(|| {
         for locale in Locale::ALL {
-            for kind in Kind::ALL {
+            for kind in Kind::ALL.iter().copied() {
                 let data = MailData {
                     locale,
                     name: Some("Ada <b>".to_owned()),
@@ -48,7 +44,7 @@ fn every_mail_in_every_language() {
 #[test]
 fn the_plain_text_carries_the_whole_link_on_a_line_of_its_own() {
     for locale in Locale::ALL {
-        for kind in Kind::ALL {
+        for kind in Kind::ALL.iter().copied() {
             let data = MailData { locale, new_email: Some("new@example.com".to_owned()), ..data() };
             let text = rendered(kind, &data, Reader::Unproven).unwrap().text;
             let links: Vec<_> = text.lines().filter(|line| line.contains("://")).collect();
@@ -104,7 +100,7 @@ fn a_notice_without_the_new_address_cannot_be_rendered() {
 #[test]
 fn english_text_is_ascii_so_that_it_goes_out_as_it_reads() {
     let data = MailData { new_email: Some("new@example.com".to_owned()), ..data() };
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.iter().copied() {
         let mail = rendered(kind, &data, Reader::Verified).unwrap();
         assert!(mail.text.is_ascii() && mail.html.is_ascii());
         assert!(mail.text.lines().all(|line| line.len() < 998), "RFC 5322 §2.1.1");
@@ -113,24 +109,24 @@ fn english_text_is_ascii_so_that_it_goes_out_as_it_reads() {
 
 #[test]
 fn lifetimes_are_told_in_their_greatest_whole_unit() {
-    let text = |lives: Duration| {
+    let text = |link_ttl: Duration| {
         let draft = Draft {
             kind: Kind::Recover,
             data: &data(),
             reader: Reader::Verified,
             service: "Example",
             link: None,
-            lives,
+            link_ttl,
         };
         render(&draft).unwrap().text
     };
-    for (lives, told) in [
+    for (link_ttl, written) in [
         (HOUR / 60, "within 1 minute."),
         (HOUR / 2, "within 30 minutes."),
         (HOUR, "within 1 hour."),
         (24 * HOUR, "within 24 hours."),
         (48 * HOUR, "within 2 days."),
     ] {
-        assert!(text(lives).contains(told), "{told}");
+        assert!(text(link_ttl).contains(written), "{written}");
     }
 }

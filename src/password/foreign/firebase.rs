@@ -1,9 +1,11 @@
-//! Firebase's scrypt: `$firescrypt$ln=14,r=8,p=1$salt$hash$separator$signer_key`, the form that Ory Kratos reads;
-//! `$firebasescrypt$` is the same. All in base64.
+//! Firebase's scrypt, in the form that Ory Kratos reads:
+//! `$firescrypt$ln=14,r=8,p=1$salt$hash$separator$signer_key`. `$firebasescrypt$` means the same.
+//! All parts are in base64.
 //!
-//! The export of a Firebase project gives each person's `salt` and `passwordHash`, its console the project's
-//! `base64_signer_key`, `base64_salt_separator`, `rounds` (r) and `mem_cost` (ln). The hash is the signer key, encrypted
-//! with AES-256-CTR under the first 32 bytes of scrypt(password, salt ‖ separator), from a counter of zero.
+//! The export of a Firebase project contains each user's `salt` and `passwordHash`. Its console
+//! shows the project's `base64_signer_key`, `base64_salt_separator`, `rounds` (r) and `mem_cost`
+//! (ln). The hash is the signer key, encrypted with AES-256-CTR under the first 32 bytes of
+//! scrypt(password, salt ‖ separator), with a counter that starts at zero.
 
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
@@ -15,7 +17,7 @@ use crate::secret;
 
 pub struct Firebase {
     pub cost: Cost,
-    /// The person's, with the project's separator behind it.
+    /// The user's salt, followed by the project's separator.
     salt: Vec<u8>,
     signer_key: Vec<u8>,
     tag: Vec<u8>,
@@ -29,7 +31,8 @@ impl Firebase {
         let mut salted = salt(base64(salt_text)?)?;
         salted.extend(base64(separator)?);
         let (signer_key, tag) = (base64(signer_key)?, base64(tag)?);
-        // Firebase's keys have 64 bytes. CTR keeps the length: another one's hash is cut or somebody else's.
+        // Firebase's keys have 64 bytes, and CTR does not change the length. A hash of another
+        // length is cut off or of another system.
         if !(16..=128).contains(&signer_key.len()) || tag.len() != signer_key.len() {
             return None;
         }

@@ -1,8 +1,9 @@
-//! Hashes of other systems, as an import brings them: verified at a log-in, then replaced by one of ours.
+//! Imported hashes of other systems. They are verified at a login and then replaced by a new hash.
 //!
-//! Each format is a file: its string, its caps, its computing. Costs under today's are taken (the log-in mends them),
-//! those above the caps are refused before any work. A cap is about a second of one core here (2 GHz, SHA extensions):
-//! what a stored string may cost is the cost of every guess at it, too.
+//! Each format has a file with its parser, its caps and its computation. Hashes that cost less than
+//! today's are accepted, because the login replaces them. Hashes that cost more than the caps are
+//! refused before any work. A cap is about a second of one core on the reference machine (2 GHz,
+//! SHA extensions). It has to be that low, because every attempt at the password costs as much.
 
 mod bcrypt;
 mod firebase;
@@ -12,7 +13,7 @@ pub(super) mod text;
 
 use super::hashing::{Format, HashError, Unsupported};
 
-/// A stored hash of another system, taken apart.
+/// A parsed stored hash of another system.
 pub(super) enum Foreign {
     Bcrypt(bcrypt::Bcrypt),
     Scrypt(scrypt::Scrypt),
@@ -21,7 +22,7 @@ pub(super) enum Foreign {
 }
 
 impl Foreign {
-    /// Reads a string of any format but argon2.
+    /// Parses a string of any format except argon2.
     pub fn parse(stored: &str) -> Result<Self, Unsupported> {
         let (format, parsed) = if stored.starts_with("$2") {
             (Format::Bcrypt, bcrypt::Bcrypt::parse(stored)?.map(Self::Bcrypt))
@@ -38,7 +39,6 @@ impl Foreign {
         parsed.ok_or(Unsupported::Malformed(format))
     }
 
-    /// Its format.
     pub fn format(&self) -> Format {
         match self {
             Self::Bcrypt(_) => Format::Bcrypt,
@@ -48,7 +48,7 @@ impl Foreign {
         }
     }
 
-    /// Refuses what costs more than the caps.
+    /// Refuses hashes that cost more than the caps.
     pub fn check_caps(&self) -> Result<(), Unsupported> {
         let within = match self {
             Self::Bcrypt(it) => it.is_within_caps(),
@@ -59,7 +59,7 @@ impl Foreign {
         if within { Ok(()) } else { Err(Unsupported::TooCostly(self.format())) }
     }
 
-    /// Whether it is the hash of these bytes. Call [`Foreign::check_caps`] first.
+    /// Whether the hash is of these bytes. Call [`Foreign::check_caps`] first.
     pub fn matches(&self, password: &[u8]) -> Result<bool, HashError> {
         match self {
             Self::Bcrypt(it) => Ok(it.matches(password)),

@@ -1,9 +1,10 @@
-//! PBKDF2 (RFC 8018) over HMAC-SHA-256 or HMAC-SHA-512, in the forms that systems write; `512` likewise:
+//! PBKDF2 (RFC 8018) over HMAC-SHA-256 or HMAC-SHA-512, in the forms that systems write. The forms
+//! are shown for SHA-256, and those with `512` are the same:
 //!
-//! - `$pbkdf2-sha256$i=600000,l=32$salt$hash`: PHC;
-//! - `$pbkdf2-sha256$29000$salt$hash`: passlib, with `.` for `+` in its base64;
-//! - `pbkdf2_sha256$600000$salt$hash`: Django, the salt as text;
-//! - `pbkdf2:sha256:600000$salt$hash`: Werkzeug, the salt as text, the hash in hexadecimal.
+//! - `$pbkdf2-sha256$i=600000,l=32$salt$hash`: PHC.
+//! - `$pbkdf2-sha256$29000$salt$hash`: passlib, with `.` for `+` in its base64.
+//! - `pbkdf2_sha256$600000$salt$hash`: Django, with the salt as text.
+//! - `pbkdf2:sha256:600000$salt$hash`: Werkzeug, with the salt as text and the hash in hexadecimal.
 
 use std::num::NonZeroU32;
 
@@ -14,11 +15,13 @@ use super::super::hashing::Format;
 use super::text::{base64, fields, hex, number, salt, tag};
 use crate::secret;
 
-/// Iterations over SHA-256, times the hash's blocks of 32 bytes: 0.7 s here, four times that without SHA extensions.
-/// Twice what Django 6 asks for (1.2 million), four times OWASP's 600 000.
+/// The most iterations over SHA-256, times the hash's blocks of 32 bytes. They take 0.7 s on the
+/// reference machine, and four times that without SHA extensions. It is twice what Django 6 uses
+/// (1.2 million), and four times OWASP's 600 000.
 pub const SHA256_WORK_MAX: u64 = 2_500_000;
 
-/// Iterations over SHA-512, times the hash's blocks of 64 bytes: 0.9 s. OWASP asks for 210 000.
+/// The most iterations over SHA-512, times the hash's blocks of 64 bytes. They take 0.9 s. OWASP
+/// asks for 210 000.
 pub const SHA512_WORK_MAX: u64 = 1_500_000;
 
 pub struct Pbkdf2 {
@@ -28,7 +31,7 @@ pub struct Pbkdf2 {
     tag: Vec<u8>,
 }
 
-/// Which of the two a string is of, by its beginning.
+/// Which of the two formats a string has, by its beginning.
 pub fn format(stored: &str) -> Option<Format> {
     let is_of = |digest: &str| {
         ["$pbkdf2-", "pbkdf2_", "pbkdf2:"].iter().any(|start| {

@@ -1,10 +1,10 @@
 //! scrypt (RFC 7914), in the forms that systems write:
 //!
-//! - `$scrypt$ln=15,r=8,p=1$salt$hash`: PHC, passlib, most others;
-//! - `$s0$e0801$salt$hash`: the older one of lambdaworks and its ports: log₂N, r and p in hexadecimal, two digits each
-//!   for r and p;
-//! - `scrypt$16384$salt$8$5$hash`: Django: N, the salt as text, r, p;
-//! - `scrypt:32768:8:1$salt$hash`: Werkzeug: the salt as text, the hash in hexadecimal.
+//! - `$scrypt$ln=15,r=8,p=1$salt$hash`: PHC, passlib and most others.
+//! - `$s0$e0801$salt$hash`: the older form of lambdaworks and its ports. log₂N, r and p are in
+//!   hexadecimal, with two digits each for r and p.
+//! - `scrypt$16384$salt$8$5$hash`: Django, with N, the salt as text, r and p.
+//! - `scrypt:32768:8:1$salt$hash`: Werkzeug, with the salt as text and the hash in hexadecimal.
 
 use zeroize::Zeroizing;
 
@@ -12,17 +12,20 @@ use super::super::hashing::HashError;
 use super::text::{base64, fields, hex, number, salt, tag};
 use crate::secret;
 
-/// Memory that scrypt may ask for, 128·N·r bytes: 256 MiB, as for argon2. OWASP's parameters ask for 128 MiB.
+/// The most memory that scrypt may ask for, 128·N·r bytes: 256 MiB, as for argon2. OWASP's
+/// parameters ask for 128 MiB.
 pub const MEMORY_MAX: u64 = 256 << 20;
 
-/// Memory times lanes: 256 MiB, 0.6 s. OWASP's take half of it; Django's 16 MiB in 5 lanes, 0.2 s.
+/// The most memory times lanes: 256 MiB, which takes 0.6 s. OWASP's parameters use half of it.
+/// Django's use 16 MiB in 5 lanes, which takes 0.2 s.
 pub const WORK_MAX: u64 = 256 << 20;
 
-/// Blocks times lanes: 2¹⁴, where Django has 5 lanes of 8 blocks and OWASP 8 in all. PBKDF2 fills 128·r·p bytes
-/// before the first round and reads them after the last, which the memory of N rounds does not bound where N is small.
+/// The most blocks times lanes: 2¹⁴. Django has 5 lanes of 8 blocks, and OWASP 8 blocks in all.
+/// PBKDF2 writes 128·r·p bytes before the first round and reads them after the last. The memory
+/// limit for N rounds does not bound these bytes if N is small.
 pub const BLOCKS_MAX: u64 = 1 << 14;
 
-/// What a hash costs.
+/// The cost of a hash.
 #[derive(Clone, Copy)]
 pub struct Cost {
     log_n: u32,
@@ -31,7 +34,7 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// None where scrypt does not allow it.
+    /// None if scrypt does not allow the parameters.
     pub fn new(log_n: u32, r: u32, p: u32) -> Option<Self> {
         ((1..=63).contains(&log_n) && r >= 1 && p >= 1).then_some(Self { log_n, r, p })
     }
@@ -45,7 +48,7 @@ impl Cost {
             && memory(self.log_n) * u128::from(self.p) <= u128::from(WORK_MAX)
     }
 
-    /// Derives `N` bytes.
+    /// Derives the first `bytes` bytes of the result. The rest stays zero.
     pub fn derive<const N: usize>(
         self,
         password: &[u8],
@@ -102,7 +105,7 @@ impl Scrypt {
     }
 }
 
-/// log₂ of an N that is written out; N is a power of two.
+/// log₂ of a decimal N, which must be a power of two.
 fn log2(n: &str) -> Option<u32> {
     number(n).filter(|n| n.is_power_of_two()).map(u32::ilog2)
 }

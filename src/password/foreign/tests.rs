@@ -1,4 +1,5 @@
-//! Known answers of every format from public vectors and from the systems themselves; refusals; caps.
+//! Tests of the formats: public vectors and hashes that the systems themselves wrote, refusals, and
+//! caps.
 
 use proptest::prelude::*;
 
@@ -16,7 +17,7 @@ fn verdict(stored: &str, password: &str) -> Verdict {
     hasher.verify(&Secret::new(password.to_owned()), stored).unwrap()
 }
 
-/// A hash matches its password, none beside it, and asks for a rehash.
+/// Checks that a hash matches its password and no similar one, and asks for a rehash.
 fn known(format: Format, password: &str, stored: &str) {
     assert_eq!(admit(stored), Ok(format), "{stored}");
     assert_eq!(verdict(stored, password), Verdict::MatchNeedsRehash, "{stored}");
@@ -68,7 +69,8 @@ fn bcrypt_sees_72_bytes() {
 
 #[test]
 fn a_password_with_a_nul_never_matches_a_bcrypt_hash() {
-    // jBCrypt's vector of "a"; bcrypt repeats its key with the NUL behind it, so that "a\0a" would be the same key.
+    // jBCrypt's vector of "a". bcrypt repeats its key with the terminating NUL, so "a\0a" would be
+    // the same key.
     let stored = "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe";
     assert!(matches(stored, b"a"));
     for password in [&b"a\0a"[..], b"a\0", b"\0a", b"a\0b"] {
@@ -78,7 +80,8 @@ fn a_password_with_a_nul_never_matches_a_bcrypt_hash() {
 
 #[test]
 fn bcrypts_unused_last_bits_are_not_looked_at() {
-    // A salt's 22nd character counts with two of its six bits: `u` and `v` are one salt to every C library.
+    // Only two of the six bits of a salt's 22nd character count. Every C library reads `u` and `v`
+    // there as the same salt.
     let stored = "$2a$05$abcdefghijklmnopqrstuv5s2v8.iXieOjg/.AySBTTZIIVFJeBui";
     let password = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     assert_eq!(verdict(stored, password), Verdict::MatchNeedsRehash);
@@ -96,7 +99,7 @@ fn scrypt_computes_the_vectors_of_rfc_7914_in_every_form() {
         "password",
         "scrypt:1024:8:16$NaCl$fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b3731622eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d8360cbdfa2cc0640",
     );
-    // The documentation of lambdaworks' scrypt.
+    // From the documentation of lambdaworks' scrypt.
     known(
         Format::Scrypt,
         "secret",
@@ -104,7 +107,7 @@ fn scrypt_computes_the_vectors_of_rfc_7914_in_every_form() {
     );
 }
 
-/// Made by libpass 1.9.4, Django 5.2 and Werkzeug 3 from one password.
+/// Hashes of one password by libpass 1.9.4, Django 5.2 and Werkzeug 3.
 #[test]
 fn what_the_systems_write_themselves_is_read() {
     use Format::{Argon2, Pbkdf2Sha256, Pbkdf2Sha512, Scrypt};
@@ -182,7 +185,7 @@ fn firebase_scrypt_computes_the_official_vector() {
     known(Format::FirebaseScrypt, "user1password", FIREBASE);
     let long_name = FIREBASE.replace("$firescrypt$ln=14,r=8,p=1$", "$firebasescrypt$ln=14,r=8$");
     known(Format::FirebaseScrypt, "user1password", &long_name);
-    // Ory Kratos' own test.
+    // From the tests of Ory Kratos.
     known(
         Format::FirebaseScrypt,
         "8x4WjoDbSxJZdR",
@@ -370,7 +373,7 @@ proptest! {
         let stored = "$2b$04$S3OqfgvQHKvPWuvH9ifW5O.AYGYDNzPF4IqxC6Rv4wJ7GTZ.LYyiK";
         let mut changed = stored.to_owned();
         changed.replace_range(at..=at, &to);
-        // Two places hold bits that count for nothing, and `2a`, `2y` are names of the same.
+        // Two positions hold bits that do not count, and `2a` and `2y` are other names of `2b`.
         prop_assume!(changed != stored && ![2, 28, 59].contains(&at));
         if let Ok(foreign) = Foreign::parse(&changed) && foreign.check_caps().is_ok() {
             prop_assert!(!foreign.matches("correct horse battery é€".as_bytes()).unwrap());

@@ -1,4 +1,5 @@
-//! Pieces of hash strings. Every input is bounded already: a stored string has at most 1 024 bytes.
+//! Parsers for the parts of hash strings. Every input is bounded: a stored string has at most 1 024
+//! bytes.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -11,7 +12,7 @@ pub fn number(text: &str) -> Option<u32> {
     if is_plain && is_shortest { text.parse().ok() } else { None }
 }
 
-/// The values of `a=1,b=2` by name: each name at most once, and none but these.
+/// The values of `a=1,b=2` by name. Each name occurs at most once, and no other names are allowed.
 pub fn fields<const N: usize>(text: &str, names: [&str; N]) -> Option<[Option<u32>; N]> {
     let mut values = [None; N];
     for field in text.split(',') {
@@ -24,7 +25,8 @@ pub fn fields<const N: usize>(text: &str, names: [&str; N]) -> Option<[Option<u3
     Some(values)
 }
 
-/// Base64 as the systems write it: standard, URL-safe, or passlib's with `.` for `+`; padding optional.
+/// Base64 in the variants that the systems write: standard, URL-safe, or passlib's with `.` for
+/// `+`. Padding is optional.
 pub fn base64(text: &str) -> Option<Vec<u8>> {
     const PLAIN: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,
@@ -41,7 +43,7 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
     PLAIN.decode(standard).ok()
 }
 
-/// Hexadecimal digits, two a byte.
+/// Hexadecimal digits, two for each byte.
 pub fn hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
@@ -51,12 +53,12 @@ pub fn hex(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
-/// A salt that somebody chose at random: not empty, of at most 128 bytes.
+/// A salt: not empty, and at most 128 bytes.
 pub fn salt(bytes: Vec<u8>) -> Option<Vec<u8>> {
     (1..=128).contains(&bytes.len()).then_some(bytes)
 }
 
-/// A hash that can be compared: 128 to 512 bits. A shorter one would be matched by chance.
+/// A hash of 128 to 512 bits. A shorter one could be matched by chance.
 pub fn tag(bytes: Vec<u8>) -> Option<Vec<u8>> {
     (16..=64).contains(&bytes.len()).then_some(bytes)
 }

@@ -1,4 +1,4 @@
-//! The login back-off in the embedded store: the rules of [`back_off`], in a transaction.
+//! The login back-off in the embedded store: it runs the rules of [`back_off`] in a transaction.
 
 use super::Embedded;
 use crate::clock::UnixMillis;
@@ -80,7 +80,7 @@ impl Embedded {
         Ok(deleted > 0)
     }
 
-    /// Reads an account's record and writes what `change` returns of it, in one transaction.
+    /// Reads an account's record and stores the record that `change` returns, in one transaction.
     async fn change_attempts<T>(
         &self,
         account: &str,

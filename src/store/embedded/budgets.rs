@@ -22,7 +22,7 @@ impl Embedded {
         Ok(found)
     }
 
-    /// The same as a part of a transaction of this database.
+    /// Spends as part of a transaction of this database.
     pub(in crate::store) async fn spend_budgets_in(
         &self,
         tx: &Transaction,

@@ -1,4 +1,4 @@
-//! A write like those of requests, into the table.
+//! The probe of the embedded store: a write to the table, like the writes of requests.
 
 use sea_orm::DbErr;
 
@@ -9,7 +9,7 @@ use crate::health::{Probed, Reason, StoreHealth};
 use crate::problem::Unavailable;
 use crate::store::{StoreProbeError, keys};
 
-/// How long what a probe wrote is good.
+/// How long the entry of a probe is valid, in milliseconds.
 const KEPT_MS: i64 = 60_000;
 
 impl Embedded {
@@ -21,8 +21,8 @@ impl Embedded {
         self.db.health()
     }
 
-    /// All replicas write the one entry. That it lasts is what the database's own probe finds out: here it is enough that
-    /// there is one.
+    /// All replicas write the same entry, so it is enough to find any value. The probe of the
+    /// database checks that a written value can be read back.
     pub(in crate::store) async fn probe_write(
         &self,
         now: UnixMillis,

@@ -1,14 +1,15 @@
--- Admits one more attempt and counts it as a failure: `admit` of back_off.rs.
+-- Admits one more attempt and counts it as a failure. The same rules as `admit` in back_off.rs.
 -- KEYS: account
--- ARGV: now, client, is known, captcha is available, captcha replaces waits, difficulty solved, may add, first and last failure
--- with a captcha, cap, wait at the cap, step beyond it, greatest difficulty, TTL of a client, TTL of a failure, slack in ms, then
--- the wait in ms after each failure, from none on
--- Returns a verdict and its number: ms to wait, the difficulty, or the account's failures.
+-- ARGV: now, client, is known, captcha is available, captcha replaces waits, difficulty solved, may
+-- add, first and last failure with a captcha, cap, wait at the cap, step beyond it, greatest
+-- difficulty, TTL of a client, TTL of a failure, slack in ms, then the wait in ms after each number
+-- of failures, from 0 on
+-- Returns: a verdict and its number: ms to wait, the difficulty, or the account's failures.
 local now, client, known = tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1'
 local available, replaces, solved = ARGV[4] == '1', ARGV[5] == '1', tonumber(ARGV[6])
 local cap, ttl = tonumber(ARGV[10]), tonumber(ARGV[15])
 local it = redis.call('HMGET', KEYS[1], 'faded_at', 'open_at', 'allowance', client, 'expires_at')
--- One that has expired, or is of another form.
+-- The record has expired or has another format.
 if not it[5] or tonumber(it[5]) <= now then
   redis.call('DEL', KEYS[1])
   it = {}
@@ -20,7 +21,7 @@ local faded_at, open_at, allowance = tonumber(it[1] or 0), tonumber(it[2] or 0),
 local own = {0, 0, 0, 0, 0, 0, 0}
 if it[4] then
   local found = {string.match(it[4], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')}
-  -- What is no record fails here, and no attempt is admitted.
+  -- A value that is not a record raises an error here, and no attempt is admitted.
   if tonumber(found[4]) > now then
     for n = 1, 7 do
       own[n] = tonumber(found[n])
@@ -58,7 +59,7 @@ if solved < difficulty then
 end
 
 own[1] = own[1] + 1
--- 2^53 - 1 is later than every time: an attempt that does not count opens nothing again.
+-- 2^53 - 1 is later than every time: an attempt that does not count reopens nothing.
 own[6], own[7] = counts and open_at or 9007199254740991, uses and 1 or 0
 own[3] = now + tonumber(ARGV[math.min(17 + own[1], #ARGV)])
 own[4] = math.max(now + tonumber(ARGV[14]), own[5])

@@ -1,4 +1,5 @@
-//! The login back-off in Redis: the scripts that hold the rules of [`back_off`](super::super::back_off).
+//! The login back-off in Redis. The scripts contain the rules of
+//! [`back_off`](super::super::back_off).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -123,7 +124,7 @@ fn waits(call: &mut ScriptInvocation<'_>, rules: &BackOff) {
     }
 }
 
-/// The seven numbers of a client, as the scripts write them.
+/// Parses the seven numbers of a client, in the format of the scripts.
 fn read_client(text: &str) -> Result<ClientAttempts, Unavailable> {
     let numbers: Result<Vec<i64>, _> = text.split(' ').map(str::parse).collect();
     let [failures, counted, wait_until, expires_at, proven_until, open_before, allowed] =

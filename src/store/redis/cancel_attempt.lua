@@ -1,6 +1,8 @@
--- After an attempt without a verdict: one failure less of its client: `cancel_attempt` of back_off.rs.
+-- Removes one failure of a client after an attempt without a result. The same rules as
+-- `cancel_attempt` in back_off.rs.
 -- KEYS: account
--- ARGV: now, client, is known, TTL of a failure, then the wait in ms after each failure, from none on
+-- ARGV: now, client, is known, TTL of a failure, then the wait in ms after each number of failures,
+-- from 0 on
 local now, client = tonumber(ARGV[1]), ARGV[2]
 local it = redis.call('HMGET', KEYS[1], 'expires_at', 'faded_at', 'open_at', 'allowance', client)
 if not it[1] or tonumber(it[1]) <= now or not it[5] then
@@ -27,7 +29,7 @@ local open_at, allowance = math.min(tonumber(it[3]), tonumber(open_before)), ton
 redis.call('HSET', KEYS[1], 'faded_at', whole(faded_at), 'open_at', whole(open_at), 'allowance', whole(allowance))
 if failures == 0 and tonumber(proven_until) <= now then
   redis.call('HDEL', KEYS[1], client)
-  -- Four fields are the account's own.
+  -- Four fields belong to the account itself; the others are clients.
   if faded_at == 0 and redis.call('HLEN', KEYS[1]) <= 4 then
     redis.call('DEL', KEYS[1])
   end

@@ -1,4 +1,5 @@
-//! The calls to a server or a cluster: time limits, measurements, and what a failed one says about the store.
+//! The calls to a server or a cluster: time limits, metrics, and what a failed call says about the
+//! store.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -25,18 +26,19 @@ use crate::telemetry::Metrics;
 use crate::telemetry::attributes::REDIS_OPERATIONS;
 use crate::telemetry::trace::{self, SpanAttributes};
 
-/// The word for every command that is not in [`REDIS_OPERATIONS`].
+/// The name for every command that is not in [`REDIS_OPERATIONS`].
 const OTHER: &str = "_OTHER";
 
-/// How long an operation may wait for Redis, retry and reconnection included: it answers in under a millisecond, and
-/// some twenty waits have to fit into a request's five seconds.
+/// How long an operation may wait for Redis, including a retry and a reconnection. Redis responds
+/// in less than a millisecond. About twenty such waits must fit into the five seconds of a request.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// When a connection whose packets nobody acknowledges is given up (a half-open socket, a lost route): with the time to
-/// connect again it is well within the ten seconds in which everything heals.
+/// When a connection whose packets are not acknowledged is closed (half-open socket, lost route).
+/// With the time to reconnect, this is well below the ten seconds in which latchkey recovers from
+/// every failure.
 const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The way to the server, measured where somebody wants to know.
+/// The connection to Redis, with metrics if they are set.
 pub(super) struct Link {
     way: Way,
     metrics: OnceLock<Arc<Metrics>>,
@@ -44,15 +46,14 @@ pub(super) struct Link {
     health: Arc<StoreHealth>,
 }
 
-/// One server or a cluster.
 enum Way {
-    /// One server.
     Single(Box<Single>),
-    /// A cluster; its client follows the topology by itself. The nodes are those of the URL, for a diagnosis.
+    /// A cluster. Its client follows the topology by itself. The servers are the nodes of the URL,
+    /// for a diagnosis.
     Cluster(ClusterConnection, Vec<Server>),
 }
 
-/// Either kind of connection, for one call.
+/// Either kind of connection.
 #[derive(Clone)]
 pub(super) enum Connection {
     Single(MultiplexedConnection),
@@ -62,7 +63,7 @@ pub(super) enum Connection {
 /// Why a call failed.
 pub(super) struct Failure {
     pub(super) error: RedisError,
-    /// Whether there was no connection to make the call on.
+    /// Whether the connection failed, so that the call was not sent.
     pub(super) is_connecting: bool,
 }
 
@@ -75,13 +76,13 @@ impl Failure {
         Self { error, is_connecting: false }
     }
 
-    /// Why the store is out of order. Without a connection it is, whatever the server says.
+    /// Why the store is down. A failed connection always means that it is down, whatever the error.
     fn reason(&self) -> Option<Reason> {
         outage(&self.error).or(self.is_connecting.then_some(Reason::Refused))
     }
 }
 
-/// What is asked of the server; asked twice when the connection breaks.
+/// A call to the server. It is sent again if the connection breaks.
 #[derive(Clone, Copy)]
 pub(super) enum Call<'a> {
     Script(&'a ScriptInvocation<'a>),
@@ -89,7 +90,8 @@ pub(super) enum Call<'a> {
 }
 
 impl Call<'_> {
-    /// The command's name; of the known ones, and never an argument.
+    /// The name of the command for metrics. It is one of the known names and never contains an
+    /// argument.
     fn name(self) -> &'static str {
         let first = match self {
             Self::Script(_) => return "EVALSHA",
@@ -111,29 +113,26 @@ impl Call<'_> {
 }
 
 impl Link {
-    /// Reads the URL. Connects to nothing yet.
+    /// Parses the URL. Does not connect yet.
     pub(super) fn open(url: &str) -> RedisResult<Self> {
         let redactor = Redactor::of_url(url);
         let way = Way::open(url).map_err(|error| redacted(&redactor, error))?;
         Ok(Self { way, metrics: OnceLock::new(), redactor, health: StoreHealth::new() })
     }
 
-    /// Whether the store takes writes, as the last probe or an outage since then has it.
+    /// Whether the store accepts writes, according to the last probe or a later outage.
     pub(super) fn health(&self) -> &Arc<StoreHealth> {
         &self.health
     }
 
-    /// Whether the URL is one of a cluster.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self.way, Way::Cluster(..))
     }
 
-    /// Measures every call from now on.
     pub(super) fn watch(&self, metrics: &Arc<Metrics>) {
         let _ = self.metrics.set(metrics.clone());
     }
 
-    /// Runs a script.
     pub(super) async fn invoke<T: FromRedisValue>(
         &self,
         call: &ScriptInvocation<'_>,
@@ -141,12 +140,12 @@ impl Link {
         self.note(self.within(Call::Script(call)).await)
     }
 
-    /// Runs a command.
     pub(super) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> RedisResult<T> {
         self.note(self.within(Call::Command(cmd)).await)
     }
 
-    /// Why there is no connection, where a call did not say; none where there is one.
+    /// Finds out why there is no connection if the call's error does not say it. `None` if there is
+    /// a connection.
     pub(super) async fn diagnose(&self) -> Option<Diagnosis> {
         let (reason, error) = match &self.way {
             Way::Single(it) => diagnosis::of_server(it.server()).await?,
@@ -155,17 +154,18 @@ impl Link {
         Some((reason, self.redact(error)))
     }
 
-    /// Asks the server about itself. That it forbids this is no outage.
+    /// Sends a command about the server itself. If the server forbids the command, that is not an
+    /// outage.
     pub(super) async fn inspect<T: FromRedisValue>(&self, cmd: &Cmd) -> RedisResult<T> {
         self.within(Call::Command(cmd)).await.map_err(|failure| self.redact(failure.error))
     }
 
-    /// Marks the store where the call met an outage.
+    /// Records an outage in the state of the store.
     fn note<T>(&self, answer: Result<T, Failure>) -> RedisResult<T> {
         answer.map_err(|failure| {
             let reason = failure.reason();
             match reason {
-                // The prober may have found out more.
+                // The prober may have found a more exact reason.
                 Some(it) if it.is_vague() && self.health.reason().is_some() => {
                     self.health.suspect();
                 }
@@ -181,7 +181,7 @@ impl Link {
         redacted(&self.redactor, error)
     }
 
-    /// The policy of the servers; where they differ, one that is not `noeviction`.
+    /// The eviction policy of the servers. If they differ, one that is not `noeviction`.
     pub(super) async fn eviction_policy(&self) -> RedisResult<Option<String>> {
         let mut get = redis::cmd("CONFIG");
         get.arg("GET").arg("maxmemory-policy");
@@ -194,7 +194,7 @@ impl Link {
                 words.sort_by_key(|word| word == "noeviction");
                 Ok(words.into_iter().next())
             }
-            // Managed servers forbid CONFIG, by rights or by renaming it.
+            // Managed servers forbid CONFIG with an ACL or rename it.
             Err(error) => match error.kind() {
                 ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError) => {
                     Ok(None)
@@ -215,8 +215,9 @@ impl Link {
     }
 }
 
-/// The same error, without what it may repeat of the URL, and without the digest of a script: a server that does not
-/// know a command says its arguments, and those of `HELLO` and `AUTH` are the password.
+/// The same error without the parts of the URL that it may repeat, and without the digest of a
+/// script. A server that does not know a command repeats its arguments, and the arguments of
+/// `HELLO` and `AUTH` contain the password.
 fn redacted(redactor: &Redactor, error: RedisError) -> RedisError {
     if let (Some(code), Some(detail)) = (error.code(), error.detail()) {
         let (plain_code, words) = without_script(code, detail);
@@ -273,7 +274,7 @@ impl Way {
     }
 }
 
-/// Makes a call; once more, where the connection broke, perhaps long ago.
+/// Makes a call. Repeats it once if the connection broke, which may have happened long before.
 async fn run_in_cluster<T: FromRedisValue>(
     cluster: &ClusterConnection,
     call: Call<'_>,
@@ -287,13 +288,13 @@ async fn run_in_cluster<T: FromRedisValue>(
     }
 }
 
-/// What `MOVED` means to a connection to one server.
+/// The error to report if a server responds with `MOVED` to a connection to a single server.
 fn is_a_node(error: &RedisError) -> RedisError {
     let text = "the server is a node of a cluster: write redis+cluster:// in `redis.url`";
     (ErrorKind::Client, text, error.to_string()).into()
 }
 
-/// `error.type` of a call.
+/// The attribute `error.type` of a call.
 fn error_type(error: &RedisError) -> &'static str {
     if error.is_timeout() {
         "timeout"
@@ -319,7 +320,8 @@ fn record(metrics: &Metrics, operation: &'static str, took: Duration, error: Opt
     });
 }
 
-/// Every string in an answer, however it is nested: a list, a map, or one of either for each node.
+/// Collects every string in a response, however it is nested: a list, a map, or one of either for
+/// each node.
 pub(super) fn collect_words(value: &Value, words: &mut Vec<String>) {
     match value {
         Value::BulkString(bytes) => words.extend(String::from_utf8(bytes.clone())),

@@ -1,7 +1,9 @@
-//! Why there is no connection, where the Redis client does not say: for the probe and `doctor`, never for a request.
+//! Finds out why there is no connection if the Redis client does not say it. The probe and `doctor`
+//! use it, never a request.
 //!
-//! A full server says so and hangs up, and a client that has already sent something may lose the words. A port with
-//! TLS and one without it do not understand each other. The cluster client hides what its nodes said.
+//! A server without free connections sends an error and closes the connection, and a client that
+//! already sent data may lose that error. A client with TLS and a port without TLS (or the reverse)
+//! do not understand each other. The cluster client hides the errors of its nodes.
 
 use std::time::Duration;
 
@@ -15,20 +17,20 @@ use super::refusal::{outage, server_error};
 use super::single::Server;
 use crate::health::Reason;
 
-/// A diagnosis may take so long: a probe has two seconds.
+/// The time limit of a diagnosis. A probe has two seconds.
 const WITHIN: Duration = Duration::from_millis(1_200);
-/// A server that takes no connection says so within this time, unasked.
+/// A server that accepts no connections sends its error within this time, before any request.
 const UNASKED: Duration = Duration::from_millis(100);
-/// The answer to a `PING` takes no longer.
+/// The time limit for connecting and for the response to a `PING`.
 const ANSWER: Duration = Duration::from_millis(250);
 
-/// The slots of a cluster.
+/// The number of slots of a cluster.
 const SLOTS: i64 = 16_384;
 
-/// A reason, and the server's words or ours.
+/// A reason, with the error of the server or our own.
 pub(super) type Diagnosis = (Reason, RedisError);
 
-/// Of one server; none where nothing is wrong with it.
+/// The diagnosis of one server. `None` if nothing is wrong with it.
 pub(super) async fn of_server(server: &Server) -> Option<Diagnosis> {
     let look = async {
         match look(server.address()).await {
@@ -39,14 +41,15 @@ pub(super) async fn of_server(server: &Server) -> Option<Diagnosis> {
     timeout(WITHIN, look).await.ok().flatten()
 }
 
-/// Of the nodes that the URL names; none where one of them serves a whole cluster.
+/// The diagnosis of the nodes in the URL. `None` if one of them belongs to a cluster that serves
+/// all slots.
 pub(super) async fn of_cluster(nodes: &[Server]) -> Option<Diagnosis> {
     let looks = join_all(nodes.iter().map(|node| timeout(WITHIN, of_node(node)))).await;
     let mut found = Vec::new();
     for look in looks {
         found.extend(look.ok()?.err());
     }
-    // A node that answers knows more of the cluster than one that does not.
+    // A node that responds knows more about the cluster than one that does not.
     found.sort_by_key(|(reason, _)| matches!(reason, Reason::Unreachable | Reason::Timeout));
     let all_failed = found.len() == nodes.len();
     found.into_iter().next().filter(|_| all_failed)
@@ -77,7 +80,7 @@ fn classify(error: RedisError) -> Diagnosis {
     (outage(&error).unwrap_or(Reason::Refused), error)
 }
 
-/// How many slots the answer to `CLUSTER SLOTS` gives to nodes.
+/// The number of slots that have a node, according to the response to `CLUSTER SLOTS`.
 fn covered(ranges: &Value) -> i64 {
     let Value::Array(ranges) = ranges else { return SLOTS };
     let size = |range: &Value| match range {
@@ -90,7 +93,7 @@ fn covered(ranges: &Value) -> i64 {
     ranges.iter().map(size).sum()
 }
 
-/// What the port says to a client that does not use the Redis protocol's library; no secret is sent.
+/// Connects to the port without the Redis client, and checks what it sends. No secret is sent.
 async fn look(address: &ConnectionAddr) -> Option<Diagnosis> {
     let (host, port, is_tls) = match address {
         ConnectionAddr::Tcp(host, port) => (host, *port, false),
@@ -105,14 +108,15 @@ async fn look(address: &ConnectionAddr) -> Option<Diagnosis> {
     let said = timeout(ANSWER, read(&mut stream)).await.ok()?;
     let text = match (is_tls, said.first()?) {
         (true, b'+' | b'-') => "the port has no TLS: write redis:// in `redis.url`, not rediss://",
-        // An alert of TLS, about a record that is none.
+        // 0x15 is a TLS alert: the port has TLS and received no valid TLS record.
         (false, 0x15) => "the port has TLS: write rediss:// in `redis.url`, not redis://",
         _ => return None,
     };
     Some((Reason::Unreachable, (ErrorKind::Client, text).into()))
 }
 
-/// What a server says that hangs up on every client: `-ERR max number of clients reached`, `-DENIED …`.
+/// The error of a server that closes every connection: `-ERR max number of clients reached`,
+/// `-DENIED …`.
 fn refusal(said: &[u8]) -> Option<Diagnosis> {
     let line = std::str::from_utf8(said).ok()?.lines().next()?;
     let (code, detail) = line.strip_prefix('-')?.split_once(' ')?;

@@ -1,8 +1,10 @@
--- Ends every session of a user but one. Tombstones stay: each waits for the end that whoever found it owes it.
+-- Ends every session of a user except one. Tombstones stay, because the caller that created a
+-- tombstone still has to end that session.
 -- KEYS: sessions
--- ARGV: prefix of the user's session keys, the sid that stays or nothing
--- The keys of the sessions are built here, from the list that is read here, so that none opened meanwhile is missed.
--- They share the user's hash tag.
+-- ARGV: prefix of the user's session keys, the sid that stays or an empty text
+--
+-- The session keys are built here from the list that is read here, so that no session opened in the
+-- meantime is missed. They share the user's hash tag.
 local ended = 0
 for _, sid in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   local key = ARGV[1] .. sid

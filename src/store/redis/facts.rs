@@ -1,4 +1,4 @@
-//! What a Redis says of itself, for `doctor`.
+//! What a Redis server reports about itself, for `doctor`.
 
 use redis::{ErrorKind, ServerErrorKind, Value};
 
@@ -8,27 +8,27 @@ use crate::clock::UnixMillis;
 use crate::problem::Unavailable;
 use crate::store::lost;
 
-/// One server, or the nodes of a cluster that answered. What a managed server does not tell is none.
+/// The facts about one server, or about the nodes of a cluster that responded. A fact that a
+/// managed server does not report is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedisFacts {
-    /// The oldest version among the nodes.
+    /// The oldest version of all nodes.
     pub version: Option<String>,
     /// Whether every node writes its append-only file.
     pub append_only: Option<bool>,
-    /// `used_memory` and `maxmemory` in bytes, of the fullest node; no limit is 0.
+    /// `used_memory` and `maxmemory` in bytes, of the fullest node. 0 means no limit.
     pub memory: Option<(u64, u64)>,
-    /// The server's clock.
     pub clock: Option<UnixMillis>,
     /// Whether the server, or one of the nodes, is a replica.
     pub is_replica: Option<bool>,
-    /// Whether it is a node of a cluster (`cluster_enabled`).
+    /// Whether the server is a node of a cluster (`cluster_enabled`).
     pub is_node: Option<bool>,
-    /// Whether its last snapshot or append to its log failed.
+    /// Whether its last snapshot, or its last write to the append-only file, failed.
     pub fails_to_save: Option<bool>,
 }
 
 impl Redis {
-    /// Asks `INFO` and `TIME`.
+    /// Sends `INFO` and `TIME`.
     pub(in crate::store) async fn facts(&self) -> Result<RedisFacts, Unavailable> {
         let mut facts = match self.link.inspect::<Value>(&redis::cmd("INFO")).await {
             Ok(answer) => {
@@ -36,7 +36,7 @@ impl Redis {
                 collect_words(&answer, &mut words);
                 read(&words.join("\n"))
             }
-            // Managed servers forbid INFO, by rights or by renaming it.
+            // Managed servers forbid INFO with an ACL or rename it.
             Err(error) if is_forbidden(&error) => RedisFacts::default(),
             Err(error) => return Err(lost(error)),
         };
@@ -54,7 +54,7 @@ fn is_forbidden(error: &redis::RedisError) -> bool {
     matches!(kind, ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError))
 }
 
-/// Reads `INFO`; of several nodes one after another.
+/// Parses `INFO`. The responses of several nodes follow one another.
 fn read(info: &str) -> RedisFacts {
     let all = |name: &str| -> Vec<&str> {
         let lines = info.lines().filter_map(|line| line.split_once(':'));

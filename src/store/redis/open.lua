@@ -1,7 +1,10 @@
--- Opens a session; where the user has too many, the least recently seen end.
+-- Opens a session. If the user has too many, the least recently seen ones end.
 -- KEYS: session, sessions
--- ARGV: now, most sessions, sid, prefix of the user's session keys, ms to keep, seen_at, then field, value, …
--- The keys of the sessions that end are built here: which they are is known only here. They share the user's hash tag.
+-- ARGV: now, greatest number of sessions, sid, prefix of the user's session keys, ms to keep,
+-- seen_at, then field, value, …
+--
+-- The keys of the sessions that end are built here, because only the script knows which sessions
+-- end. They share the user's hash tag.
 local now, most, sid, prefix = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local keep = tonumber(ARGV[5])
 

@@ -1,8 +1,9 @@
--- Writes, reads and expires one key of each kind with every command that the other scripts use, in the same way as they
--- do: what a server, its memory or its ACL refuses to them is refused here.
+-- Writes, reads and expires one key of each kind. It uses every command of the other scripts in the
+-- same way as they do. So if the server, its memory or its ACL refuses them, it refuses this script
+-- too.
 -- KEYS: hash, sorted set, string
 -- ARGV: value, ms to keep
--- Answers the value as it was read back.
+-- Returns: the value that was read back.
 redis.call('TIME')
 
 redis.call('HSET', KEYS[1], 'value', ARGV[1], 'gone', '1')

@@ -1,4 +1,4 @@
-//! A write like those of requests, by a script under fixed keys: in every part of a cluster.
+//! The probe of Redis: a script writes fixed keys as requests do, in every part of a cluster.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::secret::random_id;
 use crate::store::keys::{self, PROBE_TAGS};
 use crate::store::{StoreProbeError, lost};
 
-/// How long the server keeps what a probe wrote.
+/// How long the server keeps the values of a probe.
 const KEPT: Duration = Duration::from_mins(1);
 
 impl Redis {
@@ -21,12 +21,12 @@ impl Redis {
         self.link.health()
     }
 
-    /// Whether `redis.url` is one of a cluster.
     pub(in crate::store) fn is_cluster(&self) -> bool {
         self.link.is_cluster()
     }
 
-    /// Writes and reads back under every tag, also on one server: it may be a node of a cluster, which has only some.
+    /// Writes and reads a value under every tag. This is also done for a single server, because it
+    /// can be a node of a cluster and serve only some slots.
     pub(in crate::store) async fn probe_write(&self) -> Result<(), StoreProbeError> {
         let Err(error) = self.probe_tags().await else { return Ok(()) };
         if !(error.reason.is_vague() || error.reason == Reason::Refused) {
@@ -38,7 +38,8 @@ impl Redis {
 
     async fn probe_tags(&self) -> Result<(), StoreProbeError> {
         if self.is_cluster() {
-            // Requests load a script in every node that does not know it; one server alone has no nodes.
+            // In a cluster, a request loads a missing script into every node. A single server needs
+            // no such check.
             let mut load = redis::cmd("SCRIPT");
             load.arg("LOAD").arg(scripts::PROBE);
             if let Err(error) = self.link.query::<redis::Value>(&load).await
@@ -72,7 +73,8 @@ impl Redis {
     }
 
     fn failed(&self, error: RedisError) -> StoreProbeError {
-        // The link has marked the store by now, also where it put its own words in the place of the server's.
+        // The link has already recorded the reason. This matters if the link replaced the server's
+        // error with its own.
         let reason = outage(&error).or_else(|| self.health().reason());
         StoreProbeError { reason: reason.unwrap_or(Reason::Refused), source: Some(lost(error)) }
     }

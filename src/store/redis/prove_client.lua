@@ -1,4 +1,4 @@
--- After a new password: its client has proven itself: `prove` of back_off.rs.
+-- Marks a client as proven after a new password. The same rules as `prove` in back_off.rs.
 -- KEYS: account
 -- ARGV: now, client, allowance, TTL of a client, TTL of a failure, slack in ms
 local now, client = tonumber(ARGV[1]), ARGV[2]

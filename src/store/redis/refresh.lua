@@ -1,11 +1,13 @@
--- Rotates a session: rules.rs `refresh`, word for word.
+-- Rotates a session. The same rules as `refresh` in rules.rs.
 -- KEYS: session, sessions
--- ARGV: now, sid, jti, generation, next jti, end of idling, grace in ms, ip, user agent, ms of slack, deadline by the server's clock or 0
--- Answers a verdict, the session's fields, and the server's time in ms.
+-- ARGV: now, sid, jti, generation, next jti, idle end, grace in ms, ip, user agent, ms of slack,
+-- deadline by the server's clock or 0
+-- Returns: a verdict, the session's fields, and the server's time in ms.
 local now, generation = tonumber(ARGV[1]), tonumber(ARGV[4])
 
--- A call that waited in a stalled server's socket: its caller has been told 503 long ago. To rotate now would make an
--- honest person's next refresh look like a theft.
+-- A call past its deadline waited in the socket of a stalled server, and its caller already
+-- received 503. If it rotated the token now, the client's next refresh would look like a stolen
+-- token.
 local clock = redis.call('TIME')
 local here = math.floor(tonumber(clock[1]) * 1000 + tonumber(clock[2]) / 1000)
 if tonumber(ARGV[11]) > 0 and here > tonumber(ARGV[11]) then

@@ -1,10 +1,11 @@
-//! What an error of Redis says about the server: whether it is an outage, and whether another connection could mend it.
+//! What a Redis error says about the server: whether it is an outage, and whether another
+//! connection could help.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 
 use crate::health::Reason;
 
-/// Codes of a server that refuses writes, in the order in which they are looked for in a script's error.
+/// The error codes of a server that refuses writes.
 const CODES: &[(&str, Reason)] = &[
     ("READONLY", Reason::ReadOnly),
     ("MASTERDOWN", Reason::ReadOnly),
@@ -21,10 +22,10 @@ const CODES: &[(&str, Reason)] = &[
     ("ASK", Reason::ClusterNode),
 ];
 
-/// What Redis 6.2 says of a command that the ACL forbids to a script, without a code.
+/// The text of Redis 6.2 for a command that the ACL forbids in a script. It has no code.
 const FORBIDDEN_IN_SCRIPT: &str = "can't run this command or subcommand";
 
-/// Why the store is out of order; `None` of an error that says nothing about the server.
+/// Why the store is down. `None` for an error that says nothing about the server.
 pub(super) fn outage(error: &RedisError) -> Option<Reason> {
     match error.kind() {
         _ if error.is_timeout() => Some(Reason::Timeout),
@@ -35,7 +36,8 @@ pub(super) fn outage(error: &RedisError) -> Option<Reason> {
     }
 }
 
-/// By the first word of the server's error, or by the words inside: Redis 6.2 wraps what a script met in an `ERR`.
+/// The reason by the first word of the error, or by a code inside its text: Redis 6.2 wraps an
+/// error in a script in an `ERR`.
 fn of_code(code: &str, detail: &str) -> Option<Reason> {
     if let Some((_, reason)) = CODES.iter().find(|(known, _)| *known == code) {
         return Some(*reason);
@@ -58,9 +60,9 @@ fn of_code(code: &str, detail: &str) -> Option<Reason> {
     inner.filter(|_| is_of_script).map(|(_, reason)| *reason)
 }
 
-/// Whether the name may lead to another server by now, so that a new connection could mend it: the server at the other
-/// end is a replica, starts anew, or has forgotten who we are. A right server that refuses (`OOM`, `MISCONF`, `NOPERM`)
-/// refuses on every connection.
+/// Whether the host name may now lead to another server, so that a new connection could help: the
+/// connected server is a replica, is starting, or does not know our login any more. A correct
+/// server that refuses (`OOM`, `MISCONF`, `NOPERM`) refuses on every connection.
 pub(super) fn may_lead_elsewhere(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Server(ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading) => true,
@@ -68,7 +70,7 @@ pub(super) fn may_lead_elsewhere(error: &RedisError) -> bool {
     }
 }
 
-/// An error as a server sends it.
+/// An error in the form in which a server sends it.
 pub(super) fn server_error(code: &str, detail: &str) -> RedisError {
     let reply = format!("-{code} {}\r\n", detail.replace(['\r', '\n'], " "));
     let error = redis::parse_redis_value(reply.as_bytes()).map(Value::extract_error);
@@ -78,7 +80,7 @@ pub(super) fn server_error(code: &str, detail: &str) -> RedisError {
     }
 }
 
-/// The code and the words that matter of an error that a script met: without the script's digest and line.
+/// The code and the text of an error in a script, without the script's digest and line number.
 pub(super) fn without_script<'a>(code: &'a str, detail: &'a str) -> (&'a str, &'a str) {
     // Redis 7: `OOM command not allowed … script: 1929…, on @user_script:8.`
     if let Some((words, at)) = detail.rsplit_once(" script: ")
@@ -86,7 +88,8 @@ pub(super) fn without_script<'a>(code: &'a str, detail: &'a str) -> (&'a str, &'
     {
         return (code, words);
     }
-    // Redis 6.2: `ERR Error running script (call to f_0123): @user_script:9: @user_script: 9: -OOM …`
+    // Redis 6.2: `ERR Error running script (call to f_0123): @user_script:9: @user_script: 9: -OOM
+    // …`
     let Some((_, at)) = detail.rsplit_once("@user_script: ") else { return (code, detail) };
     let Some((_, words)) = at.split_once(": ") else { return (code, detail) };
     words.strip_prefix('-').and_then(|it| it.split_once(' ')).unwrap_or((code, words))
@@ -98,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    /// As the client reads it off the wire.
+    /// Parses an error as the client reads it from the network.
     fn error(line: &str) -> RedisError {
         let reply = format!("-{line}\r\n");
         let value = redis::parse_redis_value(reply.as_bytes()).expect("a reply");

@@ -1,7 +1,8 @@
--- After a right password: removes the failures of its client: `reset_attempts` of back_off.rs.
+-- Removes the failures of a client after the right password. The same rules as `reset_attempts` in
+-- back_off.rs.
 -- KEYS: account
 -- ARGV: now, client, TTL of a failure
--- Returns how many failures that were.
+-- Returns: the number of removed failures.
 local now, client = tonumber(ARGV[1]), ARGV[2]
 local it = redis.call('HMGET', KEYS[1], 'expires_at', 'faded_at', 'open_at', 'allowance', client)
 if not it[1] or tonumber(it[1]) <= now then
@@ -29,7 +30,7 @@ if proven_until > now then
 else
   redis.call('HDEL', KEYS[1], client)
 end
--- Four fields are the account's own.
+-- Four fields belong to the account itself; the others are clients.
 if faded_at == 0 and redis.call('HLEN', KEYS[1]) <= 4 then
   redis.call('DEL', KEYS[1])
 else

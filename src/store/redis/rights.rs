@@ -1,14 +1,16 @@
-//! Which rights an ACL does not give, for `doctor`: a script's error does not name the command that it was refused.
+//! The rights that a Redis ACL lacks, for `doctor`. The error of a script does not name the refused
+//! command, so each command is tried.
 
 use redis::{Cmd, ErrorKind, ServerErrorKind};
 
 use super::Redis;
 use crate::store::keys::{self, PROBE_TAGS};
 
-/// What stands for the keys, where those are refused.
+/// The entry in the result if the ACL refuses our keys.
 const KEYS: &str = "keys ~lk:*";
 
-/// Every command that we send, by itself or in a script, with arguments; `H`, `Z` and `S` are keys of the probe.
+/// Every command that latchkey sends, directly or in a script, with arguments. `H`, `Z` and `S`
+/// stand for the keys of the probe.
 const COMMANDS: &[&str] = &[
     "PING",
     "TIME",
@@ -34,7 +36,7 @@ const COMMANDS: &[&str] = &[
 ];
 
 impl Redis {
-    /// The commands, and the keys, that the user may not use. Tries each.
+    /// The commands and keys that the ACL user may not use. Tries each command.
     pub(in crate::store) async fn missing_rights(&self) -> Vec<&'static str> {
         let mut missing = Vec::new();
         for line in COMMANDS.iter().copied() {

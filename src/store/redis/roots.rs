@@ -1,5 +1,6 @@
-//! Whom `rediss://` trusts: the authorities of the machine, where it has any (`SSL_CERT_FILE` and `SSL_CERT_DIR` count); Mozilla's,
-//! which are compiled in, where it has none, as in the image.
+//! The certificate authorities for `rediss://`. They are those of the machine, if it has any (also
+//! from `SSL_CERT_FILE` and `SSL_CERT_DIR`). Otherwise, as in the container image, they are
+//! Mozilla's, which are compiled in.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,14 +8,15 @@ use redis::TlsCertificates;
 
 use crate::egress;
 
-/// The machine's authorities as the client takes them; none means those that are compiled in.
+/// The machine's certificate authorities in the form of the Redis client. None means that the
+/// compiled-in ones are used.
 pub(super) fn of_the_machine() -> TlsCertificates {
     let found = egress::authorities();
     let pem: String = found.iter().map(|certificate| as_pem(certificate)).collect();
     TlsCertificates { client_tls: None, root_cert: (!pem.is_empty()).then(|| pem.into_bytes()) }
 }
 
-/// RFC 7468 §5.1, in one line of base64: parsers take any length.
+/// PEM (RFC 7468 §5.1) with the base64 in one line, because parsers accept any length.
 fn as_pem(certificate: &[u8]) -> String {
     let text = STANDARD.encode(certificate);
     format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")

@@ -1,11 +1,10 @@
-//! The scripts. Each is sent by its digest, and loaded where a server does not know it (any more).
+//! The Lua scripts. Each is called by its digest, and loaded if a server does not know it.
 
 use redis::Script;
 
-/// What a probe runs.
+/// The script of the probe.
 pub(super) const PROBE: &str = include_str!("probe.lua");
 
-/// Every script, read once.
 #[derive(Debug)]
 pub(super) struct Scripts {
     pub(super) open: Script,
@@ -55,7 +54,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// The commands that a script calls.
+    /// The Redis commands that a script calls.
     fn commands(script: &str) -> BTreeSet<String> {
         let calls = script.split("redis.call('").skip(1);
         calls.filter_map(|rest| Some(rest.split_once('\'')?.0.to_owned())).collect()

@@ -1,8 +1,9 @@
-//! One server: a connection that every call shares, made anew when it breaks or leads to the wrong server.
+//! The connection to one server. All calls share it. It is replaced when it breaks or leads to the
+//! wrong server.
 //!
-//! The Redis client's own manager is not used. It keeps an attempt to connect that the server refused (`AUTH`,
-//! `SELECT`) for ever, and hides the server's words. Here a failed attempt is followed by another, and `AUTH` and
-//! `SELECT` are calls whose errors are those of the server.
+//! The connection manager of the Redis client is not used. If the server refuses `AUTH` or
+//! `SELECT`, the manager keeps the failed attempt for ever and hides the server's error. Here
+//! another attempt follows, and `AUTH` and `SELECT` are calls that return the server's error.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,16 +22,19 @@ use super::connection::{CALL_TIMEOUT, Call, Connection, Failure};
 use super::refusal::may_lead_elsewhere;
 use super::roots;
 
-/// How long a connection may take, TLS included. Calls wait for it no longer than they may, and the next ones go on.
+/// How long connecting may take, including TLS. A call that waits for the connection has its own
+/// limit. The next calls go on waiting for the same attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often a server that refuses is connected to again at most: every call that fails would connect otherwise.
+/// The shortest time between two connections to a server that refuses. Otherwise every failing call
+/// would connect again.
 const REFUSED_EVERY: Duration = Duration::from_millis(500);
 
-/// Calls queued on the connection before callers wait: as many as are in work at the busiest (`http.max_in_flight`).
+/// The number of calls that are queued on the connection before callers wait. It is the greatest
+/// number of requests in progress (`http.max_in_flight`).
 const QUEUE_CALLS_MAX: usize = 512;
 
-/// How to connect to a server.
+/// A server and how to connect to it.
 pub(super) struct Server {
     client: Client,
     settings: RedisConnectionInfo,
@@ -40,7 +44,8 @@ impl Server {
     pub(super) fn open(url: &str, tcp: TcpSettings) -> RedisResult<Self> {
         let info = url.into_connection_info()?.set_tcp_settings(tcp);
         let settings = info.redis_settings().clone();
-        // Without `AUTH` and `SELECT`: `connect` sends them. And without the library's name, which an ACL may refuse.
+        // `connect` sends `AUTH` and `SELECT` itself. The name of the library is not sent, because
+        // an ACL can refuse that command.
         let info = info.set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name());
         let client = if url.starts_with("rediss") {
             Client::build_with_tls(info, roots::of_the_machine())?
@@ -54,7 +59,7 @@ impl Server {
         self.client.get_connection_info().addr()
     }
 
-    /// Connects, logs in and chooses the database. A refusal is the server's own error.
+    /// Connects, authenticates and selects the database. A refusal returns the server's own error.
     pub(super) async fn connect(&self) -> RedisResult<MultiplexedConnection> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -76,7 +81,7 @@ impl Server {
     }
 }
 
-/// Says which setting the server's `DB index is out of range` is about.
+/// Adds the setting that the server's error `DB index is out of range` is about.
 fn name_the_number(number: i64, error: RedisError) -> RedisError {
     if !error.detail().is_some_and(|said| said.contains("out of range")) {
         return error;
@@ -86,7 +91,7 @@ fn name_the_number(number: i64, error: RedisError) -> RedisError {
     (ErrorKind::Client, text, format!("SELECT {number}: {error}")).into()
 }
 
-/// An attempt to connect: under way, done or failed. Every call that waits for it moves it on.
+/// An attempt to connect: in progress, successful or failed. The calls that wait for it drive it.
 struct Attempt(Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>);
 
 impl Attempt {
@@ -109,7 +114,7 @@ pub(super) struct Single {
 }
 
 impl Single {
-    /// Connects to nothing yet.
+    /// Does not connect yet.
     pub(super) fn new(server: Server) -> Self {
         let server = Arc::new(server);
         let attempt = ArcSwap::from_pointee(Attempt::new(&server));
@@ -120,7 +125,8 @@ impl Single {
         &self.server
     }
 
-    /// Runs a call; again on another connection, where the first one broke or the server refused it.
+    /// Makes a call. Repeats it on another connection if the first one broke or the server refused
+    /// it.
     pub(super) async fn run<T: FromRedisValue>(&self, call: Call<'_>) -> Result<T, Failure> {
         let attempt = self.attempt.load_full();
         let failure = match attempt.run(call).await {
@@ -134,11 +140,11 @@ impl Single {
         if !(is_gone || is_refused) || !self.replace(&attempt, is_gone) {
             return Err(failure);
         }
-        // A call that met a broken connection may be made twice, as one whose answer was lost.
+        // A call on a broken connection can be made twice: its response may have been lost.
         self.attempt.load_full().run(call).await
     }
 
-    /// Connects anew, unless another caller just did. Whether there is another connection now.
+    /// Connects again, unless another caller just did. Returns whether there is a new connection.
     fn replace(&self, failed: &Arc<Attempt>, at_once: bool) -> bool {
         if !Arc::ptr_eq(failed, &self.attempt.load()) {
             return true;
@@ -151,10 +157,10 @@ impl Single {
     }
 }
 
-/// When a server that refuses was last connected to.
+/// Limits how often we connect to a server that refuses.
 struct Pace {
     opened: Instant,
-    /// Milliseconds since `opened` before which it is not connected to again.
+    /// Milliseconds since `opened`. Before that time there is no new connection.
     next: AtomicU64,
 }
 
@@ -165,7 +171,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Whether it may be connected to again; of many callers one gets `true`.
+    /// Whether a new connection may be made now. Of several callers, only one gets `true`.
     fn is_due(&self) -> bool {
         let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         let pause = u64::try_from(REFUSED_EVERY.as_millis()).unwrap_or(u64::MAX);

@@ -1,12 +1,13 @@
--- Spends from the first budget that holds enough. Twin of `Gcra` and `first_that_allows` in rules.rs.
--- KEYS: budgets (each says when it is full again, in ms)
+-- Spends from the first budget that has enough. The same rules as `Gcra` and `first_that_allows` in
+-- rules.rs.
+-- KEYS: budgets; the value of each is when it is full again, in ms
 -- ARGV: now, ms of slack, then cost and capacity of each budget in ms
--- Returns when each is, or would be, full again.
+-- Returns: when each budget is full again, or would be if it were spent.
 local now, slack = tonumber(ARGV[1]), tonumber(ARGV[2])
 local after, first = {}, nil
 for n, key in ipairs(KEYS) do
   local full_at = redis.call('GET', key) or ARGV[1]
-  -- What is no number fails here, and no budget is granted.
+  -- A value that is not a number raises an error here, and nothing is spent.
   after[n] = math.max(tonumber(full_at), now) + tonumber(ARGV[1 + 2 * n])
   if not first and after[n] - now <= tonumber(ARGV[2 + 2 * n]) then
     first = n

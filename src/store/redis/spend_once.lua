@@ -1,7 +1,8 @@
--- Spends something that can be spent once.
+-- Marks a key as used, once.
 -- KEYS: once
--- ARGV: now, expires_at, ms to keep, the call
--- The same call asking again (its first answer was lost) gets the same answer.
+-- ARGV: now, expires_at, ms to keep, the id of the call
+--
+-- If the same call is repeated because its first response was lost, it gets the same response.
 local it = redis.call('HMGET', KEYS[1], 'expires_at', 'call')
 if it[1] and tonumber(it[1]) > tonumber(ARGV[1]) then
   if it[2] == ARGV[4] then

@@ -2,7 +2,7 @@
 
 use redis::IntoConnectionInfo as _;
 
-/// Whether [`Link::open`](super::connection::Link::open) can read a URL. Needs no runtime.
+/// Whether [`Link::open`](super::connection::Link::open) can parse a URL. Needs no tokio runtime.
 pub(super) fn is_url(url: &str) -> bool {
     let is_one = |url: String| url.into_connection_info().is_ok();
     match cluster_nodes(url) {
@@ -11,7 +11,8 @@ pub(super) fn is_url(url: &str) -> bool {
     }
 }
 
-/// The URL of each node of a cluster's URL, `redis+cluster://user:password@host:port,host:port/…`; none of another URL.
+/// The URL of each node in the URL of a cluster,
+/// `redis+cluster://user:password@host:port,host:port/…`. `None` for another URL.
 pub(super) fn cluster_nodes(url: &str) -> Option<Vec<String>> {
     let (scheme, rest) = url.split_once("+cluster://")?;
     let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
@@ -20,8 +21,8 @@ pub(super) fn cluster_nodes(url: &str) -> Option<Vec<String>> {
     Some(hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect())
 }
 
-/// The parameters of the URL, none of which has an effect but `protocol`. A name may be a part of a password, so it is
-/// not repeated.
+/// The URL parameters without effect, which are all except `protocol`. The names are not repeated,
+/// because a name can be part of a password.
 pub(super) fn ignored(url: &str) -> Vec<&'static str> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let names = query.split(['&', '#']).filter(|pair| !pair.is_empty());

@@ -1,4 +1,5 @@
-//! `DELETE /api/me`: removes the person's data, every session, and the teams that nobody else is in.
+//! `DELETE /api/me`: deletes the user's data, every session of the user, and the teams that have no
+//! other member.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};

@@ -1,4 +1,4 @@
-//! `GET /api/me/events`: what happened to one's account, and what one did.
+//! `GET /api/me/events`: lists what happened to the caller's account and what the caller did.
 
 use std::str::FromStr;
 
@@ -17,7 +17,8 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::Principal;
 
-/// What comes before an event; the newest is before the greatest id of all.
+/// The id before which a page begins. The default is the greatest id, so that the first page begins
+/// with the newest event.
 #[derive(Clone, Copy, Debug)]
 struct Before(Uuid);
 

@@ -1,4 +1,4 @@
-//! A person's own account.
+//! Endpoints of the user's own account.
 
 pub mod delete;
 pub mod events;

@@ -1,7 +1,9 @@
-//! `POST /api/register`: makes an account and mails the link that confirms its address.
+//! `POST /api/register`: creates an account and mails the link that confirms its address.
 //!
-//! Order: rules, limits, captcha, breaches, then whether the token store answers (else nothing is made) and the mailbox has
-//! room for a mail (or whoever deletes and registers again floods it), and only then the hash.
+//! The checks run in this order: rules of the form, limits, captcha, breached passwords, whether
+//! the token store works, and the budget of mails to the address. The password is hashed only after
+//! them. Without the token store no account is created. The budget of mails stops a client that
+//! deletes its account and registers again from flooding the mailbox.
 
 use crate::account::RegistrationForm;
 use crate::app::App;

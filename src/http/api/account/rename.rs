@@ -1,4 +1,4 @@
-//! `PATCH /api/me`: changes what one is called.
+//! `PATCH /api/me`: changes the user's name.
 
 use super::show::Me;
 use crate::app::App;

@@ -1,4 +1,4 @@
-//! `GET /api/me`: the person who asks.
+//! `GET /api/me`: shows the caller's account.
 
 use serde::Serialize;
 use utoipa::ToSchema;

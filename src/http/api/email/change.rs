@@ -1,8 +1,10 @@
-//! `POST /api/change-email`: asks for another address. It takes effect when the link mailed to the new one is confirmed;
-//! the old one gets a notice with an undo.
+//! `POST /api/change-email`: requests a change of the email address. The change takes effect when
+//! the link mailed to the new address is confirmed. The old address gets a notice with a link that
+//! undoes the change.
 //!
-//! It mails whom it is told to and says whether an address has an account, so it spends as the endpoints do that do the one or
-//! the other, known device or not, and three an hour of the account's own.
+//! The endpoint sends a mail to an address of the caller's choice and reveals whether an address
+//! has an account. So it spends the limits of the endpoints that do either, also for a known
+//! device. It also spends a budget of three an hour for each account.
 
 use crate::account::AccountError;
 use crate::app::App;

@@ -1,4 +1,4 @@
-//! Proving, asking for and changing addresses.
+//! Endpoints for email addresses: verification, existence and change.
 
 pub mod change;
 pub mod exist;

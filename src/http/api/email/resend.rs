@@ -1,4 +1,5 @@
-//! `GET /api/resend-email-verification`: mails the confirmation again; the older link is dead.
+//! `GET /api/resend-email-verification`: mails the confirmation again. The older link stops
+//! working.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};

@@ -1,8 +1,9 @@
-//! `GET /api/verify-email/{token}`: proves an address by the mailed token, and opens a session.
+//! `GET /api/verify-email/{token}`: verifies an address with the mailed token and opens a session.
 //!
-//! The first time a default team and project are made. A token that did its work answers `already-verified` until it
-//! would have expired; every other one that is not good is `token-invalid`, whatever the reason. The token of a change of
-//! address is taken here too.
+//! The first verification creates a default team and a default project. A used token returns
+//! `already-verified` until it would have expired. Every other token that is not valid returns
+//! `token-invalid`, whatever the reason. The endpoint also accepts the token of a change of
+//! address.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};

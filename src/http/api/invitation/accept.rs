@@ -1,4 +1,4 @@
-//! `POST /api/invitations/accept`: joins a team, by the mailed token.
+//! `POST /api/invitations/accept`: joins a team with the mailed token.
 
 use super::room;
 use crate::admission::{Action, Ask};

@@ -1,7 +1,7 @@
-//! `POST /api/teams/{tid}/invitations`: invites an address, by mail.
+//! `POST /api/teams/{tid}/invitations`: invites an address by mail.
 //!
-//! Nothing looks whether the address has an account: the answer, its time and the mail are the same. What is refused is
-//! refused before anything is spent.
+//! The endpoint does not check whether the address has an account, so the response, its time and
+//! the mail are the same. Every reason for a refusal is checked before a budget is spent.
 
 use super::{InvitationView, post};
 use crate::app::App;

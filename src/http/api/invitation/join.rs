@@ -1,4 +1,5 @@
-//! `POST /api/me/invitations/{iid}/accept`: joins a team, by an invitation out of one's own list.
+//! `POST /api/me/invitations/{iid}/accept`: joins a team with an invitation from the caller's own
+//! list.
 
 use super::room;
 use crate::app::App;

@@ -1,4 +1,4 @@
-//! `GET /api/teams/{tid}/invitations`: who was invited and has not answered.
+//! `GET /api/teams/{tid}/invitations`: lists the invitations of a team that are still open.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! `GET /api/me/invitations`: where the caller's address is invited.
+//! `GET /api/me/invitations`: lists the invitations to the caller's address.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! Invitations: as a team makes them, and as whoever was invited answers.
+//! Invitations: the endpoints of the team that invites, and of the user who is invited.
 
 pub mod accept;
 pub mod create;
@@ -50,7 +50,8 @@ impl From<Invitation> for InvitationView {
     }
 }
 
-/// What sends an invitation for this request: in the inviter's language, without their address or device.
+/// What the team service needs to mail an invitation for this request. The mail is in the inviter's
+/// language. It contains neither their network address nor their device.
 fn post<'a>(app: &'a App, origin: &'a RequestOrigin) -> Post<'a> {
     let MailData { locale, at, .. } = MailData::of_request(origin, app.clock.now());
     Post {
@@ -63,7 +64,7 @@ fn post<'a>(app: &'a App, origin: &'a RequestOrigin) -> Post<'a> {
     }
 }
 
-/// What bounds who joins.
+/// The limits that apply when a user joins a team.
 pub fn room(app: &App) -> Room {
     let teams = &app.config.teams;
     Room { members_max: teams.members_max, teams_max: teams.max_per_user }

@@ -1,4 +1,5 @@
-//! `POST /api/teams/{tid}/invitations/{iid}/resend`: mails an invitation again; the older link is dead.
+//! `POST /api/teams/{tid}/invitations/{iid}/resend`: mails an invitation again. The older link
+//! stops working.
 
 use super::{InvitationView, post};
 use crate::app::App;

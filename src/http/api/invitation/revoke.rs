@@ -1,4 +1,4 @@
-//! `DELETE /api/teams/{tid}/invitations/{iid}`: takes an invitation back.
+//! `DELETE /api/teams/{tid}/invitations/{iid}`: withdraws an invitation.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};

@@ -1,4 +1,4 @@
-//! `POST /api/teams/{tid}/projects/{pid}/keys`: a new key, whose secret is shown this once.
+//! `POST /api/teams/{tid}/projects/{pid}/keys`: creates a key. Only this response shows its secret.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -65,7 +65,7 @@ fn read(request: &Request, now: UnixMillis) -> Result<NewKey, Problem> {
     Ok(NewKey { name, scopes: scopes.0, expires_at })
 }
 
-/// The scopes of the table that are asked for, in its order.
+/// The requested scopes, in the order of the table `SCOPES`.
 #[derive(Debug)]
 pub struct Scopes(Vec<&'static str>);
 
@@ -91,7 +91,7 @@ impl BodyMember for Scopes {
     }
 }
 
-/// A moment, written as RFC 3339.
+/// A point in time, written as RFC 3339.
 #[derive(Clone, Copy, Debug)]
 pub struct Timestamp(UnixMillis);
 

@@ -1,4 +1,4 @@
-//! `GET /api/teams/{tid}/projects/{pid}/keys`: a project's keys.
+//! `GET /api/teams/{tid}/projects/{pid}/keys`: lists the keys of a project.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! Project keys: service accounts.
+//! Endpoints for project keys, which are service accounts.
 
 pub mod create;
 pub mod list;

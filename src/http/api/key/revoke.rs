@@ -1,4 +1,4 @@
-//! `DELETE /api/teams/{tid}/projects/{pid}/keys/{kid}`: ends a key and its tokens.
+//! `DELETE /api/teams/{tid}/projects/{pid}/keys/{kid}`: revokes a key and its tokens.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};

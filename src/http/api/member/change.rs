@@ -1,4 +1,4 @@
-//! `PATCH /api/teams/{tid}/members/{userId}`: another role.
+//! `PATCH /api/teams/{tid}/members/{userId}`: changes the role of a member.
 
 use super::MemberView;
 use crate::app::App;

@@ -1,4 +1,4 @@
-//! `GET /api/teams/{tid}/members`: who is in a team.
+//! `GET /api/teams/{tid}/members`: lists the members of a team.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! Members of a team.
+//! Endpoints for the members of a team.
 
 pub mod change;
 pub mod list;

@@ -1,4 +1,5 @@
-//! `DELETE /api/teams/{tid}/members/{userId}`: removes a member; with one's own id, leaves.
+//! `DELETE /api/teams/{tid}/members/{userId}`: removes a member. A member who sends their own id
+//! leaves the team.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
@@ -12,7 +13,8 @@ use crate::telemetry::labels::TenancyChange;
 
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
     let user_id = request.id("userId");
-    // The route lets everybody leave; whoever may do no more learns nothing about others, not even that they are none.
+    // The route lets every member leave. A caller who may not manage members learns nothing about
+    // others, not even that an id is not a member's.
     let is_self = user_id.as_ref().is_ok_and(|id| *id == member.actor.user_id);
     if !is_self && !Permission::ManageMembers.is_granted_to(member.role) {
         return Err(Code::Forbidden.into());

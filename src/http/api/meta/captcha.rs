@@ -1,4 +1,5 @@
-//! `GET /api/captcha`: a challenge of the built-in provider; with `captcha.fallback`, while the vendor is in doubt.
+//! `GET /api/captcha`: returns a challenge of the built-in provider. With `captcha.fallback`, it
+//! does so only while the vendor does not respond.
 
 use crate::admission::{Action, Ask};
 use crate::app::App;
@@ -26,7 +27,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     Ok(answer::json(&app.captcha.challenge(difficulty, app.clock.now())))
 }
 
-/// `?difficulty=`, as a refused login names it; 1 without one.
+/// Reads `?difficulty=`, the value that a refused login names. The default is 1.
 fn difficulty(request: &Request) -> Result<u32, Problem> {
     let difficulty = request.query("difficulty")?.map_or(Ok(1), |text| text.parse());
     let mut broken = Object::default();

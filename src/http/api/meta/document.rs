@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: this API, described.
+//! `GET /openapi.json`: returns the OpenAPI document of this API.
 
 use hyper::header::HeaderValue;
 
@@ -8,7 +8,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::Problem;
 
-/// It changes with the binary alone.
+/// Caches may store the document for this time. It changes only with the binary and the settings.
 const KEPT_FOR_SECONDS: u32 = 300;
 
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {

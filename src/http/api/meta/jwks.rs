@@ -1,4 +1,4 @@
-//! `GET /.well-known/jwks.json`: the public keys that sign vaultTokens (RFC 7517).
+//! `GET /.well-known/jwks.json`: returns the public keys that verify vaultTokens (RFC 7517).
 
 use hyper::header::{HeaderName, HeaderValue};
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::http::openapi::{Operation, Tag};
 use crate::http::request::Request;
 use crate::problem::Problem;
 
-/// For so long a verifier may keep the keys.
+/// A verifier may cache the keys for this time.
 const CACHED_SECONDS: u32 = 300;
 
 pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
@@ -17,7 +17,7 @@ pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
     Ok(public(answer::json(&json!({ "keys": keys.jwks() }))))
 }
 
-/// For everybody to read and to keep.
+/// Lets every origin read the response and every cache store it.
 pub(super) fn public(answer: Answer) -> Answer {
     let mut answer = answer::cacheable(answer, CACHED_SECONDS);
     answer.headers_mut().insert(

@@ -1,4 +1,5 @@
-//! What clients and middleware read of us.
+//! Endpoints for clients and middleware: the captcha, the public keys, and the descriptions of the
+//! API.
 
 pub mod captcha;
 pub mod discovery;

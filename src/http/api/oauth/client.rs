@@ -1,9 +1,13 @@
-//! Who asks: authentication of a client by its secret (RFC 6749 §2.3.1).
+//! Authentication of a client by its secret (RFC 6749 §2.3.1).
 //!
-//! HTTP Basic, with id and secret form-encoded as the RFC has it (or as they are: many clients do not encode), or
-//! `client_id` and `client_secret` in the body; never both. Every refusal is the same `invalid_client`. Every operator's
-//! client is compared, by digest, whoever was named; a project's key is looked up by its id, which is no secret, and only
-//! where its checksum holds.
+//! A client sends HTTP Basic, or `client_id` and `client_secret` in the body, but never both. In
+//! HTTP Basic the id and the secret are form-encoded, as the RFC requires. They are also accepted
+//! without encoding, because many clients do not encode them. Every failed authentication is the
+//! same `invalid_client`.
+//!
+//! The secrets of all clients of the operator are compared by digest, whichever id the request
+//! names. A project's key is looked up by its id, which is not secret, and only if its checksum is
+//! right.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,25 +26,26 @@ use crate::secret::{self, Secret};
 use crate::team::key_text::KeyText;
 use crate::team::keys::KnownKey;
 
-/// A client that proved itself.
+/// A client that has authenticated itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Client {
-    /// A resource server of the operator, out of `introspection.clients`: sees every token.
+    /// A resource server of the operator, from `introspection.clients`. It may introspect every
+    /// token.
     Operator {
-        /// `client_id`.
+        /// The `client_id`.
         id: String,
     },
-    /// A project's key: sees its own team's vaultTokens.
+    /// A project's key. It may introspect the vaultTokens of its own team.
     ProjectKey(KnownKey),
 }
 
 impl Client {
-    /// Whether it may learn of a userToken.
+    /// Whether the client may introspect userTokens.
     pub fn sees_users(&self) -> bool {
         matches!(self, Self::Operator { .. })
     }
 
-    /// Whether it may learn of a vaultToken of this team.
+    /// Whether the client may introspect vaultTokens of this team.
     pub fn sees_team(&self, tid: Option<&str>) -> bool {
         match self {
             Self::Operator { .. } => true,
@@ -49,15 +54,17 @@ impl Client {
     }
 }
 
-/// An id and a secret as a client sent them; the second pair is the same, not decoded.
+/// The ids and secrets that a client may have meant: first as they were sent, then form-decoded.
 struct Credentials {
     candidates: Vec<(String, Secret<String>)>,
 }
 
-/// The client that a request proves. Failures are limited by address, and never delay a client that proves itself.
+/// Authenticates the client of a request. Failures are limited by client address. They never delay
+/// a client that sends the right secret.
 ///
 /// # Errors
-/// `invalid_client` (401), `invalid_request` (400) for two ways at once, [`Code::RateLimited`]; a database that is down.
+/// `invalid_client` (401), `invalid_request` (400) for credentials in both places,
+/// [`Code::RateLimited`], or a database that is down.
 pub async fn authenticate(
     app: &App,
     request: &mut Request,
@@ -71,14 +78,15 @@ pub async fn authenticate(
         return Ok(client);
     }
     let decision = app.admission.limiter.check(Action::ClientFailure, request.client());
-    // Only a refusal sets the headers of this limit: the secret decides, not what is left.
+    // Only a refusal sets the headers of this limit. A client with the right secret passes,
+    // whatever is left of the limit.
     if let Decision::Limited { .. } = decision {
         limit::report(request, &decision)?;
     }
     Err(invalid_client())
 }
 
-/// Whether a request carries credentials of a client at all. A Bearer token is a person's.
+/// Whether a request carries client credentials at all. A Bearer token belongs to a user.
 pub fn is_shown(request: &Request, form: &Form) -> bool {
     let is_client = request.headers.contains_key(header::AUTHORIZATION)
         && TokenShown::by(&request.headers) == TokenShown::No;
@@ -92,7 +100,7 @@ fn invalid_client() -> Problem {
 }
 
 impl Credentials {
-    /// What a request carries; none where it carries nothing that can be read as credentials.
+    /// Reads the credentials of a request. Returns none if nothing can be read as credentials.
     fn of(request: &Request, form: &Form) -> Result<Option<Self>, Problem> {
         let two_ways = || {
             Problem::new(Code::MalformedRequest)
@@ -110,7 +118,7 @@ impl Credentials {
             return Err(two_ways());
         }
         let Some(basic) = header.to_str().ok().and_then(Self::basic) else { return Ok(None) };
-        // RFC 6749 §3.2.1: a client may name itself in the body too, as the same.
+        // RFC 6749 §3.2.1 also allows the client to name itself in the body, with the same id.
         let is_same = |id: &Secret<String>| {
             basic.candidates.iter().any(|(candidate, _)| candidate == id.expose())
         };
@@ -120,7 +128,7 @@ impl Credentials {
         Ok(Some(basic))
     }
 
-    /// RFC 7617: the scheme, then base64 of `id:secret`.
+    /// Reads HTTP Basic (RFC 7617): the scheme, then base64 of `id:secret`.
     fn basic(header: &str) -> Option<Self> {
         let (scheme, encoded) = header.split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("basic") {
@@ -140,8 +148,9 @@ impl Credentials {
         Some(Self { candidates })
     }
 
-    /// The client that these are of. A key is looked up in the turn of whoever knows its text: nobody can tell yet whose it
-    /// is, and by the id alone strangers could come in its name.
+    /// The client that the credentials belong to. The lookup of a key takes a permit that is
+    /// counted by the key's text, because the team of the key is not known yet. It is not counted
+    /// by the id: the id is not secret, so other clients could use up the permits of the key.
     async fn client(&self, app: &App, request: &Request) -> Result<Option<Client>, Problem> {
         if let Some(client) = operator(&self.candidates, &app.introspection_clients.load()) {
             return Ok(Some(client));
@@ -157,14 +166,15 @@ impl Credentials {
     }
 }
 
-/// A project's key, where one of the candidates can be one, and names itself by its own id.
+/// The text of a project's key, if one of the candidates is a key and names the key's own id.
 fn key_text(candidates: &[(String, Secret<String>)]) -> Option<KeyText> {
     candidates.iter().find_map(|(id, secret)| {
         KeyText::parse(secret.expose()).filter(|text| text.id.to_string() == *id)
     })
 }
 
-/// One of the operator's clients. Every one is compared with every candidate, so that the work tells nothing.
+/// The client of the operator that the credentials match. Every client is compared with every
+/// candidate, so that the time reveals nothing.
 fn operator(
     candidates: &[(String, Secret<String>)],
     clients: &[IntrospectionClient],
@@ -174,7 +184,7 @@ fn operator(
         let shown = secret::sha256(secret.expose().as_bytes());
         for client in clients {
             let known = secret::sha256(client.secret.expose().as_bytes());
-            // The secret first: no id is told from another by the time.
+            // The secret is compared first, so that the time does not reveal which ids exist.
             if secret::equal(shown.as_bytes(), known.as_bytes()) && client.id == *id {
                 found = Some(Client::Operator { id: client.id.clone() });
             }

@@ -1,7 +1,9 @@
-//! `POST /api/introspect`: what a token is worth at this moment (RFC 7662).
+//! `POST /api/introspect`: reports whether a token is active at this moment (RFC 7662).
 //!
-//! Whatever is not live, and whatever the client may not see, is exactly `{"active":false}`: malformed, expired, forged,
-//! of an ended session, of a removed member, of another team. A dependency in doubt is a 503, never an answer.
+//! A token that is not active, or that the client may not see, gives exactly `{"active":false}`.
+//! This includes malformed, expired and forged tokens, and tokens of an ended session, a removed
+//! member or another team. If a dependency does not respond, the response is a 503 and never a
+//! statement about the token.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -104,7 +106,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     found.map(|found| answer::json(&found))
 }
 
-/// How either kind is used (RFC 6749 §5.1).
+/// The type of userTokens and vaultTokens (RFC 6749 §5.1).
 const BEARER: &str = "Bearer";
 
 async fn introspect(app: &App, request: &mut Request) -> Result<Introspection, Problem> {
@@ -125,7 +127,7 @@ async fn introspect(app: &App, request: &mut Request) -> Result<Introspection, P
     told(found)
 }
 
-/// A live userToken. A token is of one kind at most: keys, `typ` and `aud` tell them apart.
+/// Introspects a userToken. A token has one type at most: keys, `typ` and `aud` distinguish them.
 async fn user(app: &App, request: &Request, token: &str) -> Result<Introspection, Problem> {
     let check = app.check();
     let (user_id, claims) = match check.claims(token, Expiry::Enforced).await {
@@ -136,7 +138,8 @@ async fn user(app: &App, request: &Request, token: &str) -> Result<Introspection
     told(check.caller_of(user_id, &claims).await.map(|_| claims.into()))
 }
 
-/// What is not live is inactive, and nothing more; what nobody can tell is a problem.
+/// An invalid token is reported as inactive, without a reason. A token that cannot be checked
+/// becomes a problem.
 fn told(found: Result<Introspection, Refused>) -> Result<Introspection, Problem> {
     match found {
         Err(Refused::Invalid) => Ok(Introspection::default()),

@@ -1,4 +1,4 @@
-//! The endpoints of the OAuth RFCs: form-encoded in, the RFC's JSON out.
+//! The endpoints of the OAuth RFCs. They read forms and respond with the JSON that the RFCs define.
 
 pub mod client;
 pub mod introspect;

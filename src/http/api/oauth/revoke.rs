@@ -1,7 +1,8 @@
-//! `POST /api/revoke`: ends a token before its time (RFC 7009).
+//! `POST /api/revoke`: revokes a token before it expires (RFC 7009).
 //!
-//! Holding the token is proof enough (ASVS 10.4.9): whoever has it could do worse than end it, and public clients have no
-//! secret. A client that shows credentials all the same has to show good ones. Unknown tokens are a 200 like all others.
+//! Possession of the token is enough (ASVS 10.4.9): the holder could do worse than revoke it, and
+//! public clients have no secret. If a client sends credentials, they have to be right. An unknown
+//! token gives a 200 like every other token.
 
 use uuid::Uuid;
 
@@ -47,12 +48,12 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     Ok(answer::empty())
 }
 
-/// Revokes what it is, and answers what it was.
+/// Revokes the token and returns its type.
 async fn revoke(app: &App, request: &mut Request, token: &str) -> Result<RevokedType, Problem> {
     let check = app.check();
     match check.vault_claims(token).await {
         Ok(claims) => {
-            // Of a token that is revoked already nothing is written.
+            // If the token is revoked already, nothing is written.
             if revocation::is_revoked(&app.db, &claims).await? {
                 return Ok(RevokedType::Vault);
             }
@@ -74,8 +75,8 @@ async fn revoke(app: &App, request: &mut Request, token: &str) -> Result<Revoked
     }
 }
 
-/// Ends the session of a userToken. The ending is written even where the token store has lost the session: one that is
-/// restored there must not come back.
+/// Ends the session of a userToken. The end is recorded even if the token store has lost the
+/// session, so that a session restored from a backup of the store stays ended.
 async fn end_session(
     app: &App,
     request: &Request,

@@ -1,6 +1,8 @@
-//! `POST /api/token`: a project's key becomes a vaultToken (RFC 6749 §4.4, client credentials).
+//! `POST /api/token`: exchanges a project's key for a vaultToken (RFC 6749 §4.4, client
+//! credentials).
 //!
-//! Issuing is counted, not audited, as refreshes are: a program asks every few minutes.
+//! Like refreshes, issued tokens are counted but not audited, because a program requests one every
+//! few minutes.
 
 use hyper::header::{HeaderValue, PRAGMA};
 use serde::Serialize;
@@ -19,7 +21,7 @@ use crate::team::keys::{self, KnownKey};
 use crate::telemetry::labels::{Grant, TokenType};
 use crate::telemetry::typed::Outcome;
 
-/// The one grant there is.
+/// The only supported `grant_type`.
 const GRANT: &str = "client_credentials";
 
 request_form! {
@@ -57,7 +59,8 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     };
     app.metrics.token_grants.one(outcome);
     let mut answer = answer::json(&given?);
-    // RFC 6749 §5.1 asks for it beside `Cache-Control: no-store`, which every answer of ours has.
+    // RFC 6749 §5.1 asks for this header beside `Cache-Control: no-store`, which every response has
+    // by default.
     answer.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
     Ok(answer)
 }
@@ -85,7 +88,8 @@ async fn grant(app: &App, request: &mut Request) -> Result<TokenAnswer, Problem>
     Ok(TokenAnswer { access_token: token, token_type: "Bearer", expires_in, scope })
 }
 
-/// The key's scopes, or those of them that are asked for; one that it has not is refused, not left out.
+/// The scopes of the token: all scopes of the key, or the requested ones. A scope that the key does
+/// not have is refused, not left out.
 fn narrowed(key: &KnownKey, asked: Option<&str>) -> Result<String, Problem> {
     let Some(asked) = asked else { return Ok(key.scopes.join(" ")) };
     if !asked.split(' ').all(|scope| key.scopes.contains(&scope)) {

@@ -1,5 +1,5 @@
-//! `POST /api/change-password`: a new password, by the old one. Every other session ends; a notice is mailed to a proven
-//! address.
+//! `POST /api/change-password`: sets a new password, given the old one. Every other session ends. A
+//! verified address gets a notice by mail.
 
 use crate::app::App;
 use crate::http::account_error::problem;

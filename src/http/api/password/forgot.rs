@@ -1,6 +1,7 @@
-//! `POST /api/forgot-passsword` and `/api/forgot-password`: mails a recovery link, where there is somebody to mail it to.
+//! `POST /api/forgot-passsword` and `/api/forgot-password`: mails a recovery link if the address
+//! has an account.
 //!
-//! The answer, its time and what is spent are the same for a known and an unknown address.
+//! The response, its time and the spent limits are the same for a known and an unknown address.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};

@@ -1,4 +1,4 @@
-//! Passwords: forgotten, reset, changed.
+//! Endpoints to recover and change passwords.
 
 pub mod change;
 pub mod forgot;

@@ -1,7 +1,9 @@
-//! `POST /api/reset-passsword` and `/api/reset-password`: a new password, by the mailed token.
+//! `POST /api/reset-passsword` and `/api/reset-password`: sets a new password with the mailed
+//! token.
 //!
-//! The token is good once: the compare-and-set is on the password's version. A new password that breaks a rule does not
-//! burn it. Proof of the mailbox also verifies an unverified account.
+//! The token works once, because the update compares the version of the password (compare-and-set).
+//! A new password that breaks a rule does not use up the token. The token proves access to the
+//! mailbox, so it also verifies an unverified account.
 
 use crate::app::App;
 use crate::http::account_error::problem;

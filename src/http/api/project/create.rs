@@ -1,4 +1,4 @@
-//! `POST /api/teams/{tid}/projects`: one more project.
+//! `POST /api/teams/{tid}/projects`: creates a project.
 
 use super::ProjectView;
 use crate::app::App;

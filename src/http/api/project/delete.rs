@@ -1,4 +1,4 @@
-//! `DELETE /api/teams/{tid}/projects/{pid}`: ends a project with its keys.
+//! `DELETE /api/teams/{tid}/projects/{pid}`: deletes a project and its keys.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};

@@ -1,4 +1,4 @@
-//! `GET /api/teams/{tid}/projects`: what a team owns.
+//! `GET /api/teams/{tid}/projects`: lists the projects of a team.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! Projects of a team.
+//! Endpoints for the projects of a team.
 
 pub mod create;
 pub mod delete;

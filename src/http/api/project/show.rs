@@ -1,4 +1,4 @@
-//! `GET /api/teams/{tid}/projects/{pid}`: one project.
+//! `GET /api/teams/{tid}/projects/{pid}`: shows one project.
 
 use super::ProjectView;
 use crate::app::App;

@@ -1,4 +1,4 @@
-//! `PATCH /api/teams/{tid}/projects/{pid}`: another name or slug.
+//! `PATCH /api/teams/{tid}/projects/{pid}`: changes the name or the slug of a project.
 
 use super::ProjectView;
 use crate::app::App;

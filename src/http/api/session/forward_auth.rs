@@ -1,9 +1,10 @@
-//! `GET /api/forward-auth`: for a proxy that asks before it lets a request through (nginx `auth_request`, Traefik's
-//! ForwardAuth, Envoy's ext_authz).
+//! `GET /api/forward-auth`: checks the token of a request for a proxy that asks before it forwards
+//! the request (nginx `auth_request`, Traefik's ForwardAuth, Envoy's ext_authz).
 //!
-//! The check is live, as introspection's: a log-out, a removal and a revocation are refused at the next request. A
-//! dependency in doubt is a 503, which every proxy takes for a "no". It is not limited by address: a proxy asks for all of
-//! its clients, and a stranger's token costs one check of a signature.
+//! The check is live, like introspection: after a logout, a removal or a revocation the next
+//! request is refused. If a dependency does not respond, the response is a 503, which every proxy
+//! treats as a refusal. There is no limit by client address: a proxy asks for all of its clients,
+//! and a forged token costs only one check of a signature.
 
 use hyper::header::{HeaderName, HeaderValue};
 
@@ -17,10 +18,11 @@ use crate::telemetry::labels::ForwardAuth;
 use crate::telemetry::typed::Outcome;
 use crate::token::VaultClaims;
 
-/// What may narrow the answer; anything else in the query is refused, so that no misspelt condition opens a door.
+/// The query parameters that narrow the check. Any other parameter is refused, so that a misspelled
+/// condition never lets a request through.
 const CONDITIONS: [&str; 3] = ["team", "project", "scope"];
 
-/// The same for every token that is refused.
+/// The detail for every refused token.
 const WANTED: &str =
     "Send `Authorization: Bearer <vaultToken>` with a token that is unexpired and not revoked.";
 
@@ -29,8 +31,8 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     answered(app, request, conditions).await
 }
 
-/// The same for proxies that append the original path and query, and keep the method (Envoy): those are the client's words,
-/// left as they came and no part of the decision.
+/// The same check for proxies that append the original path and query and keep the method (Envoy).
+/// The client chose that path and query, so they are not decoded and play no part in the decision.
 pub async fn handle_any(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     answered(app, request, Ok(Conditions::default())).await
 }
@@ -65,7 +67,8 @@ async fn answer_for(
             .detail("The token is of another team or project, or lacks a scope."));
     }
     let mut answer = answer::empty();
-    // All five, always: a proxy that copies them overwrites what the client made up, also with nothing.
+    // All five headers are always set. A proxy that copies them overwrites values that the client
+    // sent, also with an empty value.
     let said = [
         ("x-latchkey-subject", Some(claims.sub)),
         ("x-latchkey-team", claims.tid),
@@ -80,7 +83,8 @@ async fn answer_for(
     Ok(answer)
 }
 
-/// A value of printable ASCII: ids, words and scopes of ours are, whatever a later release puts there.
+/// A header value of printable ASCII. Ids, roles and scopes are printable ASCII. The check also
+/// covers values that a later release may add.
 fn clean(value: &str) -> Result<HeaderValue, Problem> {
     if value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return HeaderValue::from_str(value).map_err(|_| Code::InternalError.into());
@@ -88,7 +92,7 @@ fn clean(value: &str) -> Result<HeaderValue, Problem> {
     Err(Problem::new(Code::InternalError).because("a claim is not printable ASCII"))
 }
 
-/// What the proxy's own configuration asks for beyond a live token.
+/// The conditions that the configuration of the proxy adds to a live token.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Conditions {
     team: Option<String>,

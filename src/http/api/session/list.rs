@@ -1,4 +1,4 @@
-//! `GET /api/sessions`: where one is logged in.
+//! `GET /api/sessions`: lists the caller's sessions.
 
 use std::cmp::Reverse;
 use std::str::FromStr;
@@ -24,8 +24,8 @@ pub struct Sessions {
     next: Option<String>,
 }
 
-/// The place of a session in the list: `<created at, Unix milliseconds>.<sid>`. Where it has ended meanwhile, the list
-/// goes on behind its place all the same.
+/// The position of a session in the list: `<created at, Unix milliseconds>.<sid>`. If that session
+/// has ended meanwhile, the list still continues after its position.
 #[derive(Clone, Debug, Default)]
 struct After(Option<(Reverse<UnixMillis>, String)>);
 

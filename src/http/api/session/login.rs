@@ -1,6 +1,6 @@
-//! `POST /api/login`: tokens of a new session, for address and password.
+//! `POST /api/login`: opens a session for an email address and a password, and returns its tokens.
 //!
-//! An unknown address and a wrong password leave by the same line, after the same work.
+//! An unknown address and a wrong password return from the same line of code, after the same work.
 
 use crate::admission::Client;
 use crate::app::App;

@@ -1,4 +1,4 @@
-//! `POST /api/logout`: ends this session.
+//! `POST /api/logout`: ends the caller's session.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};

@@ -1,4 +1,4 @@
-//! Log in, refresh, log out, and the list of sessions.
+//! Endpoints for sessions: login, refresh, logout, the list of sessions and forward-auth.
 
 pub mod forward_auth;
 pub mod list;

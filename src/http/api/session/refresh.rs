@@ -1,13 +1,17 @@
-//! `GET /api/refresh`: new tokens, for a userToken that may have expired while its session lives.
+//! `GET /api/refresh`: returns new tokens for a userToken. The userToken may have expired while its
+//! session is live.
 //!
-//! The rules of rotation, grace and reuse are the token store's, in one atomic step. The database is asked
-//! before that step, and never after it: an outage longer than the grace would make the client's honest retry look like
-//! theft.
+//! The token store applies the rules for rotation, grace period and reuse in one atomic step. The
+//! database is queried before that step and never after it. Otherwise an outage longer than the
+//! grace period would make an honest retry look like theft.
 //!
-//! The SELECT has to know which team and project the session is in, and the store alone knows. So the session is read
-//! first: two steps of the store and one SELECT, for every session. Reading the person in their own choice of team, and again
-//! where the session is elsewhere, is a step less for the first and a SELECT more for the others; a SELECT costs several
-//! times what a look at the store does. A switch that comes in between shows at the next refresh, as one that comes after.
+//! The SELECT needs the team and the project of the session, and only the store knows them. So the
+//! session is read first: every refresh costs two steps of the store and one SELECT. The
+//! alternative is to read the user with the team that they chose last, and to read again if the
+//! session is in another team. That saves one step of the store for sessions in that team, but
+//! costs one more SELECT for all others. A SELECT costs several times as much as a read of the
+//! store. A switch of the team in between takes effect at the next refresh, like a switch that
+//! comes later.
 
 use crate::admission::Ask;
 use crate::app::App;

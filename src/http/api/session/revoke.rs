@@ -1,4 +1,4 @@
-//! `DELETE /api/sessions/{sid}`: ends one session of one's own.
+//! `DELETE /api/sessions/{sid}`: ends one of the caller's sessions.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
@@ -10,7 +10,7 @@ use crate::session::{EndedBy, Principal, Which};
 use crate::store::Session;
 use crate::telemetry::labels::EndReason;
 
-/// The handler. Another person's session and one that never was are the same 404.
+/// Responds with the same 404 for another user's session and for a session that never existed.
 pub async fn handle(
     app: &App,
     request: &mut Request,
@@ -26,7 +26,7 @@ pub async fn handle(
     Ok(answer::no_content())
 }
 
-/// Ends a session, for good.
+/// Ends a session permanently.
 pub(super) async fn end(
     app: &App,
     request: &Request,

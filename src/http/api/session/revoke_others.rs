@@ -1,4 +1,4 @@
-//! `DELETE /api/sessions`: ends every session of one's own but this one.
+//! `DELETE /api/sessions`: ends all sessions of the caller except the current one.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};

@@ -1,4 +1,4 @@
-//! `POST /api/teams`: a team of one's own.
+//! `POST /api/teams`: creates a team that the caller owns.
 
 use super::{NewName, TeamView};
 use crate::app::App;

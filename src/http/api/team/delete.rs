@@ -1,4 +1,4 @@
-//! `DELETE /api/teams/{tid}`: ends a team with everything in it.
+//! `DELETE /api/teams/{tid}`: deletes a team and everything in it.
 
 use super::Confirmation;
 use crate::app::App;

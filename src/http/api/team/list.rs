@@ -1,4 +1,4 @@
-//! `GET /api/teams`: the teams that one is in.
+//! `GET /api/teams`: lists the caller's teams.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! Teams.
+//! Endpoints for teams.
 
 pub mod create;
 pub mod delete;

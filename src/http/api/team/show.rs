@@ -1,4 +1,4 @@
-//! `GET /api/teams/{tid}`: one team.
+//! `GET /api/teams/{tid}`: shows one team.
 
 use super::TeamView;
 use crate::app::App;

@@ -1,4 +1,4 @@
-//! `POST /api/teams/{tid}/switch`: the same session, in another team.
+//! `POST /api/teams/{tid}/switch`: moves the caller's session to another team or project.
 
 use crate::app::App;
 use crate::http::answer::{self, Answer};
@@ -21,10 +21,10 @@ request_body! {
 }
 
 pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<Answer, Problem> {
-    // Everything in the body may be missing, and so may the body.
+    // Every member of the body is optional, so the body may be missing too.
     let body = if request.body.is_empty() { Object::default() } else { request.json()? };
     let SwitchTeam { project_id: wanted } = SwitchTeam::read(body)?;
-    // What is no id is no project either.
+    // A value that is not an id gives the same 404 as an unknown project.
     let wanted = wanted.map(|text| text.parse().map_err(|_| Code::NotFound)).transpose()?;
     let now = app.clock.now();
     members::choose(&app.db, member.actor, wanted, now).await?;

@@ -1,4 +1,4 @@
-//! `PATCH /api/teams/{tid}`: another name or slug.
+//! `PATCH /api/teams/{tid}`: changes the name or the slug of a team.
 
 use super::{ChangedName, TeamView};
 use crate::app::App;

@@ -1,14 +1,15 @@
-//! The command that sends a request, for a POSIX shell.
+//! The command that sends a request from a POSIX shell.
 
 use serde_json::Value;
 
 use super::operation::requirements;
 use super::{example, items, members, schema, text};
 
-/// A body as HTML's forms send it.
+/// The media type of an HTML form.
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A command that sends the request, an option a line. Values are examples of the document's, or capitals to replace.
+/// The command that sends the request, with one option on each line. Values are examples from the
+/// document, or placeholders in capitals.
 pub(super) fn curl(
     document: &Value,
     path: &str,
@@ -48,7 +49,7 @@ pub(super) fn curl(
     lines.join(" \\\n  ")
 }
 
-/// The option that carries the first required way to authenticate.
+/// The option with the credentials of the first way to authenticate.
 fn credentials(document: &Value, operation: &Value) -> Option<String> {
     let (name, _) = items(requirements(document, operation)).find_map(|way| members(way).next())?;
     let scheme = schema::resolve(document, &document["components"]["securitySchemes"][name]);
@@ -62,7 +63,8 @@ fn credentials(document: &Value, operation: &Value) -> Option<String> {
     })
 }
 
-/// An object's members as a form. Names and examples are plain words; what is not is left to the reader.
+/// Writes the members of an object as a form. Nothing is encoded, because names and examples are
+/// plain words. The reader has to encode other values.
 pub(super) fn form(example: &Value) -> String {
     members(example)
         .map(|(name, value)| match value.as_str() {
@@ -73,7 +75,7 @@ pub(super) fn form(example: &Value) -> String {
         .join("&")
 }
 
-/// One word for a POSIX shell.
+/// Quotes one word for a POSIX shell.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -1,12 +1,12 @@
-//! Examples: what a schema gives itself, else something that reads like the real thing.
+//! Examples of values: the example that a schema gives, otherwise a realistic one.
 
 use serde_json::{Map, Value, json};
 
 use super::schema::{DEPTH_MAX, parts, resolve};
 use super::{items, members, slug, text};
 
-/// What stands for a string without an example of its own, by the name of its member: a copied command then is one that
-/// the API takes.
+/// Examples for strings without their own example, by the name of the member. With them the API
+/// accepts a copied command.
 const KNOWN: [(&str, &str); 5] = [
     ("email", "ada@example.com"),
     ("name", "Ada"),
@@ -15,7 +15,7 @@ const KNOWN: [(&str, &str); 5] = [
     ("role", "member"),
 ];
 
-/// The same, by format (JSON Schema 2020-12 §7.3).
+/// Examples by format (JSON Schema 2020-12 §7.3).
 const FORMATS: [(&str, &str); 4] = [
     ("email", "ada@example.com"),
     ("uuid", "0199d2f0-3c5e-7a10-8f00-5d2f6a1b9c33"),
@@ -23,7 +23,7 @@ const FORMATS: [(&str, &str); 4] = [
     ("uri", "https://example.com"),
 ];
 
-/// An example that the schema itself gives.
+/// The example that the schema itself gives.
 pub(super) fn given(schema: &Value) -> Option<&Value> {
     schema
         .get("example")
@@ -33,7 +33,7 @@ pub(super) fn given(schema: &Value) -> Option<&Value> {
         .or_else(|| items(&schema["enum"]).next())
 }
 
-/// An example of a media type's content: the one it gives, else one made from its schema.
+/// The example of a media type's content: its own, otherwise one built from its schema.
 pub(super) fn of_content(document: &Value, content: &Value) -> Value {
     content
         .get("example")
@@ -42,7 +42,7 @@ pub(super) fn of_content(document: &Value, content: &Value) -> Value {
         .unwrap_or_else(|| made(document, "", &content["schema"], 0))
 }
 
-/// A parameter's example: its own, its schema's, or its name in capitals.
+/// The example of a parameter: its own, its schema's, or one for its name.
 pub(super) fn of_parameter(document: &Value, parameter: &Value, name: &str) -> String {
     let schema = resolve(document, &parameter["schema"]);
     match parameter.get("example").or_else(|| given(schema)) {
@@ -52,7 +52,7 @@ pub(super) fn of_parameter(document: &Value, parameter: &Value, name: &str) -> S
     }
 }
 
-/// JSON for people.
+/// JSON with line breaks and indentation.
 pub(super) fn pretty(example: &Value) -> String {
     serde_json::to_string_pretty(example).unwrap_or_default()
 }
@@ -73,7 +73,7 @@ fn made(document: &Value, name: &str, schema: &Value, depth: usize) -> Value {
     }
 }
 
-/// The members an object needs; every member where it says of none that it is needed.
+/// The required members of an object, or all members if the schema has no list of required ones.
 fn made_object(document: &Value, schema: &Value, depth: usize) -> Map<String, Value> {
     let mut object = Map::new();
     if depth >= DEPTH_MAX {
@@ -90,7 +90,8 @@ fn made_object(document: &Value, schema: &Value, depth: usize) -> Map<String, Va
     object
 }
 
-/// A string that stands for one of this name: a known word, one of its format, or the name in capitals.
+/// The example for a string with this name: one of its format, a known word, or the name in
+/// capitals.
 fn word(name: &str, schema: &Value) -> String {
     let find = |table: &[(&str, &str)], key: &str| {
         table.iter().find(|(known, _)| *known == key).map(|(_, word)| (*word).to_owned())
@@ -100,7 +101,7 @@ fn word(name: &str, schema: &Value) -> String {
         .unwrap_or_else(|| if name.is_empty() { "text".to_owned() } else { capitals(name) })
 }
 
-/// A name as a shell's variable has it: `userToken` becomes `USER_TOKEN`.
+/// A name as a shell variable: `userToken` becomes `USER_TOKEN`.
 pub(super) fn capitals(name: &str) -> String {
     let mut spaced = String::with_capacity(name.len() + 4);
     for char in name.chars() {

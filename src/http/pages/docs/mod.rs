@@ -1,8 +1,10 @@
-//! `/docs`: an OpenAPI 3.1 document as one page to read. Rendered once, at the start; without script it is a page to read,
-//! with script commands can be copied and, in development, requests sent.
+//! `/docs`: renders an OpenAPI 3.1 document as one page, once, when the daemon starts. The page can
+//! be read without scripts. With scripts, commands can be copied and, in development, requests can
+//! be sent.
 //!
-//! Knows nothing of our endpoints: any document will do, references into `#/components` are resolved, and what is
-//! missing or of the wrong type is left out rather than refused.
+//! The module knows nothing about latchkey's endpoints and renders any document. References into
+//! `#/components` are resolved. A value that is missing or has the wrong type is left out and is
+//! not an error.
 
 mod curl;
 mod example;
@@ -26,7 +28,7 @@ struct Docs {
     mailbox: Mailbox,
 }
 
-/// The whole page; `description`s are markup.
+/// The whole page. Each `description` is markup.
 struct Page {
     title: String,
     version: String,
@@ -43,7 +45,7 @@ struct Scheme {
     description: String,
 }
 
-/// A schema that others refer to by its name.
+/// A schema that other schemas refer to by its name.
 struct Component {
     named: Named,
     kind: String,
@@ -60,13 +62,14 @@ struct Group {
     operations: Vec<Operation>,
 }
 
-/// The methods of a path item in the order they are shown (OpenAPI 3.1, Path Item Object).
+/// The methods of a path item, in the order on the page (OpenAPI 3.1, Path Item Object).
 const METHODS: [&str; 8] = ["get", "post", "put", "patch", "delete", "head", "options", "trace"];
 
-/// Where operations without a tag are listed.
+/// The group of operations without a tag.
 const UNTAGGED: &str = "Other";
 
-/// Renders an OpenAPI 3.1 document. Commands use the first of its `servers`, else `http://127.0.0.1:8080`.
+/// Renders an OpenAPI 3.1 document. Commands use the first of its `servers`, otherwise
+/// `http://127.0.0.1:8080`.
 pub fn docs(document: &Value, trials: Trials, mailbox: Mailbox) -> String {
     let info = &document["info"];
     let page = Page {
@@ -92,7 +95,8 @@ fn components(document: &Value) -> Vec<Component> {
         .collect()
 }
 
-/// Ways to authenticate: bearer tokens first, and those first that more operations ask for.
+/// The ways to authenticate. Bearer tokens come first, and within each group the ways that more
+/// operations require.
 fn schemes(document: &Value) -> Vec<Scheme> {
     let asked = |name: &str| {
         let operations = members(&document["paths"])
@@ -124,7 +128,8 @@ fn schemes(document: &Value) -> Vec<Scheme> {
     schemes
 }
 
-/// Operations by their first tag: the document's own tags first and in its order, then those it does not list.
+/// Groups operations by their first tag. The document's own tags come first, in its order. Tags
+/// that it does not list follow.
 fn groups(document: &Value) -> Vec<Group> {
     let mut groups: Vec<Group> = items(&document["tags"])
         .map(|tag| group(text(tag, "name"), words::prose(text(tag, "description"))))
@@ -149,7 +154,7 @@ fn group(name: &str, description: String) -> Group {
     Group { id: slug(&["tag", name]), name: name.to_owned(), description, operations: Vec::new() }
 }
 
-/// An id for an element: letters and digits of the parts, joined by single hyphens.
+/// The id of an element: the letters and digits of the parts, joined by single hyphens.
 fn slug(parts: &[&str]) -> String {
     parts
         .join("-")
@@ -160,17 +165,17 @@ fn slug(parts: &[&str]) -> String {
         .to_ascii_lowercase()
 }
 
-/// A member that is a string, else nothing.
+/// A member that is a string, otherwise an empty text.
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The members of an object, none of anything else.
+/// The members of an object. Other values have none.
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
 }
 
-/// The items of an array, none of anything else.
+/// The items of an array. Other values have none.
 fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }

@@ -1,4 +1,4 @@
-//! One operation of the document: what it takes, what it gives, and a command to try it.
+//! One operation of the document: its parameters, its responses, and a command to try it.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::trial::{self, Trial};
 use super::{example, items, members, slug, text};
 use crate::http::pages::words;
 
-/// An operation as the template shows it; `description` is markup.
+/// An operation as the template shows it. `description` is markup.
 pub(super) struct Operation {
     pub(super) id: String,
     pub(super) method: String,
@@ -24,7 +24,6 @@ pub(super) struct Operation {
     pub(super) trial: Trial,
 }
 
-/// A request's body.
 pub(super) struct Body {
     pub(super) media: String,
     pub(super) kind: String,
@@ -34,7 +33,7 @@ pub(super) struct Body {
     pub(super) fields: Vec<Field>,
 }
 
-/// An answer: its status, and each content it can have.
+/// A response: its status, and each content that it can have.
 pub(super) struct Response {
     pub(super) status: String,
     /// The first digit of the status.
@@ -44,7 +43,6 @@ pub(super) struct Response {
     pub(super) contents: Vec<Content>,
 }
 
-/// A content of an answer.
 pub(super) struct Content {
     pub(super) media: String,
     pub(super) kind: String,
@@ -54,7 +52,8 @@ pub(super) struct Content {
     pub(super) example: String,
 }
 
-/// Errors all look alike: their members are not repeated under each operation.
+/// The media type of errors. All errors have the same members, so they are not repeated under each
+/// operation.
 const PROBLEM: &str = "application/problem+json";
 
 pub(super) fn read(
@@ -156,12 +155,12 @@ fn content(document: &Value, media: &str, content: &Value) -> Content {
     shown(fields, example)
 }
 
-/// The security requirements that apply: the operation's own, else the document's.
+/// The security requirements of the operation, or those of the document if it has none.
 pub(super) fn requirements<'a>(document: &'a Value, operation: &'a Value) -> &'a Value {
     operation.get("security").unwrap_or(&document["security"])
 }
 
-/// Which schemes open the operation, in words; nothing where none is needed.
+/// The schemes that the operation accepts, in words. Empty if it requires none.
 fn auth(document: &Value, operation: &Value) -> String {
     let mut optional = false;
     let mut ways: Vec<String> = Vec::new();

@@ -1,16 +1,16 @@
-//! JSON Schema as OpenAPI 3.1 has it, flattened to rows that a person reads.
+//! JSON Schema, as OpenAPI 3.1 uses it, flattened to rows of a table.
 
 use serde_json::Value;
 
 use super::{items, members, slug, text};
 use crate::http::pages::words;
 
-/// One member of an object, or one parameter; `description` is markup.
+/// One member of an object, or one parameter. `description` is markup.
 pub(super) struct Field {
-    /// The path from the root, with dots, and `[]` behind an array.
+    /// The path from the root, with dots between names and `[]` after an array.
     pub(super) name: String,
     pub(super) kind: String,
-    /// Where a parameter is sent: `path`, `query`, `header`; empty for a member.
+    /// Where a parameter is sent: `path`, `query` or `header`. Empty for a member.
     pub(super) place: String,
     pub(super) required: bool,
     pub(super) description: String,
@@ -18,13 +18,13 @@ pub(super) struct Field {
     pub(super) notes: Vec<String>,
 }
 
-/// How deep objects in objects are shown; also what ends a schema that refers to itself.
+/// The depth to which nested objects are shown. It also ends a schema that refers to itself.
 pub(super) const DEPTH_MAX: usize = 4;
 
-/// How many references are followed to reach a schema.
+/// The most references that are followed to reach a schema.
 const HOPS_MAX: usize = 8;
 
-/// The value itself, or what its `$ref` into this document leads to; null where it leads nowhere.
+/// The value itself, or the target of its `$ref` in this document. Null if there is no such target.
 pub(super) fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let mut value = value;
     for _ in 0..HOPS_MAX {
@@ -41,7 +41,7 @@ pub(super) fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     &Value::Null
 }
 
-/// The name of a component, and the id of its place on the page.
+/// The name of a component, and the id of its section on the page.
 pub(super) struct Named {
     pub(super) name: String,
     pub(super) id: String,
@@ -53,14 +53,14 @@ impl Named {
     }
 }
 
-/// The component that a schema refers to, itself or as the items of an array.
+/// The component that a schema refers to, directly or as the items of an array.
 pub(super) fn named_component(schema: &Value) -> Option<Named> {
     let own = text(schema, "$ref");
     let reference = if own.is_empty() { text(&schema["items"], "$ref") } else { own };
     reference.strip_prefix("#/components/schemas/").map(Named::new)
 }
 
-/// The schema and what it is composed of: `allOf`, and the variants of `oneOf` and `anyOf`.
+/// The schema and its parts: `allOf`, and the variants of `oneOf` and `anyOf`.
 pub(super) fn parts<'a>(document: &'a Value, schema: &'a Value, depth: usize) -> Vec<&'a Value> {
     let schema = resolve(document, schema);
     let mut all = vec![schema];
@@ -74,7 +74,8 @@ pub(super) fn parts<'a>(document: &'a Value, schema: &'a Value, depth: usize) ->
     all
 }
 
-/// The members of an object schema, nested ones by their path; none for another schema.
+/// The members of an object schema. Nested members have their path as name. Other schemas have
+/// none.
 pub(super) fn fields(document: &Value, schema: &Value) -> Vec<Field> {
     let mut rows = Vec::new();
     collect(document, schema, "", 0, &mut rows);
@@ -114,7 +115,7 @@ fn collect(document: &Value, schema: &Value, prefix: &str, depth: usize, rows: &
     }
 }
 
-/// A type in words: `string (uuid)`, `array of object`, `object or null`.
+/// The type in words: `string (uuid)`, `array of object`, `object or null`.
 pub(super) fn kind(document: &Value, schema: &Value) -> String {
     kind_at(document, schema, 0)
 }
@@ -172,12 +173,12 @@ fn alternatives(kinds: Vec<String>) -> String {
             distinct.push(kind);
         }
     }
-    // "null" reads best at the end.
+    // "null" is easiest to read at the end.
     distinct.sort_by_key(|kind| kind == "null");
     distinct.join(" or ")
 }
 
-/// Allowed values, default and limits of a schema, in words.
+/// The allowed values, the default and the limits of a schema, in words.
 pub(super) fn notes(document: &Value, schema: &Value) -> Vec<String> {
     const LIMITS: [(&str, &str); 8] = [
         ("default", "default"),

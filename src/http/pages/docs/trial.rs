@@ -1,4 +1,4 @@
-//! The form that sends a request from the page itself: what a person fills in, in the order of the request.
+//! The form that sends a request from the page: its fields, in the order of the request.
 
 use serde_json::Value;
 
@@ -11,18 +11,20 @@ use super::{example, items, members, schema, slug, text};
 pub enum Trials {
     /// In development.
     Offered,
-    /// Everywhere else: a page that people read while they are signed in elsewhere sends nothing.
+    /// Everywhere else. Users read this page while they are logged in elsewhere, so it sends
+    /// nothing.
     Absent,
 }
 
-/// What the form of one operation asks for.
+/// The fields of the form of one operation.
 pub(super) struct Trial {
     pub(super) credential: Option<Credential>,
     pub(super) inputs: Vec<Input>,
     pub(super) body: Option<Body>,
 }
 
-/// The first way to authenticate. Filled in by the script as soon as an answer has a member of this name.
+/// The first way to authenticate. The script fills it in as soon as a response has a member with
+/// this name.
 pub(super) struct Credential {
     pub(super) id: String,
     pub(super) name: String,
@@ -30,7 +32,7 @@ pub(super) struct Credential {
     pub(super) scheme: &'static str,
 }
 
-/// One parameter.
+/// The field of one parameter.
 pub(super) struct Input {
     pub(super) id: String,
     pub(super) name: String,
@@ -39,12 +41,12 @@ pub(super) struct Input {
     pub(super) required: bool,
 }
 
-/// The body, with an example in it.
+/// The body, filled with an example.
 pub(super) struct Body {
     pub(super) id: String,
     pub(super) media: String,
     pub(super) text: String,
-    /// Rows of the field: as many as the example has.
+    /// The rows of the field: as many as the example has lines.
     pub(super) rows: usize,
 }
 

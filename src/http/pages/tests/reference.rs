@@ -1,4 +1,4 @@
-//! `/docs`: what it makes of a document.
+//! Tests of `/docs`: how it renders a document.
 
 use serde_json::json;
 
@@ -58,7 +58,7 @@ fn requests_are_sent_from_the_reference_in_development_alone() {
     let (offered, absent) = (page(Trials::Offered), page(Trials::Absent));
     let operations = absent.matches("-curl\">").count();
     assert!(operations > 30, "{operations}");
-    // Without script none of the forms is there: nothing else could send what they hold.
+    // Without scripts all forms are hidden, because nothing else could send their content.
     assert_eq!(offered.matches("<details class=\"try\" data-try ").count(), operations);
     assert_eq!(
         between(&offered, "<details", ">").filter(|tag| tag.ends_with(" hidden")).count(),

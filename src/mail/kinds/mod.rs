@@ -1,0 +1,173 @@
+//! The kinds of mail. The file of a kind declares it: its name, its link, and its text in every language.
+//!
+//! A new kind is a file in this folder and one line of `mail_kinds!` below.
+
+mod change_email;
+mod confirm;
+mod email_change_notice;
+mod invitation;
+mod new_device;
+mod password_changed;
+mod recover;
+mod session_reused;
+
+use std::time::Duration;
+
+pub use invitation::INVITATION_TTL;
+
+use crate::mail::words::{Facts, Message};
+use crate::store::TokenKind;
+
+/// The declaration of a kind.
+pub(super) struct MailKind {
+    /// The name in the table, in logs and in metrics.
+    pub name: &'static str,
+    pub link: Link,
+    /// Whether the mail goes to an address that its reader still has to prove, or that somebody else wrote down. Such a mail
+    /// does not call the reader by name.
+    pub asks_for_proof: bool,
+    /// The text in the language of `facts`.
+    pub text: fn(&Facts<'_>) -> Message,
+}
+
+/// The link in a mail. A page is a path below `public_url`.
+pub(super) enum Link {
+    None,
+    /// A link without a token.
+    Page(&'static str),
+    /// A link with a token of the token store.
+    StoredToken {
+        page: &'static str,
+        token: TokenKind,
+        ttl: fn(&LinkTtls) -> Duration,
+    },
+    /// A link with a token whose digest is in the row that it acts on.
+    RowToken {
+        page: &'static str,
+        ttl: Duration,
+    },
+}
+
+/// The settings of how long links are valid.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkTtls {
+    /// `verification.ttl`
+    pub verification: Duration,
+    /// `recovery.ttl`
+    pub recovery: Duration,
+}
+
+/// Declares the kinds. Links are mails that a client asks for; notices report what happened.
+macro_rules! mail_kinds {
+    (
+        links { $($link:ident = $link_module:ident,)+ }
+        notices { $($notice:ident = $notice_module:ident,)+ }
+    ) => {
+        /// The kinds of mail. Their files in `kinds/` say what each is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Kind {
+            $($link,)+
+            $($notice,)+
+        }
+
+        /// The mails that a client asks for. Each carries a link to the holder of the address, who may not have proven it
+        /// yet, and its sender spends a budget of the mailbox first.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum LinkKind {
+            $($link,)+
+        }
+
+        /// The mails that report to a user what happened to the account.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum NoticeKind {
+            $($notice,)+
+        }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$link,)+ $(Self::$notice,)+];
+
+            pub(super) const fn declared(self) -> &'static MailKind {
+                match self {
+                    $(Self::$link => &$link_module::MAIL,)+
+                    $(Self::$notice => &$notice_module::MAIL,)+
+                }
+            }
+        }
+
+        impl From<LinkKind> for Kind {
+            fn from(kind: LinkKind) -> Self {
+                match kind {
+                    $(LinkKind::$link => Self::$link,)+
+                }
+            }
+        }
+
+        impl From<NoticeKind> for Kind {
+            fn from(kind: NoticeKind) -> Self {
+                match kind {
+                    $(NoticeKind::$notice => Self::$notice,)+
+                }
+            }
+        }
+    };
+}
+
+mail_kinds! {
+    links {
+        Confirm = confirm,
+        Recover = recover,
+        ChangeEmail = change_email,
+        Invitation = invitation,
+    }
+    notices {
+        PasswordChanged = password_changed,
+        SessionReused = session_reused,
+        NewDevice = new_device,
+        EmailChangeNotice = email_change_notice,
+    }
+}
+
+impl Kind {
+    /// The name in the table, in logs and in metrics.
+    pub fn name(self) -> &'static str {
+        self.declared().name
+    }
+
+    /// The kind of that name; none for one of a later release.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    /// The kind of the token that the link carries, where the token store keeps it.
+    pub fn token(self) -> Option<TokenKind> {
+        match self.declared().link {
+            Link::StoredToken { token, .. } => Some(token),
+            Link::None | Link::Page(_) | Link::RowToken { .. } => None,
+        }
+    }
+
+    /// Whether the link carries a token.
+    pub fn has_token(self) -> bool {
+        matches!(self.declared().link, Link::StoredToken { .. } | Link::RowToken { .. })
+    }
+
+    /// The page that the link opens, below `public_url`.
+    pub fn page(self) -> Option<&'static str> {
+        match self.declared().link {
+            Link::None => None,
+            Link::Page(page) | Link::StoredToken { page, .. } | Link::RowToken { page, .. } => {
+                Some(page)
+            }
+        }
+    }
+
+    /// How long the link is valid; zero where it carries no token.
+    pub fn link_ttl(self, ttls: &LinkTtls) -> Duration {
+        match self.declared().link {
+            Link::None | Link::Page(_) => Duration::ZERO,
+            Link::StoredToken { ttl, .. } => ttl(ttls),
+            Link::RowToken { ttl, .. } => ttl,
+        }
+    }
+}

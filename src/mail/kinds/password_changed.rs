@@ -1,0 +1,37 @@
+//! The notice that the password was changed.
+
+use super::{Link, MailKind};
+use crate::mail::Locale;
+use crate::mail::words::{Facts, Message};
+
+pub(super) const MAIL: MailKind =
+    MailKind { name: "password-changed", link: Link::None, asks_for_proof: false, text };
+
+fn text(facts: &Facts<'_>) -> Message {
+    let (service, happened) = (facts.service, facts.happened());
+    match facts.locale {
+        Locale::En => Message {
+            subject: format!("Your password for {service} was changed"),
+            before: vec![
+                format!("The password of your account at {service} was changed {happened}."),
+                "All other devices were logged out.".to_owned(),
+                "This was not you? Request a new password at once, with \"Forgot password\" where you log in."
+                    .to_owned(),
+            ],
+            action: "",
+            after: vec![],
+        },
+        Locale::De => Message {
+            subject: format!("Ihr Passwort für {service} wurde geändert"),
+            before: vec![
+                format!("Das Passwort Ihres Kontos bei {service} wurde {happened} geändert."),
+                "Alle anderen Geräte wurden abgemeldet.".to_owned(),
+                "Das waren nicht Sie? Fordern Sie sofort ein neues Passwort an, mit »Passwort vergessen« bei der \
+                 Anmeldung."
+                    .to_owned(),
+            ],
+            action: "",
+            after: vec![],
+        },
+    }
+}

@@ -1,0 +1,49 @@
+//! The mail with a link that sets a new password.
+
+use super::{Link, MailKind};
+use crate::mail::Locale;
+use crate::mail::words::{Facts, Message};
+use crate::store::TokenKind;
+
+pub(super) const MAIL: MailKind = MailKind {
+    name: "recover",
+    link: Link::StoredToken {
+        page: "reset-password",
+        token: TokenKind::Recover,
+        ttl: |ttls| ttls.recovery,
+    },
+    asks_for_proof: false,
+    text,
+};
+
+fn text(facts: &Facts<'_>) -> Message {
+    let (service, happened, ttl) = (facts.service, facts.happened(), facts.link_ttl());
+    match facts.locale {
+        Locale::En => Message {
+            subject: format!("Set a new password for {service}"),
+            before: vec![
+                format!("A new password for your account at {service} was requested {happened}."),
+                "If that was you, choose one here:".to_owned(),
+            ],
+            action: "Choose a new password",
+            after: vec![
+                format!("The link works once, within {ttl}."),
+                "This was not you? Then you do not have to do anything. Your password stays as it is."
+                    .to_owned(),
+            ],
+        },
+        Locale::De => Message {
+            subject: format!("Neues Passwort für {service} festlegen"),
+            before: vec![
+                format!("Für Ihr Konto bei {service} wurde {happened} ein neues Passwort angefordert."),
+                "Wenn Sie das waren, legen Sie es hier fest:".to_owned(),
+            ],
+            action: "Neues Passwort festlegen",
+            after: vec![
+                format!("Der Link gilt ein einziges Mal. Gültigkeit: {ttl}."),
+                "Das waren nicht Sie? Dann müssen Sie nichts tun. Ihr Passwort bleibt, wie es ist."
+                    .to_owned(),
+            ],
+        },
+    }
+}
