@@ -1,8 +1,10 @@
-# latchkey from source: `docker build -t latchkey .` The build takes many minutes: all of the program is optimised at once.
+# Builds latchkey from source: `docker build -t latchkey .` This takes many minutes, because the
+# whole program is optimised at once.
 FROM docker.io/library/rust:1.95-slim-bookworm AS build
 WORKDIR /source
 COPY . .
-# Static, so that the image needs no C library; with a target of its own the flag does not reach build scripts.
+# The program is linked statically, because the image has no C library. With an explicit target the
+# flag does not apply to build scripts.
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" && \
     RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --profile dist --target "$target" --bin latchkey && \
     cp "target/$target/dist/latchkey" /latchkey
@@ -20,7 +22,8 @@ LABEL org.opencontainers.image.title="latchkey" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.created="$CREATED"
 COPY deploy/image/root/etc/ /etc/
-# data_dir (./data) for who mounts no volume; with PostgreSQL and a master key from a file nothing is written.
+# data_dir (./data), for a container without a volume. With PostgreSQL and a master key from a file
+# nothing is written there.
 COPY --chown=65532:65532 deploy/image/root/var/lib/latchkey/ /var/lib/latchkey/
 COPY --from=build /latchkey /latchkey
 USER 65532:65532

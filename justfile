@@ -8,31 +8,31 @@ set positional-arguments
 default:
     @just --list
 
-# Start the daemon; without settings it uses embedded stores and listens on the loopback
+# Start the daemon. Without settings it uses embedded stores and listens on the loopback
 run *ARGUMENTS:
     cargo run --release -- "$@"
 
-# PostgreSQL and Redis for daily work: `up` starts them, `down` ends them, `env` prints the settings
+# Run PostgreSQL and Redis for daily work: `up` starts them, `down` ends them, `env` prints settings
 dev COMMAND='up':
     ./scripts/dev "$@"
 
-# Format, lints, unit tests and the API on the embedded stores; no server is started
+# Check format, lints, unit tests and the API on the embedded stores, without any server
 quick:
     ./scripts/test --quick
 
-# Everything that a change must pass
+# Run every check that a change must pass
 test:
     ./scripts/test
 
-# The usual run, the image, the Go example, the benches and the soak tests
+# Run the usual checks, the image, the Go example, the benches and the soak tests
 all:
     ./scripts/test --all
 
-# The tests whose names contain PATTERN
+# Run the tests whose names contain PATTERN
 one PATTERN:
     ./scripts/test -k "$@"
 
-# Clippy over the workspace and every target
+# Run Clippy on the workspace and every target
 lint:
     cargo clippy --locked --workspace --all-targets -- -D warnings
 
@@ -40,7 +40,7 @@ lint:
 fmt:
     cargo fmt --all
 
-# Build the documentation of the code; warnings are errors
+# Build the documentation of the code. Warnings are errors
 docs:
     RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps
 
@@ -52,7 +52,7 @@ bench *GROUPS:
 drill *INCIDENTS:
     ./scripts/drill "$@"
 
-# Fuzz each parser for 600 seconds; arguments: SECONDS TARGET...
+# Fuzz each parser for 600 seconds. Arguments: SECONDS TARGET...
 fuzz *ARGUMENTS:
     ./scripts/fuzz "$@"
 

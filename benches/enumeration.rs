@@ -65,8 +65,8 @@ impl What {
 
     const fn name(self) -> &'static str {
         match self {
-            Self::Login => "log-in",
-            Self::Refused => "log-in, refused",
+            Self::Login => "login",
+            Self::Refused => "login, refused",
             Self::Reset => "reset",
             Self::Forgot => "forgot",
         }

@@ -49,7 +49,7 @@ const ALL: [(&str, What); 4] = [
     ("a trivial route: GET /.well-known/jwks.json", What::Trivial),
     ("check of a token: GET /api/me", What::Me),
     ("refresh: GET /api/refresh", What::Refresh),
-    ("log-in: POST /api/login", What::Login),
+    ("login: POST /api/login", What::Login),
 ];
 
 /// The results of one round.
@@ -98,7 +98,7 @@ fn limits(effort: Effort, directory: &Path) {
     hash();
     write();
     for (name, call) in [
-        ("limit of a log-in: one argon2 hash", &mut hash as &mut dyn FnMut()),
+        ("limit of a login: one argon2 hash", &mut hash as &mut dyn FnMut()),
         ("limit of a refresh: 4 KiB and fdatasync", &mut write),
     ] {
         let rounds: Vec<Round> = (0..effort.rounds.div_ceil(2))

@@ -1,5 +1,5 @@
-// A resource server of one team: answers `GET /reports` to vaultTokens of that team that may read. Go 1.19 or newer,
-// the standard library alone.
+// A resource server of one team. It serves `GET /reports` to vaultTokens of this team with the
+// scope `vault:read`. It needs Go 1.19 or newer, and only the standard library.
 //
 //	go run main.go ISSUER TEAM [PORT]
 package main
@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// refused is an answer of RFC 6750 §3: a status, and what WWW-Authenticate says.
+// refused is an error response of RFC 6750 §3: a status, and the value of WWW-Authenticate.
 type refused struct {
 	status    int
 	challenge string
@@ -41,7 +41,8 @@ type claims struct {
 	Scope    string  `json:"scope"`
 }
 
-// keys are the issuer's, fetched again when old or when a token names one that is not among them.
+// keys holds the public keys of the issuer. They are fetched again when they are old, or when a
+// token names an unknown key.
 type keys struct {
 	issuer string
 	client http.Client
@@ -54,11 +55,12 @@ func (k *keys) of(kid string) (*ecdsa.PublicKey, error) {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
 	age := time.Since(k.tried)
-	// Five minutes is how long latchkey lets its keys be kept. Strangers can name unknown keys: they buy a question in
-	// ten seconds, no more.
+	// latchkey allows clients to cache its keys for five minutes. Any client can name an unknown
+	// key. Such a key starts a fetch only if the last fetch was more than ten seconds ago.
 	if age > 5*time.Minute || (k.byKid[kid] == nil && age > 10*time.Second) || k.byKid == nil {
 		k.tried = time.Now()
-		// With latchkey down the keys at hand go on; with none at hand it is a 500, never a 401.
+		// If the fetch fails, the known keys stay in use. Without any keys the response is 500,
+		// never 401.
 		if fetched, err := k.fetch(); err == nil {
 			k.byKid = fetched
 		} else if k.byKid == nil {
@@ -81,7 +83,7 @@ func (k *keys) fetch() (map[string]*ecdsa.PublicKey, error) {
 		Keys []struct{ Kid, Kty, Crv, X, Y string }
 	}
 	if answer.StatusCode != 200 {
-		return nil, fmt.Errorf("the issuer answers %d", answer.StatusCode)
+		return nil, fmt.Errorf("the issuer responded with status %d", answer.StatusCode)
 	}
 	if err := json.NewDecoder(answer.Body).Decode(&set); err != nil {
 		return nil, err
@@ -103,7 +105,7 @@ type guard struct {
 	keys         *keys
 }
 
-// verify gives the claims of a token that holds.
+// verify returns the claims of a valid token.
 func (g guard) verify(token string) (claims, error) {
 	var held claims
 	parts := strings.Split(token, ".")
@@ -114,7 +116,7 @@ func (g guard) verify(token string) (claims, error) {
 		Alg, Typ, Kid string
 		Crit          json.RawMessage
 	}
-	// The algorithm is ours, never the token's word (RFC 8725 §3.1).
+	// This server chooses the algorithm, not the token (RFC 8725 §3.1).
 	if !parse(parts[0], &header) || header.Alg != "ES256" || header.Typ != "at+jwt" || header.Crit != nil {
 		return held, invalid
 	}
@@ -143,7 +145,7 @@ func parse(part string, into any) bool {
 	return err == nil && json.Unmarshal(text, into) == nil
 }
 
-// admit lets tokens of our team with the scope in.
+// admit accepts tokens of this team that have the scope.
 func (g guard) admit(request *http.Request, scope string) (claims, error) {
 	scheme, token, _ := strings.Cut(request.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
@@ -153,7 +155,8 @@ func (g guard) admit(request *http.Request, scope string) (claims, error) {
 	if err != nil {
 		return held, err
 	}
-	// Every team's tokens have the same `aud` and signature: the team is ours to check.
+	// The tokens of all teams have the same `aud` and are signed with the same keys, so this server
+	// must check the team.
 	if held.Team != g.team {
 		return held, refused{403, `Bearer error="insufficient_scope"`}
 	}

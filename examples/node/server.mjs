@@ -1,4 +1,5 @@
-// A resource server of one team: answers `GET /reports` to vaultTokens of that team that may read. Node 18 or newer.
+// A resource server of one team. It serves `GET /reports` to vaultTokens of this team with the
+// scope `vault:read`. It needs Node 18 or newer.
 //
 //     node server.mjs ISSUER TEAM [PORT]
 
@@ -7,7 +8,7 @@ import { createServer } from "node:http";
 
 const [issuer, team, port = "8000"] = process.argv.slice(2);
 
-/** An answer of RFC 6750 §3: a status, and what WWW-Authenticate says. */
+/** An error response of RFC 6750 §3: a status, and the value of WWW-Authenticate. */
 class Refused extends Error {
   constructor(status, challenge) {
     super(challenge);
@@ -17,7 +18,10 @@ class Refused extends Error {
 }
 const invalid = () => new Refused(401, 'Bearer error="invalid_token"');
 
-/** The issuer's keys, fetched again when old or when a token names one that is not among them. */
+/**
+ * The public keys of the issuer. They are fetched again when they are old, or when a token names an
+ * unknown key.
+ */
 const keys = {
   byKid: new Map(),
   fetchedAt: -Infinity,
@@ -25,11 +29,12 @@ const keys = {
 
   async of(kid) {
     const age = performance.now() - this.fetchedAt;
-    // Five minutes is how long latchkey lets its keys be kept. Strangers can name unknown keys: they buy a question
-    // in ten seconds, no more.
+    // latchkey allows clients to cache its keys for five minutes. Any client can name an unknown
+    // key, so an unknown key starts a fetch only if the keys are older than ten seconds.
     if (age > 300_000 || (!this.byKid.has(kid) && age > 10_000)) {
       this.fetching ??= this.fetch().finally(() => (this.fetching = undefined));
-      // With latchkey down the keys at hand go on; with none at hand it is a 500, never a 401.
+      // If the fetch fails, the known keys stay in use. Without any keys the response is 500, never
+      // 401.
       await this.fetching.catch((error) => {
         if (this.byKid.size === 0) throw error;
       });
@@ -39,7 +44,7 @@ const keys = {
 
   async fetch() {
     const answer = await fetch(`${issuer}/.well-known/jwks.json`, { signal: AbortSignal.timeout(5000) });
-    if (!answer.ok) throw new Error(`the issuer answers ${answer.status}`);
+    if (!answer.ok) throw new Error(`the issuer responded with status ${answer.status}`);
     const { keys } = await answer.json();
     const ours = keys.filter((key) => key.kty === "EC" && key.crv === "P-256");
     this.byKid = new Map(ours.map((key) => [key.kid, createPublicKey({ key, format: "jwk" })]));
@@ -55,12 +60,12 @@ function parsed(part) {
   }
 }
 
-/** The claims of a token that holds. */
+/** Returns the claims of a valid token. */
 async function claimsOf(token) {
   const parts = token.split(".");
   if (parts.length !== 3) throw invalid();
   const header = parsed(parts[0]);
-  // The algorithm is ours, never the token's word (RFC 8725 §3.1).
+  // This server chooses the algorithm, not the token (RFC 8725 §3.1).
   if (header?.alg !== "ES256" || header.typ !== "at+jwt" || header.crit !== undefined) throw invalid();
   const key = await keys.of(header.kid);
   if (!key) throw invalid();
@@ -74,12 +79,13 @@ async function claimsOf(token) {
   return claims;
 }
 
-/** Lets tokens of our team with the scope in. */
+/** Returns the claims if the token is of this team and has the scope. */
 async function guard(authorization, scope) {
   const [, token] = /^Bearer +(\S+)$/i.exec(authorization ?? "") ?? [];
   if (!token) throw new Refused(401, "Bearer");
   const claims = await claimsOf(token);
-  // Every team's tokens have the same `aud` and signature: the team is ours to check.
+  // The tokens of all teams have the same `aud` and are signed with the same keys, so this server
+  // must check the team.
   if (claims.tid !== team) throw new Refused(403, 'Bearer error="insufficient_scope"');
   if (!claims.scope.split(" ").includes(scope)) {
     throw new Refused(403, `Bearer error="insufficient_scope", scope="${scope}"`);

@@ -1,9 +1,11 @@
-"""A resource server of one team: answers `GET /reports` to vaultTokens of that team that may read.
+"""A resource server of one team. It serves `GET /reports` to vaultTokens of this team with the scope
+`vault:read`.
 
     serve.py ISSUER TEAM [PORT]
 
-With a project's key of the team in the variable LATCHKEY_KEY it asks latchkey about each token besides, so that a log-out, a
-removed member or a revoked key are refused at once; without it they are within the vaultToken's life, five minutes.
+If the variable LATCHKEY_KEY has a project key of the team, the server also asks latchkey about each
+token. Then tokens are refused at once after a logout, after a member is removed and after a key is
+revoked. Without LATCHKEY_KEY they are accepted until they expire, at most five minutes later.
 """
 
 import json
@@ -18,15 +20,16 @@ import jwt  # PyJWT[crypto]
 
 
 class Refused(Exception):
-    """An answer of RFC 6750 §3: a status, and what WWW-Authenticate says."""
+    """An error response of RFC 6750 §3: a status, and the value of WWW-Authenticate."""
 
 
 class Guard:
-    """Lets tokens of one team in. It knows the issuer's address, and for live answers a key of that team."""
+    """Accepts tokens of one team. With a project key of the team, it also asks the issuer whether each
+    token is live."""
 
     def __init__(self, issuer: str, team: str, key: str | None):
         self.issuer, self.team, self.key = issuer, team, key
-        self.keys = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json", timeout=5)  # keeps what it fetched
+        self.keys = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json", timeout=5)  # caches the keys
 
     def claims(self, authorization: str, scope: str) -> dict:
         scheme, _, token = authorization.partition(" ")
@@ -35,10 +38,11 @@ class Guard:
         try:
             claims = self.verify(token)
         except jwt.PyJWKClientConnectionError:
-            raise  # latchkey is down and we have no keys yet: a 500, never a 401
+            raise  # latchkey is down and no key is cached: respond 500, never 401
         except jwt.PyJWTError:
             raise Refused("401 Unauthorized", 'Bearer error="invalid_token"') from None
-        # Every team's tokens have the same `aud` and signature: the team is ours to check.
+        # The tokens of all teams have the same `aud` and are signed with the same keys, so this
+        # server must check the team.
         if claims.get("tid") != self.team:
             raise Refused("403 Forbidden", 'Bearer error="insufficient_scope"')
         if scope not in claims["scope"].split():
@@ -52,7 +56,7 @@ class Guard:
         whole = jwt.decode_complete(
             token,
             key,
-            algorithms=["ES256"],  # ours, never the token's word (RFC 8725 §3.1)
+            algorithms=["ES256"],  # chosen by this server, not by the token (RFC 8725 §3.1)
             audience="vault",
             issuer=self.issuer,
             options={"require": ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope"]},
@@ -62,7 +66,8 @@ class Guard:
         return whole["payload"]
 
     def is_live(self, token: str) -> bool:
-        """What latchkey says of it now (RFC 7662). The key names itself: the middle of `lk_<id>_<secret>` is its id."""
+        """Asks latchkey whether a token is live (RFC 7662). The server authenticates with its key,
+        `lk_<id>_<secret>`. The id in the key is the client id."""
         client = {"client_id": str(uuid.UUID(self.key.split("_")[1])), "client_secret": self.key}
         form = urllib.parse.urlencode({"token": token, **client}).encode()
         with urllib.request.urlopen(f"{self.issuer}/api/introspect", form, timeout=5) as answer:

@@ -1,8 +1,10 @@
-//! A resource server of one team: answers `GET /reports` to vaultTokens of that team that may read.
+//! A resource server of one team. It serves `GET /reports` to vaultTokens of this team with the
+//! scope `vault:read`.
 //!
 //!     cargo run --example rust -- ISSUER TEAM [PORT]
 //!
-//! With `jsonwebtoken`, hyper and tokio; a framework calls `Guard::admit` from its middleware.
+//! It uses `jsonwebtoken`, hyper and tokio. With a web framework, call `Guard::admit` from a
+//! middleware.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,9 +27,10 @@ use tokio::time::timeout;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long latchkey lets its keys be kept.
+/// latchkey allows clients to cache its keys for this time.
 const KEPT: Duration = Duration::from_mins(5);
-/// Strangers can name unknown keys: they buy a question in this time, no more.
+/// Any client can name an unknown key, so an unknown key starts a fetch only if the last one was
+/// this long ago.
 const BETWEEN_QUESTIONS: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -39,7 +42,7 @@ struct Claims {
     pid: Option<String>,
 }
 
-/// Why nobody gets in: an answer of RFC 6750 §3, or trouble of our own.
+/// Why a request is refused: an error response of RFC 6750 §3, or an internal error.
 enum Refused {
     With(u16, &'static str),
     Trouble,
@@ -49,18 +52,18 @@ const NO_TOKEN: Refused = Refused::With(401, "Bearer");
 const INVALID: Refused = Refused::With(401, r#"Bearer error="invalid_token""#);
 const FORBIDDEN: Refused = Refused::With(403, r#"Bearer error="insufficient_scope""#);
 
-/// The issuer's keys and when it was last asked for them.
+/// The public keys of the issuer, and the time of the last fetch.
 #[derive(Default)]
 struct Keys {
     set: Option<JwkSet>,
     asked: Option<Instant>,
 }
 
-/// Lets tokens of one team in.
+/// Accepts tokens of one team.
 struct Guard {
     issuer: String,
     team: String,
-    client: Client<HttpConnector, Empty<Bytes>>, // for https a connector of hyper-rustls
+    client: Client<HttpConnector, Empty<Bytes>>, // for https use a connector of hyper-rustls
     keys: Mutex<Keys>,
 }
 
@@ -72,7 +75,8 @@ impl Guard {
             return Err(NO_TOKEN);
         }
         let claims = self.verify(token.trim()).await?;
-        // Every team's tokens have the same `aud` and signature: the team is ours to check.
+        // The tokens of all teams have the same `aud` and are signed with the same keys, so this
+        // server must check the team.
         let is_ours = claims.tid.as_deref() == Some(self.team.as_str());
         let may = claims.scope.split(' ').any(|one| one == scope);
         if is_ours && may { Ok(claims) } else { Err(FORBIDDEN) }
@@ -84,7 +88,7 @@ impl Guard {
             return Err(INVALID);
         }
         let key = self.key(&header.kid.ok_or(INVALID)?).await?;
-        // The algorithm is ours, never the token's word (RFC 8725 §3.1).
+        // This server chooses the algorithm, not the token (RFC 8725 §3.1).
         let mut rules = Validation::new(Algorithm::ES256);
         rules.set_issuer(&[&self.issuer]);
         rules.set_audience(&["vault"]);
@@ -94,7 +98,7 @@ impl Guard {
         decode(token, &key, &rules).map(|data| data.claims).map_err(|_invalid| INVALID)
     }
 
-    /// The key of this name; the set is fetched again when it is old or knows no such name.
+    /// Returns the key with this id. Fetches the keys again if they are old or the id is unknown.
     async fn key(&self, kid: &str) -> Result<DecodingKey, Refused> {
         let mut keys = self.keys.lock().await;
         let is_known = keys.set.as_ref().is_some_and(|set| set.find(kid).is_some());
@@ -103,7 +107,8 @@ impl Guard {
             keys.asked = Some(Instant::now());
             match self.fetch().await {
                 Ok(set) => keys.set = Some(set),
-                // With latchkey down the keys at hand go on; with none at hand it is a 500, never a 401.
+                // If the fetch fails, the known keys stay in use. Without any keys the response is
+                // 500, never 401.
                 Err(error) => eprintln!("the keys could not be fetched: {error}"),
             }
         }
@@ -115,7 +120,7 @@ impl Guard {
         let address = format!("{}/.well-known/jwks.json", self.issuer).parse()?;
         let answer = timeout(ANSWER_TIMEOUT, self.client.get(address)).await??;
         if !answer.status().is_success() {
-            return Err(format!("the issuer answers {}", answer.status()).into());
+            return Err(format!("the issuer responded with status {}", answer.status()).into());
         }
         let body = timeout(ANSWER_TIMEOUT, answer.into_body().collect()).await??.to_bytes();
         Ok(serde_json::from_slice(&body)?)
@@ -165,7 +170,7 @@ async fn main() -> Result<(), Failure> {
     loop {
         let (stream, _peer) = listener.accept().await?;
         let guard = Arc::clone(&guard);
-        while connections.try_join_next().is_some() {} // those that have ended
+        while connections.try_join_next().is_some() {} // removes those that have ended
         connections.spawn(async move {
             let service = hyper::service::service_fn(|request| guard.answer(request));
             let connection = hyper::server::conn::http1::Builder::new()

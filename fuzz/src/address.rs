@@ -1,8 +1,9 @@
-//! Email addresses.
+//! The fuzz harness for email addresses.
 
 use latchkey::user::EmailAddress;
 
-/// An account has one normal form, whichever of its spellings is typed, and none that could leave its line in SMTP.
+/// Checks that an accepted address has one normal form, whatever spelling the user typed. Checks
+/// also that the normal form cannot inject a second line into an SMTP dialogue.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(address) = EmailAddress::parse(text) else { return };
@@ -19,12 +20,13 @@ pub fn run(data: &[u8]) {
     same(&address, &normal.to_ascii_uppercase());
     same(&address, &text.to_ascii_uppercase());
     same(&address, &text.to_ascii_lowercase());
-    // The same name in U-labels is the same account, where it is an address at all.
+    // The same domain in Unicode letters (U-labels) is the same account, if it is a valid address.
     let (unicode, _) = idna::domain_to_unicode(address.domain());
     if let Ok(other) = EmailAddress::parse(&format!("{}@{unicode}", address.local())) {
         assert!(other == address, "{unicode} is {}", other.normal());
     }
-    // As it goes out: what the mailer makes of the typed form is the normal form's domain.
+    // The mailer converts the domain that the user typed. The result must be the domain of the
+    // normal form.
     let (local, domain) = text.rsplit_once('@').expect("an @");
     let domain = idna::domain_to_ascii(domain).expect("a domain");
     let envelope = lettre::Address::new(local, domain).expect("what we take can be mailed");

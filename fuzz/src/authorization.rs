@@ -1,10 +1,12 @@
-//! `Authorization: Bearer …` (RFC 6750 §2.1). The input is the header's value.
+//! The fuzz harness for `Authorization: Bearer …` (RFC 6750 §2.1). The input is the value of the
+//! header.
 
 use hyper::Uri;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use latchkey::problem::Code;
 
-/// A token is what stands behind the scheme and its spaces, whole, and nothing else ever passes.
+/// Checks that the token is everything after the scheme and its spaces, and that no other header
+/// yields a token.
 pub fn run(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(data) else { return };
     let mut headers = HeaderMap::new();
@@ -13,7 +15,7 @@ pub fn run(data: &[u8]) {
     match request.bearer() {
         Ok(Some(token)) => {
             assert!(!token.is_empty() && token.trim_matches(' ') == token);
-            // hyper's idea of text: a tab is one, what is not ASCII is not.
+            // hyper accepts a tab as text, and rejects bytes outside ASCII.
             assert!(token.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)));
             let (scheme, rest) = data.split_at(b"bearer".len());
             assert!(scheme.eq_ignore_ascii_case(b"bearer") && rest.starts_with(b" "));

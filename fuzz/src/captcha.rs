@@ -1,4 +1,5 @@
-//! The captcha's payload: base64 of JSON. The first byte says what is done with the rest.
+//! The fuzz harness for the payload of the built-in captcha: JSON in base64. The first byte of the
+//! input selects how the rest is used.
 
 use std::sync::OnceLock;
 
@@ -14,12 +15,13 @@ const NOW: i64 = 1_800_000_000_000;
 
 struct State {
     altcha: Altcha,
-    /// A good answer's JSON.
+    /// The JSON of a valid solution.
     json: String,
     solved: Solved,
 }
 
-/// A good answer is good once, however it is changed: every form of it is spent under one name. Nothing else is good.
+/// Checks that only edits of the valid solution are accepted. Each accepted edit must have the same
+/// identity as the original, so that a client can use the solution only once.
 pub fn run(data: &[u8]) {
     static STATE: OnceLock<State> = OnceLock::new();
     let state = STATE.get_or_init(|| {

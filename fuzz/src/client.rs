@@ -1,5 +1,6 @@
-//! Credentials of a client (RFC 6749 §2.3.1): HTTP Basic, or a form. The input is the value of `Authorization`, a line's
-//! end, and the body; where the value starts with `basic:`, the rest of it is sent in base64.
+//! The fuzz harness for client credentials (RFC 6749 §2.3.1), sent by HTTP Basic or in a form. The
+//! input is the value of `Authorization`, a newline, and the body. If the value starts with
+//! `basic:`, the harness encodes the rest of the value in base64.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +12,8 @@ use latchkey::problem::Code;
 
 use super::fixture::{CLIENT_ID, CLIENT_SECRET, Fixture};
 
-/// Nobody is the gateway without its secret in one place, whole; and nothing but two refusals is ever said.
+/// Checks that a request is authenticated as the gateway only if it holds the complete secret in
+/// one place. A refusal must have one of two error codes.
 pub fn run(fixture: &Fixture, data: &[u8]) {
     let (value, body) = match data.iter().position(|byte| *byte == b'\n') {
         Some(at) => (&data[..at], &data[at + 1..]),
@@ -45,13 +47,13 @@ pub fn run(fixture: &Fixture, data: &[u8]) {
     }
 }
 
-/// What the base64 of a header says, if it is any.
+/// Decodes the base64 part of a header. Returns nothing if the part is invalid.
 fn decoded(value: &[u8]) -> Vec<u8> {
     let encoded = value.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default();
     STANDARD.decode(encoded.trim_ascii()).unwrap_or_default()
 }
 
-/// The pair as it is, or form-encoded.
+/// Accepts the pair either as it is or form-encoded.
 fn is_the_gateway(plain: &[u8]) -> bool {
     let pair =
         |id: &[u8], secret: &[u8]| id == CLIENT_ID.as_bytes() && secret == CLIENT_SECRET.as_bytes();

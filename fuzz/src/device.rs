@@ -1,5 +1,6 @@
-//! The token of a known device, `X-Latchkey-Device`. The input is an address, a line's end, and either a token or, behind
-//! a `!`, edits of a good one.
+//! The fuzz harness for the token of a known device, `X-Latchkey-Device`. The input is an email
+//! address, a newline, and a token. If the second line starts with `!`, the rest is a list of edits
+//! of a valid token.
 
 use latchkey::admission::device::Devices;
 use latchkey::secret::MasterKey;
@@ -9,7 +10,8 @@ use super::edits::edited;
 
 const NOW: i64 = 1_800_000_000_000;
 
-/// A token that we made is a device for its address, until it ends; no other text is.
+/// Checks that a token that latchkey issued is valid for its address until it expires, and that no
+/// other text is valid.
 pub fn run(data: &[u8]) {
     let Some(at) = data.iter().position(|byte| *byte == b'\n') else { return };
     let Ok(address) = std::str::from_utf8(&data[..at]) else { return };

@@ -1,6 +1,7 @@
-//! Changing something good a little: the way to inputs that no fuzzer would guess.
+//! Small changes to a valid input. They reach inputs that a fuzzer would not find by chance.
 
-/// Changes `good` as `script` says, three bytes an edit: what, where, and the byte for it.
+/// Changes `good` as `script` says. Each edit takes three bytes: the operation, the position and
+/// the byte to use.
 pub fn edited(good: &str, script: &[u8]) -> String {
     let mut bytes = good.as_bytes().to_vec();
     for edit in script.chunks_exact(3).take(16) {
@@ -8,7 +9,7 @@ pub fn edited(good: &str, script: &[u8]) -> String {
         if bytes.is_empty() {
             break;
         }
-        // A token is longer than 256 bytes: the upper bits of `what` say in which part of it.
+        // A token is longer than 256 bytes. The upper bits of `what` select the block of 256 bytes.
         let at = (usize::from(what >> 3) * 256 + usize::from(at)) % bytes.len();
         match what & 7 {
             0 => bytes[at] = byte,

@@ -1,4 +1,4 @@
-//! A whole daemon on the embedded stores, for what needs one.
+//! A complete daemon on the embedded stores, for the harnesses that need one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,13 +11,14 @@ use latchkey::http::dispatch::Dispatcher;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// The issuer of the fixture's tokens.
 pub const ISSUER: &str = "https://latchkey.test";
-/// A resource server's id, and its secret, which has to be encoded in a form.
+/// The id and the secret of a resource server. The secret has characters that must be encoded in a
+/// form.
 pub const CLIENT_ID: &str = "gateway";
 pub const CLIENT_SECRET: &str = "s+e%63ret of the gateway";
 
-/// A daemon at a standing clock, with cheap hashes and without limits. The fields stand in the order of their end.
+/// A daemon whose clock stands still, with cheap password hashes and without rate limits. The order
+/// of the fields is the order in which they are dropped.
 pub struct Fixture {
     pub dispatcher: Dispatcher,
     daemon: Daemon,
@@ -26,10 +27,10 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// Starts it.
+    /// Starts the daemon.
     ///
     /// # Panics
-    /// When it does not start: there is nothing to fuzz then.
+    /// Panics if the daemon does not start, because then there is nothing to fuzz.
     pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let data_dir = directory.path().join("data").display().to_string();
@@ -60,7 +61,6 @@ impl Fixture {
         }
     }
 
-    /// Its inside.
     pub fn app(&self) -> &Arc<App> {
         self.daemon.app()
     }

@@ -1,5 +1,6 @@
-//! What a proxy says: `X-Forwarded-For`, `X-Forwarded-Proto`, `traceparent`, and what is kept of a client. The input is
-//! lines of `name: value`.
+//! The fuzz harness for the headers that a proxy sends (`X-Forwarded-For`, `X-Forwarded-Proto`,
+//! `traceparent`) and for the data that latchkey stores about a client. The input is lines of
+//! `name: value`.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -11,7 +12,8 @@ use latchkey::mail::Locale;
 
 const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
-/// A stranger is who he is, whatever he sends; a proxy's word counts only where all of it can be read.
+/// Checks that headers of an untrusted client do not change its address. Headers of a trusted proxy
+/// count only if latchkey can parse all of them.
 pub fn run(data: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in data.split(|byte| *byte == b'\n').take(64) {
@@ -52,7 +54,8 @@ pub fn run(data: &[u8]) {
         .split(',')
         .map(|entry| entry.trim().parse().ok().map(|it: IpAddr| it.to_canonical()))
         .collect();
-    // Addresses alone, without ports, brackets, zones and empty members: the chain is walked from the right.
+    // The check below needs a header that holds addresses only, without ports, brackets, zones and
+    // empty members. latchkey reads the chain from the right.
     if lines.is_empty() || entries.iter().any(Option::is_none) {
         return;
     }
@@ -60,7 +63,7 @@ pub fn run(data: &[u8]) {
     if cx.client != PROXY {
         let at = entries.iter().rposition(|entry| *entry == Some(cx.client)).expect("named");
         let behind = entries[at + 1..].iter().flatten();
-        assert!(behind.clone().all(is_trusted), "somebody nearer than the client is no proxy");
+        assert!(behind.clone().all(is_trusted), "an address nearer than the client is no proxy");
         assert_eq!(behind.count(), entries.len() - at - 1, "something nearer cannot be read");
     }
 }

@@ -1,17 +1,18 @@
-//! A line of `latchkey users import`: a file of somebody else's making.
+//! The fuzz harness for one line of `latchkey users import`. The file comes from another system.
 
 use latchkey::account::transfer::Line;
 use latchkey::password::{Params, Setup};
 use latchkey::user::EmailAddress;
 use serde_json::Value;
 
-/// What an input may hold to see whether it is told again.
+/// A value that the inputs contain. No error message may repeat it.
 const PLANTED: &str = "hunter2";
 
 /// 2026-11-28.
 const NOW: i64 = 1_795_824_000_000;
 
-/// A line that passed names an address and a person that pass again; a refusal tells nothing of the values.
+/// Checks that an accepted line has a valid address and a valid user, and that a refusal does not
+/// repeat any value.
 pub fn run(data: &[u8]) {
     let hashing = Setup::plain(Params { memory_kib: 19_456, iterations: 2, parallelism: 1 });
     match Line::read(7, data, &hashing, NOW) {

@@ -1,4 +1,4 @@
-//! A body: one strict JSON object.
+//! The fuzz harness for request bodies: one strict JSON object.
 
 use latchkey::http::json::Object;
 use latchkey::problem::Code;
@@ -6,8 +6,8 @@ use serde_json::Value;
 
 const NAMES: [&str; 6] = ["email", "password", "name", "token", "newPassword", "captcha"];
 
-/// What is read is what any other reader of JSON reads; what two readers could read differently is refused, and never
-/// quoted.
+/// Checks that an accepted body has the same values for another JSON parser. A body that two
+/// parsers could read differently must be refused, and the refusal must not quote it.
 pub fn run(data: &[u8]) {
     let other = serde_json::from_slice::<Value>(data);
     match Object::parse(data) {
@@ -26,7 +26,8 @@ pub fn run(data: &[u8]) {
             assert!(detail.starts_with("The body") && detail.is_ascii() && detail.len() < 120);
         }
     }
-    // Written anew, an object has no duplicates, and is read; with its first member twice it is not.
+    // An object that serde_json wrote has no duplicate members and must be accepted. With its first
+    // member repeated it must be refused.
     let Ok(Value::Object(members)) = serde_json::from_slice(data) else { return };
     let text = Value::Object(members.clone()).to_string();
     Object::parse(text.as_bytes()).expect("an object without duplicates");

@@ -1,4 +1,5 @@
-//! Both tokens, on the keys of a daemon. The first byte says what is done with the rest.
+//! The fuzz harness for both kinds of token, with the keys of a daemon. The first byte of the input
+//! selects how the rest is used.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,11 +12,12 @@ use serde_json::{Value, json};
 use super::edits::edited;
 use super::fixture::{Fixture, ISSUER};
 
-/// The clock's present when the tokens are made.
+/// The time at which the tokens are created, in Unix seconds.
 const NOW: i64 = 1_800_000_000;
 const AUDIENCE: &str = "vault";
 
-/// Nothing passes that we did not sign, to the byte; and of what we signed only sound claims of its own kind.
+/// Checks that every byte of an accepted token was signed by latchkey. A signed token is accepted
+/// only as its own kind and only with valid claims.
 pub fn run(fixture: &Fixture, data: &[u8]) {
     let Some((&mode, rest)) = data.split_first() else { return };
     let keys = fixture.app().keys.current();
@@ -46,7 +48,7 @@ pub fn run(fixture: &Fixture, data: &[u8]) {
         4 => signed_user(&keys, rest),
         5 => signed_vault(&keys, rest),
         6 => {
-            // A header of the fuzzer's, and a signature that is good for it.
+            // The header comes from the fuzzer, and the signature is valid for it.
             let header = URL_SAFE_NO_PAD.encode(rest);
             if header != keys.user.header {
                 let payload = serde_json::to_vec(&user_claims()).expect("JSON");
@@ -54,7 +56,7 @@ pub fn run(fixture: &Fixture, data: &[u8]) {
             }
         }
         _ => {
-            // Claims of ours, one of them of the fuzzer's making.
+            // The claims are valid, except one that comes from the fuzzer.
             let Some((&which, value)) = rest.split_first() else { return };
             let Ok(value) = serde_json::from_slice::<Value>(value) else { return };
             let mut claims = json!(user_claims());
@@ -114,10 +116,12 @@ fn signed_vault(keys: &KeySet, payload: &[u8]) {
     sound(payload, (claims.iat, claims.nbf, claims.exp), 3600);
 }
 
-/// The times are whole numbers in the JSON as another reader sees it, and no token lives too long.
+/// Checks that the times are whole numbers for another JSON parser too, and that the lifetime of
+/// the token is within the limit.
 fn sound(payload: &[u8], (iat, nbf, exp): (i64, i64, i64), lives_at_most: i64) {
     let text = std::str::from_utf8(payload).expect("what passed is text");
-    // A member that nobody asks for may hold what this reader does not: depth, or a number that no double holds.
+    // A member that latchkey does not read may hold JSON that serde_json refuses: deep nesting, or
+    // a number outside the range of a double.
     let Ok(value) = serde_json::from_str::<Value>(text) else { return };
     for (name, time) in [("iat", iat), ("nbf", nbf), ("exp", exp)] {
         assert_eq!(value[name].as_i64(), Some(time), "{name}");

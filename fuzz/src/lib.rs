@@ -1,8 +1,10 @@
-//! What is fuzzed: every parser of a stranger's bytes, each with what must hold of its answer.
+//! The fuzz harnesses: one for each parser of untrusted bytes, with the properties that its result
+//! must have.
 //!
-//! A harness is a function of bytes: cargo-fuzz calls it by `targets/` (`scripts/fuzz`), and `tests/api/corpora.rs` calls
-//! it on stable with each file of `corpus/`, so that what was once found stays found. Inputs are read as text, lines or
-//! a mode byte and a rest, so that a corpus can be read and written by hand.
+//! A harness is a function of bytes. cargo-fuzz calls it through `targets/` (`scripts/fuzz`).
+//! `tests/api/corpora.rs` calls it on stable Rust with each file of `corpus/`, so that an error
+//! that was fixed does not come back. The inputs are text: lines, or one byte that selects a mode
+//! and the rest. People can therefore read and write a corpus by hand.
 
 pub mod address;
 pub mod authorization;
@@ -31,11 +33,12 @@ use latchkey::http::cx::{Cx, Peer, Transport};
 use latchkey::http::request::Request;
 use latchkey::http::router::ANSWER_WITHIN;
 
-/// Nobody's machine (RFC 5737): what is served to loopback alone is not served to it.
+/// An address that belongs to no machine (RFC 5737). It is not a loopback address, so it does not
+/// reach the endpoints that only serve loopback clients.
 const STRANGER: Peer =
     Peer { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), transport: Transport::Plain };
 
-/// A request of a stranger, as a handler gets it.
+/// Creates the request of an anonymous client, as a handler receives it.
 fn request_of(uri: hyper::Uri, headers: HeaderMap, body: &[u8]) -> Request {
     Request {
         cx: Cx::new(STRANGER, &headers, &[], ANSWER_WITHIN).0,

@@ -1,4 +1,5 @@
-//! Paths, their parameters, queries and forms. The input is a request target; its first byte chooses the method.
+//! The fuzz harness for paths, their parameters, queries and forms. The input is a request target.
+//! Its first byte selects the method.
 
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, Uri};
@@ -16,7 +17,8 @@ const METHODS: [Method; 8] = [
     Method::PUT,
 ];
 
-/// A path is matched raw and decoded once; a query is read as the URL standard reads it, or refused.
+/// Checks that the router matches the raw path and decodes each parameter once. A query is either
+/// parsed as the URL standard says or refused.
 pub fn run(data: &[u8]) {
     let Some((&first, target)) = data.split_first() else { return };
     let method = &METHODS[usize::from(first) % METHODS.len()];
@@ -42,7 +44,7 @@ pub fn run(data: &[u8]) {
             request.params.clone_from(&params);
             for (name, value) in &params {
                 match request.param(name) {
-                    // Twice decoded is something else, unless there was nothing to decode.
+                    // Decoding makes a value shorter, or leaves it as it is.
                     Ok(decoded) => assert!(decoded.len() <= value.len()),
                     Err(problem) => assert_eq!(problem.code, Code::MalformedRequest),
                 }

@@ -1,9 +1,10 @@
-//! People's names, and the language that a header asks for.
+//! The fuzz harness for the names of users and for `Accept-Language`.
 
 use latchkey::mail::Locale;
 use latchkey::user::PersonName;
 
-/// A name that passed is one visible line, and passes again unchanged; any header gives one of our languages.
+/// Checks that an accepted name is one visible line and that it is accepted again without change.
+/// Any header must select one of the supported languages.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(locale) = text.parse::<Locale>();

@@ -1,4 +1,5 @@
-//! Stored password hashes, which an import may have brought: PHC strings of argon2, and the formats of other systems.
+//! The fuzz harness for stored password hashes: PHC strings of argon2, and the formats of other
+//! systems that an import accepts.
 
 use std::cell::RefCell;
 
@@ -9,7 +10,8 @@ use latchkey::secret::Secret;
 use super::edits::edited;
 
 const OURS: Params = Params { memory_kib: 64, iterations: 1, parallelism: 1 };
-/// Work of argon2 that is done here, in KiB: a fuzzer wants thousands of inputs a second.
+/// The largest argon2 work that the harness computes, in KiB. A fuzzer needs thousands of inputs
+/// per second.
 const WORK_KIB_HERE: u64 = 1024;
 
 struct State {
@@ -25,8 +27,8 @@ thread_local! {
     });
 }
 
-/// No string makes a wrong password right, and none is computed that was not admitted, with all that it costs. The first
-/// byte says whether the rest is a string, or edits of a good one.
+/// Checks that a wrong password never matches, and that the hasher refuses each string that `admit`
+/// refuses. The first byte selects whether the rest is a string, or a list of edits of a valid one.
 pub fn run(data: &[u8]) {
     let Some((mode, rest)) = data.split_first() else { return };
     STATE.with_borrow_mut(|state| {
@@ -38,7 +40,7 @@ pub fn run(data: &[u8]) {
         };
         let admitted = admit(&text);
         if let Err(why) = admitted {
-            // Said before any work, and the same at a log-in.
+            // A login must refuse the string for the same reason, before it computes anything.
             let verdict = state.hasher.verify(&Secret::new("wrong".to_owned()), &text);
             let same = match why {
                 Unsupported::Algorithm | Unsupported::Malformed(_) => {
@@ -61,13 +63,14 @@ pub fn run(data: &[u8]) {
             let right = state.hasher.verify(&Secret::new("right".to_owned()), &text);
             let passes = matches!(right, Ok(Verdict::Match | Verdict::MatchNeedsRehash));
             assert!(passes || text != state.good);
-            // The order of the parameters is the one thing that may differ.
+            // Only the order of the parameters may differ.
             assert!(!passes || fields(&text) == fields(&state.good), "{text}");
         }
     });
 }
 
-/// Whether it is computed here: a reading of its own, which errs by leaving things out.
+/// Says whether the hash is cheap enough for the harness. It uses its own simple parser, which
+/// skips a hash if it may be too expensive.
 fn is_cheap(format: Format, text: &str) -> bool {
     let runs = text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty());
     let most = runs.map(|run| run.parse().unwrap_or(u64::MAX)).max().unwrap_or(0);
@@ -79,13 +82,13 @@ fn is_cheap(format: Format, text: &str) -> bool {
     }
 }
 
-/// The largest number that the string gives to a parameter; none is 0.
+/// Returns the largest value that the string gives to a parameter, or 0 if there is none.
 fn asked(text: &str, name: &str) -> u64 {
     let values = text.split(['$', ',']).filter_map(|part| part.strip_prefix(name));
     values.filter_map(|value| value.parse().ok()).max().unwrap_or(0)
 }
 
-/// What stands between the marks, in order of its letters.
+/// Returns the fields between the separators, sorted.
 fn fields(text: &str) -> Vec<&str> {
     let mut fields: Vec<&str> = text.split(['$', ',']).collect();
     fields.sort_unstable();

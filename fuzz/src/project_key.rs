@@ -1,14 +1,16 @@
-//! The text of a project's key. The input is such a text, or, behind a `!`, edits of a good one.
+//! The fuzz harness for the text of a project key. The input is such a text. If it starts with `!`,
+//! the rest is a list of edits of a valid key.
 
 use latchkey::team::key_text::{KeyText, make};
 use uuid::Uuid;
 
 use super::edits::edited;
 
-/// `lk_`, 32 digits, `_`, 43 and 6.
+/// `lk_`, 32 digits, `_`, 43 characters of secret and 6 characters of checksum.
 const CHARS: usize = 3 + 32 + 1 + 43 + 6;
 
-/// What passes has the one shape; a slip of up to four bytes in a row never passes (that is what a CRC-32 finds).
+/// Checks that an accepted key has the documented format. A typing error of up to four bytes in a
+/// row must be refused: the CRC-32 finds each of them.
 pub fn run(data: &[u8]) {
     let Some(script) = data.strip_prefix(b"!") else {
         let Ok(text) = std::str::from_utf8(data) else { return };

@@ -1,5 +1,5 @@
-//! A whole request, through the dispatcher of a daemon. The input is `METHOD target`, header lines, an empty line, and
-//! the body.
+//! The fuzz harness for a complete request, which goes through the dispatcher of a daemon. The
+//! input is `METHOD target`, header lines, an empty line, and the body.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::fixture::Fixture;
 
-/// Whatever is sent, the answer is one of ours: hardened, typed, never a 500, and every refusal a problem.
+/// Checks that every response has the security headers and a documented content type, and that no
+/// response is a 500. The JSON of a problem must be complete.
 pub fn run(fixture: &Fixture, data: &[u8]) {
     let Some(request) = parse(data) else { return };
     let answer = fixture.dispatcher.serve(super::STRANGER, request);
@@ -63,7 +64,8 @@ fn parse(data: &[u8]) -> Option<hyper::Request<Full<Bytes>>> {
         }
     }
     let mut request = request.body(Full::new(body.into())).ok()?;
-    // Without one the dispatcher looks no further; two are for the fuzzer to send.
+    // The dispatcher refuses a request without a Host header early. The fuzzer can send two of
+    // them.
     request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("127.0.0.1"));
     Some(request)
 }

@@ -1,5 +1,7 @@
-//! URLs with passwords in them, as settings: an operator's bytes, but what is shown of them must never be the password.
-//! The input is three lines: scheme, user, and what follows the `@`.
+//! The fuzz harness for settings that are URLs with passwords. The operator writes them, but
+//! latchkey must never show the password.
+//!
+//! The input is three lines: the scheme, the user, and the text after the `@`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +13,8 @@ use latchkey::secret::{Redactor, Secret};
 const PASSWORD: &str = "hunter2";
 const NAMES: [&str; 3] = ["DATABASE__URL", "REDIS__URL", "MAIL__SMTP_URL"];
 
-/// Neither the settings as they are printed, nor a refusal of them, nor an error that quotes the URL shows a password.
+/// Checks that the password appears neither in the printed settings, nor in a refusal, nor in an
+/// error that quotes the URL.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut lines = text.splitn(3, '\n');

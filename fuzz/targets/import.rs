@@ -1,4 +1,4 @@
 #![no_main]
-//! Cargo-fuzz's entry; what is held is said in src/import.rs.
+//! The cargo-fuzz entry point of `src/import.rs`, which describes what is checked.
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| latchkey_fuzz::import::run(data));

@@ -1,5 +1,5 @@
 #![no_main]
-//! Cargo-fuzz's entry; what is held is said in src/jwt.rs.
+//! The cargo-fuzz entry point of `src/jwt.rs`, which describes what is checked.
 
 use std::sync::OnceLock;
 

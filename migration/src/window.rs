@@ -1,27 +1,34 @@
-//! The schemas that this binary works on: from the one with every migration it knows of, up to the last that only adds.
+//! The range of schemas that this binary can work on. The range starts at the schema with all
+//! migrations that the binary knows. It includes later schemas that only add something.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, Statement};
 
 use crate::Migrator;
+use crate::baseline::NAME;
 
-/// In the name of a migration that takes something away: `m20270301_000009_contract_…`. The release before last does not work
-/// after it. Every other migration only adds, and the release before works on beside it.
+/// The part of a name that marks a migration which removes something:
+/// `m20270301_000009_contract_…`. The release before last does not work after it. Every other
+/// migration only adds, and the release before it keeps working.
 pub const CONTRACT: &str = "_contract_";
 
-/// A database's schema, as this binary sees it.
+/// The schema of a database, compared with the migrations of this binary.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
-    /// Migrations that it lacks, oldest first: below the window.
+    /// Migrations that the database lacks, oldest first. The schema is then too old.
     pub pending: Vec<String>,
-    /// Migrations of later releases that it has, oldest first.
+    /// Migrations of later releases that the database has, oldest first.
     pub newer: Vec<String>,
+    /// The newest migration of a development version from before the baseline that the database
+    /// has. No release can use or convert such a schema.
+    pub development: Option<String>,
 }
 
 impl Schema {
-    /// Reads it; the database is not changed.
+    /// Reads the schema and does not change the database.
     pub async fn of<'c, C: IntoSchemaManagerConnection<'c>>(db: C) -> Result<Self, DbErr> {
         let manager = SchemaManager::new(db);
         let table = Migrator::migration_table_name().to_string();
@@ -44,25 +51,60 @@ impl Schema {
                 pending.push(known.name().to_owned());
             }
         }
-        let mut newer: Vec<String> = applied.into_iter().collect();
-        newer.sort();
-        Self { pending, newer }
+        let mut unknown: Vec<String> = applied.into_iter().collect();
+        unknown.sort();
+        let newer = unknown.split_off(unknown.partition_point(|name| name.as_str() < NAME));
+        Self { pending, newer, development: unknown.pop() }
     }
 
-    /// The first migration that took away what this binary needs: above the window.
-    pub fn contracted(&self) -> Option<&str> {
-        self.newer.iter().map(String::as_str).find(|name| name.contains(CONTRACT))
+    /// Why this binary cannot run on the schema, if it cannot. A daemon runs on a schema that lacks
+    /// migrations, but is not ready.
+    pub fn unusable(&self) -> Option<Outside> {
+        if let Some(name) = &self.development {
+            let what = format!(
+                "the schema is of a development version from before 0.1.0: it contains the \
+                 migration {name}"
+            );
+            let fix = "export the users with that version (`latchkey users export`), use an empty \
+                       database (with SQLite: another `data_dir`), and import them there";
+            return Some(Outside { what, fix });
+        }
+        let name = self.newer.iter().find(|name| name.contains(CONTRACT))?;
+        let what =
+            format!("the schema is too new for this release: it contains the migration {name}");
+        Some(Outside { what, fix: RUN_THE_OTHER })
     }
 
-    /// What keeps `migrate up` of this binary from doing anything, in words.
-    pub fn beyond(&self) -> Option<String> {
-        if let Some(name) = self.contracted() {
-            return Some(format!("the schema is too new for this release: it has {name}"));
+    /// Why `migrate up` of this binary can do nothing, if it cannot.
+    pub fn beyond(&self) -> Option<Outside> {
+        if let Some(outside) = self.unusable() {
+            return Some(outside);
         }
         let (known, newer) = (self.pending.first()?, self.newer.first()?);
-        Some(format!("the schema has {newer} of a later release, but not {known}"))
+        let what = format!(
+            "the schema contains the migration {newer} of a later release, but not {known}"
+        );
+        Some(Outside { what, fix: RUN_THE_OTHER })
     }
 }
+
+const RUN_THE_OTHER: &str = "run the release of latchkey that migrated the schema";
+
+/// Why a schema is not one that this binary can work on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outside {
+    pub what: String,
+    /// What the operator can do, as an imperative.
+    pub fix: &'static str,
+}
+
+impl fmt::Display for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.fix)
+    }
+}
+
+impl std::error::Error for Outside {}
 
 #[cfg(test)]
 mod tests {
@@ -78,16 +120,25 @@ mod tests {
     fn a_later_release_may_add_but_not_take_away() {
         assert_eq!(with(&[]), Schema::default());
         let added = with(&["m29990101_000099_colours"]);
-        assert_eq!((added.contracted(), added.beyond()), (None, None));
+        assert_eq!((added.unusable(), added.beyond()), (None, None));
         let taken = with(&["m29990101_000099_colours", "m29990201_000100_contract_names"]);
-        assert_eq!(taken.contracted(), Some("m29990201_000100_contract_names"));
-        assert!(taken.beyond().is_some_and(|words| words.contains("too new")));
+        assert_eq!(taken.unusable().map(|it| it.fix), Some(RUN_THE_OTHER));
+        assert!(taken.beyond().is_some_and(|it| it.what.contains("too new")));
+    }
+
+    #[test]
+    fn a_schema_of_a_development_version_is_named() {
+        let names = ["m20261123_000001_foundation", "m20261201_000007_store_probe"];
+        let schema = Schema::from_names(names.map(str::to_owned).into());
+        assert_eq!(schema.development.as_deref(), Some("m20261201_000007_store_probe"));
+        assert!(schema.beyond().is_some_and(|it| it.what.contains("development version")));
+        assert_eq!(with(&names).development.as_deref(), Some("m20261201_000007_store_probe"));
     }
 
     #[test]
     fn a_schema_of_two_branches_is_not_migrated() {
         let schema = Schema::from_names(HashSet::from(["m29990101_000099_colours".to_owned()]));
         assert_eq!(schema.pending.len(), Migrator::get_migration_files().len());
-        assert!(schema.beyond().is_some_and(|words| words.contains("but not m20261123_000001")));
+        assert!(schema.beyond().is_some_and(|it| it.what.contains("but not m20261202_000001")));
     }
 }

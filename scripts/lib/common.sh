@@ -1,4 +1,4 @@
-# Shared by scripts/*: words, times, waiting, ports. Sourced, never run.
+# Functions that scripts/* share: messages, waiting, ports and processes. It is sourced, not run.
 # shellcheck shell=bash
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -8,15 +8,15 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/latchkey-target}
 say() { printf '== %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
-# package_version: of the workspace, as Cargo.toml has it.
+# package_version: prints the version of the workspace in Cargo.toml.
 package_version() { sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml"; }
 
-# port_is_free PORT: whether nobody listens there on the loopback.
+# port_is_free PORT: succeeds if no program listens on this loopback port.
 port_is_free() {
     ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# free_port: a port below the range that the kernel hands out to clients.
+# free_port: prints a free port below the range that the kernel assigns to clients.
 free_port() {
     local port
     for _ in {1..100}; do
@@ -29,7 +29,7 @@ free_port() {
     die "found no free port between 20000 and 29999"
 }
 
-# wait_until SECONDS WHAT COMMAND...: polls until the command succeeds.
+# wait_until SECONDS WHAT COMMAND...: repeats the command until it succeeds.
 wait_until() {
     local seconds=$1 what=$2 tries
     shift 2
@@ -40,7 +40,7 @@ wait_until() {
     die "$what did not happen within $seconds s"
 }
 
-# end_process PID [SIGNAL]: ends one process that we started, and waits until it is gone.
+# end_process PID [SIGNAL]: ends one process that the script started, and waits until it is gone.
 end_process() {
     local pid=$1 signal=${2:-TERM}
     kill "-$signal" "$pid" 2>/dev/null || return 0

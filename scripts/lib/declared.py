@@ -1,10 +1,12 @@
-"""Compares the codes that each operation declares with those that tests saw: see scripts/lib/declared."""
+"""Compares the codes that each operation declares with the codes that the tests saw. See
+scripts/lib/declared."""
 
 import json
 import sys
 from pathlib import Path
 
-# Returned before the operation is known, or by what all operations share: seen at one operation is enough.
+# Codes that the server returns before it knows the operation, or from code that all operations
+# share. One operation that returned the code is enough.
 OF_ALL = {
     "body-too-large",
     "dependency-unavailable",
@@ -16,20 +18,21 @@ OF_ALL = {
     "uri-too-long",
 }
 
-# Seen by tests that write bytes to a connection of their own: `a_body_that_does_not_come_is_a_408` and its like.
+# Codes in tests that write bytes to a connection, such as `a_body_that_does_not_come_is_a_408`.
+# Those responses are not recorded.
 BY_BYTES = {"request-timeout"}
 
-# How the document declares the refusal of plain http, which every operation of the API shares.
-IN_CLEAR = "`forbidden` over plain http behind a proxy"
+# The text of the document about a refusal of plain HTTP, which every operation of the API shares.
+IN_CLEAR = "`forbidden` if a proxy received the request over plain http"
 
 
 def of(operation):
-    """The two right spellings share an operation with the misspelt paths."""
+    """Returns the operation of the correct spelling for a misspelt path."""
     return operation.removesuffix("Respelled")
 
 
 def declared(document):
-    """Operation and code of each problem that the document declares."""
+    """Yields the operation and the code of each problem that the document declares."""
     for item in document["paths"].values():
         for operation in item.values():
             for response in operation["responses"].values():

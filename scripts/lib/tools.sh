@@ -1,9 +1,10 @@
-# What the tests need beyond Rust and a C compiler, and how it gets here. Sourced, never run.
+# Functions that install the tools of the tests, apart from Rust and a C compiler. It is sourced,
+# not run.
 # shellcheck shell=bash
 
 DENY_VERSION=0.20.2
 
-# as_root COMMAND...: runs it as root, by sudo where that asks nothing.
+# as_root COMMAND...: runs the command as root. It uses sudo only if sudo needs no password.
 as_root() {
     if [[ $EUID -eq 0 ]]; then "$@"; else sudo -n "$@"; fi
 }
@@ -12,7 +13,8 @@ may_be_root() {
     [[ $EUID -eq 0 ]] || sudo -n true 2>/dev/null
 }
 
-# pg_bin: the directory of the newest PostgreSQL's programs; fails when there is none.
+# pg_bin: prints the directory with the programs of the newest PostgreSQL. It fails if there is
+# none.
 pg_bin() {
     local directory newest=''
     if [[ -n ${LATCHKEY_TEST_PG_BIN:-} ]]; then
@@ -28,7 +30,7 @@ pg_bin() {
     [[ -n $newest ]] && printf '%s\n' "$newest"
 }
 
-# missing_packages: Debian's names of what is not here, one a line.
+# missing_packages: prints the Debian names of missing packages, one per line.
 missing_packages() {
     pg_bin >/dev/null || echo postgresql-15
     command -v redis-server >/dev/null && command -v redis-cli >/dev/null || echo redis-server
@@ -45,7 +47,7 @@ missing_packages() {
     python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
 }
 
-# ensure_packages: installs them, or names them and stops.
+# ensure_packages: installs the missing packages, or names them and stops.
 ensure_packages() {
     local packages
     mapfile -t packages < <(missing_packages)
@@ -61,7 +63,7 @@ ensure_packages() {
     [[ ${#packages[@]} -eq 0 ]] || die "still missing after the installation: ${packages[*]}"
 }
 
-# ensure_cargo_tools: components of the toolchain, and cargo-deny (built once, kept by cargo).
+# ensure_cargo_tools: installs components of the toolchain and cargo-deny, which is built once.
 ensure_cargo_tools() {
     cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
     cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
@@ -71,8 +73,9 @@ ensure_cargo_tools() {
     fi
 }
 
-# python_with FOLDER: prints a Python that has what tests/FOLDER/requirements.txt names, in an environment of its own
-# that is kept. What tests/FOLDER/requirements-any-python.txt names is installed whatever Python it asks for.
+# python_with FOLDER: prints a Python that has the packages of tests/FOLDER/requirements.txt, in an
+# environment that is kept. The packages of tests/FOLDER/requirements-any-python.txt are installed
+# for any version of Python.
 python_with() {
     local folder=$ROOT/tests/$1 home=$CACHE/latchkey-python-$1 any=requirements-any-python.txt
     local files=("$folder/requirements.txt")

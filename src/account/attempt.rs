@@ -229,7 +229,10 @@ impl AccountService<'_> {
             && let Some(counted) = &attempt.counted
             && let Err(error) = self.admission.reset_attempts(counted).await
         {
-            tracing::warn!(error = %error, "a right password still counts as a failure");
+            tracing::warn!(
+                error = %error,
+                "cannot reset the failed logins after a correct password: they still count"
+            );
         }
         Ok(verdict)
     }
@@ -244,7 +247,10 @@ impl AccountService<'_> {
     /// of the old password are no longer valid.
     pub(super) async fn prove_client(&self, client: &Client<'_>, address: &str) {
         if let Err(error) = self.admission.prove_client(address, client.ip).await {
-            tracing::warn!(error = %error, "the client that set a new password stays anonymous");
+            tracing::warn!(
+                error = %error,
+                "cannot exempt a client that set a new password from the login back-off"
+            );
         }
     }
 }

@@ -206,7 +206,7 @@ impl AccountService<'_> {
 
     fn log_refused_login(&self, email: &EmailAddress, reason: &'static str) {
         let digest = self.chain.log_name(email.normal());
-        tracing::info!(account = digest, reason, "log-in refused");
+        tracing::info!(account = digest, reason, "login refused");
     }
 
     /// Sends a refused password to the session workers, which record it in the audit. The response

@@ -198,7 +198,11 @@ impl AccountService<'_> {
             self.store.drop_token(user_id, TokenKind::Recover, None).await
         };
         if let Err(error) = deleted.await {
-            tracing::warn!(error = %error, "ended sessions stay in the token store until they expire");
+            tracing::warn!(
+                error = %error,
+                "cannot delete ended sessions from the token store: they are invalid, and stay \
+                 there until they expire"
+            );
         }
         self.metrics.sessions_revoked.one(EndReason::Reset);
         self.deliveries.wake();

@@ -38,7 +38,7 @@ impl std::str::FromStr for Who {
         }
         EmailAddress::parse(text)
             .map(Self::Email)
-            .map_err(|error| format!("neither an account's id nor an address: {error}"))
+            .map_err(|error| format!("neither the id of an account nor an email address: {error}"))
     }
 }
 

@@ -173,7 +173,11 @@ impl AccountService<'_> {
         }
         // The row is deleted, so what is left in the token store grants no access and expires.
         if let Err(error) = self.store.forget_user(user_id).await {
-            tracing::warn!(error = %error, "sessions of a deleted account stay in the token store until they expire");
+            tracing::warn!(
+                error = %error,
+                "cannot delete the sessions of a deleted account from the token store: they are \
+                 invalid, and stay there until they expire"
+            );
         }
         self.metrics.sessions_revoked.one(EndReason::Deleted);
         Ok(())

@@ -221,16 +221,22 @@ impl Worker for AccountWorker {
             AccountCommand::ReplaceHash { user_id, old_hash, new_hash } => {
                 let replaced = table::replace_hash(&self.db, user_id, &old_hash, new_hash).await;
                 if let Err(error) = replaced {
-                    tracing::warn!(error = %error, "a password hash was not updated, the next login will");
+                    tracing::warn!(
+                        error = %error,
+                        "cannot store an updated password hash, the next login tries again"
+                    );
                 }
             }
             AccountCommand::CollectUnverified { before } => {
                 let cx = self.change(RequestOrigin::none());
                 match leaving::collect_unverified(&cx, before).await {
                     Ok(0) => {}
-                    Ok(count) => tracing::info!(count, "unverified accounts collected"),
+                    Ok(count) => tracing::info!(count, "unverified accounts were deleted"),
                     Err(error) => {
-                        tracing::warn!(error = %error, "unverified accounts not collected");
+                        tracing::warn!(
+                            error = %error,
+                            "cannot delete unverified accounts, the next run tries again"
+                        );
                     }
                 }
             }

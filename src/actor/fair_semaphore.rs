@@ -72,10 +72,9 @@ impl FairSemaphore {
             turn
         };
         let given = tokio::time::timeout_at(deadline, turn).await;
-        given
-            .ok()
-            .and_then(Result::ok)
-            .ok_or_else(|| Unavailable::because(self.name, "no turn came before the deadline"))
+        given.ok().and_then(Result::ok).ok_or_else(|| {
+            Unavailable::because(self.name, "no permit became free before the deadline")
+        })
     }
 
     /// The number of admitted callers, and of those that wait.

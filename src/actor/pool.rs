@@ -108,7 +108,7 @@ impl<M: Send + 'static> Pool<M> {
         metrics: Arc<Metrics>,
         mut build: impl FnMut() -> W + Send + Sync + 'static,
     ) -> Result<Self, ractor::SpawnErr> {
-        assert!(limits.workers > 0, "a pool without workers answers nobody");
+        assert!(limits.workers > 0, "a pool needs at least one worker");
         let counts = Arc::new(Counts::default());
         let (give_up, own_counts) = (limits.give_up, counts.clone());
         let observer = Observer { name, give_up, counts: own_counts, metrics: metrics.clone() };
@@ -182,8 +182,10 @@ impl<M: Send + 'static> Pool<M> {
         self.send(holder, message(sender.into()), deadline)?;
         match tokio::time::timeout_at(deadline, receiver).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Unavailable::because(self.name, "the worker dropped the job")),
-            Err(_) => Err(Unavailable::because(self.name, "the deadline passed")),
+            Ok(Err(_)) => Err(Unavailable::because(self.name, "the worker ended without a result")),
+            Err(_) => {
+                Err(Unavailable::because(self.name, "there was no result before the deadline"))
+            }
         }
     }
 
@@ -239,7 +241,10 @@ impl<M: Send + 'static> Pool<M> {
         let _ = self.factory.drain_requests();
         let Some(stopped) = self.stopped.lock().await.take() else { return };
         if tokio::time::timeout(patience, stopped).await.is_err() {
-            tracing::warn!(pool = self.name, "pool did not drain in time");
+            tracing::warn!(
+                pool = self.name,
+                "the jobs of the pool did not end in time, the pool stops without them"
+            );
             self.factory.kill();
         }
     }
@@ -361,7 +366,7 @@ impl<W: Worker> factory::Worker for Seat<W> {
         let result = match self.observer.give_up {
             None => work.await,
             Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-                tracing::warn!(pool = self.observer.name, "a job took too long and was given up");
+                tracing::warn!(pool = self.observer.name, "a job took too long and was cancelled");
                 Ok(())
             }),
         };

@@ -107,7 +107,7 @@ impl Actor for Supervisor {
             }
         };
         if !state.draining.is_cancelled() {
-            tracing::error!(reason, "a pool died, stopping the daemon");
+            tracing::error!(reason, "a worker pool ended unexpectedly, stopping the daemon");
             state.failed.cancel();
         }
         Ok(())

@@ -120,7 +120,7 @@ impl Task {
         match AssertUnwindSafe(work).catch_unwind().await {
             Ok(done) => {
                 if std::mem::take(&mut self.crashes) > 0 {
-                    tracing::info!(task = self.name, "a task works again");
+                    tracing::info!(task = self.name, "a background task works again");
                 }
                 Some(done)
             }
@@ -137,7 +137,7 @@ impl Task {
     fn report(&mut self, panic: &(dyn Any + Send)) {
         self.crashes += 1;
         let (task, reason, in_a_row) = (self.name, text(panic), self.crashes);
-        tracing::error!(task, reason, in_a_row, "a task crashed");
+        tracing::error!(task, reason, in_a_row, "a background task crashed");
         self.root.metrics().pool_worker_crashes.add(1, &[KeyValue::new("pool", task)]);
         self.root.count_crash();
     }
@@ -152,7 +152,10 @@ impl Task {
                 () = tokio::time::sleep(pause(self.crashes)) => return,
             }
         } else {
-            tracing::error!(task = self.name, "a task keeps crashing, stopping the daemon");
+            tracing::error!(
+                task = self.name,
+                "a background task crashes again and again, stopping the daemon"
+            );
             self.root.failed().cancel();
         }
         self.stop.cancelled().await;
@@ -163,7 +166,10 @@ impl Drop for Task {
     /// A panic between two steps ends the task, so the root stops the daemon.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!(task = self.name, "a task died, stopping the daemon");
+            tracing::error!(
+                task = self.name,
+                "a background task ended with a crash, stopping the daemon"
+            );
             self.root.failed().cancel();
         }
     }
@@ -178,7 +184,8 @@ fn pause(crashes: u32) -> Duration {
 /// The message of a panic.
 fn text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a value that is no text")
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic value that is not text")
 }
 
 /// When a ticker's next tick is due. A tick that hangs or panics does not move this time.

@@ -190,7 +190,7 @@ fn pauses_double_up_to_a_maximum() {
 fn the_text_of_a_panic_is_read() {
     assert_eq!(text(&"a word"), "a word");
     assert_eq!(text(&"a sentence".to_owned()), "a sentence");
-    assert_eq!(text(&7), "a value that is no text");
+    assert_eq!(text(&7), "a panic value that is not text");
 }
 
 #[tokio::test]

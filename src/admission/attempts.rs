@@ -201,7 +201,8 @@ impl Admission {
         if found == AttemptVerdict::Full {
             if self.full_store_warning.is_due(now) {
                 tracing::warn!(
-                    "rate_limit.keys_max failed logins are stored: accounts that are new to the token store share one back-off"
+                    "the token store contains rate_limit.keys_max failed logins, the maximum: all \
+                     accounts without an entry share one back-off"
                 );
             }
             NEWCOMERS.clone_into(&mut attempt.account);
@@ -277,7 +278,11 @@ impl Admission {
         self.new_accounts.refund(attempt.cost, self.clock.now());
         let command = AdmissionCommand::Cancel { attempt: attempt.clone() };
         if let Err(error) = self.pool.nudge(command) {
-            tracing::warn!(error = %error, "an attempt without a verdict counts as a failure");
+            tracing::warn!(
+                error = %error,
+                "cannot cancel a login attempt whose password was not checked: it counts as a \
+                 failed login"
+            );
         }
     }
 

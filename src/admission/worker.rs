@@ -38,14 +38,22 @@ impl crate::actor::Worker for Worker {
         match message {
             AdmissionCommand::Cancel { attempt } => {
                 if let Err(error) = self.store.cancel_attempt(&BACK_OFF, attempt.key(), now).await {
-                    tracing::warn!(error = %error, "an attempt without a verdict counts as a failure");
+                    tracing::warn!(
+                        error = %error,
+                        "cannot cancel a login attempt whose password was not checked: it counts \
+                         as a failed login"
+                    );
                 }
             }
             AdmissionCommand::Sweep => {
                 self.limiter.sweep();
                 self.local.sweep();
                 if let Err(error) = self.store.sweep(now).await {
-                    tracing::warn!(error = %error, "token store not swept");
+                    tracing::warn!(
+                        error = %error,
+                        "cannot delete expired entries from the token store, the next run tries \
+                         again"
+                    );
                 }
             }
         }

@@ -55,7 +55,8 @@ impl fmt::Display for ChainError {
             Self::Database(error) => error.fmt(f),
             Self::Key(error) => write!(f, "audit key: {error}"),
             Self::Sealed => f.write_str(
-                "`secrets.master_key` does not open the audit's key: it is not the one that the daemons have",
+                "`secrets.master_key` does not decrypt the audit key: it is not the master key of \
+                 the daemons",
             ),
         }
     }
@@ -258,7 +259,8 @@ async fn make(
         }
         tracing::error!(
             key = row.id,
-            "the master key does not open this audit key: a new one takes its place, rows under the old one cannot be checked"
+            "the master key does not decrypt this audit key: a new key replaces it, and rows \
+             under the old key cannot be verified"
         );
         audit_key::Entity::update_many()
             .set(audit_key::ActiveModel {
@@ -281,7 +283,7 @@ async fn make(
         .await?;
     tx.commit().await?;
     if inserted == 1 {
-        tracing::info!(key = id, "audit key made");
+        tracing::info!(key = id, "an audit key was created");
         return Ok((id, bytes));
     }
     let winner = audit_key::Entity::find()

@@ -152,12 +152,15 @@ pub async fn compare(
     };
     let Some(stream) = audit_stream::Entity::find_by_id(head.stream).one(db.reader()).await? else {
         if head.at >= kept_from {
-            tell(Kind::Missing, "the stream of an exported head is not there".to_owned());
+            tell(Kind::Missing, "the stream of an exported head is missing".to_owned());
         }
         return Ok(());
     };
     if head.seq > stream.head_seq {
-        let what = format!("the head was here, and is at {} now", stream.head_seq);
+        let what = format!(
+            "the head of the stream was at this row, and is now at row {}",
+            stream.head_seq
+        );
         tell(Kind::Truncated, what);
         return Ok(());
     }
@@ -165,7 +168,7 @@ pub async fn compare(
         Ordering::Equal => Some(stream.base_mac),
         Ordering::Less => {
             if head.at >= kept_from {
-                tell(Kind::Missing, "the row was removed before its time".to_owned());
+                tell(Kind::Missing, "the row was deleted before its retention ended".to_owned());
             }
             return Ok(());
         }
@@ -177,9 +180,9 @@ pub async fn compare(
             .map(|row| row.mac),
     };
     match mac.map(|mac| URL_SAFE_NO_PAD.encode(mac)) {
-        None => tell(Kind::Missing, "the row of an exported head is not there".to_owned()),
+        None => tell(Kind::Missing, "the row of an exported head is missing".to_owned()),
         Some(mac) if mac != head.mac => {
-            tell(Kind::Altered, "the row is another than an exported head says".to_owned());
+            tell(Kind::Altered, "the row is not the one that an exported head names".to_owned());
         }
         Some(_) => {}
     }

@@ -129,7 +129,12 @@ async fn append<C: ConnectionTrait>(
     // If an attacker has moved the head, a new seal without this mark would make the moved head
     // valid.
     if chain.keys().end(&stream, End::Head) != Checked::Good {
-        tracing::error!(stream = %stream.id, seq, "the head of an audit stream is not the one that was written");
+        tracing::error!(
+            stream = %stream.id,
+            seq,
+            "the head of an audit stream is not the one that latchkey wrote: run `latchkey audit \
+             verify`"
+        );
         detail = detail.word(UNPROVEN, "head");
     }
     let mut row = audit_event::Model {

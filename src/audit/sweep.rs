@@ -40,7 +40,11 @@ impl Swept {
     fn leave(&mut self, stream: Uuid) {
         self.broken += 1;
         if self.broken <= NAMED_MAX {
-            tracing::error!(%stream, "audit rows are not what was written, or cannot be checked: retention leaves their stream alone");
+            tracing::error!(
+                %stream,
+                "audit rows were altered or cannot be verified, so retention deletes nothing from \
+                 their stream: run `latchkey audit verify`"
+            );
         }
     }
 }
@@ -66,7 +70,11 @@ pub async fn sweep(db: &Db, chain: &Chain, before: UnixMillis) -> Result<Swept, 
                 if crate::database::is_unreachable(&error) {
                     return Err(error);
                 }
-                tracing::warn!(%stream, error = %error, "a stream of the audit not swept, its turn is with the next sweep");
+                tracing::warn!(
+                    %stream,
+                    error = %error,
+                    "cannot delete old events from an audit stream, the next run tries again"
+                );
             }
         }
     }
@@ -74,7 +82,8 @@ pub async fn sweep(db: &Db, chain: &Chain, before: UnixMillis) -> Result<Swept, 
     if swept.broken > NAMED_MAX {
         tracing::error!(
             streams = swept.broken,
-            "retention leaves these many streams of the audit alone"
+            "retention deletes nothing from audit streams that cannot be verified: run `latchkey \
+             audit verify`"
         );
     }
     Ok(swept)

@@ -204,11 +204,15 @@ impl Walk<'_> {
                     self.report(
                         Kind::Unsealed,
                         None,
-                        format!("the {name} is not where we left it"),
+                        format!("the {name} of the stream is not the one that latchkey wrote"),
                     );
                 }
                 Checked::Unknown => {
-                    self.report(Kind::Unproven, None, format!("the key of the {name} is lost"));
+                    self.report(
+                        Kind::Unproven,
+                        None,
+                        format!("the audit key of the {name} is lost"),
+                    );
                 }
             }
         }
@@ -218,28 +222,33 @@ impl Walk<'_> {
         let seq = Some(row.seq);
         let follows = row.seq == self.seq + 1;
         if row.seq <= self.stream.base_seq {
-            self.report(Kind::Altered, seq, "a row that retention had removed");
+            self.report(Kind::Altered, seq, "the row exists, although retention had deleted it");
         } else if !follows {
             let (from, to) = (self.seq + 1, row.seq - 1);
-            self.report(Kind::Missing, Some(from), format!("rows {from} to {to} are not there"));
+            self.report(Kind::Missing, Some(from), format!("rows {from} to {to} are missing"));
         }
         // After a gap the row that this one was chained to is unknown.
         match self.keys.event(&self.mac, row) {
             Checked::Bad if !follows => {}
             Checked::Good => {}
-            Checked::Unknown => self.report(Kind::Unproven, seq, "the key of the row is lost"),
+            Checked::Unknown => {
+                self.report(Kind::Unproven, seq, "the audit key of the row is lost");
+            }
             // Ids are ordered by time and, within a millisecond, by number.
             Checked::Bad if self.last.is_some_and(|last| row.id < last) => {
-                self.report(Kind::Reordered, seq, "the row stands in another's place");
+                self.report(Kind::Reordered, seq, "the row is in the place of another row");
             }
-            Checked::Bad => self.report(Kind::Altered, seq, "the row is not what was written"),
+            Checked::Bad => {
+                self.report(Kind::Altered, seq, "the row was changed after it was written");
+            }
         }
         if row.seq > self.stream.head_seq {
-            self.report(Kind::Truncated, seq, "the row lies beyond the head");
+            self.report(Kind::Truncated, seq, "the row comes after the head of the stream");
         }
         let detail = serde_json::from_str::<serde_json::Value>(&row.detail).unwrap_or_default();
         if detail.get(UNPROVEN).is_some() {
-            let what = "when the row was written the head was not the one that we had sealed";
+            let what = "when the row was written, the head of the stream was not the one that latchkey \
+                 had written before";
             self.report(Kind::Unsealed, seq, what);
         }
         (self.seq, self.last) = (row.seq, Some(row.id));
@@ -255,7 +264,10 @@ impl Walk<'_> {
             let kept = identity.salt.len() == 32
                 && promised.as_deref() == Some(seal::commitment_of(identity).as_slice());
             if !kept || !names_its_person(identity) {
-                let what = format!("who the {} was is not what was written", identity.party);
+                let what = format!(
+                    "the identity of the {} was changed after it was written",
+                    identity.party
+                );
                 self.report(Kind::IdentityAltered, Some(row.seq), what);
             }
         }
@@ -264,13 +276,13 @@ impl Walk<'_> {
     fn tail(&mut self) {
         let head = self.stream.head_seq;
         if self.seq < head {
-            let what = format!("rows {} to {head} are not there", self.seq + 1);
+            let what = format!("rows {} to {head} are missing", self.seq + 1);
             self.report(Kind::Truncated, Some(self.seq + 1), what);
         } else if self.seq == head && self.mac != self.stream.head_mac {
             self.report(
                 Kind::Altered,
                 Some(head),
-                "the last row is not the one that the head names",
+                "the last row is not the one that the head of the stream names",
             );
         }
     }
@@ -304,7 +316,7 @@ async fn orphans(db: &Db) -> Result<Vec<Finding>, DbErr> {
             stream: orphan.stream_id,
             seq: None,
             kind: Kind::Missing,
-            what: format!("the stream of {} rows is not there", orphan.rows),
+            what: format!("the stream of {} rows is missing", orphan.rows),
         })
         .collect())
 }

@@ -107,11 +107,11 @@ pub enum CaptchaRefusal {
 impl fmt::Display for CaptchaRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TooLong => "the captcha's payload is too long",
-            Self::Malformed => "the captcha's payload cannot be read",
-            Self::Forged => "the captcha's challenge is not ours",
-            Self::Expired => "the captcha's challenge has expired",
-            Self::Unsolved => "the captcha's challenge is not solved",
+            Self::TooLong => "the captcha solution is too long",
+            Self::Malformed => "the captcha solution cannot be read",
+            Self::Forged => "the captcha challenge was not created by this service",
+            Self::Expired => "the captcha challenge has expired",
+            Self::Unsolved => "the captcha challenge is not solved",
         })
     }
 }

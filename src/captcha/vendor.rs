@@ -78,11 +78,13 @@ impl fmt::Display for VerificationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Egress(error) => error.fmt(f),
-            Self::Status(status) => write!(f, "the vendor answered {status}"),
-            Self::Malformed => f.write_str("the vendor's answer is none of siteverify"),
-            Self::Trouble => f.write_str("the vendor says that it is in trouble"),
-            Self::NotAsked => f.write_str("the vendor did not answer before and is not asked now"),
-            Self::Misconfigured(code) => write!(f, "the settings are wrong: {code}"),
+            Self::Status(status) => write!(f, "the vendor responded with status {status}"),
+            Self::Malformed => f.write_str("the vendor's response is not a siteverify response"),
+            Self::Trouble => f.write_str("the vendor reports an error of its own"),
+            Self::NotAsked => {
+                f.write_str("the vendor did not respond before, so it is not called now")
+            }
+            Self::Misconfigured(code) => write!(f, "the captcha settings are wrong: {code}"),
         }
     }
 }
@@ -189,7 +191,7 @@ impl Vendor {
                     tracing::debug!(
                         provider = self.driver.provider.name(),
                         ?reason,
-                        "captcha refused"
+                        "the captcha was refused"
                     );
                     Ok(Checked::Refused)
                 }
@@ -269,7 +271,8 @@ impl Vendor {
             tracing::error!(
                 provider = self.driver.provider.name(),
                 code,
-                "the captcha's vendor refuses our settings, so every captcha is refused: check captcha.*"
+                "the captcha vendor rejects the settings of latchkey, so every captcha is \
+                 refused: check captcha.*"
             );
         } else {
             self.told_at.store(told_at, Ordering::Relaxed);

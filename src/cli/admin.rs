@@ -31,7 +31,7 @@ pub async fn get(target: &Target) -> std::io::Result<Response> {
     stream.write_all(request.as_bytes()).await?;
     let mut response = Vec::new();
     stream.take(RESPONSE_BYTES_MAX).read_to_end(&mut response).await?;
-    read(&response).ok_or_else(|| std::io::Error::other("the answer is not HTTP"))
+    read(&response).ok_or_else(|| std::io::Error::other("the response is not HTTP"))
 }
 
 /// Reads the status code from the status line (RFC 9112 §4), and the body after the head.

@@ -35,7 +35,7 @@ pub enum Command {
     },
     /// Print the secret keys that authenticate audit events, as JSON lines
     ///
-    /// Anybody who has these keys can write a different history, so keep them secret. With them an
+    /// With these keys an attacker can write a different history, so keep them secret. With them an
     /// export can be checked elsewhere, without this database (docs/audit.md).
     Keys,
     /// Print the audit events as JSON lines, with checkpoints (signed heads) at the end
@@ -122,7 +122,7 @@ async fn run_verify(
         let words = if found == 0 {
             "nothing was altered or removed".to_owned()
         } else {
-            format!("{found} found")
+            format!("{found} findings")
         };
         print(
             talk,
@@ -160,7 +160,8 @@ async fn compare(
                     stream: Uuid::nil(),
                     seq: None,
                     kind: Kind::Unproven,
-                    what: "heads in the file are not signed by a key of ours".to_owned(),
+                    what: "the heads in the file are not signed with an audit key of this database"
+                        .to_owned(),
                 });
                 continue;
             };
@@ -203,7 +204,9 @@ async fn run_export(
         let page = checkpoint::page(db, i64::MIN, after).await?;
         let Some(last) = page.last() else { break };
         after = last.stream;
-        let chain = chain.as_ref().ok_or("no master key here opens the audit key: no heads")?;
+        let chain = chain.as_ref().ok_or(
+            "none of the configured master keys decrypts the audit key, so the export has no heads",
+        )?;
         let key = checkpoint::public_key(chain)?;
         let signed = checkpoint::sign(chain, issuer, needs.clock.now_seconds(), page)?;
         let line = json!({ "heads": signed, "key": key });

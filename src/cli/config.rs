@@ -67,7 +67,7 @@ fn check(loaded: Result<Loaded, Problems>, json: bool, talk: Talk) -> ExitCode {
     }
     talk.warnings(&warnings);
     if problems.is_empty() {
-        say_line("the configuration holds");
+        say_line("the configuration is valid");
     } else {
         talk.problems(&Problems(problems));
     }

@@ -34,7 +34,7 @@ pub async fn run(
 ) -> ExitCode {
     let target = if let Some(url) = &arguments.url {
         let Some(target) = target(url) else {
-            talk.fail("--url is not host:port or http://host:port, without a user");
+            talk.fail("--url must be host:port or http://host:port, without a user");
             return ExitCode::from(USAGE);
         };
         target
@@ -53,7 +53,7 @@ pub async fn run(
     let status = match tokio::time::timeout(TIMEOUT, get(&target)).await {
         Ok(Ok(response)) => Ok(response.status),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
+        Err(_) => Err(format!("no response within {} s", TIMEOUT.as_secs())),
     };
     let is_ready = matches!(status, Ok(200));
     if json {
@@ -66,7 +66,7 @@ pub async fn run(
         let url = redact(&format!("http://{}{}", target.authority, target.path));
         match &status {
             Ok(200) => say_line("ready"),
-            Ok(status) => say_line(&format!("not ready: {url} answers {status}")),
+            Ok(status) => say_line(&format!("not ready: {url} responds with status {status}")),
             Err(error) => say_line(&format!("not ready: {url}: {error}")),
         }
     }

@@ -93,11 +93,15 @@ async fn list(keys: &KeyDependencies, json: bool, talk: Talk) -> Result<ExitCode
         match key.sealed {
             Sealed::Now => {}
             Sealed::Before => say_line(&format!(
-                "{} is sealed with secrets.master_key_previous: leave it set until daemons have sealed it anew",
+                "{} is encrypted with secrets.master_key_previous: keep that setting until a \
+                 daemon has encrypted the key with the new master key",
                 key.id
             )),
             Sealed::Elsewhere => {
-                say_line(&format!("{} is sealed with a master key that is not set here", key.id));
+                say_line(&format!(
+                    "{} is encrypted with a master key that is not set here",
+                    key.id
+                ));
             }
         }
     }
@@ -138,7 +142,10 @@ fn table(keys: &[Listed]) -> String {
         );
     };
     let mut out = String::new();
-    row(&mut out, ["KID", "KIND", "ALG", "STATE", "SIGNS FROM", "VERIFIES UNTIL", "SEALED WITH"]);
+    row(
+        &mut out,
+        ["KID", "KIND", "ALG", "STATE", "SIGNS FROM", "VERIFIES UNTIL", "ENCRYPTED WITH"],
+    );
     for key in keys {
         let (from, until) = (rfc3339(key.signs_from), time(key.verifies_until));
         let sealed = sealed(key);
@@ -175,21 +182,24 @@ async fn rotate(
         let from = signs_from.map(rfc3339).unwrap_or_default();
         say_line(&match rotated {
             Rotated::Published(_) => {
-                format!("{name}: a new key is published and signs from {from}")
+                format!("{name}: a new key is published, and signs from {from} on")
             }
             Rotated::Waiting(_) => {
-                format!("{name}: a key is published already, it signs from {from}")
+                format!("{name}: a new key is already published, and signs from {from} on")
             }
             Rotated::Signs => format!(
-                "{name}: a new key signs; daemons follow within 30 s{}",
+                "{name}: a new key signs; all daemons use it within 30 s{}",
                 if *kind == Kind::Vault {
-                    ", verifiers that keep the JWKS may refuse its tokens for up to 5 min"
+                    ", and verifiers that cache the JWKS may refuse its tokens for up to 5 min"
                 } else {
                     ""
                 }
             ),
             Rotated::Shared => {
-                format!("{name}: signed with tokens.secret, change it there on every daemon")
+                format!(
+                    "{name}: the tokens are signed with tokens.secret, so change that setting on \
+                     every daemon"
+                )
             }
         });
     }
@@ -209,7 +219,7 @@ fn outcome(retired: Retired) -> Option<&'static str> {
 }
 
 fn unknown(talk: Talk) -> ExitCode {
-    talk.fail("there is no key of this kid: latchkey keys list");
+    talk.fail("there is no key with this kid: run `latchkey keys list` to see all keys");
     ExitCode::from(CHECK_SAYS_NO)
 }
 
@@ -223,9 +233,9 @@ async fn retire(
     let Some(outcome) = outcome(retired) else { return Ok(unknown(talk)) };
     say_line(match retired {
         Retired::Replaced => {
-            "its tokens are refused within 30 s on every daemon, and a new key signs"
+            "every daemon refuses the tokens of this key within 30 s, and a new key signs"
         }
-        _ => "its tokens are refused within 30 s on every daemon",
+        _ => "every daemon refuses the tokens of this key within 30 s",
     });
     if json {
         return Ok(print_json(talk, &json!({ "kid": kid, "outcome": outcome })));
@@ -243,8 +253,8 @@ async fn plan(
     let retired = keys.would_retire(kid).await?;
     let Some(outcome) = outcome(retired) else { return Ok(unknown(talk)) };
     say_line(match retired {
-        Retired::Replaced => "it signs: its tokens would be refused, and a new key would sign",
-        _ => "it does not sign: its tokens would be refused, nothing else would change",
+        Retired::Replaced => "the key signs: its tokens would be refused, and a new key would sign",
+        _ => "the key does not sign: its tokens would be refused, and nothing else would change",
     });
     if json {
         return Ok(print_json(talk, &json!({ "kid": kid, "outcome": outcome })));

@@ -73,7 +73,10 @@ impl FromStr for Subject {
 pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> ExitCode {
     let (email, client, is_reset) = match command {
         Command::Explain { subject: Subject::Ip(_), client: Some(_) } => {
-            talk.fail("--client needs an email address: it says how long that client waits there");
+            talk.fail(
+                "--client needs an email address: it shows how long that client waits for the \
+                 account",
+            );
             return ExitCode::from(USAGE);
         }
         Command::Explain { subject: Subject::Ip(ip), client: None } => {
@@ -81,8 +84,8 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
         }
         Command::Reset { email: Subject::Ip(_) } => {
             talk.fail(
-                "the limits of an IP address are in the memory of each daemon and end by themselves: \
-                 `latchkey limits explain IP` says when",
+                "the limits of an IP address are in the memory of each daemon and end by \
+                 themselves: `latchkey limits explain IP` shows when",
             );
             return ExitCode::from(USAGE);
         }
@@ -148,7 +151,7 @@ async fn reset(
         return Ok(print_json(talk, &json!({ "email": email.as_typed(), "deleted": deleted })));
     }
     let what = match deleted {
-        0 => "nothing was counted".to_owned(),
+        0 => "there was nothing to delete".to_owned(),
         1 => "1 entry deleted".to_owned(),
         many => format!("{many} entries deleted"),
     };
@@ -166,10 +169,14 @@ async fn explain_ip(ip: IpAddr, config: &Config, json: bool, talk: Talk) -> Exit
             return unreachable(talk, &target, "the daemon is still starting");
         }
         Ok(Ok(response)) => {
-            return unreachable(talk, &target, &format!("it answers {}", response.status));
+            return unreachable(
+                talk,
+                &target,
+                &format!("it responds with status {}", response.status),
+            );
         }
         Ok(Err(error)) => return unreachable(talk, &target, &error.to_string()),
-        Err(_) => return unreachable(talk, &target, "it does not answer"),
+        Err(_) => return unreachable(talk, &target, "it does not respond"),
     };
     let Ok(limits) = serde_json::from_slice::<Value>(&response.body) else {
         return unreachable(talk, &target, "its response is not JSON");
@@ -182,7 +189,8 @@ async fn explain_ip(ip: IpAddr, config: &Config, json: bool, talk: Talk) -> Exit
 
 fn unreachable(talk: Talk, target: &Target, why: &str) -> ExitCode {
     talk.fail(&format!(
-        "the limits of an IP address are in the daemon's memory, and its admin listener at {} cannot be asked: {why}",
+        "the limits of an IP address are in the memory of the daemon, and the request to its \
+         admin listener at {} failed: {why}",
         target.authority
     ));
     ExitCode::from(UNREACHABLE)
@@ -198,14 +206,16 @@ fn ip_text(ip: IpAddr, limits: &Value) -> String {
         let number = |name: &str| item[name].as_u64().unwrap_or_default();
         let policy = item["policy"].as_str().unwrap_or_default();
         let state = match item["retryAfter"].as_u64() {
-            Some(seconds) => format!("none left, one is back in {seconds} s"),
+            Some(seconds) => format!("none left, the next one in {seconds} s"),
             None => format!("{} of {} left", number("remaining"), number("quota")),
         };
         let _ = writeln!(out, "  {policy}: {state} (full again in {} s)", number("reset"));
     }
     out.push_str(
-        "These limits end by themselves. A login can also wait for its account: latchkey limits explain EMAIL --client IP.\n\
-         Behind a proxy, list it in http.trusted_proxies, so that its clients count apart.\n",
+        "These limits end by themselves. A login can also be delayed by its account: run \
+         latchkey limits explain EMAIL --client IP.\n\
+         If a proxy is in front of the daemon, add it to http.trusted_proxies, so that each client \
+         is counted separately.\n",
     );
     out
 }
@@ -243,14 +253,15 @@ fn as_text(report: &LimitReport, subject: LimitSubject<'_>, config: &Config) -> 
     let account = subject.user_id.map_or_else(|| "no account".to_owned(), |id| id.to_string());
     let mut out = format!("{} ({account})\n", subject.address);
     if !config.rate_limit.enabled {
-        out.push_str("  limits are off (rate_limit.enabled = false): nothing below holds\n");
+        out.push_str("  limits are off (rate_limit.enabled = false): nothing below applies\n");
     }
     match &report.back_off {
         None => out.push_str("  login back-off: no failed login is counted\n"),
         Some(back_off) => {
             if report.is_shared {
                 out.push_str(
-                    "  login back-off: none of its own. Accounts that are new to a full store share this one:\n",
+                    "  login back-off: the token store is full, so this account shares the \
+                     back-off of all accounts without an entry:\n",
                 );
             }
             let has_captcha = config.captcha.provider != CaptchaProvider::None;
@@ -259,8 +270,9 @@ fn as_text(report: &LimitReport, subject: LimitSubject<'_>, config: &Config) -> 
     }
     if let Some(client) = subject.client {
         let until = report.back_off.and_then(|it| it.client_until);
-        let wait =
-            until.map_or("does not wait".to_owned(), |at| format!("waits until {}", rfc3339(at)));
+        let wait = until.map_or("does not have to wait".to_owned(), |at| {
+            format!("has to wait until {}", rfc3339(at))
+        });
         let needs_captcha = report.back_off.is_some_and(|it| it.client_needs_captcha);
         let then = if needs_captcha { ", and needs a captcha then" } else { "" };
         let _ = writeln!(out, "  client {client}, without a known device or session: {wait}{then}");
@@ -271,7 +283,7 @@ fn as_text(report: &LimitReport, subject: LimitSubject<'_>, config: &Config) -> 
     let is_counted =
         report.back_off.is_some() || report.budgets.iter().any(|it| it.left < it.burst);
     if is_counted {
-        let _ = writeln!(out, "Lift all of it: latchkey limits reset {}", subject.address);
+        let _ = writeln!(out, "To reset all of it: latchkey limits reset {}", subject.address);
     }
     out
 }
@@ -279,7 +291,8 @@ fn as_text(report: &LimitReport, subject: LimitSubject<'_>, config: &Config) -> 
 fn back_off_text(it: &BackOffReport, has_captcha: bool, out: &mut String) {
     let _ = writeln!(
         out,
-        "  login back-off: {} failed logins of anonymous clients count; one fades a day, and 100 are the cap",
+        "  login back-off: {} failed logins of anonymous clients count (one expires each day, and \
+         at most 100 count)",
         it.failures
     );
     if let Some(difficulty) = it.captcha {
@@ -289,15 +302,18 @@ fn back_off_text(it: &BackOffReport, has_captcha: bool, out: &mut String) {
         let how = if has_captcha {
             format!("with a captcha of difficulty {difficulty}")
         } else {
-            "one attempt an hour, all together".to_owned()
+            "one attempt an hour for all anonymous clients together".to_owned()
         };
         let _ = writeln!(out, "    after that: {how}");
         let _ = writeln!(
             out,
-            "    anonymous clients that never failed here and can log in before: {}",
+            "    anonymous clients that never failed for this account and can log in before that: \
+             {}",
             it.allowance
         );
-        out.push_str("    known devices, live sessions and a reset by mail are not affected\n");
+        out.push_str(
+            "    known devices, active sessions and password resets by mail are not affected\n",
+        );
     }
     for (name, waiting) in
         [("anonymous clients", it.anonymous), ("known devices and sessions", it.known)]

@@ -64,7 +64,7 @@ impl Part {
             writeln!(text, "{}", (written.row)(each))?;
         }
         if let Some(next) = next {
-            writeln!(text, "more: --after {next}")?;
+            writeln!(text, "there are more: continue with --after {next}")?;
         }
         Ok(print(talk, &text))
     }

@@ -48,7 +48,10 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
         if file.starts_with(&config.data_dir)
             && let Err(error) = files::make_data_dir(&config.data_dir)
         {
-            return talk.fail(&format!("cannot make {}: {error}", config.data_dir.display()));
+            return talk.fail(&format!(
+                "cannot prepare the folder {}: {error}",
+                config.data_dir.display()
+            ));
         }
     }
     let db = match Db::connect(&config.database).await {
@@ -59,8 +62,8 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
         Ok(schema) => schema,
         Err(error) => return Fault::Migrations(error).report(talk),
     };
-    if let Some(reason) = schema.beyond() {
-        return Fault::TooNew(reason).report(talk);
+    if let Some(outside) = schema.beyond() {
+        return Fault::Outside(outside).report(talk);
     }
     let before = migrations(&schema);
     if *command == Command::Up

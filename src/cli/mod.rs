@@ -29,8 +29,8 @@ use crate::config::{self as settings, Inputs, Loaded, Machine, Problems};
 use crate::exit::{BAD_CONFIGURATION, FAILED, USAGE};
 use output::{Talk, print};
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 a check says no, \
-    69 a dependency cannot be reached, 78 the configuration is wrong.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 a check found a problem, \
+    69 a dependency cannot be reached, 78 the configuration is not valid.";
 
 /// A self-hosted, multi-tenant auth daemon: JWTs, sessions, teams and projects over HTTP.
 #[derive(Debug, Parser)]
@@ -220,7 +220,7 @@ fn man(dir: Option<&std::path::Path>, talk: Talk) -> ExitCode {
     let mut out = Vec::new();
     match clap_mangen::Man::new(described()).render(&mut out) {
         Ok(()) => print(talk, &String::from_utf8_lossy(&out)),
-        Err(error) => talk.fail(&format!("cannot make the manual page: {error}")),
+        Err(error) => talk.fail(&format!("cannot create the manual page: {error}")),
     }
 }
 

@@ -7,6 +7,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use latchkey_migration::Outside;
+
 use super::output::Talk;
 use crate::admission::budgets::Keys;
 use crate::audit::{Chain, ChainError, ChangeContext, Masters, RequestOrigin};
@@ -29,8 +31,8 @@ pub enum Fault {
     Migrations(DatabaseError),
     /// The schema is older than this release, so the result of a command's writes is undefined.
     Outdated(usize),
-    /// The schema belongs to a release that this one cannot run beside.
-    TooNew(String),
+    /// The schema is of a version that this release cannot run beside.
+    Outside(Outside),
     /// The master key is missing, or is not a valid key.
     MasterKey(std::io::Error),
     /// A setting is wrong in a way that shows only when it is used.
@@ -44,7 +46,7 @@ impl Fault {
     fn exit_code(&self) -> u8 {
         match self {
             Self::NoDatabase(_) | Self::Database(_) | Self::Migrations(_) => UNREACHABLE,
-            Self::Outdated(_) | Self::TooNew(_) => CHECK_SAYS_NO,
+            Self::Outdated(_) | Self::Outside(_) => CHECK_SAYS_NO,
             Self::MasterKey(_) | Self::Setting(_) => BAD_CONFIGURATION,
             Self::Broken(_) => FAILED,
         }
@@ -62,7 +64,8 @@ impl std::fmt::Display for Fault {
         match self {
             Self::NoDatabase(path) => write!(
                 f,
-                "there is no database at {path}: run it where the daemon runs, or with its --config"
+                "there is no database at {path}: run the command in the working directory of the \
+                 daemon, or with the daemon's --config"
             ),
             Self::Database(error) => match Refusal::of(error) {
                 Some(refusal) => write!(f, "{}: {}", refusal.text(), refusal.fix()),
@@ -71,10 +74,11 @@ impl std::fmt::Display for Fault {
             Self::Migrations(error) => write!(f, "cannot read the migrations: {error}"),
             Self::Outdated(pending) => write!(
                 f,
-                "the schema is not up to date ({pending} pending): run `latchkey migrate up`"
+                "the schema is not up to date (pending migrations: {pending}): run `latchkey \
+                 migrate up`"
             ),
-            Self::TooNew(reason) => write!(f, "{reason}: run a release of its age"),
-            Self::MasterKey(error) => write!(f, "no master key: {error}"),
+            Self::Outside(outside) => outside.fmt(f),
+            Self::MasterKey(error) => write!(f, "there is no usable master key: {error}"),
             Self::Setting(text) => f.write_str(text),
             Self::Broken(error) => error.fmt(f),
         }
@@ -110,8 +114,8 @@ pub async fn database(config: &Config) -> Result<Db, Fault> {
     }
     let db = Db::connect(&config.database).await.map_err(Fault::Database)?;
     let schema = db.schema().await.map_err(Fault::Migrations)?;
-    if let Some(reason) = schema.beyond() {
-        return Err(Fault::TooNew(reason));
+    if let Some(outside) = schema.beyond() {
+        return Err(Fault::Outside(outside));
     }
     match schema.pending.len() {
         0 => Ok(db),

@@ -9,15 +9,15 @@ const HEAD: &str = include_str!("reference.md");
 
 /// Commands for which `--json` changes nothing, and why.
 const WITHOUT_JSON: &[(&str, &str)] = &[
-    ("serve", "prints no data; its log is JSON with `log.format`"),
+    ("serve", "prints no data, and `log.format` makes its log JSON"),
     ("users export", "always prints JSON lines"),
     ("audit export", "always prints JSON lines"),
     ("audit keys", "always prints JSON lines"),
     ("keys export-jwks", "always prints JSON"),
     ("config schema", "always prints JSON"),
     ("openapi", "always prints JSON"),
-    ("completions", "prints a shell's script"),
-    ("man", "prints pages"),
+    ("completions", "prints a script for a shell"),
+    ("man", "prints manual pages"),
 ];
 
 pub fn markdown(cli: &Command) -> String {
@@ -33,7 +33,7 @@ pub fn markdown(cli: &Command) -> String {
             let _ = write!(out, "\n{}.\n", paragraph.trim_end_matches('.'));
         }
         if let Some((_, why)) = WITHOUT_JSON.iter().find(|(name, _)| *name == path) {
-            let _ = write!(out, "\n`--json` changes nothing: it {why}.\n");
+            let _ = write!(out, "\n`--json` has no effect: the command {why}.\n");
         }
         let own: Vec<&Arg> = command.get_arguments().filter(|it| !it.is_global_set()).collect();
         if own.iter().any(|it| is_shown(it)) {
@@ -116,7 +116,7 @@ mod tests {
         let mut cli = Cli::command();
         cli.build();
         for (path, command) in leaves(&cli) {
-            assert!(command.get_about().is_some(), "{path} says nothing");
+            assert!(command.get_about().is_some(), "{path} has no description");
             for argument in command.get_arguments() {
                 assert!(argument.get_help().is_some(), "{path}: {}", argument.get_id());
             }

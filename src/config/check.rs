@@ -1,4 +1,4 @@
-//! Rules between settings, and what the production profile refuses.
+//! Rules between settings, and the rules of the production profile.
 
 use std::time::Duration;
 
@@ -9,21 +9,22 @@ use super::problems::Problem;
 use super::setting::EXAMPLE_KEY;
 use super::url::Url;
 
-/// OWASP's least costs of argon2id: KiB and passes, with one lane or more.
+/// OWASP's minimum costs of argon2id: KiB and passes, with one lane or more.
 const OWASP_FLOOR: [(u64, u64); 5] =
     [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
 
-/// Words that stand in published example secrets and in none that a machine made.
+/// Words that occur in published example secrets, and not in generated secrets.
 const EXAMPLE_WORDS: [&str; 8] =
     ["example", "change", "secret-", "-secret", "insecure", "password", "your-", "please"];
 
-/// 128 bits in base64 without padding (RFC 6749 §10.10 asks for as many).
+/// The fewest characters of a client's secret: 128 bits in base64 without padding, the minimum of
+/// RFC 6749 §10.10.
 const CLIENT_SECRET_CHARS_MIN: usize = 22;
 
-/// NIST SP 800-63B-4 §2.1.3: with one factor, 30 days at most between two log-ins.
+/// NIST SP 800-63B-4 §2.1.3: with one factor, at most 30 days between two logins.
 const ABSOLUTE_TTL_MAX: Duration = Duration::from_hours(30 * 24);
 
-/// Checks what one value alone cannot tell.
+/// Checks what the kind of a single setting cannot check.
 pub fn check(values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
     let mut rules = Rules { values, problems, warnings };
     rules.listeners();
@@ -56,7 +57,7 @@ impl Rules<'_> {
         self.warnings.push(Problem::new(key, what, fix));
     }
 
-    /// An error in production, a warning elsewhere.
+    /// Reports an error in production and a warning otherwise.
     pub(super) fn unfit(&mut self, key: &str, what: &str, fix: &str) {
         if self.values.word("profile") == Some("production") {
             self.problem(key, what, fix);
@@ -69,16 +70,17 @@ impl Rules<'_> {
         self.values.word(key) == Some(word)
     }
 
-    /// Whether a setting is there in any form, so that nothing is said about its absence.
+    /// Whether a source gave the setting, with a valid value or not. Its absence is then not
+    /// reported.
     pub(super) fn is_there(&self, key: &str) -> bool {
         self.values.is_given(key)
     }
 
     fn listeners(&mut self) {
-        let fix = "give both or none";
+        let fix = "set both, or neither";
         for (one, other) in [("http.tls.cert", "http.tls.key"), ("http.tls.key", "http.tls.cert")] {
             if self.is_there(one) && !self.is_there(other) {
-                self.problem(one, &format!("given without `{other}`"), fix);
+                self.problem(one, &format!("is set without `{other}`"), fix);
             }
         }
         if let (Some(Value::Address(public)), Some(Value::Address(admin))) =
@@ -86,14 +88,22 @@ impl Rules<'_> {
             && public == admin
             && public.port() != 0
         {
-            self.problem("admin.listen", "is the same as `http.listen`", "choose another port");
+            self.problem(
+                "admin.listen",
+                "is the same address as `http.listen`",
+                "choose another port",
+            );
         }
         if let Some(data_dir) = self.values.text("data_dir")
             && data_dir.contains(['?', '#', '%'])
             && !self.is_there("database.url")
         {
-            let fix = "choose another folder, or give `database.url`";
-            self.problem("data_dir", "holds one of ? # %, which a URL cannot", fix);
+            let fix = "choose another folder, or set `database.url`";
+            self.problem(
+                "data_dir",
+                "contains ?, # or %, so it cannot be part of the default `database.url`",
+                fix,
+            );
         }
     }
 
@@ -102,17 +112,17 @@ impl Rules<'_> {
         let is_short = secret.is_some_and(|secret| secret.len() < 32);
         let is_shared = self.is("tokens.algorithm", "HS256");
         if is_short {
-            let fix = "make one: openssl rand -base64 32";
+            let fix = "create one: openssl rand -base64 32";
             self.problem("tokens.secret", "is shorter than 32 bytes", fix);
         }
         if is_shared && !self.is_there("tokens.secret") {
-            let fix = "give one of at least 32 bytes, or use ES256";
-            self.problem("tokens.secret", "missing: `tokens.algorithm` is HS256", fix);
+            let fix = "set a secret of at least 32 bytes, or use ES256";
+            self.problem("tokens.secret", "is missing, but `tokens.algorithm` is HS256", fix);
         }
         if is_shared && self.values.read::<bool>("tokens.allow_shared_secret") == Some(false) {
             self.problem(
                 "tokens.algorithm",
-                "with HS256 whoever verifies a vaultToken can forge one",
+                "is HS256, so every service that verifies vaultTokens can forge them",
                 "use ES256, or set `tokens.allow_shared_secret` to true",
             );
         }
@@ -124,20 +134,20 @@ impl Rules<'_> {
         if on_postgres && !self.is_there("secrets.master_key") {
             self.problem(
                 "secrets.master_key",
-                "missing: it is required with PostgreSQL",
-                "make one: openssl rand -base64 32",
+                "is missing, but required with PostgreSQL",
+                "create one: openssl rand -base64 32",
             );
         }
-        let fix = "make one: openssl rand -base64 32";
+        let fix = "create one: openssl rand -base64 32";
         for key in ["secrets.master_key", "secrets.master_key_previous"] {
             if let Some(Value::Key(bytes)) = self.values.get(key)
                 && is_example_key(bytes)
             {
-                self.unfit(key, "is an example that everybody knows", fix);
+                self.unfit(key, "is a published example", fix);
             }
         }
         if self.values.text("tokens.secret").is_some_and(is_example_secret) {
-            self.unfit("tokens.secret", "looks like an example that everybody knows", fix);
+            self.unfit("tokens.secret", "looks like a published example", fix);
         }
         let exposed = &self.values.secret_files.exposed;
         if self.is("profile", "production") {
@@ -147,7 +157,8 @@ impl Rules<'_> {
         }
     }
 
-    /// Resource servers of the operator: who they are has to be one question with one answer.
+    /// Checks the resource servers of the operator. Each id must name one client, and each secret
+    /// must be strong.
     fn clients(&mut self) {
         const KEY: &str = "introspection.clients";
         let list = self.values.list(KEY).unwrap_or_default();
@@ -155,14 +166,14 @@ impl Rules<'_> {
             list.iter().filter_map(|client| client.split_once(':')).collect();
         let ids: std::collections::BTreeSet<&str> = clients.iter().map(|(id, _)| *id).collect();
         if ids.len() < clients.len() {
-            self.problem(KEY, "holds an id twice", "give each client an id of its own");
+            self.problem(KEY, "contains the same client id twice", "give each client its own id");
         }
-        let fix = "make one: openssl rand -base64 32";
+        let fix = "create one: openssl rand -base64 32";
         if clients.iter().any(|(_, secret)| secret.len() < CLIENT_SECRET_CHARS_MIN) {
-            self.problem(KEY, "holds a secret of fewer than 22 characters", fix);
+            self.problem(KEY, "contains a secret of fewer than 22 characters", fix);
         }
         if clients.iter().any(|(_, secret)| is_example_secret(secret)) {
-            self.unfit(KEY, "holds a secret that looks like an example everybody knows", fix);
+            self.unfit(KEY, "contains a secret that looks like a published example", fix);
         }
     }
 
@@ -171,21 +182,29 @@ impl Rules<'_> {
         if self.is("registration.mode", "domains")
             && values.list("registration.domains").is_some_and(<[String]>::is_empty)
         {
-            let fix = "list the domains, or use another mode";
-            self.problem("registration.domains", "missing: `registration.mode` is domains", fix);
+            let fix = "list the domains, or choose another `registration.mode`";
+            self.problem(
+                "registration.domains",
+                "is empty, but `registration.mode` is domains",
+                fix,
+            );
         }
         if self.is("registration.expose_existence", "captcha")
             && self.is("captcha.provider", "none")
         {
-            let fix = "use limited or off, or choose a provider";
-            self.problem("registration.expose_existence", "needs a `captcha.provider`", fix);
+            let fix = "use limited or off, or set `captcha.provider`";
+            self.problem(
+                "registration.expose_existence",
+                "is captcha, but `captcha.provider` is none",
+                fix,
+            );
         }
         if let (Some(idle), Some(absolute)) = (
             values.read::<Duration>("sessions.idle_ttl"),
             values.read::<Duration>("sessions.absolute_ttl"),
         ) && idle > absolute
         {
-            let fix = "shorten it, or lengthen the other";
+            let fix = "shorten it, or lengthen `sessions.absolute_ttl`";
             self.problem("sessions.idle_ttl", "is longer than `sessions.absolute_ttl`", fix);
         }
         if values
@@ -193,7 +212,7 @@ impl Rules<'_> {
             .is_some_and(|ttl| ttl > ABSOLUTE_TTL_MAX)
         {
             let fix = "shorten it to 30d";
-            let what = "is longer than NIST SP 800-63B-4 §2.1.3 lets anybody stay signed in";
+            let what = "is longer than a user may stay logged in (NIST SP 800-63B-4 §2.1.3)";
             self.warning("sessions.absolute_ttl", what, fix);
         }
         if let (Some(link), Some(account)) = (
@@ -202,12 +221,13 @@ impl Rules<'_> {
         ) && link > account
         {
             let fix = "lengthen it, or shorten `verification.ttl`";
-            let what = "accounts are removed before their link ends";
+            let what = "is shorter than `verification.ttl`: accounts are deleted before their link \
+                 expires";
             self.warning("registration.unverified_ttl", what, fix);
         }
     }
 
-    /// Peppers are told apart by their versions, and keep nothing where everybody knows them.
+    /// Checks the peppers. Each needs its own version, and a published example protects nothing.
     fn peppers(&mut self) {
         let values = self.values;
         let current = values.text("password.pepper").map(|text| ("password.pepper", text));
@@ -217,12 +237,12 @@ impl Rules<'_> {
         for (key, text) in current.into_iter().chain(previous) {
             let Ok((version, bytes)) = super::text::pepper(text) else { continue };
             if !versions.insert(version) {
-                let fix = "give every pepper a version of its own";
-                self.problem(key, "has a version that another pepper has", fix);
+                let fix = "give each pepper its own version";
+                self.problem(key, "has the same version as another pepper", fix);
             }
             if bytes.first_chunk().is_some_and(is_example_key) {
-                let fix = "make one: openssl rand -base64 32";
-                self.unfit(key, "is an example that everybody knows", fix);
+                let fix = "create one: openssl rand -base64 32";
+                self.unfit(key, "is a published example", fix);
             }
         }
     }
@@ -236,42 +256,60 @@ impl Rules<'_> {
             return;
         };
         if memory < 8 * lanes {
-            let fix = format!("at least {}", 8 * lanes);
-            self.problem("password.memory_kib", "is under 8 KiB a lane (RFC 9106 §3.1)", &fix);
+            let fix = format!("set it to at least {}", 8 * lanes);
+            self.problem(
+                "password.memory_kib",
+                "is less than 8 KiB for each lane (RFC 9106 §3.1)",
+                &fix,
+            );
         } else if !OWASP_FLOOR.iter().any(|(m, t)| memory >= *m && passes >= *t) {
-            let fix = "use 19456 KiB and 2 passes, or more";
+            let fix = "use at least 19456 KiB (`password.memory_kib`) and 2 passes \
+                 (`password.iterations`)";
             let key = if self.is_there("password.memory_kib") {
                 "password.memory_kib"
             } else {
                 "password.iterations"
             };
-            self.unfit(key, "a hash costs less than OWASP's floor", fix);
+            self.unfit(key, "makes a password hash cheaper than OWASP's minimum", fix);
         }
     }
 
-    /// What is given and changes nothing.
+    /// Warns about settings that have no effect.
     fn without_effect(&mut self) {
         if self.is_there("tokens.secret")
             && self.values.word("tokens.algorithm").is_some_and(|word| word != "HS256")
         {
-            self.warning("tokens.secret", "has no effect without HS256", "remove it");
+            self.warning(
+                "tokens.secret",
+                "has no effect, because `tokens.algorithm` is not HS256",
+                "remove it",
+            );
         }
         if self.values.list("registration.domains").is_some_and(|list| !list.is_empty())
             && !self.is("registration.mode", "domains")
         {
             let fix = "set `registration.mode` to domains, or remove it";
-            self.warning("registration.domains", "has no effect in this mode", fix);
+            self.warning(
+                "registration.domains",
+                "has no effect, because `registration.mode` is not domains",
+                fix,
+            );
         }
     }
 
-    /// The built-in mailbox is for development on this machine; elsewhere its mails are lost.
+    /// Checks that users can receive mails. The built-in mailbox is for development on this
+    /// machine. Elsewhere its mails are lost.
     fn mailbox(&mut self) {
         if self.is_there("mail.smtp_url") {
             return;
         }
-        let fix = "give smtp://… or smtps://…";
+        let fix = "set it to smtp://… or smtps://…";
         if self.is("profile", "production") {
-            self.problem("mail.smtp_url", "missing: production has no built-in mailbox", fix);
+            self.problem(
+                "mail.smtp_url",
+                "is missing, but the profile production has no built-in mailbox",
+                fix,
+            );
             return;
         }
         if let (Some(url), Some(Value::Address(listen))) =
@@ -280,7 +318,8 @@ impl Rules<'_> {
         {
             let reason = barrier.reason();
             let what = format!(
-                "missing: mails go to the built-in mailbox, which nobody can open: {reason}"
+                "is missing, so mails go to the built-in mailbox, which nobody can open, because \
+                 {reason}"
             );
             self.warning("mail.smtp_url", &what, fix);
         }
@@ -289,27 +328,32 @@ impl Rules<'_> {
     fn production(&mut self) {
         let public_url = self.values.text("public_url").and_then(Url::parse);
         if public_url.is_some_and(|url| url.scheme == "http" && !url.is_loopback()) {
-            let fix = "use https, with a certificate here or at a proxy";
-            self.unfit("public_url", "is plain http and not this machine", fix);
+            let fix = "use https, with a certificate in latchkey or in a proxy in front of it";
+            self.unfit("public_url", "is plain http, but does not name this machine", fix);
         }
         let smtp = self.values.text("mail.smtp_url").and_then(Url::parse);
         if smtp.is_some_and(|url| url.scheme == "smtp" && url.query.is_none() && !url.is_loopback())
         {
             let fix = "append ?tls=required, or use smtps://";
-            self.warning("mail.smtp_url", "sends mail and password in the clear", fix);
+            self.warning("mail.smtp_url", "sends mails and the password without encryption", fix);
         }
         self.stores_in_the_clear();
         if self.values.read::<bool>("rate_limit.enabled") == Some(false)
             && self.is("profile", "production")
         {
-            self.warning("rate_limit.enabled", "nothing slows a guesser", "set it to true");
+            self.warning(
+                "rate_limit.enabled",
+                "is false, so nothing slows down password guessing",
+                "set it to true",
+            );
         }
     }
 }
 
 impl Rules<'_> {
-    /// Stores on other machines that are asked in the clear, or without a look at who answers (ASVS 12.3.1, 12.3.2). A
-    /// warning: the network between may be the operator's own.
+    /// Warns about stores on other machines if the connection is not encrypted or the server is not
+    /// verified (ASVS 12.3.1, 12.3.2). It is a warning because the network between the machines may
+    /// belong to the operator.
     fn stores_in_the_clear(&mut self) {
         let away = |key: &str, schemes: &[&str]| {
             let url = self.values.text(key).and_then(Url::parse)?;
@@ -322,25 +366,26 @@ impl Rules<'_> {
             let fix = "append ?sslmode=verify-full";
             self.warning(
                 "database.url",
-                "does not verify who answers, and may be in the clear",
+                "does not verify the server, and may connect without encryption",
                 fix,
             );
         }
         if away("redis.url", &["redis", "redis+cluster"]).is_some() {
             let fix = "use rediss:// or rediss+cluster://";
-            self.warning("redis.url", "sends its password and sessions in the clear", fix);
+            self.warning("redis.url", "sends the password and sessions without encryption", fix);
         }
     }
 }
 
-/// A key of one repeated byte, of counted bytes, or the one in our own documentation.
+/// Whether a key is an example: one repeated byte, consecutive bytes, printable ASCII only, or the
+/// key in latchkey's documentation.
 fn is_example_key(bytes: &[u8; 32]) -> bool {
     let steps = |step: u8| bytes.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(step));
     let is_ours = Kind::Key.read(EXAMPLE_KEY) == Ok(Value::Key(*bytes));
     steps(0) || steps(1) || is_ours || bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
 }
 
-/// A secret with an example's words in it, or of fewer than eight different bytes.
+/// Whether a secret contains a word of an example, or has fewer than eight different bytes.
 fn is_example_secret(secret: &str) -> bool {
     let lower = secret.to_ascii_lowercase();
     let different: std::collections::BTreeSet<u8> = secret.bytes().collect();

@@ -1,11 +1,12 @@
-//! Rules of the settings that make us ask others: captcha vendors and the service of breached passwords.
+//! Rules of the settings that make latchkey send requests: to captcha vendors and to the service of
+//! breached passwords.
 
 use super::check::Rules;
 use super::url::Url;
 
-/// Keys that captcha vendors publish for tests: every answer passes, or none.
+/// Keys that captcha vendors publish for tests. With them every captcha passes, or none does.
 const VENDORS_TEST_KEYS: [&str; 14] = [
-    // FairSemaphore: secrets, then site keys.
+    // Cloudflare Turnstile: secrets, then site keys.
     "1x0000000000000000000000000000000AA",
     "2x0000000000000000000000000000000AA",
     "3x0000000000000000000000000000000AA",
@@ -27,7 +28,8 @@ const VENDORS_TEST_KEYS: [&str; 14] = [
 const VENDORS: [&str; 3] = ["turnstile", "hcaptcha", "recaptcha"];
 
 impl Rules<'_> {
-    /// What a vendor needs, and what has no effect without one.
+    /// Checks the settings that a captcha vendor needs, and those that have no effect without a
+    /// vendor.
     pub(super) fn captcha(&mut self) {
         for key in ["captcha.secret", "captcha.site_key"] {
             if self.values.text(key).is_some_and(|value| VENDORS_TEST_KEYS.contains(&value)) {
@@ -40,46 +42,59 @@ impl Rules<'_> {
             for key in ["secret", "site_key", "verify_url", "hostnames", "min_score"] {
                 let key = format!("captcha.{key}");
                 if self.is_there(&key) {
-                    self.warning(&key, "has no effect without a vendor", "remove it");
+                    self.warning(
+                        &key,
+                        "has no effect, because `captcha.provider` is not a vendor",
+                        "remove it",
+                    );
                 }
             }
             if self.is("captcha.fallback", "altcha") {
-                self.warning("captcha.fallback", "has no effect without a vendor", "remove it");
+                self.warning(
+                    "captcha.fallback",
+                    "has no effect, because `captcha.provider` is not a vendor",
+                    "remove it",
+                );
             }
         }
     }
 
     fn vendor(&mut self) {
         if !self.is_there("captcha.secret") {
-            let fix = "give the secret that the vendor shows for your site";
-            self.problem("captcha.secret", "missing: `captcha.provider` is a vendor", fix);
+            let fix = "set the secret that the vendor shows for your site";
+            self.problem("captcha.secret", "is missing, but `captcha.provider` is a vendor", fix);
         }
         let asks = |point: &str| {
             self.values.list("captcha.on").is_some_and(|on| on.iter().any(|word| word == point))
         };
         if asks("forgot") && !self.is_there("captcha.site_key") {
-            let fix = "give the public key that the vendor shows for your site";
-            let what = "missing: the page behind /reset-password shows the widget";
+            let fix = "set the public key that the vendor shows for your site";
+            let what = "is missing, but the page /reset-password shows the vendor's widget";
             self.problem("captcha.site_key", what, fix);
         }
         if self.values.list("captcha.hostnames").is_some_and(<[String]>::is_empty) {
             let fix = "list the hosts of the pages that show the widget";
-            self.problem("captcha.hostnames", "is empty: every answer would be refused", fix);
+            self.problem("captcha.hostnames", "is empty, so every captcha would be refused", fix);
         }
-        // Silently without effect it would be a promise that nobody keeps.
+        // Otherwise the setting would have no effect, and the operator would not notice.
         if self.is_there("captcha.min_score") && !self.is("captcha.provider", "recaptcha") {
-            let what = "is of reCAPTCHA v3 alone";
-            self.problem("captcha.min_score", what, "remove it, or use recaptcha");
+            let what = "has an effect only with reCAPTCHA v3";
+            self.problem(
+                "captcha.min_score",
+                what,
+                "remove it, or set `captcha.provider` to recaptcha",
+            );
         }
     }
 
-    /// The URLs that we ask: https but on this machine. Their kind allows nothing in them that a log must not show.
+    /// Requires https for the URLs of these services, unless the host is this machine. The kind of
+    /// these settings allows no credentials in a URL, so a log may show it.
     pub(super) fn egress(&mut self) {
         for key in ["captcha.verify_url", "password.breach_url"] {
             let Some(url) = self.values.text(key).and_then(Url::parse) else { continue };
             let is_plain = url.scheme == "http" && !url.is_loopback();
             if is_plain {
-                self.problem(key, "is plain http and not this machine", "use https");
+                self.problem(key, "is plain http to another machine", "use https");
             }
         }
     }

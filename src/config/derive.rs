@@ -1,4 +1,4 @@
-//! Defaults that other settings or the machine decide.
+//! Defaults that depend on other settings or on the machine.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use super::load::Machine;
 use super::text::host;
 use super::url::Url;
 
-/// Fills in what nobody gave. A default is left out where what it derives from was refused.
+/// Sets the defaults of settings that no source gave. A default is left out if the setting that it
+/// depends on was refused.
 pub fn derive(values: &mut Values, machine: Machine) {
     if let Some(Value::Address(listen)) = values.get("http.listen").cloned() {
         let scheme = if values.is_given("http.tls.cert") { "https" } else { "http" };
@@ -33,7 +34,8 @@ pub fn derive(values: &mut Values, machine: Machine) {
     values.derive("password.workers", Value::Integer(workers));
     let format = if machine.log_on_terminal { "pretty" } else { "json" };
     values.derive("log.format", Value::Word(format));
-    // Whoever shortens the whole lifetime need not say the idle one again.
+    // An operator who shortens only `sessions.absolute_ttl` need not shorten `sessions.idle_ttl`
+    // too.
     if let (Some(idle), Some(absolute)) = (ttl(values, "idle"), ttl(values, "absolute"))
         && !values.is_given("sessions.idle_ttl")
         && idle > absolute
@@ -46,7 +48,8 @@ fn ttl(values: &Values, which: &str) -> Option<Duration> {
     values.read::<Duration>(&format!("sessions.{which}_ttl"))
 }
 
-/// The host for a sender: a name with a dot, else this machine.
+/// The host of the default sender: that of `public_url` if it is a name with a dot, otherwise
+/// `localhost`.
 fn mail_host(public_url: &str) -> &str {
     Url::parse(public_url)
         .map(|url| url.host)

@@ -1,4 +1,4 @@
-//! Environment variables: which are ours, and the one place that reads the process's.
+//! The environment variables of latchkey, and the only code that reads variables from the process.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use super::setting::PREFIX;
 use super::settings;
 use super::source::{Given, Raw, Source};
 
-/// Variables that Kubernetes makes for a service named latchkey.
+/// Variables that Kubernetes sets for a service named latchkey.
 const OF_KUBERNETES: [&str; 2] = ["LATCHKEY_SERVICE_", "LATCHKEY_PORT"];
 
-/// The process's environment as far as it concerns us: `LATCHKEY_…`, `OTEL_…` and `NO_COLOR`.
+/// The variables of the process that latchkey reads: `LATCHKEY_…`, `OTEL_…` and `NO_COLOR`.
 ///
-/// What is not UTF-8 holds U+FFFD and is refused as a value.
+/// Bytes that are not UTF-8 become U+FFFD. A setting refuses a value with this character.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn process_environment() -> BTreeMap<String, String> {
     std::env::vars_os()
@@ -24,17 +24,17 @@ pub fn process_environment() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The words of the process's command line, without its own name.
+/// The arguments of the command line, without the name of the program.
 pub fn process_arguments() -> Vec<String> {
     std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
-/// Whether people want no colour (<https://no-color.org>): the variable is there and not empty.
+/// Whether the operator wants no colours (<https://no-color.org>): `NO_COLOR` is set and not empty.
 pub fn wants_no_color(environment: &BTreeMap<String, String>) -> bool {
     environment.get("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// What the environment gives. The key of an unknown variable is its own name.
+/// The settings in the environment. The key of an unknown variable is the name of the variable.
 pub(super) fn given(environment: &BTreeMap<String, String>) -> Vec<Given> {
     let known: BTreeMap<String, &str> =
         settings::all().map(|setting| (setting.variable(), setting.key)).collect();

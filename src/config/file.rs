@@ -1,4 +1,4 @@
-//! Configuration files: TOML for people, JSON for machines, told apart by their extension.
+//! Configuration files: JSON if the file name ends in `.json`, otherwise TOML.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,23 +10,24 @@ use super::problems::Problem;
 use super::settings;
 use super::source::{Given, Raw, Source};
 
-/// A configuration file, read or not.
+/// A configuration file, whether it could be read or not.
 #[derive(Clone)]
 pub struct ConfigFile {
-    /// As the operator named it.
+    /// The path, as the operator wrote it.
     pub path: PathBuf,
-    /// Its text, or why it cannot be read.
+    /// The content, or the reason why the file cannot be read.
     pub text: Result<String, String>,
 }
 
 impl ConfigFile {
-    /// Reads a file; a failure is told by [`super::load`], with everything else.
+    /// Reads a file. [`super::load`] reports a failure together with all other problems.
     pub fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
         Self { path: path.to_owned(), text }
     }
 
-    /// What the file gives, in its order as far as the format keeps one; and what is wrong with it.
+    /// The settings in the file, in the order of their lines. Adds what is wrong with the file to
+    /// `problems`.
     pub(super) fn given(&self, problems: &mut Vec<Problem>) -> Vec<Given> {
         let name = self.path.display().to_string();
         let text = match &self.text {
@@ -43,14 +44,18 @@ impl ConfigFile {
         };
         if self.path.extension().is_some_and(|extension| extension == "json") {
             if let Err(error) = json::leaves(text, &mut add) {
-                problems.push(Problem::new(name, "is not a JSON object", error));
+                problems.push(Problem::new(name, "is not a valid JSON object", error));
             }
             return given;
         }
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
             let line = error.span().map_or(1, |span| line_at(text, span.start));
-            problems.push(Problem::new(format!("{name}:{line}"), "is not TOML", error.message()));
+            problems.push(Problem::new(
+                format!("{name}:{line}"),
+                "is not valid TOML",
+                error.message(),
+            ));
         }
         if errors.is_empty() {
             table_leaves("", table.get_ref(), &mut add);
@@ -63,19 +68,19 @@ impl ConfigFile {
     }
 }
 
-/// Without its text, which may hold secrets.
+/// Without the content, which may contain secrets.
 impl fmt::Debug for ConfigFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConfigFile").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
-/// The line of a byte, from 1.
+/// The line of a byte offset, from 1.
 fn line_at(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// A key below `prefix`.
+/// The full key of `key` in the section `prefix`.
 pub(super) fn join(prefix: &str, key: &str) -> String {
     if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
 }
@@ -84,7 +89,7 @@ fn table_leaves(prefix: &str, table: &DeTable<'_>, add: &mut impl FnMut(String, 
     for (name, value) in table {
         let key = join(prefix, name.get_ref());
         match value.get_ref() {
-            // An empty section is no mistake; an unknown one is told by its keys.
+            // An empty section is allowed. An unknown section is reported by its keys.
             DeValue::Table(inner) if settings::find(&key).is_none() => {
                 table_leaves(&key, inner, add);
             }

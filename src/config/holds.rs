@@ -1,5 +1,5 @@
-//! Files that hold secrets: those that a `…_file` names, and configuration files with a secret among their values; and
-//! whether everybody on the machine can read them.
+//! Files that hold secrets, and whether every user of the machine can read them. They are the files
+//! that `…_file` settings name, and configuration files with a secret among their values.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,36 +11,37 @@ use super::problems::Problem;
 use super::source::{Given, Raw, Source};
 use super::url::Url;
 
-/// What everybody may do with a file: others read it.
+/// The permission of other users to read a file.
 const OTHERS_READ: u32 = 0o004;
-/// Others read or write it.
+/// The permissions of other users to read or write a file.
 const OTHERS_READ_OR_WRITE: u32 = 0o006;
 
-/// The files that hold secrets.
 #[derive(Debug, Default)]
 pub struct SecretFiles {
-    /// With the settings whose secrets they hold among others; none where the file is a secret and nothing else.
+    /// Each file, with the settings whose secrets it contains. The list is empty if the whole
+    /// content of the file is one secret.
     files: BTreeMap<PathBuf, Vec<&'static str>>,
-    /// Those that everybody on the machine can read: an error in production.
+    /// The files that every user of the machine can read. In production each is an error.
     pub exposed: Vec<Problem>,
 }
 
 impl SecretFiles {
-    /// A file that is the value of a secret; `key` names it.
+    /// Adds a file that contains the value of a secret. `key` is the setting that names the file.
     pub fn named(&mut self, key: &str, path: &Path) -> io::Result<()> {
         if path.metadata()?.permissions().mode() & OTHERS_READ != 0 {
             let name = path.display();
             self.exposed.push(Problem::new(
                 key,
-                format!("everybody on this machine can read `{name}`"),
-                format!("chmod o-r {name}"),
+                format!("names `{name}`, which every user of this machine can read"),
+                format!("run chmod o-r {name}"),
             ));
         }
         self.files.entry(path.to_owned()).or_default();
         Ok(())
     }
 
-    /// A value that a configuration file holds itself, whether or not another one wins over it.
+    /// Adds a configuration file that contains a secret, even if another source overrides its
+    /// value.
     pub fn inline(&mut self, key: &'static str, kind: Kind, given: &Given) {
         if let Source::File(path, _) = &given.source
             && is_secret(kind, &given.raw)
@@ -49,7 +50,7 @@ impl SecretFiles {
         }
     }
 
-    /// Looks at the configuration files among them.
+    /// Checks the permissions of the configuration files among them.
     pub fn judge_inline(&mut self) {
         for (path, keys) in self.files.iter().filter(|(_, keys)| !keys.is_empty()) {
             let Ok(metadata) = path.metadata() else { continue };
@@ -61,21 +62,21 @@ impl SecretFiles {
             self.exposed.push(Problem::new(
                 name.to_string(),
                 format!(
-                    "everybody on this machine can read or change it, and it holds {}",
+                    "contains {}, and every user of this machine can read or change it",
                     named.join(", ")
                 ),
-                format!("chmod o-rw {name}, or give `{}_file`", keys[0]),
+                format!("run chmod o-rw {name}, or set `{}_file` instead", keys[0]),
             ));
         }
     }
 
-    /// All of them.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.files.keys().cloned().collect()
     }
 }
 
-/// Whether the value itself is one that nobody else may know. A URL is, where it has a password in it.
+/// Whether the value itself must stay secret. A URL in a configuration file must if it contains a
+/// password.
 fn is_secret(kind: Kind, raw: &Raw) -> bool {
     match (kind, raw) {
         (Kind::SecretUrl(_), Raw::Text(text)) => has_password(text),
@@ -87,7 +88,7 @@ fn is_secret(kind: Kind, raw: &Raw) -> bool {
 fn has_password(text: &str) -> bool {
     let Some(url) = Url::parse(text) else { return false };
     let in_front = url.userinfo.is_some_and(|it| it.contains(':'));
-    // An unescaped slash in a password moves its end there.
+    // After an unescaped slash, the rest of a password is read as part of the path.
     let in_path = url.path.contains('@');
     let names = ["password=", "sslpassword="];
     let behind = url

@@ -1,4 +1,5 @@
-//! JSON with the place of every key, which serde_json does not tell: it judges, then a walk finds the places.
+//! Reads JSON with the position of every key. serde_json does not report positions: it checks the
+//! text first, and then a walk over the text finds the keys.
 
 use serde_json::Value as Json;
 
@@ -6,11 +7,12 @@ use super::file::join;
 use super::settings;
 use super::source::Raw;
 
-/// Calls `add` with every key that is no section, its value, and the byte where the key starts.
+/// Calls `add` with every key that is not a section, its value, and the byte at which the key
+/// starts.
 ///
-/// A key that stands twice is added twice. The error is serde_json's, with line and column.
+/// A key that occurs twice is added twice. An error of serde_json contains the line and the column.
 pub fn leaves(text: &str, add: &mut impl FnMut(String, Raw, usize)) -> Result<(), String> {
-    // This also limits the depth, so that the walk may recurse.
+    // serde_json also limits the depth, so that the walk may be recursive.
     match serde_json::from_str::<Json>(text) {
         Ok(Json::Object(_)) => {
             Walk { text, at: 0 }.object("", add);
@@ -21,7 +23,7 @@ pub fn leaves(text: &str, add: &mut impl FnMut(String, Raw, usize)) -> Result<()
     }
 }
 
-/// A place in a text that is known to be JSON.
+/// A position in a text that is known to be JSON.
 struct Walk<'a> {
     text: &'a str,
     at: usize,
@@ -58,7 +60,7 @@ impl<'a> Walk<'a> {
         self.at += 1;
     }
 
-    /// The text of the value that starts here; stands behind it afterwards.
+    /// The text of the value that starts here. The walk continues after it.
     fn value(&mut self) -> &'a str {
         let start = self.at;
         let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);

@@ -1,7 +1,8 @@
-//! What a setting's value may be, and the reading of it from text.
+//! The kinds of values that settings accept, and the reading of values from text.
 //!
-//! Every value starts as the text a person writes; [`Kind::read`] turns it into a [`Value`] or says what is wrong with
-//! it. What a kind refuses is told as *reason* and *fix*; neither ever holds a secret's value.
+//! Every value starts as the text that an operator writes. [`Kind::read`] converts it to a
+//! [`Value`] or returns a [`Refusal`] with a *reason* and a *fix*. Neither of them ever contains
+//! the value of a secret.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,94 +13,91 @@ use ipnet::IpNet;
 use super::text;
 use super::url::{Url, redacted};
 
-/// How much of a refused value a message quotes.
+/// The most characters of a refused value that a message quotes.
 const QUOTED_CHARS_MAX: usize = 80;
 
-/// What a setting's value may be.
+/// The kind of a setting's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// An IP address and a port, `127.0.0.1:8080` or `[::1]:8080`; port 0 lets the system choose.
+    /// An IP address and a port, such as `127.0.0.1:8080` or `[::1]:8080`. With port 0 the system
+    /// chooses the port.
     Address,
     /// A URL with one of these schemes.
     Url(&'static [&'static str]),
-    /// A URL with one of these schemes that may carry a password: shown without it.
+    /// A URL with one of these schemes that may contain a password. It is redacted when it is
+    /// shown.
     SecretUrl(&'static [&'static str]),
-    /// `http://host` or `https://host`, with a port perhaps, without a path; one trailing slash is dropped.
+    /// `http://host` or `https://host`, with or without a port, without a path. One trailing slash
+    /// is removed.
     BaseUrl,
-    /// `15m`: from the first to the second number of milliseconds, both included.
+    /// A duration such as `15m`. The limits are milliseconds, and both are included.
     Duration(u64, u64),
     /// `true` or `false`.
     Bool,
-    /// An integer from the first to the second, both included.
+    /// An integer. Both limits are included.
     Integer(u64, u64),
-    /// A number from 0 to 1, both included, with a point: `0.5`.
+    /// A number from 0 to 1, both included, such as `0.5`.
     Fraction,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// Several things, separated by commas in a variable.
+    /// Several items, separated by commas in an environment variable.
     List(Item),
-    /// A file or a folder.
+    /// The path of a file or a folder.
     Path,
-    /// Any text of one line.
+    /// One line of text.
     Text,
     /// A sender: `Name <address>` or an address.
     Mailbox,
-    /// Directives of the log's filter.
+    /// Directives of the log filter.
     Filter,
-    /// Any text, never shown.
+    /// Text that is never shown.
     Secret,
     /// 32 bytes in base64, never shown.
     Key,
-    /// `version:key`, the key in base64, never shown.
+    /// `version:key` with the key in base64, never shown.
     Pepper,
 }
 
-/// What a list holds.
+/// The kind of a list's items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item {
-    /// Networks: `10.0.0.0/8`, or one address.
+    /// A network such as `10.0.0.0/8`, or one address.
     Network,
-    /// Origins of web pages: `https://app.example.com`.
+    /// The origin of a web page, such as `https://app.example.com`.
     Origin,
-    /// Some of these words.
+    /// One of these words.
     Word(&'static [&'static str]),
-    /// Domains of mail addresses.
+    /// The domain of an email address.
     Domain,
-    /// Hosts of web pages: names or addresses, no port.
+    /// The host of a web page: a name or an address, without a port.
     Host,
     /// `id:secret`, never shown.
     Client,
-    /// As [`Kind::Pepper`].
+    /// Like [`Kind::Pepper`].
     Pepper,
 }
 
-/// A value that was read.
+/// A setting's value after it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// Of [`Kind::Address`].
     Address(SocketAddr),
-    /// Of every kind that stays text.
+    /// For every kind that is stored as text.
     Text(String),
-    /// Of [`Kind::Word`].
     Word(&'static str),
-    /// Of [`Kind::Duration`].
     Duration(Duration),
-    /// Of [`Kind::Bool`].
     Bool(bool),
-    /// Of [`Kind::Integer`].
     Integer(u64),
-    /// Of [`Kind::List`], each in its normal form.
+    /// Each item is in its normal form.
     List(Vec<String>),
-    /// Of [`Kind::Key`].
     Key([u8; 32]),
 }
 
-/// Why a text is no value of its kind, and what to write instead.
+/// Why a text is not a valid value, and what to write instead.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The text, or the part of it that is wrong.
+    /// The refused text, or the part of it that is wrong. `None` if a message must not show it.
     value: Option<String>,
-    /// What is wrong, as the end of a sentence: "is not a duration".
+    /// What is wrong, as the end of a sentence, such as "is not a duration".
     reason: String,
     /// What to do.
     pub fix: String,
@@ -111,12 +109,13 @@ impl Refusal {
         Self { value: None, reason: reason.into(), fix: fix.into() }
     }
 
-    /// A refusal that may show the value, where that is no secret: see [`Refusal::what`].
+    /// A refusal that may show the value, if the value is not a secret: see [`Refusal::what`].
     pub fn of(value: &str, reason: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { value: Some(value.to_owned()), ..Self::new(reason, fix) }
     }
 
-    /// What is wrong; with the value in front where `shows_value`, shortened and without what a URL may hide.
+    /// What is wrong. With `shows_value` it starts with the value, shortened and without the
+    /// secrets of a URL.
     pub fn what(&self, shows_value: bool) -> String {
         match &self.value {
             Some(value) if shows_value => format!("`{}` {}", shown(value), self.reason),
@@ -132,7 +131,7 @@ impl fmt::Debug for Refusal {
     }
 }
 
-/// A refused value as a message quotes it.
+/// A refused value, in the form in which a message quotes it.
 fn shown(value: &str) -> String {
     if value.contains("://") {
         return redacted(value);
@@ -145,7 +144,7 @@ fn shown(value: &str) -> String {
 }
 
 impl Kind {
-    /// Whether the value must never be printed in full.
+    /// Whether the value must never be shown in full.
     pub fn is_secret(self) -> bool {
         matches!(
             self,
@@ -157,10 +156,10 @@ impl Kind {
         )
     }
 
-    /// Reads a value that is no list.
+    /// Reads a value from text. The text of a list is split at commas and line ends.
     pub fn read(self, given: &str) -> Result<Value, Refusal> {
         if given.is_empty() {
-            return Err(Refusal::new("is empty", "remove it or give a value"));
+            return Err(Refusal::new("is empty", "remove it, or set a value"));
         }
         if given.contains(char::REPLACEMENT_CHARACTER) {
             return Err(Refusal::new("is not UTF-8", "write it in UTF-8"));
@@ -170,14 +169,14 @@ impl Kind {
                 Refusal::of(
                     given,
                     "is not an IP address and a port",
-                    "write it as 127.0.0.1:8080 or [::1]:8080; names are not looked up",
+                    "write it as 127.0.0.1:8080 or [::1]:8080, not with a host name",
                 )
             }),
             Self::Url(schemes) => {
                 let url = Url::check(given, schemes).map_err(|refusal| naming(given, refusal))?;
                 if url.has_extras() {
                     let fix = "write only scheme, host, port and path";
-                    return Err(Refusal::new("holds a user name, a query or a fragment", fix));
+                    return Err(Refusal::new("contains a user name, a query or a fragment", fix));
                 }
                 Ok(Value::Text(given.to_owned()))
             }
@@ -190,7 +189,7 @@ impl Kind {
             Self::Bool => match given {
                 "true" => Ok(Value::Bool(true)),
                 "false" => Ok(Value::Bool(false)),
-                _ => Err(Refusal::of(given, "is not a switch", "write true or false")),
+                _ => Err(Refusal::of(given, "is neither true nor false", "write true or false")),
             },
             Self::Integer(min, max) => text::integer(given, min, max).map(Value::Integer),
             Self::Fraction => text::fraction(given).map(Value::Text),
@@ -203,8 +202,8 @@ impl Kind {
                 .map_err(|_| {
                     Refusal::of(
                         given,
-                        "is not a filter",
-                        "write a level or directives: info,latchkey=debug",
+                        "is not a valid log filter",
+                        "write a level, or directives: info,latchkey=debug",
                     )
                 }),
             Self::Secret => Ok(Value::Text(given.to_owned())),
@@ -213,10 +212,10 @@ impl Kind {
         }
     }
 
-    /// Reads the parts of a list; a kind that is no list takes exactly one.
+    /// Reads the items of a list. Every other kind refuses a list.
     pub fn read_list(self, given: &[String]) -> Result<Value, Refusal> {
         let Self::List(item) = self else {
-            return Err(Refusal::new("is a list", "give one value"));
+            return Err(Refusal::new("is a list", "write one value"));
         };
         given.iter().map(|part| item.read(part)).collect::<Result<_, _>>().map(Value::List)
     }
@@ -235,19 +234,22 @@ impl Item {
             Self::Host => text::host(given),
             Self::Client => match given.split_once(':') {
                 Some((id, secret)) if !id.is_empty() && !secret.is_empty() => Ok(given.to_owned()),
-                _ => Err(Refusal::new("holds what is no client", "write each as id:secret")),
+                _ => Err(Refusal::new(
+                    "contains an entry that is not a client",
+                    "write each client as id:secret",
+                )),
             },
         }
     }
 }
 
-/// A network, or the network of one address.
+/// Reads a network. A single address is read as the network of this address.
 pub fn network(given: &str) -> Option<IpNet> {
     let address = || given.parse::<std::net::IpAddr>().map(IpNet::from);
     given.parse::<IpNet>().or_else(|_| address()).ok().map(|network| network.trunc())
 }
 
-/// The parts of a list in a variable or a file: by commas and lines, empty ones left out.
+/// The items of a list in text: split at commas and line ends, without empty items.
 pub fn split(given: &str) -> Vec<String> {
     given
         .split([',', '\n'])
@@ -257,27 +259,27 @@ pub fn split(given: &str) -> Vec<String> {
         .collect()
 }
 
-/// A URL that others are made from by appending a path.
+/// Reads a URL to which latchkey appends paths.
 fn base_url(given: &str) -> Result<String, Refusal> {
     let url = Url::check(given, &["http", "https"]).map_err(|refusal| naming(given, refusal))?;
     let fix = "write only scheme, host and port: https://auth.example.com";
     if url.userinfo.is_some() {
-        return Err(Refusal::new("holds a user name", fix));
+        return Err(Refusal::new("contains a user name", fix));
     }
     if !matches!(url.path, "" | "/") || url.query.is_some() || url.fragment.is_some() {
-        return Err(Refusal::of(given, "holds more than a host", fix));
+        return Err(Refusal::of(given, "contains more than scheme, host and port", fix));
     }
     Ok(given.strip_suffix('/').unwrap_or(given).to_owned())
 }
 
-/// The same refusal of a value that is no secret.
+/// The same refusal, which may show the value because it is not a secret.
 fn naming(given: &str, refusal: Refusal) -> Refusal {
     Refusal::of(given, refusal.reason, refusal.fix)
 }
 
-/// 32 bytes in base64.
+/// Reads 32 bytes in base64.
 fn key(given: &str) -> Result<[u8; 32], Refusal> {
     text::base64(given.trim()).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
-        Refusal::new("is not 32 bytes in base64", "make one: openssl rand -base64 32")
+        Refusal::new("is not 32 bytes in base64", "create one: openssl rand -base64 32")
     })
 }

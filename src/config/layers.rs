@@ -1,7 +1,9 @@
-//! Lays the sources over each other: files, then the environment, then flags; the later one wins.
+//! Merges the sources of settings: files, then environment variables, then flags. A later source
+//! overrides an earlier one.
 //!
-//! Here unknown keys are found, values are read out of their own files, and text becomes values. What is wrong is
-//! collected, and the rest goes on, so that a person sees everything at once.
+//! This module also finds unknown keys, reads values from the files that `…_file` settings name,
+//! and converts text to values. A problem does not end the merge. All problems are collected, so
+//! that an operator sees them all at once.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,48 +15,48 @@ use super::setting::{Fallback, Setting};
 use super::settings;
 use super::source::{Given, Raw, Source};
 
-/// The values of the settings that are given or have a default of fixed text.
+/// The values of the settings that a source gives or that have a fixed default.
 #[derive(Default)]
 pub struct Values {
     values: BTreeMap<&'static str, Option<(Value, Source)>>,
-    /// Files that hold secrets.
     pub secret_files: SecretFiles,
 }
 
 impl Values {
-    /// The value; `None` where there is none or it was refused.
+    /// The value of a setting. `None` if it has none, or if its value was refused.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key).and_then(Option::as_ref).map(|(value, _)| value)
     }
 
-    /// Where the value comes from; the default where there is none.
+    /// The source of a setting's value. [`Source::Default`] if no source gave a valid value.
     pub fn source(&self, key: &str) -> Source {
         let found = self.values.get(key).and_then(Option::as_ref);
         found.map_or(Source::Default, |(_, source)| source.clone())
     }
 
-    /// Whether somebody gave it, rightly or wrongly.
+    /// Whether a source gave the setting, with a valid value or not.
     pub fn is_given(&self, key: &str) -> bool {
         self.is_refused(key) || self.source(key) != Source::Default
     }
 
-    /// Whether it was given and refused, so that nothing should be concluded from its absence.
+    /// Whether a source gave the setting and its value was refused. The absence of such a value
+    /// means nothing.
     pub fn is_refused(&self, key: &str) -> bool {
         self.values.get(key).is_some_and(Option::is_none)
     }
 
-    /// Puts a derived default where nobody gave the setting.
+    /// Sets a derived default, if no source gave the setting.
     pub fn derive(&mut self, key: &'static str, value: Value) {
         self.values.entry(key).or_insert(Some((value, Source::Default)));
     }
 
-    /// Replaces a default that another setting limits.
+    /// Replaces a default that exceeds the limit of another setting.
     pub fn limit(&mut self, key: &'static str, value: Value) {
         self.values.insert(key, Some((value, Source::Default)));
     }
 }
 
-/// Lays `layers` over the defaults, the last one on top.
+/// Merges `layers` over the defaults. A later layer overrides an earlier one.
 pub fn lay(layers: Vec<Vec<Given>>, problems: &mut Vec<Problem>) -> Values {
     let mut values = Values::default();
     let mut winners: BTreeMap<&'static str, (Given, Through)> = BTreeMap::new();
@@ -71,16 +73,16 @@ pub fn lay(layers: Vec<Vec<Given>>, problems: &mut Vec<Problem>) -> Values {
             if let Some(before) = seen.insert(setting.key, through) {
                 let place = given.source.place();
                 let what = if before == through {
-                    format!("given twice{place}")
+                    format!("is set twice{place}")
                 } else {
                     match given.source {
                         Source::Variable(_) => {
-                            "given both in the environment and as a file".to_owned()
+                            "is set twice in the environment: as a value and as a file".to_owned()
                         }
-                        _ => format!("given both as a value and as a file{place}"),
+                        _ => format!("is set both as a value and as a file{place}"),
                     }
                 };
-                problems.push(Problem::new(setting.key, what, "keep one"));
+                problems.push(Problem::new(setting.key, what, "remove one of them"));
             }
             winners.insert(setting.key, (given, through));
         }
@@ -101,7 +103,7 @@ pub fn lay(layers: Vec<Vec<Given>>, problems: &mut Vec<Problem>) -> Values {
     values
 }
 
-/// Whether the value stands where the key stands.
+/// Whether a source gives the value itself, or the path of a file that holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Through {
     Value,
@@ -121,7 +123,7 @@ fn default(setting: &Setting, text: &str) -> Option<(Value, Source)> {
         Kind::List(_) => setting.kind.read_list(&split(text)),
         kind => kind.read(text),
     };
-    // The unit tests hold that every default is read.
+    // The unit tests check that every default can be read.
     value.ok().map(|value| (value, Source::Default))
 }
 
@@ -140,7 +142,8 @@ fn read(
     match value {
         Ok(value) => Some((value, given.source.clone())),
         Err(refusal) => {
-            // The text of a file may be a secret whatever the setting is: the wrong file may be named.
+            // The text of a file is never shown. The operator may have named a wrong file that
+            // holds a secret.
             let shows_value = through == Through::Value && !setting.kind.is_secret();
             let what = format!("{}{}", refusal.what(shows_value), given.source.place());
             problems.push(Problem::new(given.key.clone(), what, refusal.fix));
@@ -149,7 +152,8 @@ fn read(
     }
 }
 
-/// Reads a value in the shape that its source must have: a file says integers, switches and lists as such.
+/// Reads a value in the form that its source requires. A configuration file must write integers,
+/// booleans and lists in their own types, not as text.
 fn shaped(kind: Kind, raw: &Raw) -> Result<Value, Refusal> {
     let mismatch = |wanted: &str| {
         Err(Refusal::new(format!("is {}", raw.name()), format!("write it as {wanted}")))
@@ -166,9 +170,10 @@ fn shaped(kind: Kind, raw: &Raw) -> Result<Value, Refusal> {
                 .collect();
             match texts {
                 Some(texts) => kind.read_list(&texts),
-                None => {
-                    Err(Refusal::new("holds what is no text", "write a list of texts: [\"…\"]"))
-                }
+                None => Err(Refusal::new(
+                    "contains something that is not a string",
+                    "write a list of strings: [\"…\"]",
+                )),
             }
         }
         (Kind::List(_), _) => mismatch("a list: [\"…\"]"),
@@ -181,14 +186,14 @@ fn shaped(kind: Kind, raw: &Raw) -> Result<Value, Refusal> {
         (Kind::Bool, _) => mismatch("true or false, without quotes"),
         (Kind::Duration(..), Raw::Integer(_)) => mismatch("a number and a unit: \"15m\""),
         (kind, Raw::Text(text)) => kind.read(text),
-        (_, _) => mismatch("a text, in quotes"),
+        (_, _) => mismatch("a string, in quotes"),
     }
 }
 
-/// The text of the file that a `…_file` names, without its trailing newline.
+/// The content of the file that a `…_file` setting names, without its trailing newline.
 fn from_file(setting: &Setting, given: &Given, values: &mut Values) -> Result<String, Refusal> {
     let (Raw::Plain(path) | Raw::Text(path)) = &given.raw else {
-        return Err(Refusal::new(format!("is {}", given.raw.name()), "write a file's path"));
+        return Err(Refusal::new(format!("is {}", given.raw.name()), "write the path of a file"));
     };
     let unreadable = |error: std::io::Error| {
         Refusal::new(format!("names {}, which cannot be read", named(path)), error.to_string())
@@ -202,26 +207,27 @@ fn from_file(setting: &Setting, given: &Given, values: &mut Values) -> Result<St
     if text.is_empty() && !matches!(setting.kind, Kind::List(_)) {
         return Err(Refusal::new(
             format!("names {}, which is empty", named(path)),
-            "put the value into it",
+            "write the value into the file",
         ));
     }
     Ok(text.to_owned())
 }
 
-/// A file that a `…_file` names. What stands there by mistake may be the secret itself, so it is quoted only where it is
-/// the path of a file in a folder that exists.
+/// The name of a file for a message. The text may be the secret itself, written there by mistake.
+/// So it is quoted only if its folder exists and the path of that folder has at least two parts.
 fn named(path: &str) -> String {
     let folder = Path::new(path).parent().filter(|folder| folder.components().count() > 1);
     if folder.is_some_and(Path::is_dir) { format!("`{path}`") } else { "a file".to_owned() }
 }
 
-/// How alike two names have to be (Jaro-Winkler, 0 to 1) for one to be offered for the other.
+/// How similar an unknown key must be to a known one to get a suggestion (Jaro-Winkler, 0 to 1).
 const ALIKE: f64 = 0.8;
 
-/// No setting has a longer name.
+/// The longest key that a message quotes, in bytes. No setting has a longer name.
 const KEY_BYTES_MAX: usize = 64;
 
-/// Whether a key is quoted that nobody knows: it looks like one. What is no name may be a value in the wrong place.
+/// Whether a message quotes an unknown key: only if it looks like a key. Other text may be a value
+/// in the wrong place.
 fn is_name(given: &Given) -> bool {
     let is_flag = given.source == Source::Flag;
     let is_plain =
@@ -232,22 +238,22 @@ fn is_name(given: &Given) -> bool {
 
 fn unknown(given: &Given) -> Problem {
     if !is_name(given) {
-        let what = format!("unknown key{}", given.source.place());
+        let what = format!("is an unknown key{}", given.source.place());
         let fix = "write KEY=VALUE with a key that `latchkey config init` lists";
         return Problem::new("(not a key)", what, fix);
     }
     let (what, names): (_, Vec<String>) = match &given.source {
         Source::Variable(_) => {
-            ("unknown variable".to_owned(), settings::all().map(Setting::variable).collect())
+            ("is an unknown variable".to_owned(), settings::all().map(Setting::variable).collect())
         }
         source => (
-            format!("unknown key{}", source.place()),
+            format!("is an unknown key{}", source.place()),
             settings::all().map(|setting| setting.key.to_owned()).collect(),
         ),
     };
     let section = format!("{}.", given.key);
     let fix = if settings::all().any(|setting| setting.key.starts_with(&section)) {
-        format!("`{}` is a section", given.key)
+        format!("`{}` is a section: set one of its keys", given.key)
     } else {
         names
             .iter()
@@ -255,7 +261,7 @@ fn unknown(given: &Given) -> Problem {
             .filter(|(alike, _)| *alike >= ALIKE)
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .map_or_else(
-                || "remove it; `latchkey config init` lists all".to_owned(),
+                || "remove it; `latchkey config init` lists all settings".to_owned(),
                 |(_, name)| format!("did you mean `{name}`?"),
             )
     };

@@ -1,4 +1,5 @@
-//! From sources to a checked [`Config`]: a pure function but for the files that values name.
+//! Loads a checked [`Config`] from its sources. The result depends only on the inputs and on the
+//! files that values name.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,51 +17,53 @@ use super::show::{Shown, show};
 use super::source::{Given, Raw, Source};
 use super::telemetry::{telemetry, unheard};
 
-/// The file that is read where `--config` names none and it exists.
+/// The file that is read if it exists and `--config` names no other.
 pub const DEFAULT_FILE: &str = "latchkey.toml";
 
-/// What the machine decides.
+/// The properties of the machine that defaults depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine {
-    /// How many threads run at once.
+    /// The number of threads that can run at once.
     pub cores: usize,
-    /// Whether a person reads the log.
+    /// Whether the log is written to a terminal.
     pub log_on_terminal: bool,
 }
 
-/// Everything a configuration is made from.
+/// Everything from which a configuration is loaded.
 #[derive(Clone)]
 pub struct Inputs<'a> {
-    /// Files, the later ones on top.
+    /// The files. A later one overrides an earlier one.
     pub files: Vec<ConfigFile>,
-    /// Variables; only `LATCHKEY_…` and `OTEL_…` are looked at.
+    /// The environment variables. Only `LATCHKEY_…`, `OTEL_…` and `NO_COLOR` are read.
     pub environment: &'a BTreeMap<String, String>,
-    /// `key=value` from the command line.
+    /// `key=value` pairs from the command line.
     pub flags: &'a [String],
-    /// What the machine decides.
     pub machine: Machine,
 }
 
-/// Without variables and flags, which may hold secrets.
+/// Without environment variables and flags, which may contain secrets.
 impl fmt::Debug for Inputs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inputs").field("files", &self.files).finish_non_exhaustive()
     }
 }
 
-/// A configuration that holds.
+/// A valid configuration, with its warnings and sources.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub config: Config,
-    /// What is allowed and probably not meant.
+    /// Settings that are allowed, but probably not intended.
     pub warnings: Vec<Problem>,
-    /// Every setting with its value, secrets blanked, and where it comes from; in the catalogue's order.
+    /// Every setting with its value and its source, in the order of the catalogue. Secrets are
+    /// redacted.
     pub sources: Vec<Shown>,
-    /// The files that hold secrets: those that values name, and configuration files with secrets in them.
+    /// The files that hold secrets: those that `…_file` settings name, and configuration files with
+    /// secrets in them.
     pub secret_files: Vec<PathBuf>,
 }
 
-/// The files that `--config` names, or `latchkey.toml` where it stands in the working directory.
+/// The files that `--config` names. If there are none, `latchkey.toml` in the working directory, if
+/// it exists.
 pub fn files(named: &[PathBuf]) -> Vec<ConfigFile> {
     let default = Path::new(DEFAULT_FILE);
     if named.is_empty() && default.exists() {
@@ -71,7 +74,7 @@ pub fn files(named: &[PathBuf]) -> Vec<ConfigFile> {
 
 /// Loads and checks a configuration.
 ///
-/// The error holds every problem that can be told at once.
+/// The error contains every problem that can be found at once.
 pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
     let mut problems = Vec::new();
     let mut layers: Vec<Vec<Given>> =
@@ -98,7 +101,7 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
             if problems.is_empty() {
                 problems.push(Problem::new(
                     "configuration",
-                    "is incomplete",
+                    "cannot be read completely",
                     "report this as a bug",
                 ));
             }
@@ -107,7 +110,7 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Problems> {
     }
 }
 
-/// `key=value`; secrets are refused, since every process can read a command line.
+/// Reads `key=value` flags. Secrets are refused, because every process can read a command line.
 fn flags(flags: &[String], problems: &mut Vec<Problem>) -> Vec<Given> {
     let mut given = Vec::new();
     for flag in flags {
@@ -122,8 +125,8 @@ fn flags(flags: &[String], problems: &mut Vec<Problem>) -> Vec<Given> {
         if settings::find(key).is_some_and(|setting| setting.kind.is_secret()) {
             problems.push(Problem::new(
                 key,
-                "a secret does not belong on a command line",
-                format!("use a variable, or --set {key}_file=PATH"),
+                "is a secret, and every process of this machine can read the command line",
+                format!("set it in the environment, or with --set {key}_file=PATH"),
             ));
             continue;
         }

@@ -1,7 +1,7 @@
-//! Whether the settings let anybody open the built-in mailbox.
+//! The rule that decides whether the settings allow the built-in mailbox to be opened.
 //!
-//! The mailbox shows every confirmation and recovery link, so it is for the person at this machine alone. A
-//! `public_url` or a listener elsewhere means that other people use this daemon.
+//! The mailbox shows every confirmation and recovery link, so it is for users of this machine
+//! alone. A `public_url` or a listener elsewhere means that other users use this daemon.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ pub enum MailboxBarrier {
 }
 
 impl MailboxBarrier {
-    /// The barrier of these settings; none where the mailbox can be served.
+    /// The barrier that these settings form. `None` if the mailbox can be served.
     pub(super) fn of(public_url: &str, listen: SocketAddr) -> Option<Self> {
         if !Url::parse(public_url).is_some_and(|url| url.is_loopback()) {
             return Some(Self::PublicUrl);
@@ -28,14 +28,15 @@ impl MailboxBarrier {
     /// The reason, as the second half of a sentence.
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::PublicUrl => "`public_url` is not this machine",
+            Self::PublicUrl => "`public_url` does not name this machine",
             Self::Listen => "`http.listen` is not a loopback address",
         }
     }
 }
 
 impl Config {
-    /// The setting that keeps the built-in mailbox closed; none where it can be served, or where there is SMTP.
+    /// The setting that keeps the built-in mailbox closed. `None` if the mailbox can be served, or
+    /// if mail is sent by SMTP.
     pub fn mailbox_barrier(&self) -> Option<MailboxBarrier> {
         if self.mail.smtp_url.is_some() {
             return None;

@@ -1,7 +1,9 @@
-//! The settings of the daemon: their declarations, the sources of their values, and the checked result.
+//! The settings of the daemon: their declarations, the sources of their values, and the checked
+//! result.
 //!
-//! Everything outside this folder sees only [`Config`], which is complete and valid. `settings/` declares each
-//! setting once. [`load`] lays files, environment and flags over the defaults and checks the result.
+//! Code outside this module sees only [`Config`], which is complete and valid. `settings/` declares
+//! each setting once. [`load`] merges defaults, files, environment variables and flags, and checks
+//! the result.
 
 mod check;
 mod check_egress;
@@ -51,7 +53,7 @@ pub use words::{
 
 use crate::secret::Secret;
 
-/// One of `introspection.clients`: a resource server of the operator.
+/// A resource server of the operator: one item of `introspection.clients`.
 #[derive(Clone, Debug)]
 pub struct IntrospectionClient {
     /// `client_id`.
@@ -60,18 +62,18 @@ pub struct IntrospectionClient {
     pub secret: Secret<String>,
 }
 
-/// One of `password.pepper` and `password.pepper_previous`.
+/// A key of `password.pepper` or `password.pepper_previous`.
 #[derive(Clone, Debug)]
 pub struct Pepper {
-    /// The number from 1 to 9999 that marks the hashes made with this key.
+    /// A number from 1 to 9999. It marks the hashes that use this key.
     pub version: u16,
     /// At least 32 bytes.
     pub key: Secret<Vec<u8>>,
 }
 
 impl Config {
-    /// Whether the daemon uses nothing but this machine: SQLite, the embedded token store, the built-in mailbox, no
-    /// vendor of captchas, no service of breached passwords and no collector.
+    /// Whether the daemon uses no other service: SQLite, the embedded token store and the built-in
+    /// mailbox, and no captcha vendor, breached-password service or collector.
     pub fn is_embedded(&self) -> bool {
         let telemetry = &self.telemetry;
         let exports = [&telemetry.traces, &telemetry.metrics, &telemetry.logs];

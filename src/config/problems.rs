@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, all of it at once, in columns for people.
+//! The problems of a configuration. They are reported all at once, in columns.
 
 use std::fmt;
 
@@ -6,26 +6,27 @@ use serde::Serialize;
 
 use crate::secret::redact;
 
-/// One thing that is wrong, or worth a warning.
+/// One error or warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// The setting, the variable or the file.
+    /// The setting, environment variable or file that has the problem.
     pub key: String,
-    /// What is wrong, and where: "unknown key in latchkey.toml:14". Never a secret's value.
+    /// What is wrong and where, such as "unknown key in latchkey.toml:14". Never the value of a
+    /// secret.
     pub what: String,
     /// What to do.
     pub fix: String,
 }
 
 impl Problem {
-    /// A problem in three parts; what a URL in them may hide is blanked.
+    /// Creates a problem. Secrets in URLs are redacted in all three parts.
     pub fn new(key: impl AsRef<str>, what: impl AsRef<str>, fix: impl AsRef<str>) -> Self {
         let [key, what, fix] = [key.as_ref(), what.as_ref(), fix.as_ref()].map(redact);
         Self { key, what, fix }
     }
 }
 
-/// At least one problem. Displays as a headline and one aligned line a problem.
+/// At least one problem. It is displayed as a headline and one aligned line for each problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Problems(pub Vec<Problem>);
@@ -40,7 +41,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Problems or warnings in three columns, indented by two, one a line.
+/// A table of problems or warnings: one line for each, with three columns, indented by two spaces.
 pub fn table(problems: &[Problem]) -> String {
     let width = |column: fn(&Problem) -> &str| {
         problems.iter().map(|problem| column(problem).chars().count()).max().unwrap_or(0)
@@ -61,16 +62,20 @@ mod tests {
         let problems = Problems(vec![
             Problem::new(
                 "tokens.acces_ttl",
-                "unknown key in latchkey.toml:14",
+                "is an unknown key in latchkey.toml:14",
                 "did you mean `tokens.vault_ttl`?",
             ),
-            Problem::new("database.url", "given both in the environment and as a file", "keep one"),
+            Problem::new(
+                "database.url",
+                "is set twice in the environment: as a value and as a file",
+                "remove one of them",
+            ),
         ]);
         assert_eq!(
             problems.to_string(),
             "error: 2 problems in the configuration\n\
-            \x20 tokens.acces_ttl  unknown key in latchkey.toml:14              did you mean `tokens.vault_ttl`?\n\
-            \x20 database.url      given both in the environment and as a file  keep one\n"
+            \x20 tokens.acces_ttl  is an unknown key in latchkey.toml:14                      did you mean `tokens.vault_ttl`?\n\
+            \x20 database.url      is set twice in the environment: as a value and as a file  remove one of them\n"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! From the values of the settings to the types of their fields.
+//! Conversion of setting values to the types of their fields.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +11,8 @@ use super::layers::Values;
 use super::{IntrospectionClient, Pepper, text};
 use crate::secret::{MasterKey, Secret};
 
-/// A type that a setting can have. The kind of the setting makes the conversion succeed.
+/// A type that a setting can have. The kind of a setting fits its type, so that the conversion
+/// succeeds.
 pub trait FromValue: Sized {
     fn from_value(value: &Value) -> Option<Self>;
 }
@@ -21,7 +22,7 @@ pub trait FromItem: Sized {
     fn from_item(item: &str) -> Option<Self>;
 }
 
-/// The type of a field: a value that must be there, or an optional one.
+/// The type of a field: a required value, an optional value or a list.
 pub trait Field: Sized {
     fn field(value: Option<&Value>) -> Option<Self>;
 }
@@ -42,12 +43,12 @@ impl<T: FromValue> Field for Option<T> {
 }
 
 impl Values {
-    /// The value as the field's type; `None` where one that must be there is missing or was refused.
+    /// The value as the type of the field. `None` if a required value is missing or was refused.
     pub fn read<T: Field>(&self, key: &str) -> Option<T> {
         T::field(self.get(key))
     }
 
-    /// A value of a kind that stays text.
+    /// The value of a setting whose kind is stored as text.
     pub fn text(&self, key: &str) -> Option<&str> {
         match self.get(key)? {
             Value::Text(text) => Some(text),
@@ -55,7 +56,7 @@ impl Values {
         }
     }
 
-    /// One of the words of the setting.
+    /// The value of a setting that accepts one word of a list.
     pub fn word(&self, key: &str) -> Option<&'static str> {
         match self.get(key)? {
             Value::Word(word) => Some(word),
@@ -72,7 +73,7 @@ impl Values {
     }
 }
 
-/// Conversions of the kinds of [`Value`] and of text.
+/// Implements [`FromValue`] for the types of single values.
 macro_rules! from_value {
     ($($pattern:pat => $type:ty: $converted:expr;)+) => {$(
         impl FromValue for $type {
@@ -101,7 +102,7 @@ from_value! {
     Value::Text(text) => Pepper: Pepper::from_item(text);
 }
 
-/// A list without a default is empty.
+/// A list that has no value is empty.
 impl<T: FromItem> Field for Vec<T> {
     fn field(value: Option<&Value>) -> Option<Self> {
         match value {
@@ -131,7 +132,7 @@ impl FromItem for Pepper {
     }
 }
 
-/// `id:secret`
+/// Reads `id:secret`.
 impl FromItem for IntrospectionClient {
     fn from_item(item: &str) -> Option<Self> {
         let (id, secret) = item.split_once(':')?;

@@ -1,4 +1,5 @@
-//! The reference in its three forms, all from the catalogue: commented TOML, JSON of the defaults, Markdown.
+//! The reference of the settings in three forms, generated from the catalogue: commented TOML, the
+//! defaults as JSON, and Markdown.
 
 use std::fmt::Write as _;
 
@@ -9,12 +10,13 @@ use super::setting::{Fallback, Section, Setting};
 use super::settings::{self, SECTIONS};
 use super::text::show_duration;
 
-/// A TOML file with every setting commented out at its default or an example.
+/// A TOML file in which every setting is commented out, with its default or an example.
 pub fn toml() -> String {
     let mut out = String::from(
-        "# The settings of latchkey with their defaults; take the # away from what you change.\n\
-         # Each is a variable too: LATCHKEY_ and the path, with __ between its parts.\n\
-         # Each may come from a file: the name with _file behind it (variables: _FILE).\n",
+        "# All settings of latchkey with their defaults. Remove the # from a setting to change it.\n\
+         # Each setting is also an environment variable: LATCHKEY_ and its path, with __ between\n\
+         # the parts. Each setting can also be read from a file: add _file to its name (_FILE to\n\
+         # the variable).\n",
     );
     for Section { name: section, about, .. } in SECTIONS {
         let _ = writeln!(out, "\n# {about}.");
@@ -29,7 +31,7 @@ pub fn toml() -> String {
                 let _ = writeln!(out, "# Default: {words}.");
             }
             if let Fallback::Nothing(_) = setting.fallback {
-                out.push_str("# No default; an example:\n");
+                out.push_str("# No default. An example:\n");
             }
             let _ = writeln!(out, "#{name} = {}", in_file(setting));
         }
@@ -37,7 +39,7 @@ pub fn toml() -> String {
     out
 }
 
-/// The settings that have a default of fixed text, as a JSON document that loads.
+/// The settings with a fixed default, as a JSON document that can be loaded.
 pub fn json() -> String {
     let mut root = Map::new();
     for setting in settings::all() {
@@ -48,7 +50,7 @@ pub fn json() -> String {
     pretty(&Json::Object(root))
 }
 
-/// Puts a value under a dotted key.
+/// Inserts a value at a dotted key.
 pub(super) fn insert(root: &mut Map<String, Json>, key: &str, value: Json) {
     match key.split_once('.') {
         None => {
@@ -63,12 +65,12 @@ pub(super) fn insert(root: &mut Map<String, Json>, key: &str, value: Json) {
     }
 }
 
-/// JSON for people, with a newline at its end.
+/// Indented JSON with a newline at its end.
 pub(super) fn pretty(value: &Json) -> String {
     format!("{value:#}\n")
 }
 
-/// `docs/configuration.md`.
+/// The content of `docs/configuration.md`.
 pub fn markdown() -> String {
     let mut out = String::from(include_str!("reference.md"));
     for Section { name: section, about, .. } in SECTIONS {
@@ -98,7 +100,7 @@ pub fn markdown() -> String {
     out
 }
 
-/// What a kind takes, as a short sentence.
+/// A short sentence about the values that a kind accepts.
 pub fn form(kind: Kind) -> String {
     let words = |words: &[&str]| {
         words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
@@ -111,26 +113,26 @@ pub fn form(kind: Kind) -> String {
         Kind::Address => "An IP address and a port.".to_owned(),
         Kind::Url(known) => schemes(known),
         Kind::SecretUrl(known) => format!("{} Secret.", schemes(known)),
-        Kind::BaseUrl => "`http://` or `https://`, host and port; no path.".to_owned(),
+        Kind::BaseUrl => "`http://` or `https://`, host and port, without a path.".to_owned(),
         Kind::Duration(min, max) => {
             format!("A duration from {} to {}.", show_duration(min), show_duration(max))
         }
         Kind::Bool => "`true` or `false`.".to_owned(),
-        Kind::Integer(min, max) => format!("From {min} to {max}."),
-        Kind::Fraction => "From 0 to 1.".to_owned(),
+        Kind::Integer(min, max) => format!("An integer from {min} to {max}."),
+        Kind::Fraction => "A number from 0 to 1.".to_owned(),
         Kind::Word(known) => format!("One of {}.", words(known)),
-        Kind::List(Item::Word(known)) => format!("Some of {}.", words(known)),
+        Kind::List(Item::Word(known)) => format!("A list of any of {}.", words(known)),
         Kind::List(Item::Client | Item::Pepper) => "A list. Secret.".to_owned(),
         Kind::List(_) => "A list.".to_owned(),
         Kind::Path => "A path.".to_owned(),
-        Kind::Text => "A text.".to_owned(),
+        Kind::Text => "A string.".to_owned(),
         Kind::Mailbox => "`Name <address>` or an address.".to_owned(),
-        Kind::Filter => "Directives as `tracing` reads them.".to_owned(),
+        Kind::Filter => "Filter directives of `tracing`.".to_owned(),
         Kind::Secret | Kind::Key | Kind::Pepper => "Secret.".to_owned(),
     }
 }
 
-/// The default or example in the shape that a file has.
+/// The default or example, as a value of a configuration file.
 pub fn in_file(setting: &Setting) -> Json {
     let text = setting.example();
     match setting.kind {
@@ -142,7 +144,7 @@ pub fn in_file(setting: &Setting) -> Json {
     }
 }
 
-/// The settings of a section with their names in it.
+/// The settings of a section, each with its name inside the section.
 fn of(section: &str) -> impl Iterator<Item = (&'static Setting, &'static str)> {
     settings::all().filter_map(move |setting| match setting.key.split_once('.') {
         None => section.is_empty().then_some((setting, setting.key)),
@@ -150,7 +152,7 @@ fn of(section: &str) -> impl Iterator<Item = (&'static Setting, &'static str)> {
     })
 }
 
-/// Lines of at most `width` characters, broken at spaces.
+/// Breaks text at spaces into lines of at most `width` characters.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

@@ -1,4 +1,4 @@
-//! The JSON Schema of a configuration file (draft 2020-12), from the catalogue.
+//! The JSON Schema of a configuration file (draft 2020-12), generated from the catalogue.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -7,19 +7,19 @@ use super::reference::{in_file, pretty};
 use super::setting::{Fallback, Section, Setting};
 use super::settings::{self, SECTIONS};
 
-/// What [`super::kind::Kind::Duration`] looks like.
+/// The pattern of [`super::kind::Kind::Duration`].
 const DURATION: &str = "^[0-9]+(ms|s|m|h|d)$";
 /// 32 bytes in base64 of either alphabet.
 const KEY: &str = "^[A-Za-z0-9+/_-]{43}=?$";
 /// A version, and 32 bytes or more in base64 of either alphabet.
 const PEPPER: &str = "^[1-9][0-9]{0,3}:[A-Za-z0-9+/_-]{43,}=*$";
 
-/// The schema, as JSON for people.
+/// The schema, as indented JSON.
 pub fn schema() -> String {
     let mut root = object("Settings of latchkey.");
     for setting in settings::all() {
         place(&mut root, setting.key, leaf(setting));
-        let file = format!("The path of a file that holds `{}`.", setting.key);
+        let file = format!("The path of a file that contains `{}`.", setting.key);
         let file = json!({ "type": "string", "minLength": 1, "description": file });
         place(&mut root, &format!("{}_file", setting.key), file);
     }

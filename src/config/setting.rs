@@ -4,37 +4,34 @@ use Fallback::{Derived, Is, Nothing};
 
 use super::kind::Kind;
 
-/// One setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// The path in a file, with dots: `http.tls.cert`.
     pub key: &'static str,
-    /// What it may be.
     pub kind: Kind,
-    /// What holds where it is not given.
     pub fallback: Fallback,
-    /// What it means, in a sentence or two without the name.
+    /// What it means, in one or two sentences without the name.
     pub doc: &'static str,
 }
 
-/// What holds where a setting is not given.
+/// The value of a setting that no source gives.
 #[derive(Clone, Copy, Debug)]
 pub enum Fallback {
-    /// This text, as a person would write it.
+    /// This text, in the form that an operator would write.
     Is(&'static str),
-    /// What other settings or the machine say; in words, then an example.
+    /// A value that depends on other settings or on the machine: a description, then an example.
     Derived(&'static str, &'static str),
-    /// Nothing; an example.
+    /// No value. The text is an example.
     Nothing(&'static str),
 }
 
 impl Setting {
-    /// The variable's name: `LATCHKEY_HTTP__TLS__CERT`.
+    /// The name of the environment variable, such as `LATCHKEY_HTTP__TLS__CERT`.
     pub fn variable(&self) -> String {
         format!("{PREFIX}{}", self.key.replace('.', "__").to_ascii_uppercase())
     }
 
-    /// The default, or the example where the default is no fixed text.
+    /// The fixed default, or the example if there is no fixed default.
     pub fn example(&self) -> &'static str {
         match self.fallback {
             Is(text) | Derived(_, text) | Nothing(text) => text,
@@ -42,24 +39,25 @@ impl Setting {
     }
 }
 
-/// In front of every variable of ours.
+/// The prefix of latchkey's environment variables.
 pub const PREFIX: &str = "LATCHKEY_";
 
-/// The settings below one name; those without one come first.
+/// The settings whose keys start with the same name. The settings without a section form the first
+/// one.
 #[derive(Clone, Copy, Debug)]
 pub struct Section {
-    /// The name, empty for the settings without a section.
+    /// Empty for the settings without a section.
     pub name: &'static str,
-    /// What the section is about, as a sentence without its full stop.
+    /// What the section is about: a sentence without its full stop.
     pub about: &'static str,
     pub settings: &'static [Setting],
 }
 
-/// A second in milliseconds; a minute, an hour, a day.
+/// A second, a minute, an hour and a day in milliseconds.
 pub(super) const S: u64 = 1_000;
 pub(super) const M: u64 = 60 * S;
 pub(super) const H: u64 = 60 * M;
 pub(super) const D: u64 = 24 * H;
 
-/// A published example of 32 bytes; refused in production.
+/// A published example key of 32 bytes. Production refuses it.
 pub const EXAMPLE_KEY: &str = "YW4gZXhhbXBsZSBvZiAzMiBieXRlczogbm90IGtlcHQ=";

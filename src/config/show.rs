@@ -1,4 +1,4 @@
-//! A setting's value as people and machines may see it.
+//! The values of settings in a form that may be shown. Secrets are redacted.
 
 use super::kind::{Kind, Value};
 use super::layers::Values;
@@ -8,21 +8,18 @@ use super::text::show_duration;
 use super::url::redacted;
 use crate::secret::redact;
 
-/// What stands for a secret.
+/// The text that replaces a secret.
 pub const BLANK: &str = "***";
 
-/// One setting with its value, secrets blanked, and where it comes from.
+/// One setting with its value and its source. Secrets are redacted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// The setting's name.
     pub key: &'static str,
-    /// The value in the shape that a file has; null where there is none.
+    /// The value, in the form of a configuration file. Null if there is none.
     pub value: serde_json::Value,
-    /// Where it comes from.
     pub source: Source,
 }
 
-/// Shows one setting.
 pub fn show(setting: &Setting, values: &Values) -> Shown {
     let value = values.get(setting.key).map_or(serde_json::Value::Null, |value| {
         match (setting.kind, value) {
@@ -30,7 +27,7 @@ pub fn show(setting: &Setting, values: &Values) -> Shown {
             (kind, Value::List(items)) if kind.is_secret() => vec![BLANK; items.len()].into(),
             (kind, _) if kind.is_secret() => BLANK.into(),
             (Kind::Fraction, Value::Text(text)) => text.parse::<f64>().unwrap_or_default().into(),
-            // A text may hold a URL, and that a password.
+            // A text may contain a URL with a password.
             (_, Value::Text(text)) => redact(text).into(),
             (_, value) => json(value),
         }
@@ -38,7 +35,7 @@ pub fn show(setting: &Setting, values: &Values) -> Shown {
     Shown { key: setting.key, value, source: values.source(setting.key) }
 }
 
-/// A value in the shape that a file has.
+/// A value, in the form of a configuration file.
 pub fn json(value: &Value) -> serde_json::Value {
     match value {
         Value::Address(address) => address.to_string().into(),

@@ -1,23 +1,23 @@
-//! Where a value comes from, and the value as its source wrote it.
+//! The sources of settings, and values in the form in which a source gives them.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a setting's value comes from.
+/// The source of a setting's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Nobody gave it.
+    /// No source gave the setting.
     Default,
     /// A configuration file and the line in it, from 1.
     File(PathBuf, usize),
-    /// An environment variable of this name.
+    /// An environment variable with this name.
     Variable(String),
     /// `--set` on the command line.
     Flag,
 }
 
 impl Source {
-    /// Where a value stands, as the end of a sentence; nothing for a default.
+    /// The source as the end of a sentence, such as " in latchkey.toml:14". Empty for a default.
     pub fn place(&self) -> String {
         match self {
             Self::Default => String::new(),
@@ -38,33 +38,34 @@ impl fmt::Display for Source {
     }
 }
 
-/// A value before its kind is looked at. It may be a secret: `Debug` says its shape alone.
+/// A value before its kind is checked. It may be a secret, so `Debug` shows only its shape.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Raw {
-    /// Out of a variable, a flag or a value's own file: text that may mean anything.
+    /// Text of an environment variable, a flag or the file of a `…_file` setting. Every kind can be
+    /// written as text.
     Plain(String),
-    /// A string in a file.
+    /// A string in a configuration file.
     Text(String),
-    /// An integer in a file, in decimal digits, perhaps with a sign.
+    /// An integer in a configuration file: decimal digits, with or without a sign.
     Integer(String),
-    /// A number with a point in a file, as written.
+    /// A number with a decimal point in a configuration file, as written.
     Fraction(String),
-    /// A switch in a file.
+    /// A boolean in a configuration file.
     Bool(bool),
-    /// A list in a file.
+    /// A list in a configuration file.
     List(Vec<Raw>),
-    /// Something that no setting is, by its name: "a table".
+    /// A value of a type that no setting has, with the name of the type: "a table".
     Other(&'static str),
 }
 
 impl Raw {
-    /// The shape, for an error's text.
+    /// The name of the shape, for a message.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Plain(_) | Self::Text(_) => "a text",
+            Self::Plain(_) | Self::Text(_) => "a string",
             Self::Integer(_) => "an integer",
             Self::Fraction(_) => "a fraction",
-            Self::Bool(_) => "a switch",
+            Self::Bool(_) => "a boolean",
             Self::List(_) => "a list",
             Self::Other(name) => name,
         }
@@ -77,12 +78,11 @@ impl fmt::Debug for Raw {
     }
 }
 
-/// One key and its value, as a source gave them.
+/// One key and its value, as a source gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
-    /// The key as written, parts joined by dots; `…_file` included.
+    /// The key as written, with dots between its parts. It may end in `_file`.
     pub key: String,
     pub raw: Raw,
-    /// Where it stands.
     pub source: Source,
 }

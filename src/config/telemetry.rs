@@ -1,7 +1,10 @@
-//! `telemetry.*` and the standard `OTEL_*` variables, which win: where traces, metrics and logs go.
+//! Where traces, metrics and logs are sent: the settings `telemetry.*` and the standard `OTEL_*`
+//! variables. The variables override the settings.
 //!
+//! The standard is
 //! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/> and
-//! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>. Nothing is exported unless an endpoint is given.
+//! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>. Nothing is exported unless an
+//! endpoint is given.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,48 +18,46 @@ use super::url::Url;
 pub use super::words::Protocol;
 use crate::secret::Secret;
 
-/// What goes where.
+/// What is exported, and where it is sent.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
-    /// Spans; none: not exported.
+    /// `None` if spans are not exported.
     pub traces: Option<Exported>,
-    /// Metrics, beside `/metrics`.
+    /// Metrics are also served at `/metrics`.
     pub metrics: Option<Exported>,
-    /// Log records, beside stderr.
+    /// Log records are also written to stderr.
     pub logs: Option<Exported>,
-    /// Which traces are kept.
     pub sampler: Sampler,
-    /// How often metrics are pushed.
+    /// How often metrics are exported.
     pub interval: Duration,
-    /// `service.name` and further attributes of the resource.
+    /// The attributes of the resource: `service.name` and further ones.
     pub resource: Vec<(String, String)>,
-    /// Whether a trusted proxy's trace is continued.
+    /// Whether latchkey continues the trace of a request that comes through a trusted proxy.
     pub propagates: bool,
 }
 
-/// Where one signal goes.
+/// Where one signal is sent.
 #[derive(Clone, Debug)]
 pub struct Exported {
-    /// The whole URL; with gRPC without a path.
+    /// The complete URL. With gRPC, no path of the signal is appended.
     pub endpoint: String,
-    /// How.
     pub protocol: Protocol,
-    /// What is sent along: a collector's credentials.
+    /// Headers that are sent with every export, such as a collector's credentials.
     pub headers: Vec<(String, Secret<String>)>,
-    /// How long one export may take.
+    /// The time limit of one export.
     pub timeout: Duration,
 }
 
-/// Which traces are kept.
+/// The rule that decides which traces are kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampler {
-    /// Of those that begin here, from 0 to 1.
+    /// The part of the traces that is kept, of those that begin in latchkey, from 0 to 1.
     pub ratio: f64,
-    /// Whether a caller's decision counts before ours.
+    /// Whether a caller's decision has priority over the ratio.
     pub asks_parent: bool,
 }
 
-/// One signal's names.
+/// The names of one signal, in variables and in URLs.
 struct Signal {
     name: &'static str,
     path: &'static str,
@@ -66,11 +67,11 @@ const TRACES: Signal = Signal { name: "TRACES", path: "/v1/traces" };
 const METRICS: Signal = Signal { name: "METRICS", path: "/v1/metrics" };
 const LOGS: Signal = Signal { name: "LOGS", path: "/v1/logs" };
 
-/// The standard's defaults.
+/// The defaults of the standard.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// The standard's variables that are read; for one signal, `*` is its name, or nothing.
+/// The standard variables that are read. `*` is the name of a signal and `_`, or nothing.
 const READ: [&str; 13] = [
     "OTEL_SDK_DISABLED",
     "OTEL_EXPORTER_OTLP_*ENDPOINT",
@@ -86,7 +87,7 @@ const READ: [&str; 13] = [
     "OTEL_SERVICE_NAME",
     "OTEL_RESOURCE_ATTRIBUTES",
 ];
-/// Read too, but what it may name is told apart.
+/// Also read. Its value is checked separately.
 const PROPAGATORS: &str = "OTEL_PROPAGATORS";
 
 fn is_read(name: &str) -> bool {
@@ -100,7 +101,8 @@ fn is_read(name: &str) -> bool {
     name == PROPAGATORS || READ.iter().any(|pattern| fits(pattern))
 }
 
-/// What is set and does not do what it says: an operator who set it would look for its effect in vain.
+/// Warns about values that do not have the effect that the operator expects. Without a warning, the
+/// operator would look for the effect in vain.
 pub(super) fn unheard(
     values: &Values,
     environment: &BTreeMap<String, String>,
@@ -112,21 +114,26 @@ pub(super) fn unheard(
     if let Some((name, _)) = environment.iter().find(|(name, value)| redirects(name, value))
         && values.text("telemetry.headers").is_some_and(|it| !it.is_empty())
     {
-        let what = format!("is for `telemetry.endpoint` alone, and not sent where {name} points");
-        let fix = "give its headers in OTEL_EXPORTER_OTLP_HEADERS, or take the variable away";
+        let what =
+            format!("is sent to `telemetry.endpoint` only, and not to the endpoint of {name}");
+        let fix = "set the headers in OTEL_EXPORTER_OTLP_HEADERS, or remove the variable";
         warnings.push(Problem::new("telemetry.headers", what, fix));
     }
     let given = environment.iter().filter(|(_, value)| !value.trim().is_empty());
     for (name, value) in given.filter(|(name, _)| name.starts_with("OTEL_")) {
         let value = value.trim();
         if !is_read(name) {
-            let fix = "take it away, or see docs/telemetry.md for what is";
+            let fix = "remove it; docs/telemetry.md lists the variables that latchkey reads";
             warnings.push(Problem::new(name, "is not read by latchkey", fix));
         } else if name == "OTEL_SDK_DISABLED"
             && !["true", "false"].iter().any(|word| value.eq_ignore_ascii_case(word))
         {
             let fix = "write `true` to export nothing";
-            warnings.push(Problem::new(name, "counts as `false`, as the standard says", fix));
+            warnings.push(Problem::new(
+                name,
+                "is not `true`, so it counts as `false` (OpenTelemetry specification)",
+                fix,
+            ));
         } else if name == PROPAGATORS
             && value.split(',').any(|it| !["tracecontext", "baggage", "none"].contains(&it.trim()))
         {
@@ -136,7 +143,7 @@ pub(super) fn unheard(
     }
 }
 
-/// Reads the settings and the variables over them; what is wrong goes into `problems`.
+/// Reads the settings and the variables that override them. Adds errors to `problems`.
 pub(super) fn telemetry(
     settings: &TelemetrySettings,
     environment: &BTreeMap<String, String>,
@@ -166,12 +173,12 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A variable; an empty one is none (the standard says so).
+    /// The value of a variable. An empty one counts as not set, as the standard says.
     fn variable(&self, name: &str) -> Option<&'a str> {
         self.environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// The signal's own variable, or the one for all.
+    /// The variable of the signal itself, or else the variable for all signals.
     fn of(&self, signal: &Signal, ending: &str) -> Option<(String, &'a str)> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_{ending}", signal.name);
         let all = format!("OTEL_EXPORTER_OTLP_{ending}");
@@ -193,7 +200,7 @@ impl<'a> Reader<'a> {
                 if list.split(',').any(|word| !known.contains(&word.trim())) {
                     self.refuse(
                         &exporter,
-                        "names an exporter that latchkey has not",
+                        "names an exporter that latchkey does not have",
                         "write otlp or none",
                     );
                 }
@@ -201,7 +208,8 @@ impl<'a> Reader<'a> {
             }
         };
         let protocol = self.protocol(signal);
-        // Ours are for our own endpoint: another collector must not get its credentials.
+        // The headers of the settings are for `telemetry.endpoint` only. Another collector must not
+        // get their credentials.
         let is_redirected = self.of(signal, "ENDPOINT").is_some();
         let headers = self.headers(signal, is_redirected);
         let timeout = self.timeout(signal);
@@ -209,7 +217,8 @@ impl<'a> Reader<'a> {
         Some(Exported { endpoint, protocol, headers, timeout })
     }
 
-    /// The signal's own endpoint as it is; else the one for all, over HTTP with the signal's path.
+    /// The endpoint of the signal itself, or else the endpoint for all signals. Over HTTP, the path
+    /// of the signal is appended to the latter. Trailing slashes are removed.
     fn endpoint(&mut self, signal: &Signal, protocol: Protocol) -> Option<String> {
         let (name, given) = self.of(signal, "ENDPOINT").or_else(|| {
             Some(("telemetry.endpoint".to_owned(), self.settings.endpoint.as_deref()?))
@@ -219,8 +228,8 @@ impl<'a> Reader<'a> {
             return None;
         };
         if url.has_extras() {
-            let fix = "give credentials in OTEL_EXPORTER_OTLP_HEADERS";
-            self.refuse(&name, "holds a user name, a query or a fragment", fix);
+            let fix = "set credentials in OTEL_EXPORTER_OTLP_HEADERS";
+            self.refuse(&name, "contains a user name, a query or a fragment", fix);
             return None;
         }
         let is_own = name.ends_with(&format!("{}_ENDPOINT", signal.name));
@@ -235,14 +244,15 @@ impl<'a> Reader<'a> {
             }
             self.refuse(
                 &name,
-                "is no protocol that latchkey speaks",
+                "is not a protocol that latchkey supports",
                 "write grpc or http/protobuf",
             );
         }
         self.settings.protocol
     }
 
-    /// `key=value,key=value`, values percent-encoded (W3C Baggage's grammar); later sources win.
+    /// Reads `key=value,key=value` with percent-encoded values (the grammar of W3C Baggage). A
+    /// later source overrides an earlier one.
     fn headers(&mut self, signal: &Signal, is_redirected: bool) -> Vec<(String, Secret<String>)> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_HEADERS", signal.name);
         let ours = self.settings.headers.as_ref().map(|headers| headers.expose().as_str());
@@ -258,7 +268,11 @@ impl<'a> Reader<'a> {
                     found.extend(pairs.into_iter().map(|(key, value)| (key.to_lowercase(), value)));
                 }
                 None => {
-                    self.refuse(name, "is no list of headers", "write it as key=value,key=value");
+                    self.refuse(
+                        name,
+                        "is not a list of headers",
+                        "write it as key=value,key=value",
+                    );
                 }
             }
         }
@@ -274,7 +288,11 @@ impl<'a> Reader<'a> {
         let text = self.variable(name)?;
         let ms = text.parse().ok().filter(|ms| (1..=86_400_000).contains(ms));
         if ms.is_none() {
-            self.refuse(name, "is no number of milliseconds", "write a number from 1 to 86400000");
+            self.refuse(
+                name,
+                "is not a number of milliseconds",
+                "write a number from 1 to 86400000",
+            );
         }
         ms.map(Duration::from_millis)
     }
@@ -294,8 +312,9 @@ impl<'a> Reader<'a> {
             _ => {
                 self.refuse(
                     "OTEL_TRACES_SAMPLER",
-                    "is no sampler that latchkey has",
-                    "write always_on, always_off or traceidratio, with parentbased_ in front or not",
+                    "is not a sampler that latchkey supports",
+                    "write always_on, always_off or traceidratio, with or without the prefix \
+                     parentbased_",
                 );
                 ours
             }
@@ -308,7 +327,11 @@ impl<'a> Reader<'a> {
         match text.parse() {
             Ok(ratio) if (0.0..=1.0).contains(&ratio) => ratio,
             _ => {
-                self.refuse("OTEL_TRACES_SAMPLER_ARG", "is no ratio", "write a number from 0 to 1");
+                self.refuse(
+                    "OTEL_TRACES_SAMPLER_ARG",
+                    "is not a ratio",
+                    "write a number from 0 to 1",
+                );
                 1.0
             }
         }
@@ -324,7 +347,7 @@ impl<'a> Reader<'a> {
                 Some(pairs) => found.extend(pairs),
                 None => self.refuse(
                     "OTEL_RESOURCE_ATTRIBUTES",
-                    "is no list of attributes",
+                    "is not a list of attributes",
                     "write it as key=value,key=value",
                 ),
             }
@@ -335,7 +358,8 @@ impl<'a> Reader<'a> {
         found.into_iter().collect()
     }
 
-    /// `baggage` is never read, whatever stands there: it is a stranger's word.
+    /// Whether `tracecontext` is among the propagators, which is the default. `baggage` is never
+    /// read, because any client can send it.
     fn propagates(&self) -> bool {
         self.variable("OTEL_PROPAGATORS")
             .is_none_or(|list| list.split(',').any(|word| word.trim() == "tracecontext"))

@@ -1,4 +1,4 @@
-//! Readers of the smaller kinds: durations, integers, words, senders, domains, peppers.
+//! Reads values of the smaller kinds from text, such as durations, words, senders and peppers.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::kind::Refusal;
 
-/// The units of a duration, largest first, in milliseconds.
+/// The units of a duration with their length in milliseconds, largest first.
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// Reads `15m`, `14d`, `500ms`; the limits are in milliseconds.
+/// Reads a duration such as `15m`, `14d` or `500ms`. The limits are in milliseconds.
 pub fn duration(given: &str, min_ms: u64, max_ms: u64) -> Result<Duration, Refusal> {
     let form = || {
-        Refusal::of(given, "is not a duration", "write a number and a unit, ms, s, m, h or d: 15m")
+        Refusal::of(given, "is not a duration", "write a number and a unit (ms, s, m, h or d): 15m")
     };
     let at = given.find(|c: char| !c.is_ascii_digit()).ok_or_else(form)?;
     let (number, unit) = given.split_at(at);
@@ -30,25 +30,25 @@ pub fn duration(given: &str, min_ms: u64, max_ms: u64) -> Result<Duration, Refus
         _ => Err(Refusal::of(
             given,
             "is out of range",
-            format!("from {} to {}", show_duration(min_ms), show_duration(max_ms)),
+            format!("write a value from {} to {}", show_duration(min_ms), show_duration(max_ms)),
         )),
     }
 }
 
-/// A number of milliseconds as the shortest duration that [`duration`] reads.
+/// A number of milliseconds as text that [`duration`] reads, in the largest unit that fits.
 pub fn show_duration(ms: u64) -> String {
     let (unit, factor) = match ms {
         0 => ("s", 1_000),
-        // A day or two reads better in hours: the contract says 24h, 72h.
+        // The documentation says 24h and 72h, which are easier to read than 1d and 3d.
         86_400_000 | 259_200_000 => ("h", 3_600_000),
         _ => UNITS.into_iter().find(|(_, factor)| ms.is_multiple_of(*factor)).unwrap_or(("ms", 1)),
     };
     format!("{}{unit}", ms / factor)
 }
 
-/// Reads an integer without sign or separators.
+/// Reads an integer without a sign or separators.
 pub fn integer(given: &str, min: u64, max: u64) -> Result<u64, Refusal> {
-    let fix = || format!("an integer from {min} to {max}");
+    let fix = || format!("write an integer from {min} to {max}");
     if given.is_empty() || !given.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Refusal::of(given, "is not an integer", fix()));
     }
@@ -58,24 +58,22 @@ pub fn integer(given: &str, min: u64, max: u64) -> Result<u64, Refusal> {
     }
 }
 
-/// Reads one of `words`, exactly as written.
+/// Reads one of `words`. The spelling must be exact.
 pub fn word(given: &str, words: &[&'static str]) -> Result<&'static str, Refusal> {
-    words
-        .iter()
-        .find(|word| **word == given)
-        .copied()
-        .ok_or_else(|| Refusal::of(given, "is not known", format!("one of {}", words.join(", "))))
+    words.iter().find(|word| **word == given).copied().ok_or_else(|| {
+        Refusal::of(given, "is not a known value", format!("write one of {}", words.join(", ")))
+    })
 }
 
-/// Reads a text of one line.
+/// Reads one line of text.
 pub fn line(given: &str) -> Result<String, Refusal> {
     if given.chars().any(char::is_control) {
-        return Err(Refusal::new("holds a control character", "write it on one line"));
+        return Err(Refusal::new("contains a control character", "write it on one line"));
     }
     Ok(given.to_owned())
 }
 
-/// Reads a mail domain into lower-case A-labels (RFC 5890 §2.3.2.1).
+/// Reads a mail domain and converts it to lower-case A-labels (RFC 5890 §2.3.2.1).
 pub fn domain(given: &str) -> Result<String, Refusal> {
     idna::domain_to_ascii_strict(given)
         .ok()
@@ -83,7 +81,8 @@ pub fn domain(given: &str) -> Result<String, Refusal> {
         .ok_or_else(|| Refusal::of(given, "is not a domain", "write it as example.com"))
 }
 
-/// Reads the host of a web page: a name in lower-case A-labels, with or without a dot, or an IP address.
+/// Reads the host of a web page: an IP address, or a name with or without a dot. A name becomes
+/// lower-case A-labels.
 pub fn host(given: &str) -> Result<String, Refusal> {
     let address = given.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     if let Ok(address) = address {
@@ -94,7 +93,7 @@ pub fn host(given: &str) -> Result<String, Refusal> {
     })
 }
 
-/// Reads a number from 0 to 1: digits, and at most one point with at most three digits behind it.
+/// Reads a number from 0 to 1: digits, and optionally a point with one to three more digits.
 pub fn fraction(given: &str) -> Result<String, Refusal> {
     let (whole, part) = given.split_once('.').unwrap_or((given, "0"));
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -104,12 +103,13 @@ pub fn fraction(given: &str) -> Result<String, Refusal> {
         _ => Err(Refusal::of(
             given,
             "is not a number from 0 to 1",
-            "write it as 0.5, with three decimals at most",
+            "write it as 0.5, with at most three decimals",
         )),
     }
 }
 
-/// Reads a sender that RFC 5322 §3.4 takes as it stands: `address`, `Name <address>`, `"Name" <address>`.
+/// Reads a sender that RFC 5322 §3.4 accepts without changes: `address`, `Name <address>` or
+/// `"Name" <address>`.
 pub fn mailbox(given: &str) -> Result<String, Refusal> {
     let (name, address) = match given.strip_suffix('>').and_then(|rest| rest.rsplit_once('<')) {
         Some((name, address)) => (name.trim(), address),
@@ -121,7 +121,8 @@ pub fn mailbox(given: &str) -> Result<String, Refusal> {
     Err(Refusal::of(given, "is not a sender", "write it as latchkey <no-reply@example.com>"))
 }
 
-/// Nothing, words, or anything plain between quotes.
+/// Whether a display name is empty, consists of plain words, or is in quotes without characters
+/// that need an escape.
 fn is_display_name(name: &str) -> bool {
     match name.strip_prefix('"') {
         Some(rest) => rest.strip_suffix('"').is_some_and(|inner| {
@@ -131,7 +132,8 @@ fn is_display_name(name: &str) -> bool {
     }
 }
 
-/// A dot-atom and a domain; `localhost` will do, since the sender may be this machine.
+/// Whether an address is a dot-atom and a domain. `localhost` is accepted, because the sender may
+/// be this machine.
 fn is_address(address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
     local.len() <= 64
@@ -144,7 +146,7 @@ fn is_atom(c: char) -> bool {
     c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
 }
 
-/// Bytes in base64: either alphabet, padding optional.
+/// Decodes base64 of either alphabet, with or without padding.
 pub fn base64(given: &str) -> Option<Vec<u8>> {
     let config =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -153,17 +155,17 @@ pub fn base64(given: &str) -> Option<Vec<u8>> {
         .find_map(|alphabet| GeneralPurpose::new(alphabet, config).decode(given).ok())
 }
 
-/// The least bytes of a pepper: HMAC-SHA-256's own strength (RFC 2104 §3).
+/// The fewest bytes of a pepper. A shorter key makes HMAC-SHA-256 weaker (RFC 2104 §3).
 const PEPPER_BYTES_MIN: usize = 32;
 
-/// Reads a pepper: `1:` and a key in base64.
+/// Reads a pepper: a version, a colon and a key in base64.
 pub fn pepper(given: &str) -> Result<(u16, Vec<u8>), Refusal> {
     let refusal = |reason: &str| Refusal::new(reason, "write it as 1:$(openssl rand -base64 32)");
     let (version, key) =
-        given.trim().split_once(':').ok_or_else(|| refusal("is no version with a key"))?;
+        given.trim().split_once(':').ok_or_else(|| refusal("is not a version and a key"))?;
     let version = (version.parse::<u16>().ok())
         .filter(|number| (1..=9_999).contains(number) && number.to_string() == version)
-        .ok_or_else(|| refusal("has a version that is no number from 1 to 9999"))?;
+        .ok_or_else(|| refusal("has a version that is not a number from 1 to 9999"))?;
     let key = base64(key).ok_or_else(|| refusal("has a key that is not base64"))?;
     if key.len() < PEPPER_BYTES_MIN {
         return Err(refusal("has a key of fewer than 32 bytes"));
@@ -193,7 +195,10 @@ mod tests {
         ] {
             let refusal = pepper(&wrong).unwrap_err();
             assert!(refusal.fix.contains("1:$(openssl"), "{wrong}");
-            assert!(!refusal.what(true).contains(&key[..8]), "nothing of the secret is told");
+            assert!(
+                !refusal.what(true).contains(&key[..8]),
+                "the message contains part of the secret"
+            );
         }
     }
 
@@ -209,7 +214,10 @@ mod tests {
             assert!(refusal.fix.contains("15m"), "{wrong}: {refusal:?}");
         }
         assert!(read("99999999999999999999d").unwrap_err().what(true).contains("out of range"));
-        assert_eq!(duration("2h", 1_000, 3_600_000).unwrap_err().fix, "from 1s to 1h");
+        assert_eq!(
+            duration("2h", 1_000, 3_600_000).unwrap_err().fix,
+            "write a value from 1s to 1h"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! URLs (RFC 3986) as far as settings need them: taken apart, checked, and shown without their secrets.
+//! URLs (RFC 3986), as far as settings need them: parsing, checks, and redaction of secrets.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,27 +7,24 @@ use percent_encoding::percent_decode_str;
 
 use super::kind::Refusal;
 
-/// A URL's parts, as written. An authority of several hosts (`a:1,b:2`) keeps them in `host`, without a port.
+/// The parts of a URL, as written. If the authority has several hosts (`a:1,b:2`), `host` contains
+/// all of them with their ports, and `port` is `None`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Url<'a> {
-    /// In front of `://`.
     pub scheme: &'a str,
-    /// `user:password`, in front of the `@`.
+    /// `user:password`, the part before the `@`.
     pub userinfo: Option<&'a str>,
-    /// A name or an address; IPv6 without its brackets.
+    /// A name or an IP address. An IPv6 address has no brackets here.
     pub host: &'a str,
-    /// Behind the host's colon.
     pub port: Option<&'a str>,
-    /// From the first slash; empty or starting with it.
+    /// Empty, or starts with a slash.
     pub path: &'a str,
-    /// Behind `?`.
     pub query: Option<&'a str>,
-    /// Behind `#`.
     pub fragment: Option<&'a str>,
 }
 
 impl<'a> Url<'a> {
-    /// Takes a URL apart; `None` where there is no `://` or the authority makes no sense.
+    /// Parses a URL. `None` if it has no `://` or its authority is malformed.
     pub fn parse(given: &'a str) -> Option<Self> {
         let (scheme, rest) = given.split_once("://")?;
         let (rest, fragment) = cut(rest, '#');
@@ -56,38 +53,40 @@ impl<'a> Url<'a> {
         Some(Self { scheme, userinfo, host, port, path, query, fragment })
     }
 
-    /// The same, for one of `schemes` and with a host (a path, for `sqlite`). The refusal does not show the URL.
+    /// Parses a URL and checks that it has one of `schemes` and a host (for `sqlite`, a path). The
+    /// refusal does not show the URL.
     pub fn check(given: &'a str, schemes: &[&str]) -> Result<Self, Refusal> {
         let fix = || {
             let forms: Vec<_> = schemes.iter().map(|scheme| format!("{scheme}://…")).collect();
             format!("write it as {}", forms.join(" or "))
         };
         if given.starts_with(['"', '\'']) {
-            return Err(Refusal::new("stands in quotes", "take the quotes away"));
+            return Err(Refusal::new("is in quotes", "remove the quotes"));
         }
         if given.trim() != given {
-            let fix = "write the URL alone, on one line without a blank one";
-            return Err(Refusal::new("has a space or a blank line around it", fix));
+            let fix = "write only the URL, on one line";
+            return Err(Refusal::new("has a space or a line break at its start or end", fix));
         }
         let no_url = || Refusal::new("is not a URL", fix());
         if given.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(Refusal::new("holds a space or a control character", fix()));
+            return Err(Refusal::new("contains a space or a control character", fix()));
         }
         let url = Self::parse(given).ok_or_else(no_url)?;
         if !schemes.contains(&url.scheme) {
-            return Err(Refusal::new("has another scheme than is known here", fix()));
+            return Err(Refusal::new("has a scheme that is not allowed here", fix()));
         }
         if url.scheme == "sqlite" {
             if url.userinfo.is_some() || url.port.is_some() {
                 let fix = "write sqlite:///absolute/path or sqlite://./relative/path";
-                return Err(Refusal::new("names a user or a port, which a file has not", fix));
+                return Err(Refusal::new("contains a user or a port, but names a file", fix));
             }
             let has_path = !(url.host.is_empty() && url.path.is_empty());
             return if has_path { Ok(url) } else { Err(no_url()) };
         }
         url.check_escapes()?;
         if url.host.contains(',') && !url.scheme.ends_with("+cluster") {
-            let fix = "name one host that follows the primary; several are for redis+cluster://";
+            let fix = "write one host name that always leads to the primary; only redis+cluster:// \
+                 takes several";
             return Err(Refusal::new("names several hosts", fix));
         }
         let is_host = |host: &str| {
@@ -96,33 +95,37 @@ impl<'a> Url<'a> {
                     && host.chars().all(|c| c.is_alphanumeric() || "-._,:".contains(c))
         };
         if !is_host(url.host) {
-            return Err(Refusal::new("names no host", fix()));
+            return Err(Refusal::new("contains no host", fix()));
         }
         match url.port {
             Some(port) if port.is_empty() || port.parse::<u16>().is_err() => {
-                Err(Refusal::new("has a port that is none", "a port is from 0 to 65535"))
+                Err(Refusal::new("has an invalid port", "write a port from 0 to 65535"))
             }
             _ => Ok(url),
         }
     }
 
-    /// What only an unescaped character of a user or password brings about: the URL would lead elsewhere, and the parts
-    /// of the password would be taken for a host, a port, or a path.
+    /// Refuses a URL whose user or password seems to contain an unescaped character. Such a URL
+    /// would lead to another server, and parts of the password would be read as a host, a port or a
+    /// path.
     fn check_escapes(&self) -> Result<(), Refusal> {
         let refuse = |reason: &str, escape: &str| {
             Err(Refusal::new(reason, format!("percent-encode user and password: {escape}")))
         };
         let behind = [Some(self.path), self.query, self.fragment];
         if behind.into_iter().flatten().any(|part| part.contains('@')) {
-            return refuse("holds an @ behind its host", "@ is %40, / is %2F, ? is %3F, # is %23");
+            return refuse(
+                "contains an @ after its host",
+                "@ is %40, / is %2F, ? is %3F, # is %23",
+            );
         }
         if self.fragment.is_some() {
-            return refuse("holds a #", "# is %23");
+            return refuse("contains a #", "# is %23");
         }
         let userinfo = self.userinfo.unwrap_or_default();
         let mut parts = userinfo.split('%').skip(1);
         if !parts.all(|part| part.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2) {
-            return refuse("holds a % that begins no escape", "% is %25");
+            return refuse("contains a % that does not begin an escape", "% is %25");
         }
         if percent_decode_str(userinfo).decode_utf8().is_err() {
             return refuse("has a user or password that is not UTF-8", "ä is %C3%A4");
@@ -130,20 +133,20 @@ impl<'a> Url<'a> {
         Ok(())
     }
 
-    /// Whether it names a user, or holds a query or a fragment: what may be a secret, and has no place in a URL that is
-    /// shown.
+    /// Whether the URL has a user, a query or a fragment. These may be secret, so a URL that is
+    /// shown must not have them.
     pub fn has_extras(&self) -> bool {
         self.userinfo.is_some() || self.query.is_some() || self.fragment.is_some()
     }
 
-    /// Whether only this machine can be meant.
+    /// Whether the host is this machine.
     pub fn is_loopback(&self) -> bool {
         is_loopback(self.host)
     }
 }
 
-/// Whether a host is this machine: a loopback address (IPv6 with or without brackets), `localhost`, or a name below it
-/// (RFC 6761 §6.3).
+/// Whether a host is this machine: a loopback address (IPv6 with or without brackets), `localhost`,
+/// or a name below `localhost` (RFC 6761 §6.3).
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let name = host.to_ascii_lowercase();
@@ -152,12 +155,12 @@ pub fn is_loopback(host: &str) -> bool {
         || name.ends_with(".localhost")
 }
 
-/// A URL without the secrets that it may carry: user, password and every parameter's value.
+/// A URL without its secrets: the user, the password, the query and the fragment.
 pub fn redacted(given: &str) -> String {
     let Some(url) = Url::parse(given) else { return "***".to_owned() };
     let is_port = url.port.is_none_or(|port| port.parse::<u16>().is_ok());
     if url.check_escapes().is_err() || !is_port {
-        // Where a password with an unescaped character ends is anybody's guess.
+        // Because of an unescaped character, it is unclear where the password ends.
         return format!("{}://***", url.scheme);
     }
     let without_query = given.split(['?', '#']).next().unwrap_or_default();
@@ -171,7 +174,7 @@ pub fn redacted(given: &str) -> String {
     shown
 }
 
-/// Of what a URL holds, the scheme and the host: the rest may be secret.
+/// Shows only the scheme, because the other parts may be secret.
 impl fmt::Debug for Url<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Url").field("scheme", &self.scheme).finish_non_exhaustive()
@@ -259,14 +262,15 @@ mod tests {
             }
         }
         for (url, reason) in [
-            ("'postgres://u:p@db/d'", "stands in quotes"),
-            ("postgres://u:p@db/d\n", "has a space or a blank line around it"),
-            ("postgres://u:p@db/d e", "holds a space or a control character"),
+            ("'postgres://u:p@db/d'", "is in quotes"),
+            ("postgres://u:p@db/d\n", "has a space or a line break at its start or end"),
+            ("postgres://u:p@db/d e", "contains a space or a control character"),
         ] {
             let refusal = Url::check(url, &["postgres"]).unwrap_err();
             assert!(refusal.what(true).contains(reason), "{url:?}: {refusal:?}");
         }
-        // Its end is the last one in front of the path, and the drivers read it so.
+        // The userinfo ends at the last `@` before the path. The database drivers read it in the
+        // same way.
         assert!(Url::check("postgres://u:p@ss@db/d", &["postgres"]).is_ok());
         assert!(Url::check("redis://:p%40ss@[::1]:1/0", &["redis"]).is_ok());
     }
@@ -280,7 +284,10 @@ mod tests {
         ] {
             let refusal = Url::check(url, &[scheme]).unwrap_err();
             assert_eq!(refusal.what(true), "names several hosts", "{url}");
-            assert!(refusal.fix.contains("one host that follows the primary"), "{url}");
+            assert!(
+                refusal.fix.contains("one host name that always leads to the primary"),
+                "{url}"
+            );
         }
         assert!(Url::check("rediss+cluster://u:p@a:1,b:2", &["rediss+cluster"]).is_ok());
     }

@@ -1,9 +1,9 @@
-//! Settings that are one word of a list. Each list is an enum with its words.
+//! Settings whose value is one word of a list. Each list is an enum.
 
 use super::kind::Value;
 use super::read::{FromItem, FromValue};
 
-/// Declares the words of a setting.
+/// Declares the enum of a setting's words.
 macro_rules! setting_words {
     ($(
         $(#[doc = $about:literal])+
@@ -19,7 +19,7 @@ macro_rules! setting_words {
             /// The words, in the order of the documentation.
             pub const WORDS: &[&str] = &[$($word),+];
 
-            /// What a word means.
+            /// The variant of a word.
             pub fn of(word: &str) -> Option<Self> {
                 [$(($word, Self::$variant)),+].into_iter().find_map(|(it, value)| (it == word).then_some(value))
             }
@@ -43,47 +43,48 @@ macro_rules! setting_words {
 }
 
 setting_words! {
-    /// `profile`: what is refused.
+    /// `profile`: how strict the checks of the configuration are.
     Profile {
-        /// Everything works at once on one machine.
+        /// Warns about settings that are unsafe on a public network, and works at once on one
+        /// machine.
         Development = "development",
-        /// Refuses what must not face the world.
+        /// Refuses settings that are unsafe on a public network.
         Production = "production",
     }
 
     /// `captcha.provider`
     CaptchaProvider {
-        /// Built in, proof of work.
+        /// The built-in proof of work.
         Altcha = "altcha",
-        /// Cloudflare's.
+        /// Cloudflare Turnstile.
         CloudflareTurnstile = "turnstile",
         /// hCaptcha.
         Hcaptcha = "hcaptcha",
-        /// Google's.
+        /// Google reCAPTCHA.
         Recaptcha = "recaptcha",
-        /// None is asked for anywhere.
+        /// No request needs a captcha.
         None = "none",
     }
 
     /// `captcha.fallback`
     CaptchaFallback {
-        /// A vendor that is away refuses everybody.
+        /// While the vendor does not respond, no captcha is accepted.
         None = "none",
-        /// The built-in proof of work counts meanwhile.
+        /// While the vendor does not respond, the built-in proof of work is accepted.
         Altcha = "altcha",
     }
 
     /// `captcha.on`
     CaptchaPoint {
-        /// Resending the confirmation mail.
+        /// A request to send the confirmation mail again.
         Resend = "resend",
-        /// Registering.
+        /// A registration.
         Register = "register",
-        /// Asking for a recovery mail.
+        /// A request for a recovery mail.
         Forgot = "forgot",
-        /// Asking whether an address has an account.
+        /// A request that asks whether an email address has an account.
         ExistEmail = "exist-email",
-        /// Logging in after failures.
+        /// A login after failed logins.
         LoginAfterFailures = "login-after-failures",
     }
 
@@ -101,23 +102,23 @@ setting_words! {
 
     /// `registration.mode`
     RegistrationMode {
-        /// Anybody.
+        /// Any client may register.
         Open = "open",
-        /// Only who was invited.
+        /// Only invited users may register.
         Invite = "invite",
-        /// Only addresses of the listed domains.
+        /// Only addresses of the listed domains may register.
         Domains = "domains",
-        /// Nobody.
+        /// No client may register.
         Closed = "closed",
     }
 
     /// `registration.expose_existence`
     ExposeExistence {
-        /// Anybody, rate-limited.
+        /// Any client may ask, within rate limits.
         Limited = "limited",
-        /// With a captcha.
+        /// A client needs a captcha to ask.
         Captcha = "captcha",
-        /// Nobody: 404.
+        /// No client may ask. The response is 404.
         Off = "off",
     }
 
@@ -131,9 +132,9 @@ setting_words! {
 
     /// `log.format`
     LogFormat {
-        /// For people on a terminal.
+        /// For reading on a terminal.
         Pretty = "pretty",
-        /// For machines.
+        /// One JSON object on each line.
         Json = "json",
     }
 

@@ -28,13 +28,20 @@ pub fn greet(config: &Config, daemon: &Daemon) {
 fn announce(config: &Config) {
     let folder = config.data_dir.display();
     if config.database.is_sqlite() {
-        tracing::info!(%folder, "the database is embedded: SQLite, for one daemon alone");
+        tracing::info!(
+            %folder,
+            "the embedded database (SQLite) is in use: only one daemon can use it"
+        );
     }
     if config.redis.url.is_none() {
-        tracing::info!("the token store is embedded: a table of the database");
+        tracing::info!("the embedded token store is in use: a table in the database");
     }
     if config.mail.smtp_url.is_none() {
-        tracing::info!(%folder, "mail goes to the built-in mailbox and leaves this machine never");
+        tracing::info!(
+            %folder,
+            "mail goes to the built-in mailbox and never leaves this machine: to send it, set \
+             mail.smtp_url"
+        );
     }
 }
 
@@ -47,9 +54,9 @@ fn mailbox_line(config: &Config, key: Option<&MailboxKey>, on_terminal: bool) ->
     let url = format!("{}/dev/mailbox", config.public_url);
     Some(match (config.mailbox_barrier(), key) {
         (Some(barrier), _) => {
-            format!("nobody can open it: {}; set mail.smtp_url", barrier.reason())
+            format!("nobody can open it, because {}; set mail.smtp_url", barrier.reason())
         }
-        (None, None) => "closed: its key cannot be used, see the log".to_owned(),
+        (None, None) => "closed, because its key cannot be used; see the log".to_owned(),
         (None, Some(key)) if on_terminal => format!("{url}?key={}", key.expose()),
         (None, Some(_)) => {
             format!("{url}, with the key in {}", MailboxKey::file_in(&config.data_dir).display())
@@ -62,7 +69,7 @@ fn text(config: &Config, daemon: &Daemon, mailbox: Option<&str>) -> String {
     let what = if config.is_embedded() {
         format!("data in {}, nothing leaves this machine", config.data_dir.display())
     } else {
-        "not for the open internet; set profile = \"production\" there".to_owned()
+        "do not expose it to the internet; for that, set profile = \"production\"".to_owned()
     };
     let mailbox = mailbox.map(|line| format!("  Mailbox   {line}\n")).unwrap_or_default();
     format!(
@@ -110,7 +117,7 @@ mod tests {
         assert!(unusable.contains("see the log"), "{unusable}");
         let away = config(&[("LATCHKEY_PUBLIC_URL", "https://auth.example")]);
         let line = mailbox_line(&away, Some(&key), true).unwrap();
-        assert!(line.contains("`public_url` is not this machine"), "{line}");
+        assert!(line.contains("`public_url` does not name this machine"), "{line}");
         assert!(line.contains("set mail.smtp_url") && !line.contains(key.expose()), "{line}");
         let smtp = config(&[("LATCHKEY_MAIL__SMTP_URL", "smtp://127.0.0.1")]);
         assert_eq!(mailbox_line(&smtp, Some(&key), true), None);

@@ -56,7 +56,9 @@ impl std::fmt::Display for StartError {
         match self {
             Self::Settings(text) | Self::Listen(text) => f.write_str(text),
             Self::Files(error) => error.fmt(f),
-            Self::Supervision => f.write_str("a task keeps crashing: the log says which"),
+            Self::Supervision => {
+                f.write_str("a background task crashes again and again: see the log for its name")
+            }
             Self::Broken(error) => f.write_str(&redact(&error.to_string())),
         }
     }
@@ -218,7 +220,10 @@ async fn warn_of_eviction(store: &Store) {
     if let Ok(Some(policy)) = store.eviction_policy().await
         && policy != "noeviction"
     {
-        tracing::warn!(policy, "redis may evict sessions: set maxmemory-policy to noeviction");
+        tracing::warn!(
+            policy,
+            "Redis may delete sessions when its memory is full: set maxmemory-policy to noeviction"
+        );
     }
 }
 
@@ -227,7 +232,8 @@ async fn warn_of_eviction(store: &Store) {
 async fn warn_of_bypass(db: &Db) {
     if let Ok(true) = tenant_scope::is_bypassed(db).await {
         tracing::warn!(
-            "the database role is a superuser or has BYPASSRLS: row-level security does not hold it, use a plain role"
+            "the database role is a superuser or has BYPASSRLS, so row-level security does not \
+             restrict it: use a role without these rights"
         );
     }
 }
@@ -254,7 +260,7 @@ fn mailbox_key(config: &Config) -> Option<MailboxKey> {
             tracing::error!(
                 file = %file.display(),
                 fix = unusable.fix,
-                "the built-in mailbox stays closed, its key cannot be used: {}",
+                "the built-in mailbox stays closed, because its key cannot be used: {}",
                 unusable.what
             );
         })

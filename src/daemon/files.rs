@@ -22,8 +22,10 @@ pub fn make_data_dir(dir: &Path) -> io::Result<()> {
 /// Adds to an error the file that it is about, and what to do.
 fn named(what: &str, path: &Path, error: &io::Error) -> io::Error {
     let fix = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on its disk",
-        _ => "let the daemon read and write it, or choose another `data_dir`",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "delete files on its disk to free space"
+        }
+        _ => "give the daemon read and write access to it, or choose another `data_dir`",
     };
     io::Error::new(error.kind(), format!("{what} {}: {error}: {fix}", path.display()))
 }
@@ -36,7 +38,10 @@ pub fn read_master_key(config: &Config) -> io::Result<MasterKey> {
     }
     let file = config.data_dir.join(MASTER_KEY_FILE);
     if !file.exists() {
-        let text = format!("there is neither `secrets.master_key` nor {}", file.display());
+        let text = format!(
+            "`secrets.master_key` is not set, and the file {} does not exist",
+            file.display()
+        );
         return Err(io::Error::new(io::ErrorKind::NotFound, text));
     }
     read(&file)
@@ -82,8 +87,9 @@ fn read(path: &Path) -> io::Result<MasterKey> {
     let bytes = Zeroizing::new(STANDARD.decode(text.trim()).unwrap_or_default());
     let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| {
         io::Error::other(format!(
-            "{} does not hold a master key (32 bytes in base64): restore it, or remove it for a new one \
-             (signing keys and open links are void then, nothing else)",
+            "{} does not contain a master key (32 bytes in base64): restore the file, or remove \
+             it to get a new key (this makes only the signing keys and the unused links in mails \
+             invalid)",
             path.display()
         ))
     })?;
@@ -117,6 +123,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(MASTER_KEY_FILE), "short").unwrap();
         let error = read(&dir.path().join(MASTER_KEY_FILE)).unwrap_err().to_string();
-        assert!(error.contains("does not hold a master key"), "{error}");
+        assert!(error.contains("does not contain a master key"), "{error}");
     }
 }

@@ -37,15 +37,18 @@ pub async fn bind(
     Server::bind(address, tls, connections_max).await.map_err(|error| {
         if error.kind() != io::ErrorKind::AddrInUse {
             return StartError::Listen(format!(
-                "cannot listen on {address}: {error}\n  to listen elsewhere set `{setting}`"
+                "cannot listen on {address}: {error}\n  to use another address, set `{setting}`"
             ));
         }
-        let who = holder(address.port())
-            .map_or_else(|| "it is in use".to_owned(), |who| format!("it is in use by {who}"));
+        let who = holder(address.port()).map_or_else(
+            || "the address is in use".to_owned(),
+            |who| format!("the address is in use by {who}"),
+        );
         let variable = format!("LATCHKEY_{}", setting.to_uppercase().replace('.', "__"));
         let elsewhere = SocketAddr::new(address.ip(), free_near(address, other.port()));
         StartError::Listen(format!(
-            "cannot listen on {address}: {who}\n  to listen elsewhere set `{setting}`, for example {variable}={elsewhere}"
+            "cannot listen on {address}: {who}\n  to use another address, set `{setting}`, for \
+             example {variable}={elsewhere}"
         ))
     })
 }
@@ -88,7 +91,7 @@ mod tests {
     async fn a_port_is_offered_that_neither_we_nor_others_have() {
         let taken = bind("http.listen", at(0), at(9), None, 1).await.unwrap();
         let taken = taken.local_addr().unwrap().port();
-        assert_ne!(free_near(at(taken - 1), 9), taken, "somebody else's");
+        assert_ne!(free_near(at(taken - 1), 9), taken, "a port of another process");
         let offered = free_near(at(taken), 9);
         assert!(offered > taken || taken == u16::MAX, "{offered}");
         assert_ne!(free_near(at(taken), offered), offered, "our own");

@@ -32,7 +32,7 @@ pub fn read_or_create(data_dir: &Path) -> Result<MailboxKey, UnusableKey> {
     let unusable = |error: io::Error| UnusableKey {
         what: error.to_string(),
         fix: format!(
-            "let the daemon read {}, or remove it: the next start makes a new key",
+            "give the daemon read access to {}, or remove it: the next start creates a new key",
             path.display()
         ),
     };
@@ -41,8 +41,8 @@ pub fn read_or_create(data_dir: &Path) -> Result<MailboxKey, UnusableKey> {
             let text = Zeroizing::new(format!("{}\n", MailboxKey::random().expose()));
             files::create_whole(data_dir, MAILBOX_KEY_FILE, &text).map_err(|error| {
                 UnusableKey {
-                    what: format!("it cannot be created: {error}"),
-                    fix: format!("let the daemon write to {}", data_dir.display()),
+                    what: format!("the file cannot be created: {error}"),
+                    fix: format!("give the daemon write access to {}", data_dir.display()),
                 }
             })?;
         }
@@ -53,15 +53,17 @@ pub fn read_or_create(data_dir: &Path) -> Result<MailboxKey, UnusableKey> {
     let mode = file.metadata().map_err(unusable)?.permissions().mode() & 0o777;
     if mode & OTHERS != 0 {
         return Err(UnusableKey {
-            what: format!("others on this machine can read or change it (mode {mode:03o})"),
-            fix: format!("remove {}: the next start makes a new key", path.display()),
+            what: format!(
+                "other users of this machine can read or change the file (mode {mode:03o})"
+            ),
+            fix: format!("remove {}: the next start creates a new key", path.display()),
         });
     }
     let mut text = Zeroizing::new(String::new());
     file.read_to_string(&mut text).map_err(unusable)?;
     MailboxKey::parse(&text).ok_or_else(|| UnusableKey {
-        what: "it does not hold a key (32 bytes in base64url)".to_owned(),
-        fix: format!("remove {}: the next start makes a new key", path.display()),
+        what: "the file does not contain a key (32 bytes in base64url)".to_owned(),
+        fix: format!("remove {}: the next start creates a new key", path.display()),
     })
 }
 
@@ -106,8 +108,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let missing = dir.path().join("missing");
         let unusable = read_or_create(&missing).unwrap_err();
-        assert!(unusable.what.contains("it cannot be created"), "{unusable:?}");
-        assert_eq!(unusable.fix, format!("let the daemon write to {}", missing.display()));
+        assert!(unusable.what.contains("cannot be created"), "{unusable:?}");
+        assert_eq!(unusable.fix, format!("give the daemon write access to {}", missing.display()));
     }
 
     #[test]
@@ -119,8 +121,8 @@ mod tests {
             (good.as_str(), 0o644, "mode 644"),
             (good.as_str(), 0o640, "mode 640"),
             (good.as_str(), 0o602, "mode 602"),
-            ("", 0o600, "does not hold a key"),
-            ("short", 0o600, "does not hold a key"),
+            ("", 0o600, "does not contain a key"),
+            ("short", 0o600, "does not contain a key"),
         ] {
             std::fs::write(&file, text).unwrap();
             set_mode(&file, mode);

@@ -184,7 +184,9 @@ impl Daemon {
         self.root.drain();
         self.stop.cancel();
         if tokio::time::timeout(within, self.drain()).await.is_err() {
-            tracing::error!("the daemon did not drain in time, what is left is cut");
+            tracing::error!(
+                "requests and jobs did not end in time, so the daemon stops without them"
+            );
         }
     }
 
@@ -230,14 +232,14 @@ pub async fn run(loaded: Loaded, load: &dyn Fn() -> Result<Loaded, Problems>) ->
     match telemetry::open(loaded.config.log.format) {
         Ok(log) => telemetry::report_panics(log),
         Err(error) => {
-            telemetry::print(&format!("error: cannot start the log's thread: {error}"));
+            telemetry::print(&format!("error: cannot start the thread of the log: {error}"));
             return ExitCode::FAILURE;
         }
     }
     let exports = match telemetry::start(&loaded.config, CONNECT) {
         Ok(exports) => exports,
         Err(error) => {
-            telemetry::print(&format!("error: log or telemetry: {error}"));
+            telemetry::print(&format!("error: cannot start the log or the telemetry: {error}"));
             return crate::exit::BAD_CONFIGURATION.into();
         }
     };
@@ -257,7 +259,7 @@ const FILE_SIZE_LIMIT: i32 = 25;
 fn survive_size_limits() {
     // Tokio's handler stays installed when the stream is dropped.
     if let Err(error) = signal(SignalKind::from_raw(FILE_SIZE_LIMIT)) {
-        telemetry::print(&format!("warning: SIGXFSZ cannot be handled: {error}"));
+        telemetry::print(&format!("warning: cannot handle the signal SIGXFSZ: {error}"));
     }
 }
 
@@ -311,7 +313,7 @@ async fn serve(
     tokio::select! {
         () = daemon.stop_after(pause, HARD_STOP) => code,
         _ = signals.told_to_stop() => {
-            tracing::warn!("told to stop twice, stopping at once");
+            tracing::warn!("a second signal to stop was received, stopping at once");
             ExitCode::FAILURE
         }
     }
@@ -336,7 +338,7 @@ impl Signals {
         if let (Ok(term), Ok(int)) = both {
             return Self(Some((term, int)));
         }
-        tracing::error!("signals cannot be received");
+        tracing::error!("cannot receive the signals SIGTERM and SIGINT");
         Self(None)
     }
 

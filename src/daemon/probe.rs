@@ -121,18 +121,18 @@ impl Prober {
     async fn read_schema(&self) {
         let read = timeout(WITHIN, self.app.db.schema()).await;
         let read =
-            read.unwrap_or_else(|_| Err(DatabaseError::Custom("no answer in time".to_owned())));
+            read.unwrap_or_else(|_| Err(DatabaseError::Custom("no response in time".to_owned())));
         let is_unread = read.is_err();
         let was_unread = std::mem::replace(&mut *lock(&self.is_schema_unread), is_unread);
         match read {
             Ok(schema) => {
                 let window = &self.app.gate.schema;
                 let before = window.outside();
-                window.set(!schema.pending.is_empty(), schema.contracted().is_some());
+                window.set(!schema.pending.is_empty(), schema.unusable().is_some());
                 log_schema(before, window.outside(), schema.pending.len());
             }
             Err(error) if !was_unread => {
-                tracing::warn!(%error, "the schema's version cannot be read");
+                tracing::warn!(%error, "cannot read the version of the database schema");
             }
             Err(_) => {}
         }
@@ -180,13 +180,14 @@ impl Prober {
                 reason = reason.name(),
                 fix = fix(reason),
                 error = cause.map(tracing::field::display),
-                "the store takes no writes, requests that need it are answered 503"
+                "the store accepts no writes, so requests that need it get status 503"
             ),
-            Some(News::Up) => tracing::info!(store, "the store takes writes again"),
+            Some(News::Up) => tracing::info!(store, "the store accepts writes again"),
             Some(News::NoTable) => tracing::warn!(
                 store,
-                fix = "run latchkey migrate up",
-                "the probe's table is missing: whether the store takes writes is unknown"
+                fix = "run `latchkey migrate up`",
+                "the table of the write probe is missing, so it is unknown whether the store \
+                 accepts writes"
             ),
             None => {}
         }
@@ -204,13 +205,13 @@ fn log_schema(before: Option<&str>, now: Option<&str>, pending: usize) {
         Some("unmigrated") => tracing::warn!(
             pending,
             fix = "run `latchkey migrate up`",
-            "the database lacks migrations, the daemon is not ready"
+            "the database lacks migrations, so the daemon is not ready"
         ),
         Some(_) => tracing::warn!(
-            fix = "run the release that the schema is of",
-            "the schema is too new for this release, the daemon is not ready"
+            fix = "run the release of latchkey that migrated the schema",
+            "the schema is too new for this release, so the daemon is not ready"
         ),
-        None => tracing::info!("the schema is that of this release"),
+        None => tracing::info!("the schema fits this release again"),
     }
 }
 

@@ -56,7 +56,7 @@ impl Current {
                 }
                 tracing::error!(
                     problems = problems.0.len(),
-                    "configuration not reloaded, the old one stays"
+                    "the configuration was not reloaded, the old one stays in force"
                 );
                 return;
             }
@@ -64,7 +64,10 @@ impl Current {
         let (old, new) = (&self.config, &loaded.config);
         let mut changed = Vec::new();
         if let Err(error) = self.apply(new, daemon, exports, &mut changed) {
-            tracing::error!(error, "configuration not reloaded, the old one stays");
+            tracing::error!(
+                error,
+                "the configuration was not reloaded, the old one stays in force"
+            );
             return;
         }
         if let Some(tls) = &daemon.tls {
@@ -73,9 +76,12 @@ impl Current {
         let waiting = waiting((old, &self.sources), (new, &loaded.sources));
         if !waiting.is_empty() {
             let settings = waiting.join(", ");
-            tracing::warn!(settings, "changed settings wait for a restart");
+            tracing::warn!(
+                settings,
+                "these settings have changed and need a restart of the daemon"
+            );
         }
-        tracing::info!(changed = changed.join(", "), "configuration reloaded");
+        tracing::info!(changed = changed.join(", "), "the configuration was reloaded");
         // A setting that waits for a restart is not in force, so the next reload reports it again.
         self.config.log = loaded.config.log;
         if self.config.mail.smtp_url.is_some() && loaded.config.mail.smtp_url.is_some() {

@@ -107,7 +107,10 @@ async fn count_pending(app: Arc<App>) {
 /// Takes the next step of the rotation, and reads the changes of other replicas.
 pub async fn turn_keys(app: Arc<App>) {
     if let Err(error) = app.keys.turn().await {
-        tracing::warn!(error = %error, "signing keys not read again, the ones in memory stay");
+        tracing::warn!(
+            error = %error,
+            "cannot update the signing keys, so the daemon continues with the keys in memory"
+        );
     }
 }
 
@@ -122,13 +125,19 @@ async fn sweep_outbox(app: Arc<App>) {
 
 async fn sweep_revocations(app: Arc<App>) {
     if let Err(error) = token::revocation::sweep(&app.db, app.clock.now()).await {
-        tracing::warn!(error = %error, "expired revocations not swept");
+        tracing::warn!(
+            error = %error,
+            "cannot delete expired revocations, the next run tries again"
+        );
     }
 }
 
 async fn sweep_invitations(app: Arc<App>) {
     if let Err(error) = team::invitations::sweep(&app.db, app.clock.now()).await {
-        tracing::warn!(error = %error, "expired invitations not swept");
+        tracing::warn!(
+            error = %error,
+            "cannot delete expired invitations, the next run tries again"
+        );
     }
 }
 
@@ -173,16 +182,28 @@ impl AuditKeeper {
         let app = &self.app;
         let now = app.clock.now();
         let logged = self.log_heads(now).await.unwrap_or_else(|error| {
-            tracing::warn!(error = %error, "heads of the audit not logged, the next hour will");
+            tracing::warn!(
+                error = %error,
+                "cannot log the audit heads, the daemon tries again in an hour"
+            );
             0
         });
         let before = now - millis(app.config.audit.retention);
         match audit::sweep(&app.db, &app.audit, before).await {
             Ok(swept) if swept.events + swept.streams == 0 => {}
             Ok(swept) => {
-                tracing::info!(events = swept.events, streams = swept.streams, "audit swept");
+                tracing::info!(
+                    events = swept.events,
+                    streams = swept.streams,
+                    "old audit events were deleted"
+                );
             }
-            Err(error) => tracing::warn!(error = %error, "audit not swept, the next hour will"),
+            Err(error) => {
+                tracing::warn!(
+                    error = %error,
+                    "cannot delete old audit events, the daemon tries again in an hour"
+                );
+            }
         }
         logged
     }

@@ -22,15 +22,16 @@ pub fn check_urls(mut loaded: Loaded) -> Result<Loaded, Problems> {
     let config = &loaded.config;
     if let Err(bad) = check_url(&config.database) {
         if source("database.url") == Source::Default {
-            let fix = "choose another folder, or give `database.url`";
-            refuse("data_dir", "is a path that a URL cannot hold", fix);
+            let fix = "choose another folder, or set `database.url`";
+            refuse("data_dir", "is a path that a URL cannot contain", fix);
         } else {
             refuse("database.url", &bad.to_string(), bad.fix());
         }
     }
     if config.redis.url.as_ref().is_some_and(|url| !is_redis_url(url)) {
-        let fix = "write redis://user:password@host:port/0, user and password percent-encoded";
-        refuse("redis.url", "is not a URL that the driver of Redis can read", fix);
+        let fix =
+            "write it as redis://user:password@host:port/0, with user and password percent-encoded";
+        refuse("redis.url", "is not a URL that the Redis driver can read", fix);
     }
     if let Some(Err(bad)) = config.mail.smtp_url.as_ref().map(Transport::smtp) {
         refuse("mail.smtp_url", bad.reason(), bad.fix());
@@ -44,12 +45,12 @@ pub fn check_urls(mut loaded: Loaded) -> Result<Loaded, Problems> {
         [("database.url", of_database), ("redis.url", of_redis)].map(|(key, ignored)| {
             let what = || {
                 format!(
-                    "has parameters without effect{}: {}",
+                    "has parameters that have no effect{}: {}",
                     source(key).place(),
                     ignored.join(", ")
                 )
             };
-            (!ignored.is_empty()).then(|| Problem::new(key, what(), "take them out of the URL"))
+            (!ignored.is_empty()).then(|| Problem::new(key, what(), "remove them from the URL"))
         });
     loaded.warnings.extend(warnings.into_iter().flatten());
     Ok(loaded)

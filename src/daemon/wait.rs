@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use latchkey_migration::Outside;
+
 use super::build::{StartError, count_migrations};
 use crate::audit::{Chain, Masters};
 use crate::clock::Clock;
@@ -27,14 +29,14 @@ enum Obstacle {
     Database(Reason, &'static str, Cause),
     /// It lacks migrations.
     Unmigrated(Cause),
-    /// A later release has removed something that this release needs.
-    Outdated(Cause),
+    /// It is of a version that this release cannot run beside.
+    Outdated(Outside),
 }
 
 impl Obstacle {
     fn of(cause: Cause) -> Self {
         let Some(error) = cause.downcast_ref::<DatabaseError>() else {
-            return Self::Database(Reason::Refused, "do what the error says", cause);
+            return Self::Database(Reason::Refused, "correct what the error names", cause);
         };
         let reason = probe_reason(error).unwrap_or(Reason::Refused);
         let fix = Refusal::of(error).map_or(reason.database_fix(), Refusal::fix);
@@ -42,19 +44,23 @@ impl Obstacle {
     }
 
     /// The reason for the log, what to do, and the error.
-    fn words(&self) -> (&'static str, &'static str, &Cause) {
+    fn words(&self) -> (&'static str, &'static str, String) {
         match self {
-            Self::Database(reason, fix, cause) => (reason.name(), fix, cause),
-            Self::Unmigrated(cause) => {
-                ("unmigrated", "run `latchkey migrate up`, or set `database.auto_migrate`", cause)
-            }
-            Self::Outdated(cause) => ("outdated", "run the release that the schema is of", cause),
+            Self::Database(reason, fix, cause) => (reason.name(), fix, cause.to_string()),
+            Self::Unmigrated(cause) => (
+                "unmigrated",
+                "run `latchkey migrate up`, or set `database.auto_migrate` to true",
+                cause.to_string(),
+            ),
+            Self::Outdated(outside) => ("outdated", outside.fix, outside.what.clone()),
         }
     }
 
     fn cause(self) -> Cause {
-        let (Self::Database(_, _, cause) | Self::Unmigrated(cause) | Self::Outdated(cause)) = self;
-        cause
+        match self {
+            Self::Database(_, _, cause) | Self::Unmigrated(cause) => cause,
+            Self::Outdated(outside) => outside.into(),
+        }
     }
 
     /// Reports the obstacle to `/readyz` and to the metrics.
@@ -91,7 +97,7 @@ pub(super) async fn for_database(
             tracing::warn!(
                 store = "database",
                 reason,
-                fix = format!("{fix}; after a change of the configuration restart the daemon"),
+                fix = format!("{fix}; if you change the configuration, restart the daemon"),
                 error = %cause,
                 "waiting for the database"
             );
@@ -109,13 +115,12 @@ async fn connect(
 ) -> Result<(Db, KeyRing, Chain), Obstacle> {
     let refused = |error: DatabaseError| Obstacle::of(error.into());
     let mut db = Db::connect(&config.database).await.map_err(refused)?;
-    if config.database.auto_migrate {
+    if config.database.auto_migrate && db.schema().await.map_err(refused)?.unusable().is_none() {
         db.migrate().await.map_err(refused)?;
     }
     let schema = db.schema().await.map_err(refused)?;
-    if let Some(name) = schema.contracted() {
-        let text = format!("the schema is too new for this release: it has {name}");
-        return Err(Obstacle::Outdated(text.into()));
+    if let Some(outside) = schema.unusable() {
+        return Err(Obstacle::Outdated(outside));
     }
     count_migrations(&db, metrics).await;
     db.watch(metrics);

@@ -131,7 +131,7 @@ impl Shared {
         let began = Instant::now();
         let done = tokio::time::timeout(within, connection.ping()).await;
         let done = done.unwrap_or_else(|_| {
-            let text = format!("no answer to a ping within {} ms", within.as_millis());
+            let text = format!("no response to a ping within {} ms", within.as_millis());
             Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)))
         });
         if done.is_err() {

@@ -79,7 +79,7 @@ async fn of_direct_connection(url: &str) -> Option<DbErr> {
         }
         Ok(Err(why)) => why,
         Err(_) => {
-            let text = format!("no answer within {} s", DIRECT_WITHIN.as_secs());
+            let text = format!("no response within {} s", DIRECT_WITHIN.as_secs());
             sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text))
         }
     };

@@ -22,9 +22,9 @@ impl Refusal {
     /// The text for the log and for operators.
     pub const fn text(self) -> &'static str {
         match self {
-            Self::Standby => "the server is a standby (in recovery) and takes no writes",
+            Self::Standby => "the server is a standby (in recovery) and accepts no writes",
             Self::ReadOnlyByDefault => {
-                "the server takes no writes: default_transaction_read_only is on"
+                "the server accepts no writes, because default_transaction_read_only is on"
             }
         }
     }
@@ -33,11 +33,12 @@ impl Refusal {
     pub const fn fix(self) -> &'static str {
         match self {
             Self::Standby => {
-                "let `database.url` name the primary (a name that follows it), or promote this server: pg_ctl promote"
+                "set `database.url` to the primary (a host name that always leads to it), or \
+                 promote this server: pg_ctl promote"
             }
             Self::ReadOnlyByDefault => {
-                "find why it was set (a full disk, maintenance), then set default_transaction_read_only to off for the \
-                 server, the database and the role"
+                "find out why it was set (for example a full disk or maintenance), then set \
+                 default_transaction_read_only to off for the server, the database and the role"
             }
         }
     }

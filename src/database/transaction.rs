@@ -81,7 +81,7 @@ impl Transaction {
         if let Some(cause) = &*broken_by {
             return Err(broken(cause));
         }
-        *broken_by = Some("its caller stopped waiting".to_owned());
+        *broken_by = Some("its caller did not wait for it".to_owned());
         let done = self.guard.call().end(statement.await);
         *broken_by = done.as_ref().err().map(ToString::to_string);
         done
@@ -93,7 +93,7 @@ impl Transaction {
         self.run(async {
             let schema = Schema::of(&self.inner).await?;
             match schema.beyond() {
-                Some(reason) => Err(DbErr::Migration(reason)),
+                Some(outside) => Err(DbErr::Migration(outside.to_string())),
                 None if schema.pending.is_empty() => Ok(()),
                 None => Migrator::up(&self.inner, None).await,
             }

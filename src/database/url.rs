@@ -76,10 +76,10 @@ impl BadUrl {
     pub fn fix(self) -> &'static str {
         match self {
             Self::Malformed => {
-                "percent-encode user and password, and give each parameter a value that it may have \
+                "percent-encode user and password, and give each parameter a valid value \
                  (`sslmode`: disable, prefer, require, verify-ca, verify-full)"
             }
-            Self::Hosts => "name one host that follows the primary",
+            Self::Hosts => "write one host name that always leads to the primary",
         }
     }
 }
@@ -87,7 +87,7 @@ impl BadUrl {
 impl fmt::Display for BadUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Malformed => "is not a URL that the database's driver can read",
+            Self::Malformed => "is not a URL that the database driver can read",
             Self::Hosts => "names several hosts",
         })
     }
@@ -114,7 +114,7 @@ pub fn ignored(config: &config::Database) -> Vec<&'static str> {
     };
     let names = url.query_pairs().map(|(name, _)| name).filter(|name| !is_read(name));
     names
-        .map(|name| OF_OTHERS.into_iter().find(|it| *it == name).unwrap_or("one that is not known"))
+        .map(|name| OF_OTHERS.into_iter().find(|it| *it == name).unwrap_or("an unknown parameter"))
         .collect()
 }
 
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn parameters_of_other_drivers_are_left_out_and_named() {
         let url = "postgres://u:p@h/d?sslpassword=hunter2&sslmode=require&pgbouncer=true&x=y+z";
-        assert_eq!(ignored(&database(url)), ["sslpassword", "pgbouncer", "one that is not known"]);
+        assert_eq!(ignored(&database(url)), ["sslpassword", "pgbouncer", "an unknown parameter"]);
         let options = postgres(url).unwrap();
         assert_eq!((options.get_host(), options.get_database()), ("h", Some("d")));
         assert_eq!(format!("{:?}", options.get_ssl_mode()), "Require");

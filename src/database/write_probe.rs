@@ -47,7 +47,7 @@ impl Db {
     /// When the database does not respond, or takes no writes.
     pub async fn ready(&self) -> Result<(), DbErr> {
         if let Some(reason) = self.health().reason().filter(|it| it.refuses_every_write()) {
-            let text = format!("it takes no writes: {}", reason.name());
+            let text = format!("it accepts no writes: {}", reason.name());
             return Err(DbErr::Conn(RuntimeErr::Internal(text)));
         }
         self.ping().await

@@ -151,7 +151,7 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         let trial = breaker.pass().unwrap();
         assert!(breaker.pass().is_none(), "one at a time");
-        assert!(breaker.is_open(), "still in doubt");
+        assert!(breaker.is_open(), "still open");
         trial.failed();
         assert!(breaker.pass().is_none());
         clock.advance(OPEN_FOR);

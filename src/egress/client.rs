@@ -82,10 +82,10 @@ impl EgressError {
 impl fmt::Display for EgressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Timeout => f.write_str("no answer in time"),
+            Self::Timeout => f.write_str("no response in time"),
             Self::Connect(reason) => write!(f, "no connection: {reason}"),
-            Self::Broken(reason) => write!(f, "the answer broke off: {reason}"),
-            Self::TooLarge => f.write_str("the answer is too long"),
+            Self::Broken(reason) => write!(f, "the response was cut off: {reason}"),
+            Self::TooLarge => f.write_str("the response is too long"),
         }
     }
 }

@@ -27,9 +27,9 @@ pub enum EndpointError {
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotAUrl => "is no URL of http or https",
-            Self::Plain => "is plain http and not this machine",
-            Self::Extras => "holds a user name, a query or a fragment",
+            Self::NotAUrl => "is not an http or https URL",
+            Self::Plain => "is plain http to another machine",
+            Self::Extras => "contains a user name, a query or a fragment",
         })
     }
 }

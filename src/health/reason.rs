@@ -41,34 +41,40 @@ macro_rules! reasons {
 reasons! {
     /// No connection can be made, or it broke.
     Unreachable = "unreachable"
-        "see that the server runs, that `database.url` leads to it, and that no firewall stands between"
-        "see that the server runs, that `redis.url` leads to it (rediss:// with TLS), and that no firewall stands between";
+        "check that the server runs, that `database.url` leads to it, and that no firewall blocks \
+         the connection"
+        "check that the server runs, that `redis.url` leads to it (rediss:// with TLS), and that \
+         no firewall blocks the connection";
     /// The store did not respond in time.
     Timeout = "timeout"
-        "look at the server's load and locks, and at the network; `database.max_connections` may be too low"
-        "look at the server's load (SLOWLOG GET) and at the network";
+        "check the server's load and locks, and the network; `database.max_connections` may be \
+         too low"
+        "check the server's load (SLOWLOG GET) and the network";
     /// The server is a standby or a replica, or was set to read-only. For SQLite, the file or its
     /// directory is read-only.
     ReadOnly = "read-only"
-        "let `database.url` lead to the primary, or end its read-only mode; make a SQLite file and its directory writable"
-        "let `redis.url` lead to the primary, or promote this replica (REPLICAOF NO ONE)";
+        "set `database.url` to the primary, or end the server's read-only mode; with SQLite, make \
+         the file and its directory writable"
+        "set `redis.url` to the primary, or promote this replica (REPLICAOF NO ONE)";
     /// The disk is full, or a quota or the limit of the file size is reached.
     FullDisk = "full-disk"
-        "free space on the database's disk; of SQLite look at the quota and at the limit of a file's size (ulimit -f) \
-         too, and where neither is reached at the kernel's log"
-        "free space on the disk of Redis";
+        "delete files on the disk of the database to free space; with SQLite, also check the \
+         quota and the limit of the file size (ulimit -f), and if neither is reached, the log of \
+         the kernel"
+        "delete files on the disk of Redis to free space";
     /// The server has no memory left, or Redis reached `maxmemory`.
     OutOfMemory = "out-of-memory"
         "give the server more memory"
-        "raise maxmemory; with noeviction every write fails while it is reached";
+        "raise maxmemory; with noeviction, every write fails while the limit is reached";
     /// The database role or the ACL user lacks a right that latchkey needs.
     NoPermission = "no-permission"
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA … TO the role"
-        "give the user the rights of docs/secure.md: ~lk:* +@read +@write +eval +evalsha +script|load +ping +time +select";
+        "grant the user the rights in docs/secure.md: ~lk:* +@read +@write +eval +evalsha \
+         +script|load +ping +time +select";
     /// The user name or the password is refused.
     Authentication = "authentication"
-        "correct user and password in `database.url`, or pg_hba.conf"
-        "correct user and password in `redis.url`";
+        "correct the user and the password in `database.url`, or pg_hba.conf"
+        "correct the user and the password in `redis.url`";
     /// The server accepts no more connections.
     TooManyConnections = "too-many-connections"
         "raise the server's max_connections, or lower `database.max_connections`"
@@ -79,40 +85,42 @@ reasons! {
         "wait until Redis has loaded its data";
     /// The cluster does not serve every slot.
     ClusterDown = "cluster-down"
-        "see that every node of the cluster runs"
-        "bring back the nodes of the slots that no node serves: redis-cli --cluster check HOST:PORT";
+        "check that every node of the cluster runs"
+        "start the nodes of the slots that no node serves; to find them: redis-cli --cluster \
+         check HOST:PORT";
     /// The URL names a single server, but the server is a node of a cluster.
     ClusterNode = "cluster-node"
-        "see that `database.url` leads to one server"
+        "check that `database.url` leads to one server"
         "write redis+cluster:// (or rediss+cluster://) in `redis.url`";
     /// The URL names a cluster, but the server is not part of one.
     NotACluster = "not-a-cluster"
-        "see that `database.url` leads to one server"
+        "check that `database.url` leads to one server"
         "write redis:// (or rediss://) in `redis.url`";
     /// Redis cannot save its data and therefore refuses writes (`MISCONF`).
     PersistenceFailing = "persistence-failing"
-        "see that the server can write its data"
-        "let Redis save: look at its log, and at space and rights of its `dir`";
+        "check that the server can write its data"
+        "correct why Redis cannot save: check its log, and the free space and the permissions of \
+         its `dir`";
     /// Redis has fewer replicas than `min-replicas-to-write` requires (`NOREPLICAS`).
     ReplicasMissing = "replicas-missing"
-        "bring back the standby servers that commits wait for"
-        "bring back its replicas, or lower min-replicas-to-write";
+        "start the standby servers that commits wait for"
+        "start the missing replicas, or lower min-replicas-to-write";
     /// Another process holds the lock of the SQLite file.
     Locked = "locked"
-        "end the other process that holds the file's lock"
-        "see which client holds Redis: CLIENT LIST";
+        "end the other process that holds the lock of the file"
+        "find the client that blocks Redis: CLIENT LIST";
     /// The data cannot be read or written because the disk or the file is damaged.
     Damaged = "damaged"
-        "look at the server's log and the disk; stop the daemon and restore the last backup"
-        "look at the log of Redis and the disk";
+        "check the server's log and the disk; stop the daemon and restore the last backup"
+        "check the log of Redis and the disk";
     /// Committed data is missing when it is read.
     Stale = "stale"
-        "let `database.url` lead to one server: what was written is not there when it is read"
-        "let `redis.url` lead to one server: what was written is not there when it is read";
+        "set `database.url` to a single server: data that was written is missing when it is read"
+        "set `redis.url` to a single server: data that was written is missing when it is read";
     /// The store refuses for a reason that has no name here. The log has its text.
     Refused = "refused"
-        "run latchkey doctor, and look at the server's log"
-        "do what the words of Redis say, and look at its log";
+        "run `latchkey doctor`, and check the server's log"
+        "correct what the error of Redis names, and check its log";
 }
 
 impl Reason {
@@ -146,12 +154,12 @@ mod tests {
         assert_eq!(names.len(), Reason::ALL.len());
         let page = include_str!("../../docs/operate.md");
         let runbook = include_str!("../../docs/runbooks/LatchkeyStoreNotWritable.md");
-        let (_, mend) = runbook.split_once("## Mend").expect("it says how to mend");
+        let (_, fix) = runbook.split_once("## Fix").expect("it has a section Fix");
         for reason in Reason::ALL {
             let row = format!("| `{}` |", reason.name());
             assert!(page.contains(&row), "docs/operate.md has no row `{}`", reason.name());
             let item = format!("`{}`", reason.name());
-            assert!(mend.contains(&item), "the runbook does not mend {item}");
+            assert!(fix.contains(&item), "the runbook has no fix for {item}");
         }
     }
 }

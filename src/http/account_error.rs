@@ -17,7 +17,7 @@ pub fn problem(error: AccountError, member: &'static str) -> Problem {
     match error {
         AccountError::Limited(limit) => limited(limit.retry_after_s),
         AccountError::WrongPassword => {
-            Problem::new(Code::InvalidCredentials).detail("`password` is not your password.")
+            Problem::new(Code::InvalidCredentials).detail("`password` is not your current password.")
         }
         AccountError::Registration(refusal) => {
             Problem::new(Code::Forbidden).detail(registration(refusal))
@@ -28,10 +28,10 @@ pub fn problem(error: AccountError, member: &'static str) -> Problem {
             rules.finish().err().unwrap_or_else(|| Code::ValidationFailed.into())
         }
         AccountError::Changed => {
-            Problem::new(Code::Conflict).detail("The password was changed a moment ago.")
+            Problem::new(Code::Conflict).detail("Another request changed the password a moment ago.")
         }
         AccountError::OwnsTeams(names) => Problem::new(Code::Conflict).detail(format!(
-            "You alone own teams that have other members: {}. Hand them over or delete them first.",
+            "You are the only owner of teams that have other members: {}. Make another member an owner, or delete these teams first.",
             names.join(", ")
         )),
         AccountError::CaptchaNeeded { difficulty } => captcha_needed(difficulty),
@@ -48,8 +48,8 @@ fn captcha_needed(difficulty: u32) -> Problem {
         return problem;
     }
     let detail = format!(
-        "Many passwords of this account were wrong. Solve a captcha and send the login again with it. \
-         The built-in captcha has its challenge at GET /api/captcha?difficulty={difficulty}."
+        "There were many failed logins to this account. Solve a captcha and send it with the login. \
+         GET /api/captcha?difficulty={difficulty} returns the challenge of the built-in captcha."
     );
     Problem { difficulty: Some(difficulty), ..problem.detail(detail) }
 }
@@ -62,8 +62,8 @@ impl From<AccountError> for Problem {
 
 const fn registration(refusal: RegistrationRefusal) -> &'static str {
     match refusal {
-        RegistrationRefusal::Domain => "Addresses of this domain cannot register here.",
-        RegistrationRefusal::Closed => "Registration here is closed.",
-        RegistrationRefusal::InviteOnly => "Registration here is by invitation.",
+        RegistrationRefusal::Domain => "Email addresses of this domain cannot register.",
+        RegistrationRefusal::Closed => "Registration is closed.",
+        RegistrationRefusal::InviteOnly => "You need an invitation to register.",
     }
 }

@@ -172,7 +172,7 @@ impl Text for Role {
     type Error = BrokenRule;
 
     fn parse(text: String) -> Result<Self, BrokenRule> {
-        let unknown = BrokenRule("unknown", "`role` is owner, admin, member or viewer.");
+        let unknown = BrokenRule("unknown", "`role` must be owner, admin, member or viewer.");
         Self::from_name(&text).ok_or(unknown)
     }
 

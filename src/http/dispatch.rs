@@ -224,7 +224,7 @@ impl Dispatcher {
         let is_ours = openapi::is_refused_in_clear(route.path) && route.method != RouteMethod::Any;
         if cx.clear_at_proxy && is_ours && self.app.config.public_url.starts_with("https://") {
             return Err(Problem::new(Code::Forbidden).detail(
-                "This came over plain http. Use https; what was sent may have been read on the way: change it.",
+                "The request was sent over plain http. Use https. Others may have read the request on its way: change the passwords and tokens in it.",
             ));
         }
         Ok(())

@@ -35,7 +35,7 @@ impl Form {
         let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         if names.windows(2).any(|pair| pair[0] == pair[1]) {
-            return refused("The form has a parameter twice.");
+            return refused("The form contains a parameter twice.");
         }
         let sent = pairs.into_iter().filter(|(_, value)| !value.is_empty());
         Ok(Self(sent.map(|(name, value)| (name, Secret::new(value))).collect()))
@@ -53,7 +53,7 @@ impl Form {
     pub fn need(&self, name: &str) -> Result<&Secret<String>, Problem> {
         self.get(name).ok_or_else(|| {
             Problem::new(Code::MalformedRequest)
-                .detail(format!("The form lacks `{name}`."))
+                .detail(format!("The form parameter `{name}` is missing."))
                 .oauth(OauthError::InvalidRequest)
         })
     }

@@ -43,7 +43,7 @@ impl Service for Front {
 /// the request is known.
 fn starting(peer: Peer, public_url: &str) -> Answer {
     let problem = Problem::new(Code::DependencyUnavailable)
-        .detail("The daemon starts and waits for its database. Try again in a few seconds.")
+        .detail("The daemon is starting and waits for its database. Try again in a few seconds.")
         .retry_after(5);
     let trace_id = hex(&random_bytes::<16>());
     let mut answer = answer::problem(&problem, &trace_id, public_url, TokenShown::No);

@@ -31,14 +31,12 @@ pub(super) fn check(parts: &Parts) -> Result<(), Problem> {
         return Err(Code::HeadersTooLarge.into());
     }
     if authorizations.next().is_some() {
-        return Err(
-            Problem::new(Code::MalformedRequest).detail("There are two `Authorization` headers.")
-        );
+        return Err(Problem::new(Code::MalformedRequest)
+            .detail("The request has more than one `Authorization` header."));
     }
     if host_is_in_doubt(parts) {
-        return Err(
-            Problem::new(Code::MalformedRequest).detail("There has to be one `Host` header.")
-        );
+        return Err(Problem::new(Code::MalformedRequest)
+            .detail("The request must have exactly one `Host` header."));
     }
     Ok(())
 }
@@ -89,7 +87,7 @@ pub(super) fn guard(route: &Route, parts: &Parts) -> Result<Option<Answer>, Prob
         says("sec-purpose", "prefetch") || says("purpose", "prefetch") || says("x-moz", "prefetch");
     if prefetch {
         return Err(Problem::new(Code::Forbidden)
-            .detail("A prefetch of a link that changes something is refused."));
+            .detail("A link that changes something cannot be prefetched."));
     }
     if route.kind == RouteKind::MailedLink && says("sec-fetch-mode", "navigate") {
         let token = parts.uri.path().rsplit('/').next().unwrap_or_default();

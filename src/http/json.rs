@@ -40,7 +40,7 @@ impl Object {
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let malformed = |detail: &str| Problem::new(Code::MalformedRequest).detail(detail);
         if bytes.is_empty() {
-            return Err(malformed("The body is empty; it has to be one JSON object."));
+            return Err(malformed("The body is empty. Send one JSON object."));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("The body is not UTF-8."))?;
         let Root(members) = serde_json::from_str(text).map_err(|error| {
@@ -60,7 +60,7 @@ impl Object {
         match self.members.remove(name) {
             Some(Value::Text(text)) => return Some(text),
             Some(Value::Null | Value::Texts(_) | Value::Other) => {
-                self.reject(name, "type", format_args!("`{name}` has to be a string."));
+                self.reject(name, "type", format_args!("`{name}` must be a string."));
             }
             None => self.reject(name, "required", format_args!("`{name}` is required.")),
         }
@@ -78,7 +78,7 @@ impl Object {
         match self.members.remove(name) {
             Some(Value::Texts(texts)) => return Some(texts),
             Some(_) => {
-                self.reject(name, "type", format_args!("`{name}` has to be a list of strings."));
+                self.reject(name, "type", format_args!("`{name}` must be a list of strings."));
             }
             None => self.reject(name, "required", format_args!("`{name}` is required.")),
         }

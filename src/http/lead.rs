@@ -3,8 +3,8 @@
 //!
 //! A client may send a request before the previous one has ended. The time for its head begins when
 //! the previous request has ended. hyper frames the requests. This module only counts whether more
-//! bytes have arrived than the request in progress accounts for. In doubt (if a body was sent
-//! before its turn) it assumes that there are more. An idle connection then has the time for a head
+//! bytes have arrived than the request in progress accounts for. If it cannot tell (if a body was
+//! sent before its turn) it assumes that there are more. An idle connection then has the time for a head
 //! instead of one minute.
 
 use hyper::Request;

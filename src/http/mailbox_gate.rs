@@ -111,7 +111,7 @@ pub fn enter<'a>(app: &'a App, request: &Request) -> Result<Passage<'a>, Problem
     let file = MailboxKey::file_in(&app.config.data_dir).display().to_string();
     if !accepts_html(&request.headers) {
         return Err(Problem::new(Code::InvalidToken).detail(format!(
-            "Send the mailbox's key as `Authorization: Bearer KEY`. The key is in {file}."
+            "Send the mailbox's key as `Authorization: Bearer KEY`. The key is in the file {file}."
         )));
     }
     let mut answer = answer::page(StatusCode::UNAUTHORIZED, pages::mailbox_locked(why, &file));

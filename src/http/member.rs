@@ -81,7 +81,7 @@ impl From<Refusal> for Problem {
             Refusal::NotFound => Code::NotFound.into(),
             Refusal::Forbidden => Code::Forbidden.into(),
             Refusal::TeamDisabled => Self::new(Code::Forbidden).detail(
-                "The operator has disabled this team: its members can look at it and leave, its owners delete it.",
+                "The operator has disabled this team. Its members can only view it and leave it, and its owners can delete it.",
             ),
             Refusal::Conflict(detail) => Self::new(Code::Conflict).detail(detail),
             Refusal::LinkInvalid => Code::TokenInvalid.into(),
@@ -89,7 +89,7 @@ impl From<Refusal> for Problem {
             Refusal::OtherName => Self::validation(vec![FieldError {
                 pointer: "/name".to_owned(),
                 code: "mismatch",
-                detail: "`name` has to be the name of what is to be deleted.".to_owned(),
+                detail: "`name` must be the current name of the team or project that you delete.".to_owned(),
             }]),
             Refusal::Limited(InvitationLimit::Spent(limited)) => limited.into(),
             Refusal::Limited(InvitationLimit::Unavailable(unavailable)) => unavailable.into(),

@@ -20,7 +20,7 @@ use crate::problem::Code;
 /// Collects the schema of a type and the schemas that it refers to.
 type Schemas = fn(&mut Vec<(String, RefOr<Schema>)>);
 
-/// `{"status":"ok"}`: done, and nothing more to say.
+/// `{"status":"ok"}`: the request succeeded, and there is no other result.
 #[derive(Serialize, ToSchema)]
 pub struct Done {
     /// Always `ok`.
@@ -69,7 +69,7 @@ impl Operation {
 
     /// Creates an operation on the team in the path, for all of its members.
     pub fn of_team(id: &'static str, tag: Tag, summary: &'static str) -> Self {
-        Self::new(id, tag, summary).bearer().path("tid", "The team.").fails(&[
+        Self::new(id, tag, summary).bearer().path("tid", "The id of the team.").fails(&[
             Code::InvalidToken,
             Code::EmailUnverified,
             Code::NotFound,
@@ -123,16 +123,16 @@ impl Operation {
     /// Adds a captcha in the query, for a daemon whose operator requires one.
     #[must_use]
     pub fn captcha(self) -> Self {
-        self.query("capcha", "The answer to a captcha, where the operator asks for one.")
-            .query("captcha", "The same under its right spelling.")
+        self.query("capcha", "The solution of a captcha, if the operator requires one.")
+            .query("captcha", "The same parameter in its correct spelling.")
     }
 
     /// Adds the parameters of a list with pages.
     #[must_use]
     pub fn paged(self) -> Self {
         let limit = json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 50 });
-        self.query("cursor", "`next` of the page before.")
-            .parameter(json!({ "name": "limit", "in": "query", "required": false, "description": "How many items at most.", "schema": limit }))
+        self.query("cursor", "The `next` of the previous page.")
+            .parameter(json!({ "name": "limit", "in": "query", "required": false, "description": "The maximum number of items on the page.", "schema": limit }))
             .fails(&[Code::ValidationFailed])
     }
 
@@ -232,7 +232,10 @@ impl Operation {
             }
         }
         if is_refused_in_clear(path) {
-            let refused = format!("`{}` over plain http behind a proxy", Code::Forbidden.name());
+            let refused = format!(
+                "`{}` if a proxy received the request over plain http",
+                Code::Forbidden.name()
+            );
             problems.entry(Code::Forbidden.status().as_u16()).or_default().push(refused);
         }
         for (status, names) in problems {
@@ -340,7 +343,7 @@ pub fn document(public_url: &str) -> Value {
         "info": {
             "title": "latchkey",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Accounts, sessions and tokens over HTTP. Errors are `application/problem+json` (RFC 9457).",
+            "description": "The API of latchkey: accounts, sessions, teams and tokens over HTTP. Errors are `application/problem+json` (RFC 9457).",
             "license": { "name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT" },
         },
         "servers": [{ "url": public_url }],
@@ -349,9 +352,9 @@ pub fn document(public_url: &str) -> Value {
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "userToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Who you are, in which session. Comes with a registration, log-in or refresh; lives for `tokens.user_ttl` (15 minutes), and `GET /api/refresh` replaces it, also when it has expired while its session lives. latchkey alone accepts it: keep it from your own APIs." },
-                "vaultToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "What you may do, in which team and project: the token for your own APIs, which verify it with `/.well-known/jwks.json`. Comes beside each `userToken`, or for a project's key at `POST /api/token`; lives for `tokens.vault_ttl` (5 minutes)." },
-                "client": { "type": "http", "scheme": "basic", "description": "A project's key (its id and the whole `lk_…`), or a client of `introspection.clients`; both may stand in the form instead." },
+                "userToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Identifies the user and the session. Every registration, login and refresh returns a new one. It expires after `tokens.user_ttl` (15 minutes by default). `GET /api/refresh` replaces it as long as its session is live, even after it has expired. Only latchkey accepts it, so never send it to your own APIs." },
+                "vaultToken": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "States what the user may do, and in which team and project. It is the token for your own APIs, which verify it with `/.well-known/jwks.json`. It is returned together with each `userToken`, and by `POST /api/token` for a project key. It expires after `tokens.vault_ttl` (5 minutes by default)." },
+                "client": { "type": "http", "scheme": "basic", "description": "The credentials of a project key (its id and the whole `lk_…`) or of a client of `introspection.clients`. You may send them in the form instead." },
             },
         },
     })
@@ -366,25 +369,25 @@ fn problem_schema() -> Value {
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
     json!({
         "type": "object",
-        "description": "A problem (RFC 9457).",
+        "description": "An error response (RFC 9457).",
         "required": ["type", "title", "status", "detail", "code", "traceId"],
         "properties": {
-            "type": { "type": "string", "format": "uri", "description": "Where it is explained." },
-            "title": { "type": "string", "description": "The same for every occurrence." },
+            "type": { "type": "string", "format": "uri", "description": "The address of the page that explains the error." },
+            "title": { "type": "string", "description": "A short title. It is the same for every occurrence of the error." },
             "status": { "type": "integer" },
-            "detail": { "type": "string", "description": "This occurrence, in a sentence." },
+            "detail": { "type": "string", "description": "A description of this occurrence." },
             "code": { "type": "string", "enum": codes },
-            "traceId": { "type": "string", "description": "Finds the request in the log." },
-            "error": { "type": "string", "description": "The OAuth RFCs' name of it, at their endpoints.", "enum": ["invalid_request", "invalid_client", "invalid_scope", "unauthorized_client", "unsupported_grant_type"] },
-            "difficulty": { "type": "integer", "description": "With `captcha-invalid`: the `difficulty` to ask `GET /api/captcha` for; 1 where it is absent." },
+            "traceId": { "type": "string", "description": "The id by which the operator finds the request in the log." },
+            "error": { "type": "string", "description": "The name of the error in the OAuth RFCs. Only OAuth endpoints send it.", "enum": ["invalid_request", "invalid_client", "invalid_scope", "unauthorized_client", "unsupported_grant_type"] },
+            "difficulty": { "type": "integer", "description": "Only with `captcha-invalid`: the `difficulty` to request from `GET /api/captcha`. If it is missing, the difficulty is 1." },
             "errors": {
                 "type": "array",
-                "description": "With `validation-failed`: each member that breaks a rule.",
+                "description": "Only with `validation-failed`: the members that break a rule.",
                 "items": {
                     "type": "object",
                     "required": ["pointer", "code", "detail"],
                     "properties": {
-                        "pointer": { "type": "string", "description": "A JSON pointer (RFC 6901)." },
+                        "pointer": { "type": "string", "description": "The member that breaks the rule, as a JSON pointer (RFC 6901)." },
                         "code": { "type": "string" },
                         "detail": { "type": "string" },
                     },

@@ -29,10 +29,10 @@ impl<C: FromStr + Default> Page<C> {
         let cursor = request.query("cursor")?.map_or(Ok(C::default()), |cursor| cursor.parse());
         let limit = request.query("limit")?.map_or(Ok(LIMIT_DEFAULT), |limit| limit.parse());
         if cursor.is_err() {
-            broken.reject("cursor", "format", "`cursor` is `next` of the page before.");
+            broken.reject("cursor", "format", "`cursor` must be the `next` of the previous page.");
         }
         if !limit.as_ref().is_ok_and(|limit| (1..=LIMIT_MAX).contains(limit)) {
-            broken.reject("limit", "range", "`limit` is a number from 1 to 100.");
+            broken.reject("limit", "range", "`limit` must be a number from 1 to 100.");
         }
         broken.finish()?;
         Ok(Self { after: cursor.unwrap_or_default(), limit: limit.unwrap_or(LIMIT_DEFAULT) })

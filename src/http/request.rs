@@ -131,10 +131,9 @@ impl Request {
 }
 
 fn decode(raw: &str) -> Result<String, Problem> {
-    percent_decode_str(raw)
-        .decode_utf8()
-        .map(std::borrow::Cow::into_owned)
-        .map_err(|_| Problem::new(Code::MalformedRequest).detail("The path or query is not UTF-8."))
+    percent_decode_str(raw).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| {
+        Problem::new(Code::MalformedRequest).detail("The path, the query or the form is not UTF-8.")
+    })
 }
 
 /// Parses `application/x-www-form-urlencoded` (WHATWG URL §5.1) and accepts only UTF-8.

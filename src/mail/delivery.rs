@@ -1,7 +1,8 @@
-//! The mailer's work: one row from claim to mark.
+//! The work of the [`Mailer`]: it delivers a row, from claim to mark.
 //!
-//! Who is to blame decides what a failure costs. What stops every mail (no connection, no login) pauses the queue and
-//! costs no row a try; what is this mail's own backs off or ends this mail alone.
+//! The cause of a failure decides what happens. A failure that stops every mail (no connection, no
+//! login) pauses the queue and does not count as an attempt of any row. A failure of one mail
+//! delays this mail, or ends it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -24,35 +25,34 @@ use crate::store::{PutToken, Store};
 use crate::telemetry::labels::MailOutcome;
 use crate::telemetry::trace::{self, SpanAttributes};
 
-/// How long the queue rests between probes of a server that takes nothing.
+/// How long the queue pauses before it tries a failing server again.
 const PROBE: Duration = Duration::from_secs(5);
-/// After how long a sweep ends and tells what it did: a scrape or two, so that a backlog of hours is seen to shrink.
+/// After how long a sweep ends and reports its results. It is as long as one or two scrapes of the
+/// metrics, so that they show the progress in a backlog of hours.
 const ROUND: Duration = Duration::from_secs(30);
-/// How long the first back-off of a row is; each is twice the one before, up to [`BACK_OFF_MAX`].
+/// The first back-off of a row. Each further one is twice as long, up to [`BACK_OFF_MAX`].
 const BACK_OFF: Duration = Duration::from_mins(1);
 /// The longest back-off.
 const BACK_OFF_MAX: Duration = Duration::from_hours(6);
-/// From this age on a refused row is given up, but not before [`TRIES_MIN`]: an outage of ours may have eaten the time.
+/// A row of this age that is refused is given up, but not before [`TRIES_MIN`] attempts: an outage
+/// of latchkey may have used up the time.
 const GIVE_UP: Duration = Duration::from_hours(24);
-/// Tries that every row gets: 1 + 2 + 4 + 8 minutes of back-off outlast usual greylisting.
+/// The fewest attempts of every row. A back-off of 1 + 2 + 4 + 8 minutes is longer than usual
+/// greylisting.
 const TRIES_MIN: i32 = 5;
-/// Tries of a row that cannot be rendered.
+/// The most attempts of a row that cannot be rendered.
 const RENDER_TRIES_MAX: i32 = 5;
-/// Tries to mark what was sent: were it lost, the mail would leave twice.
+/// The most attempts to mark a mail as sent. Without the mark, the mail would be sent twice.
 const MARK_TRIES_MAX: u32 = 5;
 
-/// What a [`Mailer`] needs.
+/// The dependencies of a [`Mailer`].
 #[derive(Debug)]
 pub struct Setup {
-    /// Where the rows are.
     pub db: Db,
-    /// Where the tokens go.
     pub store: Store,
-    /// How mails leave.
     pub transport: Transport,
-    /// The time.
     pub clock: Clock,
-    /// The master key's `"mail-token"`.
+    /// The key `"mail-token"`, derived from the master key.
     pub token_key: Secret<[u8; 32]>,
     /// The base of links, without a trailing slash.
     pub public_url: String,
@@ -61,48 +61,48 @@ pub struct Setup {
     pub from: String,
 }
 
-/// Delivers what is due. One for all workers of a process: they share the pause and the connections.
+/// Delivers the mails that are due. All workers of a process share one mailer, with its pause and
+/// its connections.
 #[derive(Debug)]
 pub struct Mailer {
     pub(super) setup: Setup,
     pub(super) sender: Sender,
-    /// Of `public_url`: the right side of Message-IDs.
+    /// The host of `public_url`, which is the right side of a Message-ID.
     pub(super) host: String,
-    /// What mails call what we serve.
+    /// The name of the service in mails.
     pub(super) service: String,
     paused_at: Mutex<Option<UnixMillis>>,
     stopping: AtomicBool,
 }
 
-/// One try.
+/// One attempt to deliver a mail.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery {
-    /// Which mail.
     pub kind: Kind,
-    /// What became of it.
     pub outcome: MailOutcome,
-    /// From claim to mark.
+    /// The time from claim to mark.
     pub took: Duration,
 }
 
-/// What a sweep did.
+/// The results of a sweep.
 #[derive(Clone, Debug, Default)]
 pub struct Swept {
-    /// Every try, in order.
+    /// All attempts, in order.
     pub deliveries: Vec<Delivery>,
-    /// When to sweep again at the latest: the next row's time, or the probe's; none where nothing waits.
+    /// When to sweep again at the latest: when the next row is due, or when the pause ends. `None`
+    /// if no row waits.
     pub next_due: Option<UnixMillis>,
 }
 
 impl Swept {
-    /// How many tries ended like this.
+    /// How many attempts had this outcome.
     pub fn count(&self, outcome: MailOutcome) -> usize {
         self.deliveries.iter().filter(|delivery| delivery.outcome == outcome).count()
     }
 }
 
 impl Mailer {
-    /// A mailer; fails when `from` is no address.
+    /// Creates a mailer. Fails if `from` is not an address.
     pub fn new(setup: Setup) -> Result<Self, BadSender> {
         let sender = Sender::parse(&setup.from)?;
         let host = url::Url::parse(&setup.public_url)
@@ -114,18 +114,24 @@ impl Mailer {
         Ok(Self { setup, sender, host, service, paused_at, stopping })
     }
 
-    /// Claims and delivers rows until none is due, nothing can leave, half a minute is over, or [`Mailer::stop`]. Safe in any
-    /// number of workers and replicas at once, and safe to drop at any moment: a claimed row comes again when its lease ends.
+    /// Claims and delivers rows until no row is due, no mail can leave, 30 seconds have passed, or
+    /// [`Mailer::stop`] is called. Any number of workers and replicas may sweep at once. A sweep
+    /// may be dropped at any moment: a claimed row is due again when its lease ends.
     ///
-    /// The database down ends it; with the token store down the mails that carry no token still leave. Either is the
-    /// error of the sweep, unless something was delivered before: then it is logged, and the next sweep's.
+    /// A failure of the database ends the sweep. During a failure of the token store, the mails
+    /// that carry no token still leave. Either failure is the error of the sweep, unless a mail was
+    /// delivered before. In that case it is logged, and the next sweep fails with it if it
+    /// persists.
     pub async fn sweep(&self) -> Result<Swept, Unavailable> {
         let mut swept = Swept::default();
         let done = self.sweep_into(&mut swept).await;
         match done {
             Err(unavailable) if swept.deliveries.is_empty() => Err(unavailable),
             Err(unavailable) => {
-                tracing::warn!(error = %unavailable, "mail sweep ended early");
+                tracing::warn!(
+                    error = %unavailable,
+                    "the delivery of mails stopped before the queue was empty"
+                );
                 swept.next_due = Some(self.now() + millis(PROBE));
                 Ok(swept)
             }
@@ -133,12 +139,11 @@ impl Mailer {
         }
     }
 
-    /// How mails leave.
     pub fn transport(&self) -> &Transport {
         &self.setup.transport
     }
 
-    /// Lets every sweep end after the mail in hand; for good.
+    /// Ends every sweep after its current mail. Later sweeps deliver nothing.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
     }
@@ -181,7 +186,7 @@ impl Mailer {
         store_down.map_or(Ok(()), Err)
     }
 
-    /// Delivers one row. The inner error is the token store's: the row is back as it was.
+    /// Delivers one row. The inner error is one of the token store, and the row is then unchanged.
     async fn deliver(&self, claim: &Claim) -> Result<Result<MailOutcome, Unavailable>, DbErr> {
         let db = &self.setup.db;
         let (letter, known) = match self.prepare(claim).await? {
@@ -237,15 +242,17 @@ impl Mailer {
         self.count_try(claim, why, last, None).await
     }
 
-    /// The server refused this mail for now.
+    /// Handles a mail that the server refused for now.
     async fn refused(&self, claim: &Claim, why: &str) -> Result<MailOutcome, DbErr> {
         let end = claim.row.created_at + millis(GIVE_UP);
         let last = self.now() >= end && claim.row.attempts + 1 >= TRIES_MIN;
         self.count_try(claim, why, last, Some(end)).await
     }
 
-    /// The connection broke in the midst of this mail: the server's fault, or this mail's. It costs no try, but the others
-    /// go first, so that one that breaks every connection stops none of them; and it is given up in the end.
+    /// Handles a connection that broke during this mail. The cause may be the server or this mail.
+    /// It does not count as an attempt, but other mails go first, so that a mail that breaks every
+    /// connection stops no other mail. From the age [`GIVE_UP`] on, the mail counts as refused and
+    /// is given up in the end.
     async fn broken(&self, claim: &Claim, why: &str) -> Result<MailOutcome, DbErr> {
         self.pause(why);
         let now = self.now();
@@ -256,7 +263,7 @@ impl Mailer {
         Ok(MailOutcome::Released)
     }
 
-    /// Counts a try: the row backs off, with a last try at `end` itself, or is given up.
+    /// Counts an attempt. The row backs off, until `end` at the latest, or is given up.
     async fn count_try(
         &self,
         claim: &Claim,
@@ -276,7 +283,8 @@ impl Mailer {
         Ok(MailOutcome::Retry)
     }
 
-    /// The mail is out: a hiccup of the database must not send it again.
+    /// Marks a mail that was sent. It tries several times, because a short failure of the database
+    /// must not cause a second mail.
     async fn mark_sent(&self, claim: &Claim) -> Result<Marked, DbErr> {
         for tried in 1..MARK_TRIES_MAX {
             if let Ok(marked) = claim.sent(&self.setup.db, self.now()).await {
@@ -295,7 +303,7 @@ impl Mailer {
         !self.stopping.load(Ordering::SeqCst) && self.paused_until().is_none()
     }
 
-    /// The end of the pause. A clock that was set back ends it too.
+    /// The end of the pause. If the clock was set back, the pause is over.
     fn paused_until(&self) -> Option<UnixMillis> {
         let paused_at = (*self.paused_at.lock().unwrap_or_else(PoisonError::into_inner))?;
         let rests = (0..millis(PROBE)).contains(&(self.now() - paused_at));
@@ -306,21 +314,21 @@ impl Mailer {
         let before =
             self.paused_at.lock().unwrap_or_else(PoisonError::into_inner).replace(self.now());
         if before.is_none() {
-            tracing::warn!(error = why, probe_s = PROBE.as_secs(), "mail queue paused");
+            tracing::warn!(error = why, probe_s = PROBE.as_secs(), "the mail queue is paused");
         } else {
-            tracing::debug!(error = why, "mail queue stays paused");
+            tracing::debug!(error = why, "the mail queue stays paused");
         }
     }
 
     fn resume(&self) {
         if self.paused_at.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
-            tracing::info!("mail queue goes on");
+            tracing::info!("the mail queue continues");
         }
     }
 }
 
-/// How long a row rests after so many counted tries and one more: doubled each time, a fifth more or less, at most
-/// [`BACK_OFF_MAX`] and that fifth.
+/// The back-off of a row after `tries_before` counted attempts and one more. It doubles each time
+/// up to [`BACK_OFF_MAX`], and is then changed by up to a fifth at random.
 pub(super) fn back_off(tries_before: i32) -> Duration {
     let doubled = 2_u32.saturating_pow(u32::try_from(tries_before).unwrap_or(0).min(16));
     let rest = BACK_OFF.saturating_mul(doubled).min(BACK_OFF_MAX);
@@ -328,7 +336,7 @@ pub(super) fn back_off(tries_before: i32) -> Duration {
     rest * jitter_percent / 100
 }
 
-/// A trace of its own, which points to the request that the mail comes from.
+/// Records a delivery as its own trace, which links to the request that the mail comes from.
 fn trace_delivery(claim: &Claim, outcome: MailOutcome, took: Duration) {
     trace::linked(&claim.row.traceparent, || {
         let attributes = vec![
@@ -340,15 +348,29 @@ fn trace_delivery(claim: &Claim, outcome: MailOutcome, took: Duration) {
     });
 }
 
-/// The one log line of an outcome.
+/// Writes the one log line of an outcome.
 fn report(claim: &Claim, outcome: MailOutcome, marked: Marked, error: &str) {
     let (mail, kind, outcome) = (claim.row.id, claim.kind.name(), outcome.name());
     let (tries, traceparent) = (claim.row.attempts, claim.row.traceparent.as_str());
     if marked == Marked::Lost {
-        tracing::info!(%mail, kind, outcome, traceparent, "mail was taken back while in hand");
+        tracing::info!(
+            %mail,
+            kind,
+            outcome,
+            traceparent,
+            "the mail was replaced, deleted or claimed by another daemon while it was being sent"
+        );
     } else if error.is_empty() {
-        tracing::info!(%mail, kind, outcome, tries, traceparent, "mail done");
+        tracing::info!(%mail, kind, outcome, tries, traceparent, "the mail is done");
     } else {
-        tracing::warn!(%mail, kind, outcome, tries, traceparent, error, "mail not delivered");
+        tracing::warn!(
+            %mail,
+            kind,
+            outcome,
+            tries,
+            traceparent,
+            error,
+            "the mail was not delivered"
+        );
     }
 }

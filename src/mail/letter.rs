@@ -13,28 +13,25 @@ use crate::mail::Kind;
 use crate::mail::render::{Rendered, Unrenderable};
 use crate::secret::Secret;
 
-/// A mail that is ready to leave.
+/// A mail that is ready to be sent.
 #[derive(Debug)]
 pub(super) struct Letter {
-    /// The row it comes from.
+    /// The id of its outbox row.
     pub id: Uuid,
-    /// Which mail.
     pub kind: Kind,
-    /// Where it goes, as stored.
+    /// The address of the recipient, as stored.
     pub recipient: String,
-    /// What it says.
     pub rendered: Rendered,
-    /// The link in it.
     pub link: Option<Secret<String>>,
     /// The token in the link.
     pub token: Option<Secret<String>>,
     /// When it was composed.
     pub at: UnixMillis,
-    /// All of it, with headers and envelope.
+    /// The complete message, with headers and envelope.
     pub message: Message,
 }
 
-/// Who sends, as `mail.from` has it.
+/// The sender, as in `mail.from`.
 #[derive(Clone, Debug)]
 pub(super) struct Sender(Mailbox);
 
@@ -56,13 +53,13 @@ impl Sender {
         from.parse().map(Self).map_err(BadSender)
     }
 
-    /// The name it goes by, where it has one.
+    /// The display name, if there is one.
     pub(super) fn name(&self) -> Option<&str> {
         self.0.name.as_deref().filter(|name| !name.is_empty())
     }
 
-    /// Composes the message of a row. Everything but the date and what the row says follows from the row's id, so that a
-    /// copy is known for one.
+    /// Composes the message of a row. Everything except the date follows from the row and its id,
+    /// so a second copy is recognised as one.
     pub(super) fn compose(
         &self,
         (id, kind): (Uuid, Kind),
@@ -79,7 +76,7 @@ impl Sender {
             .subject(rendered.subject.clone())
             .date(UNIX_EPOCH + since)
             .message_id(Some(format!("<{id}@{host}>")))
-            // RFC 3834 §5: no machine answers this.
+            // RFC 3834 §5: other systems then send no automatic response.
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
@@ -96,24 +93,24 @@ impl Sender {
     }
 }
 
-/// A mail that says nothing but that mail arrives, for an operator.
+/// A test mail for an operator.
 pub(super) fn test(
     sender: &Sender,
     to: &str,
     public_url: &str,
     at: UnixMillis,
 ) -> Result<Message, String> {
-    let to = address(to).map_err(|_| format!("{to} is no address"))?;
+    let to = address(to).map_err(|_| format!("{to} is not an email address"))?;
     let host = url::Url::parse(public_url).ok().and_then(|url| url.host_str().map(str::to_owned));
     let host = host.unwrap_or_else(|| "localhost".to_owned());
     let since = Duration::from_millis(u64::try_from(at).unwrap_or(0));
     let text = format!(
-        "This is a test of latchkey at {public_url}.\n\nMail of it arrives here. Nothing has to be done.\n"
+        "This is a test mail of latchkey at {public_url}.\n\nMails of latchkey arrive here. You do not have to do anything.\n"
     );
     Message::builder()
         .from(sender.0.clone())
         .to(message::Mailbox::new(None, to))
-        .subject("A test of latchkey's mail")
+        .subject("Test mail of latchkey")
         .date(UNIX_EPOCH + since)
         .message_id(Some(format!("<{}@{host}>", crate::secret::uuid_v7(at))))
         .raw_header(HeaderValue::new(
@@ -124,9 +121,10 @@ pub(super) fn test(
         .map_err(|error| error.to_string())
 }
 
-/// The text as it is where it may be: quoted-printable would break the link's line, for whoever reads the source.
+/// The text without an encoding, if possible. Quoted-printable would break the line of the link,
+/// for a reader of the source.
 fn plain(text: &str) -> Body {
-    // RFC 5322 §2.1.1: 998 characters without the line's end.
+    // RFC 5322 §2.1.1: at most 998 characters in a line, without the line end.
     if text.is_ascii() && text.lines().all(|line| line.len() <= 998) {
         let lines: Vec<_> = text.lines().collect();
         let bytes = format!("{}\r\n", lines.join("\r\n")).into_bytes();
@@ -136,10 +134,10 @@ fn plain(text: &str) -> Body {
     }
 }
 
-/// A stored address, its domain as A-labels: SMTP without SMTPUTF8 knows no others. What could break a header or a
-/// command is no address.
+/// A stored address with its domain as A-labels, because SMTP without SMTPUTF8 accepts no other
+/// domains. Text that could break a header or a command is refused.
 fn address(recipient: &str) -> Result<Address, Unrenderable> {
-    let bad = Unrenderable("the recipient is no address");
+    let bad = Unrenderable("the recipient is not an email address");
     let (local, domain) = recipient.rsplit_once('@').ok_or(bad)?;
     let domain = idna::domain_to_ascii(domain).map_err(|_| bad)?;
     Address::new(local, domain).map_err(|_| bad)
@@ -153,7 +151,8 @@ mod tests {
     use crate::user::EmailAddress;
 
     proptest! {
-        /// ASVS 1.3.11: no CR, LF or NUL of a stranger's reaches SMTP, and what we take can be mailed.
+        /// ASVS 1.3.11: no CR, LF or NUL of a client reaches SMTP, and every accepted address can
+        /// be mailed.
         #[test]
         fn a_recipient_is_one_word_on_the_wire(
             local in "[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,20}",

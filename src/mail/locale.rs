@@ -5,19 +5,17 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A language; the name is its BCP 47 primary subtag.
+/// A language. Its name is its BCP 47 primary subtag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Locale {
-    /// English: where nothing else fits.
+    /// English, the default.
     #[default]
     En,
-    /// German.
     De,
 }
 
 impl Locale {
-    /// Every language.
     pub const ALL: [Self; 2] = [Self::En, Self::De];
 
     /// The BCP 47 tag.
@@ -32,8 +30,8 @@ impl Locale {
 impl FromStr for Locale {
     type Err = Infallible;
 
-    /// The best match of an `Accept-Language` (RFC 9110 §12.5.4): highest weight, then the earlier. What is unknown or
-    /// malformed is skipped; English where nothing is left.
+    /// The best match of an `Accept-Language` (RFC 9110 §12.5.4): the highest weight, then the
+    /// first position. Unknown or malformed parts are skipped. English if no part matches.
     fn from_str(accept_language: &str) -> Result<Self, Infallible> {
         let mut best = (Self::En, 0.0);
         for range in accept_language.split(',') {

@@ -1,7 +1,9 @@
-//! The built-in mailbox: each mail a JSON file, for development and for people's own end-to-end tests.
+//! The built-in mailbox, for development and for users' own end-to-end tests. Each mail is a JSON
+//! file.
 //!
-//! A file is named after the mail's row and takes its place in one step, so that a mail that is delivered again is there
-//! once. Everything is also held in memory: at most 1000 messages of some 15 KiB.
+//! The name of a file is the id of the mail's row, and the file appears in one step. So a mail that
+//! is delivered again exists only once. All mails are also held in memory: at most 1000 messages of
+//! about 15 KiB.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,38 +19,34 @@ use uuid::Uuid;
 use crate::clock::UnixMillis;
 use crate::mail::letter::Letter;
 
-/// Messages kept, the newest.
+/// The most messages that are kept. The oldest ones are removed.
 const MESSAGES_MAX: usize = 1000;
 
 /// A mail as the mailbox shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MailboxMessage {
-    /// The outbox row.
+    /// The id of the outbox row.
     pub id: Uuid,
-    /// Which mail, by its name.
+    /// The name of the mail's kind.
     pub kind: String,
-    /// The sender.
     pub from: String,
-    /// The recipient.
     pub to: String,
     /// One line.
     pub subject: String,
     /// The plain text.
     pub text: String,
-    /// The HTML.
     pub html: String,
     /// The RFC 5322 message.
     pub source: String,
-    /// The link in it.
     pub link: Option<String>,
     /// The token in the link.
     pub token: Option<String>,
-    /// When it came, in Unix milliseconds.
+    /// When it arrived, in Unix milliseconds.
     pub received_at: UnixMillis,
 }
 
-/// The mailbox; clones are the same one.
+/// The mailbox. Clones share one mailbox.
 #[derive(Clone, Debug)]
 pub struct Mailbox(Arc<Inner>);
 
@@ -57,13 +55,13 @@ struct Inner {
     dir: PathBuf,
     /// Oldest first.
     messages: Mutex<Vec<Arc<MailboxMessage>>>,
-    /// Told of each arrival.
+    /// Counts the mails that arrive, and notifies [`Mailbox::wait_for`].
     arrivals: watch::Sender<u64>,
 }
 
 impl Mailbox {
-    /// Opens the mailbox in `dir`, which is made, mode 0700, where it is missing. Files that are no mail of ours are left
-    /// alone, with a warning.
+    /// Opens the mailbox in `dir`. Creates the folder with mode 0700 if it is missing. A JSON file
+    /// that is not a mail stays in the folder, and a warning is logged.
     pub async fn open(dir: &Path) -> io::Result<Self> {
         tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).await?;
         let mut messages = Vec::new();
@@ -72,7 +70,7 @@ impl Mailbox {
             let path = entry.path();
             match path.extension().and_then(|it| it.to_str()) {
                 Some("json") => {}
-                // What a crash left behind; its row is delivered again.
+                // A crash left this file behind. Its row is delivered again.
                 Some("tmp") => {
                     tokio::fs::remove_file(&path).await?;
                     continue;
@@ -82,7 +80,10 @@ impl Mailbox {
             if let Ok(message) = serde_json::from_slice(&tokio::fs::read(&path).await?) {
                 messages.push(Arc::<MailboxMessage>::new(message));
             } else {
-                tracing::warn!(file = %path.display(), "mailbox file is unreadable");
+                tracing::warn!(
+                    file = %path.display(),
+                    "cannot read a mail of the built-in mailbox"
+                );
             }
         }
         messages.sort_by_key(|message| (message.received_at, message.id));
@@ -93,25 +94,25 @@ impl Mailbox {
         Ok(mailbox)
     }
 
-    /// The messages, newest first; with `to`, those to that address (case does not matter).
+    /// The messages, newest first. With `to`, only those to that address, in upper or lower case.
     pub fn list(&self, to: Option<&str>) -> Vec<Arc<MailboxMessage>> {
         self.after(to, None)
     }
 
-    /// One message.
     pub fn get(&self, id: Uuid) -> Option<Arc<MailboxMessage>> {
         self.messages().iter().find(|message| message.id == id).cloned()
     }
 
-    /// The messages that came after the one named `after` (all, where it is none or unknown), newest first, as soon as
-    /// there is one; empty when `wait` has passed without.
+    /// Waits until a message arrives after the message `after`. Returns all messages since then,
+    /// newest first. Without `after`, or if `after` is unknown, every message counts. The result is
+    /// empty if `wait` passes before a message arrives.
     pub async fn wait_for(
         &self,
         to: Option<&str>,
         after: Option<Uuid>,
         wait: Duration,
     ) -> Vec<Arc<MailboxMessage>> {
-        // Subscribed before the first look: no arrival falls in between.
+        // Subscribe before the first read, so that no arrival in between is missed.
         let mut arrivals = self.0.arrivals.subscribe();
         let found = async {
             loop {
@@ -124,13 +125,12 @@ impl Mailbox {
         timeout(wait, found).await.unwrap_or_default()
     }
 
-    /// Removes every message.
     pub async fn clear(&self) -> io::Result<()> {
         let gone = std::mem::take(&mut *self.messages());
         self.remove(gone).await
     }
 
-    /// Takes a mail in; one that is there already stays as it is.
+    /// Stores a mail. A mail that is already stored stays unchanged.
     pub(super) async fn put(&self, letter: &Letter) -> io::Result<()> {
         if self.get(letter.id).is_some() {
             return Ok(());
@@ -148,7 +148,7 @@ impl Mailbox {
         file.write_all(&json).await?;
         file.sync_all().await?;
         tokio::fs::rename(&temporary, self.file(letter.id)).await?;
-        // The rename itself is durable only once the directory is.
+        // The rename is durable only after the folder is synced.
         tokio::fs::File::open(&self.0.dir).await?.sync_all().await?;
         self.messages().push(Arc::new(message));
         self.0.arrivals.send_modify(|count| *count += 1);

@@ -1,8 +1,9 @@
 //! The key that opens the built-in mailbox, and the browser cookie that is derived from it.
 //!
-//! Cookies of `localhost` go to every port of the machine, so the cookie does not hold the key. It holds an expiry time
-//! and an HMAC of it: a service on another port that receives it has neither the key nor a permanent pass. The cookie's
-//! name is derived from the key as well, so that two daemons on one machine do not overwrite each other's.
+//! Cookies of `localhost` go to every port of the machine, so the cookie does not contain the key.
+//! It contains an expiry time and an HMAC of that time. A service on another port that receives the
+//! cookie gets neither the key nor permanent access. The cookie's name is also derived from the
+//! key, so that two daemons on one machine do not overwrite each other's cookie.
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +16,10 @@ use crate::secret::{Secret, equal, hmac_sha256, random_bytes};
 /// The name of the key's file in `data_dir`.
 pub const MAILBOX_KEY_FILE: &str = "mailbox-key";
 
-/// How long a browser stays admitted after it opened the mailbox with the key, in seconds: 7 days.
+/// How long a browser has access after it opened the mailbox with the key, in seconds: 7 days.
 pub const COOKIE_TTL_S: i64 = 7 * 24 * 60 * 60;
 
-/// Characters of the HMAC that tell the cookies of two daemons apart.
+/// The characters of the HMAC in a cookie's name. They distinguish the cookies of two daemons.
 const NAME_CHARS: usize = 8;
 
 /// A mailbox's key: 256 random bits in base64url without padding, 43 characters.
@@ -26,29 +27,28 @@ const NAME_CHARS: usize = 8;
 pub struct MailboxKey(Secret<String>);
 
 impl MailboxKey {
-    /// A new key.
     pub fn random() -> Self {
         Self(Secret::new(URL_SAFE_NO_PAD.encode(random_bytes::<32>())))
     }
 
-    /// The key in a text; none where the text is not 32 bytes in base64url. Space around it is ignored.
+    /// Reads a key from text. `None` if the text is not 32 bytes in base64url. White space around
+    /// it is ignored.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let bytes = Secret::new(URL_SAFE_NO_PAD.decode(text).ok()?);
         (bytes.expose().len() == 32).then(|| Self(Secret::new(text.to_owned())))
     }
 
-    /// The key itself: for its file, and for the URL that the start prints on a terminal.
+    /// The key itself, for its file and for the URL that is printed on a terminal at the start.
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
 
-    /// The key's file in `data_dir`.
     pub fn file_in(data_dir: &Path) -> PathBuf {
         data_dir.join(MAILBOX_KEY_FILE)
     }
 
-    /// Whether a client presented the key. Compared in constant time.
+    /// Whether a client presented this key. The comparison takes constant time.
     pub fn is(&self, presented: &str) -> bool {
         equal(self.expose().as_bytes(), presented.as_bytes())
     }
@@ -58,13 +58,13 @@ impl MailboxKey {
         format!("latchkey-mailbox-{}", &self.mac("mailbox-cookie-name")[..NAME_CHARS])
     }
 
-    /// The value of a cookie that admits a browser for [`COOKIE_TTL_S`] from `now`.
+    /// The value of a cookie that gives a browser access for [`COOKIE_TTL_S`] from `now`.
     pub fn cookie_value(&self, now: UnixMillis) -> String {
         let expires_at_s = now / 1000 + COOKIE_TTL_S;
         format!("{expires_at_s}.{}", self.cookie_mac(&expires_at_s.to_string()))
     }
 
-    /// Whether a cookie's value was made with this key and has not expired.
+    /// Whether a cookie's value was created with this key and has not expired.
     pub fn admits(&self, cookie_value: &str, now: UnixMillis) -> bool {
         let Some((expires_at_s, mac)) = cookie_value.split_once('.') else { return false };
         equal(self.cookie_mac(expires_at_s).as_bytes(), mac.as_bytes())

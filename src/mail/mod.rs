@@ -1,23 +1,26 @@
 //! Mail: the outbox, the text of each mail, and its delivery.
 //!
-//! A mail is a row first ([`enqueue`] or [`notify`], in the caller's transaction) and is sent later ([`Mailer::sweep`]):
-//! claim the row, render it, store its token, send it, mark the row. A crash loses no mail. The token in a link is an HMAC
-//! over the row ([`mailed_token`]), so that a second attempt sends the same link and the database holds no secret.
+//! A mail is a row first ([`enqueue`] or [`notify`], in the caller's transaction) and is sent later
+//! ([`Mailer::sweep`]): a worker claims the row, renders it, stores its token, sends it and marks
+//! the row. A crash loses no mail. The token in a link is an HMAC of the row ([`mailed_token`]). So
+//! a second attempt sends the same link, and the database contains no secret.
 //!
 //! | file | contents |
 //! |---|---|
 //! | `kinds/` | one file for each kind of mail: its link and its text in every language |
 //! | `outbox` | the data of a mail, writing a row |
-//! | `notice` | writing the row of a notice: to proven addresses only, one an hour |
+//! | `notice` | writing the row of a notice: only to proven addresses, with a limited number |
 //! | `queue` | claiming, marking and counting rows |
 //! | `delivery` | [`Mailer`]: one row from claim to mark |
-//! | `prepare` | whether a claimed row is still wanted; its token and its letter |
-//! | `locale`, `words` | languages; the words around every text |
-//! | `render`, `letter` | text and HTML from the words; the RFC 5322 message |
-//! | `transport`, `smtp`, `mailbox` | the ways out: SMTP, or files for development |
+//! | `prepare` | whether a claimed row is still wanted, its token and its letter |
+//! | `locale`, `words` | the languages, and the words around every text |
+//! | `render`, `letter` | text and HTML from the words, and the RFC 5322 message |
+//! | `transport`, `smtp`, `mailbox` | sending a mail by SMTP, or into files for development |
 //! | `mailbox_key` | the key that opens the built-in mailbox |
 //! | `operator` | what the command line does to the outbox |
-//! | `probe` | SMTP step by step, for `mail test` and `doctor` |
+//! | `probe` | a check of SMTP step by step, for `mail test` and `doctor` |
+//! | `undo` | the links that undo changes of address |
+//! | `worker` | the mail workers and their handle |
 //!
 //! No other module uses lettre. Errors are `transport::Failure` (SMTP) or
 //! [`Unavailable`](crate::problem::Unavailable) (database, token store).

@@ -1,20 +1,21 @@
-//! Notices: mails that report to users what happened to their accounts, and who receives how many
-//! of them.
+//! Notices: mails that report to users what happened to their accounts, and the limits on their
+//! number.
 //!
 //! An attacker who causes events could flood a mailbox with notices. [`notify`] is the only way to
 //! write a notice, and it keeps two rules:
 //!
 //! - A notice goes to the address that the account has proven, read from the account's row. An
-//!   account without a proven address gets none: anyone can register with the address of someone
-//!   else.
-//! - Of a kind that merges, a mailbox receives one notice an hour. The first one leaves at once.
-//!   All that follow within the hour are one notice, which leaves when the hour is over, describes
-//!   the newest event and says how many there were. The other kinds spend a budget of their own
-//!   before `notify`. No event goes unreported while the account exists, and no notice of one kind
-//!   delays a notice of another kind. With the account its notices that wait are deleted.
+//!   account without a proven address gets none, because any client can register with the address
+//!   of another user.
+//! - If a kind merges, a mailbox receives one notice of this kind an hour. The first one leaves at
+//!   once. All further events within the hour become one notice. It leaves when the hour is over,
+//!   describes the newest event and says how many events there were. The other kinds spend a budget
+//!   of their own before `notify`. Every event is reported while the account exists, and no notice
+//!   of one kind delays a notice of another kind. When an account is deleted, its waiting notices
+//!   are deleted too.
 //!
-//! Both rules hold across replicas and restarts: `notify` locks the account's row, and the count is
-//! the outbox itself.
+//! Both rules hold across replicas and restarts: `notify` locks the account's row, and counts the
+//! rows of the outbox.
 
 use std::time::Duration;
 
@@ -34,8 +35,8 @@ use crate::mail::{Kind, MailData, NoticeKind};
 const MERGE_WITHIN: Duration = Duration::from_hours(1);
 
 impl NoticeKind {
-    /// Whether notices of this kind merge. Two kinds do not, and have a budget of their own that is
-    /// spent before:
+    /// Whether notices of this kind merge. Two kinds do not. They have a budget of their own that
+    /// is spent before:
     ///
     /// - Each notice of a change of address carries its own link that undoes that change. An
     ///   account asks for three changes an hour.
@@ -53,24 +54,23 @@ impl NoticeKind {
 #[derive(Clone, Debug)]
 pub struct NewNotice<'a> {
     pub user_id: Uuid,
-    /// What happened.
     pub kind: NoticeKind,
-    /// What its words need. The user's name is filled in here.
+    /// The data of its text. [`notify`] adds the name of the user.
     pub data: MailData,
-    /// The trace of the request that made it due (W3C `traceparent`), or empty.
+    /// The trace of the request that caused it (W3C `traceparent`), or empty.
     pub traceparent: &'a str,
 }
 
-/// What became of a notice.
+/// The result of [`notify`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notified {
     /// It is due now.
     Due,
     /// It leaves within an hour, together with others of its kind.
     Merged,
-    /// The account has no proven address: no mail.
+    /// The account has no proven address, so it gets no mail.
     Unproven,
-    /// There is no such account any more.
+    /// The account does not exist any more.
     Gone,
 }
 
@@ -87,8 +87,8 @@ impl<'a> ProvenAddress<'a> {
 /// Writes the outbox row of a notice in the caller's transaction, or merges the notice into one
 /// that waits.
 ///
-/// Locks the account's row until the transaction ends. The lock lets rows that refer to the account
-/// be written meanwhile.
+/// Locks the account's row until the transaction ends. Meanwhile other transactions can still write
+/// rows that refer to the account.
 pub async fn notify(
     tx: &Transaction,
     notice: NewNotice<'_>,
@@ -122,7 +122,7 @@ pub async fn notify(
 }
 
 /// The newest notice of this kind to this mailbox that left within the last hour or leaves within
-/// the next. A row further ahead was written before the clock was set back, and counts for nothing.
+/// the next. A row with a later time was written before the clock was set back, and is ignored.
 async fn last_within_the_hour(
     tx: &Transaction,
     notice: &NewNotice<'_>,
@@ -142,9 +142,9 @@ async fn last_within_the_hour(
         .await
 }
 
-/// Lets a notice that is not due yet report one more event, the newest. False when a worker has the
-/// notice in hand or has sent it: an operator can send it early, and the clocks of replicas differ.
-/// The worker sends the text without this event.
+/// Adds an event, the newest, to a notice that is not due yet. Returns false if a worker has
+/// claimed the notice or has sent it: an operator can send it early, and the clocks of replicas
+/// differ. The worker sends the text without this event.
 async fn merge(
     tx: &Transaction,
     waiting: &outbox::Model,
@@ -157,7 +157,7 @@ async fn merge(
             tracing::warn!(
                 mail = %waiting.id,
                 %error,
-                "a notice's data cannot be read, it counts as one event"
+                "the data of a notice cannot be read, so it counts as one event"
             );
             1
         }

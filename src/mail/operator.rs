@@ -1,4 +1,4 @@
-//! What an operator does to the outbox from the command line, beside running daemons.
+//! Commands of an operator on the outbox. They can run while daemons run.
 
 use latchkey_entity::outbox::{Column, Entity, Model};
 use sea_orm::sea_query::Expr;
@@ -15,15 +15,16 @@ pub use latchkey_entity::outbox::{Model as OutboxMail, OutboxState};
 /// Which mails are listed.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// In one of these states; empty: in any.
+    /// In one of these states. If empty, in any state.
     pub states: Vec<OutboxState>,
-    /// Of this kind alone.
+    /// Only mails of this kind.
     pub kind: Option<Kind>,
-    /// Part of the recipient, in any case.
+    /// A part of the recipient, in upper or lower case.
     pub to: Option<String>,
 }
 
-/// Mails after `after` in the order of their ids (which is by time of making), `limit` at most.
+/// At most `limit` mails after the id `after`, in the order of their ids, which is the order of
+/// creation.
 pub async fn list(db: &Db, filter: &Filter, after: Uuid, limit: u64) -> Result<Vec<Model>, DbErr> {
     let states = filter.states.iter().copied();
     Entity::find()
@@ -42,20 +43,20 @@ pub async fn list(db: &Db, filter: &Filter, after: Uuid, limit: u64) -> Result<V
         .await
 }
 
-/// What became of a retry.
+/// The result of [`retry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retried {
-    /// It is due now; a daemon sends it within its next sweep (5 s).
+    /// The mail is due now. A daemon sends it with its next sweep, within 5 seconds.
     Due,
-    /// It left already, or is not wanted any more: sending it again would be another mail.
+    /// The mail was sent, or is not wanted any more. To send it again would be another mail.
     Done,
-    /// There is no such mail.
+    /// The mail does not exist.
     Gone,
 }
 
-/// Makes one mail due at once, also one that was given up: that one gets all of its tries again. One in a worker's hands
-/// stays there, and is due when it comes back. A link in it that was replaced in the meantime is not mailed: the daemon
-/// looks at that when it sends.
+/// Makes one mail due at once. A mail that was given up gets all its attempts again. A mail that a
+/// worker has claimed stays with the worker, and is due when the worker returns it. The daemon does
+/// not send a mail whose link was replaced in the meantime: it checks the link before it sends.
 pub async fn retry(db: &Db, id: Uuid, now: UnixMillis) -> Result<Retried, DbErr> {
     let due = Entity::update_many()
         .col_expr(Column::DueAt, Expr::value(now))
@@ -70,7 +71,7 @@ pub async fn retry(db: &Db, id: Uuid, now: UnixMillis) -> Result<Retried, DbErr>
     Ok(if found.is_some() { Retried::Done } else { Retried::Gone })
 }
 
-/// Makes every mail due that was given up; how many.
+/// Makes all mails due that were given up. Returns how many.
 pub async fn retry_dead(db: &Db, now: UnixMillis) -> Result<u64, DbErr> {
     revive(db, None, now).await
 }

@@ -1,4 +1,4 @@
-//! The rows of the outbox: the data of a mail, its token, and the writing of a row.
+//! The rows of the outbox: the data of a mail, its token, and writing a row.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,49 +16,49 @@ use crate::clock::UnixMillis;
 use crate::mail::{Kind, LinkKind, Locale};
 use crate::secret::{self, Secret};
 
-/// What the words of a mail need; kept as a JSON object in the row. Never a secret.
+/// The data for the text of a mail. The row stores it as a JSON object. It never contains a secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MailData {
-    /// In which language.
     #[serde(default)]
     pub locale: Locale,
-    /// When what it tells of happened.
+    /// When the event that the mail reports happened.
     pub at: UnixMillis,
-    /// The IP address it happened from; anything else is not shown.
+    /// The IP address of the client that caused the event. Other text is not shown.
     #[serde(default)]
     pub ip: String,
-    /// The `User-Agent` it happened with; never shown as it is, since whoever sent it chose it.
+    /// The client's `User-Agent`. It is never shown as it is, because the client chose it.
     #[serde(default)]
     pub user_agent: String,
-    /// What the person is called. Shown to verified addresses only, whatever stands here.
+    /// The name of the user. It is shown only to verified addresses, even if it is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// [`Kind::Recover`] needs it: the `password_version` that it was asked under.
+    /// For [`Kind::Recover`]: the `password_version` at the time of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_version: Option<i32>,
-    /// [`Kind::ChangeEmail`] and [`Kind::EmailChangeNotice`] need it: the change.
+    /// For [`Kind::ChangeEmail`] and [`Kind::EmailChangeNotice`]: the id of the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change_id: Option<Uuid>,
-    /// [`Kind::EmailChangeNotice`] needs it: the address after the change.
+    /// For [`Kind::EmailChangeNotice`]: the address after the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_email: Option<String>,
-    /// [`Kind::Invitation`] needs it: the address of who invites.
+    /// For [`Kind::Invitation`]: the address of the user who invites.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inviter: Option<String>,
-    /// [`Kind::Invitation`] needs it: what the team is called. Shown where no mail program makes a link of it.
+    /// For [`Kind::Invitation`]: the name of the team. It is shown only if no mail program would
+    /// turn it into a link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team: Option<String>,
-    /// [`Kind::Invitation`] needs it: the role's name.
+    /// For [`Kind::Invitation`]: the name of the role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// How many events a notice stands for; 0 and 1 are both one.
+    /// How many events a notice reports. Both 0 and 1 mean one event.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub times: u32,
 }
 
 impl MailData {
-    /// What every mail of a request says.
+    /// The data of a request that every mail about it contains.
     pub fn of_request(origin: &RequestOrigin, now: UnixMillis) -> Self {
         Self {
             at: now,
@@ -75,22 +75,20 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// A mail that someone asked for, and that is due now.
+/// A mail that a client asked for, and that is due now.
 #[derive(Clone, Debug)]
 pub struct NewMail<'a> {
-    /// Whom it is about; deleting the person deletes the mail.
+    /// The user that the mail is about. Deleting the user deletes the mail.
     pub user_id: Uuid,
-    /// Which mail.
     pub kind: LinkKind,
-    /// Where it goes: an address that is stored, never one that a request spelled.
+    /// The recipient: a stored address, never one from the text of a request.
     pub recipient: &'a str,
-    /// What its words need.
     pub data: MailData,
-    /// The trace of the request that made it due (W3C `traceparent`), or empty.
+    /// The trace of the request that caused it (W3C `traceparent`), or empty.
     pub traceparent: &'a str,
 }
 
-/// Writes the outbox row of a mail that someone asked for in the caller's transaction and returns the row's id.
+/// Writes the outbox row of a mail in the caller's transaction and returns the row's id.
 pub async fn enqueue<C: ConnectionTrait>(
     tx: &C,
     mail: NewMail<'_>,
@@ -101,7 +99,7 @@ pub async fn enqueue<C: ConnectionTrait>(
     insert(tx, row, now).await
 }
 
-/// A row of the outbox: a mail that someone asked for, or a notice.
+/// A row of the outbox: a mail that a client asked for, or a notice.
 #[derive(Clone, Debug)]
 pub(super) struct NewRow<'a> {
     pub user_id: Uuid,
@@ -109,13 +107,15 @@ pub(super) struct NewRow<'a> {
     pub recipient: &'a str,
     pub data: MailData,
     pub traceparent: &'a str,
-    /// When it leaves. A row that is due later than now counts from then on as waiting.
+    /// When it leaves. A row with a later time counts as waiting from that time on.
     pub due_at: UnixMillis,
 }
 
-/// Writes a row in the caller's transaction and returns its id. Where the mail carries a token, the row takes
-/// the place of the person's pending ones of its kind, and its id is greater than all of theirs, though replicas'
-/// clocks differ: the token store takes the greater id for the newer.
+/// Writes a row in the caller's transaction and returns its id.
+///
+/// If the mail carries a token, the row replaces the user's pending rows of the same kind. Its id
+/// is greater than the ids of all the user's rows of that kind, although the clocks of replicas
+/// differ. The token store treats the greater id as the newer one.
 pub(super) async fn insert<C: ConnectionTrait>(
     tx: &C,
     mail: NewRow<'_>,
@@ -167,8 +167,9 @@ pub(super) async fn insert<C: ConnectionTrait>(
     Ok(id)
 }
 
-/// Deletes the mails to an address that have not left, whoever they are about: nobody reads it any more. `normal` is its
-/// normal form, `typed` are the ways in which it was typed.
+/// Deletes the mails to an address that have not left, whichever user they are about. The account
+/// of this address is being deleted. `normal` is the normal form of the address, and `typed` are
+/// the forms in which it was typed.
 pub async fn withdraw<C: ConnectionTrait>(
     tx: &C,
     normal: &str,
@@ -177,7 +178,7 @@ pub async fn withdraw<C: ConnectionTrait>(
     let as_typed = Column::Recipient.is_in(typed);
     let lower = Func::lower(Expr::col(Column::Recipient)).eq(normal);
     Entity::delete_many()
-        // As a literal: a bound parameter would not meet the partial index.
+        // A literal: with a bound parameter, the partial index would not be used.
         .filter(Expr::cust("state = 'pending'"))
         .filter(as_typed.or(lower))
         .exec(tx)
@@ -185,15 +186,16 @@ pub async fn withdraw<C: ConnectionTrait>(
         .map(drop)
 }
 
-/// The token of a row: HMAC-SHA-256 over kind, recipient and row, 256 bits as 43 characters of base64url. `key` is the
-/// master key's `"mail-token"`.
+/// The token of a row: HMAC-SHA-256 of kind, recipient and row id. Its 256 bits are written as 43
+/// characters of base64url. `key` is the key `"mail-token"`, derived from the master key.
 pub fn mailed_token(
     key: &Secret<[u8; 32]>,
     kind: Kind,
     recipient: &str,
     row_id: Uuid,
 ) -> Secret<String> {
-    // No kind and no address holds a NUL, and the id is of fixed length: no two rows give the same bytes.
+    // No kind and no address contains a NUL, and the id has a fixed length. So no two rows give the
+    // same bytes.
     let mut said = Vec::with_capacity(64 + recipient.len());
     said.extend_from_slice(kind.name().as_bytes());
     said.push(0);
@@ -203,7 +205,7 @@ pub fn mailed_token(
     Secret::new(URL_SAFE_NO_PAD.encode(secret::hmac_sha256(key.expose(), &said)))
 }
 
-/// The moment in a UUID version 7 (RFC 9562 §5.7): its first 48 bits.
+/// The time in a UUID version 7 (RFC 9562 §5.7): its first 48 bits.
 fn made_at(id: Uuid) -> UnixMillis {
     id.as_bytes()[..6].iter().fold(0, |millis, byte| millis << 8 | i64::from(*byte))
 }

@@ -1,4 +1,5 @@
-//! From a claimed row to a letter: is it still wanted, what is its token, what does it say.
+//! Composes the letter of a claimed row: checks that the mail is still wanted, derives its token
+//! and renders its text.
 
 use latchkey_entity::email_change::{self, EmailChangeState};
 use latchkey_entity::{invitation, user};
@@ -15,39 +16,38 @@ use crate::mail::{Kind, MailData, Mailer, mailed_token};
 use crate::secret::{self, Secret};
 use crate::store::OneTimeToken;
 
-/// Where the token of a letter has to be known before the letter leaves.
+/// Where the token of a letter must be stored before the letter leaves.
 pub(super) enum Known {
-    /// Nowhere: it carries none, or the database knows it already.
+    /// Nowhere: the letter carries no token, or the database already has the token.
     Already,
     /// In the token store.
     InStore(OneTimeToken),
-    /// With the change of address that it undoes.
+    /// In the row of the change of address that it undoes.
     WithChange {
-        /// The change.
         id: Uuid,
         /// SHA-256 of the token.
         digest: String,
-        /// Until when it is good.
+        /// When the token expires.
         until: UnixMillis,
     },
 }
 
 /// What to do with a claimed row.
 pub(super) enum Prepared {
-    /// Send it, once its token is known.
+    /// Send the letter after its token is stored.
     Ready(Box<Letter>, Known),
-    /// It is not wanted any more.
+    /// The mail is not wanted any more.
     Unwanted,
-    /// It cannot be rendered.
+    /// The mail cannot be rendered. The text says why.
     Poison(&'static str),
 }
 
 impl Mailer {
-    /// Looks whether the row is still wanted, and composes its mail.
+    /// Checks that the row is still wanted, and composes its mail.
     pub(super) async fn prepare(&self, claim: &Claim) -> Result<Prepared, DbErr> {
         let (row, kind) = (&claim.row, claim.kind);
         let Ok(data) = serde_json::from_str::<MailData>(&row.data) else {
-            return Ok(Prepared::Poison("its data is unreadable"));
+            return Ok(Prepared::Poison("its data cannot be read"));
         };
         let Some(user) = user::Entity::find_by_id(row.user_id).one(self.setup.db.reader()).await?
         else {
@@ -58,7 +58,7 @@ impl Mailer {
             Kind::Confirm => user.verified_at.is_none(),
             Kind::Recover => match data.password_version {
                 Some(version) => version == user.password_version,
-                None => return Ok(Prepared::Poison("no password version")),
+                None => return Ok(Prepared::Poison("its data has no password version")),
             },
             Kind::ChangeEmail | Kind::EmailChangeNotice => match data.change_id {
                 Some(id) => {
@@ -70,9 +70,9 @@ impl Mailer {
                                 && change.state == EmailChangeState::Done)
                     })
                 }
-                None => return Ok(Prepared::Poison("no change of address")),
+                None => return Ok(Prepared::Poison("its data has no change of address")),
             },
-            // Revoked, answered, or sent anew with another link.
+            // Not wanted if it was revoked, accepted or declined, or sent again with another link.
             Kind::Invitation => {
                 let token = mailed_token(&self.setup.token_key, kind, &row.recipient, row.id);
                 let digest = secret::sha256(token.expose().as_bytes());

@@ -1,6 +1,7 @@
-//! Walks through SMTP step by step and says how each went: for `mail test` and `doctor`.
+//! A check of SMTP that reports each step, for `mail test` and `doctor`.
 //!
-//! Here the server's own words are told, since a person asked for them; logs and rows never hold them.
+//! This report contains the server's own text, because an operator asked for it. Logs and rows
+//! never contain it.
 
 use std::error::Error;
 use std::time::Duration;
@@ -17,23 +18,23 @@ const STEP_WITHIN: Duration = Duration::from_secs(10);
 /// The longest explanation, in characters.
 const WHY_MAX: usize = 300;
 
-/// A step of the way.
+/// A step of the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The host's name has an address.
     Resolve,
-    /// TCP, with `smtps://` TLS, the greeting and EHLO.
+    /// TCP, TLS for `smtps://`, the greeting and EHLO.
     Connect,
-    /// STARTTLS, where the URL asks for it.
+    /// STARTTLS, if the URL asks for it.
     StartTls,
-    /// AUTH, where the URL names a user.
+    /// AUTH, if the URL names a user.
     Login,
     /// MAIL, RCPT and DATA.
     Send,
 }
 
 impl Step {
-    /// As it is told.
+    /// The name of the step in the report.
     pub fn name(self) -> &'static str {
         match self {
             Self::Resolve => "resolve",
@@ -44,39 +45,37 @@ impl Step {
         }
     }
 
-    /// Whether failing here says that there is no server to talk to; else it is there and refuses.
+    /// Whether a failure of this step means that no server can be reached. In the other steps a
+    /// server is there and refuses.
     pub fn is_reaching(self) -> bool {
         matches!(self, Self::Resolve | Self::Connect)
     }
 }
 
-/// How a step went.
+/// The result of a step.
 #[derive(Clone, Debug)]
 pub struct Tried {
-    /// Which.
     pub step: Step,
-    /// How long it took.
     pub took: Duration,
-    /// What there is to say of it, or why it failed.
+    /// Details of the step, or why it failed.
     pub outcome: Result<String, String>,
 }
 
-/// A mail that says nothing but that mail arrives.
 #[derive(Debug)]
 pub struct TestMail(lettre::Message);
 
 impl TestMail {
-    /// From `mail.from` to an address.
+    /// A mail from `mail.from` to an address.
     ///
     /// # Errors
-    /// Says which of the two is none.
+    /// Says which of the two is not an address.
     pub fn new(from: &str, to: &str, public_url: &str, at: UnixMillis) -> Result<Self, String> {
         let sender = Sender::parse(from).map_err(|error| error.to_string())?;
         letter::test(&sender, to, public_url, at).map(Self)
     }
 }
 
-/// An SMTP server to be walked through.
+/// An SMTP server that is checked.
 #[derive(Debug)]
 pub struct Probe {
     smtp: Smtp,
@@ -84,23 +83,23 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// The server of `mail.smtp_url`; nothing is connected yet.
+    /// The server of `mail.smtp_url`. Nothing is connected yet.
     ///
     /// # Errors
-    /// When the URL cannot be read.
+    /// If the URL cannot be read.
     pub fn new(url: &Secret<String>) -> Result<Self, BadSmtpUrl> {
         Ok(Self { smtp: Smtp::from_url(url)?, redactor: Redactor::of_url(url.expose()) })
     }
 
-    /// Takes the steps one after another until one fails, and tells of each as it ends; sends `mail` at last, where
-    /// there is one. The step that failed is the error.
+    /// Takes the steps one after another until one fails, and reports each when it ends. The last
+    /// step sends `mail`, if there is one. The error is the step that failed.
     pub async fn walk(
         &self,
         mail: Option<&TestMail>,
         tell: &mut (dyn FnMut(Tried) + Send),
     ) -> Result<(), Step> {
         let smtp = &self.smtp;
-        // A server may repeat what it does not understand, the login among it.
+        // A server may repeat text that it does not understand, including the login.
         let tell = &mut |tried: Tried| {
             let redact = |text: String| self.redactor.redact(&text);
             tell(Tried { outcome: tried.outcome.map(redact).map_err(redact), ..tried });
@@ -120,7 +119,7 @@ impl Probe {
         if smtp.starts_tls() {
             let secured = run(Step::StartTls, tell, async {
                 smtp.secure(&mut connection).await.map_err(|it| whole(&it))?;
-                Ok(("the certificate holds".to_owned(), ()))
+                Ok(("the certificate is valid".to_owned(), ()))
             });
             secured.await?;
         }
@@ -140,7 +139,7 @@ impl Probe {
             });
             sent.await?;
         }
-        // It is all done: a server that does not answer to QUIT changes nothing.
+        // The check is complete. It does not matter if the server does not respond to QUIT.
         let _ = timeout(STEP_WITHIN, connection.quit()).await;
         Ok(())
     }
@@ -154,7 +153,7 @@ async fn run<T>(
     let started = Instant::now();
     let done = timeout(STEP_WITHIN, work).await;
     let done =
-        done.unwrap_or_else(|_| Err(format!("no answer within {} s", STEP_WITHIN.as_secs())));
+        done.unwrap_or_else(|_| Err(format!("no response within {} s", STEP_WITHIN.as_secs())));
     let took = started.elapsed();
     match done {
         Ok((said, made)) => {
@@ -168,7 +167,7 @@ async fn run<T>(
     }
 }
 
-/// An error with its causes: the outer one alone says no more than "connection error".
+/// An error with its causes. The outermost error alone only says "connection error".
 fn whole(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -182,7 +181,7 @@ fn whole(error: &dyn Error) -> String {
     one_line(&text)
 }
 
-/// A stranger's words, harmless on a terminal.
+/// Text of a server on one line, safe for a terminal.
 fn one_line(text: &str) -> String {
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     plain.take(WHY_MAX).collect::<String>().trim().to_owned()

@@ -1,7 +1,8 @@
-//! The outbox as a queue: which rows are due, who has one, what became of it.
+//! The outbox as a queue: finding due rows, claiming, marking and counting them.
 //!
-//! A row is leased by an `UPDATE` that one worker's condition matches and no other's: the same SQL on both databases.
-//! The lease's end is also its owner's mark: it differs from every lease before it.
+//! A worker leases a row with an `UPDATE` whose condition only one worker can meet. The SQL is the
+//! same on both databases. The end of the lease also identifies its owner, because it differs from
+//! the end of every earlier lease.
 
 use std::time::Duration;
 
@@ -16,36 +17,37 @@ use crate::clock::{UnixMillis, millis};
 use crate::database::Db;
 use crate::mail::Kind;
 
-/// How long a claimed row is left to its worker: twice the SMTP timeout, so that nobody sends what another still does.
+/// How long a claimed row is reserved for its worker: twice the SMTP timeout. So no worker sends a
+/// mail that another worker is still sending.
 pub(super) const LEASE: Duration = Duration::from_mins(1);
-/// Rows looked at in one `SELECT`; they are claimed one by one.
+/// The most rows that one `SELECT` reads. They are claimed one by one.
 const CANDIDATES_MAX: u64 = 16;
 
-/// A row that is ours until the lease ends.
+/// A row that this worker has until the lease ends.
 #[derive(Debug)]
 pub(super) struct Claim {
     /// The row as it was claimed.
     pub row: Model,
-    /// Which mail.
     pub kind: Kind,
     leased_until: UnixMillis,
 }
 
-/// Whether what was marked was still ours.
+/// Whether the worker still had the row when it marked it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marked {
-    /// It was.
+    /// It still had the row.
     Ours,
-    /// Superseded, deleted or claimed by another in the meantime.
+    /// The row was superseded, deleted or claimed by another worker in the meantime.
     Lost,
 }
 
-/// As a literal: a bound parameter would not meet the partial index.
+/// A literal: with a bound parameter, the partial index would not be used.
 fn pending() -> SimpleExpr {
     Expr::cust("state = 'pending'")
 }
 
-/// Some rows of these kinds that are due, the longest due first. Rows of a later release's kinds are left to it.
+/// Some due rows of these kinds, the longest due first. Rows with a kind of a later release are
+/// left to that release.
 pub(super) async fn due(db: &Db, kinds: &[Kind], now: UnixMillis) -> Result<Vec<Model>, DbErr> {
     Entity::find()
         .filter(pending())
@@ -59,8 +61,8 @@ pub(super) async fn due(db: &Db, kinds: &[Kind], now: UnixMillis) -> Result<Vec<
         .await
 }
 
-/// Takes the row, unless another worker has. The claim holds the row as the update found it: since
-/// `row` was read, more events may have been merged into it.
+/// Claims the row, unless another worker has claimed it. The claim contains the row as the update
+/// found it: since `row` was read, more events may have been merged into it.
 pub(super) async fn claim(db: &Db, row: &Model, now: UnixMillis) -> Result<Option<Claim>, DbErr> {
     let Some(kind) = Kind::from_name(&row.kind) else { return Ok(None) };
     let leased_until = now + millis(LEASE);
@@ -70,7 +72,7 @@ pub(super) async fn claim(db: &Db, row: &Model, now: UnixMillis) -> Result<Optio
         .filter(pending())
         .filter(Column::DueAt.lte(now))
         .filter(Column::LeasedUntil.lt(now))
-        // Another worker may have tried to send it since it was read.
+        // Another worker may have tried to send it since `row` was read.
         .filter(Column::Attempts.eq(row.attempts))
         .exec_with_returning(db.writer())
         .await?;
@@ -86,7 +88,7 @@ impl Claim {
             .filter(Column::LeasedUntil.eq(self.leased_until))
     }
 
-    /// It was handed over.
+    /// Marks the mail as sent.
     pub(super) async fn sent(&self, db: &Db, now: UnixMillis) -> Result<Marked, DbErr> {
         let update = self
             .update()
@@ -96,12 +98,12 @@ impl Claim {
         mark(update, db).await
     }
 
-    /// Nobody wants it any more.
+    /// Marks the mail as not wanted any more.
     pub(super) async fn superseded(&self, db: &Db) -> Result<Marked, DbErr> {
         mark(self.update().col_expr(Column::State, Expr::value(OutboxState::Superseded)), db).await
     }
 
-    /// It was refused, and comes again.
+    /// Counts an attempt that was refused. The mail is due again at `due_at`.
     pub(super) async fn retry(
         &self,
         db: &Db,
@@ -116,7 +118,7 @@ impl Claim {
         mark(update, db).await
     }
 
-    /// It is given up.
+    /// Gives the mail up.
     pub(super) async fn dead(&self, db: &Db, error: &str) -> Result<Marked, DbErr> {
         let update = self
             .update()
@@ -126,7 +128,7 @@ impl Claim {
         mark(update, db).await
     }
 
-    /// Gives it back as it was, to be looked at again from `due_at` on.
+    /// Returns the row without counting an attempt. It is due again at `due_at`.
     pub(super) async fn release(&self, db: &Db, due_at: UnixMillis) -> Result<Marked, DbErr> {
         mark(self.update().col_expr(Column::DueAt, Expr::value(due_at)), db).await
     }
@@ -137,7 +139,7 @@ async fn mark(update: UpdateMany<Entity>, db: &Db) -> Result<Marked, DbErr> {
     Ok(if done.rows_affected == 1 { Marked::Ours } else { Marked::Lost })
 }
 
-/// When the next row that is not due yet will be; none where nothing waits.
+/// When the next row that is not due yet becomes due. `None` if no row waits.
 pub(super) async fn next_due(db: &Db, now: UnixMillis) -> Result<Option<UnixMillis>, DbErr> {
     Entity::find()
         .select_only()
@@ -150,16 +152,16 @@ pub(super) async fn next_due(db: &Db, now: UnixMillis) -> Result<Option<UnixMill
         .map(Option::flatten)
 }
 
-/// What waits, for metrics. Notices that are put off until later do not wait yet.
+/// The depth of the queue, for metrics. A notice that is postponed counts from the time when it is
+/// due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
     /// Mails that are pending: due, backing off or being sent.
     pub waiting: u64,
-    /// How long the oldest of them has waited; zero where none waits.
+    /// How long the oldest of them has waited. Zero if none waits.
     pub oldest_age: Duration,
 }
 
-/// How many mails wait, and how long the oldest has.
 pub async fn depth(db: &Db, now: UnixMillis) -> Result<Depth, DbErr> {
     let found: Option<(i64, Option<i64>)> = Entity::find()
         .select_only()
@@ -178,8 +180,8 @@ pub async fn depth(db: &Db, now: UnixMillis) -> Result<Depth, DbErr> {
     })
 }
 
-/// Deletes rows made before `before` that are sent, superseded or dead, and says how many: an address is kept no longer
-/// than it is needed.
+/// Deletes rows that were created before `before` and are sent, superseded or dead. Returns how
+/// many. An address is stored no longer than it is needed.
 pub async fn forget<C: ConnectionTrait>(db: &C, before: UnixMillis) -> Result<u64, DbErr> {
     let done = Entity::delete_many()
         .filter(Column::State.ne(OutboxState::Pending))

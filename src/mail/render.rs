@@ -1,6 +1,7 @@
-//! A mail's subject, text and HTML out of its words.
+//! Renders the subject, text and HTML of a mail from its words.
 //!
-//! The HTML is escaped by the template; nothing remote is loaded and nothing is tracked.
+//! The template escapes the HTML. A mail loads nothing from the network and does not track its
+//! reader.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,47 +14,45 @@ use crate::mail::{Kind, MailData};
 use crate::secret::Secret;
 use latchkey_entity::Role;
 
-/// Longest text of a person's that a mail repeats, in characters.
+/// The longest text of a user that a mail repeats, in characters.
 const REPEATED_MAX: usize = 100;
 
-/// What a mail says.
 #[derive(Clone, Debug)]
 pub(super) struct Rendered {
     /// One line.
     pub subject: String,
-    /// `text/plain`; the whole link on a line of its own.
+    /// `text/plain`. The whole link is on a line of its own.
     pub text: String,
     /// `text/html`.
     pub html: String,
 }
 
-/// What a mail is rendered from.
+/// The input of [`render`].
 #[derive(Clone, Debug)]
 pub(super) struct Draft<'a> {
-    /// Which mail.
     pub kind: Kind,
-    /// What its row knows.
+    /// The data in its row.
     pub data: &'a MailData,
-    /// Whether the reader has proven the address: only then are they called by name.
+    /// Whether the reader has proven the address. The mail contains their name only in this case.
     pub reader: Reader,
     /// The sender's name, or the host of `public_url`.
     pub service: &'a str,
-    /// The whole link; [`Kind`]s with a token have one.
+    /// The whole link. Every [`Kind`] with a token has one.
     pub link: Option<&'a Secret<String>>,
     /// How long the link is valid.
     pub link_ttl: Duration,
 }
 
-/// Who reads.
+/// What is known about the reader of a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reader {
-    /// Somebody who proved the address.
+    /// The reader has proven the address.
     Verified,
-    /// Perhaps a stranger.
+    /// The reader may be anyone.
     Unproven,
 }
 
-/// Why a mail cannot be rendered: what is missing in its row.
+/// Why a mail cannot be rendered: what its row lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unrenderable(pub &'static str);
 
@@ -72,7 +71,6 @@ struct Html<'a> {
     link: Option<&'a str>,
 }
 
-/// Renders a mail.
 pub(super) fn render(draft: &Draft<'_>) -> Result<Rendered, Unrenderable> {
     let data = draft.data;
     let at = OffsetDateTime::from_unix_timestamp(data.at.div_euclid(1000))
@@ -117,14 +115,15 @@ pub(super) fn render(draft: &Draft<'_>) -> Result<Rendered, Unrenderable> {
     })
 }
 
-/// On one line and of a sane length, whatever it was.
+/// The text on one line, cut to a fixed length.
 fn one_line(text: &str) -> String {
     let line: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REPEATED_MAX).collect();
     line.trim().to_owned()
 }
 
-/// Whether no mail program takes any of it for a link or an address: no dot within a word, no slash, colon or at sign.
+/// Whether no mail program would turn any part of a name into a link or an address: it has no dot
+/// within a word, no slash, backslash, colon or at sign.
 fn is_no_link(name: &str) -> bool {
     let dot = |c: char| matches!(c, '.' | '\u{3002}' | '\u{ff0e}' | '\u{ff61}' | '\u{2024}');
     let within_a_word = |pair: &[char]| dot(pair[0]) && !pair[1].is_whitespace();
@@ -134,8 +133,8 @@ fn is_no_link(name: &str) -> bool {
         && !name.contains(['/', ':', '@', '\\'])
 }
 
-/// The browser and system that a `User-Agent` names, in words of ours: its own words are whoever sent it's, and could
-/// hold a link.
+/// The browser and the system that a `User-Agent` names, in latchkey's own words. The client chose
+/// the text of the `User-Agent`, and it could contain a link.
 fn device(user_agent: &str) -> Option<String> {
     const BROWSERS: [(&str, &str); 7] = [
         ("Edg", "Edge"),

@@ -1,8 +1,8 @@
-//! SMTP with a few connections of our own keeping.
+//! An SMTP client that keeps a few connections.
 //!
-//! lettre's pooled transport folds "no session" (connect, TLS, EHLO, AUTH) and "this mail was refused" into the same
-//! errors. The first stops the queue and the second only the one mail, so sessions are opened and kept here, on lettre's
-//! connections.
+//! The pooled transport of lettre reports "no session" (connect, TLS, EHLO, AUTH) and "this mail
+//! was refused" as the same errors. But the first must stop the queue, and the second only the one
+//! mail. So this module opens and keeps the sessions itself, on connections of lettre.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -20,26 +20,28 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::mail::transport::Failure;
 use crate::secret::Secret;
 
-/// For all of one mail: connect, TLS, login and message. A worker's lease is twice as long.
+/// The time limit for the whole delivery of a mail: connect, TLS, login and message. A worker's
+/// lease is twice as long.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Connections at once: two workers use two; the rest is for replicas that share a relay's limit.
+/// The most connections at once. Two workers use two. The number is low because replicas share the
+/// limit of a relay.
 const CONNECTIONS_MAX: usize = 4;
-/// How long a connection may idle and be used again; servers end them after minutes (RFC 5321 §4.5.3.2.7: five).
+/// How long a connection may be idle before it is no longer used. Servers close idle connections
+/// after some minutes (five, by RFC 5321 §4.5.3.2.7).
 const IDLE_MAX: Duration = Duration::from_mins(1);
-/// How long a kept connection may take to say that it lives.
+/// How long a kept connection may take to respond to NOOP.
 const NOOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// When a connection is encrypted.
 enum Security {
     /// Never.
     Plain,
-    /// By STARTTLS, or not used (RFC 3207).
+    /// By STARTTLS (RFC 3207). Without it, the connection is not used.
     StartTls(TlsParameters),
     /// From the first byte (RFC 8314).
     Implicit(TlsParameters),
 }
 
-/// An SMTP server.
 pub struct Smtp {
     host: String,
     port: u16,
@@ -69,15 +71,15 @@ impl BadSmtpUrl {
     /// What to do.
     pub fn fix(&self) -> &'static str {
         match self.0.as_str() {
-            BAD_TLS => "write tls=required, or leave it out",
-            BAD_PARAMETER => "leave out every parameter but tls=required",
+            BAD_TLS => "write tls=required, or remove the parameter",
+            BAD_PARAMETER => "remove every parameter except tls=required",
             _ => "percent-encode user and password: see docs/mail.md",
         }
     }
 }
 
-const BAD_TLS: &str = "tls is `required` or left out";
-const BAD_PARAMETER: &str = "the only parameter is tls";
+const BAD_TLS: &str = "has a parameter tls that is not `required`";
+const BAD_PARAMETER: &str = "has a parameter other than tls";
 
 impl fmt::Display for BadSmtpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,12 +96,13 @@ impl fmt::Debug for Smtp {
 }
 
 impl Smtp {
-    /// Reads the URL; see [`Transport::smtp`](crate::mail::Transport::smtp).
+    /// Reads the URL, as [`Transport::smtp`](crate::mail::Transport::smtp) describes it.
     pub(super) fn from_url(url: &Secret<String>) -> Result<Self, BadSmtpUrl> {
         let bad = |why: &str| BadSmtpUrl(why.to_owned());
         let url = url::Url::parse(url.expose()).map_err(|error| BadSmtpUrl(error.to_string()))?;
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("no host"))?;
-        // An IPv6 address stands in brackets in a URL, and nowhere else.
+        let host =
+            url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("has no host"))?;
+        // In a URL an IPv6 address has brackets. Everywhere else it has none.
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let mut asked = None;
         for (name, value) in url.query_pairs() {
@@ -110,21 +113,22 @@ impl Smtp {
             }
         }
         let tls = || {
-            TlsParameters::new(host.clone()).map_err(|_| bad("no TLS is possible for this host"))
+            TlsParameters::new(host.clone())
+                .map_err(|_| bad("has a host for which TLS is not possible"))
         };
         let (security, port) = match (url.scheme(), asked) {
             ("smtp", None) => (Security::Plain, SMTP_PORT),
             ("smtp", Some(())) => (Security::StartTls(tls()?), SUBMISSION_PORT),
             ("smtps", _) => (Security::Implicit(tls()?), SUBMISSIONS_PORT),
-            _ => return Err(bad("the scheme is smtp or smtps")),
+            _ => return Err(bad("has a scheme other than smtp and smtps")),
         };
         let decode = |text: &str| {
             let decoded = percent_decode_str(text).decode_utf8();
-            decoded.map(String::from).map_err(|_| bad("user and password are UTF-8"))
+            decoded.map(String::from).map_err(|_| bad("has a user or password that is not UTF-8"))
         };
         let credentials = match (url.username(), url.password()) {
             ("", None) => None,
-            (_, None) => return Err(bad("a user without a password")),
+            (_, None) => return Err(bad("has a user without a password")),
             (user, Some(password)) => Some(Credentials::new(decode(user)?, decode(password)?)),
         };
         Ok(Self {
@@ -139,18 +143,18 @@ impl Smtp {
         })
     }
 
-    /// The same server with another patience: for tests.
+    /// The same server with another time limit, for tests.
     #[cfg(test)]
     pub(super) fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Hands a message over, all in all within the timeout.
+    /// Hands a message over. The whole delivery takes at most the time limit.
     pub(super) async fn deliver(&self, message: &Message) -> Result<(), Failure> {
         let deadline = Instant::now() + self.timeout;
         let session = async {
-            // The semaphore is never closed: were it, there is no session either.
+            // The semaphore is never closed, so there is always a permit.
             let permit = self.permits.acquire().await.ok();
             self.session().await.map(|connection| (permit, connection))
         };
@@ -170,7 +174,7 @@ impl Smtp {
         }
     }
 
-    /// A connection that is ready for a mail: kept and alive, or new.
+    /// A connection that is ready for a mail: a kept one that still responds, or a new one.
     async fn session(&self) -> Result<AsyncSmtpConnection, Error> {
         while let Some(mut kept) = self.take() {
             if timeout(NOOP_TIMEOUT, kept.test_connected()).await.unwrap_or(false) {
@@ -183,7 +187,7 @@ impl Smtp {
         Ok(connection)
     }
 
-    /// A connection that was greeted and said EHLO; over TLS where that is implicit.
+    /// A connection after the greeting and EHLO, over TLS if the URL says `smtps`.
     pub(super) async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
         let implicit = match &self.security {
             Security::Implicit(tls) => Some(tls.clone()),
@@ -194,8 +198,8 @@ impl Smtp {
         AsyncSmtpConnection::connect_tokio1(server, timeout, hello, implicit, None).await
     }
 
-    /// STARTTLS, where the URL asks for it. Fails where the server does not offer it: what was asked to be encrypted
-    /// never goes in the clear.
+    /// Starts TLS, if the URL asks for it. Fails if the server does not offer it, so that no mail
+    /// is sent without the encryption that the operator requires.
     pub(super) async fn secure(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Error> {
         match &self.security {
             Security::StartTls(tls) => connection.starttls(tls.clone(), &self.hello).await,
@@ -203,13 +207,12 @@ impl Smtp {
         }
     }
 
-    /// AUTH, where the URL names a user.
+    /// Logs in with AUTH, if the URL names a user.
     pub(super) async fn login(&self, connection: &mut AsyncSmtpConnection) -> Result<(), Error> {
         let Some(credentials) = &self.credentials else { return Ok(()) };
         connection.auth(DEFAULT_MECHANISMS, credentials).await.map(drop)
     }
 
-    /// Host and port.
     pub(super) fn authority(&self) -> (&str, u16) {
         (&self.host, self.port)
     }
@@ -224,11 +227,11 @@ impl Smtp {
         self.credentials.is_some()
     }
 
-    /// How it is encrypted, in words.
+    /// How the connection is encrypted, in words.
     pub(super) fn security(&self) -> &'static str {
         match self.security {
-            Security::Plain => "not encrypted",
-            Security::StartTls(_) => "to be encrypted by STARTTLS",
+            Security::Plain => "without encryption",
+            Security::StartTls(_) => "encryption follows with STARTTLS",
             Security::Implicit(_) => "over TLS",
         }
     }
@@ -247,11 +250,12 @@ impl Smtp {
     }
 }
 
-/// Whose matter it is that a mail was not taken, once the session stood.
+/// What an error after the start of a session means: whether it concerns one mail or all mails.
 fn refusal(error: &Error) -> Failure {
     let told = told(error);
     match error.status().map(u16::from) {
-        // RFC 4954 §6: we have to log in first, or better: no mail would get through.
+        // RFC 4954 §6: the server requires a login, or a stronger one. It would accept no mail at
+        // all.
         Some(530 | 534 | 535 | 538) => Failure::NoSession(told),
         Some(_) if error.is_permanent() => Failure::Permanent(told),
         Some(_) => Failure::Transient(told),
@@ -260,8 +264,8 @@ fn refusal(error: &Error) -> Failure {
     }
 }
 
-/// An error as its codes: the reply code and, where there is one, the enhanced code (RFC 3463). A server's prose may
-/// repeat the address.
+/// An error as its codes: the reply code, and the enhanced code (RFC 3463) if there is one. The
+/// text of a server is left out, because it may repeat the address.
 fn told(error: &Error) -> String {
     let Some(code) = error.status() else {
         let kind = match error {

@@ -1,4 +1,4 @@
-//! How a mail leaves: by SMTP, or into the built-in mailbox.
+//! Sending a mail: by SMTP, or into the built-in mailbox.
 
 use std::sync::Arc;
 
@@ -9,21 +9,22 @@ use crate::mail::mailbox::Mailbox;
 use crate::mail::smtp::{BadSmtpUrl, Smtp};
 use crate::secret::Secret;
 
-/// A way out.
+/// How mails are sent.
 #[derive(Clone, Debug)]
 pub enum Transport {
-    /// An SMTP server; another one, or another login, may take its place.
+    /// An SMTP server. [`Transport::replace`] can replace it or its login.
     Smtp(Arc<ArcSwap<Smtp>>),
     /// Files in `data_dir`, for development.
     Mailbox(Mailbox),
 }
 
-/// Why a mail did not leave, and whose matter that is. Words in here are codes: never an address, never a server's prose.
+/// Why a mail was not sent, and whether this concerns all mails. The texts are codes. They never
+/// contain an address or the text of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// Nothing can leave: no connection, no TLS, no login.
+    /// No mail can be sent: there is no connection, no TLS or no login.
     NoSession(String),
-    /// The connection broke, or took too long, in the midst of this mail.
+    /// The connection broke, or took too long, during this mail.
     Broken(String),
     /// This mail was refused for now.
     Transient(String),
@@ -32,20 +33,22 @@ pub(super) enum Failure {
 }
 
 impl Transport {
-    /// An SMTP server by its URL: `smtp://host` (plain), `smtp://host?tls=required` (STARTTLS, or nothing is sent),
-    /// `smtps://host` (TLS from the first byte); user and password percent-encoded before the host. Ports default to
-    /// 25, 587 and 465. Nothing is connected yet.
+    /// An SMTP server, given by its URL. User and password are percent-encoded before the host.
+    /// Nothing is connected yet.
+    ///
+    /// - `smtp://host`: no encryption, port 25 by default.
+    /// - `smtp://host?tls=required`: STARTTLS, or nothing is sent. Port 587 by default.
+    /// - `smtps://host`: TLS from the first byte, port 465 by default.
     pub fn smtp(url: &Secret<String>) -> Result<Self, BadSmtpUrl> {
         Ok(Self::over(Smtp::from_url(url)?))
     }
 
-    /// This server.
     pub(super) fn over(smtp: Smtp) -> Self {
         Self::Smtp(Arc::new(ArcSwap::from_pointee(smtp)))
     }
 
-    /// Puts another server, or another login, in the place of the SMTP server: mails that are being sent end over the old
-    /// one. The built-in mailbox stays what it is.
+    /// Replaces the SMTP server, or its login. Mails that are being sent still use the old one. The
+    /// built-in mailbox is never replaced.
     pub fn replace(&self, url: &Secret<String>) -> Result<(), BadSmtpUrl> {
         if let Self::Smtp(current) = self {
             current.store(Arc::new(Smtp::from_url(url)?));
@@ -53,12 +56,12 @@ impl Transport {
         Ok(())
     }
 
-    /// The built-in mailbox.
     pub fn mailbox(mailbox: Mailbox) -> Self {
         Self::Mailbox(mailbox)
     }
 
-    /// Hands a mail over. Within the SMTP timeout it has left or not; a broken connection may mean either.
+    /// Sends a mail. After the SMTP timeout at the latest, it was sent or not. After a broken
+    /// connection, either is possible.
     pub(super) async fn deliver(&self, letter: &Letter) -> Result<(), Failure> {
         match self {
             Self::Smtp(smtp) => smtp.load_full().deliver(&letter.message).await,

@@ -1,6 +1,9 @@
-//! The links that undo changes of address: each is known by its change's row, not by the token store. Nobody could ask for
-//! such a link anew, so a lost store must not take it away, and a later change must not either: whoever took an account
-//! over would only have to change its address twice.
+//! The links that undo changes of address. The digest of such a link is stored in the row of the
+//! change, not in the token store.
+//!
+//! A user cannot request such a link again, so the loss of the token store must not end it. A later
+//! change must not end it either: an attacker who took over an account could otherwise change the
+//! address twice.
 
 use latchkey_entity::email_change::{Column, Entity, Model};
 use sea_orm::sea_query::Expr;
@@ -10,7 +13,8 @@ use uuid::Uuid;
 use crate::clock::UnixMillis;
 use crate::database::Db;
 
-/// Makes the link with this digest good until then. A retry of the same mail has the same digest.
+/// Stores the digest of a link, which is then valid until `until`. A retry of the same mail has the
+/// same digest.
 pub(super) async fn put(
     db: &Db,
     change: Uuid,
@@ -26,7 +30,8 @@ pub(super) async fn put(
         .map(drop)
 }
 
-/// The change that the link with this digest undoes; whether it can be undone any more is its state's to say.
+/// The change that the link with this digest undoes. The state of the change says whether it can
+/// still be undone.
 pub async fn find(db: &Db, digest: &str, now: UnixMillis) -> Result<Option<Model>, DbErr> {
     Entity::find()
         .filter(Column::UndoDigest.eq(digest))

@@ -1,5 +1,5 @@
-//! The words around the text of every mail, and the facts that a text may contain. Words are plain text; the templates
-//! escape them.
+//! The words around the text of every mail, and the facts that a text may contain. Words are plain
+//! text; the templates escape them.
 
 use std::time::Duration;
 
@@ -38,8 +38,8 @@ const GERMAN_MONTHS: [&str; 12] = [
     "Dezember",
 ];
 
-/// The facts that the text of a mail may contain. A client chose none of them without proof, except a team's name, which
-/// cannot become a link.
+/// The facts that the text of a mail may contain. A client chose none of them without proof, except
+/// a team's name, which cannot become a link.
 #[derive(Clone, Debug)]
 pub(super) struct Facts<'a> {
     pub locale: Locale,
@@ -67,7 +67,8 @@ pub(super) struct Facts<'a> {
     pub times: u32,
 }
 
-/// The text of one mail, each item of a list a paragraph. English texts are ASCII, so that the text part is sent as it is.
+/// The text of one mail, each item of a list a paragraph. English texts are ASCII, so that the text
+/// part is sent as it is.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     /// The subject, and the heading.
@@ -128,7 +129,8 @@ fn merged(locale: Locale, times: u32) -> String {
 }
 
 impl Facts<'_> {
-    /// When and where it happened: "on 23 November 2026 at 21:03 UTC, from the IP address 203.0.113.7 (Firefox, Linux)".
+    /// When and where it happened: "on 23 November 2026 at 21:03 UTC, from the IP address
+    /// 203.0.113.7 (Firefox, Linux)".
     pub(super) fn happened(&self) -> String {
         let at = self.at;
         let month = usize::from(u8::from(at.month()) - 1);
@@ -157,7 +159,8 @@ impl Facts<'_> {
         };
         let minutes = self.link_ttl.as_secs().div_ceil(60);
         let (count, (one, many)) = match minutes {
-            // A reader of "1 day" would not expect the link to end at the same time of the next day.
+            // A reader of "1 day" would not expect the link to end at the same time of the next
+            // day.
             it if it % 1440 == 0 && it > 1440 => (it / 1440, units[0]),
             it if it % 60 == 0 => (it / 60, units[1]),
             it => (it, units[2]),

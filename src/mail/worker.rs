@@ -1,4 +1,5 @@
-//! [`Deliveries`], the handle of the mail workers, and what a worker does: it delivers the mails that are due.
+//! [`Deliveries`], the handle of the mail workers, and [`MailWorker`], which delivers the mails
+//! that are due.
 
 use std::sync::Arc;
 
@@ -9,19 +10,20 @@ use crate::database::Db;
 use crate::telemetry::Metrics;
 use crate::telemetry::labels::Template;
 
-/// Rows that are done with are kept this long for operators to look at.
+/// How long rows that are not pending any more are kept, so that operators can read them.
 const KEPT_FOR: std::time::Duration = std::time::Duration::from_hours(7 * 24);
 
-/// What the mail workers do.
+/// The commands of the mail workers.
 #[derive(Clone, Copy, Debug)]
 pub enum MailCommand {
-    /// [`Deliveries::wake`].
+    /// See [`Deliveries::wake`].
     Deliver,
-    /// [`Deliveries::delete_old`].
+    /// See [`Deliveries::delete_old`].
     DeleteOld,
 }
 
-/// The handle of the mail workers. No call waits, and a lost one does no harm: the outbox holds what is due.
+/// The handle of the mail workers. No call waits. A lost call does no harm, because the outbox
+/// still contains the mails that are due.
 #[derive(Clone, Debug)]
 pub struct Deliveries(Pool<MailCommand>);
 
@@ -30,17 +32,17 @@ impl Deliveries {
         Self(pool)
     }
 
-    /// The pool, to be drained and measured.
+    /// The pool, for its drain and its metrics.
     pub fn pool(&self) -> &Pool<MailCommand> {
         &self.0
     }
 
-    /// Delivers what is due now; a tick does the same every few seconds.
+    /// Delivers the mails that are due now. A periodic task does the same every few seconds.
     pub fn wake(&self) {
         let _ = self.0.nudge(MailCommand::Deliver);
     }
 
-    /// Deletes rows of mails that were sent or given up long ago.
+    /// Deletes old rows of mails that are not pending any more.
     pub fn delete_old(&self) {
         let _ = self.0.nudge(MailCommand::DeleteOld);
     }
@@ -49,18 +51,16 @@ impl Deliveries {
 /// The dependencies of a mail worker.
 #[derive(Clone, Debug)]
 pub struct MailWorker {
-    /// One for all workers: they share connections and the pause.
+    /// One mailer for all workers: they share its connections and its pause.
     pub mailer: Arc<Mailer>,
-    /// Where the rows are.
     pub db: Db,
     pub clock: Clock,
-    /// Counts.
     pub metrics: Arc<Metrics>,
 }
 
 impl MailWorker {
-    /// A round; whether more is due. It counts after each what it did, so that a long backlog can be
-    /// watched.
+    /// Runs one sweep. Returns whether more mails are due. The results are counted after each
+    /// sweep, so that the metrics show the progress in a long backlog.
     async fn round(&self) -> bool {
         match self.mailer.sweep().await {
             Ok(swept) => {
@@ -75,7 +75,7 @@ impl MailWorker {
                 goes_on
             }
             Err(error) => {
-                tracing::warn!(error = %error, "mail cannot leave, it stays in the outbox");
+                tracing::warn!(error = %error, "mails cannot be sent now and stay in the outbox");
                 false
             }
         }
@@ -91,7 +91,10 @@ impl Worker for MailWorker {
             MailCommand::DeleteOld => {
                 let before = self.clock.now() - millis(KEPT_FOR);
                 if let Err(error) = forget(self.db.writer(), before).await {
-                    tracing::warn!(error = %error, "old mail rows not swept");
+                    tracing::warn!(
+                        error = %error,
+                        "cannot delete old mails from the outbox, the next run tries again"
+                    );
                 }
             }
         }

@@ -73,7 +73,7 @@ impl Breached {
 
 impl fmt::Display for Breached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("The password is known from a breach elsewhere, and attackers try those first.")
+        f.write_str("The password is known from a data breach elsewhere. Attackers try such passwords first.")
     }
 }
 

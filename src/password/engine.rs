@@ -148,7 +148,8 @@ impl fmt::Display for SelfTestFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the engine does not compute argon2 correctly on this machine ({}): use password.engine = \"argon2\", and report this",
+            "the engine does not compute argon2 correctly on this machine ({}): set \
+             password.engine = \"argon2\", and report this bug",
             self.what
         )
     }
@@ -220,7 +221,7 @@ fn agrees(
         let mut tag = [0; 32];
         compute(kind, b"password", b"somesalt", &mut tag).map_err(|error| failed(kind, &error))?;
         if hex(expected).as_deref() != Some(&tag) {
-            return Err(failed(kind, &"not the published tag"));
+            return Err(failed(kind, &"the result is not the published tag"));
         }
     }
     let mut reference = Engine::new(PasswordEngine::Argon2);
@@ -241,7 +242,7 @@ fn agrees(
             .and_then(|()| compute(kind, &secret, &salt, &mut other))
             .map_err(|error| failed(kind, &error))?;
         if one != other {
-            return Err(failed(kind, &"not the reference's tag"));
+            return Err(failed(kind, &"the result differs from the reference implementation"));
         }
     }
     Ok(())

@@ -74,7 +74,7 @@ fn an_engine_that_is_wrong_anywhere_fails_the_self_test() {
             Ok(())
         });
         let text = failed.unwrap_err().to_string();
-        assert!(text.contains("use password.engine = \"argon2\""), "{text}");
+        assert!(text.contains("set password.engine = \"argon2\""), "{text}");
     }
     let fails = |_, _: &[u8], _: &[u8], _: &mut [u8]| Err(HashError::engine("no memory"));
     assert!(agrees(OWN, fails).unwrap_err().to_string().contains("no memory"));

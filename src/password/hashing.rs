@@ -122,11 +122,17 @@ impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Algorithm => f.write_str(
-                "the password hash is of no known algorithm (argon2, bcrypt, scrypt, PBKDF2-SHA256, PBKDF2-SHA512, Firebase scrypt)",
+                "the password hash uses no known algorithm (argon2, bcrypt, scrypt, \
+                 PBKDF2-SHA256, PBKDF2-SHA512, Firebase scrypt)",
             ),
-            Self::Malformed(format) => write!(f, "the password hash is no well-formed {format} hash"),
+            Self::Malformed(format) => {
+                write!(f, "the password hash is not a well-formed {format} hash")
+            }
             Self::TooCostly(format) => {
-                write!(f, "the password hash asks for more work or memory than the caps of {format}")
+                write!(
+                    f,
+                    "the password hash needs more work or memory than the limits of {format} allow"
+                )
             }
             Self::Pepper => f.write_str("the password hash needs a pepper that is not configured"),
         }
@@ -171,7 +177,7 @@ impl fmt::Display for HashError {
         match self {
             Self::Corrupt => f.write_str("the stored password hash cannot be read"),
             Self::ParametersRefused => {
-                f.write_str("the password hash asks for parameters beyond the caps")
+                f.write_str("the password hash needs more work or memory than the limits allow")
             }
             Self::PepperMissing => f.write_str(
                 "the password hash needs a pepper that is neither password.pepper nor in password.pepper_previous",

@@ -115,10 +115,10 @@ impl fmt::Display for PolicyViolation {
                 write!(f, "The password is longer than {PASSWORD_CHARS_MAX} characters.")
             }
             Self::TooCommon => f.write_str(
-                "The password is one of the most common ones, which attackers try first.",
+                "The password is one of the most common passwords. Attackers try these first.",
             ),
             Self::Contextual => f.write_str(
-                "The password is the address, or a name of yours, your team's or the product's, which attackers try first.",
+                "The password is your email address, or a name of yours, of your team or of this service. Attackers try these first.",
             ),
         }
     }

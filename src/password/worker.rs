@@ -165,7 +165,11 @@ impl Worker for PasswordWorker {
                 match self.run(HashOperation::Rehash, move |hasher| hasher.hash(&password)).await? {
                     Ok(new) => (self.replace_hash)(user_id, hash, new),
                     Err(error) => {
-                        tracing::warn!(error = %error, "a hash was not brought up to date");
+                        tracing::warn!(
+                            error = %error,
+                            "cannot update a password hash to the current parameters, the next \
+                             login tries again"
+                        );
                     }
                 }
             }

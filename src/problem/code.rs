@@ -29,71 +29,73 @@ catalogue! {
     /// 400: the request cannot be read.
     MalformedRequest = "malformed-request" 400
         "The request cannot be read"
-        "The body is not one JSON object in UTF-8 without duplicate members, or a header or the path breaks HTTP's \
-            rules. Mend the request; sending it again as it is will not help.";
+        "The body is not one JSON object in UTF-8 without duplicate members, or a header or the \
+            path breaks the rules of HTTP. Correct the request. The same request will fail again.";
     /// 400: a token from a mail is unknown, replaced, used or expired.
     TokenInvalid = "token-invalid" 400
         "The link is not valid"
-        "The token out of the mail is unknown, was replaced by a newer one, was used, or has expired. Ask for a new \
-            mail.";
+        "The token from the mail is unknown, used or expired, or a newer mail has replaced it. \
+            Request a new mail.";
     /// 400: the captcha is missing, wrong or already used.
     CaptchaInvalid = "captcha-invalid" 400
         "The captcha is missing or wrong"
-        "Get a challenge from GET /api/captcha (or the provider's widget), solve it, and send the answer as \
-            `captcha`. An answer is good once.";
+        "Get a challenge from GET /api/captcha or from the widget of the captcha vendor. Solve it \
+            and send the solution as `captcha`. A solution is valid once.";
     /// 401: the email address and the password do not match.
     InvalidCredentials = "invalid-credentials" 401
-        "Email or password is wrong"
-        "The address and the password do not belong together. The answer is the same whether the account exists or \
-            not.";
+        "The email address or the password is wrong"
+        "The email address and the password do not match. The response is the same whether the \
+            account exists or not.";
     /// 401: the bearer token is missing or not valid.
     InvalidToken = "invalid-token" 401
         "The token is not valid"
-        "Send `Authorization: Bearer <userToken>` with a token that is unexpired and whose session has not ended. \
-            Refresh it, or log in again.";
+        "Send `Authorization: Bearer <userToken>` with a token that has not expired and whose \
+            session has not ended. Refresh the token, or log in again.";
     /// 401: a refresh token was used again, so its session has ended.
     RefreshReused = "refresh-reused" 401
         "The token was used before"
-        "A token that had been replaced by a refresh was shown again, which is what a stolen token looks like. The \
-            session has ended on every device that shared it. Log in again.";
+        "A refresh had already replaced this token. A token that is used again may be stolen, so \
+            the session has ended on every device that shared it. Log in again.";
     /// 403: the caller is authenticated and may not do this.
     Forbidden = "forbidden" 403
         "This is not allowed"
-        "You are known, and may not do this. A browser's prefetch of a link that changes something is refused with \
-            this code too.";
+        "You are authenticated, but you may not do this. A browser that prefetches a link that \
+            changes something gets this error too.";
     /// 403: the account is disabled.
     AccountDisabled = "account-disabled" 403
         "The account is disabled"
-        "The operator has disabled this account. Only they can enable it.";
+        "The operator has disabled this account. Only the operator can enable it.";
     /// 403: the email address must be verified first.
     EmailUnverified = "email-unverified" 403
         "The email address is not verified"
-        "Open the link in the confirmation mail first; GET /api/resend-email-verification sends a new one.";
+        "Open the link in the confirmation mail first. GET /api/resend-email-verification sends a \
+            new mail.";
     /// 403: the invitation is for another email address than the caller's.
     OtherAddress = "other-address" 403
-        "The invitation is for another address"
-        "An invitation is accepted by the account of the address that it was mailed to. Log in with that one, or ask for \
-            an invitation of the address you have.";
+        "The invitation is for another email address"
+        "Only the account with the invited email address can accept the invitation. Log in to that \
+            account, or ask for an invitation to your own email address.";
     /// 404: the path or the object does not exist.
     NotFound = "not-found" 404
-        "There is nothing here"
-        "The path is not one of the API's, or the object does not exist for you.";
+        "The path or the object does not exist"
+        "The API does not have this path, or the object does not exist for you.";
     /// 405, with `Allow`.
     MethodNotAllowed = "method-not-allowed" 405
-        "The method is not allowed here"
+        "The method is not allowed for this path"
         "The `Allow` header lists the methods of this path.";
     /// 408: the body did not arrive in time.
     RequestTimeout = "request-timeout" 408
         "The request took too long to arrive"
-        "The body was not complete within 15 seconds. Send it again over a better connection.";
+        "The body was not complete within 15 seconds. Send the request again over a better \
+            connection.";
     /// 413: the body is over 16 KiB.
     BodyTooLarge = "body-too-large" 413
         "The body is too large"
-        "A body may have 16 KiB at most.";
+        "A body may have at most 16 KiB.";
     /// 414: the URI is over 4 KiB.
     UriTooLong = "uri-too-long" 414
         "The URI is too long"
-        "Path and query together may have 4 KiB at most.";
+        "The path and the query together may have at most 4 KiB.";
     /// 415: the body is not `application/json`.
     UnsupportedMediaType = "unsupported-media-type" 415
         "The media type is not supported"
@@ -101,40 +103,44 @@ catalogue! {
     /// 431: a header is over its limit.
     HeadersTooLarge = "headers-too-large" 431
         "A header is too large"
-        "`Authorization` may have 8 KiB at most, all headers together 16 KiB in 64 lines.";
+        "The `Authorization` header may have at most 8 KiB. All headers together may have at most \
+            16 KiB in 64 lines.";
     /// 409: the email address already has an account.
     EmailTaken = "email-taken" 409
-        "The email address has an account"
-        "Log in, or ask for a new password with POST /api/forgot-password.";
+        "The email address already has an account"
+        "Log in, or request a new password with POST /api/forgot-password.";
     /// 409: the email address is already verified.
     AlreadyVerified = "already-verified" 409
-        "The email address is verified already"
-        "Nothing is left to do: log in.";
+        "The email address is already verified"
+        "There is nothing left to do. Log in.";
     /// 409: the current state does not allow the request. The detail gives the reason.
     Conflict = "conflict" 409
-        "The state of things forbids it"
-        "The detail says what stands in the way. Change that first.";
+        "The current state does not allow the request"
+        "The detail gives the reason. Change the state that it describes, then send the request \
+            again.";
     /// 422: one or more members break a rule. `errors` lists them.
     ValidationFailed = "validation-failed" 422
         "The request breaks a rule"
-        "`errors` lists each member with the rule it breaks.";
+        "`errors` lists each member that breaks a rule, with the rule.";
     /// 429, with `Retry-After`.
     RateLimited = "rate-limited" 429
         "Too many requests"
-        "Wait for the seconds that `Retry-After` says; then the request will be let through.";
+        "Wait for the number of seconds in the `Retry-After` header. Then send the request again.";
     /// 500: a defect of latchkey, for example a panic in a handler.
     InternalError = "internal-error" 500
-        "Something broke on our side"
-        "This is a defect of latchkey. The `traceId` finds it in the log.";
+        "An internal error occurred"
+        "This is a defect of latchkey. The operator can find the request in the log by its \
+            `traceId`.";
     /// 503: refused before any work because of too much load.
     Overloaded = "overloaded" 503
-        "Too busy just now"
-        "The request was refused before any work was done. Send it again after the seconds that `Retry-After` says.";
+        "The daemon is overloaded"
+        "The request was refused before any work was done. Send it again after the number of \
+            seconds in the `Retry-After` header.";
     /// 503: a dependency of the request is down or slow.
     DependencyUnavailable = "dependency-unavailable" 503
-        "Something we depend on is not available"
-        "The database, the token store or a worker did not answer in time. Your tokens are as good as before: send \
-            the request again after the seconds that `Retry-After` says.";
+        "A dependency is not available"
+        "The database, the token store or a worker did not respond in time. Your tokens are still \
+            valid. Send the request again after the number of seconds in the `Retry-After` header.";
 }
 
 impl Code {

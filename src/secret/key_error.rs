@@ -8,7 +8,7 @@ pub struct KeyError;
 
 impl std::fmt::Display for KeyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the signing key cannot be used")
+        f.write_str("the key cannot be created, read or used")
     }
 }
 

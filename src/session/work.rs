@@ -122,7 +122,11 @@ impl SessionWorker {
                 // The session has ended from here on, whatever the store does: the check finds its
                 // row and refuses it.
                 if let Err(error) = self.store.end_session(user_id, &sid).await {
-                    tracing::warn!(error = %error, "an ended session stays in the token store until it expires");
+                    tracing::warn!(
+                        error = %error,
+                        "cannot delete an ended session from the token store: it is invalid, and \
+                         stays there until it expires"
+                    );
                 }
                 Ok(())
             }

@@ -176,8 +176,8 @@ impl Embedded {
     ) -> Result<Option<OneTimeToken>, Unavailable> {
         let address: Option<String> = read(self.db.reader(), &keys::token_index(digest)).await?;
         let Some(address) = address else { return Ok(None) };
-        let (user, kind) =
-            keys::read_token_address(&address).ok_or_else(|| lost("an index leads nowhere"))?;
+        let (user, kind) = keys::read_token_address(&address)
+            .ok_or_else(|| lost("the index of a one-time token cannot be read"))?;
         read(self.db.reader(), &keys::token(user, kind)).await
     }
 

@@ -59,7 +59,7 @@ impl Store {
     /// When the store does not respond or accepts no writes.
     pub async fn ready(&self) -> Result<(), Unavailable> {
         if let Some(reason) = self.reason().filter(|it| it.refuses_every_write()) {
-            return Err(super::lost(format!("it takes no writes: {}", reason.name())));
+            return Err(super::lost(format!("it accepts no writes: {}", reason.name())));
         }
         self.ping().await
     }

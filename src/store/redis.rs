@@ -140,7 +140,7 @@ impl Redis {
         let session = || {
             read_session(ask.user_id, ask.sid, &fields)?
                 .map(|it| it.session)
-                .ok_or_else(|| lost("a session has no fields"))
+                .ok_or_else(|| lost("the script returned no fields of the session"))
         };
         match verdict.as_str() {
             "rotated" => session().map(Refreshed::Rotated),
@@ -148,7 +148,7 @@ impl Redis {
             "reused" => session().map(Refreshed::Reused),
             "ahead" => Ok(Refreshed::Ahead),
             "gone" => Ok(Refreshed::Gone),
-            _ => Err(lost("a refresh was not judged")),
+            _ => Err(lost("the script returned an unknown result for a refresh")),
         }
     }
 
@@ -229,7 +229,7 @@ impl Redis {
         match self.link.invoke::<String>(&call).await.map_err(lost)?.as_str() {
             "superseded" => return Ok(PutToken::Superseded),
             "stored" => {}
-            _ => return Err(lost("a token was not judged")),
+            _ => return Err(lost("the script returned an unknown result for a one-time token")),
         }
         // In a cluster the index can be on another node, so it is written second. Until then the
         // token is not found, and a retry writes both again.
@@ -248,8 +248,8 @@ impl Redis {
         index.arg(keys::token_index(digest));
         let address: Option<String> = self.link.query(&index).await.map_err(lost)?;
         let Some(address) = address else { return Ok(None) };
-        let (user, kind) =
-            keys::read_token_address(&address).ok_or_else(|| lost("an index leads nowhere"))?;
+        let (user, kind) = keys::read_token_address(&address)
+            .ok_or_else(|| lost("the index of a one-time token cannot be read"))?;
         let mut get = redis::cmd("HGETALL");
         get.arg(keys::token(user, kind));
         let fields: Fields = self.link.query(&get).await.map_err(lost)?;
@@ -289,7 +289,7 @@ impl Redis {
         match self.link.invoke::<String>(&call).await.map_err(lost)?.as_str() {
             "first" => Ok(Spend::First),
             "again" => Ok(Spend::Again),
-            _ => Err(lost("a spending was not judged")),
+            _ => Err(lost("the script returned an unknown result for a one-time key")),
         }
     }
 
@@ -368,7 +368,7 @@ fn required<T>(fields: &Fields, name: &'static str) -> Result<T, Unavailable>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
-    optional(fields, name)?.ok_or_else(|| lost(format!("an entry has no {name}")))
+    optional(fields, name)?.ok_or_else(|| lost(format!("an entry lacks the field {name}")))
 }
 
 /// Parses a field that may be absent.

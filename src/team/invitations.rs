@@ -248,7 +248,7 @@ async fn admit(
     now: UnixMillis,
 ) -> Result<(), Refusal> {
     if is_member(tx, invitation).await? {
-        let detail = "Somebody with this address is a member of the team already.";
+        let detail = "A user with this address is already a member of the team.";
         return Err(Refusal::Conflict(detail.to_owned()));
     }
     room_for_one_more(tx, invitation, now, post.members_max).await?;
@@ -283,7 +283,7 @@ async fn room_for_one_more(
         return Ok(());
     }
     let detail = format!(
-        "The team has {members} members and {invited} open invitations; {members_max} is the most there may be together."
+        "The team has {members} members and {invited} open invitations. Together there may be at most {members_max}."
     );
     Err(Refusal::Conflict(detail))
 }
@@ -312,7 +312,7 @@ async fn count_the_day(
         return Ok(());
     }
     let detail = format!(
-        "The team has mailed {per_day} invitations today (UTC), the most there may be: go on tomorrow."
+        "The team has mailed {per_day} invitations today (UTC), which is the maximum. Try again tomorrow."
     );
     Err(Refusal::Conflict(detail))
 }

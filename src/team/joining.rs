@@ -127,15 +127,15 @@ pub async fn accept(
     }
     let role = Role::from_name(&invitation.role).ok_or(Refusal::Forbidden)?;
     if !inviter_may(&tx, &invitation, role).await? {
-        return Err(conflict("Whoever invited you may do so no more: ask for a new invitation."));
+        return Err(conflict("The inviter may no longer invite you. Ask for a new invitation."));
     }
     let is_me = membership::Column::UserId.eq(user_id);
     let of_team = membership::Column::TeamId.eq(team.id);
     if membership::Entity::find().filter(of_team.and(is_me)).one(&tx).await?.is_some() {
-        return Err(conflict("You are a member of the team already."));
+        return Err(conflict("You are already a member of the team."));
     }
     if members_of(&tx, team.id).await? >= room.members_max {
-        return Err(conflict("The team has as many members as there may be."));
+        return Err(conflict("The team already has the maximum number of members."));
     }
     // A user who was in the team before had a lower epoch, so the tokens of that time stay out of
     // date.

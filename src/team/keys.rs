@@ -83,8 +83,9 @@ pub async fn create(
         return Err(Refusal::Forbidden);
     }
     if Entity::find().filter(Column::TeamId.eq(actor.team_id)).count(&act.tx).await? >= keys_max {
-        let detail =
-            format!("The team has {keys_max} keys, the most there may be: revoke one first.");
+        let detail = format!(
+            "The team already has {keys_max} keys, which is the maximum. Revoke a key first."
+        );
         return Err(Refusal::Conflict(detail));
     }
     let id = uuid_v7(cx.now);

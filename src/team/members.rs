@@ -197,7 +197,7 @@ async fn keep_an_owner(tx: &Transaction, team: Uuid) -> Result<(), Refusal> {
     if owners > 1 {
         return Ok(());
     }
-    let detail = "A team keeps at least one owner: make somebody else an owner first.";
+    let detail = "A team needs at least one owner. Make another member an owner first.";
     Err(Refusal::Conflict(detail.to_owned()))
 }
 

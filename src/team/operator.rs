@@ -35,7 +35,7 @@ impl std::str::FromStr for Which {
             return Ok(Self::Id(id));
         }
         let slug = Slug::parse(text).map(Self::Slug);
-        slug.map_err(|error| format!("neither a team's id nor a slug: {error}"))
+        slug.map_err(|error| format!("neither the id of a team nor a slug: {error}"))
     }
 }
 

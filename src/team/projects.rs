@@ -60,7 +60,7 @@ pub async fn create(
     let of_team = project::Column::TeamId.eq(actor.team_id);
     if project::Entity::find().filter(of_team).count(&act.tx).await? >= projects_max {
         return Err(Refusal::Conflict(format!(
-            "The team has {projects_max} projects, the most there may be."
+            "The team already has {projects_max} projects, which is the maximum."
         )));
     }
     let mut made = Project {
@@ -158,7 +158,7 @@ pub async fn delete(
 }
 
 pub(super) fn slug_taken() -> Refusal {
-    Refusal::Conflict("The slug is taken.".to_owned())
+    Refusal::Conflict("The slug is already in use.".to_owned())
 }
 
 /// Turns a violation of the unique slug into the refusal for it.

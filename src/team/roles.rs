@@ -38,10 +38,10 @@ permissions! {
     UseTeam Viewer "switch a session to the team";
     LeaveTeam Viewer "leave the team";
     ManageTeam Admin "change the team's name and slug";
-    ManageProjects Admin "make, change and delete projects";
-    ManageMembers Admin "change roles and remove members: not of those above, none above one's own";
-    ManageInvitations Admin "invite, list, resend and revoke invitations: with no role above one's own";
-    ManageKeys Admin "make, list and revoke the projects' keys";
+    ManageProjects Admin "create, change and delete projects";
+    ManageMembers Admin "change the roles of members and remove members, up to one's own role";
+    ManageInvitations Admin "list invitations, and create, resend and revoke those with a role up to one's own";
+    ManageKeys Admin "create, list and revoke the keys of projects";
     DeleteTeam Owner "delete the team";
 }
 
@@ -61,10 +61,10 @@ impl Permission {
 
 /// The scopes of a vaultToken, for the team's own APIs: name, meaning, lowest role.
 pub const SCOPES: &[(&str, &str, Role)] = &[
-    ("vault:read", "read what the team keeps", Role::Viewer),
-    ("vault:write", "change what the team keeps", Role::Member),
-    ("vault:manage", "manage what the team keeps", Role::Admin),
-    ("team:own", "what only an owner may", Role::Owner),
+    ("vault:read", "read the data of the team", Role::Viewer),
+    ("vault:write", "change the data of the team", Role::Member),
+    ("vault:manage", "manage the data of the team", Role::Admin),
+    ("team:own", "do what only an owner may do", Role::Owner),
 ];
 
 /// The `scope` of a vaultToken for a role, separated by spaces (RFC 6749 §3.3).

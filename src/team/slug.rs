@@ -35,7 +35,7 @@ impl fmt::Display for SlugError {
             Self::Empty => "The slug is empty.",
             Self::TooLong => "The slug is longer than 63 characters.",
             Self::Format => {
-                "A slug has lower-case letters, digits and hyphens, and no hyphen at either end."
+                "A slug may have only lower-case letters, digits and hyphens, and no hyphen at either end."
             }
         })
     }

@@ -185,7 +185,7 @@ pub(super) async fn room_for_one_more(
     if mine.count(tx).await? < teams_max {
         return Ok(());
     }
-    Err(Refusal::Conflict(format!("You are in {teams_max} teams, the most there may be.")))
+    Err(Refusal::Conflict(format!("You are already in {teams_max} teams, which is the maximum.")))
 }
 
 /// Reads a team for a member with this role.

@@ -1,35 +1,33 @@
-//! The attributes of the instruments, each with the values it can have: what a list is, and those of the conventions. Ours are
-//! types, in `labels.rs`.
+//! The attributes of instruments with their possible values. This module defines the lists of
+//! values and the attributes of OpenTelemetry's conventions. Most of latchkey's own attributes are
+//! types in `labels.rs`.
 //!
-//! Every list is closed. A list that another module owns is declared there, and the composition root collects it
-//! ([`DeclaredValues`]). A value is never an id of a user, a key or a session, an address, a raw path or the text of an
-//! error: the types cannot hold one.
+//! Every list is closed. A list that another module owns is declared there, and the composition
+//! root collects it ([`DeclaredValues`]). A value is never the id of a user, a key or a session, an
+//! address, a raw path or the text of an error. The types cannot hold one.
 
 use crate::problem::Code;
 
-/// One attribute.
 #[derive(Clone, Copy, Debug)]
 pub struct Attribute {
-    /// Its key.
     pub key: &'static str,
-    /// What it can be.
     pub values: Values,
-    /// Whether a series may lack it.
+    /// Whether a series may have no such attribute.
     pub is_optional: bool,
 }
 
-/// What an attribute can be.
+/// The possible values of an attribute.
 #[derive(Clone, Copy, Debug)]
 pub enum Values {
     /// These words.
     Of(&'static [&'static str]),
-    /// These words, and every error of the API by its code.
+    /// These words, and the code of every API error.
     Outcome(&'static [&'static str]),
     /// A list that another module declares, and its description.
     Declared(Declared, &'static str),
-    /// A status of HTTP.
+    /// An HTTP status.
     Status,
-    /// At most so many, that the operator or the build decides; what they are.
+    /// At most this many values, which the operator or the build decides. The text describes them.
     Few(usize, &'static str),
 }
 
@@ -40,27 +38,19 @@ pub enum Declared {
     Routes,
     /// The names of the limits by address.
     AddressPolicies,
-    /// The names of the budgets.
     Budgets,
-    /// The kinds of mail.
     MailTemplates,
-    /// The actions of the audit.
     AuditActions,
 }
 
-/// The lists that other modules declare, as the composition root collects them. Without them an instrument works, but its
-/// series do not start at 0.
+/// The lists that other modules declare. The composition root collects them. Without them an
+/// instrument works, but its series do not start at 0.
 #[derive(Clone, Debug, Default)]
 pub struct DeclaredValues {
-    /// Of [`Declared::Routes`].
     pub routes: Vec<&'static str>,
-    /// Of [`Declared::AddressPolicies`].
     pub address_policies: Vec<&'static str>,
-    /// Of [`Declared::Budgets`].
     pub budgets: Vec<&'static str>,
-    /// Of [`Declared::MailTemplates`].
     pub mail_templates: Vec<&'static str>,
-    /// Of [`Declared::AuditActions`].
     pub audit_actions: Vec<&'static str>,
 }
 
@@ -77,7 +67,7 @@ impl DeclaredValues {
 }
 
 impl Values {
-    /// Every word, where they can be listed.
+    /// All words, or `None` if they cannot be listed.
     pub fn words(&self, declared: &DeclaredValues) -> Option<Vec<&'static str>> {
         match self {
             Self::Of(words) => Some(words.to_vec()),
@@ -89,7 +79,7 @@ impl Values {
         }
     }
 
-    /// Whether `value` is one of them.
+    /// Whether `value` is one of these values.
     pub fn hold(&self, declared: &DeclaredValues, value: &str) -> bool {
         match self {
             Self::Status => value.parse().is_ok_and(|status| (100..600).contains::<u16>(&status)),
@@ -98,26 +88,27 @@ impl Values {
         }
     }
 
-    /// For documentation.
+    /// The values, as Markdown for the documentation.
     pub fn describe(&self) -> String {
         let list = |words: &[&str]| {
             words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
         };
         match self {
             Self::Of(words) => list(words),
-            Self::Outcome(words) => format!("{}, or an error's [code](errors.md)", list(words)),
+            Self::Outcome(words) => format!("{}, or an error [code](errors.md)", list(words)),
             Self::Declared(_, what) | Self::Few(_, what) => (*what).to_owned(),
-            Self::Status => "HTTP status".to_owned(),
+            Self::Status => "an HTTP status".to_owned(),
         }
     }
 }
 
 impl Attribute {
-    /// How many values it has, absence included.
+    /// The number of values. The absence of an optional attribute counts as one.
     pub fn count(&self, declared: &DeclaredValues) -> usize {
         let count = match self.values {
             Values::Few(count, _) => count,
-            // What we and those we ask do send; the SDK's limit holds whatever they invent.
+            // The statuses that latchkey and the services that it calls usually send. For any
+            // others the limit of the SDK applies.
             Values::Status => 20,
             _ => self.values.words(declared).map_or(0, |words| words.len()),
         };
@@ -133,9 +124,9 @@ const fn optional(key: &'static str, values: Values) -> Attribute {
     Attribute { key, values, is_optional: true }
 }
 
-/// The pools of the house, as `daemon/pools.rs` opens them.
+/// The worker pools, as `daemon/pools.rs` opens them.
 pub const POOLS: &[&str] = &["password", "session", "registration", "captcha", "mailer", "limits"];
-/// The tasks that start by themselves, as [`crate::actor::Root::task`] names them.
+/// The tasks that start by themselves, with the names that [`crate::actor::Root::task`] receives.
 pub const TASKS: &[&str] = &[
     "accept_public",
     "accept_admin",
@@ -156,7 +147,7 @@ pub const TASKS: &[&str] = &[
     "revocation_sweep",
     "tls_reload",
 ];
-/// Methods of HTTP; `_OTHER` for every other one (OpenTelemetry's conventions).
+/// HTTP methods. `_OTHER` stands for every other method (OpenTelemetry's conventions).
 const METHODS: &[&str] =
     &["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT", "CONNECT", "TRACE", "_OTHER"];
 
@@ -164,15 +155,16 @@ pub(super) const HTTP_METHOD: Attribute = needed("http.request.method", Values::
 pub(super) const SCHEME: Attribute = needed("url.scheme", Values::Of(&["http", "https"]));
 pub(super) const ROUTE: Attribute = optional(
     "http.route",
-    Values::Declared(Declared::Routes, "the route's template; absent where there is none"),
+    Values::Declared(Declared::Routes, "the template of the route, absent if no route matched"),
 );
 pub(super) const STATUS: Attribute = needed("http.response.status_code", Values::Status);
-/// Of an answer that is our fault: its status.
+/// The status of a response, if the server is at fault.
 pub(super) const SERVER_ERROR: Attribute =
     optional("error.type", Values::Of(&["500", "501", "502", "503", "504"]));
 pub(super) const PEER: Attribute =
-    needed("server.address", Values::Few(4, "a host of the operator's settings"));
-pub(super) const PEER_PORT: Attribute = needed("server.port", Values::Few(1, "its port"));
+    needed("server.address", Values::Few(4, "a host from your settings"));
+pub(super) const PEER_PORT: Attribute =
+    needed("server.port", Values::Few(1, "the port of that host"));
 pub(super) const CLIENT_STATUS: Attribute = optional("http.response.status_code", Values::Status);
 pub(super) const CLIENT_ERROR: Attribute =
     optional("error.type", Values::Of(&["timeout", "connect", "broken", "too_large"]));
@@ -180,13 +172,13 @@ pub(super) const CLIENT_ERROR: Attribute =
 pub(super) const SQL_SYSTEM: Attribute =
     needed("db.system.name", Values::Of(&["postgresql", "sqlite"]));
 pub(super) const SQL_OPERATION: Attribute = needed("db.operation.name", Values::Of(SQL_OPERATIONS));
-/// First words of statements; `_OTHER` for every other one.
+/// The first words of SQL statements. `_OTHER` stands for every other word.
 pub const SQL_OPERATIONS: &[&str] =
     &["SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "BEGIN", "_OTHER"];
 pub(super) const REDIS_SYSTEM: Attribute = needed("db.system.name", Values::Of(&["redis"]));
 pub(super) const REDIS_OPERATION: Attribute =
     needed("db.operation.name", Values::Of(REDIS_OPERATIONS));
-/// Commands that we send; a script is `EVALSHA`.
+/// The Redis commands that latchkey sends. A script is sent as `EVALSHA`.
 pub const REDIS_OPERATIONS: &[&str] =
     &["EVALSHA", "HGETALL", "GET", "SET", "PING", "CONFIG", "_OTHER"];
 pub(super) const DB_ERROR: Attribute =
@@ -200,7 +192,8 @@ pub(super) const CPU_MODE: Attribute = needed("cpu.mode", Values::Of(&["user", "
 
 pub(super) const KEY_KIND: Attribute = needed("kind", Values::Of(&["user", "vault"]));
 pub(super) const POOL: Attribute = needed("pool", Values::Of(POOLS));
-/// A task's name where pools have theirs: its crashes are counted with those of workers.
+/// The name of a task as a value of `pool`: crashes of tasks are counted together with those of
+/// workers.
 pub(super) const TASK_AS_POOL: Attribute = needed("pool", Values::Of(TASKS));
 pub(super) const TASK: Attribute = needed("task", Values::Of(TASKS));
 pub(super) const POOL_REASON: Attribute = needed("reason", Values::Of(&["queue_full", "expired"]));

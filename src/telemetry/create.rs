@@ -1,4 +1,4 @@
-//! The creation of an instrument from its row of the [registry](super::registry).
+//! Creates instruments from their rows of the [registry](super::registry).
 
 use std::marker::PhantomData;
 
@@ -20,7 +20,7 @@ pub(super) fn count(meter: &Meter, row: &Instrument, declared: &DeclaredValues) 
     counter
 }
 
-/// Checks that a field and its row have the same series.
+/// Checks that a field and its row have the same attributes.
 fn hold<S: Series>(row: &Instrument) {
     debug_assert_eq!(format!("{:?}", row.shapes), format!("{:?}", S::SHAPES), "{}", row.name);
 }

@@ -1,4 +1,4 @@
-//! `docs/telemetry.md`: written down once, compared by a test.
+//! Generates `docs/telemetry.md`. A test compares the file with it.
 
 use std::fmt::Write as _;
 
@@ -6,23 +6,23 @@ use super::attributes::Attribute;
 use super::instrument::Instrument;
 use super::registry;
 
-/// What stands before the table; the rest of the page comes from the [registry].
+/// The text before the tables. The rest of the page is generated from the [registry].
 const HEAD: &str = include_str!("document.md");
 
-/// The whole page.
+/// The content of the page.
 pub fn document() -> String {
     let mut page = HEAD.to_owned();
     for (title, is_in) in GROUPS {
         let _ = write!(
             page,
-            "\n### {title}\n\n| metric | in Prometheus | kind | unit | attributes | |\n"
+            "\n### {title}\n\n| metric | in Prometheus | kind | unit | attributes | description |\n"
         );
         page.push_str("|---|---|---|---|---|---|\n");
         for instrument in registry::ALL.iter().filter(|it| is_in(it)) {
             row(&mut page, instrument);
         }
     }
-    page.push_str("\n## Attributes\n\n| attribute | of | values |\n|---|---|---|\n");
+    page.push_str("\n## Attributes\n\n| attribute | metric | values |\n|---|---|---|\n");
     for instrument in registry::ALL {
         for attribute in attributes(instrument) {
             let values: Vec<String> = instrument
@@ -48,11 +48,13 @@ pub fn document() -> String {
 type Group = (&'static str, fn(&Instrument) -> bool);
 
 const GROUPS: [Group; 3] = [
-    ("Of the conventions", |it| {
+    ("Metrics of OpenTelemetry's conventions", |it| {
         !it.is_ours() && !it.name.starts_with("process.") && !it.name.starts_with("tokio.")
     }),
-    ("Of the process", |it| it.name.starts_with("process.") || it.name.starts_with("tokio.")),
-    ("latchkey's own", Instrument::is_ours),
+    ("Metrics of the process", |it| {
+        it.name.starts_with("process.") || it.name.starts_with("tokio.")
+    }),
+    ("Metrics of latchkey", Instrument::is_ours),
 ];
 
 fn row(page: &mut String, instrument: &Instrument) {
@@ -70,7 +72,7 @@ fn row(page: &mut String, instrument: &Instrument) {
     );
 }
 
-/// Each key once, in order.
+/// The attributes of an instrument, each key once, in order.
 fn attributes(instrument: &Instrument) -> Vec<Attribute> {
     let mut found: Vec<Attribute> = Vec::new();
     for attribute in instrument.shapes.iter().copied().flatten() {

@@ -1,7 +1,9 @@
-//! [`Export`]: what waits to be sent to a collector. A collector's outage costs telemetry and nothing else.
+//! [`Export`]: a queue of items that will be sent to a collector. If the collector fails, telemetry
+//! is lost, but nothing else.
 //!
-//! The SDK's own processors run on threads without a reactor, where hyper's client panics, and do not report what they
-//! drop. Here items wait in a bounded [`Queue`], and a tick on our runtime sends them.
+//! The SDK's own processors run on threads without a reactor, where hyper's client panics, and do
+//! not report the items that they drop. Here items wait in a bounded [`Queue`], and a periodic task
+//! in latchkey's runtime sends them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,26 +14,26 @@ use tokio::sync::Mutex;
 use super::observed::{self, Signal};
 use super::queue::Queue;
 
-/// Items that may wait: some seconds of a busy daemon.
+/// The most items that may wait: those of some seconds of a busy daemon.
 const ITEMS_MAX: usize = 8_192;
-/// Bytes of them: 2 KiB for each, several times what a span or a log record of ours has.
+/// The most bytes that may wait: 2 KiB for each item, several times the size of a span or a log
+/// record of latchkey.
 const BYTES_MAX: usize = ITEMS_MAX * 2_048;
-/// Items of one export (the standard's `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`).
+/// The most items of one export (the standard's `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`).
 const BATCH_MAX: usize = 512;
 /// How often the queue is emptied.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
-/// Items of one signal that wait to be exported.
+/// The items of one signal that wait to be exported.
 #[derive(Debug)]
 pub struct Export<T> {
     queue: Queue<T>,
-    /// Held by the flush that is under way.
+    /// Locked while a flush is running.
     flushing: Mutex<()>,
     outage: Outage,
 }
 
 impl<T: Send> Export<T> {
-    /// An empty queue.
     pub fn new(signal: Signal) -> Self {
         Self {
             queue: Queue::new(ITEMS_MAX, BYTES_MAX),
@@ -47,7 +49,8 @@ impl<T: Send> Export<T> {
         }
     }
 
-    /// Exports everything that is there now. A batch that fails is dropped: its exporter has tried more than once.
+    /// Exports everything that is in the queue now. A batch that fails is dropped, because its
+    /// exporter has already tried it more than once.
     pub async fn flush<F>(&self, mut export: impl FnMut(Vec<T>) -> F)
     where
         F: Future<Output = Result<(), String>> + Send,
@@ -72,12 +75,13 @@ impl<T: Send> Export<T> {
     }
 }
 
-/// Whether a signal is being lost. Its beginning and its end are logged, once each.
+/// Whether items of a signal are being lost. The beginning and the end of an outage are logged once
+/// each.
 #[derive(Debug)]
 pub(super) struct Outage {
     signal: Signal,
     is_on: AtomicBool,
-    /// Items lost since it was logged last.
+    /// Items that were lost since the end of the last outage.
     lost: AtomicU64,
 }
 
@@ -92,12 +96,14 @@ impl Outage {
         self.lost.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Logs what an export says of the outage: that it begins, or that it is over and how many items it cost.
+    /// Logs the beginning of an outage, or its end with the number of lost items.
     pub(super) fn report(&self, done: Result<(), String>) {
         let was_on = self.is_on.swap(done.is_err(), Ordering::Relaxed);
         let signal = self.signal.name();
         match done {
-            Err(error) if !was_on => tracing::warn!(signal, error, "telemetry is not exported"),
+            Err(error) if !was_on => {
+                tracing::warn!(signal, error, "telemetry cannot be exported and is dropped");
+            }
             Ok(()) if was_on => {
                 let dropped = self.lost.swap(0, Ordering::Relaxed);
                 tracing::info!(signal, dropped, "telemetry is exported again");
@@ -136,7 +142,7 @@ mod tests {
         assert!(export.outage.is_on.load(Ordering::Relaxed));
     }
 
-    /// One test, since the counts are the process's.
+    /// It is one test because the counters are global.
     #[tokio::test]
     async fn a_drop_never_waits_and_is_counted_and_an_outage_has_a_beginning_and_an_end() {
         let export = Export::new(Signal::Logs);

@@ -1,7 +1,7 @@
-//! [`Ids`]: which request, and which trace, what happens now belongs to.
+//! [`Ids`]: the request and the trace that the current code belongs to.
 //!
-//! The span `request` carries them; pools take the span along with a job. So a log record and a span of the database's
-//! find their trace wherever they happen.
+//! The span `request` carries the ids, and a pool passes this span on with a job. So every log
+//! record and every database span finds its trace.
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use tracing::field::{Field, Visit};
@@ -10,24 +10,24 @@ use tracing::{Id, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
-/// The name of the span that carries them.
+/// The name of the span that carries [`Ids`].
 pub const SPAN: &str = "request";
 
-/// Of the request at hand.
+/// The ids of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ids {
-    /// As in `X-Request-Id`.
+    /// The id in `X-Request-Id`.
     pub request_id: String,
     /// 32 hexadecimal digits.
     pub trace_id: String,
-    /// Of the server's span: 16 hexadecimal digits.
+    /// The id of the server span: 16 hexadecimal digits.
     pub span_id: String,
     /// Whether the trace is kept.
     pub sampled: bool,
 }
 
 impl Ids {
-    /// As OpenTelemetry has it; none where an id is malformed.
+    /// The ids as a type of OpenTelemetry. `None` if one of them is malformed.
     pub fn context(&self) -> Option<SpanContext> {
         let trace_id = TraceId::from_hex(&self.trace_id).ok()?;
         let span_id = SpanId::from_hex(&self.span_id).ok()?;
@@ -37,7 +37,7 @@ impl Ids {
     }
 }
 
-/// Those of the request in which this is called; none outside of one, and where no log was started.
+/// The ids of the current request. `None` outside a request, and if no log was started.
 pub fn current() -> Option<Ids> {
     let span = tracing::Span::current();
     let found = span.with_subscriber(|(id, dispatch)| {
@@ -48,7 +48,7 @@ pub fn current() -> Option<Ids> {
     found.flatten()
 }
 
-/// Keeps them with their span.
+/// A layer that stores the ids with their span.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Identify;
 

@@ -1,37 +1,37 @@
-//! What an [`Instrument`] is: a row of the registry, and what may be said of it.
+//! [`Instrument`], the type of the rows of the registry, with its series and its names.
 
 use super::attributes::{Attribute, DeclaredValues};
 
-/// One measured thing. Everything about it is in its row of the [registry](super::registry).
+/// A metric. Its row of the [registry](super::registry) contains everything about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Instrument {
-    /// OpenTelemetry's name, with dots.
+    /// The name in OpenTelemetry, with dots.
     pub name: &'static str,
-    /// What it is.
     pub kind: Kind,
-    /// UCUM; what is counted stands in braces.
+    /// The unit in UCUM. If things are counted, it names them in braces.
     pub unit: &'static str,
-    /// What it means, in a sentence.
+    /// What it measures, in one sentence.
     pub description: &'static str,
-    /// The sets of attributes that its series have: one set, unless some values go with some others only.
+    /// The sets of attributes that its series have. There are several sets only if some values
+    /// occur only together with certain others.
     pub shapes: &'static [&'static [Attribute]],
 }
 
-/// What an instrument is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
-    /// Only grows.
+    /// It only increases.
     Counter,
-    /// Grows and shrinks; the sum over replicas means something.
+    /// It increases and decreases. The sum over all replicas is meaningful.
     UpDown,
-    /// A present value.
+    /// A current value.
     Gauge,
-    /// A distribution over these upper bounds.
+    /// A distribution. Its buckets have these upper bounds.
     Histogram(&'static [f64]),
 }
 
 impl Kind {
-    /// As documentation and Prometheus' `# TYPE` call it: an up-down counter is a gauge there.
+    /// The name in the documentation and in Prometheus' `# TYPE`, where an up-down counter is a
+    /// gauge.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -41,34 +41,36 @@ impl Kind {
     }
 }
 
-/// What one of our own instruments may have: what a dashboard can show, and a server can keep for every replica.
+/// The most series of one of latchkey's own instruments. A dashboard can show so many, and a server
+/// can store them for every replica.
 pub const SERIES_MAX: usize = 200;
-/// What one of the conventions' may have: routes × methods × statuses, as far as they occur. The SDK folds what is
-/// beyond into one series, `otel.metric.overflow`.
+/// The most series of an instrument of the conventions: the combinations of route, method and
+/// status that occur. The SDK puts further ones into a single series, `otel.metric.overflow`.
 pub const STANDARD_SERIES_MAX: usize = 1_000;
-/// A counter of no more series than this starts with each at 0, so that the first event is an increase already.
+/// A counter with no more series than this starts each of them at 0. So the first event is visible
+/// as an increase.
 const ZERO_SERIES_MAX: usize = 64;
 
 impl Instrument {
-    /// Whether the name is ours, not the conventions'.
+    /// Whether the name is latchkey's own and not one of the conventions.
     pub fn is_ours(&self) -> bool {
         self.name.starts_with("latchkey.")
     }
 
-    /// How many series there can be, a histogram's buckets not counted.
+    /// The number of possible series, without the buckets of a histogram.
     pub fn series(&self, declared: &DeclaredValues) -> usize {
         let of =
             |shape: &&[Attribute]| shape.iter().map(|it| it.count(declared)).product::<usize>();
         self.shapes.iter().map(of).sum()
     }
 
-    /// How many series are kept.
+    /// The most series that are kept.
     pub fn series_max(&self) -> usize {
         if self.is_ours() { SERIES_MAX } else { STANDARD_SERIES_MAX }
     }
 
-    /// The name in Prometheus, by OpenTelemetry's rules: dots become underscores, then the unit, then `_total` for a
-    /// counter.
+    /// The name in Prometheus, by OpenTelemetry's rules: dots become underscores, then the unit
+    /// follows, then `_total` for a counter.
     pub fn prometheus_name(&self) -> String {
         let mut name = self.name.replace('.', "_");
         name.push_str(match self.unit {
@@ -96,7 +98,8 @@ impl Instrument {
         })
     }
 
-    /// The series that a counter starts with; none for other kinds, and for counters of too many or open values.
+    /// The series that a counter starts with. Empty for other kinds, and for counters with too many
+    /// series or with values that cannot be listed.
     pub fn zeroes(&self, declared: &DeclaredValues) -> Vec<Vec<(&'static str, &'static str)>> {
         if self.kind != Kind::Counter || self.series(declared) > ZERO_SERIES_MAX {
             return Vec::new();

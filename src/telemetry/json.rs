@@ -1,7 +1,8 @@
-//! [`Json`]: the log for machines, one object a line.
+//! [`Json`]: the log for machines, with one JSON object on each line.
 //!
-//! A record's own fields and those of the spans around it stand side by side at the top, `request_id`, `trace_id` and
-//! `span_id` among them; where two have one name, the record's is the one that counts.
+//! The fields of a record and those of the spans around it are all at the top level of the object,
+//! with `request_id`, `trace_id` and `span_id` among them. If two fields have the same name, that
+//! of the record is used.
 
 use std::fmt::Debug;
 
@@ -14,14 +15,13 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock::{Clock, rfc3339};
 
-/// For us alone: what a span carries for its trace.
+/// Fields of a span that the log does not show. They control its trace.
 const HIDDEN: &[&str] = &["sampled"];
 
-/// Passes each record, as one line, to a function.
+/// A layer that passes each record, as one line, to a function.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<F>(pub F);
 
-/// A span's fields.
 #[derive(Default)]
 struct Fields(Map<String, Value>);
 

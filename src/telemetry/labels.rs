@@ -1,4 +1,4 @@
-//! The attributes of our own instruments, and the series that they make.
+//! The attributes of latchkey's own instruments, and the series that they form.
 
 use opentelemetry::KeyValue;
 
@@ -6,21 +6,21 @@ use super::attributes::{Attribute, Values};
 use super::typed::{Label, Outcome, Series, declared_words, words};
 
 words! {
-    /// That something succeeded.
+    /// The outcome of an operation that succeeded.
     Done = "outcome" { Success = "success" }
-    /// How a login proves the user.
+    /// How a user proves their identity in a login.
     LoginMethod = "method" { Password = "password" }
     /// The two steps of a recovery.
     ResetStage = "stage" { Forgot = "forgot", Reset = "reset" }
-    /// How a recovery goes on; over budget, the mailbox got enough mails.
+    /// How a step of a recovery ended. `over_budget`: the mailbox has received enough mails.
     ResetOutcome = "outcome" { Success = "success", OverBudget = "over_budget" }
-    /// Which token.
+    /// The type of a token.
     TokenType = "type" { User = "user", Vault = "vault" }
-    /// What a token turned out to be.
+    /// The type that a token turned out to have.
     RevokedType = "type" { User = "user", Vault = "vault", Unknown = "unknown" }
     /// How a refresh ended.
     RefreshOutcome = "outcome" { Success = "success", Reused = "reused", Gone = "gone" }
-    /// Why a session ended before its time.
+    /// Why a session ended before it expired.
     EndReason = "reason" {
         Logout = "logout",
         Revoked = "revoked",
@@ -31,7 +31,7 @@ words! {
         EmailChangeUndone = "email_change_undone",
         Deleted = "deleted",
     }
-    /// What changed in a team.
+    /// The kind of change in a team.
     TenancyChange = "change" {
         TeamCreated = "team_created",
         TeamUpdated = "team_updated",
@@ -51,7 +51,7 @@ words! {
         KeyCreated = "key_created",
         KeyRevoked = "key_revoked",
     }
-    /// How a grant ended: the errors of RFC 6749 §5.2 have names of their own.
+    /// How a token request ended. The errors of RFC 6749 §5.2 have their own names.
     Grant = "outcome" {
         Success = "success",
         InvalidRequest = "invalid_request",
@@ -60,13 +60,13 @@ words! {
         UnauthorizedClient = "unauthorized_client",
         UnsupportedGrantType = "unsupported_grant_type",
     }
-    /// What a token is worth.
+    /// The result of an introspection.
     Introspected = "outcome" { Active = "active", Inactive = "inactive" }
-    /// What forward-auth says.
+    /// The result of a forward-auth check.
     ForwardAuth = "outcome" { Allowed = "allowed" }
-    /// What was hashed for what.
+    /// Why a password was hashed.
     HashOperation = "operation" { Hash = "hash", Verify = "verify", Rehash = "rehash" }
-    /// What a service of breached passwords says.
+    /// The result of a check for breached passwords.
     BreachOutcome = "outcome" {
         Hit = "hit",
         Miss = "miss",
@@ -83,7 +83,7 @@ words! {
         Key = "key",
         Team = "team",
     }
-    /// Who checks a captcha.
+    /// The provider that checks a captcha.
     CaptchaProvider = "provider" {
         Altcha = "altcha",
         CloudflareTurnstile = "turnstile",
@@ -91,15 +91,20 @@ words! {
         RecaptchaV2 = "recaptcha-v2",
         RecaptchaV3 = "recaptcha-v3",
     }
-    /// What the check found.
+    /// The result of a captcha check.
     CaptchaOutcome = "outcome" {
         Solved = "solved",
         Refused = "refused",
         Unavailable = "unavailable",
         Misconfigured = "misconfigured",
     }
-    /// What became of a mail in one try: handed over; not wanted any more; refused, to come again; given up; or given back
-    /// untouched, since nothing can leave at present.
+    /// How an attempt to deliver a mail ended:
+    ///
+    /// - `sent`: the mail was handed over.
+    /// - `superseded`: the mail is not wanted any more.
+    /// - `retry`: the mail was refused and will be tried again.
+    /// - `dead`: the mail was given up.
+    /// - `released`: the mail was returned unchanged, because no mail can be sent at present.
     MailOutcome = "outcome" {
         Sent = "sent",
         Superseded = "superseded",
@@ -107,52 +112,46 @@ words! {
         Dead = "dead",
         Released = "released",
     }
-    /// How what was recorded ended.
+    /// How an action in the audit ended.
     AuditOutcome = "outcome" { Success = "success", Refused = "refused" }
-    /// A store, as the prober names it.
+    /// A store, with the name that the prober uses.
     StoreName = "store" { Database = "database", TokenStore = "token_store" }
-    /// What a limit decides.
+    /// The decision of a limit.
     Decision = "decision" { Allowed = "allowed", Limited = "limited" }
-    /// What the login back-off decides.
+    /// The decision of the login back-off.
     AttemptDecision = "decision" { Allowed = "allowed", Limited = "limited", Captcha = "captcha" }
-    /// Whose back-off.
+    /// Which back-off decided: that of anonymous clients or that of known devices.
     AttemptPolicy = "policy" { Anonymous = "password-checks", Known = "password-checks-device" }
-    /// Where a budget was decided.
+    /// Where a budget was decided: in the token store (`shared`) or in this process (`local`).
     BudgetScope = "scope" { Shared = "shared", Local = "local" }
-    /// Where a limit by address is decided.
+    /// The scope of a limit by address.
     AddressScope = "scope" { Address = "address" }
-    /// Where a back-off is decided.
+    /// Where a back-off is decided: in the token store.
     AttemptScope = "scope" { Shared = "shared" }
 }
 
 declared_words! {
     /// A kind of mail.
-    Template = "template", MailTemplates, "the kind of the mail ([mail](mail.md))";
-    /// An action of the audit.
-    AuditAction = "action", AuditActions, "an action of the [audit](audit.md)";
+    Template = "template", MailTemplates, "the kind of mail ([mail](mail.md))";
+    /// An action in the audit.
+    AuditAction = "action", AuditActions, "an action in the [audit](audit.md)";
     /// A limit by address.
-    AddressPolicy = "policy", AddressPolicies, "a limit by address ([limits](limits.md)); `-48` at its end: of the IPv6 /48";
+    AddressPolicy = "policy", AddressPolicies, "a limit by address ([limits](limits.md)), with the suffix `-48` for the limit of an IPv6 /48";
     /// A budget.
     BudgetPolicy = "policy", Budgets, "a budget: `confirmations`, `recoveries`, `new-devices`, `invitations`, `address-changes`, `inviters`, `password-confirmations`, `account-writes`, `revocations`";
 }
 
-/// Log-ins.
 pub type Logins = (LoginMethod, Outcome<Done>);
-/// Recoveries.
 pub type PasswordResets = (ResetStage, Outcome<ResetOutcome>);
-/// Captchas checked.
 pub type CaptchaVerifications = (CaptchaProvider, CaptchaOutcome);
-/// Tries to deliver a mail.
 pub type MailDeliveries = (Template, MailOutcome);
-/// Rows of the audit.
 pub type AuditEvents = (AuditAction, AuditOutcome);
 
-/// A limit that was asked. Which decisions there are depends on its kind.
+/// A decision of a limit. The possible decisions depend on the kind of limit.
 #[derive(Clone, Copy, Debug)]
 pub enum RateDecision {
     /// A limit by address, session or device.
     Address(AddressPolicy, Decision),
-    /// A budget.
     Budget(BudgetPolicy, Decision, BudgetScope),
     /// The login back-off.
     Attempt(AttemptPolicy, AttemptDecision),
@@ -180,14 +179,13 @@ impl Series for RateDecision {
     }
 }
 
-/// The daemon's version.
 #[derive(Clone, Copy, Debug)]
 pub struct Version;
 
 impl Label for Version {
     const ATTRIBUTE: Attribute = Attribute {
         key: "version",
-        values: Values::Few(1, "the daemon's version"),
+        values: Values::Few(1, "the version of the daemon"),
         is_optional: false,
     };
 

@@ -1,6 +1,7 @@
-//! The pipeline of the metrics: one provider, read by `/metrics` and by the exporter.
+//! The pipeline of the metrics: one provider, which `/metrics` and the exporter read.
 //!
-//! A second set of counters for Prometheus would cost each request twice and could disagree with the first.
+//! A second set of counters for Prometheus would cost each request twice and could disagree with
+//! the first.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -20,16 +21,16 @@ use super::start::resource;
 use super::{process, registry, runtime};
 use crate::config::Telemetry;
 
-/// The name of the instruments' scope.
+/// The name of the instrumentation scope.
 pub const SCOPE: &str = "latchkey";
 
-/// The instruments, and the ways out of them.
+/// The instruments, with their provider and its readers.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Keeps the instruments alive; ended by [`Metrics::shutdown`].
+    /// Keeps the instruments alive until [`Metrics::shutdown`].
     provider: SdkMeterProvider,
-    /// Sends the metrics where an endpoint is configured.
+    /// Sends the metrics, if an endpoint is configured.
     push: Option<Push>,
     /// The values that are read when they are exported.
     pub observed: Arc<Observed>,
@@ -46,20 +47,20 @@ impl Deref for Metrics {
 }
 
 impl Metrics {
-    /// Makes the instruments and the registry that `/metrics` reads.
+    /// Creates the instruments and the registry that `/metrics` reads.
     ///
     /// # Errors
-    /// When the registry refuses the reader: a broken build.
+    /// If the registry refuses the reader. This means that the build is broken.
     pub fn new() -> Result<Self, Refused> {
         let resource = Resource::builder_empty().with_service_name(SCOPE).build();
         Self::read_by(resource, None, &DeclaredValues::default())
     }
 
-    /// The instruments of the daemon: their counters start at 0 for every declared value, and [`Metrics::push`] sends them
-    /// where the settings say.
+    /// Creates the instruments of the daemon. Their counters start at 0 for every declared value.
+    /// [`Metrics::push`] sends them to the endpoint of the settings.
     ///
     /// # Errors
-    /// Also when an endpoint or a header is malformed.
+    /// As [`Metrics::new`], and if an endpoint or a header is malformed.
     pub fn exported(
         telemetry: &Telemetry,
         declared: &DeclaredValues,
@@ -107,30 +108,31 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Every series in Prometheus' text format, for `/metrics`.
+    /// All series in Prometheus' text format, for `/metrics`.
     pub fn render(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 
-    /// Whether there is somebody to push to.
+    /// Whether the metrics are pushed to a collector.
     pub fn is_pushed(&self) -> bool {
         self.push.is_some()
     }
 
-    /// Pushes every series as it is now; nothing where nobody wants them.
+    /// Pushes the current value of every series. Does nothing if no endpoint is configured.
     pub async fn push(&self) {
         if let Some(push) = &self.push {
             push.send().await;
         }
     }
 
-    /// Ends the provider; what it holds is read no more.
+    /// Ends the provider. Its values are not read any more.
     pub fn shutdown(&self) {
         let _ = self.provider.shutdown();
     }
 }
 
-/// Holds every instrument to the number of series of its row, whatever the code gives it.
+/// Limits every instrument to the number of series of its row, whatever attributes the code
+/// records.
 fn bounded(instrument: &sdk::Instrument) -> Option<Stream> {
     let row = registry::ALL.iter().find(|row| row.name == instrument.name())?;
     Stream::builder().with_cardinality_limit(row.series_max()).build().ok()

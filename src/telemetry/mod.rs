@@ -1,11 +1,12 @@
-//! Logs, spans and metrics: started here, named here.
+//! Logs, spans and metrics: how they start, and what they are called.
 //!
-//! A log line is one JSON object (or a line for people on a terminal); what is in it is an allowlist of fields. Every
-//! metric is a row of the [`registry`], every span is made in [`trace`]. Nothing leaves the process unless an endpoint is
-//! configured.
+//! A log line is one JSON object, or a line for reading on a terminal. Its fields are an allowlist.
+//! Every metric is a row of the [`registry`], and every span is created in [`trace`]. Nothing is
+//! exported unless an endpoint is configured.
 //!
-//! Nothing waits for a reader: lines of the log wait in a bounded queue for the thread of `writer`, spans and log records
-//! in queues of the same type for their `export`. What does not fit is dropped, counted and reported.
+//! No caller waits for a reader. Lines of the log wait in a bounded queue for the thread of
+//! `writer`. Spans and log records wait in queues of the same type for their `export`. Items that
+//! do not fit are dropped, counted and reported.
 
 pub mod attributes;
 mod create;

@@ -1,5 +1,5 @@
-//! [`Observed`]: what nobody tells of, because it is there to be looked at: pools and connections. It is read when
-//! somebody asks for the metrics, so a gauge is never older than the question.
+//! [`Observed`]: values that are read at the moment when the metrics are read, such as the state of
+//! pools and connections. So a gauge is never older than the request for the metrics.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,16 +12,16 @@ use opentelemetry::metrics::Meter;
 use super::instrument::Instrument;
 use super::registry;
 
-/// Waits for a database connection that were given up. The process has one: an error is made where no instrument is at
-/// hand.
+/// Waits for a database connection that timed out. It is global, because the error is created where
+/// no instrument is available.
 static CONNECTION_TIMEOUTS: AtomicU64 = AtomicU64::new(0);
 
-/// Counts a wait for a database connection that was given up.
+/// Counts a wait for a database connection that timed out.
 pub fn connection_timed_out() {
     CONNECTION_TIMEOUTS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Lines of the log that were dropped. The process has one log.
+/// Lines of the log that were dropped. It is global, like the log.
 static LOG_DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Counts lines of the log that will not be written.
@@ -29,7 +29,8 @@ pub fn log_dropped(count: u64) {
     LOG_DROPPED.fetch_add(count, Ordering::Relaxed);
 }
 
-/// What was not exported. The process has one queue of spans and one of log records.
+/// Items of each signal that were not exported. It is global, because the process has one queue of
+/// spans and one of log records.
 static DROPPED: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
 /// A kind of telemetry.
@@ -46,7 +47,7 @@ pub enum Signal {
 impl Signal {
     const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
 
-    /// As in metrics and logs.
+    /// The name in metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Traces => "traces",
@@ -56,54 +57,53 @@ impl Signal {
     }
 }
 
-/// Counts what was not exported.
+/// Counts items that were not exported.
 pub fn dropped(signal: Signal, count: u64) {
     DROPPED[signal as usize].fetch_add(count, Ordering::Relaxed);
 }
 
-/// How much was not exported since the start.
+/// The number of items that were not exported since the start.
 pub fn dropped_so_far(signal: Signal) -> u64 {
     DROPPED[signal as usize].load(Ordering::Relaxed)
 }
 
-/// A pool of workers, at this moment.
+/// The state of a worker pool at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolReading {
     pub pool: &'static str,
-    /// Workers there are.
+    /// All workers.
     pub workers: usize,
-    /// Workers at work.
+    /// Workers that work on a job.
     pub busy: usize,
     /// Jobs that wait.
     pub waiting: usize,
-    /// Jobs that may wait.
+    /// The most jobs that may wait.
     pub queue: usize,
 }
 
-/// A pool of connections, at this moment.
+/// The state of a connection pool at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionsReading {
     pub pool: &'static str,
     /// Open and not in use.
     pub idle: usize,
-    /// In use.
     pub used: usize,
-    /// How many there may be.
+    /// The most connections.
     pub max: u32,
 }
 
-/// How long a key has signed, at this moment.
+/// The age of a signing key at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyReading {
-    /// What it signs.
+    /// What the key signs.
     pub kind: &'static str,
-    /// Since it began to.
+    /// The time since the key began to sign.
     pub age: Duration,
 }
 
 type Source<T> = Box<dyn Fn() -> T + Send + Sync>;
 
-/// What is read when the metrics are.
+/// The functions that are called when the metrics are read.
 #[derive(Default)]
 pub struct Observed {
     pools: Mutex<Vec<Source<PoolReading>>>,
@@ -113,13 +113,13 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Looks at a pool of workers from now on.
+    /// Adds a worker pool.
     pub fn pool(&self, read: impl Fn() -> PoolReading + Send + Sync + 'static) {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(read));
     }
 
-    /// Looks at a pool of connections from now on, in the place of one of the same name: a daemon that waits for its
-    /// database connects many times.
+    /// Adds a connection pool. It replaces an earlier pool of the same name, because a daemon that
+    /// waits for its database connects many times.
     pub fn connections(
         &self,
         pool: &'static str,
@@ -130,13 +130,13 @@ impl Observed {
         sources.push((pool, Box::new(read)));
     }
 
-    /// Reads the ages of the keys that sign from now on.
+    /// Sets the function that reads the ages of the signing keys.
     pub fn signing_keys(&self, read: impl Fn() -> Vec<KeyReading> + Send + Sync + 'static) {
         let mut source = self.signing_keys.lock().unwrap_or_else(PoisonError::into_inner);
         *source = Some(Box::new(read));
     }
 
-    /// Reads from now on how long a task's next run is overdue.
+    /// Adds a task. `overdue` returns how long its next run is overdue.
     pub fn task(&self, task: &'static str, overdue: impl Fn() -> Duration + Send + Sync + 'static) {
         let mut sources = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         sources.retain(|(name, _)| *name != task);
@@ -153,7 +153,7 @@ impl Observed {
         sources.iter().map(|(_, read)| read()).collect()
     }
 
-    /// Makes the instruments that read this.
+    /// Creates the instruments that read these functions.
     pub(super) fn register(self: &Arc<Self>, meter: &Meter) {
         self.register_pool(meter, &registry::POOL_WORKERS, |it| it.workers);
         self.register_pool(meter, &registry::POOL_BUSY, |it| it.busy);
@@ -245,7 +245,7 @@ impl fmt::Debug for Observed {
     }
 }
 
-/// An up-down counter that `read` tells the values of.
+/// Creates an up-down counter. `read` reports its values.
 pub(super) fn up_down(
     meter: &Meter,
     row: &Instrument,
@@ -261,7 +261,7 @@ pub(super) fn up_down(
         .build();
 }
 
-/// A gauge of seconds that `read` reports the values of.
+/// Creates a gauge of seconds. `read` reports its values.
 fn float_gauge(
     meter: &Meter,
     row: &Instrument,
@@ -277,7 +277,7 @@ fn float_gauge(
         .build();
 }
 
-/// A counter or gauge of seconds or numbers that `read` tells the values of.
+/// Creates a counter of fractional numbers. `read` reports its values.
 pub(super) fn float_counter(
     meter: &Meter,
     row: &Instrument,

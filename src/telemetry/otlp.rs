@@ -1,4 +1,4 @@
-//! The exporters of OTLP, made out of the settings. They are used within the runtime alone.
+//! The OTLP exporters, created from the settings. They are used only within the async runtime.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -24,16 +24,16 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use crate::config::telemetry::{Exported, Protocol};
 use crate::secret::Redactor;
 
-/// Creates the HTTP client of an exporter, whose requests may take so long. The composition root gives it: outgoing HTTP
-/// belongs to a higher module.
+/// Creates the HTTP client of an exporter, with the time limit of a request. The composition root
+/// passes this function, because outgoing HTTP belongs to a higher module.
 pub type Connect = fn(Duration) -> Result<Box<dyn HttpClient>, Refused>;
 
-/// Why an exporter cannot be made: the endpoint or a header is malformed.
+/// Why an exporter cannot be created: the endpoint or a header is malformed.
 pub type Refused = Box<dyn Error + Send + Sync>;
-/// A log record and who made it.
+/// A log record and the scope that created it.
 pub type Record = (SdkLogRecord, InstrumentationScope);
 
-/// Beyond an export's own time, for its retries.
+/// The time for retries, in addition to the time limit of an export.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 macro_rules! exporter {
@@ -67,7 +67,8 @@ pub struct Numbers {
     limits: Limits,
 }
 
-/// How long an export may take, and what its error may not say: the headers that are a collector's credentials.
+/// The time limit of an export, and the redactor of its errors. An error must not contain the
+/// headers, because they are a collector's credentials.
 #[derive(Clone, Debug)]
 struct Limits {
     within: Duration,
@@ -81,7 +82,7 @@ impl Limits {
     }
 }
 
-// The exporters' own `Debug` shows their headers.
+// The `Debug` of the exporters themselves shows their headers.
 macro_rules! blind {
     ($($exporter:ident),*) => {$(
         impl fmt::Debug for $exporter {
@@ -95,28 +96,26 @@ macro_rules! blind {
 blind!(Spans, Logs, Numbers);
 
 impl Spans {
-    /// An exporter that connects to nobody yet.
+    /// Creates an exporter. It does not connect yet.
     pub fn new(to: &Exported, resource: &Resource, connect: Connect) -> Result<Self, Refused> {
         let mut exporter = exporter!(SpanExporter, to, connect);
         exporter.set_resource(resource);
         Ok(Self { exporter: Arc::new(exporter), limits: Limits::of(to) })
     }
 
-    /// Sends a batch.
     pub async fn send(self, batch: Vec<SpanData>) -> Result<(), String> {
         within(&self.limits, self.exporter.export(batch)).await
     }
 }
 
 impl Logs {
-    /// An exporter that connects to nobody yet.
+    /// Creates an exporter. It does not connect yet.
     pub fn new(to: &Exported, resource: &Resource, connect: Connect) -> Result<Self, Refused> {
         let mut exporter = exporter!(LogExporter, to, connect);
         exporter.set_resource(resource);
         Ok(Self { exporter: Arc::new(exporter), limits: Limits::of(to) })
     }
 
-    /// Sends a batch.
     pub async fn send(self, batch: Vec<Record>) -> Result<(), String> {
         let batch: Vec<_> = batch.iter().map(|(record, scope)| (record, scope)).collect();
         within(&self.limits, self.exporter.export(LogBatch::new(&batch))).await
@@ -124,13 +123,12 @@ impl Logs {
 }
 
 impl Numbers {
-    /// An exporter that connects to nobody yet.
+    /// Creates an exporter. It does not connect yet.
     pub fn new(to: &Exported, connect: Connect) -> Result<Self, Refused> {
         let exporter = exporter!(MetricExporter, to, connect);
         Ok(Self { exporter, limits: Limits::of(to) })
     }
 
-    /// Sends what was collected.
     pub async fn send(&self, collected: &ResourceMetrics) -> Result<(), String> {
         within(&self.limits, self.exporter.export(collected)).await
     }
@@ -142,7 +140,7 @@ async fn within<E: fmt::Display>(
 ) -> Result<(), String> {
     match tokio::time::timeout(limits.within, export).await {
         Ok(done) => done.map_err(|error| limits.redactor.redact(&error.to_string())),
-        Err(_) => Err("no answer in time".to_owned()),
+        Err(_) => Err("no response in time".to_owned()),
     }
 }
 
@@ -177,7 +175,7 @@ fn over_http<B: WithExportConfig + WithHttpConfig>(
         .with_retry_policy(RetryPolicy::recommended()))
 }
 
-/// [`Connect`]'s client as the exporters take it.
+/// The client of [`Connect`], as the type that the exporters require.
 #[derive(Debug)]
 struct Client(Box<dyn HttpClient>);
 

@@ -1,4 +1,5 @@
-//! `process.*`: what the kernel says of this process in `/proc/self`. Where there is none, there are no such series.
+//! The metrics `process.*`. The kernel reports all but the uptime in `/proc/self`. On a system
+//! without `/proc/self` these series do not exist.
 
 use std::fs;
 use std::time::Instant;
@@ -9,10 +10,10 @@ use opentelemetry::metrics::Meter;
 use super::observed::{float_counter, up_down};
 use super::registry;
 
-/// Ticks a second in `/proc/self/stat`: `USER_HZ`, 100 for programs on every machine that Linux runs on (proc(5), time(7)).
+/// Ticks per second in `/proc/self/stat` (`USER_HZ`): 100 for programs on every machine that Linux
+/// runs on (proc(5), time(7)).
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Makes the instruments.
 pub(super) fn register(meter: &Meter) {
     float_counter(meter, &registry::PROCESS_CPU, |observe| {
         if let Some((user, system)) = read("/proc/self/stat").as_deref().and_then(cpu_seconds) {
@@ -34,7 +35,7 @@ pub(super) fn register(meter: &Meter) {
     }
     up_down(meter, &registry::PROCESS_FILES, |observe| {
         if let Ok(files) = fs::read_dir("/proc/self/fd") {
-            // The listing itself is one of them.
+            // The folder that is being read is itself an open file.
             let count = files.count().saturating_sub(1);
             observe(i64::try_from(count).unwrap_or(i64::MAX), &[]);
         }
@@ -52,7 +53,8 @@ fn read(path: &str) -> Option<String> {
     fs::read_to_string(path).ok()
 }
 
-/// `utime` and `stime` of `/proc/self/stat`: fields 14 and 15. The name, field 2, may hold anything up to the last `)`.
+/// `utime` and `stime` of `/proc/self/stat` (fields 14 and 15), in seconds. Field 2, the name of
+/// the process, may contain any character, so the fields are counted from the last `)`.
 fn cpu_seconds(stat: &str) -> Option<(f64, f64)> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace().skip(11);
@@ -60,7 +62,7 @@ fn cpu_seconds(stat: &str) -> Option<(f64, f64)> {
     Some((ticks()? / TICKS_PER_SECOND, ticks()? / TICKS_PER_SECOND))
 }
 
-/// The number of a line of `/proc/self/status`.
+/// The number in a line of `/proc/self/status`.
 fn field(status: &str, name: &str) -> Option<i64> {
     let line = status.lines().find(|line| line.starts_with(name))?;
     line.split_ascii_whitespace().nth(1)?.parse().ok()

@@ -1,4 +1,5 @@
-//! [`Push`]: metrics to a collector, at a pace of their own. The same meter as `/metrics` is read.
+//! [`Push`]: sends metrics to a collector, at its own interval. It reads the same meter as
+//! `/metrics`.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::export::Outage;
 use super::observed::Signal;
 use super::otlp::Numbers;
 
-/// A reader that is asked by [`Push`]. Clones are one.
+/// A metric reader that collects when [`Push`] asks for it. Clones share one reader.
 #[derive(Clone, Debug)]
 pub(super) struct Reader(Arc<ManualReader>);
 
@@ -39,13 +40,13 @@ impl MetricReader for Reader {
         self.0.shutdown_with_timeout(timeout)
     }
 
-    /// Sums since the start: a lost export loses nothing but its moment.
+    /// Sums since the start. If an export is lost, the next one contains its counts.
     fn temporality(&self, _: InstrumentKind) -> Temporality {
         Temporality::Cumulative
     }
 }
 
-/// Reads and sends.
+/// Collects the metrics and sends them.
 #[derive(Debug)]
 pub struct Push {
     reader: Reader,
@@ -58,7 +59,7 @@ impl Push {
         Self { reader, exporter, outage: Outage::new(Signal::Metrics) }
     }
 
-    /// Sends every series as it is now.
+    /// Sends the current value of every series.
     pub async fn send(&self) {
         let mut collected = ResourceMetrics::default();
         let done = match self.reader.collect(&mut collected) {

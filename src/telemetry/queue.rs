@@ -1,12 +1,14 @@
-//! [`Queue`]: a queue whose producers never wait. It is bounded in items and in bytes; an item that does not fit is dropped
-//! and counted.
+//! [`Queue`]: a queue whose producers never wait. It is bounded in items and in bytes. An item that
+//! does not fit is dropped and counted.
 //!
-//! Three queues of this type exist. One holds the lines of the log until the thread of [`writer`](super::writer) writes them.
-//! Two hold spans and log records until [`export`](super::export) sends them to a collector. They are separate, so that a
+//! Three queues of this type exist. One holds the lines of the log until the thread of
+//! [`writer`](super::writer) writes them. Two hold spans and log records until
+//! [`export`](super::export) sends them to a collector. They are separate queues, so that a
 //! collector that stalls drops no line of the log, and a log reader that stalls drops no span.
 //!
-//! The lock is held while items are moved in memory, and never while something is written, sent or formatted. Nothing that
-//! runs under it can panic, so a panic hook may put its message into the queue on any thread.
+//! The lock is held while items are moved in memory, and never while something is written, sent or
+//! formatted. Nothing that runs under the lock can panic. So a panic hook may put its message into
+//! the queue on any thread.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -29,9 +31,10 @@ pub struct Queue<T> {
 struct State<T> {
     items: VecDeque<T>,
     bytes: usize,
-    /// Items dropped since the last take. The queue was full, so they belong behind the items that are in it.
+    /// Items that were dropped since the last take. They belong behind the items in the queue,
+    /// because it was full.
     dropped: u64,
-    /// The consumer shall not wait for more items.
+    /// The consumer must not wait for more items.
     is_hurried: bool,
     /// The consumer works on items that it has taken.
     is_busy: bool,
@@ -62,7 +65,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Adds an item of about `bytes` bytes. Returns false where it was dropped because the queue is full.
+    /// Adds an item of about `bytes` bytes. Returns false if it was dropped because the queue is
+    /// full.
     pub fn put(&self, item: T, bytes: usize) -> bool {
         let mut state = self.lock();
         let (was_empty, was_half_full) = (state.is_empty(), self.is_half_full(&state));
@@ -88,8 +92,9 @@ impl<T> Queue<T> {
         Self::take_from(&mut self.lock(), taken)
     }
 
-    /// The same for a thread that consumes: waits until there is something, and then up to `linger` for more, so that many
-    /// items cost one wake-up. Calling it says that the items taken before are done with.
+    /// Like [`Queue::take`], for a thread that consumes. It waits for an item, and then up to
+    /// `linger` for more, so that many items cost one wake-up. A call reports that the items taken
+    /// before are processed.
     pub fn next(&self, taken: &mut VecDeque<T>, linger: Duration) -> u64 {
         let mut state = self.lock();
         state.is_busy = false;
@@ -106,13 +111,14 @@ impl<T> Queue<T> {
         Self::take_from(&mut state, taken)
     }
 
-    /// Lets the consumer take what is there at once.
+    /// Lets the consumer take the items in the queue at once.
     pub fn hurry(&self) {
         self.lock().is_hurried = true;
         self.ready.notify_one();
     }
 
-    /// Waits until the consumer is done with everything, or until `within` has passed. Returns whether it is done.
+    /// Waits until the consumer has processed everything, or until `within` has passed. Returns
+    /// whether everything is processed.
     pub fn flush(&self, within: Duration) -> bool {
         self.hurry();
         let is_at_work = |state: &mut State<T>| state.is_busy || !state.is_empty();
@@ -201,7 +207,7 @@ mod tests {
                 consumer.next(&mut batch, LONG);
                 all.extend(batch.drain(..));
             }
-            // Done with the last batch.
+            // This call reports that the last batch is processed.
             consumer.next(&mut batch, LONG);
             all
         });
@@ -218,7 +224,7 @@ mod tests {
         assert!(queue.flush(Duration::ZERO), "nothing is there");
         queue.put(1, 1);
         assert!(!queue.flush(Duration::ZERO));
-        // A consumer that has taken an item and is not done with it.
+        // A consumer that has taken an item and has not processed it yet.
         queue.next(&mut VecDeque::new(), Duration::ZERO);
         assert!(!queue.flush(Duration::ZERO));
     }

@@ -1,7 +1,9 @@
-//! Every metric, declared once: one row each. The fields of [`Instruments`], the instruments, their names in Prometheus and
-//! `docs/telemetry.md` follow from it, and tests compare all exported series with it.
+//! Every metric, declared once: one row each. The fields of [`Instruments`], the instruments, their
+//! names in Prometheus and `docs/telemetry.md` follow from it, and tests compare all exported
+//! series with it.
 //!
-//! Names follow OpenTelemetry's semantic conventions where those have one. The others start with `latchkey.`.
+//! Names follow OpenTelemetry's semantic conventions where those have one. The others start with
+//! `latchkey.`.
 
 use opentelemetry::metrics::{self as otel, UpDownCounter};
 
@@ -19,20 +21,20 @@ use super::typed::{Count, Level, Outcome, Series as _, Timing};
 /// The conventions' buckets of a request's duration, in seconds.
 const REQUEST: Kind =
     Histogram(&[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0]);
-/// The conventions' buckets of a database operation's, in seconds.
+/// The conventions' buckets of the duration of a database operation, in seconds.
 const OPERATION: Kind = Histogram(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0]);
-/// Waiting and working in a pool, in seconds: from a function call to a deadline.
+/// Buckets of the time that a job waits or works in a pool, in seconds. They range from a function
+/// call to a deadline.
 const POOL: Kind = Histogram(&[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0]);
-/// A mail's way to its server, in seconds: up to the patience of SMTP.
+/// Buckets of the time that the delivery of a mail takes, in seconds, up to the timeout of SMTP.
 const DELIVERY: Kind = Histogram(&[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
 
 /// No attributes: one series.
 const PLAIN: &[&[Attribute]] = &[&[]];
 
-/// Declares the instruments, one row each: the constant, what OpenTelemetry knows of it, the sets of attributes that a
-/// series can have, and the description. Code records through the field of
-/// [`Metrics`](super::Metrics) that a row names. A row without a
-/// field is read when it is exported.
+/// Declares the instruments, one row each: the constant, what OpenTelemetry knows of it, the sets
+/// of attributes that a series can have, and the description. Code records through the field of
+/// [`Metrics`](super::Metrics) that a row names. A row without a field is read when it is exported.
 macro_rules! instruments {
     ($(
         $id:ident = $kind:expr, $name:literal, $unit:literal, $shapes:expr, $description:literal
@@ -69,176 +71,193 @@ macro_rules! instruments {
 instruments! {
     REQUEST_DURATION = REQUEST, "http.server.request.duration", "s",
         &[&[of::HTTP_METHOD, of::SCHEME, of::ROUTE, of::STATUS, of::SERVER_ERROR]],
-        "Requests that were answered. 499: the client left before the answer was there."
+        "Duration of requests. Status 499: the client left before the response was ready."
         => request_duration: seconds otel::Histogram<f64>;
     ACTIVE_REQUESTS = UpDown, "http.server.active_requests", "{request}",
         &[&[of::HTTP_METHOD, of::SCHEME]],
-        "Requests in work."
+        "Requests in progress."
         => active_requests: up_down UpDownCounter<i64>;
     CLIENT_REQUEST_DURATION = REQUEST, "http.client.request.duration", "s",
         &[&[of::HTTP_METHOD, of::PEER, of::PEER_PORT, of::CLIENT_STATUS, of::CLIENT_ERROR]],
-        "What is asked of others: vendors of captchas, the service of breached passwords."
+        "Duration of requests to other services: captcha vendors and the service of breached \
+         passwords."
         => client_request_duration: seconds otel::Histogram<f64>;
     DB_OPERATION_DURATION = OPERATION, "db.client.operation.duration", "s",
         &[
             &[of::SQL_SYSTEM, of::SQL_OPERATION, of::DB_ERROR],
             &[of::REDIS_SYSTEM, of::REDIS_OPERATION, of::DB_ERROR],
         ],
-        "Statements and commands. `BEGIN` includes the wait for a connection, with SQLite also for the one writer; a \
-         script is `EVALSHA`."
+        "Duration of database statements and Redis commands. `BEGIN` includes the wait for a \
+         connection, and with SQLite also the wait for the only writer. A Redis script is \
+         `EVALSHA`."
         => db_operation_duration: seconds otel::Histogram<f64>;
     DB_CONNECTIONS = UpDown, "db.client.connection.count", "{connection}",
         &[&[of::DB_POOL, of::DB_STATE]],
-        "Connections to the database. PostgreSQL has one pool; SQLite has readers and one writer.";
+        "Connections to the database. PostgreSQL has one pool. SQLite has a pool of readers and \
+         one writer.";
     DB_CONNECTIONS_MAX = UpDown, "db.client.connection.max", "{connection}",
         &[&[of::DB_POOL]],
-        "How many connections a pool may have.";
+        "The most connections that a pool may have.";
     DB_CONNECTION_TIMEOUTS = Counter, "db.client.connection.timeouts", "{timeout}", PLAIN,
-        "Waits for a connection that were given up: the pool is exhausted, or the database unreachable.";
+        "Waits for a database connection that timed out. The pool is exhausted, or the database \
+         cannot be reached.";
 
     PROCESS_CPU = Counter, "process.cpu.time", "s", &[&[of::CPU_MODE]],
-        "Processor time of the process.";
+        "Processor time that the process used.";
     PROCESS_MEMORY = UpDown, "process.memory.usage", "By", PLAIN,
         "Physical memory in use.";
     PROCESS_VIRTUAL = UpDown, "process.memory.virtual", "By", PLAIN,
-        "Virtual memory committed.";
+        "Virtual memory that the process has committed.";
     PROCESS_THREADS = UpDown, "process.thread.count", "{thread}", PLAIN,
-        "Threads.";
+        "Threads of the process.";
     PROCESS_FILES = UpDown, "process.unix.file_descriptor.count", "{file_descriptor}", PLAIN,
-        "Open file descriptors: files, and a socket for each connection.";
+        "Open file descriptors, including one socket for each connection.";
     PROCESS_UPTIME = Gauge, "process.uptime", "s", PLAIN,
-        "How long the process has run.";
+        "Time since the start of the process.";
     TOKIO_WORKERS = Gauge, "tokio.workers", "{thread}", PLAIN,
-        "Threads that run tasks.";
+        "Threads that run Tokio tasks.";
     TOKIO_TASKS = Gauge, "tokio.tasks.alive", "{task}", PLAIN,
         "Tasks that have not ended.";
     TOKIO_QUEUE = Gauge, "tokio.global_queue.depth", "{task}", PLAIN,
-        "Tasks that wait for a thread in the shared queue.";
+        "Tasks in the shared queue that wait for a thread.";
     TOKIO_BUSY = Counter, "tokio.workers.busy.time", "s", PLAIN,
-        "Time that the threads spent in tasks; its rate through their number is their utilisation.";
+        "Time that the threads spent in tasks. Its rate divided by `tokio.workers` is the \
+         utilisation of the threads.";
     TOKIO_PARKS = Counter, "tokio.workers.parks", "{park}", PLAIN,
-        "How often a thread went to sleep because there was nothing to do.";
+        "How often a thread went to sleep because it had no work.";
 
     REQUESTS_SHED = Counter, "latchkey.requests.shed", "{request}", ShedReason::SHAPES,
-        "Requests refused with 503: `in_flight` before any work, because `http.max_in_flight` were in work; \
-         `body` because as many bodies were awaited, `source` because one address had its part of either; \
-         `account`, `key` or `team` because one of them had its part of what is in work ([limits](limits.md))."
+        "Requests refused with 503. `in_flight`: `http.max_in_flight` requests were in progress, \
+         so the request was refused before any work. `body`: as many requests were still uploading \
+         their body. `source`: one address had used its part of either limit. `account`, `key`, \
+         `team`: one of them had used its part of the requests in progress ([limits](limits.md))."
         => requests_shed: counted Count<ShedReason>;
     LOGINS = Counter, "latchkey.logins", "{login}", Logins::SHAPES,
-        "Log-ins."
+        "Logins, successful and refused."
         => logins: counted Count<Logins>;
     REGISTRATIONS = Counter, "latchkey.registrations", "{registration}", <Outcome<Done>>::SHAPES,
-        "Registrations."
+        "Registrations, successful and refused."
         => registrations: counted Count<Outcome<Done>>;
     EMAIL_VERIFICATIONS = Counter, "latchkey.email_verifications", "{verification}", <Outcome<Done>>::SHAPES,
-        "Links that prove an address, opened."
+        "Links of confirmation mails that users opened."
         => email_verifications: counted Count<Outcome<Done>>;
     PASSWORD_RESETS = Counter, "latchkey.password_resets", "{reset}",
         PasswordResets::SHAPES,
-        "Recovery: asked for (`forgot`), done (`reset`). `over_budget`: the mailbox got enough mails."
+        "Recoveries that users requested (`forgot`) and completed (`reset`). `over_budget`: the \
+         mailbox has already received enough mails."
         => password_resets: counted Count<PasswordResets>;
     TOKENS_ISSUED = Counter, "latchkey.tokens.issued", "{token}", TokenType::SHAPES,
-        "Tokens made."
+        "Issued tokens."
         => tokens_issued: counted Count<TokenType>;
     REFRESHES = Counter, "latchkey.refreshes", "{refresh}", RefreshOutcome::SHAPES,
         "Refreshes that reached the token store."
         => refreshes: counted Count<RefreshOutcome>;
     REFRESH_REUSE = Counter, "latchkey.refresh.reuse_detected", "{refresh}", PLAIN,
-        "A token that had been replaced came back: stolen, or a broken client."
+        "Replaced refresh tokens that were used again. Either the token was stolen, or a client is \
+         broken."
         => refresh_reuse_detected: counted Count<()>;
     SESSIONS_REVOKED = Counter, "latchkey.sessions.revoked", "{revocation}", EndReason::SHAPES,
-        "Sessions ended before their time; those that end together count once."
+        "Sessions that ended before they expired. Sessions that end together count once."
         => sessions_revoked: counted Count<EndReason>;
     TENANCY_CHANGES = Counter, "latchkey.tenancy.changes", "{change}", TenancyChange::SHAPES,
-        "Changes of teams, projects, keys, members and invitations."
+        "Changes to teams, projects, keys, members and invitations."
         => tenancy_changes: counted Count<TenancyChange>;
     TOKEN_GRANTS = Counter, "latchkey.token_grants", "{request}", <Outcome<Grant>>::SHAPES,
-        "Project keys turned into vaultTokens at `/api/token`."
+        "Requests at `/api/token`, which exchange a project key for a vaultToken."
         => token_grants: counted Count<Outcome<Grant>>;
     INTROSPECTIONS = Counter, "latchkey.introspections", "{request}", <Outcome<Introspected>>::SHAPES,
-        "Tokens introspected."
+        "Introspection requests."
         => introspections: counted Count<Outcome<Introspected>>;
     REVOCATIONS = Counter, "latchkey.revocations", "{token}", RevokedType::SHAPES,
-        "Tokens revoked through `/api/revoke`, by what they were."
+        "Revocation requests at `/api/revoke`, by the type of the token."
         => revocations: counted Count<RevokedType>;
     FORWARD_AUTHS = Counter, "latchkey.forward_auths", "{request}", <Outcome<ForwardAuth>>::SHAPES,
-        "What proxies asked."
+        "Forward-auth requests of proxies."
         => forward_auths: counted Count<Outcome<ForwardAuth>>;
     SIGNING_KEY_AGE = Gauge, "latchkey.signing_key.age", "s", &[&[of::KEY_KIND]],
-        "Since when the key signs; above `latchkey.signing_key.age.limit` the rotation is stuck.";
+        "How long the current key has signed. Above `latchkey.signing_key.age.limit` the rotation \
+         is stuck.";
     SIGNING_KEY_AGE_LIMIT = Gauge, "latchkey.signing_key.age.limit", "s", PLAIN,
-        "`tokens.rotate_every`: the age at which another key takes its place."
+        "`tokens.rotate_every`: the age at which a new key replaces the current one."
         => signing_key_age_limit: value otel::Gauge<f64>;
     PASSWORD_HASH_DURATION = REQUEST, "latchkey.password.hash.duration", "s", HashOperation::SHAPES,
-        "Hashing, without the wait for a worker."
+        "Duration of a password hash, without the wait for a worker."
         => password_hash_duration: timing Timing<HashOperation>;
     BREACH_CHECKS = Counter, "latchkey.password.breach_checks", "{password}", BreachOutcome::SHAPES,
-        "New passwords held against breaches; all but `hit` let the password pass."
+        "New passwords that were checked for breaches. Every outcome except `hit` accepts the \
+         password."
         => breach_checks: counted Count<BreachOutcome>;
     POOL_QUEUE_DEPTH = Gauge, "latchkey.pool.queue.depth", "{job}", &[&[of::POOL]],
         "Jobs that wait for a worker.";
     POOL_QUEUE_LIMIT = Gauge, "latchkey.pool.queue.limit", "{job}", &[&[of::POOL]],
-        "Jobs that may wait; beyond it they are refused.";
+        "The most jobs that may wait. The pool refuses further jobs.";
     POOL_BUSY = Gauge, "latchkey.pool.busy", "{worker}", &[&[of::POOL]],
-        "Workers at work.";
+        "Workers that are busy.";
     POOL_WORKERS = Gauge, "latchkey.pool.workers", "{worker}", &[&[of::POOL]],
-        "Workers there are.";
+        "All workers of the pool.";
     POOL_SHED = Counter, "latchkey.pool.shed", "{job}", &[&[of::POOL, of::POOL_REASON]],
-        "Jobs not done: the queue was full, or the deadline passed before a worker was free."
+        "Jobs that were not done. `queue_full`: the queue was full. `expired`: the deadline passed \
+         before a worker was free."
         => pool_shed: count otel::Counter<u64>;
     POOL_WAIT_DURATION = POOL, "latchkey.pool.wait.duration", "s", &[&[of::POOL]],
-        "From asking to a free worker."
+        "Time that a job waits for a free worker."
         => pool_wait_duration: seconds otel::Histogram<f64>;
     POOL_WORK_DURATION = POOL, "latchkey.pool.work.duration", "s", &[&[of::POOL]],
-        "A worker's time with a job."
+        "Time that a worker needs for a job."
         => pool_work_duration: seconds otel::Histogram<f64>;
     POOL_WORKER_CRASHES = Counter, "latchkey.pool.worker.crashes", "{crash}",
         &[&[of::POOL], &[of::TASK_AS_POOL]],
-        "Crashes of workers, which were replaced, and of tasks, which were restarted (`pool` is the task's name then); above 0 \
-         is a defect: report it."
+        "Crashes of workers, which were replaced, and of background tasks, which were restarted. \
+         For a task, `pool` is the name of the task. Each crash is a defect: report it."
         => pool_worker_crashes: count otel::Counter<u64>;
     TASK_OVERDUE = Gauge, "latchkey.task.overdue", "s", &[&[of::TASK]],
-        "How long the next run of a task is overdue. It stays near 0; it grows while a run hangs or keeps crashing.";
+        "Time by which the next run of a task is overdue. It stays near 0, and grows while a run \
+         hangs or keeps crashing.";
     RATE_LIMIT_DECISIONS = Counter, "latchkey.rate_limit.decisions", "{decision}",
         RateDecision::SHAPES,
-        "Limits asked. `local`: the token store was down, and the daemon's own smaller budget decided."
+        "Decisions of the limits. Scope `local`: the token store was down, so the daemon used its \
+         own smaller budget."
         => rate_limit_decisions: counted Count<RateDecision>;
     CAPTCHA_VERIFICATIONS = Counter, "latchkey.captcha.verifications", "{captcha}",
         CaptchaVerifications::SHAPES,
-        "Captchas checked. `misconfigured`: the vendor refuses your settings."
+        "Captchas that were verified. `misconfigured`: the vendor refuses your settings."
         => captcha_verifications: counted Count<CaptchaVerifications>;
     MAIL_OUTBOX_DEPTH = Gauge, "latchkey.mail.outbox.depth", "{mail}", PLAIN,
-        "Mails that have not left. Every replica tells of the same outbox: take the maximum."
+        "Mails in the outbox that have not been sent. Every replica reports the same outbox, so \
+         use the maximum."
         => mail_outbox_depth: level Level<()>;
     MAIL_OUTBOX_AGE = Gauge, "latchkey.mail.outbox.oldest.age", "s", PLAIN,
-        "How long the oldest of them has waited; an age that grows is mail that does not leave."
+        "How long the oldest mail in the outbox has waited. If the age keeps growing, no mail is \
+         sent."
         => mail_outbox_oldest_age: value otel::Gauge<f64>;
     MAIL_DELIVERIES = Counter, "latchkey.mail.deliveries", "{mail}", MailDeliveries::SHAPES,
-        "Tries to deliver a mail."
+        "Attempts to deliver a mail."
         => mail_deliveries: counted Count<MailDeliveries>;
     MAIL_DELIVERY_DURATION = DELIVERY, "latchkey.mail.delivery.duration", "s",
         MailDeliveries::SHAPES,
-        "One try, from taking the row to marking it."
+        "Duration of one attempt, from claiming the mail in the outbox to storing the outcome."
         => mail_delivery_duration: timing Timing<MailDeliveries>;
     AUDIT_EVENTS = Counter, "latchkey.audit.events", "{event}", AuditEvents::SHAPES,
-        "Rows of the audit."
+        "Audit rows that were written."
         => audit_events: counted Count<AuditEvents>;
     AUDIT_WRITE_FAILURES = Counter, "latchkey.audit.write.failures", "{event}", PLAIN,
-        "Rows of the audit that could not be written: raise an alarm on any."
+        "Audit rows that could not be written. Alert on each of them."
         => audit_write_failures: counted Count<()>;
     STORE_WRITABLE = Gauge, "latchkey.store.writable", "", StoreName::SHAPES,
-        "1 when the last probe wrote to the store and read it back, 0 when it failed; the log and `/readyz` have the reason."
+        "1 if the last probe wrote to the store and read the value back, 0 if it failed. The log \
+         and `/readyz` give the reason."
         => store_writable: level Level<StoreName>;
     MIGRATIONS_PENDING = Gauge, "latchkey.migrations.pending", "{migration}", PLAIN,
-        "Migrations that this binary knows and the database lacks."
+        "Migrations that this version knows and the database lacks."
         => migrations_pending: level Level<()>;
     TELEMETRY_DROPPED = Counter, "latchkey.telemetry.dropped", "{item}", &[&[of::SIGNAL]],
-        "Spans, log records and batches of metrics that were not exported: the collector is slow or away.";
+        "Spans, log records and batches of metrics that were not exported because the collector is \
+         slow or down.";
     LOG_DROPPED = Counter, "latchkey.log.dropped", "{line}", PLAIN,
-        "Lines of the log that were dropped: the reader of stderr stalls or is gone, or the disk is full \
-         ([operating](operate.md#when-nobody-reads-the-log)).";
+        "Log lines that were dropped because the reader of stderr is slow or gone, or the disk is \
+         full ([operating](operate.md#when-nobody-reads-the-log)).";
     BUILD_INFO = Gauge, "latchkey.build.info", "", Version::SHAPES,
-        "Always 1."
+        "Always 1. The attribute `version` is the version of the daemon."
         => build_info: level Level<Version>;
 }
 
@@ -259,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_conventions_have_is_closed_but_for_route_and_status() {
+    fn metrics_of_the_conventions_have_a_limited_number_of_series() {
         for instrument in ALL.iter().filter(|it| !it.is_ours()) {
             let by_status = instrument.name.starts_with("http.");
             assert!(
@@ -271,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_apart_by_opentelemetry_and_by_prometheus() {
+    fn names_are_unique_in_opentelemetry_and_in_prometheus() {
         let names: BTreeSet<_> = ALL.iter().map(|it| it.name).collect();
         let prometheus: BTreeSet<_> = ALL.iter().map(Instrument::prometheus_name).collect();
         assert_eq!((names.len(), prometheus.len()), (ALL.len(), ALL.len()));

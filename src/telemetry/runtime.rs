@@ -1,4 +1,4 @@
-//! `tokio.*`: how busy the threads are that everything runs on.
+//! The metrics `tokio.*`: how busy the threads of the async runtime are.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::instrument::Instrument;
 use super::observed::float_counter;
 use super::registry;
 
-/// Makes the instruments of the runtime that this is called in; none outside of one.
+/// Creates the instruments of the current runtime. Does nothing outside a runtime.
 pub(super) fn register(meter: &Meter) {
     let Ok(handle) = Handle::try_current() else { return };
     gauge(meter, &registry::TOKIO_WORKERS, &handle, RuntimeMetrics::num_workers);

@@ -1,4 +1,4 @@
-//! Starting what the process says of itself: the log, and the queues of spans and log records.
+//! Starts the telemetry of the process: the log, and the queues of spans and log records.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use super::trace::Traces;
 use super::{ids, json, trace, writer};
 use crate::config::{Config, LogFormat, Telemetry};
 
-/// How long the last exports may take when the process ends. The log has another second.
+/// How long the last exports may take when the process ends. The log then has one more second.
 const ENDS_WITHIN: Duration = Duration::from_secs(4);
 
-/// What is exported until the process ends.
+/// The exports of the process, and the handle of the log's filter.
 #[derive(Clone, Debug, Default)]
 pub struct Exports {
     traces: Option<(&'static Traces, Spans)>,
@@ -32,12 +32,12 @@ pub struct Exports {
     filter: Option<reload::Handle<EnvFilter, Registry>>,
 }
 
-/// Starts the log on stderr, and the queues of what is exported. A second call in one
-/// process starts no second log.
+/// Starts the log on stderr, and the queues of the exports. A second call in one process does not
+/// start a second log.
 ///
 /// # Errors
-/// When the log's filter is not one that `EnvFilter` reads, an endpoint or header is malformed, or the log's thread does not
-/// start.
+/// If `EnvFilter` cannot read the filter of the log, an endpoint or header is malformed, or the
+/// thread of the log does not start.
 pub fn start(config: &Config, connect: Connect) -> Result<Exports, Refused> {
     let (filter, handle) = reload::Layer::new(filter(&config.log.filter)?);
     let mut exports = Exports { filter: Some(handle), ..Exports::default() };
@@ -45,11 +45,12 @@ pub fn start(config: &Config, connect: Connect) -> Result<Exports, Refused> {
     let mut bridge = None;
     if let Some(to) = &config.telemetry.logs {
         let exporter = Logs::new(to, &resource, connect)?;
-        // For the process's whole life, like the log itself.
+        // The queue exists until the process ends, like the log itself.
         let queue: &'static Export<Record> = Box::leak(Box::new(Export::new(Signal::Logs)));
         exports.logs = Some((queue, exporter));
         let provider = SdkLoggerProvider::builder().with_log_processor(Keep(queue)).build();
-        // Ours alone, and not what is said of exporting: it would be exported again.
+        // Only latchkey's own records are exported. Records about the export are left out, because
+        // they would cause further exports.
         let ours = filter_fn(|it| {
             it.target().starts_with("latchkey") && !it.target().starts_with("latchkey::telemetry")
         });
@@ -62,7 +63,7 @@ pub fn start(config: &Config, connect: Connect) -> Result<Exports, Refused> {
             .compact()
             .with_target(false)
             .with_ansi(config.log_is_coloured)
-            // It would print its errors directly on stderr.
+            // Otherwise it prints its errors directly on stderr.
             .log_internal_errors(false)
             .with_writer(move || out.clone())
             .boxed(),
@@ -77,9 +78,10 @@ pub fn start(config: &Config, connect: Connect) -> Result<Exports, Refused> {
     Ok(exports)
 }
 
-/// The records of libraries that are no operator's business: sqlx and ractor below warnings. And those that may show a
-/// secret: sqlx quotes parameters of URLs and lines of `.pgpass`, redis what a server said to the login. Our own records
-/// of the same failures stay.
+/// Filters for records of libraries. Records of sqlx, ractor and sea_orm_migration below warnings
+/// do not help an operator. Other records may contain a secret: sqlx quotes parameters of URLs and
+/// lines of `.pgpass`, and redis quotes the server's response to the login. latchkey's own records
+/// of the same failures are kept.
 const FILTER: &str =
     "sqlx=warn,sqlx_postgres::options=off,redis=off,ractor=warn,sea_orm_migration=warn";
 
@@ -87,7 +89,7 @@ fn filter(text: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::builder().parse(format!("{FILTER},{text}"))
 }
 
-/// Who says all this.
+/// The attributes that identify this process in an export.
 pub fn resource(telemetry: &Telemetry) -> Resource {
     let pairs = telemetry.resource.iter();
     Resource::builder_empty()
@@ -96,48 +98,46 @@ pub fn resource(telemetry: &Telemetry) -> Resource {
 }
 
 impl Exports {
-    /// Puts another `log.filter` in force.
+    /// Replaces the filter of the log.
     ///
     /// # Errors
-    /// When `EnvFilter` cannot read it, or the log has ended.
+    /// If `EnvFilter` cannot read the new filter, or the log has ended.
     pub fn set_filter(&self, text: &str) -> Result<(), Box<dyn std::error::Error>> {
         let Some(handle) = &self.filter else { return Ok(()) };
         handle.reload(filter(text)?)?;
         Ok(())
     }
 
-    /// Whether spans are exported.
     pub fn exports_traces(&self) -> bool {
         self.traces.is_some()
     }
 
-    /// Whether log records are exported.
     pub fn exports_logs(&self) -> bool {
         self.logs.is_some()
     }
 
-    /// Exports the spans that wait.
+    /// Exports the spans in the queue.
     pub async fn flush_traces(&self) {
         if let Some((traces, exporter)) = &self.traces {
             traces.export.flush(|batch| exporter.clone().send(batch)).await;
         }
     }
 
-    /// Exports the log records that wait.
+    /// Exports the log records in the queue.
     pub async fn flush_logs(&self) {
         if let Some((queue, exporter)) = &self.logs {
             queue.flush(|batch| exporter.clone().send(batch)).await;
         }
     }
 
-    /// Exports what is left, in 4 s at most.
+    /// Exports the remaining items, within 4 s at most.
     pub async fn finish(self) {
         let both = async { tokio::join!(self.flush_traces(), self.flush_logs()) };
         let _ = tokio::time::timeout(ENDS_WITHIN, Box::pin(both)).await;
     }
 }
 
-/// Puts records into the queue, with the trace that they belong to.
+/// Puts log records into the queue, with the trace that they belong to.
 #[derive(Debug)]
 struct Keep(&'static Export<Record>);
 
@@ -160,7 +160,7 @@ impl LogProcessor for Keep {
     }
 }
 
-/// Bytes of the texts that a record has on the heap.
+/// The bytes of a record's texts on the heap.
 fn text_bytes(record: &SdkLogRecord) -> usize {
     let of =
         |value: &AnyValue| if let AnyValue::String(text) = value { text.as_str().len() } else { 0 };

@@ -1,8 +1,9 @@
-//! Spans. They are made when they end, out of values that are known then, and only where somebody wants them: a request
-//! of a daemon that exports nothing pays for one look at a pointer.
+//! Spans. A span is created when it ends, from values that are known then, and only if it is
+//! exported. In a daemon that exports no spans, a request only reads one pointer.
 //!
-//! That is why there is no bridge from `tracing`'s spans: it would export whatever any library puts into a span, and
-//! every span would cost whether it is kept or not. What stands in a span of ours is what this file's callers give it.
+//! There is no bridge from the spans of `tracing`, for two reasons. It would export every field
+//! that a library puts into a span. And every span would cost time, even one that is not kept. A
+//! span of this module contains only what its callers pass.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -22,11 +23,11 @@ use crate::clock::Clock;
 use crate::config::telemetry::Sampler;
 use crate::secret::random_bytes;
 
-/// Where spans go. The process has one, as it has one log: what makes a span is deep in the stores, and in libraries'
-/// callbacks.
+/// The destination of spans. It is global, like the log, because spans are created deep in the
+/// stores and in callbacks of libraries.
 static TRACES: OnceLock<Traces> = OnceLock::new();
 
-/// What the process does with spans.
+/// The settings and the queue of spans.
 #[derive(Debug)]
 pub(super) struct Traces {
     pub(super) export: Export<SpanData>,
@@ -41,7 +42,7 @@ impl Traces {
     }
 }
 
-/// Keeps spans from now on; the first call of a process counts.
+/// Exports spans from now on. Only the first call in a process has an effect.
 pub(super) fn start(sampler: Sampler, propagates: bool) -> Option<&'static Traces> {
     let traces = Traces { export: Export::new(Signal::Traces), sampler, propagates };
     TRACES.set(traces).ok().and_then(|()| TRACES.get())
@@ -59,7 +60,7 @@ pub struct Traceparent {
 }
 
 impl Traceparent {
-    /// None for anything else, a later version included.
+    /// Parses a `traceparent`. `None` for any other text, including a later version.
     pub fn parse(value: &str) -> Option<Self> {
         let mut parts = value.split('-');
         let (version, trace, span, flags) =
@@ -86,13 +87,13 @@ impl Traceparent {
     }
 }
 
-/// Whether a trusted caller's trace is continued (`OTEL_PROPAGATORS`).
+/// Whether the trace of a trusted caller is continued (`OTEL_PROPAGATORS`).
 pub fn propagates() -> bool {
     TRACES.get().is_none_or(|traces| traces.propagates)
 }
 
-/// Whether this trace is kept; `parent` is what its caller decided. Without an exporter, what the caller decided is passed
-/// on.
+/// Whether this trace is kept. `parent` is the decision of its caller. Without an exporter, the
+/// caller's decision is passed on.
 pub fn samples(trace_id: &str, parent: Option<bool>) -> bool {
     match TRACES.get() {
         Some(traces) => keeps(traces.sampler, trace_id, parent),
@@ -100,43 +101,42 @@ pub fn samples(trace_id: &str, parent: Option<bool>) -> bool {
     }
 }
 
-/// The parent's word where it is asked; else by the trace's last 56 bits, so that every service of one ratio keeps the
-/// same traces.
+/// The decision of the parent, if the sampler uses it. Otherwise the last 56 bits of the trace id
+/// decide, so that all services with the same ratio keep the same traces.
 fn keeps(sampler: Sampler, trace_id: &str, parent: Option<bool>) -> bool {
     if let (true, Some(parent)) = (sampler.asks_parent, parent) {
         return parent;
     }
     let low = trace_id.get(18..).and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    // 56 bits are exact in a float but for the last three.
+    // A float holds 56 bits exactly, except for the last three.
     #[expect(clippy::cast_precision_loss, reason = "a ratio needs no more")]
     low.is_some_and(|low| (low as f64) < sampler.ratio * 72_057_594_037_927_936.0)
 }
 
-/// What a span says beside its place.
+/// The content of a span, apart from its ids and its parent.
 #[derive(Debug)]
 pub struct SpanAttributes {
-    /// Its name: closed, no path and no key.
+    /// The name, from a closed set. It contains no path and no key.
     pub name: Cow<'static, str>,
-    /// How long it took, up to now.
+    /// How long the operation took, up to now.
     pub took: Duration,
-    /// What else is known; never a secret, an address or a statement's text.
+    /// Further attributes. Never a secret, an address or the text of a statement.
     pub attributes: Vec<KeyValue>,
-    /// Whether what it stands for failed, and was ours to do.
+    /// Whether the operation failed, and not because of the client.
     pub failed: bool,
 }
 
-/// Where the server's span belongs.
+/// The position of a server span in its trace.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// Its own ids.
     pub ids: ids::Ids,
-    /// The span that it is part of.
+    /// The span that this span is part of.
     pub parent: Option<Traceparent>,
-    /// A span that it follows from.
+    /// A span that this span follows from.
     pub link: Option<Traceparent>,
 }
 
-/// The span of a request that was answered.
+/// Records the span of a request that has its response.
 pub fn server(place: &Place, said: impl FnOnce() -> SpanAttributes) {
     let Some(traces) = TRACES.get().filter(|_| place.ids.sampled) else { return };
     let Some(context) = place.ids.context() else { return };
@@ -145,7 +145,8 @@ pub fn server(place: &Place, said: impl FnOnce() -> SpanAttributes) {
     traces.put(span(SpanKind::Server, context, parent.as_ref(), links, said()));
 }
 
-/// The span of something that was asked of another, as part of the request at hand; none outside of one.
+/// Records the span of a call to another service, as part of the current request. Does nothing
+/// outside a request.
 pub fn client(said: impl FnOnce() -> SpanAttributes) {
     let Some(traces) = TRACES.get() else { return };
     let Some(parent) = ids::current().filter(|ids| ids.sampled).and_then(|ids| ids.context())
@@ -156,7 +157,8 @@ pub fn client(said: impl FnOnce() -> SpanAttributes) {
     traces.put(span(SpanKind::Client, context, Some(&parent), None, said()));
 }
 
-/// The span of what follows from a request, long after it: a trace of its own that points to the request's.
+/// Records the span of work that follows from a request long after it. The span starts its own
+/// trace and links to that of the request.
 pub fn linked(traceparent: &str, said: impl FnOnce() -> SpanAttributes) {
     let Some(traces) = TRACES.get() else { return };
     let trace_id = TraceId::from_bytes(random_bytes::<16>());
@@ -194,7 +196,7 @@ fn span(
         dropped_attributes_count: 0,
         events: SpanEvents::default(),
         links,
-        // A description would be an error's text.
+        // No description: it would contain the text of an error.
         status: if said.failed { Status::error("") } else { Status::Unset },
         instrumentation_scope: InstrumentationScope::builder(SCOPE).build(),
     }

@@ -1,7 +1,8 @@
-//! Typed attributes: what an instrument counts by is a type, so that a word which is not on its list does not compile.
+//! Typed attributes. The values of an attribute are a type, so code with a word that is not on the
+//! list does not compile.
 //!
-//! A [`Label`] is one attribute with its closed list of values, a [`Series`] the labels of one series. [`Count`] and
-//! [`Timing`] are instruments of such a series.
+//! A [`Label`] is one attribute with its closed list of values. A [`Series`] is the labels of one
+//! series. [`Count`], [`Timing`] and [`Level`] are instruments of such a series.
 
 use std::marker::PhantomData;
 
@@ -13,13 +14,11 @@ use crate::problem::Code;
 
 /// The value of one attribute.
 pub trait Label: Copy {
-    /// The attribute, with every value that it can have.
+    /// The attribute with all its possible values.
     const ATTRIBUTE: Attribute;
 
-    /// The value.
     fn word(self) -> &'static str;
 
-    /// The attribute and its value.
     fn key_value(self) -> KeyValue {
         KeyValue::new(Self::ATTRIBUTE.key, self.word())
     }
@@ -30,7 +29,6 @@ pub trait Series: Copy {
     /// The sets of attributes that a series can have.
     const SHAPES: &'static [&'static [Attribute]];
 
-    /// The attributes, for an instrument.
     fn attributes(self) -> impl AsRef<[KeyValue]>;
 }
 
@@ -58,7 +56,7 @@ impl Series for () {
     }
 }
 
-/// A counter of such series.
+/// A counter of the series `S`.
 #[derive(Debug)]
 pub struct Count<S>(pub(super) Counter<u64>, pub(super) PhantomData<fn(S)>);
 
@@ -69,39 +67,37 @@ impl<S: Series> Count<S> {
     }
 }
 
-/// A histogram of such series, in seconds.
+/// A histogram of durations in seconds, of the series `S`.
 #[derive(Debug)]
 pub struct Timing<S>(pub(super) Histogram<f64>, pub(super) PhantomData<fn(S)>);
 
 impl<S: Series> Timing<S> {
-    /// Records a duration.
     pub fn record(&self, took: std::time::Duration, series: S) {
         self.0.record(took.as_secs_f64(), series.attributes().as_ref());
     }
 }
 
-/// A present number of such series.
+/// A gauge of the series `S`.
 #[derive(Debug)]
 pub struct Level<S>(pub(super) Gauge<u64>, pub(super) PhantomData<fn(S)>);
 
 impl<S: Series> Level<S> {
-    /// Records the number.
     pub fn set(&self, number: u64, series: S) {
         self.0.record(number, series.attributes().as_ref());
     }
 }
 
-/// How something ended: with one of `W`'s words, or with an error of the API by its code.
+/// The outcome of an operation: one of the words of `W`, or the code of an API error.
 #[derive(Clone, Copy, Debug)]
 pub enum Outcome<W> {
-    /// As it should, or as `W` names it.
+    /// A word of `W`, such as success.
     Is(W),
-    /// With an error.
+    /// An error.
     Failed(Code),
 }
 
 impl<W> Outcome<W> {
-    /// Of a result whose error has a code.
+    /// The outcome of a result: the code of its error, or `word` if there is none.
     pub fn of(word: W, error: Option<Code>) -> Self {
         error.map_or(Self::Is(word), Self::Failed)
     }
@@ -119,9 +115,8 @@ impl<W: Words> Label for Outcome<W> {
     }
 }
 
-/// An enum of words, as `words!` declares one.
+/// An enum of words that `words!` declares.
 pub trait Words: Label + 'static {
-    /// Every word.
     const ALL: &'static [&'static str];
 }
 
@@ -135,7 +130,6 @@ macro_rules! words {
         }
 
         impl $name {
-            /// The word.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
@@ -165,7 +159,8 @@ macro_rules! words {
 }
 pub(super) use words;
 
-/// Declares an attribute whose values another module lists ([`super::attributes::Declared`]); only that module calls `declared`.
+/// Declares an attribute whose values another module lists ([`super::attributes::Declared`]). Only
+/// that module calls `declared`.
 macro_rules! declared_words {
     ($($(#[doc = $about:literal])+ $name:ident = $key:literal, $list:ident, $description:literal;)+) => {$(
         $(#[doc = $about])+
@@ -173,7 +168,7 @@ macro_rules! declared_words {
         pub struct $name(&'static str);
 
         impl $name {
-            /// A word of the list.
+            /// Creates a value from a word of the list.
             pub const fn declared(word: &'static str) -> Self {
                 Self(word)
             }

@@ -1,22 +1,30 @@
-//! [`Log`]: the daemon's log on stderr, a bounded [`Queue`] of lines and one thread that writes them.
+//! [`Log`]: the daemon's log on stderr. It is a bounded [`Queue`] of lines and one thread that
+//! writes them.
 //!
-//! Everything that a daemon prints goes through here: access lines, the audit and all other log lines, the banner, the
-//! reason why a start failed, and the messages of panics. It prints nothing on stdout. A caller formats its line and adds it
-//! to the queue; only the thread touches the descriptor. So a log reader that stalls (a full pipe, a busy journald, a
-//! container runtime that rotates) stops the thread and nothing else, and a request costs no system call for its line.
+//! Everything that a daemon prints goes through this module: access lines, the audit and all other
+//! log lines, the banner, the reason why a start failed, and the messages of panics. The daemon
+//! prints nothing on stdout. A caller formats its line and adds it to the queue, and only the
+//! thread uses the descriptor. So a log reader that stalls (a full pipe, a busy journald, a
+//! container runtime that rotates) stops the thread and nothing else, and a request makes no system
+//! call for its line.
 //!
-//! - **Bounds.** The queue holds 8192 lines and 4 MiB, and the thread as much again while it writes. An access line has about
-//!   400 bytes, so lines are the usual bound. At 100 requests a second the queue covers a stall of 80 seconds; at 25,000, the most
-//!   that two cores were seen to answer, it covers 300 ms, much longer than a thread waits for a core.
-//! - **Drops.** A line that does not fit is dropped and counted in `latchkey.log.dropped`. When the reader is back, one line
-//!   in the place of the gap says how many are missing. Lines that could not be written (a closed pipe, a full disk)
-//!   are counted in the same way; the next line is tried again.
-//! - **Order.** Lines are written in the order in which they were added. A write holds whole lines, as many as fit into
-//!   `PIPE_BUF`: the kernel puts such a write into a pipe as a whole or not at all, so no other process that writes to the same
-//!   pipe comes in between, and a process that is killed leaves no half line.
-//! - **End.** [`FlushAtEnd`] gives the thread a second to write the rest.
+//! - **Bounds.** The queue holds 8192 lines and 4 MiB, and the thread as much again while it
+//!   writes. An access line has about 400 bytes, so lines are the usual bound. At 100 requests a
+//!   second the queue covers a stall of 80 seconds. At 25,000 requests a second, the most that two
+//!   cores served in a measurement, it covers 300 ms. A thread waits much less than that for a
+//!   core.
+//! - **Drops.** A line that does not fit is dropped and counted in `latchkey.log.dropped`. When the
+//!   reader continues, one line in the place of the gap says how many are missing. Lines that could
+//!   not be written (a closed pipe, a full disk) are counted in the same way. The next line is
+//!   tried again.
+//! - **Order.** Lines are written in the order in which they were added. A write contains whole
+//!   lines, as many as fit into `PIPE_BUF`. The kernel puts such a write into a pipe as a whole or
+//!   not at all. So no other process that writes to the same pipe comes in between, and a process
+//!   that is killed leaves no half line.
+//! - **End.** [`FlushAtEnd`] gives the thread one second to write the rest.
 //!
-//! `tracing-appender` has no bound in bytes, no line for the gap, and no deadline for its flush.
+//! `tracing-appender` is not used: it has no bound in bytes, no line for the gap, and no deadline
+//! for its flush.
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _, Write};
@@ -32,33 +40,35 @@ use super::{json, observed};
 use crate::clock::{Clock, rfc3339};
 use crate::config::LogFormat;
 
-/// Lines that may wait.
+/// The most lines that may wait.
 const LINES_MAX: usize = 8_192;
-/// Bytes of them: 512 for each.
+/// The most bytes that may wait: 512 for each line.
 const BYTES_MAX: usize = LINES_MAX * 512;
 /// Bytes of one write, unless a single line is longer: Linux' `PIPE_BUF` (pipe(7)).
 const WRITE_MAX: usize = 4_096;
-/// How long the thread waits for more lines after the first one. Without it each line would cost a wake-up.
+/// How long the thread waits for more lines after the first one. Without it each line would cost a
+/// wake-up.
 const LINGER: Duration = Duration::from_millis(5);
 /// How long the end of the process waits for the last lines.
 const FLUSHED_WITHIN: Duration = Duration::from_secs(1);
-/// How long the thread waits where the descriptor is non-blocking and full.
+/// How long the thread waits if the descriptor is non-blocking and full.
 const RETRY_AFTER: Duration = Duration::from_millis(10);
 
 /// The log of this process. It is global, like the subscriber of `tracing` that writes to it.
 static LOG: OnceLock<Log> = OnceLock::new();
 
-/// Lines on their way to the log. Clones share one queue.
+/// A handle that adds lines to the log. Clones share one queue.
 #[derive(Clone, Debug)]
 pub struct Log {
     queue: Arc<Queue<Vec<u8>>>,
     format: LogFormat,
 }
 
-/// Opens the process's log on stderr and starts the thread that writes it. A second call returns the same log.
+/// Opens the log of the process on stderr and starts the thread that writes it. A second call
+/// returns the same log.
 ///
 /// # Errors
-/// When the thread cannot be started.
+/// If the thread cannot be started.
 pub fn open(format: LogFormat) -> io::Result<&'static Log> {
     if let Some(log) = LOG.get() {
         return Ok(log);
@@ -68,23 +78,23 @@ pub fn open(format: LogFormat) -> io::Result<&'static Log> {
     Ok(LOG.get_or_init(|| log))
 }
 
-/// Whether a person reads what [`print()`] prints.
+/// Whether [`print()`] prints to a terminal.
 pub fn prints_to_a_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Prints text that is no log record, such as the banner, in its order among the lines of the log; directly on stderr where
-/// no log was opened.
+/// Prints text that is not a log record, such as the banner, in its order among the lines of the
+/// log. Prints directly on stderr if no log was opened.
 pub fn print(text: &str) {
     let bytes = format!("{text}\n").into_bytes();
     match LOG.get() {
         Some(log) => log.put(bytes),
-        // Without stderr there is nobody to report to.
+        // If stderr fails, there is no other place for a report.
         None => drop(io::stderr().write_all(&bytes)),
     }
 }
 
-/// Waits, when it is dropped, until the log is written: a second at most.
+/// Waits, when it is dropped, until the log is written: at most one second.
 #[derive(Debug)]
 pub struct FlushAtEnd;
 
@@ -103,7 +113,8 @@ impl Log {
         let mut writer = Writer::new(out, format);
         thread::Builder::new().name("log".to_owned()).spawn(move || {
             loop {
-                // A panic is reported by its hook, through this queue; what was in hand counts as dropped.
+                // The panic hook reports a panic through this queue. The lines in hand count as
+                // dropped.
                 if catch_unwind(AssertUnwindSafe(|| writer.write_from(&queue))).is_err() {
                     writer.give_up();
                 }
@@ -120,15 +131,15 @@ impl Log {
         }
     }
 
-    /// Adds a line of the telemetry's own. It passes no filter and no subscriber of `tracing`, whose locks the caller may
-    /// hold, and it is written without delay.
+    /// Adds a line of the telemetry itself. The line passes no filter and no subscriber of
+    /// `tracing`, whose locks the caller may hold. It is written without delay.
     pub(super) fn put_own(&self, level: &str, message: &str, fields: &Map<String, Value>) {
         self.put(own_line(self.format, level, message, fields));
         self.queue.hurry();
     }
 }
 
-/// For the layer that formats lines for people: each of its writes is one line.
+/// For the layer that formats lines for a terminal: each of its writes is one line.
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.put(line.to_vec());
@@ -140,7 +151,7 @@ impl Write for Log {
     }
 }
 
-/// A line that looks like those of the log.
+/// A line in the format of the log.
 fn own_line(format: LogFormat, level: &str, message: &str, fields: &Map<String, Value>) -> Vec<u8> {
     let line = match format {
         LogFormat::Json => json::line(level, "latchkey::telemetry", message.into(), fields),
@@ -153,21 +164,21 @@ fn own_line(format: LogFormat, level: &str, message: &str, fields: &Map<String, 
     line.into_bytes()
 }
 
-/// Owns the descriptor. Lives on the thread of its own.
+/// Owns the descriptor and writes to it, on its own thread.
 struct Writer<W> {
     out: W,
     format: LogFormat,
-    /// Lines that were taken out of the queue and not looked at yet.
+    /// Lines that were taken out of the queue and are not in `chunk` yet.
     lines: VecDeque<Vec<u8>>,
     /// Whole lines for the next write.
     chunk: Vec<u8>,
-    /// Where each of them ends.
+    /// Where each line of `chunk` ends.
     ends: Vec<usize>,
-    /// Lines that were dropped and not reported yet.
+    /// Dropped lines that are not reported yet.
     lost: u64,
-    /// Lines that were dropped after those at hand.
+    /// Lines that were dropped after those in `lines`.
     lost_after: u64,
-    /// What was written last ends within a line.
+    /// The last write ended within a line.
     is_torn: bool,
 }
 
@@ -192,7 +203,7 @@ impl<W: Write> Writer<W> {
             self.give_up();
         }
         self.lost = self.lost.saturating_add(std::mem::take(&mut self.lost_after));
-        // A failure here is tried again before the next lines.
+        // If this fails, it is tried again before the next lines.
         let _ = self.report_lost();
     }
 
@@ -209,7 +220,7 @@ impl<W: Write> Writer<W> {
         self.write_chunk()
     }
 
-    /// Writes the whole lines at hand.
+    /// Writes the lines in `chunk`.
     fn write_chunk(&mut self) -> io::Result<()> {
         let (written, done) = write_whole(&mut self.out, &self.chunk);
         let whole = self.ends.iter().take_while(|end| **end <= written).count();
@@ -222,7 +233,7 @@ impl<W: Write> Writer<W> {
         done
     }
 
-    /// Counts everything at hand as dropped.
+    /// Counts all lines in hand as dropped.
     fn give_up(&mut self) {
         let count = (self.ends.len() + self.lines.len()) as u64;
         observed::log_dropped(count);
@@ -233,13 +244,14 @@ impl<W: Write> Writer<W> {
         self.ends.clear();
     }
 
-    /// Reports the lines that were dropped, if there are any.
+    /// Reports the dropped lines, if there are any.
     fn report_lost(&mut self) -> io::Result<()> {
         if self.lost == 0 {
             return Ok(());
         }
         let fields = Map::from_iter([("dropped".to_owned(), self.lost.into())]);
-        let message = "log lines were dropped, the log was not read or could not be written";
+        let message =
+            "log lines were dropped, because the log was not read in time or could not be written";
         let mut line = own_line(self.format, "WARN", message, &fields);
         if self.is_torn {
             line.insert(0, b'\n');
@@ -253,7 +265,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// Writes all of it. Returns how many bytes were written, too.
+/// Writes all bytes. Returns how many bytes were written, also after an error.
 fn write_whole(out: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut written = 0;
     while written < bytes.len() {

@@ -15,7 +15,7 @@ enum Step {
     Panic,
 }
 
-/// Follows the steps, then takes everything. Remembers each write.
+/// A descriptor that follows the steps, then accepts everything. It records each write.
 #[derive(Clone, Default)]
 struct Descriptor {
     steps: Arc<Mutex<VecDeque<Step>>>,
@@ -59,7 +59,7 @@ fn on(out: &Descriptor) -> Writer<Descriptor> {
     Writer::new(out.clone(), LogFormat::Json)
 }
 
-/// Has these lines written in one go.
+/// Writes these lines in one batch.
 fn write(writer: &mut Writer<Descriptor>, queue: &Queue<Vec<u8>>, lines: &[&str]) {
     for line in lines {
         queue.put(format!("{line}\n").into_bytes(), line.len() + 1);
@@ -68,7 +68,7 @@ fn write(writer: &mut Writer<Descriptor>, queue: &Queue<Vec<u8>>, lines: &[&str]
     writer.write_from(queue);
 }
 
-/// The lines, each report of dropped ones as `-N`.
+/// The lines. Each report of dropped lines is shown as `-N`.
 fn shown(text: &str) -> Vec<String> {
     let short = |line: &str| match serde_json::from_str::<Value>(line) {
         Ok(report) if report["dropped"].is_u64() => {
@@ -120,7 +120,7 @@ fn what_a_closed_pipe_refuses_is_counted_and_costs_a_few_calls() {
     }
     let (mut writer, queue) = (on(&out), queue());
     write(&mut writer, &queue, &vec!["1"; 8_000]);
-    // The second failure was the report's.
+    // The second failure was that of the report.
     assert_eq!((writer.lost, out.steps.lock().unwrap().len()), (8_000, 3));
     write(&mut writer, &queue, &["2"]);
     assert_eq!((writer.lost, out.steps.lock().unwrap().len()), (8_001, 1));
@@ -171,12 +171,12 @@ fn a_panic_of_the_thread_that_writes_costs_the_lines_in_hand_alone() {
     assert_eq!(shown(&out.text()), ["-1", "2"]);
 }
 
-/// Panics in a thread while `log` reports it, and restores what reported before.
+/// Panics in a thread while `log` reports panics, then restores the previous hook.
 fn panic_under(log: &Log) {
     const NAME: &str = "planted";
     let before: Arc<dyn Fn(&PanicHookInfo<'_>) + Send + Sync> = panic::take_hook().into();
     let (hooked, others) = (log.clone(), before.clone());
-    // Other tests of this process may panic meanwhile.
+    // Other tests of this process may panic at the same time.
     panic::set_hook(Box::new(move |info| match thread::current().name() {
         Some(NAME) => report(&hooked, info),
         _ => others(info),
@@ -212,7 +212,7 @@ fn a_reader_that_stalls_blocks_neither_lines_nor_panics() {
     assert_eq!(panic["reason"], "a planted \"panic\"");
     assert!(panic["location"].as_str().unwrap().contains("writer_tests.rs"), "{panic}");
     let missing: usize = shown.last().unwrap().strip_prefix('-').unwrap().parse().unwrap();
-    // Beside them: the first line, the panic and the report.
+    // In addition there are the first line, the panic and the report.
     assert_eq!(shown.len() - 3 + missing, count);
     assert!(missing >= 10 && shown.iter().filter(|line| line.starts_with('-')).count() == 1);
 }

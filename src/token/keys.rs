@@ -179,7 +179,11 @@ impl std::fmt::Display for KeysError {
             Self::Unavailable(error) => error.fmt(f),
             Self::Key(error) => error.fmt(f),
             Self::Sealed(kind) => {
-                write!(f, "no master key of ours opens the {} key that signs", kind.name())
+                write!(
+                    f,
+                    "none of the configured master keys decrypts the {} key that signs",
+                    kind.name()
+                )
             }
             Self::SealedAudit => ChainError::Sealed.fmt(f),
         }

@@ -129,7 +129,7 @@ impl KeyDependencies {
         }
         tx.commit().await?;
         if gone {
-            tracing::info!(kid = row.id, kind = row.kind, "retired signing key forgotten");
+            tracing::info!(kid = row.id, kind = row.kind, "a retired signing key was deleted");
         }
         Ok(())
     }
@@ -148,7 +148,11 @@ impl KeyDependencies {
         if fresh.insert(&tx).await? {
             teller.published(&tx, kind, &id).await?;
             tx.commit().await?;
-            tracing::info!(kid = id, kind = kind.name(), "signing key published, to sign next");
+            tracing::info!(
+                kid = id,
+                kind = kind.name(),
+                "a new signing key was published and will sign next"
+            );
         }
         Ok(())
     }
@@ -178,7 +182,7 @@ impl KeyDependencies {
         if promoted {
             teller.rotated(&tx, kind, (&signing.id, &next.id)).await?;
             tx.commit().await?;
-            tracing::info!(kid = next.id, kind = kind.name(), "signing key signs from now on");
+            tracing::info!(kid = next.id, kind = kind.name(), "the signing key signs from now on");
         }
         Ok(promoted)
     }
@@ -210,7 +214,7 @@ impl KeyDependencies {
         }
         tx.commit().await?;
         if made {
-            tracing::info!(kid = id, kind = kind.name(), "signing key made");
+            tracing::info!(kid = id, kind = kind.name(), "a signing key was created");
         }
         Ok(made)
     }

@@ -182,7 +182,10 @@ impl KeyDependencies {
             resealed += changed.rows_affected;
         }
         if resealed > 0 {
-            tracing::info!(keys = resealed, "signing keys sealed with the new master key");
+            tracing::info!(
+                keys = resealed,
+                "the signing keys were encrypted with the new master key"
+            );
         }
         Ok(resealed)
     }
@@ -199,7 +202,8 @@ impl KeyDependencies {
                 tracing::error!(
                     kid = row.id,
                     kind = row.kind,
-                    "the master key does not open this signing key: a new one takes its place, its tokens are void"
+                    "the master key does not decrypt this signing key: a new key replaces it, and \
+                     the tokens that it signed are invalid"
                 );
             }
             let old = signing.map(|row| row.id.as_str());
@@ -240,7 +244,8 @@ impl KeyDependencies {
             tracing::warn!(
                 kid = row.id,
                 kind = row.kind,
-                "no master key here opens the signing key that was published to sign next: it is taken back"
+                "none of the configured master keys decrypts the signing key that was published \
+                 to sign next: it is deleted"
             );
         }
         Ok(())

@@ -114,9 +114,9 @@ impl fmt::Display for AddressError {
             Self::TooLong => "The address is longer than 254 bytes.",
             Self::NoAt => "The address has no @.",
             Self::Local => {
-                "Before the @ stand 1 to 64 ASCII letters, digits or marks, with single dots between them; no spaces, quotes or comments."
+                "The part before the @ must have 1 to 64 ASCII letters, digits or marks, with single dots between them. Spaces, quotes and comments are not allowed."
             }
-            Self::Domain => "What follows the @ is not a valid domain name.",
+            Self::Domain => "The part after the @ is not a valid domain name.",
             Self::NoDot => "The domain has no dot.",
         })
     }

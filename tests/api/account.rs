@@ -1,4 +1,4 @@
-//! `GET`, `PATCH` and `DELETE /api/me`.
+//! Tests of `GET`, `PATCH` and `DELETE /api/me`.
 
 use hyper::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What came back: an [`Answer`], and the tokens in it.
+//! [`Answer`]: a response that a test received, and the tokens in it.
 #![allow(dead_code, reason = "a harness offers more than one state of the tests uses")]
 
 use base64::Engine as _;
@@ -7,13 +7,13 @@ use bytes::Bytes;
 use hyper::header::HeaderMap;
 use serde_json::Value;
 
-/// The payload of a JWT, unverified: for tests to look at, for nobody to believe.
+/// Decodes the payload of a JWT without verifying the signature.
 #[track_caller]
 pub fn claims(token: &str) -> Value {
     jwt_part(token, 1)
 }
 
-/// The header of a JWT.
+/// Decodes the header of a JWT.
 #[track_caller]
 pub fn jose_header(token: &str) -> Value {
     jwt_part(token, 0)
@@ -26,7 +26,6 @@ fn jwt_part(token: &str, index: usize) -> Value {
     serde_json::from_slice(&bytes).expect("JSON")
 }
 
-/// What came back.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
@@ -34,7 +33,7 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// The contract's pair.
+/// The userToken and the vaultToken of one response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokens {
     pub user: String,
@@ -42,38 +41,37 @@ pub struct Tokens {
 }
 
 impl Answer {
-    /// The body as text, for messages.
+    /// Returns the body as text, for failure messages.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|_| panic!("{} with no JSON: {}", self.status, self.text()))
     }
 
-    /// A header's value; none where it is absent.
+    /// Returns the value of a header, or `None` if the header is absent.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("a header of ours is ASCII"))
     }
 
-    /// Fails the test unless this is the status.
+    /// Fails the test unless the response has this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         self
     }
 
-    /// Fails the test unless this is that problem, under that status, as RFC 9457 has it.
+    /// Fails the test unless the response is this problem with this status (RFC 9457).
     #[track_caller]
     pub fn expect_problem(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status, self.problem_code().as_str()), (status, code), "{}", self.text());
         self
     }
 
-    /// `code` of a problem.
+    /// Returns the `code` of a problem.
     #[track_caller]
     pub fn problem_code(&self) -> String {
         assert_eq!(
@@ -85,7 +83,7 @@ impl Answer {
         self.json()["code"].as_str().expect("a problem has a code").to_owned()
     }
 
-    /// The tokens of a 200.
+    /// Returns the tokens of a 200.
     #[track_caller]
     pub fn tokens(&self) -> Tokens {
         assert_eq!(self.status, 200, "{}", self.text());

@@ -1,4 +1,5 @@
-//! [`TestApp`]: a whole daemon in this process, over real sockets, on real stores, with a clock that tests advance.
+//! [`TestApp`]: a complete daemon in this process. It uses real sockets and real stores, and a
+//! clock that the test advances.
 #![allow(dead_code, reason = "a harness offers more than one state of the tests uses")]
 
 use std::collections::{BTreeMap, HashSet};
@@ -18,21 +19,23 @@ use crate::client::{Anonymous, Client, Person};
 use crate::servers::{TestDatabase, redis_space};
 use crate::smtp::SmtpSink;
 
-/// The base of every link in mails, and the issuer. Nobody listens there: tests take the token out of the link.
+/// The base of every link in mails, and the issuer. No server listens there: a test takes the token
+/// out of the link.
 pub const PUBLIC_URL: &str = "https://latchkey.test";
 
-/// Which pair of stores.
+/// The pair of stores that a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// SQLite, the embedded token store, the built-in mailbox.
+    /// SQLite, the embedded token store and the built-in mailbox.
     Embedded,
-    /// PostgreSQL, Redis, SMTP.
+    /// PostgreSQL, Redis and SMTP.
     Servers,
 }
 
-/// One body for both pairs of stores: `both!(name, async |app| { … })` makes the tests `name::embedded` and
-/// `name::servers`; settings may stand before the body: `both!(name, ["rate_limit.enabled" = "true"], async |app| …)`;
-/// `async |mut app|` may restart the daemon.
+/// Runs one test body on both pairs of stores. `both!(name, async |app| { … })` creates the tests
+/// `name::embedded` and `name::servers`. Settings may come before the body: `both!(name,
+/// ["rate_limit.enabled" = "true"], async |app| …)`. A body `async |mut app|` may restart the
+/// daemon.
 macro_rules! both {
     ($name:ident, async |$app:ident| $body:block) => {
         both!($name, [], async |$app| $body);
@@ -72,7 +75,7 @@ macro_rules! both {
 }
 pub(crate) use both;
 
-/// Runs one body on a fresh daemon. For [`both!`].
+/// Runs one body on a new daemon. [`both!`] calls it.
 pub async fn run(backend: Backend, settings: &[(&str, &str)], body: impl AsyncFn(&TestApp)) {
     let mut builder = TestApp::builder(backend);
     for (key, value) in settings {
@@ -83,14 +86,14 @@ pub async fn run(backend: Backend, settings: &[(&str, &str)], body: impl AsyncFn
     app.finish().await;
 }
 
-/// Runs one body that may restart the daemon. For [`both!`].
+/// Runs one body that may restart the daemon. [`both!`] calls it.
 pub async fn run_changing(backend: Backend, body: impl AsyncFn(&mut TestApp)) {
     let mut app = TestApp::start(backend).await;
     body(&mut app).await;
     app.finish().await;
 }
 
-/// The settings as the daemon would read them out of its environment.
+/// Parses the settings as the daemon parses its environment.
 pub fn config(settings: &BTreeMap<String, String>) -> Config {
     let environment: BTreeMap<String, String> = settings
         .iter()
@@ -110,7 +113,7 @@ pub fn config(settings: &BTreeMap<String, String>) -> Config {
     }
 }
 
-/// Settings of a daemon to be.
+/// The settings of a daemon that is not started yet.
 pub struct Builder {
     backend: Backend,
     settings: BTreeMap<String, String>,
@@ -118,21 +121,22 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Sets one setting by its dotted name; the last one wins, also over the harness's own.
+    /// Sets one setting by its dotted name. The last value wins, also over a default of the
+    /// harness.
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.settings.insert(key.to_owned(), value.to_owned());
         self
     }
 
-    /// Another clock than the one that stands at the real present.
+    /// Replaces the default clock, which stands still at the real time of its creation.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Makes the stores, then starts the daemon.
+    /// Creates the stores, then starts the daemon.
     pub async fn start(self) -> TestApp {
         let directory = tempfile::tempdir().expect("a directory");
         let mut settings = defaults(&directory);
@@ -171,7 +175,7 @@ impl Builder {
     }
 }
 
-/// What a test wants unless it says otherwise: free ports, cheap hashes, no limits.
+/// The default settings of a test: free ports, cheap password hashes and no rate limits.
 pub fn defaults(directory: &TempDir) -> BTreeMap<String, String> {
     let data_dir = directory.path().join("data").display().to_string();
     [
@@ -198,9 +202,10 @@ async fn start(settings: &BTreeMap<String, String>, clock: &Clock) -> Daemon {
     }
 }
 
-/// A running daemon and what belongs to it. End it by [`TestApp::finish`]: dropping it unfinished fails the test.
+/// A running daemon and everything that belongs to it. A test must end it with [`TestApp::finish`]:
+/// dropping it without `finish` fails the test.
 ///
-/// The fields stand in the order in which they have to go.
+/// The order of the fields is the order in which they are dropped.
 pub struct TestApp {
     daemon: Option<Daemon>,
     client: Client,
@@ -216,48 +221,50 @@ pub struct TestApp {
 }
 
 impl TestApp {
-    /// A daemon with the harness's settings.
+    /// Starts a daemon with the default settings.
     pub async fn start(backend: Backend) -> Self {
         Self::builder(backend).start().await
     }
 
-    /// Settings first; [`Builder::start`] then.
+    /// Returns a builder, to change settings before [`Builder::start`].
     pub fn builder(backend: Backend) -> Builder {
         let clock = Clock::manual(Clock::System.now());
         Builder { backend, settings: BTreeMap::new(), clock }
     }
 
-    /// The daemon's inside, for what cannot be seen from outside.
+    /// Returns the internal state of the daemon, for facts that no response shows.
     pub fn inside(&self) -> &Arc<App> {
         self.daemon.as_ref().expect("it runs").app()
     }
 
-    /// A caller without a token.
+    /// Returns a client without a token.
     pub fn anonymous(&self) -> Anonymous {
         Anonymous(self.client.clone())
     }
 
-    /// A caller of the admin listener.
+    /// Returns a client of the admin listener.
     pub fn admin(&self) -> &Client {
         &self.admin
     }
 
-    /// Where the API listens.
+    /// Returns the address of the public listener.
     pub fn public_addr(&self) -> std::net::SocketAddr {
         self.daemon.as_ref().expect("it runs").public_addr()
     }
 
-    /// Bytes on a new connection to the public listener; the answer until it closes.
+    /// Sends bytes on a new connection to the public listener, and returns all bytes until the
+    /// daemon closes the connection.
     pub async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
         self.client.raw(bytes).await
     }
 
-    /// Registers somebody; the confirmation mail is left for the test to read.
+    /// Registers an account. The confirmation mail stays in the mailbox for the test to read.
     pub async fn register(&self, email: &str) -> Person {
         Person::register(&self.client, email).await
     }
 
-    /// Registers somebody and confirms the address: with a team, a project, and the tokens of the new session.
+    /// Registers an account and confirms its address. The user then has a team, a project, and the
+    /// tokens of the new session.
     pub async fn verified(&self, email: &str) -> Person {
         let mut person = self.register(email).await;
         let mail = self.mail_to(email).await;
@@ -265,17 +272,18 @@ impl TestApp {
         person
     }
 
-    /// A worker may crash in this test.
+    /// Lets workers crash in this test.
     pub fn expect_crashes(&self) {
         self.crashes_expected.store(true, Ordering::SeqCst);
     }
 
-    /// Mail may be left unsent in this test.
+    /// Lets mails stay unsent in this test.
     pub fn expect_mail_left(&self) {
         self.mail_left_expected.store(true, Ordering::SeqCst);
     }
 
-    /// Stops the daemon and starts another on the same data, with new ports: [`Person`]s of before keep the old ones.
+    /// Stops the daemon and starts another one on the same data, with new ports. A [`Person`] from
+    /// before the restart keeps the old ports.
     pub async fn restart(&mut self) {
         self.stop().await;
         let daemon = start(&self.settings, &self.clock).await;
@@ -284,7 +292,8 @@ impl TestApp {
         self.daemon = Some(daemon);
     }
 
-    /// Stops the daemon, which need not wait for connections of the harness.
+    /// Stops the daemon. It closes the connections of the harness first, so that the daemon does
+    /// not wait for them.
     async fn stop(&mut self) {
         self.client.close();
         self.admin.close();
@@ -293,7 +302,7 @@ impl TestApp {
         }
     }
 
-    /// Another daemon on the same stores, with the same clock: one more replica.
+    /// Starts another daemon on the same stores, with the same clock, as one more replica.
     pub async fn replica(&self) -> Self {
         let daemon = start(&self.settings, &self.clock).await;
         Self {
@@ -311,8 +320,8 @@ impl TestApp {
         }
     }
 
-    /// Stops the daemon; fails the test when a worker or task crashed or a mail was left, unless
-    /// the test said so, and when it measured what the registry does not allow.
+    /// Stops the daemon. Fails the test if a worker or a task crashed or a mail was left, unless
+    /// the test allowed it. Fails it too if a metric is not in the registry.
     pub async fn finish(mut self) {
         if !self.mail_left_expected.load(Ordering::SeqCst) {
             self.outbox_is_empty().await;

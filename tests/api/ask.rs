@@ -1,4 +1,4 @@
-//! What several capabilities' tests ask and look at.
+//! Requests and checks that the tests of several modules share.
 
 use futures_util::future::join_all;
 use latchkey::captcha::altcha;
@@ -9,17 +9,17 @@ use serde_json::Value;
 use crate::app::TestApp;
 use crate::client::Answer;
 
-/// Asks `count` times at once.
+/// Sends `count` requests at the same time.
 pub async fn at_once<T>(count: usize, ask: impl AsyncFn(usize) -> T) -> Vec<T> {
     join_all((0..count).map(|turn| ask(turn))).await
 }
 
-/// How many of these answers have this status.
+/// Returns how many of these responses have this status.
 pub fn count(answers: &[Answer], status: u16) -> usize {
     answers.iter().filter(|answer| answer.status == status).count()
 }
 
-/// Fails the test unless one answer is a 200 and every other one that problem.
+/// Fails the test unless one response is a 200 and every other one is this problem.
 #[track_caller]
 pub fn one_succeeds(answers: Vec<Answer>, status: u16, code: &str) -> Answer {
     assert_eq!(count(&answers, 200), 1, "{answers:#?}");
@@ -31,7 +31,7 @@ pub fn one_succeeds(answers: Vec<Answer>, status: u16, code: &str) -> Answer {
     good.into_iter().next().expect("there is one")
 }
 
-/// `(pointer, code)` of a 422, in its order.
+/// Returns `(pointer, code)` for each error of a 422, in the order of the response.
 #[track_caller]
 pub fn broken_rules(answer: &Answer) -> Vec<(String, String)> {
     answer.clone().expect_problem(422, "validation-failed");
@@ -47,7 +47,8 @@ pub fn broken_rules(answer: &Answer) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Everything of an answer that may not differ between two people: all but the ids and times of the request.
+/// Returns the parts of a response that must be equal for two users: everything except the ids and
+/// times of the request.
 pub fn alike(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     let headers = answer
         .headers
@@ -65,12 +66,12 @@ pub fn alike(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     (answer.status, headers, body)
 }
 
-/// The answer to a fresh challenge.
+/// Returns the solution of a new challenge.
 pub async fn solved_captcha(app: &TestApp) -> String {
     solved_captcha_of(app, 1).await
 }
 
-/// The answer to a fresh challenge that is as hard as a login asks for.
+/// Returns the solution of a new challenge with the difficulty that a login needs.
 pub async fn solved_captcha_of(app: &TestApp, difficulty: u32) -> String {
     let path = format!("/api/captcha?difficulty={difficulty}");
     let challenge = app.anonymous().get(&path).await.expect(200).json();
@@ -78,7 +79,7 @@ pub async fn solved_captcha_of(app: &TestApp, difficulty: u32) -> String {
     tokio::task::spawn_blocking(solve).await.expect("solving does not panic")
 }
 
-/// A statement on the daemon's own database: for what no endpoint does yet.
+/// Runs a statement on the database of the daemon, for changes that no endpoint makes.
 pub async fn sql(app: &TestApp, statement: &str) {
     let tx =
         tenant_scope::begin(&app.inside().db, TenantScope::Operator).await.expect("a transaction");

@@ -1,4 +1,5 @@
-//! `password.breach_url`: new passwords are looked up by the first five digits of their SHA-1, and nothing waits for it.
+//! Tests of `password.breach_url`. latchkey looks up a new password by the first five digits of its
+//! SHA-1, and no request waits long for the service.
 
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use crate::app::{Backend, TestApp};
 use crate::ask::broken_rules;
 use crate::siteverify::{Says, Stub};
 
-/// A password, and its SHA-1 in two parts.
+/// A password, and an ending of a SHA-1 that belongs to another password.
 const PASSWORD: &str = "gräßlich bekannt";
 const OTHER_ENDING: &str = "0018A45C4D1DEF81644B54AB7F969B88D65";
 const RANGES: &str = "/range/";
@@ -52,13 +53,14 @@ fn says_lines(stub: &Stub, lines: &[String]) {
     stub.says(Says::Body(200, "text/plain", lines.join("\r\n")));
 }
 
-/// The service knows this password from now on, among others.
+/// Makes the stub list this password, among others, from now on.
 fn knows(stub: &Stub, password: &str) {
     let (_, ending) = digest(password);
     says_lines(stub, &[format!("{OTHER_ENDING}:3"), format!("{ending}:52579")]);
 }
 
-/// It knows none, and pads.
+/// Makes the stub list this password with a count of 0, as padding does. The password is then not
+/// breached.
 fn knows_none(stub: &Stub, password: &str) {
     let (_, ending) = digest(password);
     says_lines(stub, &[format!("{OTHER_ENDING}:3"), format!("{ending}:0")]);
@@ -91,11 +93,11 @@ with_service!(a_breached_password_is_refused_wherever_one_is_chosen, async |app,
     let refused = person.as_user().post_json("/api/change-password", body).await;
     assert_eq!(broken_rules(&refused), [("/newPassword".into(), "breached".into())]);
 
-    // The link is as good as before; the made-up ending of the padding is nothing.
+    // The refusal did not use up the link. A padding entry (count 0) does not refuse the password.
     knows_none(stub, PASSWORD);
     anonymous.reset(link.token(), PASSWORD).await.expect(200);
     app.mail_to("ada@example.org").await;
-    // At a log-in nobody is asked, whatever is known by now.
+    // A login never asks the service, even if the password is listed by now.
     knows(stub, PASSWORD);
     let asked = stub.asked().len();
     anonymous.login("ada@example.org", PASSWORD).await.expect(200);
@@ -106,7 +108,7 @@ with_service!(a_breached_password_is_refused_wherever_one_is_chosen, async |app,
 
 with_service!(five_digits_leave_and_nothing_else, async |app, stub| {
     knows(stub, PASSWORD);
-    // As it is stored: in NFC.
+    // latchkey normalizes the password to NFC before it computes the hash.
     let typed = "gra\u{308}ßlich bekannt";
     let refused = app.anonymous().register("ada@example.org", typed, "Ada").await;
     assert_eq!(broken_rules(&refused), [("/password".into(), "breached".into())]);
@@ -120,7 +122,7 @@ with_service!(five_digits_leave_and_nothing_else, async |app, stub| {
     for secret in [PASSWORD, typed, ending.as_str(), "ada@example.org"] {
         assert!(!everything.contains(secret), "{everything}");
     }
-    // What breaks another rule is not asked about.
+    // A password or a body that breaks another rule causes no lookup.
     app.anonymous().register("ada@example.org", "password", "Ada").await.expect(422);
     app.anonymous().register("no address", PASSWORD, "Ada").await.expect(422);
     assert_eq!(stub.asked().len(), 1);
@@ -140,7 +142,8 @@ with_service!(a_service_that_does_not_answer_keeps_nobody_out, async |app, stub|
         (Says::Drip, "unavailable"),
         (Says::Nothing, "unavailable"),
     ] {
-        // An answer between them, so that each is asked.
+        // A successful lookup between two failures resets the failure count, so that each failure
+        // is really asked.
         knows_none(stub, "correct horse battery");
         turn += 1;
         let email = format!("fine{turn}@example.org");
@@ -170,7 +173,7 @@ with_service!(an_outage_does_not_pile_up, async |app, stub| {
         (&ready["status"], &ready["dependencies"]["breachedPasswords"]),
         (&json!("degraded"), &json!("down"))
     );
-    // It would take a second each; nobody asks.
+    // Each lookup would take one second. After the earlier failures the daemon sends none.
     stub.says(Says::Nothing);
     let started = Instant::now();
     for turn in 3..6 {

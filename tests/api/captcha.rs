@@ -1,4 +1,5 @@
-//! The built-in captcha: where it is needed, how it travels, that it is good once.
+//! Tests of the built-in captcha: which requests need it, in which parameter it travels, and that
+//! it is valid only once.
 
 use std::time::Duration;
 
@@ -23,11 +24,12 @@ both!(a_resend_needs_a_captcha_that_is_good_once, async |app| {
         is_needed(&user, &format!("{RESEND}?capcha={wrong}")).await;
     }
     let captcha = solved_captcha(app).await;
-    // An empty one under the page's spelling hides none under the right one.
+    // An empty value under the page's spelling (`capcha`) does not hide the value under the right
+    // one.
     user.get(&format!("{RESEND}?capcha=&captcha={}", encoded(&captcha))).await.expect(200);
     app.mail_to("ada@example.org").await;
     app.anonymous().verify(&older).await.expect_problem(400, "token-invalid");
-    // Spent, however it is spelled the second time.
+    // The captcha is used up, under either spelling of the parameter and in either base64 alphabet.
     is_needed(&user, &format!("{RESEND}?capcha={}", encoded(&captcha))).await;
     is_needed(&user, &format!("{RESEND}?captcha={}", encoded(&captcha))).await;
     let other = captcha.trim_end_matches('=').replace('+', "-").replace('/', "_");
@@ -84,7 +86,7 @@ both!(
         let captcha = encoded(&solved_captcha(app).await);
         let path = format!("/api/exist-email/ada@example.org?capcha={captcha}");
         app.anonymous().get(&path).await.expect(200);
-        // Elsewhere none is.
+        // Requests outside `captcha.on` need no captcha.
         let user = app.anonymous().verify(mail.token()).await.tokens().user;
         app.anonymous().bearer(&user).get(RESEND).await.expect_problem(409, "already-verified");
     }
@@ -94,7 +96,7 @@ both!(cheap_checks_come_before_the_captcha, ["captcha.on" = "register,forgot"], 
     let anonymous = app.anonymous();
     anonymous.register("no address", "short", "").await.expect(422);
     anonymous.forgot("no address").await.expect(422);
-    // A captcha is not spent by what breaks a rule.
+    // A request that breaks another rule does not use up the captcha.
     let captcha = solved_captcha(app).await;
     let mut body = json!({ "email": "ada@example.org", "password": "short", "name": "Ada", "captcha": captcha });
     anonymous.post_json("/api/register", body.clone()).await.expect(422);

@@ -1,4 +1,5 @@
-//! The vendors' drivers against a stub of their siteverify: what is asked, and what every answer comes to.
+//! Tests of the captcha vendors' drivers against a stub of the siteverify API: the requests that
+//! they send, and the result of each possible response.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,9 +19,9 @@ use crate::siteverify::{Says, Stub, refusal, success};
 const CLIENT: &str = "2001:db8::7";
 const TOKEN: &str = "0.a-token_of.the-widget";
 
-/// A request that has a moment and no more.
+/// The limits of a request that must end within 200 ms.
 const HASTY: Limits = Limits { total: Duration::from_millis(200), ..LIMITS };
-/// A request that waits for a slow machine.
+/// The limits of a request that may run on a slow machine.
 const PATIENT: Limits =
     Limits { connect: Duration::from_secs(20), total: Duration::from_secs(20), ..LIMITS };
 
@@ -55,7 +56,7 @@ impl Bench {
         Self::new(CaptchaProvider::CloudflareTurnstile, None, limits).await
     }
 
-    /// A success of this moment, as this vendor documents it.
+    /// Returns a success response of this moment, as this vendor documents it.
     fn success(&self) -> Value {
         let mut answer = success(&rfc3339(self.clock.now()), "forgot");
         if self.vendor.driver().provider.name() == "recaptcha-v3" {

@@ -1,4 +1,5 @@
-//! `captcha.fallback = "altcha"`: the proof of work counts while the vendor is in doubt, and at no other time.
+//! Tests of `captcha.fallback = "altcha"`: latchkey accepts a proof of work while the vendor counts
+//! as failed, and at no other time.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::ask::solved_captcha;
 use crate::captcha_vendors::{forgot, takes, with_vendor};
 use crate::siteverify::{Says, Stub, refusal};
 
-/// The vendor fails until it is in doubt.
+/// Makes the vendor fail until latchkey counts it as down.
 async fn fails(app: &TestApp, stub: &Stub) {
     stub.says(Says::Json(503, "{}".into()));
     for _ in 0..3 {
@@ -34,7 +35,8 @@ with_vendor!(
         assert!(page.text().contains("data-captcha>") && !page.text().contains("cf-turnstile"));
         assert!(!page.header("content-security-policy").expect("a policy").contains("https:"));
 
-        // The vendor is back: whoever asks next finds out, and the work done for nothing is worth nothing.
+        // The vendor works again. The next request finds that out, and a proof of work is refused
+        // from then on.
         app.clock.advance(Duration::from_secs(10));
         takes(app, stub, "forgot");
         forgot(app, &two).await.expect_problem(400, "captcha-invalid");
@@ -51,7 +53,8 @@ with_vendor!(
     who_gets_no_token_finds_the_outage_by_asking_for_a_challenge,
     ["captcha.on" = "forgot", "captcha.fallback" = "altcha"],
     async |app, stub| {
-        // The widget does not load, so nobody sends a token: nothing but this asks the vendor.
+        // The vendor's widget does not load, so no client sends a token. Only a request for a
+        // challenge asks the vendor.
         stub.says(Says::Reset);
         let ask = async || app.anonymous().get("/api/captcha").await;
         ask().await.expect_problem(503, "dependency-unavailable");
@@ -75,7 +78,7 @@ with_vendor!(
     a_stranger_cannot_bring_the_fallback_about_by_what_is_sent,
     ["captcha.on" = "forgot", "captcha.fallback" = "altcha"],
     async |app, stub| {
-        // Whatever a token could provoke at the vendor.
+        // These are the responses that a client could cause with a bad token.
         for says in [
             Says::Json(200, refusal("internal-error").to_string()),
             Says::Json(200, "{}".into()),
@@ -90,7 +93,8 @@ with_vendor!(
         }
         let ready = app.admin().get("/readyz").await.expect(200).json();
         assert_eq!(ready["dependencies"]["captcha"], "up");
-        // Nor by asking for challenges, whose probes meet the same.
+        // A request for a challenge probes the vendor and gets the same responses. It does not
+        // start the fallback either.
         for status in [403, 429] {
             stub.says(Says::Json(status, "{}".into()));
             for _ in 0..4 {
@@ -98,7 +102,7 @@ with_vendor!(
                 probed.expect_problem(503, "dependency-unavailable");
             }
         }
-        // Nor by a payload of the built-in form that holds no work.
+        // A payload of the built-in captcha without any work does not start it either.
         let asked = stub.asked().len();
         for _ in 0..4 {
             let forged = json!({

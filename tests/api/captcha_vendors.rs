@@ -1,4 +1,5 @@
-//! A whole daemon with a captcha vendor: what is asked for where, what is good once, what an outage comes to.
+//! Tests of a complete daemon with a captcha vendor: which forms need a token, that a token is
+//! valid once, and the effect of an outage.
 
 use latchkey::clock::rfc3339;
 use serde_json::{Value, json};
@@ -10,7 +11,8 @@ use crate::siteverify::{Says, Stub, refusal, success};
 
 const RESEND: &str = "/api/resend-email-verification";
 
-/// Runs `body` with a daemon of this provider on both pairs of stores: `with_vendor!(name, [settings], async |app, stub| …)`.
+/// Runs `body` with a daemon that uses the captcha vendor, on both pairs of stores:
+/// `with_vendor!(name, [settings], async |app, stub| …)`.
 macro_rules! with_vendor {
     ($name:ident, [$($key:literal = $value:expr),* $(,)?], async |$app:ident, $stub:ident| $body:block) => {
         async fn $name($app: &$crate::app::TestApp, $stub: &$crate::siteverify::Stub) $body
@@ -34,7 +36,8 @@ macro_rules! with_vendor {
 }
 pub(crate) use with_vendor;
 
-/// Runs one body on a daemon with FairSemaphore, unless the settings say otherwise. For [`with_vendor!`].
+/// Runs one body on a daemon with Cloudflare Turnstile, unless the settings name another vendor.
+/// [`with_vendor!`] calls it.
 pub async fn run(backend: Backend, settings: &[(&str, &str)], body: impl AsyncFn(&TestApp, &Stub)) {
     let stub = Stub::start().await;
     let mut builder = TestApp::builder(backend)
@@ -50,7 +53,7 @@ pub async fn run(backend: Backend, settings: &[(&str, &str)], body: impl AsyncFn
     app.finish().await;
 }
 
-/// The vendor takes every token for this form from now on, as often as it is shown.
+/// Makes the vendor accept every token for this form from now on, however often it is used.
 pub fn takes(app: &TestApp, stub: &Stub, action: &str) {
     stub.says_json(&success(&rfc3339(app.clock.now()), action));
 }
@@ -171,7 +174,7 @@ with_vendor!(a_wrong_secret_is_a_503_and_counted, ["captcha.on" = "forgot"], asy
     assert_eq!(ready(app).await["dependencies"]["captcha"], "up");
 });
 
-/// `/readyz`'s body; it has to be a 200.
+/// Returns the body of `/readyz`, which must be a 200.
 async fn ready(app: &TestApp) -> Value {
     app.admin().get("/readyz").await.expect(200).json()
 }
@@ -185,7 +188,7 @@ with_vendor!(
             stub.says(says);
             forgot(app, "t").await.expect_problem(503, "dependency-unavailable");
         }
-        // From here on nobody waits: it is known.
+        // From here on the outage is known, and no request asks the vendor.
         let asked = stub.asked().len();
         for _ in 0..20 {
             forgot(app, "t").await.expect_problem(503, "dependency-unavailable");

@@ -1,4 +1,5 @@
-//! Those who call: a plain client, [`Anonymous`] and [`Person`], each with the verbs that are theirs.
+//! The clients of a daemon: [`Client`] sends any request. [`Anonymous`] and [`Person`] have a
+//! method for each endpoint that they use.
 #![allow(dead_code, reason = "a harness offers more than one state of the tests uses")]
 
 use std::net::SocketAddr;
@@ -24,37 +25,37 @@ use crate::declared;
 
 pub use crate::answer::{Answer, Tokens, claims, jose_header};
 
-/// How long a test waits for an answer: far above every deadline of ours.
+/// The time that a test waits for a response. It is far above every deadline of latchkey.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// A client of one listener; cheap to clone.
+/// A client of one listener. It is cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     address: SocketAddr,
-    /// Its connections, which all clones share; none once they are closed.
+    /// The connections, which all clones share. It is `None` after they are closed.
     http: Arc<ArcSwapOption<HyperClient<HttpConnector, Full<Bytes>>>>,
     headers: Vec<(String, String)>,
 }
 
 impl Client {
-    /// A client of the listener at this address.
+    /// Creates a client of the listener at this address.
     pub fn new(address: SocketAddr) -> Self {
         let http = HyperClient::builder(TokioExecutor::new()).build_http();
         let http = Arc::new(ArcSwapOption::from_pointee(http));
         Self { address, http, headers: Vec::new() }
     }
 
-    /// Closes the connections of this client and its clones: a daemon that stops waits for a connection that may still send.
+    /// Closes the connections of this client and its clones. Without it, a daemon that stops would
+    /// wait for them, because they may still send a request.
     pub fn close(&self) {
         self.http.store(None);
     }
 
-    /// Whom it asks.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The same, sending one header more with each request.
+    /// Returns a client that sends one more header with each request.
     #[must_use]
     pub fn header(&self, name: &str, value: &str) -> Self {
         let mut client = self.clone();
@@ -62,38 +63,36 @@ impl Client {
         client
     }
 
-    /// The same, with this token.
+    /// Returns a client that sends this token.
     #[must_use]
     pub fn bearer(&self, token: &str) -> Self {
         self.header(AUTHORIZATION.as_str(), &format!("Bearer {token}"))
     }
 
-    /// GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, None, Bytes::new()).await
     }
 
-    /// DELETE without a body.
     pub async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, None, Bytes::new()).await
     }
 
-    /// Any method without a body.
+    /// Sends a request without a body.
     pub async fn bare(&self, method: Method, path: &str) -> Answer {
         self.send(method, path, None, Bytes::new()).await
     }
 
-    /// POST of a JSON body.
+    /// Sends a POST with a JSON body.
     pub async fn post_json(&self, path: &str, body: Value) -> Answer {
         self.json(Method::POST, path, body).await
     }
 
-    /// Any method with a JSON body.
+    /// Sends a request with a JSON body.
     pub async fn json(&self, method: Method, path: &str, body: Value) -> Answer {
         self.send(method, path, Some("application/json"), Bytes::from(body.to_string())).await
     }
 
-    /// POST of a form (`application/x-www-form-urlencoded`).
+    /// Sends a POST with a form (`application/x-www-form-urlencoded`).
     pub async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let pairs: Vec<String> = fields
             .iter()
@@ -103,7 +102,7 @@ impl Client {
         self.send(Method::POST, path, Some("application/x-www-form-urlencoded"), body).await
     }
 
-    /// Anything at all.
+    /// Sends any request.
     pub async fn send(
         &self,
         method: Method,
@@ -143,7 +142,7 @@ impl Client {
             let mut stream = TcpStream::connect(self.address).await.expect("connected");
             stream.write_all(bytes).await.expect("written");
             let mut answer = Vec::new();
-            // A reset after the answer is a way to close, too.
+            // The other side may also close the connection with a reset after its response.
             let _end = stream.read_to_end(&mut answer).await;
             answer
         };
@@ -151,12 +150,12 @@ impl Client {
     }
 }
 
-/// A path segment or query value, percent-encoded.
+/// Percent-encodes a path segment or a query value.
 pub fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// Somebody without a token.
+/// A client without a token.
 #[derive(Clone, Debug)]
 pub struct Anonymous(pub Client);
 
@@ -169,40 +168,40 @@ impl Deref for Anonymous {
 }
 
 impl Anonymous {
-    /// `POST /api/register`.
+    /// Sends `POST /api/register`.
     pub async fn register(&self, email: &str, password: &str, name: &str) -> Answer {
         let body = json!({ "email": email, "password": password, "name": name });
         self.post_json("/api/register", body).await
     }
 
-    /// `POST /api/login`.
+    /// Sends `POST /api/login`.
     pub async fn login(&self, email: &str, password: &str) -> Answer {
         self.post_json("/api/login", json!({ "email": email, "password": password })).await
     }
 
-    /// `GET /api/verify-email/{token}`.
+    /// Sends `GET /api/verify-email/{token}`.
     pub async fn verify(&self, token: &str) -> Answer {
         self.get(&format!("/api/verify-email/{}", encoded(token))).await
     }
 
-    /// `POST /api/forgot-passsword`, spelled as the page spells it.
+    /// Sends `POST /api/forgot-passsword`, spelled as the page spells it.
     pub async fn forgot(&self, email: &str) -> Answer {
         self.post_json("/api/forgot-passsword", json!({ "email": email })).await
     }
 
-    /// `POST /api/reset-passsword`.
+    /// Sends `POST /api/reset-passsword`.
     pub async fn reset(&self, token: &str, new_password: &str) -> Answer {
         let body = json!({ "token": token, "newPassword": new_password });
         self.post_json("/api/reset-passsword", body).await
     }
 
-    /// `GET /api/exist-email/{email}`.
+    /// Sends `GET /api/exist-email/{email}`.
     pub async fn exists(&self, email: &str) -> Answer {
         self.get(&format!("/api/exist-email/{}", encoded(email))).await
     }
 }
 
-/// Somebody with an account, in one session.
+/// A user with an account, in one session.
 #[derive(Clone, Debug)]
 pub struct Person {
     pub email: String,
@@ -215,7 +214,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// Registers; the address is not verified yet.
+    /// Registers an account. The address is not verified yet.
     pub async fn register(client: &Client, email: &str) -> Self {
         let mut person = Self {
             email: email.to_owned(),
@@ -231,22 +230,22 @@ impl Person {
         person
     }
 
-    /// The same machine without a token.
+    /// Returns a client to the same listener without a token.
     pub fn anonymous(&self) -> Anonymous {
         Anonymous(self.client.clone())
     }
 
-    /// Sends the userToken.
+    /// Returns a client that sends the userToken.
     pub fn as_user(&self) -> Client {
         self.client.bearer(&self.user_token)
     }
 
-    /// Sends the vaultToken.
+    /// Returns a client that sends the vaultToken.
     pub fn as_vault(&self) -> Client {
         self.client.bearer(&self.vault_token)
     }
 
-    /// Takes over new tokens.
+    /// Replaces the tokens of this user.
     pub fn keep(&mut self, tokens: Tokens) {
         let sid =
             claims(&tokens.user)["sid"].as_str().expect("a userToken has a session").to_owned();
@@ -262,47 +261,47 @@ impl Person {
         answer
     }
 
-    /// Logs in again: a new session, whose tokens are kept.
+    /// Logs in again and stores the tokens of the new session.
     pub async fn login(&mut self) -> Answer {
         let answer = self.anonymous().login(&self.email, &self.password).await;
         self.keep_when_ok(answer)
     }
 
-    /// The same person on another device: a session besides this one.
+    /// Logs in as the same user on another device. The present session stays open.
     pub async fn another_device(&self) -> Self {
         let mut other = self.clone();
         other.login().await.expect(200);
         other
     }
 
-    /// Shows the token of the confirmation mail; the new session's tokens are kept.
+    /// Sends the token of the confirmation mail and stores the tokens of the new session.
     pub async fn verify(&mut self, token: &str) -> Answer {
         let answer = self.anonymous().verify(token).await;
         self.keep_when_ok(answer)
     }
 
-    /// `GET /api/refresh`; new tokens are kept.
+    /// Sends `GET /api/refresh` and stores the new tokens.
     pub async fn refresh(&mut self) -> Answer {
         let answer = self.as_user().get("/api/refresh").await;
         self.keep_when_ok(answer)
     }
 
-    /// `POST /api/logout`.
+    /// Sends `POST /api/logout`.
     pub async fn logout(&self) -> Answer {
         self.as_user().bare(Method::POST, "/api/logout").await
     }
 
-    /// `GET /api/me`.
+    /// Sends `GET /api/me`.
     pub async fn me(&self) -> Answer {
         self.as_user().get("/api/me").await
     }
 
-    /// `GET /api/sessions`.
+    /// Sends `GET /api/sessions`.
     pub async fn sessions(&self) -> Answer {
         self.as_user().get("/api/sessions").await
     }
 
-    /// `POST /api/change-password`; tokens and password are kept when it succeeds.
+    /// Sends `POST /api/change-password`. On success it stores the new tokens and the new password.
     pub async fn change_password(&mut self, new_password: &str) -> Answer {
         let body = json!({ "password": self.password, "newPassword": new_password });
         let answer = self.as_user().post_json("/api/change-password", body).await;
@@ -312,7 +311,7 @@ impl Person {
         self.keep_when_ok(answer)
     }
 
-    /// `DELETE /api/me`.
+    /// Sends `DELETE /api/me`.
     pub async fn leave(&self) -> Answer {
         let body = json!({ "password": self.password });
         self.as_user().json(Method::DELETE, "/api/me", body).await

@@ -1,5 +1,5 @@
-//! What fuzzing has found its way to, replayed on stable: every file of `fuzz/corpus/` through the harness that the
-//! fuzzers run. `scripts/fuzz` makes the corpora grow; a finding becomes a file of its target's corpus.
+//! Runs every file of `fuzz/corpus/` through its fuzz harness, on stable Rust. `scripts/fuzz` adds
+//! files to the corpora. An input that fails becomes a file of the corpus of its target.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ mod harness;
 
 use harness::Fixture;
 
-/// A corpus that shrinks below its seeds proves nothing.
+/// The number of files that each corpus must have. A smaller corpus would have lost its seeds.
 const FILES_MIN: usize = 12;
 
 fn replay(target: &str, run: impl Fn(&[u8])) {
@@ -17,7 +17,7 @@ fn replay(target: &str, run: impl Fn(&[u8])) {
     let mut files = 0;
     for entry in fs::read_dir(&directory).expect("a corpus").flatten() {
         let data = fs::read(entry.path()).expect("a file of the corpus");
-        // Printed when the harness panics: which input it was.
+        // The output names the input if the harness panics.
         println!("{target}: {}", entry.path().display());
         run(&data);
         files += 1;
@@ -34,7 +34,7 @@ macro_rules! corpora {
             }
         )*
 
-        /// Every target that there is has its test here.
+        /// Every fuzz target must be in the list of this macro.
         #[test]
         fn no_fuzz_target_is_left_out() {
             let tested = [$(stringify!($target)),*];

@@ -1,9 +1,9 @@
-//! Holds every response that a test's client sees to what `/openapi.json` declares: its status, its schema, and the codes of
-//! its problems. Other paths than those of the document are not looked at, nor are bytes on a connection of a test's own
-//! (`Client::raw`).
+//! Checks every response that a test client receives against `/openapi.json`: its status, its
+//! schema, and the codes of its problems. It skips paths that the document does not contain, and
+//! bytes that a test sends with `Client::raw`.
 //!
-//! With `LATCHKEY_TEST_SEEN` set to a file, it gets a line for each code that an operation returned. `scripts/lib/declared`
-//! compares them with those that are declared.
+//! If `LATCHKEY_TEST_SEEN` names a file, the check appends a line for each code that an operation
+//! returned. `scripts/lib/declared` compares these codes with the declared ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
@@ -19,10 +19,10 @@ use crate::servers;
 
 static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::read);
 
-/// What was written already: an operation and a code.
+/// The pairs of operation and code that are already in the file.
 static SEEN: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 
-/// Of HEAD at a GET that changes state.
+/// The status of a HEAD request to a GET route that changes state.
 const METHOD_NOT_ALLOWED: u16 = 405;
 
 struct Document {
@@ -37,9 +37,9 @@ struct Operation {
 
 #[derive(Default)]
 struct Response {
-    /// The codes of its problems.
+    /// The codes of the operation's problems with this status.
     codes: BTreeSet<String>,
-    /// Of its JSON, where it has any.
+    /// The schema of the JSON body, if there is one.
     schema: Option<Validator>,
 }
 
@@ -79,13 +79,13 @@ impl Document {
     }
 }
 
-/// What stands between backticks.
+/// Returns the texts between backticks.
 fn quoted(text: &str) -> BTreeSet<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// A member that the document does not declare is a fault. Schemas that are parts of another one stand in it first, since a part
-/// cannot be closed.
+/// Makes a member that the document does not declare an error. A schema that is a part of another
+/// one is copied into it first, because a part cannot be closed.
 fn refuse_undeclared_members(schemas: &mut Value) {
     let whole = schemas.clone();
     for schema in schemas.as_object_mut().expect("schemas").values_mut() {
@@ -114,7 +114,7 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// Fails the test where a response is not as it is declared.
+/// Fails the test if a response differs from its declaration.
 #[track_caller]
 pub fn check(method: &Method, path: &str, answer: &Answer) {
     let path = path.split('?').next().unwrap_or_default();
@@ -139,7 +139,7 @@ pub fn check(method: &Method, path: &str, answer: &Answer) {
         hold(&DOCUMENT.problem, &problem, &what);
         let code = problem["code"].as_str().unwrap_or_default();
         assert!(declared.codes.contains(code), "{what} does not declare `{code}`: {problem}");
-        let is_in_clear = answer.text().contains("came over plain http");
+        let is_in_clear = answer.text().contains("was sent over plain http");
         record(&operation.id, if is_in_clear { "plain-http" } else { code });
     } else if let Some(schema) = &declared.schema {
         assert_eq!(content, "application/json", "{what}: {}", answer.text());
@@ -164,7 +164,7 @@ fn record(operation: &str, code: &str) {
     }
 }
 
-/// Every operation that the document declares: its method, and its path with `x` for each parameter.
+/// Returns every operation of the document: its method, and its path with `x` for each parameter.
 pub fn operations() -> Vec<(Method, String)> {
     let document = latchkey::http::openapi::document("http://localhost");
     let paths = document["paths"].as_object().expect("paths").iter();

@@ -1,4 +1,5 @@
-//! Codes that operations declare and that no other test brings about: `scripts/lib/declared` finds them.
+//! Tests of codes that an operation declares and no other test returns. `scripts/lib/declared`
+//! finds such codes.
 
 use hyper::Method;
 use serde_json::json;

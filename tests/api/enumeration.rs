@@ -1,6 +1,7 @@
-//! Login, forgot and reset tell nobody who has an account: the same status, headers in the same order, the same bytes.
+//! Tests that login, forgot and reset do not reveal which accounts exist: the responses have the
+//! same status, the same headers in the same order, and the same bytes.
 //!
-//! That the time is the same, too, is shown by `cargo bench -- enumeration`: no test asserts a time.
+//! No test asserts a time. `cargo bench -- enumeration` shows that the times are equal too.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use crate::app::{TestApp, both};
 use crate::ask::sql;
 use crate::client::Answer;
 
-/// Status, headers in order, and bytes, with only what names the request blanked: its id, its trace and the date.
+/// Returns status, headers in order, and body. The values that identify the request are blanked:
+/// its id, its trace id and the date.
 fn bytes(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     let mask = |name: &str| ["date", "x-request-id"].contains(&name);
     let headers = answer.headers.iter().map(|(name, value)| {
@@ -27,7 +29,7 @@ fn bytes(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     (answer.status, headers.collect(), body)
 }
 
-/// One address of each kind: known, unknown, unverified, disabled.
+/// Creates one email address of each kind: known, unknown, unverified and disabled.
 async fn kinds(app: &TestApp) -> [String; 4] {
     let kinds = ["known", "unknown", "unverified", "disabled"];
     let emails = kinds.map(|kind| format!("{kind}@example.org"));
@@ -37,12 +39,14 @@ async fn kinds(app: &TestApp) -> [String; 4] {
     app.verified(&emails[3]).await;
     sql(app, "UPDATE users SET status = 'disabled' WHERE email_normal = 'disabled@example.org'")
         .await;
-    // Whoever was registered from here has spent of the limits; a day later everybody is even.
+    // The registrations have used up part of the limits. After one day all kinds have the same
+    // limits again.
     app.clock.advance(Duration::from_hours(24));
     emails
 }
 
-/// Asks the same of each kind as often as said, from one address each; all answers of a turn are the same.
+/// Sends the same request for each kind, `turns` times, and uses one IP address for each kind. All
+/// responses of a turn must be equal.
 async fn alike(
     app: &TestApp,
     turns: usize,
@@ -64,7 +68,8 @@ both!(
     a_login_is_refused_alike,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
-        // Six that are looked at, four that the ladder refuses, two that the address's limit refuses.
+        // The first six attempts are verified. The back-off refuses the next four, and the limit of
+        // the IP address refuses the last two.
         alike(app, 12, async |client, email| {
             let body = json!({ "email": email, "password": "not the password" });
             client.post_json("/api/login", body).await
@@ -77,7 +82,8 @@ both!(
     a_recovery_is_answered_alike,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
-        // Three that mail, two beyond the mailbox's budget, one beyond the address's.
+        // Three requests send a mail. Two are over the budget of the mailbox, and one is over the
+        // limit of the IP address.
         alike(app, 6, async |client, email| {
             client.post_json("/api/forgot-password", json!({ "email": email })).await
         })
@@ -89,7 +95,7 @@ both!(
     a_reset_is_refused_alike,
     ["rate_limit.enabled" = "true", "http.trusted_proxies" = "127.0.0.0/8"],
     async |app| {
-        // A reset names no address: what could tell is whether one was asked for before.
+        // A reset names no email address. Only an earlier recovery request could make a difference.
         alike(app, 4, async |client, email| {
             client.post_json("/api/forgot-password", json!({ "email": email })).await.expect(200);
             let body = json!({ "token": "x".repeat(43), "newPassword": "a quite new password" });

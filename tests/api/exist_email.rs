@@ -1,4 +1,5 @@
-//! `GET /api/exist-email/{email}`: an oracle by contract, limited, behind a captcha, or off.
+//! Tests of `GET /api/exist-email/{email}`, which reveals by design whether an account exists. It
+//! can have a limit, a captcha, or be switched off.
 
 use serde_json::json;
 
@@ -15,7 +16,7 @@ both!(it_says_whether_an_address_has_an_account, async |app| {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
     assert_eq!(anonymous.exists("ada@bücher.example").await.expect(200).json(), json!(false));
-    // A plus in a path is a plus.
+    // A plus sign in a path is a plus sign, and no space.
     let plain = anonymous.get("/api/exist-email/ada+tag@xn--bcher-kva.example").await.expect(200);
     assert_eq!(plain.json(), json!(true));
     assert_eq!(anonymous.get("/api/exist-email/nobody@example.org").await.json(), json!(false));

@@ -1,5 +1,6 @@
-//! Who sends ten times their share waits behind themselves: sources at the password pool, accounts, keys and teams at the
-//! stores.
+//! Tests of fairness: a client key that sends ten times its share waits in its own queue and does
+//! not delay others. The keys are the client address at the password pool, and the account, the
+//! project key or the team at the stores.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,7 +20,7 @@ use crate::people::{claim, id_of, join, people};
 use crate::poll::eventually;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Three quarters of the four connections that these daemons have.
+/// Three quarters of the four database connections of these daemons.
 const WIDTH: usize = 3;
 
 both!(
@@ -27,8 +28,9 @@ both!(
     ["password.memory_kib" = "4096", "password.iterations" = "2", "password.workers" = "1"],
     async |app| {
         let passwords = &app.inside().passwords;
-        // As a request asks, with its source: a crowd of one /48 is one. Asked here, they are all in the queue before a hash
-        // or two is done, however slow the machine.
+        // This calls the pool directly, as a request does, with its client address. All addresses
+        // of one /48 are one client key. All calls are therefore in the queue before the pool
+        // computes one or two hashes, however slow the machine is.
         let knock = async |source: &str| {
             let source: IpAddr = source.parse().expect("an address");
             let password = Secret::new("not this one".to_owned());
@@ -48,8 +50,9 @@ both!(
         };
         let (crowd, (answer, waiting, meanwhile)) = tokio::join!(crowd, other);
         assert!(answer.is_ok(), "it finds a place and its turn");
-        // One hash was under way and one more of the crowd's had its turn; what else was done, was done while the answer
-        // came. In one queue for all, everything that waited would have come before.
+        // One hash of the crowd was under way, and one more had its turn. Further hashes were
+        // computed while the response was on its way. In one queue for all clients, every waiting
+        // call would have come first.
         println!("{meanwhile} of {waiting} that waited came before");
         assert!(meanwhile < waiting, "{meanwhile} of {waiting} that waited came before");
         assert!(crowd.contains(&true) && crowd.contains(&false), "some were served, some refused");
@@ -78,7 +81,7 @@ both!(a_team_at_the_stores_waits_behind_itself, ["database.max_connections" = "4
     let crowd = at_once(16, async |_| members(&ada).await);
     let other = async {
         waiting(16).await;
-        // They go through one by one once all are there.
+        // Once all requests wait, they are served one by one.
         let open = async {
             waiting(17).await;
             drop(held.pop());
@@ -86,12 +89,13 @@ both!(a_team_at_the_stores_waits_behind_itself, ["database.max_connections" = "4
         tokio::join!(members(&eve), open).0
     };
     let place = tokio::join!(crowd, other).1;
-    // Behind one of the crowd's; a few more may be answered before its answer is read.
+    // The other request waits behind one request of the crowd. A few more may be answered before
+    // its own response is read.
     assert!(place <= 8, "{place} of the crowd's 16 came before");
     assert_eq!(gate.busy(), (WIDTH - 1, 0));
 });
 
-/// Takes every place that `whom` may have; how many those are.
+/// Takes every permit that `whom` may have, and returns them.
 async fn filled(app: &TestApp, whom: Holder<'_>) -> Vec<Permit> {
     let mut taken = Vec::new();
     let far = Instant::now() + PATIENCE;
@@ -112,7 +116,7 @@ both!(
         let path = format!("/api/teams/{team}");
         let key = ada.make_key(&["vault:read"]).await;
 
-        // Half of the sixteen places are one team's at most.
+        // One team gets at most half of the sixteen permits.
         let held = filled(app, Holder::Team(team)).await;
         assert_eq!(held.len(), 8);
         let refused = ada.as_vault().get("/api/forward-auth").await;
@@ -122,7 +126,7 @@ both!(
         let token = key.token(app).await;
         let asked = key.client(app).post_form("/api/introspect", &[("token", &token)]).await;
         asked.expect_problem(503, "overloaded");
-        // A person's own routes are no team's.
+        // A route about the user's own account does not count for the team.
         ada.me().await.expect(200);
         eve.as_vault().get("/api/forward-auth").await.expect(200);
         drop(held);
@@ -135,7 +139,8 @@ both!(
         eve.me().await.expect(200);
         drop(held);
 
-        // Strangers who name a key and do not have it are somebody else; whoever has it is not.
+        // A client that names the key without its secret has another client key. A client with the
+        // real secret has this one.
         let forged = latchkey::team::key_text::make(key.id.parse().expect("an id"));
         let held = filled(app, Holder::Key(&sha256(forged.expose().as_bytes()))).await;
         key.token(app).await;
@@ -153,18 +158,20 @@ both!(
     }
 );
 
-/// Callers of the crowd: far more at once than one may have in work.
+/// The number of clients in the crowd, which is far more than one client key may have in work.
 const CROWD: usize = 80;
-/// What the other asks meanwhile, one after another.
+/// The number of requests that the other client sends meanwhile, one after another.
 const OTHERS: usize = 20;
 
-/// Lets a crowd ask without a pause, each of these in turn, and another beside it. The crowd has to be shed before and the
-/// other is never.
+/// Sends requests of a crowd without a pause, spread over the clients in `crowd`, and requests of
+/// another client beside it. Requests of the crowd must be shed, and requests of the other must
+/// never be.
 async fn beside_a_crowd(crowd: &[Client], path: &str, other: &Client, others: &str) {
     let (done, shed, served) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let crowd = at_once(CROWD, async |turn| {
         while !done.load(Ordering::SeqCst) {
-            // Each from an address of its own: what bounds them is whose they are, not where they are.
+            // Each request comes from an address of its own. The limit depends on the account or
+            // team, not on the address.
             let from = format!("198.51.100.{turn}");
             let caller = crowd[turn % crowd.len()].header("x-forwarded-for", &from);
             let answer = caller.get(path).await;
@@ -172,7 +179,8 @@ async fn beside_a_crowd(crowd: &[Client], path: &str, other: &Client, others: &s
                 served.fetch_add(1, Ordering::SeqCst);
                 continue;
             }
-            // On a loaded machine some of the crowd wait behind themselves until their deadline.
+            // On a loaded machine some requests of the crowd wait in their own queue until their
+            // deadline.
             let code = answer.expect(503).problem_code();
             shed.fetch_add(usize::from(code == "overloaded"), Ordering::SeqCst);
         }

@@ -1,4 +1,4 @@
-//! `GET /api/forward-auth`: what a proxy is told.
+//! Tests of `GET /api/forward-auth` and of the headers that a proxy receives.
 
 use hyper::Method;
 
@@ -104,7 +104,7 @@ both!(what_no_proxy_forwards_is_refused, async |app| {
             "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
         );
         let told = String::from_utf8(app.raw(request.as_bytes()).await).expect("ASCII");
-        // hyper takes no path for CONNECT's target.
+        // hyper does not accept a path as the target of CONNECT.
         let is_refused = told.starts_with("HTTP/1.1 405") || told.starts_with("HTTP/1.1 400");
         assert!(is_refused, "{method}: {told}");
         assert!(!told.to_ascii_lowercase().contains("x-latchkey-"), "{method}: {told}");

@@ -1,4 +1,5 @@
-//! The wall between teams below the code: row-level security, seen by a plain connection of its own.
+//! Tests of row-level security between teams (ADR 6). They use a connection of their own, without
+//! the code of latchkey.
 
 use hyper::Method;
 use latchkey::database::tenant_scope;
@@ -15,13 +16,14 @@ use crate::client::{Client, Person, claims};
 use crate::people::{claim, id_of, join, people};
 use crate::servers::TestDatabase;
 
-/// Tables that name a team and stand before the wall, with the reason.
+/// Tables that name a team and have no row-level security, each with the reason.
 const UNWALLED: [(&str, &str); 1] = [(
     "audit_streams",
     "a chain is appended to by whoever acts, verified and swept as a whole; it outlives its team, and no request reads it",
 )];
 
-/// Every table that names a team, as the database knows them: a new one is behind the wall, or above with its reason.
+/// Returns every table that names a team, as the database reports them. A new table must have
+/// row-level security or be listed above with a reason.
 async fn walled(db: &DatabaseConnection) -> Vec<String> {
     let sql = "SELECT table_name::text FROM information_schema.columns WHERE column_name = 'team_id' \
          AND table_schema = current_schema() UNION SELECT 'teams' ORDER BY 1";
@@ -31,7 +33,7 @@ async fn walled(db: &DatabaseConnection) -> Vec<String> {
     tables.filter(|name: &String| UNWALLED.iter().all(|(other, _)| name != other)).collect()
 }
 
-/// A second connection with the daemon's own plain role, which owns the tables.
+/// Opens a second connection with the daemon's own role, which owns the tables.
 async fn plain(url: &str) -> DatabaseConnection {
     Database::connect(url).await.expect("connected")
 }
@@ -42,7 +44,8 @@ async fn number(db: &impl sea_orm::ConnectionTrait, sql: &str) -> i64 {
     row.try_get_by_index(0).expect("a number")
 }
 
-/// Puts a row of each kind into the other's team, out of one's own.
+/// Tries to write a row of each kind into the other team, from the user's own scope. PostgreSQL
+/// must refuse each of them.
 async fn nothing_is_put_into(
     db: &DatabaseConnection,
     (mine, hers): (&str, &str),
@@ -126,7 +129,7 @@ async fn another_teams_rows_are_not_there_on_servers() {
 
     nothing_is_put_into(&db, (&mine, &hers), (&ada, &eve)).await;
 
-    // By person: what they are in, to read alone.
+    // The user scope shows what the user is a member of, to read only.
     let tx = db.begin().await.expect("begun");
     tx.execute_unprepared(&format!("SELECT set_config('latchkey.user', '{}', true)", id_of(&eve)))
         .await
@@ -137,7 +140,8 @@ async fn another_teams_rows_are_not_there_on_servers() {
     assert_eq!(changed.expect("a valid statement").rows_affected(), 0);
     tx.rollback().await.expect("rolled back");
 
-    // What a transaction said ends with it, also on the same connection; the session check's function leaves nothing.
+    // A setting ends with its transaction, also on the same connection. The function of the session
+    // check leaves no setting behind.
     let look = format!(
         "SELECT count(*) FROM latchkey_membership('{}', NULL, NULL) m, teams t",
         id_of(&eve)
@@ -150,7 +154,7 @@ async fn another_teams_rows_are_not_there_on_servers() {
     assert_eq!(number(&db, &look).await, 1);
     assert_eq!(number(&db, "SELECT count(*) FROM project_keys").await, 0);
 
-    // By key: the one row and its team, to read alone.
+    // The key scope shows the one row and its team, to read only.
     let tx = db.begin().await.expect("begun");
     tx.execute_unprepared(&format!("SELECT set_config('latchkey.key', '{}', true)", key.id))
         .await
@@ -161,7 +165,7 @@ async fn another_teams_rows_are_not_there_on_servers() {
     let changed = tx.execute_unprepared("UPDATE project_keys SET scopes = 'team:own'").await;
     assert_eq!(changed.expect("a valid statement").rows_affected(), 0);
     tx.rollback().await.expect("rolled back");
-    // By link, and by address: the invitation and its team, to read alone.
+    // The scopes of a link and of an address show the invitation and its team, to read only.
     ada.invited(&mine, "kim@example.org", "viewer").await;
     eve.invited(&hers, "kim@example.org", "viewer").await;
     eve.invited(&hers, "lea@example.org", "viewer").await;
@@ -189,7 +193,7 @@ async fn another_teams_rows_are_not_there_on_servers() {
 
 both!(neither_a_header_nor_a_body_says_which_team_it_is, async |app| {
     let [mut ada, eve] = people(app, ["ada", "eve"]).await;
-    // Also where the other team would be open to the caller.
+    // This must hold even if the caller is a member of the other team.
     let (mine, hers) = (claim(&ada, "tid"), claim(&eve, "tid"));
     join(app, &hers, &ada, "owner").await;
     let led = |client: Client| {

@@ -1,4 +1,5 @@
-//! What a project's key turns into at `POST /api/token`, what it is told by introspection, and for how long that is good.
+//! Tests of the tokens that a project key gets at `POST /api/token`, of introspection with a key,
+//! and of the time until which such a token is valid.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::project_keys::names;
 
 const TOKEN: &str = "/api/token";
 
-/// Fails the test unless it is the one refusal that every key gets that is not good.
+/// Fails the test unless the response is the refusal that every invalid key gets.
 #[track_caller]
 fn is_no_client(answer: Answer) -> Value {
     let challenge = answer.header("www-authenticate").map(str::to_owned);
@@ -32,7 +33,7 @@ fn is_refused(answer: Answer, error: &str) {
     assert_eq!(body["error"], error);
 }
 
-/// What a key is told of a token.
+/// Introspects a token with the credentials of a key.
 async fn introspect(app: &TestApp, key: &ProjectKey, token: &str) -> Value {
     key.client(app).post_form("/api/introspect", &[("token", token)]).await.expect(200).json()
 }
@@ -63,7 +64,7 @@ both!(a_key_becomes_a_token_of_its_team_and_project, async |app| {
     assert_eq!(passed.header("x-latchkey-subject"), Some(key.id.as_str()));
     assert_eq!(passed.header("x-latchkey-role"), Some(""));
     assert_eq!(passed.header("x-latchkey-scope"), Some("vault:read vault:write"));
-    // It opens nothing at latchkey.
+    // The token is valid on no route of latchkey itself.
     let client = app.anonymous().bearer(token);
     for path in ["/api/me", "/api/refresh", "/api/teams", &ada.keys()] {
         client.get(path).await.expect_problem(401, "invalid-token");
@@ -174,7 +175,7 @@ both!(
         let passed = app.anonymous().bearer(&token).get("/api/forward-auth").await;
         passed.expect_problem(401, "invalid-token");
         is_active(app, &others).await;
-        // One token alone is revoked by whoever holds it.
+        // A client that holds a token can revoke this one token.
         let third = other.token(app).await;
         app.anonymous().post_form("/api/revoke", &[("token", &others)]).await.expect(200);
         is_inactive(app, &others).await;
@@ -273,7 +274,7 @@ both!(
     }
 );
 
-/// An id as the database writes it.
+/// Returns an id as an SQL literal of this database.
 fn sql_id(app: &TestApp, id: &str) -> String {
     if app.inside().db.is_postgres() {
         return format!("'{id}'");

@@ -1,4 +1,5 @@
-//! Rotation under load, a compromised key, and a new master key: nobody is signed out who should not be.
+//! Tests of the rotation of signing keys under load, of a compromised key, and of a new master key.
+//! No valid session may end because of them.
 
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use crate::introspection::{CLIENT, is_active, is_inactive};
 use crate::servers::{TestDatabase, redis_space};
 use crate::telemetry::registry::sum;
 
-/// A resource server that keeps the JWKS for its 5 minutes and never asks in between, not even for an unknown `kid`.
+/// A resource server that caches the JWKS for 5 minutes. It fetches the set at no other time, not
+/// even for an unknown `kid`.
 struct Verifier {
     keys: JwkSet,
     fetched_at: UnixMillis,
@@ -47,7 +49,8 @@ impl Verifier {
     }
 }
 
-/// One minute of a person: refreshes at one daemon, is known at the other, verified by both daemons' keys.
+/// Simulates one minute of a user: a refresh at one daemon, requests at the other, and verification
+/// with the keys of both.
 async fn minute(person: &mut Person, here: &TestApp, there: &TestApp, turn: usize) {
     if turn.is_multiple_of(15) {
         let (email, password) = (person.email.clone(), person.password.clone());
@@ -68,13 +71,14 @@ async fn under_load_no_token_is_refused_through_three_rotations_on_servers() {
     for name in ["ada", "bob", "eve"] {
         people.push(app.verified(&format!("{name}@example.org")).await);
     }
-    // Somebody who sleeps through all of it: the userToken has expired, its session has not.
+    // A user who sends nothing during the whole test. The userToken has expired, but the session
+    // has not.
     let mut sleeper = app.verified("sleeper@example.org").await;
     let mut verifiers = [Verifier::fetch(&app).await, Verifier::fetch(&replica).await];
     let (mut user_kids, mut vault_kids) = (Vec::new(), Vec::new());
     for turn in 0..200_usize {
         app.clock.advance(Duration::from_mins(1));
-        // The daemons look at different times, and at every third of them while people go on.
+        // The two daemons read the keys at different times, and users send requests meanwhile.
         let [one, two] = if turn % 2 == 0 { [&app, &replica] } else { [&replica, &app] };
         let looks = one.inside().keys.turn();
         let [ada, bob, eve] = people.as_mut_slice() else { unreachable!() };
@@ -122,23 +126,23 @@ async fn a_key_that_another_replica_began_to_sign_with_at_once_is_accepted_on_se
         ("vault", &person.vault_token, &old.vault_token),
     ] {
         assert_ne!(jose_header(token)["kid"], jose_header(before)["kid"], "{kind}");
-        // The replica has not looked since.
+        // The replica has not read the keys since the rotation.
         is_active(&replica, token).await;
     }
-    // What the retired keys signed is as good as before, on both.
+    // Tokens of the retired keys are still valid, on both daemons.
     is_active(&replica, &old.vault_token).await;
     app.anonymous().bearer(&old.user_token).get("/api/me").await.expect(200);
     replica.finish().await;
     app.finish().await;
 }
 
-/// The keys as a command sees them: the database, the master key, and nothing of the daemon.
+/// The dependencies that a `keys` command has: the database and the master key, without the daemon.
 pub fn needs(app: &TestApp) -> latchkey::token::KeyDependencies {
     let inside = app.inside();
     latchkey::token::KeyDependencies {
         db: inside.db.clone(),
         master: latchkey::daemon::read_master_key(&inside.config).expect("a master key"),
-        previous: inside.config.master_key_previous.clone(),
+        previous: inside.config.secrets.master_key_previous.clone(),
         tokens: inside.config.tokens.clone(),
         absolute_ttl: inside.config.sessions.absolute_ttl,
         clock: app.clock.clone(),
@@ -158,7 +162,7 @@ both!(
         person.as_vault().get("/api/forward-auth").await.expect_problem(401, "invalid-token");
         let jwks = app.anonymous().get("/.well-known/jwks.json").await.expect(200).text();
         assert!(!jwks.contains(&kid(&person.vault_token)), "{jwks}");
-        // The session goes on, with a vaultToken of the new key.
+        // The session continues, with a vaultToken of the new key.
         let mut fresh = person.clone();
         fresh.refresh().await.expect(200);
         is_active(app, &fresh.vault_token).await;
@@ -183,9 +187,9 @@ both!(the_age_of_the_keys_is_measured, ["tokens.rotate_every" = "2h"], async |ap
         let age = line.and_then(|line| line.rsplit(' ').next()).expect("an age").parse::<f64>();
         assert!(age.is_ok_and(|age| (3_600.0..3_700.0).contains(&age)), "{line:?}");
     }
-    // What an alert compares it with: `tokens.rotate_every`.
+    // An alert compares the age with this limit, which is `tokens.rotate_every`.
     assert!(metrics.contains("\nlatchkey_signing_key_age_limit_seconds 7200\n"), "{metrics}");
-    // What the rotation tells the audit is counted like all that is told to it.
+    // The audit events of a rotation are counted as all other audit events are.
     app.clock.advance(Duration::from_hours(2));
     latchkey::daemon::turn_keys(app.inside().clone()).await;
     let metrics = app.admin().get("/metrics").await.expect(200).text();
@@ -194,7 +198,7 @@ both!(the_age_of_the_keys_is_measured, ["tokens.rotate_every" = "2h"], async |ap
     assert!(events >= 2.0, "{events}");
 });
 
-/// Daemons one after another on the same data.
+/// Starts daemons one after another on the same data.
 struct Data {
     backend: Backend,
     directory: tempfile::TempDir,
@@ -256,7 +260,7 @@ async fn a_new_master_key_signs_nobody_out_and_voids_no_link(backend: Backend) {
     is_active(&app, &refreshed.vault).await;
     app.anonymous().bearer(&eve.user_token).get("/api/refresh").await.expect(200);
     app.anonymous().verify(&eves_link).await.expect(200);
-    // The store knows a link by its digest: even one of the key that is gone is good.
+    // The store identifies a link by its digest, so a link of a removed master key is still valid.
     app.anonymous().reset(&adas_link, "a quite new password").await.expect(200);
     app.mail_to(&ada.email).await;
     app.finish().await;
@@ -272,8 +276,8 @@ async fn a_new_master_key_signs_nobody_out_on_servers() {
     Box::pin(a_new_master_key_signs_nobody_out_and_voids_no_link(Backend::Servers)).await;
 }
 
-/// The three steps of docs/operate.md, one of two replicas after the other. Each time a replica is ahead of the other, the other
-/// publishes a key.
+/// The three steps of docs/operate.md, on one of two replicas after the other. While a replica is a
+/// step ahead, the other one publishes a key.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_walk_to_a_new_master_key_and_no_token_is_refused_on_servers() {
     let data = Data::new(Backend::Servers).await;
@@ -297,12 +301,12 @@ async fn two_replicas_walk_to_a_new_master_key_and_no_token_is_refused_on_server
             minute(&mut ada, other, mine, 1).await;
             assert_eq!(jose_header(&ada.vault_token)["kid"], kid, "step {step}");
         }
-        // What the next step rests on: with its keys in place nothing is sealed with another.
+        // The next step requires that all keys are sealed with the current master key.
         replicas[0].inside().keys.turn().await.expect("read");
         let keys = needs(&replicas[0]).list().await.expect("listed");
         assert!(keys.iter().all(|key| key.sealed == Sealed::Now), "step {step}: {keys:#?}");
     }
-    // What was published on the way signs in the end.
+    // In the end each key that was published on the way signs.
     for replica in &replicas {
         replica.clock.advance(Duration::from_mins(10));
         replica.inside().keys.turn().await.expect("read");

@@ -1,4 +1,4 @@
-//! The limits by address, by session and by mailbox, as clients meet them.
+//! Tests of the rate limits by IP address, by session and by mailbox, as clients see them.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use crate::app::{TestApp, both};
 use crate::ask::solved_captcha;
 use crate::client::{Answer, encoded};
 
-/// Asks as often as the policy allows, then once more; waits as told, and asks again.
+/// Sends as many requests as the policy allows and one more. Then it waits as `Retry-After` says
+/// and sends another one.
 async fn allows(
     app: &TestApp,
     policy: &str,
@@ -60,7 +61,8 @@ both!(
         for _ in 0..6 {
             ask("ada@example.org").await.expect(401);
         }
-        // Refused by the back-off, as often as it is asked; four are left of the address' ten.
+        // The back-off refuses these requests, however many there are. They use up nothing: four of
+        // ten remain for the IP address.
         for _ in 0..8 {
             let refused = ask("ada@example.org").await.expect_problem(429, "rate-limited");
             assert_eq!(refused.header("retry-after"), Some("5"));
@@ -69,12 +71,13 @@ both!(
         for _ in 0..4 {
             ask("bob@example.org").await.expect(401);
         }
-        // Now the address has none left, for 6 s.
+        // Now the IP address has none left for 6 s.
         let refused = ask("ada@example.org").await.expect_problem(429, "rate-limited");
         assert_eq!(refused.header("retry-after"), Some("6"));
         app.clock.advance(Duration::from_secs(6));
         ask("ada@example.org").await.expect_problem(401, "invalid-credentials");
-        // And where both refuse, the longer wait is named, whichever is read first: after nine failures, 5 s; after ten, 30 s.
+        // If both limits refuse, the response names the longer wait, whichever limit is read first.
+        // The back-off waits 5 s after nine failures and 30 s after ten.
         for _ in 0..3 {
             app.clock.advance(Duration::from_mins(2));
             ask("ada@example.org").await.expect(401);
@@ -166,7 +169,8 @@ both!(refreshes_are_limited_by_session, ["rate_limit.enabled" = "true"], async |
 both!(confirmations_are_limited_before_the_captcha, ["rate_limit.enabled" = "true"], async |app| {
     let person = app.register("ada@example.org").await;
     app.mail_to("ada@example.org").await;
-    // The policy's own headers are of the address: a refused captcha costs one of them.
+    // The headers describe the limit of the IP address. A refused captcha uses up one request of
+    // it.
     let path = "/api/resend-email-verification";
     for _ in 0..20 {
         person.as_user().get(path).await.expect_problem(400, "captcha-invalid");
@@ -231,7 +235,7 @@ both!(
         let answer = app.anonymous().forgot("ADA@example.org").await.expect(200);
         assert_eq!(answer.json(), json!({ "status": "ok" }));
         app.no_mail_to(&person.email).await;
-        // The older link stays good.
+        // The older link is still valid.
         app.anonymous().reset(&last, "a quite new password").await.expect(200);
         app.mail_to(&person.email).await;
         app.clock.advance(Duration::from_mins(20));

@@ -1,4 +1,4 @@
-//! Attempts at a password that end without a verdict do not count.
+//! Tests that a login attempt without a result does not count.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::ask::sql;
 use crate::client::Client;
 use crate::limits_attempts::{at, login};
 
-/// Every stored hash, and what puts it back.
+/// Replaces every stored hash by an unreadable one. Returns the statement that restores it.
 async fn break_hashes(app: &TestApp) -> String {
     let db = app.inside().db.writer();
     let select = sea_orm::Statement::from_string(
@@ -22,7 +22,8 @@ async fn break_hashes(app: &TestApp) -> String {
     format!("UPDATE users SET password_hash = '{hash}'")
 }
 
-/// More attempts than the back-off admits at once (after six failures the seventh waits); none of them gets a verdict.
+/// Sends more attempts than the back-off admits: after six failures the seventh would have to wait.
+/// None of them gets a result.
 async fn nobody_judges(app: &TestApp, source: &Client, email: &str, password: &str) {
     for _ in 0..9 {
         let answer = login(source, email, password).await;
@@ -40,7 +41,7 @@ both!(
         let mend = break_hashes(app).await;
         nobody_judges(app, &source, &person.email, "not the password").await;
         sql(app, &mend).await;
-        // And so at once with the right one.
+        // A login with the right password succeeds at once.
         login(&source, &person.email, &person.password).await.expect(200);
     }
 );
@@ -51,7 +52,7 @@ both!(
     async |app| {
         let person = app.verified("ada@example.org").await;
         let source = at(app, "203.0.113.7");
-        // As while a database is away that the counts are not in.
+        // This has the effect of a database that is down while the store with the counts is up.
         sql(app, "ALTER TABLE users RENAME COLUMN password_hash TO away").await;
         nobody_judges(app, &source, &person.email, &person.password).await;
         sql(app, "ALTER TABLE users RENAME COLUMN away TO password_hash").await;

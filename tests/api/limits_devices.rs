@@ -1,4 +1,5 @@
-//! Known devices: who has one is no client_ip, and what is none is worth nothing.
+//! Tests of known devices: a known device has its own limit and back-off, and an invalid device
+//! token has no effect.
 
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ both!(
         let person = app.verified("ada@example.org").await;
         let known = device(app, &person, "203.0.113.7").await;
         let other = device(app, &person, "203.0.113.8").await;
-        // Its addresses change, its limit goes with it.
+        // The limit belongs to the device, whatever its IP address is.
         let from = |n: usize| at(app, &client_ip(n)).header(DEVICE, &known);
         for n in 0..10 {
             let answer = login(&from(n), &person.email, &person.password).await.expect(200);
@@ -51,7 +52,7 @@ both!(
         let refused = login(&from(11), &person.email, &person.password).await;
         assert_eq!(retry_after(&refused), 6);
         assert_eq!(refused.header("ratelimit-policy"), Some("\"device\";q=10;w=60"));
-        // The other endpoints spend from it too, and no hash is made.
+        // The other endpoints with a password use the same limit, and no password is hashed.
         let body = json!({ "password": person.password, "email": "ada@example.com" });
         let user = from(12).bearer(&person.user_token);
         retry_after(&user.post_json("/api/change-email", body).await);
@@ -73,7 +74,7 @@ both!(
         for _ in 0..6 {
             wrong_login(&home, &person.email).await.expect(401);
         }
-        // What is refused costs nothing of it.
+        // A request that the back-off refuses uses up nothing of the limit.
         for _ in 0..20 {
             let refused = wrong_login(&home, &person.email).await;
             assert_eq!(retry_after(&refused), 5);
@@ -97,7 +98,7 @@ both!(
         }
         let home = nat.header(DEVICE, &known);
         login(&home, &person.email, &person.password).await.expect(200);
-        // It has a back-off of its own.
+        // The device has a back-off of its own.
         for _ in 0..6 {
             wrong_login(&home, &person.email).await.expect(401);
         }
@@ -106,14 +107,14 @@ both!(
         app.clock.advance(Duration::from_secs(5));
         let renewed = login(&home, &person.email, &person.password).await.expect(200);
         assert_ne!(renewed.header(DEVICE), Some(known.as_str()));
-        // The rest of the account's own endpoints know it, too.
+        // The other endpoints of the account accept the device token too.
         let body = json!({ "password": person.password, "newPassword": "a quite new password" });
         let user = home.bearer(&person.user_token);
         let changed = user.post_json("/api/change-password", body).await.expect(200);
         app.mail_to(&person.email).await;
         let fresh = changed.header(DEVICE).expect("the device stays known");
         login(&nat.header(DEVICE, fresh), &person.email, "a quite new password").await.expect(200);
-        // A device that is known by the old password is anonymous.
+        // A device token from before the password change counts for nothing.
         retry_after(&login(&home, &person.email, "a quite new password").await);
     }
 );
@@ -135,7 +136,7 @@ both!(
         let compare = async |token: &str, address: usize| {
             let (bare, with) = (at(app, &client_ip(address)), at(app, &client_ip(address + 1)));
             let with = with.header(DEVICE, token);
-            // Six that are verified, then the refusal of the back-off.
+            // Six attempts are verified, and the back-off refuses the seventh.
             for _ in 0..7 {
                 let (bare, with) = (
                     wrong_login(&bare, &person.email).await,
@@ -148,7 +149,8 @@ both!(
             compare(token, 2 * turn).await;
             login(&at(app, "203.0.113.7"), &person.email, &person.password).await.expect(200);
         }
-        // Two at once are none, and the last moment of ninety days is past.
+        // Two tokens in one request count for none. The same holds for a token after its ninety
+        // days.
         let twice = at(app, "203.0.113.30").header(DEVICE, &own).header(DEVICE, &own);
         for _ in 0..6 {
             wrong_login(&twice, &person.email).await.expect(401);
@@ -183,7 +185,7 @@ both!(
     }
 );
 
-/// The id in what makes a device known: it opens nothing, and clients do not look at it.
+/// Returns the id in a device token. A client does not need it, and the id alone gives no rights.
 fn id_of(device: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(device).expect("base64url")[..16].to_vec()
 }
@@ -213,7 +215,8 @@ both!(
         let refused = login(&client, &person.email, &person.password).await;
         assert_eq!(retry_after(&refused), 6);
         assert_eq!(verified(app).await, before);
-        // The other one is unknown under the new password, and a client without one gets a new id.
+        // The other device is unknown after the password change. A client with an unknown token
+        // gets a new id.
         let client = at(app, "203.0.113.8").header(DEVICE, &other);
         let answer = login(&client, &person.email, &person.password).await.expect(200);
         assert_ne!(id_of(answer.header(DEVICE).expect("a device")), id_of(&other));
@@ -232,12 +235,12 @@ both!(
             let method = if path == "/api/me" { Method::DELETE } else { Method::POST };
             user.json(method, path, body).await
         };
-        // A wrong password spends nothing of it: that is what the session's own back-off counts.
+        // A wrong password uses up none of this budget. It counts in the back-off of the session.
         for n in 0..5 {
             let body = json!({ "password": "not the password", "newPassword": "a quite new one" });
             ask(n, &person, "/api/change-password", body).await.expect(401);
         }
-        // A session has ten passwords verified a minute, as a known device has.
+        // A session, like a known device, may have ten passwords verified per minute.
         app.clock.advance(Duration::from_mins(1));
         for n in 20..30 {
             let new_password = format!("a quite new password {n}");
@@ -258,7 +261,7 @@ both!(
             let refused = ask(30 + n, &person, path, body).await;
             assert_eq!(retry_after(&refused), 300, "{path}");
         }
-        // Other accounts have their own, and a log-in is not a change.
+        // Other accounts have a budget of their own, and a login is not a change.
         let client = at(app, "203.0.113.7").header(DEVICE, &known);
         login(&client, &person.email, &person.password).await.expect(200);
         app.clock.advance(Duration::from_mins(6));
@@ -280,7 +283,8 @@ both!(
         let foreign = device(app, &foreign, "203.0.113.9").await;
         let mut known = device(app, &person, "203.0.113.7").await;
         let nat = at(app, "198.51.100.1");
-        // A device that is known keeps its id; one of another account or of a password before is none.
+        // A known device keeps its id. A token of another account, or from before the password
+        // change, does not keep it.
         for (n, keeps) in [(0, true), (1, false), (2, false)] {
             let old = known.clone();
             let shown = if n == 1 { &foreign } else { &old };
@@ -298,7 +302,7 @@ both!(
             let reset = nat.header(DEVICE, shown).post_json("/api/reset-password", body).await;
             let fresh = reset.expect(200).header(DEVICE).expect("a device").to_owned();
             assert_eq!(id_of(&fresh) == id_of(shown), keeps, "{n}");
-            // It is known where others have used up the address.
+            // The device is known where other clients have used up the limit of the IP address.
             for turn in 0..20 {
                 wrong_login(&nat, &format!("nobody{turn}@example.org")).await;
             }

@@ -1,4 +1,5 @@
-//! What clients can leave in the token store is bounded: invented addresses, devices, captchas.
+//! Tests that clients can leave only a bounded number of keys in the token store: for invented
+//! email addresses, for devices and for captchas.
 
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use crate::app::{TestApp, both};
 use crate::ask::solved_captcha;
 use crate::limits_attempts::{DEVICE, at, client_ip, device, login, retry_after, wrong_login};
 
-/// How many keys of the back-off, of budgets and of spent captchas this daemon's table holds; none with Redis, which other
-/// tests share.
+/// Returns the number of keys for back-offs, budgets and used captchas in the table of this daemon.
+/// Returns `None` with Redis, which other tests share.
 async fn keys(app: &TestApp) -> Option<usize> {
     use sea_orm::{ConnectionTrait as _, Statement};
-    if app.inside().config.redis_url.is_some() {
+    if app.inside().config.redis.url.is_some() {
         return None;
     }
     let sql = "SELECT count(*) AS n FROM token_store WHERE key LIKE '%guesses%' \
@@ -23,13 +24,13 @@ async fn keys(app: &TestApp) -> Option<usize> {
     usize::try_from(count).ok()
 }
 
-/// Whether accounts share a back-off by now: the store's record of them is known by its name.
+/// Says whether accounts share a back-off now. The store has a record with a fixed name for it.
 async fn has_shared_back_off(app: &TestApp) -> bool {
     let now = app.inside().clock.now();
     app.inside().store.attempts("newcomers", now).await.expect("the store answers").is_some()
 }
 
-// 10 000 keys of 20 replicas: this one adds 250 at once.
+// 10 000 keys are divided among 20 replicas. This replica may add 250 at once.
 both!(
     invented_addresses_leave_a_bounded_number_of_keys_and_known_accounts_keep_their_limits,
     [
@@ -52,21 +53,23 @@ both!(
                 wrong_login(&at(app, &client_ip(n)), &format!("nobody{n}@example.org")).await;
             refused += usize::from(answer.status == 429);
         }
-        // Five are used, and one was taken by the registrations' sessions; then a hundred reach the cap of the one back-off
-        // that newcomers share.
+        // Of 250 keys six are in use: five for the wrong logins, and one for the sessions of the
+        // registrations. 244 addresses get a back-off of their own. The rest share one, which has a
+        // cap of 100 attempts.
         assert_eq!(refused, 500 - 244 - 100);
         if let Some(kept) = keys(app).await {
-            // A record each, and marks of recorded refusals: at most 4096 for all addresses without an account.
+            // Each back-off has one record, and there are marks of recorded refusals. All addresses
+            // without an account together have at most 4096 marks.
             assert!((245 + 200..=2 * 350).contains(&kept), "{kept} keys");
         }
-        // A newcomer, whether there is such an account or not.
+        // A new address uses the shared back-off, with or without an account.
         for email in [&fresh.email, "nobody@example.com"] {
             assert_eq!(retry_after(&wrong_login(&at(app, &client_ip(900)), email).await), 3_600);
         }
         let home = at(app, "203.0.113.9").header(DEVICE, &of_fresh);
         wrong_login(&home, &fresh.email).await.expect(401);
         login(&home, &fresh.email, &fresh.password).await.expect(200);
-        // An account that was known before has its own.
+        // An account with a known client has its own back-off.
         login(&at(app, "203.0.113.7"), &known.email, &known.password).await.expect(200);
         app.clock.advance(Duration::from_hours(24));
         wrong_login(&at(app, &client_ip(901)), "nobody@example.net").await.expect(401);
@@ -85,7 +88,7 @@ both!(
     async |app| {
         let person = app.verified("ada@example.org").await;
         let other = app.verified("bob@example.org").await;
-        // Five fit; each round adds some and removes them.
+        // Five keys fit. Each round adds some and removes them.
         for round in 0..6 {
             let client = at(app, &client_ip(round));
             for _ in 0..3 {
@@ -94,7 +97,7 @@ both!(
             login(&client, &person.email, &person.password).await.expect(200);
         }
         assert!(!has_shared_back_off(app).await);
-        // Without a success they fill it up, and the next account shares a back-off.
+        // Without a successful login the keys are used up, and the next account shares a back-off.
         let client = at(app, &client_ip(100));
         for _ in 0..5 {
             wrong_login(&client, &person.email).await.expect(401);

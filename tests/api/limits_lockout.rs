@@ -1,4 +1,4 @@
-//! Nobody is locked out: what anonymous clients do to an account closes none of its owner's ways in.
+//! Tests that attacks of anonymous clients on an account never prevent its owner from logging in.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::limits_attempts::{
 
 const NETWORKS: usize = 40;
 
-/// Forty networks attempt the account once each; how many passwords were verified.
+/// Attempts a login from forty networks, once each. Returns the number of verified passwords.
 async fn attack(app: &TestApp, email: &str) -> u64 {
     let before = verified(app).await;
     let answers =
@@ -26,7 +26,7 @@ async fn attack(app: &TestApp, email: &str) -> u64 {
     verified(app).await - before
 }
 
-/// Resets the password by mail from this address, and returns the device that the response makes known.
+/// Resets the password by mail from this IP address, and returns the device token of the response.
 async fn reset(app: &TestApp, person: &mut Person, address: &str, password: &str) -> String {
     let client = at(app, address);
     client.post_json("/api/forgot-password", json!({ "email": person.email })).await.expect(200);
@@ -61,7 +61,7 @@ both!(
                     login(&known, &person.email, &person.password).await.expect(200);
                 }
                 20 => {
-                    // In a session, without the device's token.
+                    // The user has a session, and sends no device token.
                     let client = at(app, "203.0.113.8");
                     let user = client.bearer(&person.user_token);
                     person.keep(user.get("/api/refresh").await.expect(200).tokens());
@@ -80,11 +80,12 @@ both!(
                     login(&known, &person.email, new).await.expect(200);
                 }
                 40 => {
-                    // The network of the reset is known too: the page of a reset gives no token.
+                    // The network of the reset is known too, because a reset on the page gives no
+                    // device token.
                     login(&at(app, "203.0.113.9"), &person.email, &person.password)
                         .await
                         .expect(200);
-                    // And the user's next device has never failed.
+                    // The next device of the user has no failures.
                     login(&at(app, "198.51.100.10"), &person.email, &person.password)
                         .await
                         .expect(200);
@@ -111,7 +112,7 @@ both!(
         let client = at(app, "198.51.100.1");
         let own = client.bearer(&person.user_token);
         login(&own, &person.email, &person.password).await.expect(200);
-        // A session of another account is worth nothing here, nor is one that has ended.
+        // A session of another account has no effect here, and neither has an ended session.
         let foreign = client.bearer(&other.user_token);
         retry_after(&login(&foreign, &person.email, &person.password).await);
         own.post_json("/api/logout", json!({})).await.expect(204);
@@ -145,7 +146,7 @@ both!(
         let mut person = app.verified("ada@example.org").await;
         let old = device(app, &person, "203.0.113.7").await;
         reset(app, &mut person, "203.0.113.9", "a quite new password").await;
-        // The five fresh clients that a new password lets in, and a hundred.
+        // A new password admits five new clients, and the account admits a hundred attempts.
         for n in 0..105 {
             wrong_login(&at(app, &client_ip(n)), &person.email).await.expect(401);
         }

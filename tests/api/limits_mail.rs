@@ -1,4 +1,5 @@
-//! What a client with accounts of its own can have mailed to others, and learn of them.
+//! Tests of the mails that a client with accounts can cause to other users, and of what the client
+//! can learn from the responses.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ async fn register(client: &Client, email: &str) -> Answer {
     client.post_json("/api/register", body).await
 }
 
-/// An account of somebody at the n-th address.
+/// Registers an account from the n-th IP address.
 async fn account(app: &TestApp, n: usize) -> Person {
     let person = Person::register(&at(app, &client_ip(n)), &format!("eve{n}@example.org")).await;
     app.mail_to(&person.email).await;
@@ -50,7 +51,8 @@ both!(
                 let client = at(app, &client_ip(n * 1_000 + turn));
                 if shows { client.header(DEVICE, &known) } else { client }
             };
-            // A new mailbox and an address each time: neither is what refuses.
+            // Each change uses a new mailbox and a new IP address, so that neither of their limits
+            // refuses.
             for turn in 0..3 {
                 let email = format!("new{n}-{turn}@example.com");
                 change(&client(turn), &person, &email).await.expect(200);
@@ -92,7 +94,7 @@ both!(
         assert_eq!(retry_after(&refused), 6);
         let exists = here.get(&format!("/api/exist-email/{}", encoded(&victim))).await;
         exists.expect_problem(429, "rate-limited");
-        // And no faster than mails are sent again: 20 at once, the refused one among them.
+        // The rate is that of repeated mails: 20 at once, including the refused one.
         app.clock.advance(Duration::from_mins(1));
         for turn in 11..20 {
             ask(turn).await.expect_problem(409, "email-taken");
@@ -114,7 +116,7 @@ both!(
         let refused = passes_by(&here, victim).await;
         let wait = retry_after(&refused);
         assert!(refused.json().get("userToken").is_none());
-        // Nothing was made, and no other source gets further.
+        // No account was created, and no other IP address gets a different result.
         for n in 0..12 {
             retry_after(&passes_by(&at(app, &client_ip(n)), victim).await);
         }
@@ -125,7 +127,7 @@ both!(
         app.clock.advance(Duration::from_secs(wait));
         register(&here, victim).await.expect(200);
         app.mail_to(victim).await;
-        // Other mailboxes have their own.
+        // Other mailboxes have a budget of their own.
         register(&here, "bob@example.org").await.expect(200);
         app.mail_to("bob@example.org").await;
     }

@@ -1,4 +1,5 @@
-//! A wait that the login back-off reports is enough, whatever came before.
+//! A test that an attempt is admitted after the wait that the login back-off reported, whatever
+//! happened before.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The built-in mailbox over HTTP: who reaches it, and what opens it.
+//! Tests of the built-in mailbox over HTTP: the clients that can reach it, and the credentials that
+//! open it.
 
 use std::net::SocketAddr;
 
@@ -10,12 +11,12 @@ use crate::client::{Answer, Client};
 use crate::nginx::Nginx;
 use crate::proxy::Proxy;
 
-/// A `public_url` of this machine.
+/// A `public_url` on this machine.
 const HERE: &str = "http://localhost:8080";
 const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 const PAGES: [&str; 2] = ["/dev/mailbox", "/dev/mailbox/messages"];
 
-/// The key out of the data directory.
+/// Reads the key from the data directory.
 fn key(app: &TestApp) -> String {
     let file = app.inside().config.data_dir.join("mailbox-key");
     std::fs::read_to_string(file).expect("the key's file").trim().to_owned()
@@ -25,13 +26,13 @@ async fn embedded(public_url: &str) -> TestApp {
     TestApp::builder(Backend::Embedded).set("public_url", public_url).start().await
 }
 
-/// `name=value` of the cookie that the answer sets.
+/// Returns `name=value` of the cookie that the response sets.
 fn cookie(answer: &Answer) -> String {
     let cookie = answer.header("set-cookie").expect("a cookie");
     cookie.split(';').next().expect("a name and a value").to_owned()
 }
 
-/// A client that opened the mailbox as a browser does.
+/// Returns a client with the cookie that a browser gets.
 async fn browser(client: &Client, key: &str) -> Client {
     let opened = client.get(&format!("/dev/mailbox?key={key}")).await.expect(303);
     client.header("Cookie", &cookie(&opened))
@@ -110,7 +111,7 @@ both!(
     }
 );
 
-/// One way to present a key or a cookie, and the status where the mailbox is served.
+/// One way to send a key or a cookie, and the expected status on a daemon that serves the mailbox.
 struct Form {
     what: &'static str,
     header: Option<(&'static str, String)>,
@@ -206,7 +207,7 @@ async fn every_path_of_the_mailbox_opens_with_its_key_alone_embedded() {
     elsewhere.finish().await;
 }
 
-/// A 401 says how to authenticate; only a browser gets a page.
+/// A 401 says how to authenticate. Only a browser gets a page.
 #[track_caller]
 fn is_locked_properly(answer: &Answer, is_page: bool, method: &Method) {
     if answer.status != 401 {
@@ -302,12 +303,13 @@ async fn another_site_opens_nothing_with_the_cookie_embedded() {
         for path in PAGES {
             let answer = from(&browser, site, dest).get(path).await.expect(expected);
             if expected == 401 {
-                // The link on this page is of the same origin, so the browser sends the cookie with it.
+                // The link on this page has the same origin, so the browser sends the cookie with
+                // it.
                 assert!(answer.text().contains("href=\"/dev/mailbox\""), "{}", answer.text());
             }
         }
     }
-    // A client that knows the key needs no cookie.
+    // A client that sends the key needs no cookie.
     from(&local.bearer(&key), "cross-site", "document").get("/dev/mailbox").await.expect(200);
     let opened = from(&local, "cross-site", "document");
     opened.get(&format!("/dev/mailbox?key={key}")).await.expect(303);
@@ -328,7 +330,8 @@ async fn the_cookie_ends_after_a_week_and_the_key_does_not_embedded() {
     app.finish().await;
 }
 
-/// Through these a request arrives from the loopback with a loopback Host and no header of a proxy.
+/// Sends requests through proxies that connect from a loopback address, with a loopback Host and no
+/// header of a proxy.
 async fn through_proxies(app: &TestApp, expected: [u16; 2]) {
     let key = app.inside().mailbox_key.as_ref().map(|key| key.expose().to_owned());
     let relay = Proxy::start(app.public_addr()).await;

@@ -1,4 +1,5 @@
-//! The mails, as they arrive: to whom, with which words and links, and without what a stranger chose.
+//! Tests of the mails as they arrive: the recipients, the texts and links, and that no text comes
+//! from an anonymous client.
 
 use crate::app::{PUBLIC_URL, both};
 
@@ -42,7 +43,7 @@ both!(a_proven_address_is_called_by_name_in_safe_html, async |app| {
 });
 
 both!(a_link_stands_alone_in_the_text_and_is_built_on_the_public_url, async |app| {
-    // Never the Host header, nor what a proxy that nobody trusts says.
+    // The link uses neither the Host header nor a header of an untrusted proxy.
     let client = app
         .anonymous()
         .header("x-forwarded-host", "evil.example")

@@ -1,5 +1,6 @@
-//! latchkey from outside, over real sockets, on real servers. One binary: `app.rs` is the harness, `client.rs` the
-//! callers, `ask.rs` what they share, and each capability has a module of its own.
+//! The tests of latchkey from outside: over real sockets and on real servers, in one binary (ADR
+//! 12). `app.rs` is the harness, `client.rs` has the clients, and `ask.rs` has shared requests. The
+//! other modules are tests, one for each part of latchkey.
 mod account;
 mod answer;
 mod app;

@@ -1,9 +1,11 @@
-//! Every route, every kind of caller, every object: generated from the route table, so that a route without a row here,
-//! or with one of another kind than its handler, fails.
+//! The authorization matrix: every route, every kind of caller and every object. The cases come
+//! from the route table. A route fails the test if it has no row here, or a row for another kind of
+//! handler.
 //!
-//! Requests are chosen so that whoever is let through changes nothing (a wrong name, the role somebody has already, a
-//! body that breaks a rule), or nothing that another cell looks at (a key more): the same people and teams serve every cell.
-//! What can be done once (a key or an invitation that ends) is made anew for each caller.
+//! All cells use the same users and teams. An allowed request therefore changes nothing (a wrong
+//! name, a role that the member already has, an invalid body), or only something that no other cell
+//! reads (one more key). Objects that a request deletes, such as a key or an invitation, are
+//! created for each caller.
 
 mod clients;
 mod world;
@@ -27,9 +29,9 @@ enum Who {
     Expired,
     VaultToken,
     KeyToken,
-    /// A project's key, as client.
+    /// A project key, as a client.
     Key,
-    /// The same, of a team that is disabled.
+    /// A project key of a disabled team.
     KeyOfClosed,
     /// A client of `introspection.clients`.
     Operator,
@@ -42,17 +44,17 @@ enum Who {
     Admin,
     Owner,
     OtherOwner,
-    /// The owner of a team that is disabled.
+    /// The owner of a disabled team.
     OwnerOfClosed,
 }
 
 impl Who {
-    /// Whether the token is good for latchkey.
+    /// Says whether latchkey accepts the token.
     fn is_known(self) -> bool {
         self > Self::Disabled
     }
 
-    /// What the caller is in the team that the first object names.
+    /// Returns the role of the caller in the team of this object.
     fn role_in(self, object: &Object) -> Option<Role> {
         match (self, object.team) {
             (Self::Viewer, Team::Own) => Some(Role::Viewer),
@@ -66,19 +68,19 @@ impl Who {
     }
 }
 
-/// Which team a path names.
+/// The team that a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Team {
     Own,
     Other,
-    /// The operator has disabled it.
+    /// A team that the operator has disabled.
     Closed,
     Random,
     Malformed,
     Deleted,
 }
 
-/// What a path names: a team, and something in it that is there or not.
+/// The object that a path names: a team, and something in it that exists or not.
 #[derive(Clone, Debug)]
 struct Object {
     team: Team,
@@ -86,20 +88,21 @@ struct Object {
     is_there: bool,
 }
 
-/// What a route is asked, and what it answers to whom.
+/// The request to a route, and the expected status.
 enum Row {
-    /// The same to everybody, whatever token comes along.
+    /// The same status for every caller, with any token.
     Public,
-    /// This to whom it knows.
+    /// This status for every caller that latchkey knows.
     Person(Option<Value>, u16),
-    /// This to whose address is proven.
+    /// This status for every user with a confirmed address.
     Verified(Option<Value>, u16),
-    /// This to a viewer, member, admin and owner who may (the table of roles decides); and to those who may, this where
-    /// what the path names in the team is not there.
+    /// The status for a viewer, a member, an admin and an owner. The table of roles decides which
+    /// of them may call the route. The last member is the status for an allowed caller if the
+    /// object does not exist.
     Team(Option<Value>, [u16; 4], u16),
-    /// By caller.
+    /// A status for each caller.
     Each(fn(Who) -> u16),
-    /// This form, by caller.
+    /// A form, and a status for each caller.
     Form(&'static [(&'static str, &'static str)], fn(Who) -> u16),
 }
 
@@ -107,7 +110,7 @@ fn row(route: &Route) -> Option<Row> {
     let empty = || Some(json!({}));
     Some(match (route.method.name(), route.path) {
         ("GET", "/api/refresh") => Row::Each(|who| match who {
-            // An expired token refreshes while its session lives.
+            // An expired token can be refreshed while its session exists.
             Who::Expired => 200,
             who if who.is_known() => 200,
             _ => 401,
@@ -151,14 +154,14 @@ fn row(route: &Route) -> Option<Row> {
             let key = json!({ "name": "a program", "scopes": ["vault:read"] });
             Row::Team(Some(key), [200; 4], 404)
         }
-        // The key that the path names is of the same team's other project: there is none by that name here.
-        // Likewise the invitation, which is a third team's. One's own are in `one_that_ends`.
+        // The key in the path belongs to another project of the team, and the invitation to a third
+        // team. Neither exists under this path. `ones_that_end` tests the team's own.
         (
             "DELETE",
             "/api/teams/{tid}/projects/{pid}/keys/{kid}" | "/api/teams/{tid}/invitations/{iid}",
         )
         | ("POST", "/api/teams/{tid}/invitations/{iid}/resend") => Row::Team(None, [404; 4], 404),
-        // The member whom the path names is the owner: nobody is above, and nobody else owns the team.
+        // The path names the owner. No role is above the owner, and the team has no other owner.
         ("PATCH", "/api/teams/{tid}/members/{userId}") => {
             Row::Team(Some(json!({ "role": "owner" })), [403, 403, 403, 200], 404)
         }
@@ -206,7 +209,7 @@ fn row(route: &Route) -> Option<Row> {
     })
 }
 
-/// What the table says: a status, and whether the answer has to be the 404 of a random id.
+/// Returns the expected status.
 fn expected(route: &Route, row: &Row, who: Who, object: &Object) -> Option<u16> {
     let known = |status| if who.is_known() { status } else { 401 };
     Some(match row {
@@ -220,7 +223,7 @@ fn expected(route: &Route, row: &Row, who: Who, object: &Object) -> Option<u16> 
         Row::Verified(_, status) => known(*status),
         Row::Team(_, allowed, missing) => {
             let Handler::Team(permission, _) = route.handler else { return Some(0) };
-            // Everybody may leave; to remove somebody else takes more.
+            // Every member may leave. To remove another member needs a higher permission.
             let is_self = who.role_in(object) == Some(Role::Owner) && object.is_there;
             let permission = match permission {
                 Permission::LeaveTeam if !is_self => Permission::ManageMembers,
@@ -261,7 +264,8 @@ async fn ask(client: &Client, route: &Route, row: &Row, object: &Object) -> Answ
     }
 }
 
-/// What ends by being asked for, of the own team: the route, where one is made, with what, and what who may is answered.
+/// Requests that delete an object of the own team: method, path, where the object is created, its
+/// body, and the status for an allowed caller.
 fn ones_that_end() -> [(&'static str, &'static str, &'static str, Value, u16); 3] {
     let (keys, invitations) = ("projects/{pid}/keys", "invitations");
     let key = json!({ "name": "a program", "scopes": ["vault:read"] });
@@ -273,7 +277,8 @@ fn ones_that_end() -> [(&'static str, &'static str, &'static str, Value, u16); 3
     ]
 }
 
-/// Asks each caller to end one that was made for them; what went otherwise than the table says.
+/// Creates an object for each caller, who then tries to delete it. Returns the number of cells and
+/// the differences from the table.
 async fn ask_to_end(world: &World) -> (usize, Vec<String>) {
     let (mut cells, mut wrong) = (0, Vec::new());
     let owner = &world.callers[&Who::Owner];
@@ -307,7 +312,8 @@ both!(
     async |app| {
         let world = world::world(app).await;
         let mut routes: Vec<&Route> = ROUTES.iter().collect();
-        // What ends sessions comes last: first the others of each, then each.
+        // Routes that end sessions come last: first the other sessions of each caller, then its
+        // own.
         let ends = |route: &&Route| match (route.method.name(), route.path) {
             ("DELETE", "/api/sessions") => 1,
             ("POST", "/api/logout") => 2,

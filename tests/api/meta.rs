@@ -1,4 +1,5 @@
-//! What machines read: keys, discovery, OpenAPI, problems, and the headers of every answer.
+//! Tests of the endpoints for programs: keys, discovery, OpenAPI, problem pages, and the headers of
+//! every response.
 
 use hyper::Method;
 use latchkey::http::router::ROUTES;
@@ -37,7 +38,7 @@ both!(
         assert_eq!(jose_header(&person.vault_token)["alg"], "HS256");
         let set = app.anonymous().get("/.well-known/jwks.json").await.expect(200).json();
         assert_eq!(set, json!({ "keys": [] }));
-        // Still, one kind never passes for the other.
+        // A token of one kind is still not accepted as the other kind.
         person.as_vault().get("/api/me").await.expect_problem(401, "invalid-token");
     }
 );

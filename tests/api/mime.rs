@@ -1,32 +1,31 @@
-//! A mail as a person gets it, out of the built-in mailbox's JSON or off the wire (RFC 5322, 2045, 2047).
+//! A parser for mails, from the JSON of the built-in mailbox or from SMTP (RFC 5322, 2045, 2047).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-/// One mail.
 #[derive(Clone, Debug, Default)]
 pub struct Mail {
-    /// The mailbox's id, or the mail's number in the sink.
+    /// The id in the mailbox, or the number of the mail in the sink.
     pub id: String,
-    /// `Message-ID`, where it came by SMTP.
+    /// The `Message-ID`, if the mail came by SMTP.
     pub message_id: Option<String>,
-    /// The template's name, where the mailbox says it.
+    /// The name of the template, if the mail came from the mailbox.
     pub kind: Option<String>,
     pub from: String,
-    /// The envelope's recipient.
+    /// The recipient of the envelope.
     pub to: String,
     pub subject: String,
     pub text: String,
     pub html: String,
-    /// The first link that carries a token.
+    /// The first link with a token.
     pub link: Option<String>,
     /// The token in that link.
     pub token: Option<String>,
 }
 
 impl Mail {
-    /// A mail of the mailbox's list.
+    /// Parses a mail in the list of the mailbox.
     pub fn from_mailbox(item: &Value) -> Self {
         let text = |name: &str| item[name].as_str().map(str::to_owned);
         let list = |name: &str| match &item[name] {
@@ -47,7 +46,7 @@ impl Mail {
         }
     }
 
-    /// A mail as it was given to the sink: the envelope's recipient, and what came after DATA.
+    /// Parses a mail from the sink: the recipient of the envelope, and the text after DATA.
     pub fn from_wire(number: usize, to: &str, data: &str) -> Self {
         let part = Part::parse(data);
         let text = part.find("text/plain").unwrap_or_default();
@@ -66,14 +65,14 @@ impl Mail {
         }
     }
 
-    /// The token of the mail's link; fails the test where there is none.
+    /// Returns the token in the link. Fails the test if there is none.
     #[track_caller]
     pub fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_else(|| panic!("no token in this mail: {}", self.text))
     }
 }
 
-/// The line that is a link with a token: the contract puts it on a line of its own.
+/// Returns the line that is a link with a token. Mails have this link on a line of its own.
 fn link_with_token(text: &str) -> Option<String> {
     text.lines()
         .map(str::trim)
@@ -86,7 +85,7 @@ fn token_of(link: &str) -> Option<String> {
     rest.split(['&', '#']).next().map(str::to_owned)
 }
 
-/// A MIME entity: headers (names in lower case, unfolded) and the body as it stands.
+/// A MIME entity: its headers (names in lower case, unfolded) and its encoded body.
 struct Part<'a> {
     headers: Vec<(String, String)>,
     body: &'a str,
@@ -108,7 +107,7 @@ impl<'a> Part<'a> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The decoded body of the first part of a type, looked for at any depth.
+    /// Returns the decoded body of the first part with this type, at any depth.
     fn find(&self, content_type: &str) -> Option<String> {
         let own = self.header("content-type").unwrap_or("text/plain");
         if let Some(boundary) = boundary(own) {
@@ -139,7 +138,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// The parameter `boundary` of a multipart's type.
+/// Returns the parameter `boundary` of a multipart type.
 fn boundary(content_type: &str) -> Option<String> {
     if !content_type.to_ascii_lowercase().starts_with("multipart/") {
         return None;
@@ -151,7 +150,7 @@ fn boundary(content_type: &str) -> Option<String> {
     })
 }
 
-/// RFC 2045 §6.7: soft line breaks go, `=XX` is a byte.
+/// Decodes quoted-printable (RFC 2045 §6.7): a soft line break is removed, and `=XX` is a byte.
 fn quoted_printable(text: &str) -> Vec<u8> {
     let joined = text.replace("=\r\n", "");
     let mut bytes = Vec::with_capacity(joined.len());
@@ -172,7 +171,8 @@ fn quoted_printable(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// RFC 2047: `=?utf-8?b?…?=` and `=?utf-8?q?…?=`; the space between two encoded words goes.
+/// Decodes encoded words (RFC 2047): `=?utf-8?b?…?=` and `=?utf-8?q?…?=`. The space between two
+/// encoded words is removed.
 fn decode_words(value: &str) -> String {
     let mut text = String::new();
     let mut rest = value;

@@ -1,4 +1,4 @@
-//! The mail about a log-in on a device that the account does not know (ASVS 6.3.5).
+//! Tests of the mail about a login on a device that the account does not know (ASVS 6.3.5).
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ const HOME: &str = "203.0.113.7";
 const ELSEWHERE: &str = "198.51.100.1";
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux) https://evil.example Firefox/140.0";
 
-/// Logs in and gives what makes the device known.
+/// Logs in and returns the device token of the response.
 async fn log_in(client: &Client, person: &Person) -> String {
     let answer = login(client, &person.email, &person.password).await.expect(200);
     answer.header(DEVICE).expect("a device").to_owned()
 }
 
-/// What the metrics tell of the notices' budget.
+/// Returns the metrics about the budget of these mails.
 async fn asked_for(app: &TestApp) -> Vec<String> {
     let text = app.admin().get("/metrics").await.text();
     text.lines().filter(|line| line.contains("\"new-devices\"")).map(str::to_owned).collect()
@@ -36,7 +36,7 @@ both!(a_log_in_on_a_device_that_is_not_known_is_mailed, async |app| {
     app.no_mail_to(&person.email).await;
     log_in(&app.anonymous().header("user-agent", FIREFOX), &person).await;
     let mail = app.mail_to(&person.email).await;
-    assert!(mail.subject.starts_with("A new sign-in to your account at "), "{}", mail.subject);
+    assert!(mail.subject.starts_with("A new login to your account at "), "{}", mail.subject);
     for part in [&mail.text, &mail.html] {
         assert!(part.contains("Hello Ada Lovelace,"), "{part}");
         assert!(part.contains("UTC, from the IP address 127.0.0.1 (Firefox, Linux)."), "{part}");
@@ -56,12 +56,12 @@ both!(what_is_no_device_of_this_account_is_a_new_one, async |app| {
         log_in(&app.anonymous().header(DEVICE, token), &person).await;
         app.mail_to(&person.email).await;
     }
-    // What was known of a password that is replaced knows nothing of the one in force.
+    // A device token from before a password change does not make the device known.
     person.change_password("a quite new password").await.expect(200);
     app.mail_to(&person.email).await;
     log_in(&app.anonymous().header(DEVICE, &device), &person).await;
     let mail = app.mail_to(&person.email).await;
-    assert!(mail.subject.contains("new sign-in"), "{}", mail.subject);
+    assert!(mail.subject.contains("new login"), "{}", mail.subject);
     app.no_mail_to(&person.email).await;
     app.no_mail_to(&other.email).await;
 });
@@ -75,7 +75,8 @@ both!(only_a_log_in_by_password_that_succeeds_is_mailed, async |app| {
     disabled.expect_problem(403, "account-disabled");
     sql(app, "UPDATE users SET status = 'active'").await;
     app.no_mail_to(&person.email).await;
-    // A session that a mailed link opens is no news: whoever reads the mail reads the notice.
+    // A session that comes from a mailed link sends no such mail, because it would go to the same
+    // mailbox.
     let mut changing = person.clone();
     let body = json!({ "password": person.password, "email": "eda@example.org" });
     changing.as_user().post_json("/api/change-email", body).await.expect(200);
@@ -104,7 +105,7 @@ both!(
         log_in(&at(app, ELSEWHERE), &home).await;
         let mail = app.mail_to(&home.email).await;
         assert!(mail.text.contains(ELSEWHERE), "{}", mail.text);
-        // From then on it has been logged in to.
+        // The account has had its first login, so this one sends a mail.
         log_in(&at(app, HOME), &home).await;
         let mail = app.mail_to(&home.email).await;
         assert!(mail.text.contains(HOME), "{}", mail.text);
@@ -119,7 +120,7 @@ both!(
         let person = app.verified("ada@example.org").await;
         let device = log_in(&at(app, HOME), &person).await;
         app.mail_to(&person.email).await;
-        // On a known device nobody asks the budget: a log-in there costs what it did before.
+        // A login on a known device does not read the budget, so it costs no more than before.
         let asked = asked_for(app).await;
         log_in(&at(app, ELSEWHERE).header(DEVICE, &device), &person).await;
         assert_eq!((asked.len(), asked_for(app).await), (1, asked));
@@ -127,7 +128,8 @@ both!(
             app.outbox_is_empty().await;
             app.mails_to(&person.email).await.len() - 1
         };
-        // The one from another address than the registration's is one of the five.
+        // One of the five mails is for the first login from another address than the
+        // registration's.
         at_once(12, async |n| log_in(&at(app, &format!("10.0.0.{n}")), &person).await).await;
         assert_eq!(count().await, 5);
         app.clock.advance(Duration::from_mins(4 * 60 + 48).saturating_sub(Duration::from_secs(1)));
@@ -138,7 +140,7 @@ both!(
             log_in(&at(app, &format!("10.0.2.{n}")), &person).await;
         }
         assert_eq!(count().await, 6);
-        // Other notices do not wait for it.
+        // Other notices have a budget of their own.
         let body = json!({ "password": person.password, "newPassword": "a quite new password" });
         let here = login(&at(app, HOME), &person.email, &person.password).await.tokens();
         let user = at(app, HOME).bearer(&here.user);
@@ -157,7 +159,7 @@ both!(the_notice_can_be_switched_off, ["mail.new_device" = "false"], async |app|
 
 both!(an_account_of_the_release_before_counts_as_in_use, async |app| {
     let person = app.verified("ada@example.org").await;
-    // Its row, written by a release that does not know the column.
+    // Copies the row without the new column, as the release before writes it.
     let columns = "id, email, email_normal, name, password_hash, password_version, session_epoch, status, verified_at, \
          created_ip, created_at, updated_at";
     for statement in [
@@ -186,6 +188,6 @@ async fn a_notice_waits_for_smtp_and_holds_no_log_in_up_on_servers() {
         app.mails_to(&person.email).await.into_iter().nth(1)
     })
     .await;
-    assert!(mail.subject.contains("new sign-in"), "{}", mail.subject);
+    assert!(mail.subject.contains("new login"), "{}", mail.subject);
     app.finish().await;
 }

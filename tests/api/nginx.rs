@@ -1,5 +1,5 @@
-//! Debian's nginx with `auth_request` in front of an application, configured as docs/integrate/nginx.md says; and one that
-//! passes everything on to latchkey.
+//! Tests of Debian's nginx with `auth_request` in front of an application, configured as
+//! docs/integrate/nginx.md says. One nginx in these tests only passes every request to latchkey.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -23,7 +23,7 @@ const FILES: [(&str, &str); 3] = [
     ("latchkey_ask.conf", include_str!("../../examples/nginx/latchkey_ask.conf")),
 ];
 const PAGE: &str = include_str!("../../docs/integrate/nginx.md");
-/// The team that the example lets through to `/reports/`.
+/// The team that may read `/reports/` in the example.
 const EXAMPLE_TEAM: &str = "0199d2f0-3c5e-7a10-8f00-5d2f6a1b9c33";
 
 #[test]
@@ -33,7 +33,7 @@ fn the_page_shows_the_files_that_are_tested() {
     }
 }
 
-/// An application that answers each request with its head.
+/// Starts an application that returns the header of each request.
 fn application() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
@@ -59,7 +59,7 @@ fn free_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], free_port()))
 }
 
-/// An nginx of our own; ended when dropped.
+/// An nginx process of the test. It is killed when the value is dropped.
 pub struct Nginx {
     child: Child,
     address: SocketAddr,
@@ -80,7 +80,8 @@ impl Nginx {
         Self::with(address, &files).await
     }
 
-    /// One that passes everything on and is told nothing else: a server block with `proxy_pass` alone.
+    /// Starts an nginx that passes every request on: its server block has `proxy_pass` and nothing
+    /// else.
     pub async fn bare(target: SocketAddr) -> Self {
         let address = free_address();
         let text = format!(
@@ -126,7 +127,7 @@ impl Nginx {
         nginx
     }
 
-    /// Where it listens.
+    /// Returns the address on which nginx listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -186,7 +187,8 @@ async fn nginx_lets_live_tokens_through_and_no_header_of_the_clients_own_on_serv
     nginx.caller(&eve).get("/").await.expect(200);
     nginx.caller(&eve).get("/reports/1").await.expect(403);
 
-    // A program of the team passes like a member; one of another team does not; a revoked key's token is refused at once.
+    // A program of the team passes like a member, and a program of another team does not. The token
+    // of a revoked key is refused at once.
     let (key, other) = (ada.make_key(&["vault:read"]).await, eve.make_key(&["vault:read"]).await);
     let caller = |token: &str| Client::new(nginx.address).bearer(token);
     let (program, stranger) = (key.token(&app).await, other.token(&app).await);

@@ -1,5 +1,5 @@
-//! Notices: mails that report what happened to an account. They go to proven addresses alone, and an attacker who has the
-//! password cannot flood a mailbox with them.
+//! Tests of notices: mails that report what happened to an account. They go only to confirmed
+//! addresses. An attacker who has the password cannot flood a mailbox with them.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const HOUR: Duration = Duration::from_hours(1);
 const CHANGED: &str = "Your password for Latchkey was changed";
 const ENDED: &str = "A session at Latchkey was ended for your safety";
 
-/// The n-th new password of a test.
+/// Returns the n-th new password of a test.
 fn nth_password(n: usize) -> String {
     format!("a quite new password {n}")
 }
@@ -31,7 +31,7 @@ async fn change(client: &Client, person: &mut Person, n: usize) -> Answer {
     answer
 }
 
-/// Mails with this subject so far; every mail that is due has left.
+/// Waits until every due mail has left, and returns the mails with this subject.
 async fn mailed(app: &TestApp, person: &Person, subject: &str) -> Vec<Mail> {
     app.inside().deliveries.wake();
     app.outbox_is_empty().await;
@@ -39,7 +39,8 @@ async fn mailed(app: &TestApp, person: &Person, subject: &str) -> Vec<Mail> {
     mails.into_iter().filter(|mail| mail.subject == subject).collect()
 }
 
-/// A session of this account that was refreshed twice; its first token is the one that is left.
+/// Opens a session of this account and refreshes it twice. Returns the session with its first
+/// token.
 async fn replaced(person: &Person) -> Person {
     let first = person.another_device().await;
     let mut current = first.clone();
@@ -83,7 +84,7 @@ both!(a_replayed_token_mails_no_address_that_is_not_proven, async |app| {
         session.me().await.expect_problem(401, "invalid-token");
     }
     app.no_mail_to(&person.email).await;
-    // The account's audit has each of them all the same.
+    // The account's audit still has an event for each replay.
     let events = person.as_user().get("/api/me/events").await.expect(200).json();
     let items = events["items"].as_array().expect("a list");
     let reused = items.iter().filter(|item| item["action"] == "session.reuse-detected").count();
@@ -106,7 +107,7 @@ both!(changes_of_password_within_an_hour_are_one_mail_now_and_one_at_the_end, as
     assert_eq!(both.len(), 2);
     assert!(both[1].text.contains("It happened 3 times within an hour."), "{}", both[1].text);
     assert!(both[1].text.contains("Hello Ada Lovelace,"), "{}", both[1].text);
-    // The hour runs from the mail before, whatever that one reported.
+    // The hour begins with the last mail, whatever that mail reported.
     person.login().await.expect(200);
     change(&app.anonymous(), &mut person, 4).await.expect(200);
     app.clock.advance(HOUR.saturating_sub(Duration::from_secs(1)));
@@ -115,7 +116,7 @@ both!(changes_of_password_within_an_hour_are_one_mail_now_and_one_at_the_end, as
     let three = mailed(app, &person, CHANGED).await;
     assert_eq!(three.len(), 3);
     assert!(!three[2].text.contains("times within an hour"), "{}", three[2].text);
-    // After a quiet hour the first one leaves at once again.
+    // After an hour without a notice the next one leaves at once again.
     app.clock.advance(HOUR);
     person.login().await.expect(200);
     change(&app.anonymous(), &mut person, 5).await.expect(200);
@@ -172,7 +173,7 @@ both!(a_flood_of_one_kind_of_notice_delays_no_other_kind, async |app| {
     app.mail_to("new@example.org").await;
     assert_eq!(mailed(app, &person, ENDED).await.len(), 1);
     assert_eq!(mailed(app, &person, CHANGED).await.len(), 1);
-    let new_device = "A new sign-in to your account at Latchkey";
+    let new_device = "A new login to your account at Latchkey";
     assert!(!mailed(app, &person, new_device).await.is_empty());
     let address = "Your address for Latchkey is being changed";
     assert_eq!(mailed(app, &person, address).await.len(), 1);
@@ -216,7 +217,7 @@ both!(replicas_and_restarts_share_the_count_of_notices, async |mut app| {
 
 both!(a_notice_is_written_with_its_event_or_not_at_all, async |app| {
     let mut person = app.verified("ada@example.org").await;
-    // The event cannot be written.
+    // From here on the event cannot be written.
     sql(app, "ALTER TABLE audit_events RENAME TO audit_events_away").await;
     change(&app.anonymous(), &mut person, 0).await.expect(503);
     sql(app, "ALTER TABLE audit_events_away RENAME TO audit_events").await;

@@ -1,4 +1,4 @@
-//! The mails of a [`TestApp`]: what went out, and what is due.
+//! The mails of a [`TestApp`]: those that it has sent, and those that are due.
 #![allow(dead_code, reason = "a harness offers more than one state of the tests uses")]
 
 use std::sync::PoisonError;
@@ -11,13 +11,14 @@ use crate::mime::Mail;
 use crate::poll::eventually;
 use crate::smtp::SmtpSink;
 
-/// How long a test waits for a mail, and for the outbox to be empty.
+/// The time that a test waits for a mail, and for an empty outbox.
 const MAIL: Duration = Duration::from_secs(10);
-/// After so many looks a test does what the daemon does every five seconds by itself: mail that a test enqueued without an
-/// endpoint wakes nobody.
+/// After this many empty reads the test wakes the mailer, which the daemon itself does every five
+/// seconds. If a test writes a mail to the outbox without an endpoint, nothing else wakes the
+/// mailer.
 const LOOKS_UNTIL_WAKE: u32 = 15;
 
-/// Looks that found nothing.
+/// The number of reads that found nothing.
 #[derive(Default)]
 struct Looks(u32);
 
@@ -31,7 +32,7 @@ impl Looks {
 }
 
 impl TestApp {
-    /// The oldest mail to this address that the test has not seen; waits for it.
+    /// Waits for the oldest mail to this address that the test has not read yet.
     pub async fn mail_to(&self, address: &str) -> Mail {
         let mut looks = Looks::default();
         eventually(&format!("a mail to {address}"), MAIL, async || {
@@ -43,26 +44,29 @@ impl TestApp {
         .await
     }
 
-    /// Fails the test when a mail to this address goes out that the test has not seen; waits until the outbox is empty.
+    /// Waits until the outbox is empty. Fails the test if it sent a mail to this address that the
+    /// test has not read.
     pub async fn no_mail_to(&self, address: &str) {
         self.outbox_is_empty().await;
         let unseen = self.unseen(address).await;
         assert!(unseen.is_empty(), "unexpected mail to {address}: {unseen:#?}");
     }
 
-    /// Every mail to this address so far, the oldest first.
+    /// Returns every mail to this address so far, the oldest first.
     pub async fn mails_to(&self, address: &str) -> Vec<Mail> {
         if let Some(sink) = &self.sink {
-            // On the wire a domain is spelled in A-labels.
+            // In SMTP a domain is spelled in A-labels.
             let address = EmailAddress::parse(address).expect("an address");
             let is_theirs =
                 |mail: &Mail| EmailAddress::parse(&mail.to).is_ok_and(|to| to == address);
             return sink.mails().into_iter().filter(is_theirs).collect();
         }
-        // Read inside the daemon: with a `public_url` elsewhere, as here, nobody can open the mailbox over HTTP.
+        // This reads the mailbox inside the daemon. Over HTTP the mailbox is closed, because
+        // `public_url` names another machine.
         let mailbox = self.inside().mailbox.as_ref().expect("without SMTP there is a mailbox");
         let mut messages = mailbox.list(Some(address));
-        // The mailbox lists the newest first, and with a clock that stands still many are of one moment.
+        // The mailbox lists the newest mail first. With a clock that stands still, many mails have
+        // the same time.
         messages.reverse();
         messages.sort_by_key(|message| message.received_at);
         let items = messages.iter().map(|message| serde_json::to_value(&**message).expect("JSON"));
@@ -75,7 +79,7 @@ impl TestApp {
         mails.into_iter().filter(|mail| !seen.contains(&mail.id)).collect()
     }
 
-    /// The SMTP server; with [`Backend::Servers`] alone.
+    /// Returns the SMTP server. Only [`Backend::Servers`] has one.
     pub fn sink(&self) -> &SmtpSink {
         self.sink.as_ref().expect("only Backend::Servers mails by SMTP")
     }
@@ -90,7 +94,7 @@ impl TestApp {
         .await;
     }
 
-    /// Mails that are due and not sent.
+    /// Returns the number of mails that are due and not sent.
     pub async fn pending_mail(&self) -> u64 {
         self.inside().pending_mail().await
     }

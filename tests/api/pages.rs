@@ -1,4 +1,4 @@
-//! The pages behind mailed links, used as a browser without script uses them.
+//! Tests of the pages behind mailed links, used as a browser without scripts uses them.
 
 use serde_json::json;
 
@@ -8,7 +8,8 @@ use crate::people::{claim, join, people};
 
 const NEW: &str = "a quite new password";
 
-/// A page of ours: HTML that nobody may keep, frame or load things into.
+/// Checks a page of latchkey: it is HTML that a browser must not cache, and that no other page may
+/// put into a frame or add content to.
 #[track_caller]
 fn page(answer: &Answer, status: u16) -> String {
     assert_eq!(answer.status, status, "{}", answer.text());
@@ -97,7 +98,7 @@ both!(the_recovery_page_sets_a_password_by_its_form, async |app| {
     let html = page(&get(app, "reset-password", &token).await, 200);
     assert!(html.contains("newPassword") && html.contains(&token), "{html}");
     person.me().await.expect(200);
-    // A refused password does not burn the link, and the form is there again.
+    // A refused password does not use up the link, and the page shows the form again.
     let refused = post(app, "reset-password", &[("token", &token), ("newPassword", "short")]).await;
     let html = page(&refused, refused.status);
     assert!(html.contains("shorter than 8") && html.contains(&token), "{html}");
@@ -142,7 +143,7 @@ both!(the_invitations_page_lets_the_invited_account_join_by_its_form_alone, asyn
     }
     let sessions = bob.sessions().await.json();
     let wrong = post(app, "invitation", &[("token", &token), ("password", "wrong")]).await;
-    assert!(page(&wrong, 422).contains("The password is not right"));
+    assert!(page(&wrong, 422).contains("The password is wrong"));
     let fields = [("token", &*token), ("password", &*bob.password)];
     assert!(page(&post(app, "invitation", &fields).await, 200).contains("You have joined"));
     bob.as_user().get(&format!("/api/teams/{team}")).await.expect(200);
@@ -166,7 +167,7 @@ both!(the_invitations_page_tells_nobody_who_has_an_account, async |app| {
         answers.push((shown, plain(page(&post(app, "invitation", &fields).await, 422))));
     }
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
-    // An address that is not proven yet is told so only to whoever knows the password.
+    // Only a client that knows the password learns that the address is not confirmed yet.
     let token = app.mails_to(&young.email).await.pop().expect("mailed").token().to_owned();
     let fields = [("token", &*token), ("password", &*young.password)];
     let early = page(&post(app, "invitation", &fields).await, 422);
@@ -183,7 +184,7 @@ both!(the_invitations_page_says_what_stands_in_the_way, async |app| {
     ada.set_role(&team, &bob, "viewer").await.expect(200);
     let fields = [("token", &*token), ("password", &*kim.password)];
     let refused = page(&post(app, "invitation", &fields).await, 409);
-    assert!(refused.contains("Whoever invited you may do so no more"), "{refused}");
+    assert!(refused.contains("The inviter may no longer invite you"), "{refused}");
 });
 
 both!(the_undo_page_undoes_by_its_form_alone, async |app| {

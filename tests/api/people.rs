@@ -1,4 +1,4 @@
-//! People in teams: what the tests of tenancy share.
+//! Users in teams: helpers for the tests of tenancy.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,25 +13,25 @@ use serde_json::{Value, json};
 use crate::app::TestApp;
 use crate::client::{Answer, Client, Person, claims};
 
-/// A claim of the vaultToken, as text.
+/// Returns a claim of the vaultToken as text.
 #[track_caller]
 pub fn claim(person: &Person, name: &str) -> String {
     claims(&person.vault_token)[name].as_str().unwrap_or_default().to_owned()
 }
 
-/// `sub` of a person.
+/// Returns the `sub` of a user.
 pub fn id_of(person: &Person) -> String {
     claims(&person.user_token)["sub"].as_str().expect("a userToken has a subject").to_owned()
 }
 
-/// People with a proven address each, made at once.
+/// Registers users with a confirmed address, all at the same time.
 pub async fn people<const N: usize>(app: &TestApp, names: [&str; N]) -> [Person; N] {
     let made = names.map(|name| async move { app.verified(&format!("{name}@example.org")).await });
     let made: Vec<Person> = join_all(made).await;
     made.try_into().expect("as many as names")
 }
 
-/// Makes somebody a member, as an accepted invitation does.
+/// Makes a user a member of a team, as an accepted invitation does.
 pub async fn join(app: &TestApp, team: &str, person: &Person, role: &str) {
     let inside = app.inside();
     let now = inside.clock.now();
@@ -50,7 +50,7 @@ pub async fn join(app: &TestApp, team: &str, person: &Person, role: &str) {
     tx.commit().await.expect("committed");
 }
 
-/// A project's key, as whoever made it keeps it.
+/// A project key, as the user who created it stores it.
 #[derive(Clone, Debug)]
 pub struct ProjectKey {
     pub id: String,
@@ -58,19 +58,19 @@ pub struct ProjectKey {
 }
 
 impl ProjectKey {
-    /// Sends it by HTTP Basic.
+    /// Returns a client that sends the key by HTTP Basic.
     pub fn client(&self, app: &TestApp) -> Client {
         let basic = STANDARD.encode(format!("{}:{}", self.id, self.secret));
         app.anonymous().header("authorization", &format!("Basic {basic}"))
     }
 
-    /// `POST /api/token` with these fields besides the grant.
+    /// Sends `POST /api/token` with these fields and the grant.
     pub async fn ask(&self, app: &TestApp, fields: &[(&str, &str)]) -> Answer {
         let fields = [&[("grant_type", "client_credentials")], fields].concat();
         self.client(app).post_form("/api/token", &fields).await
     }
 
-    /// A vaultToken with everything that the key may.
+    /// Returns a vaultToken with all scopes of the key.
     pub async fn token(&self, app: &TestApp) -> String {
         let answer = self.ask(app, &[]).await.expect(200).json();
         answer["access_token"].as_str().expect("a token").to_owned()
@@ -78,17 +78,17 @@ impl ProjectKey {
 }
 
 impl Person {
-    /// Where the keys of the team and project in use are.
+    /// Returns the path of the keys of the current team and project.
     pub fn keys(&self) -> String {
         format!("/api/teams/{}/projects/{}/keys", claim(self, "tid"), claim(self, "pid"))
     }
 
-    /// Makes a key of the team and project in use.
+    /// Creates a key of the current team and project.
     pub async fn make_key(&self, scopes: &[&str]) -> ProjectKey {
         self.make_key_in(&claim(self, "pid"), scopes).await
     }
 
-    /// The same, in another project of the team.
+    /// Creates a key in another project of the team.
     pub async fn make_key_in(&self, project: &str, scopes: &[&str]) -> ProjectKey {
         let path = format!("/api/teams/{}/projects/{project}/keys", claim(self, "tid"));
         let body = json!({ "name": "a program", "scopes": scopes });
@@ -97,29 +97,29 @@ impl Person {
         ProjectKey { id: text("id"), secret: text("secret") }
     }
 
-    /// `POST /api/teams`.
+    /// Sends `POST /api/teams`.
     pub async fn make_team(&self, name: &str) -> Value {
         self.as_user().post_json("/api/teams", json!({ "name": name })).await.expect(200).json()
     }
 
-    /// `POST /api/teams/{tid}/invitations`.
+    /// Sends `POST /api/teams/{tid}/invitations`.
     pub async fn invite(&self, team: &str, email: &str, role: &str) -> Answer {
         let body = json!({ "email": email, "role": role });
         self.as_user().post_json(&format!("/api/teams/{team}/invitations"), body).await
     }
 
-    /// The same; the new invitation's id.
+    /// Sends an invitation and returns its id.
     pub async fn invited(&self, team: &str, email: &str, role: &str) -> String {
         let made = self.invite(team, email, role).await.expect(200).json();
         made["id"].as_str().expect("an id").to_owned()
     }
 
-    /// `POST /api/invitations/accept`.
+    /// Sends `POST /api/invitations/accept`.
     pub async fn accept(&self, token: &str) -> Answer {
         self.as_user().post_json("/api/invitations/accept", json!({ "token": token })).await
     }
 
-    /// `POST /api/teams/{tid}/switch`; the tokens are kept when it succeeds.
+    /// Sends `POST /api/teams/{tid}/switch` and stores the new tokens on success.
     pub async fn switch(&mut self, team: &str, body: Value) -> Answer {
         let answer = self.as_user().post_json(&format!("/api/teams/{team}/switch"), body).await;
         if answer.status == 200 {
@@ -128,13 +128,13 @@ impl Person {
         answer
     }
 
-    /// `PATCH /api/teams/{tid}/members/{userId}`.
+    /// Sends `PATCH /api/teams/{tid}/members/{userId}`.
     pub async fn set_role(&self, team: &str, of: &Person, role: &str) -> Answer {
         let path = format!("/api/teams/{team}/members/{}", id_of(of));
         self.as_user().json(hyper::Method::PATCH, &path, json!({ "role": role })).await
     }
 
-    /// `DELETE /api/teams/{tid}/members/{userId}`.
+    /// Sends `DELETE /api/teams/{tid}/members/{userId}`.
     pub async fn remove_member(&self, team: &str, whom: &Person) -> Answer {
         self.as_user().delete(&format!("/api/teams/{team}/members/{}", id_of(whom))).await
     }

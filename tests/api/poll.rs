@@ -1,13 +1,14 @@
-//! Waiting for what happens elsewhere: the only place of the tests that pauses.
+//! Waiting for a condition. This is the only file of the tests that may sleep.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How often a probe is asked.
+/// The pause between two calls of a probe.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Asks `probe` until it answers; fails the test with `what` when it does not within the time.
+/// Calls `probe` until it returns a value. Fails the test with the text `what` if that takes longer
+/// than `within`.
 pub async fn eventually<T>(
     what: &str,
     within: Duration,

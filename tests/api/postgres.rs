@@ -1,4 +1,5 @@
-//! The programs of PostgreSQL: they make the data of a server, copy them for a standby, and promote it.
+//! The programs of PostgreSQL: they create the data of a server, copy it for a standby, and promote
+//! a standby.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,7 +9,7 @@ use std::process::Command;
 
 use crate::servers::must_be_told;
 
-/// The data of a new server.
+/// Creates the data of a new server.
 pub fn init(directory: &Path) {
     give(directory);
     let made = program("initdb")
@@ -30,7 +31,7 @@ pub fn init(directory: &Path) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// A program of PostgreSQL, which refuses to run as root.
+/// Returns a command for a program of PostgreSQL. These programs refuse to run as root.
 pub fn program(name: &str) -> Command {
     let path = PathBuf::from(must_be_told("LATCHKEY_TEST_PG_BIN")).join(name);
     let mut command = Command::new(path);
@@ -40,7 +41,7 @@ pub fn program(name: &str) -> Command {
     command
 }
 
-/// User and group of `postgres` where we are root; none where we are not.
+/// Returns the user and group ids of `postgres` if the test runs as root.
 fn account() -> Option<(u32, u32)> {
     if fs::metadata("/proc/self").ok()?.uid() != 0 {
         return None;
@@ -58,7 +59,7 @@ fn give(directory: &Path) {
     }
 }
 
-/// A copy of a running server's data, which follows that server (`standby.signal`).
+/// Copies the data of a running server for a standby that follows it (`standby.signal`).
 pub fn copy(directory: &Path, port: u16) {
     give(directory);
     let copied = program("pg_basebackup")

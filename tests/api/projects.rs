@@ -1,4 +1,4 @@
-//! Projects of a team.
+//! Tests of the projects of a team.
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ both!(a_project_is_made_shown_changed_and_deleted, async |app| {
     assert_eq!(broken_rules(&wrong), [("/name".to_owned(), "mismatch".to_owned())]);
     user.json(Method::DELETE, &path, json!({ "name": "Pay" })).await.expect(204);
     user.get(&path).await.expect_problem(404, "not-found");
-    // The session goes on in another project of the team.
+    // The session continues in another project of the team.
     ada.refresh().await.expect(200);
     let pid = json!(claim(&ada, "pid"));
     let left = user.get(&projects).await.expect(200).json();
@@ -52,7 +52,7 @@ both!(a_team_without_a_project_has_tokens_without_one, async |app| {
 
 both!(another_teams_project_is_not_there, async |app| {
     let [ada, eve] = people(app, ["ada", "eve"]).await;
-    // Eve's project below Ada's team, asked for by each of them, and by Eve as an admin of Ada's team.
+    // Both users request Eve's project under Ada's team. Eve does so as an admin of Ada's team.
     let path = format!("/api/teams/{}/projects/{}", claim(&ada, "tid"), claim(&eve, "pid"));
     join(app, &claim(&ada, "tid"), &eve, "admin").await;
     for person in [&ada, &eve] {

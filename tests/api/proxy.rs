@@ -1,5 +1,5 @@
-//! A small TCP proxy in front of a real server: it can be cut, stalled and healed, and it can forget
-//! the connections that are open.
+//! A small TCP proxy in front of a real server. A test can cut, stall and heal it, and can make it
+//! forget open connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,18 +11,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// What happens to what comes through.
+/// The treatment of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// It passes.
+    /// The bytes pass.
     Pass,
-    /// Connections end, and new ones at once.
+    /// All connections end, and new ones end at once.
     Cut,
-    /// Connections stay open and nothing moves: a black hole.
+    /// Connections stay open, and no byte moves.
     Stall,
 }
 
-/// What the connections follow.
+/// The orders for all connections.
 #[derive(Clone, Copy, Debug)]
 struct Orders {
     mode: Mode,
@@ -30,7 +30,7 @@ struct Orders {
     forgotten: usize,
 }
 
-/// The orders, as one connection follows them.
+/// The orders, as one connection watches them.
 #[derive(Clone)]
 struct Watched {
     number: usize,
@@ -47,7 +47,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port of the loopback and passes on to `target`.
+    /// Listens on a free loopback port and forwards to `target`.
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
@@ -63,7 +63,7 @@ impl Proxy {
                 let watched = Watched { number, orders: watched.clone() };
                 let target = *leads_to.borrow();
                 connections.spawn(async move {
-                    // A broken pipe is what this proxy is for.
+                    // A broken pipe is expected here.
                     let _over = pass(client, target, watched).await;
                 });
             }
@@ -71,12 +71,13 @@ impl Proxy {
         Self { address, target, orders, accepted, _server: server }
     }
 
-    /// Where to connect.
+    /// Returns the address to connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Passes new connections on to another server, like a name that moves. Those that are open stay where they are.
+    /// Forwards new connections to another server, like a DNS name that moves. Open connections
+    /// keep their server.
     pub fn move_to(&self, target: SocketAddr) {
         self.target.send_replace(target);
     }
@@ -86,7 +87,7 @@ impl Proxy {
         self.set(Mode::Cut);
     }
 
-    /// Keeps connections open and moves nothing; what was on its way is kept.
+    /// Keeps connections open and moves no byte. Bytes on their way are kept.
     pub fn stall(&self) {
         self.set(Mode::Stall);
     }
@@ -96,8 +97,8 @@ impl Proxy {
         self.set(Mode::Pass);
     }
 
-    /// Never moves a byte of the present connections again, and does not close them either, like a
-    /// machine that lost its power. New connections pass.
+    /// Never moves a byte of the present connections again and does not close them, like a machine
+    /// that lost its power. New connections pass.
     pub fn forget(&self) {
         let forgotten = self.accepted.load(Ordering::SeqCst);
         self.orders.send_modify(|orders| orders.forgotten = forgotten);
@@ -140,7 +141,7 @@ async fn pump(
 }
 
 impl Watched {
-    /// Waits until the way is open; an error when it is cut.
+    /// Waits until the proxy lets bytes pass. Returns an error if it cuts the connection.
     async fn open(&mut self) -> io::Result<()> {
         let number = self.number;
         let moves = |it: &Orders| it.mode != Mode::Stall && it.forgotten <= number;
@@ -156,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that answers every byte with the same byte, once.
+    /// Starts a server that returns every byte once.
     async fn echo() -> (SocketAddr, JoinSet<()>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");

@@ -1,4 +1,4 @@
-//! `POST /api/register`, and who may.
+//! Tests of `POST /api/register`, and of who may register.
 
 use serde_json::json;
 

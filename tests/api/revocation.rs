@@ -1,4 +1,4 @@
-//! `POST /api/revoke`: a token ends before its time, for good.
+//! Tests of `POST /api/revoke`: it ends a token before its time, for ever.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ both!(
         let other = person.another_device().await;
         let older = person.user_token.clone();
         person.refresh().await.expect(200);
-        // Any token of the session will do, also one that has expired.
+        // Any token of the session can be used, also an expired one.
         app.clock.advance(Duration::from_mins(20));
         revoke(app, &older).await;
         person.me().await.expect_problem(401, "invalid-token");
@@ -112,7 +112,8 @@ both!(
         let user: uuid::Uuid = user.as_str().expect("an id").parse().expect("a UUID");
         let (store, now) = (&app.inside().store, app.clock.now());
         let session = store.session(user, &person.sid, now).await.expect("up").expect("alive");
-        // The store has forgotten the session; the revocation is acknowledged; a copy of the store comes back.
+        // The store loses the session, the revocation is acknowledged, and then a backup of the
+        // store returns the session.
         store.end_sessions(user, None).await.expect("up");
         revoke(app, &person.user_token).await;
         let mut restored = session.clone();
@@ -138,7 +139,7 @@ both!(a_revocation_is_swept_when_the_token_would_have_ended, async |app| {
     app.clock.advance(Duration::from_mins(2));
     assert_eq!(revocation::sweep(db, app.clock.now()).await.expect("swept"), 1);
     assert_eq!(rows().await, 0);
-    // An expired one is not worth a row.
+    // An expired token needs no row.
     revoke(app, &person.vault_token).await;
     assert_eq!(rows().await, 0);
 });

@@ -1,4 +1,4 @@
-//! The rules of the contract for addresses, names, passwords and bodies, as the endpoints hold them.
+//! Tests of the documented rules for addresses, names, passwords and bodies at the endpoints.
 
 use bytes::Bytes;
 use hyper::Method;
@@ -20,7 +20,7 @@ fn breaks(answer: &Answer, pointer: &str, code: &str, what: &str) {
     assert_eq!(broken_rules(answer), [(pointer.to_owned(), code.to_owned())], "{what}");
 }
 
-/// An address of exactly so many bytes before the `@` and after it.
+/// Returns an address with exactly this many bytes before and after the `@`.
 fn address(local: usize, domain: usize) -> String {
     let mut labels = "d.".repeat(domain / 2);
     labels.truncate(domain - 3);

@@ -1,6 +1,8 @@
-//! Real servers: places of one's own on the shared ones, and private ones that a test may kill.
+//! Real servers: a database of the test's own on the shared servers, and private servers that a
+//! test may kill.
 //!
-//! `scripts/test` starts the shared PostgreSQL and Redis and says by `LATCHKEY_TEST_*` where they and their programs are.
+//! `scripts/test` starts the shared PostgreSQL and Redis. It sets `LATCHKEY_TEST_*` to their
+//! addresses and to their programs.
 #![allow(dead_code, reason = "a harness offers more than one state of the tests uses")]
 
 use std::fs;
@@ -16,10 +18,10 @@ use tempfile::TempDir;
 use crate::poll::eventually;
 use crate::postgres;
 
-/// How long a server of ours may take to answer after its start.
+/// The time that a server may take to respond after its start.
 const START: Duration = Duration::from_secs(20);
 
-/// A variable of `scripts/test`.
+/// Returns a variable that `scripts/test` sets.
 #[expect(clippy::disallowed_methods, reason = "the tests' servers are told by the environment")]
 fn told(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -30,24 +32,25 @@ pub fn must_be_told(name: &str) -> String {
         .unwrap_or_else(|| panic!("{name} is not set: run scripts/test, which starts the servers"))
 }
 
-/// The file that gets the codes which operations returned, where there is one.
+/// Returns the file for the codes that operations returned, if there is one.
 pub fn seen_codes() -> Option<String> {
     told("LATCHKEY_TEST_SEEN")
 }
 
-/// How many rounds a soak test makes: `long` with `scripts/test --all`.
+/// Returns the number of rounds of a soak test: `long` with `scripts/test --all`.
 pub fn rounds(usual: u32, long: u32) -> u32 {
     if told("LATCHKEY_TEST_LONG").is_some() { long } else { usual }
 }
 
-/// A PostgreSQL database of one test. Dropped with it, also when the test fails.
+/// A PostgreSQL database of one test. It is deleted when the value is dropped, also if the test
+/// fails.
 pub struct TestDatabase {
     maintenance_url: String,
     name: String,
 }
 
 impl TestDatabase {
-    /// An empty database on the shared server.
+    /// Creates an empty database on the shared server.
     pub async fn create() -> Self {
         let maintenance_url = must_be_told("LATCHKEY_TEST_POSTGRES_URL");
         let number = u64::from_be_bytes(random_bytes::<8>());
@@ -58,7 +61,7 @@ impl TestDatabase {
         Self { maintenance_url, name }
     }
 
-    /// `postgres://…/name`.
+    /// Returns the URL: `postgres://…/name`.
     pub fn url(&self) -> String {
         let (server, _) = self.maintenance_url.rsplit_once('/').expect("the URL names a database");
         format!("{server}/{}", self.name)
@@ -66,7 +69,8 @@ impl TestDatabase {
 }
 
 impl Drop for TestDatabase {
-    /// On a thread and a runtime of its own: the test's runtime may be on its way out.
+    /// This runs on a thread and a runtime of its own, because the runtime of the test may be
+    /// ending.
     fn drop(&mut self) {
         let url = self.maintenance_url.clone();
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
@@ -90,9 +94,10 @@ async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
     Database::connect(options).await
 }
 
-/// The URL of a logical database on the shared Redis, empty, that no other running test uses.
+/// Returns the URL of an empty logical database on the shared Redis that no other running test
+/// uses.
 ///
-/// A counter in database 0 hands out the numbers, so that this holds across processes too.
+/// A counter in database 0 assigns the numbers, so that this is true across processes too.
 pub async fn redis_space() -> String {
     let server = must_be_told("LATCHKEY_TEST_REDIS_URL");
     let mut zero = redis_connection(&server).await.expect("the test server answers");
@@ -110,7 +115,7 @@ pub async fn redis_space() -> String {
     url
 }
 
-/// A connection to a Redis, to look or to spoil.
+/// Opens a connection to a Redis, to read or to change its data.
 pub async fn redis_connection(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
     redis::Client::open(url)?.get_multiplexed_async_connection().await
 }
@@ -118,13 +123,13 @@ pub async fn redis_connection(url: &str) -> redis::RedisResult<redis::aio::Multi
 /// A signal that a test sends to a server.
 #[derive(Clone, Copy, Debug)]
 pub enum Signal {
-    /// Stands still, its sockets open.
+    /// Stops the process. Its sockets stay open.
     Stop,
-    /// Goes on.
+    /// Continues the process.
     Continue,
-    /// Ends at once, without a word.
+    /// Ends the process at once.
     Kill,
-    /// PostgreSQL's immediate shutdown: no checkpoint, recovery at the next start.
+    /// The immediate shutdown of PostgreSQL: no checkpoint, and a recovery at the next start.
     Quit,
 }
 
@@ -139,7 +144,8 @@ impl Signal {
     }
 }
 
-/// A server of one test alone, on a fixed port of the loopback. Killed by its id when dropped; its data goes too.
+/// A server for one test, on a fixed loopback port. It is killed by its process id when the value
+/// is dropped, and its data is deleted.
 pub struct PrivateServer {
     kind: Kind,
     port: u16,
@@ -155,29 +161,30 @@ enum Kind {
 }
 
 impl PrivateServer {
-    /// A Redis that writes every command to its disk at once: what it acknowledged survives a kill.
+    /// Starts a Redis that writes every command to its disk at once, so that acknowledged commands
+    /// survive a kill.
     pub async fn redis() -> Self {
         Self::redis_with(Vec::new()).await
     }
 
-    /// The same, with further arguments.
+    /// Starts such a Redis with further arguments.
     pub async fn redis_with(arguments: Vec<String>) -> Self {
         Self::start(Kind::Redis, arguments).await
     }
 
-    /// A PostgreSQL with `fsync`, as in production.
+    /// Starts a PostgreSQL with `fsync`, as in production.
     pub async fn postgres() -> Self {
         Self::start(Kind::Postgres, Vec::new()).await
     }
 
-    /// A streaming standby of a PostgreSQL.
+    /// Starts a streaming standby of a PostgreSQL.
     pub async fn standby_of(primary: &Self) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         postgres::copy(directory.path(), primary.port);
         Self::start_in(directory, Kind::Postgres, Vec::new()).await
     }
 
-    /// Makes a standby the primary; waits until it takes writes.
+    /// Makes a standby the primary, and waits until it accepts writes.
     pub fn promote(&self) {
         postgres::promote(self.directory.path());
     }
@@ -199,12 +206,12 @@ impl PrivateServer {
         command.query_async(&mut connection).await.expect(line)
     }
 
-    /// Where it keeps its data.
+    /// Returns the data directory.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// `redis://…` or `postgres://…`.
+    /// Returns the URL: `redis://…` or `postgres://…`.
     pub fn url(&self) -> String {
         match self.kind {
             Kind::Redis => format!("redis://127.0.0.1:{}", self.port),
@@ -212,12 +219,13 @@ impl PrivateServer {
         }
     }
 
-    /// Where it listens, for a proxy.
+    /// Returns the address of the server, for a proxy.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// Sends a signal; after [`Signal::Kill`] or [`Signal::Quit`] it waits until the server is gone.
+    /// Sends a signal. After [`Signal::Kill`] or [`Signal::Quit`] it waits until the server is
+    /// gone.
     pub fn signal(&mut self, signal: Signal) {
         let Some(child) = &mut self.child else { return };
         let sent = Command::new("kill").args([signal.flag(), &child.id().to_string()]).status();
@@ -228,7 +236,7 @@ impl PrivateServer {
         }
     }
 
-    /// Starts it again after it was killed: the same port, the same data.
+    /// Starts the server again after it was killed, with the same port and the same data.
     pub async fn restart(&mut self) {
         assert!(self.child.is_none(), "it still runs");
         self.run();
@@ -245,7 +253,7 @@ impl PrivateServer {
 
     async fn start_in(directory: TempDir, kind: Kind, arguments: Vec<String>) -> Self {
         let mut server = Self { kind, port: 0, directory, arguments, child: None };
-        // Somebody else may take a free port before we do: another one, then.
+        // Another program may take the free port first. The server then tries another port.
         for _ in 0..5 {
             server.port = free_port();
             server.run();
@@ -283,7 +291,7 @@ impl PrivateServer {
         self.child = Some(command.spawn().expect("the server's program runs"));
     }
 
-    /// False when it ended, or took too long.
+    /// Returns false if the server ended or took too long.
     async fn answers_in_time(&mut self) -> bool {
         let (kind, url) = (self.kind, self.url());
         let mut child = self.child.take().expect("started");
@@ -309,7 +317,8 @@ impl PrivateServer {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    /// PostgreSQL by its immediate shutdown, so that no backend outlives it; then whatever is left by force.
+    /// Ends PostgreSQL with its immediate shutdown, so that none of its processes stays. Then it
+    /// kills the process if it still runs.
     fn end(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let id = child.id().to_string();
@@ -328,7 +337,7 @@ impl Drop for PrivateServer {
     }
 }
 
-/// A port that was free a moment ago.
+/// Returns a port that was free a moment ago.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("a bound socket").port()

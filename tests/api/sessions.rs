@@ -1,4 +1,4 @@
-//! Log-out, and the list of sessions.
+//! Tests of the logout and of the list of sessions.
 
 use std::time::Duration;
 
@@ -186,7 +186,8 @@ async fn what_one_replica_ends_is_dead_on_the_other() {
     app.finish().await;
 }
 
-/// On PostgreSQL with the embedded token store: a NUL is no text there, and no outage.
+/// With PostgreSQL and the embedded token store, a NUL byte is invalid text. It must not look like
+/// an outage.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_of_an_impossible_name_is_not_there_servers() {
     use crate::servers::TestDatabase;

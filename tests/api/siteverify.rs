@@ -1,4 +1,5 @@
-//! [`Stub`]: somebody else's HTTP server, as documented or as hostile as a test wants it.
+//! [`Stub`]: an HTTP server of another service. Its responses are as documented, or as hostile as a
+//! test needs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use url::form_urlencoded;
 
-/// How it answers.
+/// The kind of response.
 #[derive(Clone, Debug)]
 pub enum Says {
     /// A status and JSON.
@@ -18,32 +19,31 @@ pub enum Says {
     Body(u16, &'static str, String),
     /// These bytes, and the end of the connection.
     Raw(Vec<u8>),
-    /// A head that promises a body, and then a byte of it every 20 ms.
+    /// A header that announces a body, and then one byte of the body every 20 ms.
     Drip,
-    /// The connection is reset.
+    /// A reset of the connection.
     Reset,
-    /// Nothing, ever.
+    /// No response at all.
     Nothing,
 }
 
-/// A request that came.
+/// A request that the stub received.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub method: String,
     pub path: String,
-    /// Lines of the head after the first.
+    /// The header lines after the first line.
     pub head: String,
     /// The body, decoded as a form.
     pub form: Vec<(String, String)>,
 }
 
 impl Asked {
-    /// A field of the form.
+    /// Returns a field of the form.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
@@ -58,7 +58,7 @@ struct Script {
     asked: Vec<Asked>,
 }
 
-/// The server; it ends with this value.
+/// The stub server. It ends when the value is dropped.
 pub struct Stub {
     address: std::net::SocketAddr,
     script: Arc<Mutex<Script>>,
@@ -66,7 +66,7 @@ pub struct Stub {
 }
 
 impl Stub {
-    /// Listens on the loopback and says nothing.
+    /// Listens on a loopback port and does not respond yet.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -76,35 +76,36 @@ impl Stub {
         server.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                // Whoever goes away ends its own connection and nothing else.
+                // If a client disconnects, only its own connection ends.
                 connections.spawn(serve(stream, shared.clone()));
             }
         });
         Self { address, script, _server: server }
     }
 
-    /// `http://127.0.0.1:…` and a path.
+    /// Returns `http://127.0.0.1:…` with this path.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// What it says from now on.
+    /// Sets the response from now on.
     pub fn says(&self, says: Says) {
         self.script.lock().unwrap_or_else(PoisonError::into_inner).says = says;
     }
 
-    /// 200 with this JSON from now on.
+    /// Responds with a 200 and this JSON from now on.
     pub fn says_json(&self, json: &Value) {
         self.says(Says::Json(200, json.to_string()));
     }
 
-    /// What was asked so far.
+    /// Returns the requests so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner).asked.clone()
     }
 }
 
-/// A documented success, of a challenge solved at `at` (RFC 3339) on the host of the harness.
+/// Returns a documented success for a challenge that was solved at `at` (RFC 3339) on the host of
+/// the harness.
 pub fn success(at: &str, action: &str) -> Value {
     json!({
         "success": true,
@@ -116,7 +117,7 @@ pub fn success(at: &str, action: &str) -> Value {
     })
 }
 
-/// A documented refusal.
+/// Returns a documented refusal.
 pub fn refusal(code: &str) -> Value {
     json!({ "success": false, "error-codes": [code] })
 }
@@ -134,7 +135,7 @@ async fn serve(mut stream: TcpStream, script: Arc<Mutex<Script>>) {
     }
 }
 
-/// One request; none at the end of the connection.
+/// Reads one request. Returns `None` at the end of the connection.
 async fn read(stream: &mut TcpStream) -> Option<Asked> {
     let mut bytes = Vec::new();
     let head_end = loop {
@@ -164,7 +165,7 @@ async fn read(stream: &mut TcpStream) -> Option<Asked> {
     Some(asked)
 }
 
-/// Answers; none where the connection is over.
+/// Sends the response. Returns `None` if the connection must end.
 async fn act(stream: &mut TcpStream, says: Says) -> Option<()> {
     let (status, kind, body) = match says {
         Says::Json(status, body) => (status, "application/json", body),
@@ -175,7 +176,7 @@ async fn act(stream: &mut TcpStream, says: Says) -> Option<()> {
         }
         Says::Drip => return drip(stream).await,
         Says::Reset => {
-            // Closing with unread bytes, or without lingering, resets.
+            // Closing a socket without lingering sends a reset.
             stream.set_zero_linger().ok()?;
             return None;
         }

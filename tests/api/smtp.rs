@@ -1,4 +1,4 @@
-//! A scripted SMTP sink (RFC 5321) over real TCP: it keeps every mail, and misbehaves when it is told to.
+//! A scripted SMTP sink (RFC 5321) over TCP. It stores every mail and can fail at each step.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::mime::Mail;
 
-/// Where in the dialogue something can go wrong.
+/// A step of the dialogue that can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// The greeting.
@@ -25,22 +25,22 @@ pub enum Stage {
     Sender,
     /// RCPT TO.
     Recipient,
-    /// DATA, before the mail's text.
+    /// DATA, before the text of the mail.
     Data,
-    /// The answer to the final dot: nothing is kept.
+    /// The reply to the final dot. The mail is not stored.
     Body,
-    /// The answer to the final dot, after the mail was kept: what a crash between 250 and the mark looks like.
+    /// The reply to the final dot, after the mail was stored: like a crash after the 250.
     Accepted,
 }
 
-/// What goes wrong.
+/// The kind of failure.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// An answer of this code (421, 451, 550, …).
+    /// A reply with this code (421, 451, 550, …).
     Refuse(u16),
-    /// No answer for ever.
+    /// No reply.
     Stall,
-    /// The connection is closed.
+    /// The end of the connection.
     Close,
 }
 
@@ -61,7 +61,7 @@ struct Script {
 }
 
 impl SmtpSink {
-    /// Listens on a free port of the loopback.
+    /// Listens on a free loopback port.
     pub async fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let port = listener.local_addr().expect("a bound socket").port();
@@ -70,7 +70,7 @@ impl SmtpSink {
         sink
     }
 
-    /// `smtp://127.0.0.1:port`, with the login's name and password if one is required.
+    /// Returns `smtp://127.0.0.1:port`, with the name and password if a login is required.
     pub fn url(&self) -> String {
         match &self.script().login {
             Some((name, password)) => format!("smtp://{name}:{password}@127.0.0.1:{}", self.port),
@@ -78,29 +78,29 @@ impl SmtpSink {
         }
     }
 
-    /// From now on, at every connection that comes to this stage.
+    /// Fails from now on at this step of every connection.
     pub fn fail_at(&self, stage: Stage, fault: Fault) {
         self.script().fault = Some((stage, fault));
     }
 
-    /// Refuses one recipient; others go through.
+    /// Refuses one recipient and accepts all others.
     pub fn refuse_recipient(&self, address: &str, code: u16) {
         self.script().refused.insert(address.to_owned(), code);
     }
 
-    /// Takes mail only after AUTH PLAIN or LOGIN with these.
+    /// Accepts mail only after AUTH PLAIN or LOGIN with these credentials.
     pub fn require_login(&self, name: &str, password: &str) {
         self.script().login = Some((name.to_owned(), password.to_owned()));
     }
 
-    /// Takes everything again.
+    /// Accepts everything again.
     pub fn heal(&self) {
         let mut script = self.script();
         script.fault = None;
         script.refused.clear();
     }
 
-    /// Closes the listener and every connection: connecting is refused.
+    /// Closes the listener and every connection, so that new connections are refused.
     pub async fn down(&self) {
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut server) = server {
@@ -114,12 +114,12 @@ impl SmtpSink {
         self.serve(listener);
     }
 
-    /// Every mail so far, in the order of arrival; one for each recipient.
+    /// Returns every mail so far in the order of arrival, one for each recipient.
     pub fn mails(&self) -> Vec<Mail> {
         self.script().mails.clone()
     }
 
-    /// How often somebody connected.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         self.script().connections
     }
@@ -146,7 +146,7 @@ fn lock(script: &Mutex<Script>) -> MutexGuard<'_, Script> {
     script.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Why a dialogue is over; nobody is told.
+/// The end of a dialogue. The reason does not matter.
 struct Over;
 
 impl From<std::io::Error> for Over {
@@ -172,7 +172,7 @@ impl Dialogue {
     }
 
     async fn run(mut self) {
-        // A client that went away ends its dialogue and nothing else.
+        // If a client disconnects, only its own dialogue ends.
         let _over = self.talk().await;
     }
 
@@ -223,13 +223,13 @@ impl Dialogue {
             (name, self.ask("Password:").await?)
         };
         self.logged_in = lock(&self.script).login.as_ref() == Some(&given);
-        // Some servers repeat what they refuse.
+        // Some servers repeat the credentials that they refuse.
         let refused = format!("535 wrong name or password: AUTH {rest}");
         let reply = if self.logged_in { "235 welcome" } else { &refused };
         self.answer(Stage::Login, reply).await
     }
 
-    /// A 334 with a question, and the decoded answer.
+    /// Sends a 334 with a question, and returns the decoded reply.
     async fn ask(&mut self, question: &str) -> Result<String, Over> {
         self.say(&format!("334 {}", STANDARD.encode(question))).await?;
         Ok(decode(&self.line().await?))
@@ -275,7 +275,7 @@ impl Dialogue {
         self.answer(Stage::Accepted, "250 kept").await
     }
 
-    /// Whether the script lets this stage pass; when it does not, the fault has been acted out.
+    /// Says whether the script lets this step pass. If not, the failure has already happened.
     async fn passes(&mut self, stage: Stage) -> Result<bool, Over> {
         let fault = lock(&self.script).fault;
         match fault {

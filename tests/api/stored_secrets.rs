@@ -1,5 +1,6 @@
-//! No secret is at rest: every table, every key of the token store and every file is dumped behind a walk through all flows,
-//! and nothing that only its owner may know is in there as it was shown (invariant L of the design).
+//! Tests that no secret is stored in readable form. After requests to all flows, the tests dump
+//! every table, every key of the token store and every file. No secret that only its owner may know
+//! may be in the dump.
 
 use std::path::Path;
 
@@ -20,7 +21,7 @@ use crate::servers::{redis_connection, redis_space};
 
 const ADA: &str = "ada@secrets.example";
 const BOB: &str = "bob@secrets.example";
-/// Right ones and wrong ones: each is typed by somebody.
+/// Right and wrong passwords. The test sends each of them.
 const PASSWORDS: [&str; 5] = [
     "planted-first-Qx 1",
     "planted-second-Qx 2",
@@ -31,12 +32,13 @@ const PASSWORDS: [&str; 5] = [
 const BEARER: &str = "planted-bearer-Qx";
 const ONE_TIME: &str = "planted-one-time-Qx";
 const CAPTCHA: &str = "planted-captcha-Qx";
-/// What is in there, so that a dump that reads nothing is known: addresses, a team's name, a user agent.
+/// Texts that the dump must contain, which proves that it reads the data: addresses, a team's name
+/// and a user agent.
 const NO_SECRETS: [&str; 4] = [ADA, BOB, "Planted Team Qx", "planted-agent-Qx"];
-/// A dump has so many bytes at least.
+/// The smallest size of a dump in bytes.
 const BYTES_MIN: usize = 10_000;
 
-/// What came up in a walk and only its owner may know.
+/// The secrets of the requests that only their owners may know.
 #[derive(Default)]
 struct Secrets(Vec<(String, String)>);
 
@@ -46,7 +48,7 @@ impl Secrets {
         self.0.push((name.to_owned(), secret.to_owned()));
     }
 
-    /// A token in whole, and what nobody can make who has the rest: its signature.
+    /// Adds a complete token, and its signature, which is the part that nobody else can create.
     fn keep_tokens(&mut self, answer: &Answer) {
         let tokens = answer.tokens();
         for (name, token) in [("userToken", &tokens.user), ("vaultToken", &tokens.vault)] {
@@ -58,7 +60,8 @@ impl Secrets {
         }
     }
 
-    /// Those that a dump shows: as they are, or in hexadecimal (PostgreSQL's bytes) or base64.
+    /// Returns the secrets that a dump shows: plain, in hexadecimal (bytes of PostgreSQL) or in
+    /// base64.
     fn found_in(&self, dump: &[u8]) -> Vec<String> {
         let shown = |secret: &str| {
             let mut forms = vec![secret.to_owned(), hexadecimal(secret)];
@@ -78,7 +81,8 @@ fn hexadecimal(text: &str) -> String {
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
-/// What is sure of a text's base64 inside a longer one, where it begins at any of three places.
+/// Returns the part of a text's base64 that is the same inside a longer text, for one of three
+/// positions.
 fn base64_inside(text: &str, shift: usize) -> String {
     let encoded = STANDARD.encode([&vec![0; shift], text.as_bytes()].concat());
     let sure = encoded.trim_end_matches('=').get([0, 2, 3][shift]..).unwrap_or_default();
@@ -89,13 +93,13 @@ fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// Somebody with a userToken.
+/// Returns a client with a userToken.
 fn user(app: &TestApp, token: &str) -> Client {
     app.anonymous().header("user-agent", "planted-agent-Qx").bearer(token)
 }
 
-/// Registers, confirms, logs in, refreshes, recovers, changes: what one person does, and what goes wrong. The last userToken
-/// and vaultToken.
+/// Sends the requests of one user: register, confirm, log in, refresh, recover, change, and some
+/// that fail. Returns the last userToken and vaultToken.
 async fn live(app: &TestApp, secrets: &mut Secrets) -> (String, String) {
     let nobody = app.anonymous();
     let [first, second, third, wrong, _] = PASSWORDS;
@@ -157,7 +161,7 @@ async fn live(app: &TestApp, secrets: &mut Secrets) -> (String, String) {
     (token, changed.tokens().vault)
 }
 
-/// What is done with teams: a key, what it opens, an invitation that is accepted, a revocation.
+/// Sends the requests about teams: a key and its token, an accepted invitation, and a revocation.
 async fn work(app: &TestApp, secrets: &mut Secrets, token: &str, vault: &str) {
     let mut ada = crate::client::Person::register(&app.anonymous(), "eve@secrets.example").await;
     ada.verify(app.mail_to("eve@secrets.example").await.token()).await.expect(200);
@@ -192,7 +196,7 @@ async fn work(app: &TestApp, secrets: &mut Secrets, token: &str, vault: &str) {
     bob.post_json("/api/invitations/accept", json!({ "token": invited.token() })).await.expect(200);
     let switched = bob.bare(Method::POST, &format!("/api/teams/{team}/switch")).await.expect(200);
     secrets.keep_tokens(&switched);
-    // One that nobody accepts, whose mail has gone.
+    // This invitation is mailed, and nobody accepts it.
     let open = json!({ "email": "open@secrets.example", "role": "viewer" });
     user(app, token).post_json(&path, open).await.expect(200);
     secrets.keep("open invitation", app.mail_to("open@secrets.example").await.token());
@@ -210,15 +214,16 @@ async fn walk(app: &TestApp) -> Secrets {
     secrets.keep("client's secret", CLIENT.split_once(':').expect("an id and a secret").1);
     let (token, vault) = live(app, &mut secrets).await;
     work(app, &mut secrets, &token, &vault).await;
-    // A recovery that is open while the dump is made.
+    // This recovery is open while the dump is made.
     app.anonymous().forgot(BOB).await.expect(200);
     secrets.keep("open recovery", app.mail_to(BOB).await.token());
     app.outbox_is_empty().await;
     secrets
 }
 
-/// Every byte below a directory but the master key, which is a file of its own beside what it seals, and the built-in
-/// mailbox: it is where mail has arrived, in development alone. The mailbox's key is no secret of a user and is read too.
+/// Reads every file below a directory except two: the master key, which is stored beside the data
+/// that it seals, and the built-in mailbox, which holds mails in development only. The key of the
+/// mailbox is no secret of a user and is read too.
 fn files(directory: &Path, dump: &mut Vec<u8>) {
     for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
         let path = entry.path();
@@ -233,7 +238,7 @@ fn files(directory: &Path, dump: &mut Vec<u8>) {
     }
 }
 
-/// Every row of every table, in PostgreSQL's own words; how many tables had some.
+/// Reads every row of every table as PostgreSQL prints it. Returns the number of tables with rows.
 async fn tables(app: &TestApp, dump: &mut Vec<u8>) -> usize {
     let tx =
         tenant_scope::begin(&app.inside().db, TenantScope::Operator).await.expect("a transaction");
@@ -255,7 +260,7 @@ async fn tables(app: &TestApp, dump: &mut Vec<u8>) -> usize {
     filled
 }
 
-/// Every key of the token store with what it holds; how many there are.
+/// Reads every key of the token store with its value. Returns the number of keys.
 async fn keys(redis: &mut MultiplexedConnection, dump: &mut Vec<u8>) -> usize {
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(redis).await.expect("listed");
     for key in &keys {
@@ -278,7 +283,7 @@ async fn keys(redis: &mut MultiplexedConnection, dump: &mut Vec<u8>) -> usize {
     keys.len()
 }
 
-/// The bytes of a value, and of those in it.
+/// Writes the bytes of a value, and of the values in it.
 fn spell(value: &redis::Value, dump: &mut Vec<u8>) {
     dump.push(b' ');
     match value {

@@ -1,4 +1,4 @@
-//! Teams: listing, making, showing, changing, using and deleting them.
+//! Tests of teams: list, create, show, change, use and delete.
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -119,12 +119,13 @@ both!(a_switch_gives_tokens_of_the_same_session_and_is_remembered, async |app| {
     app.clock.advance(std::time::Duration::from_secs(1));
     let mut other = ada.another_device().await;
     assert_eq!((claim(&other, "tid"), claim(&other, "pid")), (team.clone(), project.clone()));
-    // Each session stays where it is; the next log-in follows the last choice.
+    // Each session stays in its team. The next login uses the last choice.
     other.switch(&first_team, json!({})).await.expect(200);
     ada.refresh().await.expect(200);
     assert_eq!(claim(&ada, "tid"), team);
     assert_eq!(claim(&ada.another_device().await, "tid"), first_team);
-    // Without a project, the one that was chosen last in that team; without a body, the same.
+    // Without a project id, latchkey takes the project that the user last used in that team. The
+    // same holds without a body.
     let bare = other.as_user().bare(Method::POST, &format!("/api/teams/{team}/switch")).await;
     assert_eq!(claims(&bare.tokens().vault)["pid"], json!(project));
 });
@@ -154,7 +155,7 @@ both!(a_team_that_is_deleted_ends_for_every_session_in_it, async |app| {
     assert_eq!(bob.me().await.expect(200).json()["team"]["id"], json!(own));
     bob.refresh().await.expect(200);
     assert_eq!((claim(&bob, "tid"), claim(&bob, "role")), (own, "owner".to_owned()));
-    // Without a team the tokens are there all the same, and open nothing.
+    // A user without a team gets tokens too, but the vaultToken gives no access.
     ada.refresh().await.expect(200);
     assert_eq!(claims(&ada.vault_token)["tid"], Value::Null);
     assert_eq!(claim(&ada, "scope"), "");
@@ -171,7 +172,7 @@ both!(a_person_has_as_many_teams_as_they_may, ["teams.max_per_user" = "3"], asyn
     assert_eq!(crate::ask::count(&made, 200), 2, "{made:#?}");
     let refused = made.into_iter().find(|answer| answer.status != 200).expect("one too many");
     let detail = refused.clone().expect_problem(409, "conflict").json()["detail"].clone();
-    assert_eq!(detail, "You are in 3 teams, the most there may be.");
+    assert_eq!(detail, "You are already in 3 teams, which is the maximum.");
 });
 
 both!(an_account_that_alone_owns_a_team_with_others_stays, async |app| {

@@ -1,15 +1,16 @@
-//! THREATS.md names, for each requirement, where it is met and which tests show it. What it names has to be there.
+//! Checks of THREATS.md. It names for each requirement the code that meets it and the tests that
+//! show it. These files and tests must exist.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The table's rows at least: every requirement of this release.
+/// The smallest number of rows in the table: every requirement of this release.
 const ROWS_MIN: usize = 50;
-/// Macros of ours whose first argument is a test's name.
+/// Macros of latchkey whose first argument is the name of a test.
 const TEST_MACROS: [&str; 3] = ["both!(", "with_service!(", "with_vendor!("];
 
-/// Every Rust file below a directory.
+/// Collects every Rust file below a directory.
 fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).expect("a directory").flatten() {
         let path = entry.path();
@@ -21,12 +22,13 @@ fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The identifier that a text begins with.
+/// Returns the identifier at the start of a text.
 fn identifier(text: &str) -> String {
     text.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
 }
 
-/// The names of all tests of a file: functions under a test attribute, and what our macros make.
+/// Returns the names of all tests in a file: functions with a test attribute, and tests that the
+/// macros create.
 fn tests_of(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for after in TEST_MACROS.iter().flat_map(|name| text.split(name).skip(1)) {
@@ -40,7 +42,7 @@ fn tests_of(text: &str) -> BTreeSet<String> {
     names
 }
 
-/// What stands between backticks.
+/// Returns the texts between backticks.
 fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }

@@ -1,4 +1,5 @@
-//! The claims of both tokens, exactly, and that one never passes for the other.
+//! Tests of the exact claims of both tokens, and that a token of one kind is never accepted as the
+//! other.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

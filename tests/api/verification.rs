@@ -1,4 +1,4 @@
-//! `GET /api/verify-email/{token}` and `GET /api/resend-email-verification`.
+//! Tests of `GET /api/verify-email/{token}` and `GET /api/resend-email-verification`.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ both!(verifying_opens_a_session_and_makes_a_team, async |app| {
     assert_eq!(vault["tid"], me["team"]["id"]);
     assert_eq!(vault["pid"], me["project"]["id"]);
     assert_eq!(vault["role"], "owner");
-    // The session of before goes on, and is in the team from its next tokens on.
+    // The earlier session continues. Its next tokens are for the new team.
     let mut first = first;
     first.refresh().await.expect(200);
     assert_eq!(claims(&first.user_token)["email_verified"], true);
@@ -63,7 +63,8 @@ both!(a_token_lives_a_day, async |app| {
 
 both!(what_is_no_token_is_an_invalid_one, async |app| {
     let person = app.register("ada@example.org").await;
-    // One after the other: two workers send, and mails that are due at once may overtake each other.
+    // The test waits for each mail, because two workers send, and two due mails may arrive in the
+    // other order.
     app.mail_to(&person.email).await;
     app.anonymous().forgot(&person.email).await.expect(200);
     let recovery = app.mail_to(&person.email).await.token().to_owned();
@@ -153,7 +154,7 @@ both!(a_disabled_account_is_not_verified, async |app| {
     app.register("ada@example.org").await;
     let token = app.mail_to("ada@example.org").await.token().to_owned();
     sql(app, "UPDATE users SET status = 'disabled'").await;
-    // Only the right password learns that the account is disabled.
+    // Only a client with the right password learns that the account is disabled.
     app.anonymous().verify(&token).await.expect_problem(400, "token-invalid");
     sql(app, "UPDATE users SET status = 'active'").await;
     let tokens = app.anonymous().verify(&token).await.tokens();

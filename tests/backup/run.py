@@ -1,9 +1,10 @@
-"""Does what docs/backup.md says, block by block, and looks at what comes back.
+"""Runs docs/backup.md, block by block, and checks the restored data.
 
     run.py LATCHKEY POSTGRES REDIS_URL [AS_POSTGRES...]
 
-POSTGRES is the directory of a server of ours: its socket, and its files in `data`. AS_POSTGRES is what a command that
-has to be PostgreSQL's own account begins with. `scripts/lib/backup` starts both servers and this.
+POSTGRES is the directory of a test server: its socket, and its files in `data`. AS_POSTGRES is the
+start of a command that must run as the account of PostgreSQL. `scripts/lib/backup` starts both
+servers and this program.
 """
 
 import datetime
@@ -35,7 +36,7 @@ def check(name: str, holds: bool, told: object = ""):
 
 
 class Shell:
-    """Where the blocks of the page are typed: a directory, and the page's names for what is ours."""
+    """A shell for the blocks of the page: a directory, and the variables that the page uses."""
 
     def __init__(self, home: Path, latchkey: str, **environment: str):
         path = f"{Path(latchkey).parent}:{os.environ['PATH']}"
@@ -60,7 +61,8 @@ class Shell:
 
 
 class Patient(Daemon):
-    """Asks again where a busy machine makes a store too slow: 503 says that nothing was done."""
+    """A daemon whose requests are repeated after a 503, which means that nothing was done. A busy
+    machine can make a store too slow."""
 
     def environment(self, **settings: str) -> dict:
         cheap = {"LATCHKEY_PASSWORD__MEMORY_KIB": "64", "LATCHKEY_PASSWORD__ITERATIONS": "1"}
@@ -82,12 +84,12 @@ def again(ask):
 
 
 def answered(url: str, token: str) -> int:
-    """How a GET ends, once it is no 503."""
+    """Returns the status of a GET as soon as it is not a 503."""
     return until(f"an answer of {url}", 20, lambda: (got := status(url, token)) != 503 and got)
 
 
 def refused(daemon: Daemon, tokens: dict) -> bool:
-    """Whether the session is good for nothing any more."""
+    """Says whether every token of the session is refused."""
     paths = ["/api/me", "/api/refresh"]
     return [answered(daemon.issuer + path, tokens["userToken"]) for path in paths] == [401, 401]
 
@@ -152,10 +154,11 @@ def with_postgresql(latchkey: str, postgres: Path, redis_url: str, as_postgres: 
     check("with --enable-row-security it dumps no team, and says nothing", ada["claims"]["tid"] not in part, part)
     shell.run("dump")
     shell.run("base", *as_postgres)
-    # What happens now is later than the dump.
+    # The changes from here on are later than the dump.
     daemon.person("eve")
     log_out(daemon, tablet)
-    # A session's end and a time are of the same clock here; the log is cut by whole transactions.
+    # The end of a session and a point in time use the same clock here. The log is cut between
+    # transactions.
     time.sleep(1)
     moment = datetime.datetime.now(datetime.UTC).isoformat(sep=" ")
     time.sleep(1)

@@ -1,4 +1,5 @@
-"""The daemon that the pages come from: its API, its mailbox, and people in every state that a page needs."""
+"""The daemon that serves the pages: its API, its mailbox, and users in every state that a page
+needs."""
 
 import itertools
 import json
@@ -19,15 +20,15 @@ class Person:
 
 class Daemon:
     def __init__(self, base, home, public=None):
-        """HOME is the directory that the daemon runs in."""
+        """HOME is the directory in which the daemon runs."""
         self.base = base.rstrip("/")
         self.key = (home / "data/mailbox-key").read_text().strip()
-        # What its links begin with.
+        # The beginning of the links in its mails.
         self.public = (public or base).rstrip("/")
         self._numbers = itertools.count(1)
 
     def ask(self, path, body=None, token=None, method=None):
-        """Status and JSON of an answer; a problem is an answer too."""
+        """Returns the status and the JSON of a response, also of a problem."""
         headers = {"content-type": "application/json"}
         if token:
             headers["authorization"] = f"Bearer {token}"
@@ -59,7 +60,7 @@ class Daemon:
         return Person(person.email, tokens["userToken"], tokens["vaultToken"])
 
     def mail(self, to, kind):
-        """The newest mail of a kind; waits for it."""
+        """Waits for the newest mail of a kind and returns it."""
         after = ""
         for _ in range(5):
             query = urllib.parse.urlencode({"to": to, "wait": "10s", **({"after": after} if after else {})})
@@ -71,14 +72,16 @@ class Daemon:
         raise AssertionError(f"no mail {kind} to {to}")
 
     def mailbox(self, path=""):
-        """The address of the mailbox or of a page in it, with the key: a window that opens it stays admitted."""
+        """Returns the address of the mailbox, or of a page in it, with the key. A window that opens
+        it has access from then on."""
         return f"/dev/mailbox{path}?key={self.key}"
 
     def path(self, link):
         assert link.startswith(self.public), link
         return link[len(self.public):]
 
-    # Links in the state that a page needs. A test of a flow uses its link up, so each call makes one of its own.
+    # The methods below return links in the state that a page needs. A test uses up its link, so
+    # each call creates a new one.
 
     def confirmation(self):
         return self.path(self.mail(self.registered().email, "confirm")["link"])
@@ -96,7 +99,8 @@ class Daemon:
         return self.path(self.mail(guest["email"], "invitation")["link"])
 
     def change(self, person):
-        """Asks for a new address; gives it, the link to confirm it, and the link that undoes it."""
+        """Asks for a change of address. Returns the new address, the link that confirms it and the
+        link that undoes it."""
         email = self.address()
         self.must("/api/change-email", {"password": PASSWORD, "email": email}, token=person.token)
         confirm = self.mail(email, "change-email")["link"]

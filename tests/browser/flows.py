@@ -1,5 +1,5 @@
-"""What people do on the pages, from the mail to the end. `both_ways` runs a flow with script and without; `guarded` flows are
-those of a daemon whose forms ask for the proof of work."""
+"""What users do on the pages, from a mail to the end of a flow. `both_ways` runs a flow with and
+without scripts. `guarded` flows need a daemon whose forms ask for the proof of work."""
 
 import re
 import subprocess
@@ -44,7 +44,7 @@ def an_address_is_confirmed_out_of_the_mailbox(daemon, window):
     window.heading("Your address is confirmed")
     assert daemon.must("/api/me", token=person.token)["emailVerified"] is True
     window.open(link)
-    window.heading("Your address is confirmed already")
+    window.heading("Your address is already confirmed")
 
 
 @both_ways
@@ -52,7 +52,7 @@ def somebody_else_removes_the_account(daemon, window):
     person = daemon.registered()
     window.open(daemon.path(daemon.mail(person.email, "confirm")["link"]))
     window.press("This was not me")
-    window.heading("The account is removed")
+    window.heading("The account is deleted")
     assert daemon.must(f"/api/exist-email/{person.email}") is False
 
 
@@ -62,7 +62,7 @@ def a_forgotten_password_is_replaced(daemon, window):
     window.open("/reset-password")
     window.page.get_by_label("Email address").fill(person.email)
     window.press("Send me a new link")
-    window.heading("Look into your mail")
+    window.heading("Check your mail")
     link = daemon.path(daemon.mail(person.email, "recover")["link"])
     window.open(link)
     field = window.page.get_by_label("New password", exact=True)
@@ -101,7 +101,7 @@ def a_refused_password_is_told_at_its_field(daemon, window):
     alert = window.page.get_by_role("alert")
     assert alert.get_attribute("id") in [each.get_attribute("id") for each in told]
     assert "Error:" in alert.inner_text() and len(alert.inner_text()) > 20
-    # The link stays good: the same form takes a better one.
+    # The link is still valid: the same form accepts a better password.
     field.fill(NEW)
     window.press("Set the new password")
     window.heading("Your new password is set")
@@ -158,7 +158,7 @@ def a_new_address_that_is_somebody_elses_is_refused(daemon, window):
     _, confirm, _ = daemon.change(person)
     window.open(confirm)
     window.press("This was not me")
-    window.heading("The link is void")
+    window.heading("The link no longer works")
     assert daemon.must("/api/me", token=person.token)["email"] == person.email
 
 
@@ -173,7 +173,7 @@ def a_password_can_be_shown_and_is_hidden_when_it_is_sent(daemon, window):
     button.click()
     assert field.get_attribute("type") == "password" and button.get_attribute("aria-pressed") == "false"
     button.click()
-    # What the field is when the form leaves; kept over the page that comes back.
+    # Records the type of the field when the form is sent. The record survives the next page.
     window.page.evaluate(
         """() => document.addEventListener("submit", (event) => {
           sessionStorage.left = event.target.elements.namedItem("newPassword").type;
@@ -191,14 +191,14 @@ def the_proof_of_work_is_done_while_the_address_is_typed(daemon, window):
     person = daemon.verified()
     window.open("/reset-password")
     status = window.page.locator("[data-captcha-status]")
-    # Who only reads the page does no work.
+    # A user who only reads the page computes no proof of work.
     assert status.inner_text() == "" and window.page.locator("[name=captcha]").input_value() == ""
     with window.page.expect_response("**/api/captcha"):
         window.page.get_by_label("Email address").fill(person.email)
-    status.get_by_text("Checked: this is not a robot.").wait_for(timeout=60_000)
+    status.get_by_text("Checked: you are not a robot.").wait_for(timeout=60_000)
     window.is_accessible()
     window.press("Send me a new link")
-    window.heading("Look into your mail")
+    window.heading("Check your mail")
     window.open(daemon.path(daemon.mail(person.email, "recover")["link"]))
     window.heading("Choose a new password")
 
@@ -209,7 +209,7 @@ def who_sends_before_the_proof_is_there_waits_for_it(daemon, window):
     window.open("/reset-password")
     window.page.get_by_label("Email address").fill(person.email)
     window.page.keyboard.press("Enter")
-    window.page.get_by_role("heading", name="Look into your mail").wait_for(timeout=60_000)
+    window.page.get_by_role("heading", name="Check your mail").wait_for(timeout=60_000)
     daemon.mail(person.email, "recover")
 
 
@@ -219,10 +219,10 @@ def a_proof_that_fails_is_told_and_tried_again(daemon, window):
     window.page.route("**/api/captcha", lambda route: route.fulfill(status=503, body=""))
     window.open("/reset-password")
     window.page.get_by_label("Email address").fill(person.email)
-    window.page.get_by_text("The check did not work.").wait_for()
+    window.page.get_by_text("The robot check did not work.").wait_for()
     window.page.unroute("**/api/captcha")
     window.page.get_by_role("button", name="Send me a new link").click()
-    window.page.get_by_role("heading", name="Look into your mail").wait_for(timeout=60_000)
+    window.page.get_by_role("heading", name="Check your mail").wait_for(timeout=60_000)
 
 
 @guarded(script=False)
@@ -232,7 +232,7 @@ def without_script_the_proof_of_work_is_said_to_need_it(daemon, window):
     assert "needs JavaScript" in window.page.locator("noscript").inner_text()
     window.page.get_by_label("Email address").fill(person.email)
     window.press("Send me a new link")
-    assert "The check for robots was not passed." in window.page.get_by_role("alert").inner_text()
+    assert "The robot check failed." in window.page.get_by_role("alert").inner_text()
     assert window.page.get_by_label("Email address").input_value() == person.email
 
 
@@ -317,24 +317,24 @@ def a_request_is_tried_from_the_reference(daemon, window):
         found = box(id)
         with window.page.expect_response(lambda answer: answer.request.resource_type == "fetch"):
             found.get_by_role("button", name="Send").click()
-        found.get_by_text(re.compile("^Answer: ")).wait_for()
+        found.get_by_text(re.compile("^Response: ")).wait_for()
         return found.get_by_role("status").inner_text(), found.locator("[data-answer]").text_content()
 
     register = box("post-api-register")
     body = register.get_by_label("Body")
     body.fill(body.input_value().replace("ada@example.com", email))
     status, answer = send("post-api-register")
-    assert status.startswith("Answer: 200") and '"vaultToken"' in answer, status
-    # The token went into the fields of the other requests by itself.
+    assert status.startswith("Response: 200") and '"vaultToken"' in answer, status
+    # The page has put the token into the fields of the other requests.
     status, answer = send("get-api-me")
-    assert status.startswith("Answer: 200") and email in answer, (status, answer)
+    assert status.startswith("Response: 200") and email in answer, (status, answer)
     box("get-api-exist-email-email").get_by_label("email").fill(email)
     assert send("get-api-exist-email-email")[1] == "true"
     status, answer = send("post-api-register")
-    assert status.startswith("Answer: 409") and '"email-taken"' in answer, (status, answer)
+    assert status.startswith("Response: 409") and '"email-taken"' in answer, (status, answer)
     status, answer = send("post-api-logout")
-    assert status.startswith("Answer: 204"), status
-    assert send("get-api-me")[0].startswith("Answer: 401")
+    assert status.startswith("Response: 204"), status
+    assert send("get-api-me")[0].startswith("Response: 401")
 
 
 @both_ways
@@ -363,7 +363,8 @@ def the_mailbox_opens_by_its_key_and_stays_open(daemon, window):
 
 @flow
 def another_site_does_not_open_the_mailbox(daemon, window):
-    """127.0.0.1 and localhost are two sites on one daemon: a page of one neither frames, fetches nor lands in the other."""
+    """127.0.0.1 and localhost are two sites on one daemon. A page of one can neither frame, fetch
+    nor open the mailbox of the other."""
     window.open(daemon.mailbox())
     window.heading("Mailbox")
     other = daemon.base.replace("127.0.0.1", "localhost")

@@ -1,8 +1,9 @@
-"""Every page that people meet, in the states that a running daemon can show. A new page is one row of PAGES: it is then
-checked by axe-core, at 320 pixels, at 400 %, with wider text, by keyboard, light and dark, and without script.
+"""Every page that users see, in the states that a running daemon can show. A new page is one row of
+PAGES. It is then checked by axe-core, at 320 pixels, at 400 %, with wider text, by keyboard, in
+light and dark, and without scripts.
 
-States that are hard to reach (too many tries, something is down) come from `gallery` of src/http/pages/tests.rs, which
-draws each page in each state: a new page belongs there too.
+States that are hard to reach (too many attempts, an outage) come from `gallery` of
+src/http/pages/tests.rs, which draws each page in each state. Add a new page there too.
 """
 
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from typing import Callable
 @dataclass
 class Page:
     name: str
-    # What its first heading says.
+    # The text of the first heading.
     heading: str
-    # Its address, on a daemon that is brought into the state that the page needs.
+    # Returns the address of the page, after it has put the daemon into the state that the page
+    # needs.
     path: Callable
-    # What a person does on it until it is in the state that is meant.
+    # Does what a user does to bring the page into the wanted state.
     act: Callable = lambda window: None
 
 
@@ -39,12 +41,12 @@ def a_mail(daemon):
 
 
 def send_registration(window):
-    """Without script there is nothing to send it by, and the page is one to read."""
+    """Fills in and sends the form. Without scripts the page has no form and can only be read."""
     box = window.page.locator("#post-api-register .try")
     if box.count() and box.is_visible():
         box.locator("summary").click()
         box.get_by_role("button", name="Send").click()
-        box.get_by_text("Answer:").wait_for()
+        box.get_by_text("Response:").wait_for()
 
 
 PAGES = [
@@ -88,7 +90,7 @@ PAGES = [
 
 
 def a_few_mails(daemon):
-    """A mailbox with one mail of each of some kinds, and nothing of the pictures before."""
+    """Empties the mailbox and fills it with one mail of each of some kinds."""
     daemon.must("/dev/mailbox/messages", method="DELETE", token=daemon.key)
     person = daemon.verified()
     daemon.recovery(person)
@@ -97,14 +99,14 @@ def a_few_mails(daemon):
     return daemon.mailbox()
 
 
-# Pages in a state that only a picture needs.
+# Pages in states that only the screenshots need.
 PICTURED = [
     Page("docs-head", "latchkey reference", lambda daemon: "/docs"),
     Page("docs-try", "latchkey reference", lambda daemon: "/docs#post-api-register", send_registration),
     Page("mailbox-full", "Mailbox", a_few_mails),
 ]
 
-# What docs/pages.md shows: page, width and height in CSS pixels, light or dark.
+# The screenshots of docs/pages.md: page, width and height in CSS pixels, light or dark.
 SCREENSHOTS = [
     ("landing", 1000, 720, "light"),
     ("landing", 1000, 720, "dark"),

@@ -1,8 +1,11 @@
-"""Drives every page in Debian's Chromium. `scripts/lib/browser` starts the daemon and this.
+"""Checks every page in Debian's Chromium. `scripts/lib/browser` starts the daemons and this
+program.
 
-    run.py BASE HOME GUARDED GUARDED_HOME GALLERY [-k PATTERN] [--screenshots DIRECTORY] [--public URL]
+    run.py BASE HOME GUARDED GUARDED_HOME GALLERY [-k PATTERN] [--screenshots DIRECTORY]
+        [--public URL]
 
-GUARDED is a daemon whose forms ask for the proof of work. A HOME is the directory that a daemon runs in.
+GUARDED is a daemon whose forms ask for the proof of work. A HOME is the directory in which a daemon
+runs.
 """
 
 import argparse
@@ -21,7 +24,8 @@ from flows import FLOWS
 from pages import PAGES, PICTURED, SCREENSHOTS
 from window import PHONE, TEXT_SPACING, WIDE, ZOOMED, axe_source, window
 
-# Chromium's own sandbox needs user namespaces, which containers seldom give; every page here is ours.
+# Chromium's sandbox needs user namespaces, which containers seldom have. Every page here is
+# trusted.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
 SCREENSHOT_BYTES_MAX = 100 * 1024
 
@@ -75,9 +79,9 @@ def page_without_script(open_window, daemon, page):
 
 
 def gallery_of(drawn, size, scheme, open_window):
-    """Every page in every state as the templates draw it, under the policy of the pages."""
+    """Checks every page in every state as the templates draw it, with the policy of the pages."""
     with open_window(size=size, scheme=scheme) as window:
-        # The reference of ours is checked where it is served.
+        # The API reference is checked where the daemon serves it.
         pages = [page for page in drawn["pages"] if not page[0].startswith("our ")]
         headers = {"content-security-policy": drawn["policy"], "content-type": "text/html; charset=utf-8"}
 
@@ -86,7 +90,8 @@ def gallery_of(drawn, size, scheme, open_window):
             route.fulfill(body=pages[number][1], headers=headers)
 
         window.page.route("**/gallery/*", answer)
-        # The mail in the frame is nobody's: the daemon would refuse it, and what refuses lets nobody frame it.
+        # The mail in the frame does not exist on the daemon. Its refusal could not be shown in a
+        # frame.
         mail = "<!doctype html><html lang='en'><title>A mail</title><main><h1>A mail</h1></main></html>"
         window.page.route("**/dev/mailbox/*/html", lambda route: route.fulfill(body=mail, content_type="text/html"))
         for number, (name, _) in enumerate(pages):
@@ -103,7 +108,7 @@ BROKEN = """<!doctype html><html lang="en"><head><title>Broken</title><style>p {
 
 
 def the_checks_see_what_they_are_meant_to_see(open_window, policy):
-    """A page with one of each fault: a check that passes it checks nothing."""
+    """Checks that each check finds the fault of a page with one fault of each kind."""
     with_faults = None
     try:
         with open_window(size=PHONE) as window:
@@ -160,7 +165,7 @@ def run_all(chosen):
         began = time.monotonic()
         try:
             test()
-        except Exception as error:  # one page that fails must not hide the next
+        except Exception as error:  # one failed page must not hide the others
             failed.append((name, error))
             print(f"test {name} ... FAILED", flush=True)
             where = traceback.extract_tb(error.__traceback__)[-2 if len(traceback.extract_tb(error.__traceback__)) > 1 else -1]
@@ -181,12 +186,14 @@ def take_screenshots(directory, daemon, open_window):
             window.open(pages[name].path(daemon))
             pages[name].act(window)
             window.heading(pages[name].heading)
-            # Where it points to nothing: what it points to has another colour.
+            # The mouse moves to a place without an element, because an element under the mouse has
+            # another colour.
             window.page.mouse.move(0, 0)
             window.page.wait_for_timeout(300)
             taken = window.page.screenshot()
         file = directory / f"{name}-{width}-{scheme}.png"
-        # Few colours are in use: a palette of 128 shows them all, at a third of the size.
+        # The pages use few colours. A palette of 128 shows all of them and makes a file of a third
+        # of the size.
         image = Image.open(io.BytesIO(taken)).convert("RGB").quantize(128, dither=Image.Dither.NONE)
         image.save(file, optimize=True)
         size = file.stat().st_size

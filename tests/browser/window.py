@@ -1,22 +1,24 @@
-"""A window of Debian's Chromium, and what must hold of whatever it shows."""
+"""A window of Debian's Chromium, and the checks that every page must pass."""
 
 import hashlib
 from contextlib import contextmanager
 from importlib import resources
 
-# axe-core 4.12.1 as axe-playwright-python 0.1.8 brings it.
+# The checksum of axe-core 4.12.1 in axe-playwright-python 0.1.8.
 AXE_SHA256 = "84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc"
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 WIDE = {"width": 1280, "height": 900}
-# WCAG 1.4.10: 320 CSS pixels; the same as a window of 1280 by 1024 at 400 %, which has four device pixels to each.
+# WCAG 1.4.10: 320 CSS pixels. A window of 1280 by 1024 at 400 % has the same size, with four device
+# pixels for each.
 PHONE = {"width": 320, "height": 700}
 ZOOMED = {"width": 320, "height": 256}
 
-# What a server's refusal leaves in the console: a page with an error has one, and it is no fault of the page.
+# The console reports a response with an error status. A page that shows an error has one such line,
+# which is expected.
 EXPECTED = "Failed to load resource: the server responded with a status of"
 
-# WCAG 1.4.12, by the CSS object model: a policy without 'unsafe-inline' lets a tester in no other way.
+# WCAG 1.4.12, applied with the CSS object model, because the policy has no 'unsafe-inline'.
 TEXT_SPACING = """() => {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(`* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important; }
@@ -31,12 +33,12 @@ SPILLS = """() => {
   return [`${document.documentElement.scrollWidth} > ${width}`, ...out.slice(-3).map((e) => e.outerHTML.slice(0, 120))];
 }"""
 
-# Every element that a keyboard must reach, in the order of the page.
+# The number of elements that a keyboard must reach.
 REACHABLE = """() => [...document.querySelectorAll("a[href], button, input, textarea, summary, iframe")]
   .filter((e) => e.type !== "hidden" && e.checkVisibility())
   .filter((e) => e.tagName === "SUMMARY" || !e.closest("details:not([open])")).length"""
 
-# A blur alone would leave the place from which Tab goes on.
+# A blur alone would not move the point from which Tab continues.
 FROM_THE_TOP = """() => {
   document.body.tabIndex = -1;
   document.body.focus();
@@ -67,7 +69,7 @@ def axe_source():
 
 
 class Window:
-    """One browser context. What goes wrong in its console is collected and fails the test that used it."""
+    """One browser context. Errors in its console are collected and fail the test."""
 
     def __init__(self, browser, base, axe, *, script=True, scheme="light", size=None, scale=1, motion="no-preference"):
         self.base, self.axe, self.script = base, axe, script
@@ -100,7 +102,7 @@ class Window:
         assert words in found, f"expected the heading {words!r}, found {found!r}"
 
     def press(self, words):
-        """Presses a button or link by its name, and waits for what it loads."""
+        """Presses a button or a link by its name, and waits for the page that it loads."""
         self.page.get_by_role("button", name=words).or_(self.page.get_by_role("link", name=words)).first.click()
         self.page.wait_for_load_state("load")
 
@@ -125,8 +127,8 @@ class Window:
         count = self.page.evaluate(REACHABLE)
         self.page.evaluate(FROM_THE_TOP)
         reached = 0
-        # A frame holds the focus for as many stops as the mail in it has links, and while the focus goes over to the
-        # frame's own process, no element has it. Past the last one it begins again at the first.
+        # A frame keeps the focus for each link in the mail. While the focus moves into the process
+        # of the frame, no element has it. After the last element the focus returns to the first.
         for _ in range(count + 20):
             self.page.keyboard.press("Tab")
             focus = self.page.evaluate(FOCUSED)

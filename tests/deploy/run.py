@@ -1,8 +1,8 @@
-"""The compose file and the systemd unit, looked at without running them.
+"""Checks the compose file and the systemd unit without running them.
 
     python3 run.py PROGRAM WORK
 
-PROGRAM is a latchkey to check configurations with, WORK an empty folder.
+PROGRAM is a latchkey, which checks configurations. WORK is an empty folder.
 """
 
 import json
@@ -18,7 +18,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "deploy/compose"
 UNIT = ROOT / "deploy/systemd/latchkey.service"
-# Tenths of systemd's own scale from 0 (nothing exposed) to 10; 12 today.
+# The limit in tenths of systemd's scale from 0 (not exposed) to 10. The unit has 12 today.
 EXPOSURE_MAX = 15
 
 program, work = sys.argv[1], pathlib.Path(sys.argv[2])
@@ -28,7 +28,7 @@ passed, failed = 0, 0
 
 
 def check(name, wrong):
-    """`wrong` is everything that is wrong."""
+    """Reports a check. `wrong` is the list of all faults."""
     global passed, failed
     wrong = [str(one) for one in wrong]
     passed, failed = passed + (not wrong), failed + bool(wrong)
@@ -46,13 +46,13 @@ def problems(*command, **more):
 
 
 def stage(name):
-    """The last stage of a Dockerfile, without what differs: where the program comes from."""
+    """Returns the last stage of a Dockerfile, without the source of the program, which differs."""
     lines = (ROOT / name).read_text().split("FROM scratch\n")[-1].splitlines()
     return [line for line in lines if not re.match(r"COPY .*/latchkey$", line)]
 
 
 def one_image():
-    """Both Dockerfiles end in one image, of this version."""
+    """Yields differences between the last stages of both Dockerfiles, and from this version."""
     built, released = stage("Dockerfile"), stage("Dockerfile.release")
     yield from (f"only in one Dockerfile: {line}" for line in set(built) ^ set(released))
     version = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
@@ -61,14 +61,15 @@ def one_image():
 
 
 def context():
-    """What the build reads is let in by .dockerignore, and nothing else of the root is."""
+    """Yields files that the build needs and .dockerignore excludes, and other files of the root
+    that it includes."""
     let_in = [ROOT / line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     yield from (f".dockerignore: {path} is not there" for path in let_in if not path.exists())
     needed = {ROOT / name for name in ("Cargo.toml", "Cargo.lock", "askama.toml", "deploy/image/root/etc")}
     for manifest in (ROOT / "Cargo.toml", ROOT / "entity/Cargo.toml", ROOT / "migration/Cargo.toml"):
         needed |= {manifest} | {manifest.parent / path for path in re.findall(r'^path = "(.+\.rs)"$', manifest.read_text(), re.M)}
     for source in (path for folder in ("src", "entity", "migration") for path in (ROOT / folder).rglob("*.rs")):
-        # What tests read is not built.
+        # Files that only tests include are not part of the build.
         built = source.read_text().split("#[cfg(test)]")[0] if "tests" not in f"{source.parent.name} {source.stem}" else ""
         needed |= {(source.parent / name).resolve() for name in re.findall(r'include_(?:str|bytes)!\("(.+?)"\)', built)}
     inside = lambda path: any(path == one or one in path.parents for one in let_in)
@@ -76,7 +77,7 @@ def context():
 
 
 def mounts():
-    """(service, source, target) of everything that is mounted from this repository."""
+    """Yields (service, source, target, mode) of every mount from this repository."""
     for name, service in services.items():
         for volume in service.get("volumes", []):
             source, target, *mode = volume.split(":")
@@ -121,7 +122,7 @@ check("every_secret_is_declared_and_used", named ^ set(compose["secrets"]))
 volumes = {v.split(":")[0] for s in services.values() for v in s.get("volumes", []) if not v.startswith(".")}
 check("every_volume_is_declared_and_used", volumes ^ set(compose["volumes"]))
 
-# No secret has a value here: they are made by the script, new on each machine.
+# The files hold no value of a secret. The script `secrets` creates new ones on each machine.
 written = [
     f"{name}: {key}"
     for name, service in services.items()
@@ -142,7 +143,8 @@ run("./secrets", cwd=copies[0])
 again = {file.name: file.read_text() for file in (copies[0] / "secrets.d").iterdir()}
 check("secrets_stay_as_they_are", [name for name in made[0] if made[0][name] != again[name]])
 
-# The configuration, with the secrets where they are made instead of where they are mounted.
+# The configuration, with the paths at which the secrets are created instead of those at which they
+# are mounted.
 text = (COMPOSE / "latchkey.toml").read_text()
 used = set(re.findall(r"/run/secrets/(\w+)", text))
 check("the_daemon_is_given_the_secrets_that_it_reads", used ^ set(services["latchkey"]["secrets"]))
@@ -153,7 +155,7 @@ check("the_configuration_holds", problems(program, "-c", settings, "config", "ch
 settings.write_text(settings.read_text() + "\n[tokens]\nacces_ttl = 1\n")
 check("a_wrong_configuration_would_be_seen", [] if problems(program, "-c", settings, "config", "check", env=clean) else ["not seen"])
 
-# Prometheus reads its configuration and our rules; Grafana finds the folder that is mounted.
+# Prometheus must accept its configuration and the rules. Grafana must find the mounted folder.
 scrape = work / "prometheus.yaml"
 rules = ROOT / "helm/latchkey/rules"
 scrape.write_text((COMPOSE / "prometheus.yaml").read_text().replace("/etc/prometheus/rules", str(rules)))
@@ -170,7 +172,7 @@ check("every_dashboard_has_panels", empty if dashboards else ["no dashboard"])
 source = yaml.safe_load((COMPOSE / "grafana/datasources.yaml").read_text())["datasources"][0]
 check("grafana_asks_prometheus", [] if source["url"] == "http://prometheus:9090" and source["isDefault"] else [source])
 
-# The unit. Its program is not installed here: another one stands for it.
+# The unit. Its program is not installed here, so the test uses another path.
 unit = UNIT.read_text()
 stand_in = work / "latchkey.service"
 stand_in.write_text(unit.replace("/usr/local/bin/latchkey", program))
@@ -189,7 +191,8 @@ values |= {"redis.url": "rediss://127.0.0.1", "smtp.url": "smtp://a:b@127.0.0.1?
 for name, value in values.items():
     (work / name).write_text(value)
     (work / name).chmod(0o400)
-# The file of docs/install.md, whose secrets are root's: the service's own go before them.
+# The configuration file of docs/install.md. Only root can read its secrets, so the variables of the
+# service replace them.
 page = (ROOT / "docs/install.md").read_text()
 settings.write_text(re.search(r"(?s)```toml\n(profile = .*?)```", page)[1])
 given = clean | {name: value.replace("%d", str(work)) for name, value in variables.items()}

@@ -1,4 +1,5 @@
-"""A latchkey of our own with people, teams and tokens, for the examples to be tried on. The standard library alone."""
+"""A latchkey with users, teams and tokens, to test the examples on. It needs only the standard
+library."""
 
 import json
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    """A port below those that the kernel hands out to clients."""
+    """Returns a port below the range that the kernel assigns to clients."""
     while True:
         port = random.randrange(20000, 30000)
         with socket.socket() as probe:
@@ -23,7 +24,7 @@ def free_port() -> int:
 
 
 def until(what: str, seconds: float, ask):
-    """What `ask` gives, as soon as it gives something."""
+    """Waits until `ask` returns a value, and returns it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if given := ask():
@@ -38,7 +39,7 @@ def answers(port: int) -> bool:
 
 
 def status(url: str, token: str | None = None, headers: dict | None = None) -> int:
-    """How a GET of this address ends."""
+    """Returns the status of a GET."""
     request = urllib.request.Request(url, headers={**(headers or {}), **bearer(token)})
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
@@ -52,7 +53,8 @@ def bearer(token: str | None) -> dict:
 
 
 class Daemon:
-    """A daemon in embedded mode, in a directory of its own; the limits are off, since all come from one address."""
+    """A daemon on the embedded stores, in a directory of its own. The limits are off, because all
+    requests come from one address."""
 
     def __init__(self, binary: str):
         self.binary, self.port, self.admin = binary, free_port(), free_port()
@@ -84,7 +86,7 @@ class Daemon:
             return False
 
     def stop(self):
-        """Twice: nobody waits for a load balancer here."""
+        """Sends the signal twice, because there is no load balancer to wait for."""
         for _ in range(2):
             self.child.terminate()
             time.sleep(0.1)
@@ -108,7 +110,8 @@ class Daemon:
             return json.load(answer)
 
     def person(self, name: str) -> dict:
-        """Somebody new whose address is proven: tokens, and the claims of the vaultToken."""
+        """Registers a user and confirms the address. Returns the tokens and the claims of the
+        vaultToken."""
         address = f"{name}@example.com"
         self.call("POST", "/api/register", {"email": address, "password": f"the horse of {name} 47", "name": name})
         key = (Path(self.home.name) / "data/mailbox-key").read_text().strip()
@@ -120,7 +123,7 @@ class Daemon:
         return with_claims(self.call("POST", "/api/login", {"email": address, "password": f"the horse of {name} 47"}))
 
     def program(self, person: dict, scopes: list[str]) -> str:
-        """A vaultToken of a new key of the person's project."""
+        """Returns a vaultToken of a new key in the user's project."""
         team, project = person["claims"]["tid"], person["claims"]["pid"]
         path = f"/api/teams/{team}/projects/{project}/keys"
         key = self.call("POST", path, {"name": "program", "scopes": scopes}, person["userToken"])
@@ -129,7 +132,7 @@ class Daemon:
 
 
 def secret_of(key: dict) -> str:
-    """The one member that is the key itself."""
+    """Returns the member of the response that is the key itself."""
     return next(value for value in key.values() if isinstance(value, str) and value.startswith("lk_"))
 
 

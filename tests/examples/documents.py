@@ -1,4 +1,5 @@
-"""The documents: links and anchors lead somewhere, pages show the files that are tested, OpenAPI is 3.1."""
+"""Checks of the documents: links and anchors exist, pages show the tested files, and the OpenAPI
+document is valid 3.1."""
 
 import json
 import re
@@ -8,13 +9,13 @@ from pathlib import Path
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-# A link or picture of Markdown, with no scheme before it.
+# A link or picture in Markdown. Targets with a scheme are skipped later.
 LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
 FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 CODE = re.compile(r"`[^`]*`")
 
-# What each page has to show word for word.
+# The files that each page must show word for word.
 SHOWN = {
     "integrate/nginx.md": ["nginx/nginx.conf", "nginx/latchkey_headers.conf", "nginx/latchkey_ask.conf"],
     "integrate/python.md": ["python/serve.py"],
@@ -28,7 +29,7 @@ SHOWN = {
 
 
 def anchors(text: str) -> set[str]:
-    """The names that GitHub gives to a page's headings."""
+    """Returns the anchors that GitHub gives to the headings of a page."""
     names, seen = set(), {}
     for heading in HEADING.findall(FENCE.sub("", text)):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
@@ -40,7 +41,7 @@ def anchors(text: str) -> set[str]:
 
 
 def dead_links(page: Path) -> list[str]:
-    """Relative links of a page that lead nowhere."""
+    """Returns the relative links of a page that lead nowhere."""
     text = page.read_text()
     dead = []
     for link in LINK.findall(CODE.sub("", FENCE.sub("", text))):
@@ -81,6 +82,6 @@ def check_openapi(check, latchkey: str):
     errors = [f"{'/'.join(map(str, e.absolute_path))}: {e.message}"
               for e in OpenAPIV31SpecValidator(json.loads(told)).iter_errors()]
     check("the OpenAPI document is valid 3.1", not errors, "; ".join(errors[:5]))
-    # A validator that passes everything would prove nothing.
+    # The validator must find a fault.
     spoilt = json.loads(told) | {"paths": {"/api/login": {"post": {"responses": 7}}}}
     check("a spoilt OpenAPI document is not", any(True for _ in OpenAPIV31SpecValidator(spoilt).iter_errors()))

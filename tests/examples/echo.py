@@ -1,4 +1,5 @@
-"""An application behind a proxy: answers each request with the headers that it got, as JSON. `echo.py PORT`"""
+"""An application behind a proxy: responds to each request with the request's headers as JSON.
+`echo.py PORT`"""
 
 import json
 import sys

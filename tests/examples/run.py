@@ -1,8 +1,9 @@
-"""Runs every example of examples/ against a real daemon and holds the documents to what they show.
+"""Runs every example of examples/ against a real daemon, and checks the documents.
 
     run.py LATCHKEY RUST_EXAMPLE [--all]
 
-Ends with a line as the test runner of cargo prints it. Go is tried where it is installed; with --all it has to be.
+The last line has the format of cargo's test runner. The Go example runs if Go is installed. With
+--all, Go is required.
 """
 
 import hashlib
@@ -38,7 +39,8 @@ def check(name: str, holds: bool, told: str = ""):
 
 
 def forged(token: str, **changes) -> str:
-    """The same claims, changed, under a key of our own that bears the daemon's `kid`."""
+    """Returns a token with the same claims, except for the changes, signed by another key under the
+    daemon's `kid`."""
     head, claims = jwt.get_unverified_header(token), jwt.decode(token, options={"verify_signature": False})
     own = ec.generate_private_key(ec.SECP256R1())
     return jwt.encode(claims | changes, own, "ES256", headers=head)
@@ -50,7 +52,8 @@ def unsigned(token: str) -> str:
 
 
 def by_published_key(token: str, daemon: Daemon) -> str:
-    """Signed by HS256 with the published key as its secret: what happens where the header's `alg` is believed."""
+    """Returns a token with an HS256 signature whose secret is the published key. A server that
+    trusts the `alg` of the header would accept it."""
     jwk = daemon.call("GET", "/.well-known/jwks.json")["keys"][0]
     head = jwt.utils.base64url_encode(json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": jwk["kid"]}).encode())
     signed = head + b"." + token.split(".")[1].encode()
@@ -60,12 +63,12 @@ def by_published_key(token: str, daemon: Daemon) -> str:
 
 
 class Server:
-    """An example that listens; ended by its process id."""
+    """An example that listens. It is ended by its process id."""
 
     def __init__(self, name: str, port: int, command: list[str], live: bool = False):
         self.name, self.live = name, live
         self.url = f"http://127.0.0.1:{port}/reports"
-        # Python's access log and the like are of no use here.
+        # The output of the examples, such as Python's access log, is discarded.
         self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(f"the start of {name}", 120, lambda: self.is_up(port))
 
@@ -80,7 +83,8 @@ class Server:
 
 
 def haproxy(daemon: Daemon, team: str, port: int, home: Path) -> Server:
-    """Debian's HAProxy with the files of the example: addresses and the team are ours, nothing else."""
+    """Starts Debian's HAProxy with the files of the example. Only the addresses and the team are
+    replaced."""
     application = free_port()
     text = (EXAMPLES / "haproxy/haproxy.cfg").read_text()
     for old, new in [
@@ -129,7 +133,8 @@ def main() -> int:
     latchkey, rust = sys.argv[1:3]
     daemon = Daemon(latchkey)
     home = Path(daemon.home.name)
-    # Tokens of one second first; the keys stay when the daemon comes back with the usual life.
+    # The first tokens are valid for one second. The keys stay when the daemon restarts with the
+    # usual lifetime.
     daemon.start(LATCHKEY_TOKENS__VAULT_TTL="1s")
     ada, eve = daemon.person("ada"), daemon.person("eve")
     expired = ada["vaultToken"]
@@ -138,13 +143,13 @@ def main() -> int:
     ada, eve = daemon.login("ada"), daemon.login("eve")
     team, good = ada["claims"]["tid"], ada["vaultToken"]
     reader, writer = daemon.program(ada, ["vault:read"]), daemon.program(ada, ["vault:write"])
-    stranger = daemon.program(eve, ["vault:read"])
+    other_team = daemon.program(eve, ["vault:read"])
     until("the end of the first token", 10, lambda: time.time() > jwt_exp(expired) + 1)
     cases = [
         ("a member's token is let in", good, 200),
         ("a key's token is let in", reader, 200),
         ("another team's token is forbidden", eve["vaultToken"], 403),
-        ("another team's key is forbidden", stranger, 403),
+        ("another team's key is forbidden", other_team, 403),
         ("a token without the scope is forbidden", writer, 403),
         ("no token is unauthorized", None, 401),
         ("an expired token is unauthorized", expired, 401),
@@ -182,7 +187,8 @@ def jwt_exp(token: str) -> int:
 
 
 def proxied(servers: list[Server], ada: dict):
-    """What the application behind HAProxy is told: latchkey's word of the caller, none of the client's, no token."""
+    """Checks the headers that the application behind HAProxy receives: those of latchkey about the
+    caller, none that the client sent, and no token."""
     url = next(server.url for server in servers if server.name == "haproxy")
     lies = {"x-latchkey-subject": "root", "x-latchkey-role": "owner", "X-LATCHKEY-TEAM": EXAMPLE_TEAM}
     request = urllib.request.Request(url, headers=bearer(ada["vaultToken"]) | lies)
@@ -191,9 +197,9 @@ def proxied(servers: list[Server], ada: dict):
     claims = ada["claims"]
     expected = {"subject": claims["sub"], "team": claims["tid"], "project": claims["pid"], "role": "owner"}
     for name, value in expected.items():
-        check(f"haproxy: the application is told the {name}", told.get(f"x-latchkey-{name}") == value, str(told))
+        check(f"haproxy: the application gets the {name}", told.get(f"x-latchkey-{name}") == value, str(told))
     check("haproxy: the token stays with the proxy", "authorization" not in told)
-    # Two tokens at once are none, whichever the parser would have taken.
+    # A request with two tokens is refused, whichever token a parser would take.
     port = int(url.split(":")[2].split("/")[0])
     head = f"GET /reports HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
     twice = head + f"Authorization: Bearer {ada['vaultToken']}\r\n" * 2 + "\r\n"
@@ -204,12 +210,13 @@ def proxied(servers: list[Server], ada: dict):
 
 
 def rotated(daemon: Daemon, servers: list[Server], began: float):
-    """A token of a key that no verifier has seen is let in: each asks for the keys again."""
+    """Checks that a token of an unknown key is accepted, because each verifier fetches the keys
+    again."""
     daemon.command("keys", "rotate", "--kind", "vault", "--now")
     daemon.stop()
     daemon.start()
     new = daemon.login("ada")["vaultToken"]
-    # The examples ask again for an unknown key after ten seconds, and not before.
+    # The examples fetch the keys again for an unknown key after ten seconds, and not earlier.
     until("ten seconds since the keys were fetched", 15, lambda: time.monotonic() > began + 12)
     for server in servers:
         got = status(server.url, new)
@@ -218,7 +225,8 @@ def rotated(daemon: Daemon, servers: list[Server], began: float):
 
 
 def without_the_daemon(daemon: Daemon, servers: list[Server]):
-    """With latchkey down a token verifies by the keys at hand; who asks live fails closed, and never with a 401."""
+    """With latchkey down, a token is verified with the keys in memory. A server that asks latchkey
+    for each request refuses it, and never with a 401."""
     daemon.stop()
     for server in servers:
         expected = 503 if server.live else 200

@@ -1,6 +1,7 @@
-"""Values that cannot work, and what the operator is told: changes of ci/default-values.yaml, and words of the answer."""
+"""Values that cannot work, and the messages for the operator: changes of ci/default-values.yaml,
+and a part of each message."""
 
-# What is not given at all.
+# The value is absent.
 MISSING = object()
 NULLS = {"database.url": None, "redis.url": None, "secrets.master_key": None}
 
@@ -25,13 +26,13 @@ BAD = {
     "another Secret without its key": ({"secrets": {"from": {"redis.url": {"secret": "a"}}}}, "missing property 'key'"),
     "an admin Service of another type": ({"adminService": {"type": "LoadBalancer"}}, "'type' not allowed"),
     "a grace period without room": ({"terminationGracePeriodSeconds": 5}, "minimum: got 5, want 35"),
-    "no public URL": ({"config": {"public_url": MISSING}}, "config.public_url is missing: give the address that clients use"),
+    "no public URL": ({"config": {"public_url": MISSING}}, "config.public_url is missing: set it to the URL that clients use"),
     "no Secret": (
         {"secrets": {"existingSecret": ""}},
-        "secrets.existingSecret is missing. Make the Secret: kubectl create secret generic latchkey --namespace auth "
+        "secrets.existingSecret is missing. Create the Secret: kubectl create secret generic latchkey --namespace auth "
         "--from-literal=database-url='postgres://latchkey:PASSWORD@HOST:5432/latchkey?sslmode=verify-full' "
         "--from-literal=smtp-url='smtps://USER:PASSWORD@HOST:465' --from-literal=redis-url='rediss://default:PASSWORD@HOST:6379' "
-        "--from-literal=master-key=\"$(openssl rand -base64 32)\" and name it: --set secrets.existingSecret=latchkey",
+        "--from-literal=master-key=\"$(openssl rand -base64 32)\" and set its name: --set secrets.existingSecret=latchkey",
     ),
     "two problems": (
         {"config": {"public_url": MISSING}, "secrets": {"existingSecret": ""}},
@@ -39,26 +40,26 @@ BAD = {
     ),
     "a setting given twice": (
         {"config": {"redis": {"url_file": "/vault/redis"}}},
-        "redis.url is given twice, in config.redis.url_file and in secrets: set secrets.keys.redis\\.url to null",
+        "redis.url is set twice, in config.redis.url_file and in secrets: set secrets.keys.redis\\.url to null",
     ),
     "two pods on SQLite": (
-        {"secrets": {"keys": NULLS}}, "more than one pod needs PostgreSQL: give secrets.keys.database\\.url",
+        {"secrets": {"keys": NULLS}}, "more than one pod needs PostgreSQL: set secrets.keys.database\\.url",
     ),
     "one pod whose data would be lost": (
-        {"replicas": 1, "secrets": {"keys": NULLS}}, "name a claim in persistence.existingClaim, or they are lost with the pod",
+        {"replicas": 1, "secrets": {"keys": NULLS}}, "set persistence.existingClaim to the name of a claim, or the data is lost with the pod",
     ),
     "a claim beside PostgreSQL": (
         {"persistence": {"existingClaim": "a"}}, "persistence.existingClaim is for one pod without PostgreSQL",
     ),
     "two pods without Redis": (
-        {"secrets": {"keys": {"redis.url": None}}}, "more than one pod needs Redis: give secrets.keys.redis\\.url",
+        {"secrets": {"keys": {"redis.url": None}}}, "more than one pod needs Redis: set secrets.keys.redis\\.url",
     ),
     "no master key": (
         {"secrets": {"keys": {"secrets.master_key": None}}}, "PostgreSQL needs a master key that all pods share",
     ),
     "no mail server": ({"secrets": {"keys": {"mail.smtp_url": None}}}, "production needs a mail server"),
     "an Ingress that nobody trusts": (
-        {"ingress": {"enabled": True}}, "config.http.trusted_proxies is missing: name the networks of the Ingress or Gateway",
+        {"ingress": {"enabled": True}}, "config.http.trusted_proxies is missing: list the networks of the Ingress or Gateway",
     ),
     "a route that nobody trusts": (
         {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}]}}, "config.http.trusted_proxies is missing",
@@ -72,7 +73,7 @@ BAD = {
         {"httpRoute": {"enabled": True, "parentRefs": [{"name": "a"}],
                        "filters": [{"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}]},
          "config": {"http": {"trusted_proxies": ["10.0.0.0/8"]}}},
-        "httpRoute.filters: a RequestRedirect cannot stand beside a backend",
+        "httpRoute.filters: a RequestRedirect cannot be combined with a backend",
     ),
     "two autoscalers": (
         {"autoscaling": {"enabled": True}, "keda": {"enabled": True}}, "autoscaling.enabled and keda.enabled exclude each other",
@@ -87,7 +88,7 @@ BAD = {
     ),
     "an interval with the smaller unit first": ({"serviceMonitor": {"interval": "30s1m"}}, "/serviceMonitor/interval"),
     "metrics that nobody reaches": (
-        {"serviceMonitor": {"enabled": True}}, "name Prometheus in networkPolicy.admin.from",
+        {"serviceMonitor": {"enabled": True}}, "list Prometheus in networkPolicy.admin.from",
     ),
     "a listener on the loopback": (
         {"config": {"http": {"listen": "127.0.0.1:8080"}}}, "config.http.listen is the pod's loopback",
@@ -100,20 +101,20 @@ BAD = {
     ),
     "a drain longer than the grace period": (
         {"config": {"http": {"drain_delay": "1m"}}},
-        "terminationGracePeriodSeconds is too short: config.http.drain_delay, 25 s for what is in work and 5 s for the last exports take 90 s",
+        "terminationGracePeriodSeconds is too short: config.http.drain_delay, 25 s for running requests and 5 s for the last telemetry export take 90 s",
     ),
     "less memory than the hashes take": (
         {"config": {"password": {"workers": 32}}},
-        "resources.limits.memory is too small: config.password.workers × memory_kib, 33 KB for each of config.http.max_connections and the base take 988 MiB",
+        "resources.limits.memory is too small: config.password.workers × memory_kib, 33 KB for each of config.http.max_connections and a base of 128 MiB take 988 MiB",
     ),
     "less memory than the connections take": (
-        {"config": {"http": {"max_connections": 20000}}}, "config.http.max_connections and the base take 796 MiB",
+        {"config": {"http": {"max_connections": 20000}}}, "config.http.max_connections and a base of 128 MiB take 796 MiB",
     ),
     "an Ingress for an address": (
-        {"config": {"public_url": "https://[2001:db8::1]:8443"}, "ingress": {"enabled": True}}, "ingress.enabled, but config.public_url has an address",
+        {"config": {"public_url": "https://[2001:db8::1]:8443"}, "ingress": {"enabled": True}}, "ingress.enabled is set, but config.public_url has an IP address",
     ),
     "a route for an address": (
-        {"config": {"public_url": "https://192.0.2.7"}, "httpRoute": {"enabled": True}}, "httpRoute.enabled, but config.public_url has an address",
+        {"config": {"public_url": "https://192.0.2.7"}, "httpRoute": {"enabled": True}}, "httpRoute.enabled is set, but config.public_url has an IP address",
     ),
     "TLS in the pod behind a plain Ingress": (
         {"tls": {"existingSecret": "pod-tls"}, "ingress": {"enabled": True}}, "tls.existingSecret behind an Ingress",

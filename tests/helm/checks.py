@@ -1,4 +1,4 @@
-"""What has to hold of every object that the chart makes."""
+"""Rules for every object that the chart creates."""
 
 import json
 
@@ -7,7 +7,7 @@ POD_KINDS = {"Deployment", "Job", "Pod"}
 
 
 def pod_of(made):
-    """The pod of a workload, with the labels that it carries."""
+    """Returns the pod of a workload, with its labels."""
     if made["kind"] == "Pod":
         return made["metadata"]["labels"], made["spec"]
     template = made["spec"]["template"]
@@ -30,7 +30,8 @@ def config_of(objects):
 
 
 def pods_are_restricted(objects):
-    """Pod Security Standard `restricted`, and more: no token, no service links, no user of the host."""
+    """Checks the Pod Security Standard `restricted`, and more: no token, no service links, and no
+    user of the host."""
     for made in workloads(objects):
         _, pod = pod_of(made)
         where = f"{made['kind']} {made['metadata']['name']}"
@@ -72,7 +73,8 @@ def probes_are_right(objects):
 
 
 def secrets_are_files(objects):
-    """Each secret is mounted where its variable says, not for everybody, and never a variable's value."""
+    """Checks that each secret is mounted at the path in its variable, cannot be read by everybody,
+    and is never the value of a variable."""
     for made in workloads(objects):
         _, pod = pod_of(made)
         mounted = {}
@@ -98,7 +100,8 @@ def secrets_are_files(objects):
 
 
 def admin_is_inside(objects):
-    """The admin Service is a ClusterIP, and nothing that leads in names it or its port."""
+    """Checks that the admin Service is a ClusterIP, and that no route from outside names it or its
+    port."""
     admin = only(objects, "Service", "latchkey-admin")
     assert admin["spec"]["type"] == "ClusterIP"
     assert [port["targetPort"] for port in admin["spec"]["ports"]] == ["admin"]
@@ -111,7 +114,8 @@ def admin_is_inside(objects):
 
 
 def selectors_fit(objects):
-    """Services, policies and budgets choose the daemon's pods, and neither the Job's nor the test's."""
+    """Checks that services, policies and budgets select the pods of the daemon, and not those of
+    the Job or the test."""
     labels, _ = pod_of(only(objects, "Deployment"))
     others = [pod_of(made)[0] for made in workloads(objects) if made["kind"] != "Deployment"]
     selectors = [only(objects, "Deployment")["spec"]["selector"]["matchLabels"]]
@@ -130,7 +134,8 @@ def selectors_fit(objects):
 
 
 def network_is_closed(objects):
-    """Both directions are refused but for what is named; the admin port has named peers only."""
+    """Checks that all traffic in both directions is refused except to listed peers, and that the
+    admin port has named peers only."""
     policies = [made for made in objects if made["kind"] == "NetworkPolicy"]
     for made in policies:
         assert made["spec"]["policyTypes"] == ["Ingress", "Egress"]

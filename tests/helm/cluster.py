@@ -1,6 +1,6 @@
-"""As much of a Kubernetes API server as Helm asks for: discovery, and objects that are kept in memory.
+"""The parts of a Kubernetes API server that Helm needs: discovery, and objects in memory.
 
-Helm itself is real (the engine in helm-sdkpy); releases are kept in its memory driver.
+Helm itself is real (the engine in helm-sdkpy). Its memory driver stores the releases.
 """
 
 import json
@@ -8,7 +8,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-# Group and version, and what is in them: plural name and kind.
+# Group and version, with the plural names and kinds of its resources.
 RESOURCES = {
     "v1": {"configmaps": "ConfigMap", "services": "Service", "serviceaccounts": "ServiceAccount", "pods": "Pod",
            "secrets": "Secret", "persistentvolumeclaims": "PersistentVolumeClaim"},
@@ -25,7 +25,7 @@ VERSION = {"major": "1", "minor": "31", "gitVersion": "v1.31.0", "platform": "li
 
 
 def merge(old, new):
-    """RFC 7386; enough for what Helm's three-way patches of these objects change."""
+    """Merges as RFC 7386 says, which is enough for Helm's three-way patches of these objects."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new
     merged = dict(old)
@@ -38,7 +38,7 @@ def merge(old, new):
 
 
 def discovery(path):
-    """What discovery answers at a path, or None."""
+    """Returns the discovery document of a path, or None."""
     if path == "/version":
         return VERSION
     if path == "/api":
@@ -88,7 +88,7 @@ class Cluster:
             self.objects.clear()
 
     def answer(self, method, path, body):
-        """Status and object."""
+        """Returns the status and the object."""
         with self.lock:
             found = discovery(path) if method == "GET" else None
             if found is not None:

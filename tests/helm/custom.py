@@ -1,20 +1,22 @@
-"""Schemas of kinds that Kubernetes itself does not have: what the chart writes of them, and nothing besides.
+"""Schemas of kinds that are not part of Kubernetes itself. They describe exactly what the chart
+writes.
 
-They stand here in the tests' own words, and are as strict as the definitions of Gateway API 1.4 to 1.6, KEDA 2.20 and the Prometheus
-operator 0.93. An API server drops or refuses what a definition does not name: a member that a template gains is added here after a
-look at the definition. Of its rules (CEL) those are here that a template could break.
+The schemas are written for the tests and are as strict as the definitions of Gateway API 1.4 to
+1.6, KEDA 2.20 and the Prometheus operator 0.93. An API server drops or refuses members that a
+definition does not name. If a template gets a new member, check the definition and add the member
+here. Of the CEL rules of a definition, the schemas have those that a template could break.
 """
 
 from schema import HOSTNAME, LABEL, PORT, TEXT, fields, list_of, map_of, one_of, within
 
-# Lengths and letters are the definitions'.
+# The lengths and letters come from the definitions.
 NAME = {"type": "string", "minLength": 1, "maxLength": 253}
 NAMESPACE = {"type": "string", "maxLength": 63, "pattern": f"^{LABEL}$"}
 GROUP = {"type": "string", "maxLength": 253, "pattern": rf"^$|^{LABEL}(\.{LABEL})*$"}
 KIND = {"type": "string", "maxLength": 63, "pattern": "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"}
 DOMAIN = NAME | {"pattern": rf"^{LABEL}(\.{LABEL})*$"}
 HEADER = NAME | {"maxLength": 256, "pattern": r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"}
-# Of Prometheus: the larger unit first, each once.
+# The form of Prometheus: larger units first, each at most once.
 PERIOD = {"type": "string", "minLength": 2, "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"}
 
 
@@ -28,12 +30,12 @@ def this(word):
 
 
 def either(*members):
-    """One of them, never both."""
+    """Returns a rule that exactly one of the members is present."""
     return {"oneOf": [{"required": [member]} for member in members]}
 
 
 def header_filter(kind, member):
-    """Its own member stands beside the type, and no other's."""
+    """Returns the schema of a filter: its type, its own member, and no member of another type."""
     headers = list_of(fields(["name", "value"], name=HEADER, value=TEXT | {"minLength": 1, "maxLength": 4096})) | {"maxItems": 16}
     changes = fields(add=headers, set=headers, remove=list_of(TEXT) | {"maxItems": 16, "uniqueItems": True})
     return fields(["type", member], type=this(kind), **{member: changes})
@@ -52,7 +54,7 @@ ROUTE = fields(
         ["matches", "backendRefs"],
         matches=some(fields(["path"], path=fields(["type", "value"], type=this("PathPrefix"), value=this("/"))), most=64),
         filters=some(FILTER, most=16),
-        # A Service is named with its port.
+        # A reference to a Service needs a port.
         backendRefs=some(fields(["name", "port"], name=NAME, port=PORT), most=16),
     ), most=16),
 )
@@ -70,7 +72,7 @@ BACKEND_TLS = fields(
 TRIGGER = fields(
     ["type", "metadata"],
     type=TEXT | {"minLength": 1}, name=TEXT, metricType=one_of("AverageValue", "Utilization", "Value"),
-    # Numbers too are written as texts.
+    # Numbers are written as strings too.
     metadata=map_of(TEXT),
     useCachedMetrics={"type": "boolean"},
     authenticationRef=fields(["name"], name=TEXT, kind=one_of("TriggerAuthentication", "ClusterTriggerAuthentication")),
@@ -91,7 +93,7 @@ MONITOR = fields(
     )),
 )
 
-# A recording or an alert; the definition takes both members, Prometheus does not.
+# A recording rule or an alert. The definition allows both members at once, but Prometheus does not.
 RULE = fields(
     ["expr"],
     record=TEXT, alert=TEXT, expr=TEXT, labels=map_of(TEXT), annotations=map_of(TEXT), **{"for": PERIOD, "keep_firing_for": PERIOD},
@@ -101,7 +103,7 @@ RULES = fields(
     groups=some(fields(["name", "rules"], name=NAME, interval=PERIOD, rules=some(RULE))),
 )
 
-# By apiVersion and kind.
+# The keys are apiVersion and kind.
 SPECS = {
     ("gateway.networking.k8s.io/v1", "HTTPRoute"): ROUTE,
     ("gateway.networking.k8s.io/v1", "BackendTLSPolicy"): BACKEND_TLS,

@@ -1,4 +1,4 @@
-"""The settings that the chart renders, given to the real daemon: `latchkey config check`."""
+"""Runs `latchkey config check` of the real daemon on the settings that the chart renders."""
 
 import base64
 import json
@@ -10,10 +10,11 @@ from pathlib import Path
 
 import checks
 
-# `| `database.url` | default | words Secret. |` in the reference that the daemon writes.
+# The form of a row in the reference that the daemon writes: `| `database.url` | default | words
+# Secret. |`.
 SECRET_ROW = re.compile(r"^\| `([a-z_.]+)` \|.* Secret\. \|$", re.MULTILINE)
 LISTS = {"password.pepper_previous", "introspection.clients"}
-# The daemon refuses keys out of documents.
+# The daemon refuses the keys that appear in documents, so the test creates one.
 KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 DUMMIES = {
     "database.url": "postgres://latchkey:dummy-password@db.example.com:5432/latchkey?sslmode=verify-full",
@@ -29,7 +30,7 @@ DUMMIES = {
 
 
 def secret_settings(root: Path):
-    """The daemon's secret settings, from its own reference."""
+    """Returns the daemon's secret settings, from its own reference."""
     found = SECRET_ROW.findall((root / "docs/configuration.md").read_text())
     assert len(found) > 5, "docs/configuration.md marks no secrets any more"
     return found
@@ -40,7 +41,8 @@ def dummy(setting):
 
 
 def takes(latchkey, objects, work: Path):
-    """Every container with settings: its files are laid out below `work`, its arguments and variables are kept."""
+    """Checks the settings of every container that has some, with its variables and with its files
+    below `work`."""
     work.mkdir(parents=True)
     config = work / "latchkey.json"
     text = checks.only(objects, "ConfigMap", "latchkey")["data"]["latchkey.json"]

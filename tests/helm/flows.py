@@ -1,4 +1,4 @@
-"""What single values do, and what an upgrade, a test and a fault in the chart lead to."""
+"""Tests of single values, of an upgrade, and of faults in the chart."""
 
 import copy
 import json
@@ -86,7 +86,8 @@ def ways_in(rendered):
 
 
 def other_ways_in(helm, values):
-    """What the values of ci/ leave out: the Gateway's own authorities, other hosts, a host in capitals, the members of a parent."""
+    """Tests values that ci/ does not have: the Gateway's own authorities, other hosts, a host in
+    capitals, and all members of a parent."""
     values = copy.deepcopy(values)
     values["config"]["public_url"] = "https://Auth.Example.com"
     values["httpRoute"]["backendTLS"] = {}
@@ -102,7 +103,7 @@ def other_ways_in(helm, values):
     }
     values["keda"] = {"enabled": True, "triggers": [{"type": "cron", "metadata": {"desiredReplicas": "3"}}]}
     outside.schemas(helm.render(values))
-    # TLS up to the pod, as Traefik and GKE are told it: by the Service.
+    # TLS up to the pod. Annotations of the Service tell Traefik and GKE to use it.
     values |= {"httpRoute": {"enabled": False}, "ingress": {"enabled": True}, "tls": {"existingSecret": "pod-tls"}}
     for annotations in ({"traefik.ingress.kubernetes.io/service.serversscheme": "https"}, {"cloud.google.com/app-protocols": '{"http":"HTTPS"}'}):
         values["service"] = {"annotations": annotations}
@@ -131,7 +132,8 @@ def the_watched(rendered):
 
 
 def rules_and_dashboards(helm, chart, values):
-    """As many as there are files, word for word; none is no fault. Templates of alerts stay as they are."""
+    """The objects contain each file word for word, and a missing file is no error. Templates of alerts stay
+    as they are."""
     with tempfile.TemporaryDirectory() as work:
         copied = Path(work) / "latchkey"
         shutil.copytree(chart, copied)
@@ -160,7 +162,7 @@ def rules_and_dashboards(helm, chart, values):
 
 
 def upgrade(helm):
-    """Other settings roll the pods; what chooses them stays; what is no longer wanted goes."""
+    """Other settings restart the pods, the selectors stay, and unused objects are deleted."""
     config, _ = helm.install(NEEDED)
     before = copy.deepcopy(list(helm.cluster.objects.values()))
     values = copy.deepcopy(NEEDED)
@@ -177,7 +179,7 @@ def upgrade(helm):
 
 
 def jobs_are_not_changed(helm):
-    """A Job cannot be changed: another image brings another Job, the same values the same."""
+    """A Job cannot be changed. Another image creates a new Job, and the same values keep it."""
     values = NEEDED | {"migrations": {"mode": "job"}}
     first = checks.only(helm.render(values), "Job")["metadata"]["name"]
     assert checks.only(helm.render(values), "Job")["metadata"]["name"] == first
@@ -188,7 +190,7 @@ def notes(helm):
     _, told = helm.install(NEEDED)
     words = helm.notes(told)
     assert "2 workers × 19456 KiB, 8000 connections × 33 KB and a base of 128 MiB: 418 MiB" in words, words
-    assert "https://auth.example.com/api" in words and "Nothing leads here" in words
+    assert "https://auth.example.com/api" in words and "No route leads to latchkey" in words
 
 
 def long_names(helm):
@@ -197,7 +199,7 @@ def long_names(helm):
         assert len(made["metadata"]["name"]) <= 63, made["metadata"]["name"]
 
 
-# Faults, each of which some check has to find: what is changed in the templates, and the check.
+# Faults that a check must find: the change in the templates, and the check.
 FAULTS = [
     ("_pod.tpl", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", checks.pods_are_restricted),
     ("_pod.tpl", "automountServiceAccountToken: false", "automountServiceAccountToken: true", checks.pods_are_restricted),

@@ -1,4 +1,4 @@
-"""The real Helm engine: render, install, upgrade, lint."""
+"""The real Helm engine: render, install, upgrade and lint."""
 
 import asyncio
 import os
@@ -7,7 +7,7 @@ import re
 import helm_sdkpy
 import yaml
 
-# The engine reads it when it is loaded: releases stay in its memory.
+# The engine reads the variable when it is loaded. The releases then stay in memory.
 assert os.environ.get("HELM_DRIVER") == "memory", "start with HELM_DRIVER=memory, as scripts/lib/helm does"
 
 NAMESPACE = "auth"
@@ -23,7 +23,7 @@ class Helm:
         return helm_sdkpy.Configuration(namespace=NAMESPACE, kubeconfig=str(self.cluster.kubeconfig))
 
     def install(self, values, release=RELEASE, chart=None):
-        """The objects of a fresh installation; raises with Helm's words."""
+        """Returns the objects of a new installation. Raises an error with the message of Helm."""
         self.cluster.clear()
         config = self.configuration()
         run = helm_sdkpy.Install(config).run(release, str(chart or self.chart), values=values, wait=False)
@@ -34,12 +34,13 @@ class Helm:
         return asyncio.run(run)
 
     def render(self, values, release=RELEASE, chart=None):
-        """What an installation creates, and the hooks (the pod of `helm test`), as objects."""
+        """Returns the objects that an installation creates, including the hooks (the pod of `helm
+        test`)."""
         _, told = self.install(values, release, chart)
         return [*self.cluster.objects.values(), *(yaml.safe_load(hook["manifest"]) for hook in told["hooks"])]
 
     def refusal(self, values):
-        """Helm's words about values that it refuses; empty when it takes them."""
+        """Returns Helm's message for refused values, or an empty text if it accepts them."""
         try:
             self.install(values)
         except helm_sdkpy.HelmError as error:
@@ -47,7 +48,7 @@ class Helm:
         return ""
 
     def lint(self, chart):
-        """Helm's words about a chart with its own values.yaml."""
+        """Returns Helm's message about a chart with its own values.yaml."""
         return asyncio.run(helm_sdkpy.Lint(self.configuration()).run(str(chart)))
 
     def notes(self, told):

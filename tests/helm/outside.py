@@ -1,4 +1,5 @@
-"""What others say of the objects: schemas of Kubernetes and of custom resources, and checkov's rules."""
+"""Checks of the objects with rules of others: the schemas of Kubernetes and of custom resources,
+and checkov."""
 
 import json
 import subprocess
@@ -12,21 +13,22 @@ import yaml
 from custom import SPECS
 from schema import fields
 
-# The oldest Kubernetes of Chart.yaml, one between, and the newest that is known.
+# The oldest Kubernetes of Chart.yaml, one version between, and the newest known version.
 VERSIONS = ["1.27", "1.31", "1.37"]
-# Rules of checkov that are not followed, and why.
+# Rules of checkov that the chart does not follow, each with the reason.
 SKIPPED = {
-    "CKV_K8S_11": "a CPU limit would throttle hashes at the moment they are asked for; the request is there",
-    "CKV_K8S_15": "releases' tags do not move: pulling always makes the registry a dependency of every start",
-    "CKV_K8S_43": "the tag is the chart's appVersion, a release; whoever wants a digest gives image.digest",
-    "CKV2_K8S_6": "the test pod listens nowhere and lives for seconds; every other pod's policy is checked here",
-    "CKV_K8S_8": "probes are of the daemon alone; a Job and a test pod end by themselves",
+    "CKV_K8S_11": "a CPU limit would slow down hashes while clients wait for them; a CPU request is set",
+    "CKV_K8S_15": "the tags of releases do not move, and with `Always` every start would need the registry",
+    "CKV_K8S_43": "the tag is the chart's appVersion, a release; to pin a digest, set image.digest",
+    "CKV2_K8S_6": "the test pod has no listener and runs for seconds; the policies of all other pods are checked here",
+    "CKV_K8S_8": "only the daemon needs probes; a Job and a test pod end by themselves",
     "CKV_K8S_9": "as CKV_K8S_8",
 }
 
 
 def custom(made, version):
-    """As the API server takes it apart: metadata as of every object, the rest as the resource's own schema says."""
+    """Checks an object as the API server does: the metadata like those of every object, and the
+    rest with the schema of the resource."""
     named = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": made["metadata"]}
     kubernetes_validate.validate(named, version, strict=True)
     rest = {key: value for key, value in made.items() if key not in ("apiVersion", "kind", "metadata")}
@@ -37,7 +39,7 @@ def custom(made, version):
 
 
 def schema_of(made, version):
-    """Raises what is wrong with an object; one that no schema is known of is wrong."""
+    """Raises the fault of an object. An object without a known schema is a fault."""
     try:
         if (made["apiVersion"], made["kind"]) in SPECS:
             custom(made, version)
@@ -58,7 +60,7 @@ def schemas(objects):
 
 
 def checkov(rendered, work: Path):
-    """All values at once: it starts slowly."""
+    """Runs checkov on the objects of all values in one run, because it starts slowly."""
     work.mkdir()
     for name, objects in rendered.items():
         (work / f"{name}.yaml").write_text(yaml.safe_dump_all(objects))

@@ -1,7 +1,8 @@
-"""Renders the chart with the real Helm engine and checks what comes out. `scripts/lib/helm` starts this.
+"""Renders the chart with the real Helm engine and checks the objects. `scripts/lib/helm` starts
+this program.
 
     run.py LATCHKEY [-k PATTERN]     the checks
-    run.py LATCHKEY --update         writes values.schema.json and the table of the chart's README anew
+    run.py LATCHKEY --update         writes values.schema.json and the table in the chart's README
 """
 
 import argparse
@@ -38,7 +39,7 @@ def read(path):
 
 
 def merged(old, new):
-    """As Helm lays values over each other; null stays, for Helm to see."""
+    """Merges values as Helm does. A null stays, because Helm must see it."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return copy.deepcopy(new)
     both = {key: copy.deepcopy(value) for key, value in old.items()}
@@ -51,7 +52,7 @@ def merged(old, new):
 
 
 def made_files(latchkey):
-    """What is made, and what it should hold."""
+    """Returns the generated files with their expected contents."""
     config = json.loads(subprocess.run([latchkey, "config", "schema"], capture_output=True, check=True, text=True).stdout)
     readme = CHART / "README.md"
     return {
@@ -74,7 +75,7 @@ def version_is_the_daemons():
 
 
 def every_value_is_used():
-    """A value that no template reads would be a promise."""
+    """A template must read every value."""
     templates = "\n".join(path.read_text() for path in (CHART / "templates").rglob("*.*"))
     for path, _ in leaves(read(CHART / "values.yaml")):
         if path[0] == "config" or path[:2] == ("secrets", "keys") or path[:2] == ("dashboards", "labels"):
@@ -84,7 +85,7 @@ def every_value_is_used():
 
 
 def lint(helm, values):
-    """The chart with these values as its own: Helm's linter takes no others."""
+    """Lints the chart with these values as its defaults: Helm's linter accepts no others."""
     with tempfile.TemporaryDirectory() as work:
         chart = Path(work) / "latchkey"
         shutil.copytree(CHART, chart)
@@ -100,18 +101,18 @@ def refuses(helm, change, words):
 
 
 def refuses_secrets_in_config(helm, latchkey):
-    """Every secret setting of the daemon, as its own reference marks them."""
+    """Checks every secret setting of the daemon, as marked in its own reference."""
     secrets = daemon.secret_settings(ROOT)
     listed = (CHART / "templates/_checks.tpl").read_text()
     for setting in secrets:
         assert setting in listed, f"_checks.tpl does not know {setting}"
         section, _, key = setting.partition(".")
         value = [daemon.dummy(setting)] if setting in daemon.LISTS else daemon.dummy(setting)
-        refuses(helm, {"config": {section: {key: value}}}, f"config.{setting} is a secret and would stand in a ConfigMap")
+        refuses(helm, {"config": {section: {key: value}}}, f"config.{setting} is a secret and would be in a ConfigMap")
 
 
 def tests(latchkey, helm, work):
-    """Names and checks."""
+    """Yields the names and the functions of the checks."""
     yield "made files are current", lambda: made_files_are_current(latchkey)
     yield "the version is the daemon's", version_is_the_daemons
     yield "every value is used", every_value_is_used
@@ -147,7 +148,7 @@ def run_all(chosen):
         began = time.monotonic()
         try:
             test()
-        except Exception as error:  # one check that fails must not hide the next
+        except Exception as error:  # one failed check must not hide the others
             failed += 1
             where = traceback.extract_tb(error.__traceback__)[-1]
             print(f"test {name} ... FAILED", flush=True)
@@ -173,7 +174,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         cluster = Cluster(Path(work))
         helm = Helm(cluster, CHART)
-        # What renders is needed by what follows.
+        # Later checks need the rendered objects, so the checks that render always run.
         chosen = [(name, test) for name, test in tests(asked.latchkey, helm, Path(work))
                   if asked.k in name or name.endswith(": renders")]
         code = run_all(chosen)

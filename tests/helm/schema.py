@@ -1,15 +1,16 @@
-"""values.schema.json: `config` is the daemon's own schema, the rest stands here and allows nothing that it does not name."""
+"""Creates values.schema.json: `config` has the schema of the daemon. The schema of all other values
+is here, and allows no other members."""
 
 TEXT = {"type": "string"}
 BOOLEAN = {"type": "boolean"}
 LABEL_VALUE = {"type": "string", "maxLength": 63, "pattern": "^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$"}
 NAME = {"type": "string", "maxLength": 253, "pattern": "^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$"}
 LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-# As a Gateway takes it: a name in small letters, its first label may be a wildcard.
+# The form that a Gateway accepts: a name in small letters, whose first label may be a wildcard.
 HOSTNAME = {"type": "string", "minLength": 1, "maxLength": 253, "pattern": rf"^(\*\.)?{LABEL}(\.{LABEL})*$"}
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 QUANTITY = {"type": ["string", "number"], "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"}
-# As Kubernetes writes it; checked by the API server.
+# The form is that of Kubernetes. The API server checks it.
 ANY_MAP = {"type": "object"}
 ANY_LIST = {"type": "array", "items": {"type": "object"}}
 SETTING = "^[a-z_]+(\\.[a-z_]+)+$"
@@ -43,7 +44,7 @@ def fields(required=(), **properties):
 
 ANNOTATIONS = map_of(TEXT)
 LABELS = map_of(LABEL_VALUE)
-# The Prometheus operator's: the larger unit first, each once.
+# The form of the Prometheus operator: larger units first, each at most once.
 DURATION = {"type": "string", "minLength": 2, "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"}
 AMOUNTS = fields(cpu=QUANTITY, memory=QUANTITY, **{"ephemeral-storage": QUANTITY})
 EGRESS = fields(to=ANY_LIST, ports=list_of(PORT))
@@ -53,9 +54,9 @@ SCALE = {"enabled": BOOLEAN, "minReplicas": within(1), "maxReplicas": within(1, 
 
 
 def config_schema(schema):
-    """The daemon's, without what only a file of its own has."""
+    """Returns the schema of the daemon, without the members that only a file of its own has."""
     config = {key: value for key, value in schema.items() if key not in ("$schema", "title")}
-    # The chart's own templates read these two.
+    # The templates of the chart read these two settings.
     for section in ("http", "admin"):
         config["properties"][section]["properties"]["listen"]["pattern"] = ":[0-9]+$"
         config["properties"][section]["required"] = ["listen"]
@@ -63,7 +64,7 @@ def config_schema(schema):
 
 
 def values_schema(config):
-    """The whole, from what `latchkey config schema` prints."""
+    """Returns the complete schema, from the output of `latchkey config schema`."""
     properties = {
         "global": ANY_MAP,
         "replicas": within(1, 1000),

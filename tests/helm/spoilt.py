@@ -1,10 +1,11 @@
-"""Rendered objects with a fault, each of which the schemas have to find."""
+"""Rendered objects with a fault, each of which the schemas must find."""
 
 import copy
 
 import outside
 
-# Whose values, the kind, where the fault stands, what stands there, and words of the answer.
+# The name of the values, the kind, the path of the fault, the wrong value, and a part of the
+# message.
 SPOILT = [
     ("default", "Service", ["spec", "port"], 80, "('port' was unexpected)"),
     ("gateway", "HTTPRoute", ["spec", "hostname"], "a.example.com", "('hostname' was unexpected)"),

@@ -1,4 +1,5 @@
-"""The table of values in the chart's README, from values.yaml and its comments (`# -- …` above a key)."""
+"""Creates the table of values in the chart's README from values.yaml and its comments (`# -- …`
+above a key)."""
 
 import json
 import re
@@ -11,7 +12,7 @@ END = "<!-- /values -->"
 
 
 def comments(text):
-    """The words above each key, by its path."""
+    """Returns the comment above each key, by the path of the key."""
     path, words, found = [], [], {}
     for line in text.splitlines():
         stripped = line.strip()
@@ -31,7 +32,7 @@ def comments(text):
 
 
 def leaves(value, path=()):
-    """Paths and values: what is no map, or an empty one."""
+    """Yields paths and values that are not a map, or an empty map."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from leaves(inner, (*path, key))
@@ -40,7 +41,8 @@ def leaves(value, path=()):
 
 
 def table(text):
-    """Every value with its default and its meaning; a map's words stand at its first value."""
+    """Returns every value with its default and its meaning. The comment of a map is at its first
+    value."""
     about = comments(text)
     lines = ["| value | default | what it means |", "|---|---|---|"]
     for path, value in leaves(yaml.safe_load(text)):
@@ -52,7 +54,7 @@ def table(text):
 
 
 def with_table(readme, text):
-    """The README with its table made anew."""
+    """Returns the README with a new table."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{table(text)}\n\n{END}{after}"

@@ -1,9 +1,13 @@
-"""The image's program as a container engine runs it: an empty, read-only root, an account of its own, names by DNS.
+"""Runs the program of the image as a container engine does: with an empty, read-only root, an
+account of its own, and names from DNS.
 
     python3 run.py ROOT CONFIG SBOM
 
-ROOT is the image's file system, CONFIG its configuration as `buildah inspect` prints it, SBOM the list of what is in it. It needs mount and network namespaces
-of its own (`unshare --mount --net`), so that nothing of this machine is touched or asked.
+ROOT is the file system of the image. CONFIG is its configuration as `buildah inspect` prints it.
+SBOM lists the components of the program.
+
+The test needs its own mount and network namespaces (`unshare --mount --net`), so that it changes
+nothing on this machine and sends no request to it.
 """
 
 import fcntl
@@ -21,7 +25,7 @@ import tomllib
 import urllib.request
 
 ACCOUNT = 65532
-# 25 s and the delay of 1 s: the daemon cuts what hangs by then.
+# 25 s and the delay of 1 s. The daemon cuts all remaining connections by then.
 ENDS_WITHIN = 26
 PATIENCE = 30
 
@@ -36,7 +40,7 @@ environment = {
 
 
 def inside():
-    """What an engine does between fork and exec."""
+    """Does what an engine does between fork and exec."""
     os.chroot(root)
     os.chdir(config["WorkingDir"])
     os.setgroups([])
@@ -59,7 +63,7 @@ def loopback_up():
 
 
 def name_server():
-    """Answers `latchkey.test` with 127.0.0.1, and that no other name is there."""
+    """Starts a DNS server that resolves `latchkey.test` to 127.0.0.1 and no other name."""
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 53))
 
@@ -105,7 +109,7 @@ def check(name, holds, told=""):
 
 
 files = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-# Engines put these there.
+# Container engines add these files.
 files = [name for name in files if name not in ("etc/hostname", "etc/hosts", "etc/resolv.conf")]
 expected = ["etc/group", "etc/passwd", "latchkey", "var/lib/latchkey/.keep"]
 check("holds_the_program_and_an_account_alone", files == expected, files)

@@ -1,4 +1,5 @@
-"""People at an even pace, whose clients behave: they keep a token through a 503, and log in again on a 401."""
+"""Users who send requests at an even rate with correct clients: a client keeps its token after a
+503 and logs in again after a 401."""
 
 import http.client
 import json
@@ -14,17 +15,17 @@ from urllib.parse import urlsplit
 from stage import until
 from traffic import PASSWORD
 
-# A client waits that long for an answer.
+# The time that a client waits for a response, in seconds.
 PATIENCE = 15
-# A token is good for 15 minutes; a client that behaves has another before.
+# The age at which a client refreshes its token, in seconds. A token is valid for 15 minutes.
 TOKEN_S = 600
-# What a crowd does, one after the other, where nothing else is said.
+# The default order of requests.
 USUAL = ("me", "refresh", "me", "login")
 
 
 @dataclass
-class Told:
-    """One answer, as the client saw it. Status 0: none came."""
+class Response:
+    """One response as the client saw it. The status is 0 if none arrived."""
 
     at: float
     kind: str
@@ -35,7 +36,7 @@ class Told:
 
 
 class Person:
-    """Somebody at an address of their own, as a trusted proxy tells it."""
+    """A user at an IP address of their own, which a trusted proxy reports."""
 
     def __init__(self, number: int):
         self.email = f"person{number}@example.com"
@@ -48,25 +49,26 @@ class Person:
 
 
 class Crowd:
-    """`rate` requests a second to a daemon, each by the next person who is free; `told` holds every answer."""
+    """Sends `rate` requests per second to a daemon. The next free user sends each of them.
+    `responses` holds every response."""
 
     def __init__(self, base: str, people: int, rate: float, kinds=USUAL, first: int = 0):
         self.place = urlsplit(base).netloc
         self.rate, self.kinds = rate, kinds
         self.people = [Person(number) for number in range(first, first + people)]
-        self.told: list[Told] = []
-        self.strangers = 0
+        self.responses: list[Response] = []
+        self.new_clients = 0
         self.idle: queue.Queue[Person] = queue.Queue()
         self.ended = threading.Event()
         self.hands = ThreadPoolExecutor(max_workers=96)
         self.clock = threading.Thread(target=self.tick, daemon=True)
 
     def gather(self):
-        """Everybody registers, which opens a session."""
+        """Registers every user, which opens a session."""
         for person in self.people:
             until(f"the registration of {person.email}", 60, lambda: self.register(person) == 200)
             self.idle.put(person)
-        self.told.clear()
+        self.responses.clear()
 
     def start(self):
         self.clock.start()
@@ -122,15 +124,16 @@ class Crowd:
         return status
 
     def welcome(self, _: Person):
-        """Somebody new; each causes a mail."""
-        self.strangers += 1
-        self.register(Person(10_000 + self.strangers))
+        """Registers a new user, which causes a mail."""
+        self.new_clients += 1
+        self.register(Person(10_000 + self.new_clients))
 
     def forget(self, _: Person):
-        """Somebody who has no account asks for a way in, which spends the budget of a mailbox all the same."""
-        self.strangers += 1
-        stranger = Person(10_000 + self.strangers)
-        self.ask("forgot", stranger, "POST", "/api/forgot-password", {"email": stranger.email})
+        """Requests a recovery for an address without an account. The request still uses the budget
+        of a mailbox."""
+        self.new_clients += 1
+        unknown = Person(10_000 + self.new_clients)
+        self.ask("forgot", unknown, "POST", "/api/forgot-password", {"email": unknown.email})
 
     def ask(self, kind: str, person: Person, method: str, path: str, body=None, token=None) -> tuple[int, dict]:
         headers = {"x-forwarded-for": person.source, "connection": "close"}
@@ -155,19 +158,20 @@ class Crowd:
         finally:
             connection.close()
         code = answer.get("code", "") if status != 200 else ""
-        self.told.append(Told(at, kind, status, code, retry_after, time.monotonic() - began))
+        self.responses.append(Response(at, kind, status, code, retry_after, time.monotonic() - began))
         return status, answer
 
 
-def summary(told: list[Told], begin: float, end: float) -> dict:
-    """What clients were told between two moments: by kind the answers by number, their time, Retry-After."""
+def summary(responses: list[Response], begin: float, end: float) -> dict:
+    """Returns the responses between two times: for each kind their counts by status, their
+    durations and Retry-After."""
     result = {}
-    there = [it for it in told if begin <= it.at < end]
+    there = [it for it in responses if begin <= it.at < end]
     for kind in sorted({it.kind for it in there}):
         mine = [it for it in there if it.kind == kind]
         times = sorted(it.seconds for it in mine)
         result[kind] = {
-            "answers": dict(Counter(f"{it.status} {it.code}".strip() for it in mine).most_common()),
+            "responses": dict(Counter(f"{it.status} {it.code}".strip() for it in mine).most_common()),
             "ms": {"p50": round(1000 * times[len(times) // 2]), "p99": round(1000 * times[len(times) * 99 // 100]),
                    "max": round(1000 * times[-1])},
             "retry-after": dict(Counter(it.retry_after for it in mine if it.retry_after)),
@@ -175,6 +179,6 @@ def summary(told: list[Told], begin: float, end: float) -> dict:
     return result
 
 
-def last_bad(told: list[Told]) -> float | None:
-    """When the last request began that was answered 5xx or not at all."""
-    return max((it.at for it in told if it.status == 0 or it.status >= 500), default=None)
+def last_bad(responses: list[Response]) -> float | None:
+    """Returns the start of the last request that got a 5xx or no response."""
+    return max((it.at for it in responses if it.status == 0 or it.status >= 500), default=None)

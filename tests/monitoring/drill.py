@@ -1,8 +1,10 @@
-"""Five incidents, caused for real: what alerts, panels, log, `/readyz` and clients tell. `scripts/drill` starts this.
+"""Causes five incidents on real servers and records the alerts, panels, log, `/readyz` and
+responses. `scripts/drill` starts this program.
 
     drill.py LATCHKEY POSTGRES_URL [INCIDENT...]
 
-Prints a report as JSON, a line for each thing that had to be seen, and the closing line of cargo's test runner.
+It prints a report as JSON, one line for each expected observation, and the last line of cargo's
+test runner.
 """
 
 import base64
@@ -27,16 +29,17 @@ from stage import Daemon, Prometheus, get, until
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm/latchkey"
 RULES = sorted((CHART / "rules").glob("*.yaml"))
-# As deploy/compose/prometheus.yaml has it.
+# The scrape interval of deploy/compose/prometheus.yaml.
 SCRAPE = "15s"
-# Traffic before the fault, so that rates are there; what a fault lasts beyond its last alert; how long to wait for the end
-# of alerts: a crash is told for 15 minutes.
+# Times in seconds. CALM: the traffic before the fault, so that rates exist. REST: the fault
+# continues after its last alert. AFTERMATH: the longest wait for the end of the alerts, because the
+# alert of a crash fires for 15 minutes.
 CALM, REST, AFTERMATH = 90, 30, 17 * 60
 BURN = ("LatchkeyAvailabilityBudgetBurn", "page")
 
 
 class Stage:
-    """A daemon on a database, a Redis and a mail server of its own, with people."""
+    """A daemon with its own database, Redis, mail server and users."""
 
     def __init__(self, incident: "Incident", binary: str, home: Path, postgres_url: str):
         self.incident, self.home = incident, home
@@ -59,7 +62,7 @@ class Stage:
         self.settled: dict[str, float] = {}
 
     def renew(self, faults: str):
-        """Another start of the daemon, as after a new version."""
+        """Restarts the daemon with other faults, as after an upgrade."""
         self.daemon.child.send_signal(signal.SIGINT)
         self.daemon.child.wait(40)
         self.daemon.environment["FAILPOINTS"] = faults
@@ -72,12 +75,13 @@ class Stage:
         return done.stdout
 
     def mails_waiting(self) -> float:
-        told = get(f"http://127.0.0.1:{self.daemon.admin}/metrics")[1].decode()
-        found = [line for line in told.splitlines() if line.startswith("latchkey_mail_outbox_depth")]
+        metrics = get(f"http://127.0.0.1:{self.daemon.admin}/metrics")[1].decode()
+        found = [line for line in metrics.splitlines() if line.startswith("latchkey_mail_outbox_depth")]
         return float(found[0].split()[-1]) if found else 0.0
 
     def run(self, alerts: watch.Alerts, others: list["Stage"]):
-        """Calm, the fault until its alerts fire, its end, and what comes after."""
+        """Runs the incident: traffic without a fault, the fault until its alerts fire, the repair,
+        and the time after it."""
         self.people.gather()
         if self.rush:
             self.rush.gather()
@@ -112,28 +116,28 @@ class Stage:
             process.stop()
 
     def report(self, alerts: watch.Alerts, panels: watch.Panels) -> dict:
-        told = self.people.told + (self.rush.told if self.rush else [])
-        last_bad = crowd.last_bad(told)
+        responses = self.people.responses + (self.rush.responses if self.rush else [])
+        last_bad = crowd.last_bad(responses)
         return {
             "seconds": {"before": round(self.fault - self.begin), "fault": round(self.end - self.fault),
                         "after": round(self.close - self.end)},
-            "alerts": alerts.told(self.incident.name, self.fault, self.end),
+            "alerts": alerts.report(self.incident.name, self.fault, self.end),
             "log": watch.log_lines(self.daemon.log, self.fault, self.close),
-            "readyz": self.ready.told(self.fault, self.close),
-            "clients": {"before": crowd.summary(told, self.begin, self.fault),
-                        "fault": crowd.summary(told, self.fault, self.end),
-                        "after": crowd.summary(told, self.end, self.close)},
-            "well again": self.settled | {
-                "readyz": self.ready.well_again(self.end),
-                "last bad answer": round(last_bad - self.end, 1) if last_bad else None},
-            "panels": {panel: panels.told(self.incident.name, panel, self.begin, self.fault, self.end, self.close)
+            "readyz": self.ready.report(self.fault, self.close),
+            "clients": {"before": crowd.summary(responses, self.begin, self.fault),
+                        "fault": crowd.summary(responses, self.fault, self.end),
+                        "after": crowd.summary(responses, self.end, self.close)},
+            "recovered": self.settled | {
+                "readyz": self.ready.recovered(self.end),
+                "last bad response": round(last_bad - self.end, 1) if last_bad else None},
+            "panels": {panel: panels.report(self.incident.name, panel, self.begin, self.fault, self.end, self.close)
                        for panel in self.incident.panels},
         }
 
 
 @dataclass
 class Incident:
-    """What is caused, and what of it must be seen: docs/runbooks/incidents.md names the same."""
+    """An incident: its cause, and the observations that docs/runbooks/incidents.md lists for it."""
 
     name: str
     cause: Callable[[Stage], object]
@@ -158,8 +162,8 @@ def prompt(stage: Stage):
 
 
 def refuse(stage: Stage):
-    """For good, for now, then it does not even listen."""
-    stage.smtp.refuse("550 5.7.1 we take nothing from you")
+    """Refuses mail permanently, then temporarily, and then does not listen."""
+    stage.smtp.refuse("550 5.7.1 refused")
     time.sleep(30)
     stage.smtp.refuse("451 4.3.2 not now")
     time.sleep(90)
@@ -175,54 +179,55 @@ INCIDENTS = [
     Incident(
         "redis", lambda stage: stage.redis.crash(), lambda stage: stage.redis.start(),
         [BURN], ["request refused"],
-        ["overview › Errors", "overview › Errors by route", "overview › Budget burn within 1h", "runtime › Errors of the stores",
-         "auth › Log-ins by outcome", "auth › Decided alone"],
+        ["overview › Errors", "overview › Errors by route", "overview › Budget burn within 1h", "runtime › Store errors",
+         "auth › Logins by outcome", "auth › Local limit decisions"],
         kinds=(*crowd.USUAL, "forgot"),
     ),
     Incident(
         "postgresql", late, prompt,
         [("LatchkeyDbPoolExhausted", "page"), BURN], ["request refused"],
         ["overview › Errors by route", "overview › Database connections in use", "overview › Duration by route, p99",
-         "runtime › Database, p99", "runtime › Errors of the stores", "runtime › Waits for a connection given up",
-         "runtime › Redis, p99"],
+         "runtime › Database statements, p99", "runtime › Store errors", "runtime › Database connection timeouts",
+         "runtime › Redis commands, p99"],
         people=60, rate=30,
     ),
     Incident(
         "smtp", refuse, take,
-        [("LatchkeyMailOutboxStalled", "page")], ["mail not delivered", "mail queue paused"],
-        ["overview › Oldest mail", "auth › Age of the oldest mail", "auth › Mails waiting", "auth › Deliveries by outcome"],
+        [("LatchkeyMailOutboxStalled", "page")], ["the mail was not delivered", "the mail queue is paused"],
+        ["overview › Oldest mail", "auth › Age of the oldest mail", "auth › Waiting mails", "auth › Deliveries by outcome"],
         limit=28 * 60, rate=2, kinds=("me", "refresh", "me", "login", "register"),
     ),
     Incident(
         "worker", lambda stage: stage.renew("pool.password=25%panic"), lambda stage: stage.renew(""),
         [("LatchkeyWorkerCrashed", "ticket"), BURN], ["a worker crashed and is replaced", "request refused"],
-        ["runtime › Worker crashes", "overview › Errors by route", "auth › Log-ins by outcome", "runtime › Up for"],
+        ["runtime › Worker and task crashes", "overview › Errors by route", "auth › Logins by outcome", "runtime › Uptime"],
     ),
     Incident(
         "overload", lambda stage: stage.rush.start(), lambda stage: stage.rush.stop(),
         [("LatchkeyPasswordQueueSaturated", "page"), BURN], ["request refused"],
-        ["overview › Queues", "overview › Turned away", "overview › Workers at work", "overview › Log-ins", "overview › New tokens",
-         "auth › Log-ins by outcome", "runtime › Wait for a worker, p99", "runtime › Password hashes, p99",
+        ["overview › Queues", "overview › Refused requests and jobs", "overview › Busy workers", "overview › Logins, duration", "overview › New tokens, duration",
+         "auth › Logins by outcome", "runtime › Wait for a worker, p99", "runtime › Password hashes, p99",
          "overview › Errors by route", "overview › Processor"],
         is_rush=True,
-        # RFC 9106's second choice, and one worker: a dozen log-ins a second are all that this daemon can do.
+        # With the second option of RFC 9106 and one worker, this daemon can handle only about
+        # twelve logins per second.
         settings={"LATCHKEY_PASSWORD__MEMORY_KIB": "65536", "LATCHKEY_PASSWORD__ITERATIONS": "3",
                   "LATCHKEY_PASSWORD__WORKERS": "1"},
     ),
 ]
 
 
-def verdict(incident: Incident, told: dict) -> list[tuple[str, bool]]:
-    """What had to be seen, and whether it was."""
-    fired = {name for name, states in told["alerts"].items() if states["firing"] is not None}
-    lines = {line.get("message") for line in told["log"]}
+def verdict(incident: Incident, report: dict) -> list[tuple[str, bool]]:
+    """Returns each expected observation, and whether it was made."""
+    fired = {name for name, states in report["alerts"].items() if states["firing"] is not None}
+    lines = {line.get("message") for line in report["log"]}
     seen = [(f"{alert} ({severity}) fires", f"{alert} ({severity})" in fired) for alert, severity in incident.alerts]
     seen += [(f"the log says: {line}", line in lines) for line in incident.lines]
-    seen += [(f"{panel} shows something", bool(told["panels"][panel])) for panel in incident.panels]
-    seen.append(("readyz is ok in the end", told["well again"]["readyz"] is not None))
-    answers = {answer for kind in told["clients"]["fault"].values() for answer in kind["answers"]}
-    blamed = {answer for answer in answers if answer.startswith("4")}
-    seen.append((f"no client is blamed {' '.join(sorted(blamed))}".strip(), not blamed))
+    seen += [(f"{panel} has values", bool(report["panels"][panel])) for panel in incident.panels]
+    seen.append(("readyz is ok at the end", report["recovered"]["readyz"] is not None))
+    statuses = {status for kind in report["clients"]["fault"].values() for status in kind["responses"]}
+    errors = {status for status in statuses if status.startswith("4")}
+    seen.append((f"no client gets a 4xx status {' '.join(sorted(errors))}".strip(), not errors))
     return seen
 
 

@@ -1,4 +1,5 @@
-"""PromQL read just far enough: the metrics of an expression, the matchers on them, and the vectors that an alert compares."""
+"""A small parser for PromQL: it finds the metrics of an expression, their matchers, and the vectors
+that an alert compares."""
 
 import re
 
@@ -9,35 +10,37 @@ WORDS = set(
 TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 LABELS = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
 SPLIT = re.compile(r"\s(and|or|unless)\s(?:on \([^)]*\)\s)?|\s(>=|<=|==|!=|>|<)\s")
-# A name, a set of matchers, or both; before them what holds neither.
+# A name, a set of matchers, or both. The first alternatives skip text that can hold neither.
 SELECTOR = re.compile(
     rf"{TEXT.pattern}|\[[^\]]*\]|{LABELS.pattern}|(?<![\w.])([A-Za-z_:][\w:]*)?(?:\s*(\{{(?:{TEXT.pattern}|[^}}\"])*\}}))?"
 )
 
-# The jobs of the tests: a plain scrape, and a pod's.
+# The jobs of the tests: a plain scrape, and the scrape of a pod.
 PLAIN, POD = "latchkey", "latchkey-pods"
-# What Grafana puts in, as a test may have it; `.*` is what "All" stands for, but for jobs, which it lists.
+# The values that Grafana would insert. `.*` stands for "All", except for jobs, which Grafana lists.
 VARIABLES = {"__rate_interval": "1m", "__interval": "15s", "__range": "1h", "namespace": ".*", "job": f"({PLAIN}|{POD})", "instance": ".*"}
-# Which installation: two of them in one Prometheus differ in one of these.
+# The matchers that choose an installation. Two installations in one Prometheus differ in at least
+# one of these labels.
 INSTALLATION = {'namespace=~"$namespace"', 'job=~"$job"'}
 
 
 def plain(expression: str, **chosen: str) -> str:
-    """An expression of a dashboard as Prometheus reads it, with what is chosen of its variables."""
+    """Returns an expression of a dashboard with values in place of its variables."""
     for name, value in (VARIABLES | chosen).items():
         expression = expression.replace(f"${name}", value)
     return expression
 
 
 def unbound(expression: str) -> list[str]:
-    """The selectors of a dashboard's expression that do not ask for the chosen installation alone."""
+    """Returns the selectors of a dashboard's expression that are not limited to the chosen
+    installation."""
     found = [("" if name in WORDS else name, matchers) for name, matchers in SELECTOR.findall(expression)]
     return [name + matchers for name, matchers in found
             if name + matchers and not INSTALLATION <= set(re.findall(r'\w+=~"[^"]*"', matchers))]
 
 
 def metrics(expression: str) -> set[str]:
-    """The names of the metrics that an expression asks for."""
+    """Returns the names of the metrics in an expression."""
     bare = TEXT.sub("", expression)
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]", "", bare)
     bare = LABELS.sub("", bare)
@@ -46,8 +49,8 @@ def metrics(expression: str) -> set[str]:
 
 
 def vectors(expression: str) -> list[str]:
-    """The parts of an alert's expression that must be there for it to be able to fire: what stands between comparisons and
-    set operators, without thresholds; of `absent(x)` the x."""
+    """Returns the vectors that an alert needs in order to fire: the parts between comparisons and
+    set operators, without thresholds. For `absent(x)` it is `x`."""
     parts, depth, begin, at = [], 0, 0, 0
     while at < len(expression):
         depth += {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}.get(expression[at], 0)

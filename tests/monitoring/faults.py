@@ -1,4 +1,5 @@
-"""What breaks: a PostgreSQL that answers late, an SMTP server that refuses, a Redis that goes and comes back."""
+"""The faults: a slow PostgreSQL, an SMTP server that refuses mail, and a Redis that stops and
+starts again."""
 
 import socket
 import socketserver
@@ -11,7 +12,7 @@ from stage import Process, free_port, until
 
 
 class Late:
-    """Stands before a server and passes on what it is told, after `delay` seconds."""
+    """A TCP proxy in front of a server, which forwards everything after `delay` seconds."""
 
     def __init__(self, port: int):
         self.target, self.delay, self.port = port, 0.0, free_port()
@@ -44,7 +45,8 @@ class Late:
 
 
 class Dialogue(socketserver.StreamRequestHandler):
-    """SMTP, as far as one mail goes. `server.refusal` answers each recipient, once it is set."""
+    """Enough of SMTP to accept one mail. If `server.refusal` is set, it is the reply to each
+    recipient."""
 
     timeout = 60
 
@@ -85,11 +87,12 @@ class Listener(socketserver.ThreadingTCPServer):
         super().__init__(*arguments)
 
     def handle_error(self, *_):
-        """Whoever hangs up is no error of ours."""
+        """A client that disconnects is no error here."""
 
 
 class Smtp:
-    """A mail server: takes mails, refuses every recipient (`refuse`), or does not listen (`leave`)."""
+    """A mail server that accepts mails, refuses every recipient (`refuse`), or does not listen
+    (`leave`)."""
 
     def __init__(self):
         self.port = free_port()
@@ -117,7 +120,7 @@ class Smtp:
 
 
 class Redis(Process):
-    """A Redis that keeps what it is told on the disk, so that it knows it when it is back."""
+    """A Redis that stores its data on disk, so that it has the data after a restart."""
 
     def __init__(self, home: Path):
         self.port = free_port()

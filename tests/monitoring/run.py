@@ -1,8 +1,9 @@
-"""Rules and dashboards against a real Prometheus that scrapes a driven daemon; `scripts/lib/monitoring` starts this.
+"""Checks alert rules and dashboards with a real Prometheus that scrapes a daemon under load.
+`scripts/lib/monitoring` starts this program.
 
     run.py LATCHKEY POSTGRES_URL REDIS_PORT
 
-Ends with a line as the test runner of cargo prints it.
+The last line has the format of cargo's test runner.
 """
 
 import base64
@@ -26,23 +27,26 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm/latchkey"
 PAGES = ROOT / "docs/runbooks"
 RULES = sorted((CHART / "rules").glob("*.yaml"))
-# How long series may take to be there: scraped and evaluated each second, chains of recordings take some.
+# The time in seconds after which every series must exist. Scrapes and evaluations run each second,
+# and recording rules can depend on each other.
 PATIENCE = 20
-# The daemon is scraped as two installations: by a plain Prometheus, and as a pod in a namespace.
+# Prometheus scrapes the daemon as two installations: one without labels, and one as a pod in a
+# namespace.
 NAMESPACE = "staging"
 passed, failed = 0, []
 
 
-def check(name: str, holds: bool, told: str = ""):
+def check(name: str, holds: bool, detail: str = ""):
     global passed
     passed += bool(holds)
-    print(f"test {name} ... {'ok' if holds else 'FAILED ' + told}", flush=True)
+    print(f"test {name} ... {'ok' if holds else 'FAILED ' + detail}", flush=True)
     if not holds:
         failed.append(name)
 
 
 def known_metrics(rules: list[dict]) -> set[str]:
-    """What the registry knows, by the page that is made from it, and what rules record."""
+    """Returns the metrics of the registry, from the page that it generates, and the metrics that
+    rules record."""
     names = {rule["record"] for rule in rules if "record" in rule}
     for name, kind in re.findall(r"^\| `[\w.]+` \| `(\w+)` \| (\w+) \|", (ROOT / "docs/telemetry.md").read_text(), re.MULTILINE):
         names |= {f"{name}{ending}" for ending in ("_bucket", "_sum", "_count")} if kind == "histogram" else {name}
@@ -52,23 +56,24 @@ def known_metrics(rules: list[dict]) -> set[str]:
 def check_papers(rules: list[dict], boards: dict[str, dict]):
     for name, board in boards.items():
         faults = papers.dashboard_faults(board)
-        check(f"dashboard {name} has Grafana's shape", not faults, "; ".join(faults))
+        check(f"dashboard {name} has the shape that Grafana expects", not faults, "; ".join(faults))
     alerts = [rule for rule in rules if "alert" in rule]
     for rule in alerts:
         faults = papers.alert_faults(rule, PAGES)
-        check(f"{rule['alert']} ({rule['labels']['severity']}) says what and where", not faults, "; ".join(faults))
+        check(f"{rule['alert']} ({rule['labels']['severity']}) has a summary, a value and a runbook", not faults, "; ".join(faults))
     panels = {f"{name} › {panel['title']}" for name, board in boards.items() for panel in board["panels"]}
     known, source = papers.commands(ROOT), papers.log_lines(ROOT)
     for page in sorted(PAGES.glob("*.md")):
         faults = papers.page_faults(page, panels, known, source)
-        check(f"runbooks/{page.name} names what there is", not faults, "; ".join(faults))
+        check(f"runbooks/{page.name} names only existing panels, commands and log lines", not faults, "; ".join(faults))
     named = {rule["alert"] for rule in alerts}
     pages = {page.stem for page in PAGES.glob("Latchkey*.md")}
-    check("every page of an alert has its alert", pages == named, str(pages ^ named))
+    check("every alert page belongs to an alert", pages == named, str(pages ^ named))
 
 
 def check_units(alerts: set[str]):
-    """`promtool test rules`, and that each alert has a case that fires and one that does not."""
+    """Runs `promtool test rules`. Each alert needs one case in which it fires and one in which it
+    does not."""
     files = sorted((ROOT / "tests/monitoring").glob("*.test.yaml"))
     cases: dict[str, set[bool]] = {}
     for file in files:
@@ -82,7 +87,8 @@ def check_units(alerts: set[str]):
 
 
 def wanted(rules: list[dict], boards: dict[str, dict]) -> list[tuple[str, str]]:
-    """Where an expression stands, and the expression: panels, recordings, the vectors that alerts compare."""
+    """Returns the place and the text of each expression: of panels, of recording rules, and of the
+    vectors that alerts compare."""
     found = []
     for rule in rules:
         name = rule.get("record") or rule["alert"]
@@ -92,13 +98,14 @@ def wanted(rules: list[dict], boards: dict[str, dict]) -> list[tuple[str, str]]:
 
 
 def of_panels(boards: dict[str, dict]) -> list[tuple[str, str]]:
-    """Where an expression of a dashboard stands, and the expression with its variables."""
+    """Returns the place and the text of each dashboard expression, with its variables."""
     return [(f"{name} › {panel['title']} {it['refId']}", it["expr"])
             for name, board in boards.items() for panel in board["panels"] for it in panel.get("targets", [])]
 
 
 def awaited(prometheus: Prometheus, expression: str, end: float) -> tuple[int, str]:
-    """How many series an expression has, as soon as it has one, or at the end."""
+    """Waits until an expression has a series, and returns their number. At the end of the time it
+    may be 0."""
     count, error = prometheus.series(expression)
     while not count and not error and time.monotonic() < end:
         time.sleep(0.5)
@@ -113,12 +120,13 @@ def check_expressions(prometheus: Prometheus, rules: list[dict], boards: dict[st
         asked = expressions.metrics(expression)
         unknown = asked - known
         count, error = awaited(prometheus, expression, end)
-        told = f"unknown: {unknown}" if unknown else error or f"no series: {expression}"
-        check(f"{where} has series", bool(asked) and not unknown and count > 0, told)
+        detail = f"unknown: {unknown}" if unknown else error or f"no series: {expression}"
+        check(f"{where} has series", bool(asked) and not unknown and count > 0, detail)
 
 
 def check_installations(prometheus: Prometheus, boards: dict[str, dict]):
-    """A panel shows the installation that is chosen, be it without a namespace, and nothing where there is none."""
+    """A panel shows the chosen installation, also one without a namespace, and nothing for an
+    unknown one."""
     end = time.monotonic() + PATIENCE
     for where, expression in of_panels(boards):
         faults = []
@@ -128,11 +136,11 @@ def check_installations(prometheus: Prometheus, boards: dict[str, dict]):
         for chosen in ({"namespace": "elsewhere"}, {"job": "elsewhere"}, {"namespace": NAMESPACE, "job": expressions.PLAIN}):
             if prometheus.series(expressions.plain(expression, **chosen))[0]:
                 faults.append(f"series of {chosen}")
-        check(f"{where} shows what is chosen", not faults, "; ".join(faults))
+        check(f"{where} shows only the chosen installation", not faults, "; ".join(faults))
 
 
 def check_loaded(prometheus: Prometheus, rules: list[dict]):
-    """Every rule is loaded, was evaluated, and is healthy."""
+    """Checks that every rule is loaded, evaluated and healthy."""
     def evaluated():
         loaded = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
         return loaded if loaded and all(rule["health"] != "unknown" for rule in loaded) else None
@@ -142,30 +150,30 @@ def check_loaded(prometheus: Prometheus, rules: list[dict]):
     sick = [f"{rule['name']}: {rule.get('lastError')}" for rule in loaded if rule["health"] != "ok"]
     check("every rule is healthy", not sick, "; ".join(sick))
     firing = sorted({it["labels"]["alertname"] for it in prometheus.ask("alerts")["alerts"] if it["state"] == "firing"})
-    check("nobody is woken by what was driven", not firing, ", ".join(firing))
+    check("the load of this test fires no alert", not firing, ", ".join(firing))
 
 
 def check_the_checks(prometheus: Prometheus, boards: dict[str, dict]):
-    """Checks that pass everything would prove nothing."""
+    """Checks that the checks find faults."""
     check("a misspelt metric is found", expressions.metrics('rate(latchkey_login_total{job="x"}[5m])') == {"latchkey_login_total"})
-    check("an expression without series is seen", prometheus.series('latchkey_logins_total{outcome="none"}') == (0, ""))
-    check("a broken expression is seen", prometheus.series("rate(latchkey_logins_total)")[1] != "")
-    spoilt = json.loads(json.dumps(boards["auth"]))
-    spoilt["panels"][1]["id"] = spoilt["panels"][2]["id"]
-    del spoilt["panels"][1]["fieldConfig"]["defaults"]["unit"]
-    check("a spoilt dashboard is not one", len(papers.dashboard_faults(spoilt)) == 2)
-    spoilt = json.loads(json.dumps(boards["overview"]))
-    budget = next(panel for panel in spoilt["panels"] if panel["title"].startswith("Budget left"))["targets"][0]
+    check("an expression without series is found", prometheus.series('latchkey_logins_total{outcome="none"}') == (0, ""))
+    check("a broken expression is found", prometheus.series("rate(latchkey_logins_total)")[1] != "")
+    broken = json.loads(json.dumps(boards["auth"]))
+    broken["panels"][1]["id"] = broken["panels"][2]["id"]
+    del broken["panels"][1]["fieldConfig"]["defaults"]["unit"]
+    check("the faults of a dashboard are found", len(papers.dashboard_faults(broken)) == 2)
+    broken = json.loads(json.dumps(boards["overview"]))
+    budget = next(panel for panel in broken["panels"] if panel["title"].startswith("Budget left"))["targets"][0]
     budget["expr"] = "".join(budget["expr"].rsplit('namespace=~"$namespace",', 1))
-    spoilt["links"][0]["includeVars"] = False
-    spoilt["templating"]["list"][1]["allValue"] = ".+"
-    told = papers.dashboard_faults(spoilt)
-    check("a dashboard that mixes installations is not one", len(told) == 3, str(told))
+    broken["links"][0]["includeVars"] = False
+    broken["templating"]["list"][1]["allValue"] = ".+"
+    faults = papers.dashboard_faults(broken)
+    check("a dashboard that mixes installations is found", len(faults) == 3, str(faults))
     bound, other = 'a_b{job=~"$job",namespace=~"$namespace",c="}"}', 'h{a_job=~"$job",namespace=~"$namespace"}'
-    told = expressions.unbound(f'sum by (job) (rate({bound}[5m])) / clamp_min(d:e, 1e-9) or {{f="g"}} or {other}')
-    check("what asks for every installation is found", told == ["d:e", '{f="g"}', other], str(told))
+    found = expressions.unbound(f'sum by (job) (rate({bound}[5m])) / clamp_min(d:e, 1e-9) or {{f="g"}} or {other}')
+    check("an expression that selects every installation is found", found == ["d:e", '{f="g"}', other], str(found))
     parts = expressions.vectors("a_b > 14.4 * 0.001 and c_d > 3 * e_f and on (job) i:j unless absent(g_h)")
-    check("an alert's vectors are found", parts == ["a_b", "c_d", "3 * e_f", "i:j", "g_h"], str(parts))
+    check("the vectors of an alert are found", parts == ["a_b", "c_d", "3 * e_f", "i:j", "g_h"], str(parts))
 
 
 def main() -> int:
@@ -188,7 +196,7 @@ def main() -> int:
         try:
             client = traffic.Client(daemon.base, daemon.mailbox_key())
             traffic.drive(client, redis_port)
-            print(f"drove {sum(client.statuses.values())} requests: {client.statuses}", flush=True)
+            print(f"sent {sum(client.statuses.values())} requests: {client.statuses}", flush=True)
             check_loaded(prometheus, rules)
             check_expressions(prometheus, rules, boards)
             check_installations(prometheus, boards)

@@ -1,5 +1,5 @@
-"""What the step stands on: a daemon, a Prometheus that scrapes it, a service of breached passwords. The standard library
-and Debian's `prometheus` alone."""
+"""The environment of the tests: a daemon, a Prometheus that scrapes it, and a service of breached
+passwords. They need only the standard library and Debian's `prometheus`."""
 
 import contextlib
 import http.server
@@ -17,7 +17,7 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    """A port below those that the kernel hands out to clients."""
+    """Returns a port below the range that the kernel assigns to clients."""
     while True:
         port = random.randrange(20000, 30000)
         with socket.socket() as probe:
@@ -26,7 +26,7 @@ def free_port() -> int:
 
 
 def until(what: str, seconds: float, ask):
-    """What `ask` gives, as soon as it gives something."""
+    """Waits until `ask` returns a value, and returns it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if given := ask():
@@ -46,7 +46,7 @@ def get(url: str) -> tuple[int, bytes]:
 
 
 class Breaches(http.server.BaseHTTPRequestHandler):
-    """Knows no password, in the format of Have I Been Pwned."""
+    """A breach service in the format of Have I Been Pwned that lists no password."""
 
     def do_GET(self):
         body = b"0018A45C4D1DEF81644B54AB7F969B88D65:1\r\n"
@@ -62,7 +62,7 @@ class Breaches(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def breaches():
-    """The address of a service that knows no breached password."""
+    """Starts a breach service that lists no password, and returns its address."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", free_port()), Breaches)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/range/"
@@ -70,7 +70,8 @@ def breaches():
 
 
 class Process:
-    """A program in a directory of its own, with its words in a file; ended by its id."""
+    """A program in a directory of its own, with its output in a file. It is ended by its process
+    id."""
 
     def __init__(self, name: str, home: Path, command: list[str], environment: dict | None = None):
         home.mkdir(parents=True, exist_ok=True)
@@ -90,13 +91,13 @@ class Process:
         if self.child.poll() is None:
             self.child.terminate()
             time.sleep(0.1)
-            # A daemon that is told twice waits for nobody.
+            # A second signal ends the daemon without waiting for open requests.
             self.child.terminate()
             self.child.wait(30)
 
 
 class Daemon(Process):
-    """latchkey on the stores of `settings`."""
+    """A latchkey with the stores in `settings`."""
 
     def __init__(self, binary: str, home: Path, settings: dict[str, str]):
         self.port, self.admin = free_port(), free_port()
@@ -118,8 +119,8 @@ class Daemon(Process):
 
 
 class Prometheus(Process):
-    """Debian's Prometheus: it scrapes `jobs` (by their port), and evaluates the rules as often. Those in `namespaces` have
-    the label that they would have on Kubernetes."""
+    """Debian's Prometheus. It scrapes `jobs` (by their port) and evaluates the rules at the same
+    interval. The jobs in `namespaces` have the label that they would have on Kubernetes."""
 
     def __init__(self, home: Path, jobs: dict[str, int], rules: list[Path], interval: str = "1s",
                  namespaces: dict[str, str] | None = None):
@@ -127,7 +128,7 @@ class Prometheus(Process):
         self.base = f"http://127.0.0.1:{self.port}"
         home.mkdir(parents=True, exist_ok=True)
         config = home / "prometheus.json"
-        # JSON is YAML.
+        # Every JSON document is also YAML.
         config.write_text(json.dumps({
             "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
             "rule_files": [str(path) for path in rules],
@@ -149,12 +150,12 @@ class Prometheus(Process):
         return get(f"{self.base}/-/ready")[0] == 200
 
     def ask(self, path: str, **query: str) -> dict:
-        """The data of an answer; a refusal is `{"error": …}`."""
+        """Returns the data of a response. A refusal is `{"error": …}`."""
         status, body = get(f"{self.base}/api/v1/{path}?{urllib.parse.urlencode(query)}")
         answer = json.loads(body or b"{}")
         return answer["data"] if status == 200 else {"error": answer.get("error", f"status {status}")}
 
     def series(self, expression: str) -> tuple[int, str]:
-        """How many series an expression has at this moment, and what is wrong with it."""
+        """Returns the present number of series of an expression, and its error."""
         data = self.ask("query", query=expression)
         return len(data.get("result", [])), data.get("error", "")

@@ -1,4 +1,4 @@
-"""People, programs and proxies, who do at least once whatever a panel shows."""
+"""Requests of users, programs and proxies that give every panel of the dashboards a value."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ class Client:
         self.statuses: dict[int, int] = {}
 
     def ask(self, method: str, path: str, body=None, token=None, form=None, headers=None) -> tuple[int, dict]:
-        """Status and JSON of an answer; a problem is an answer too."""
+        """Returns the status and the JSON of a response, also of a problem."""
         data, sent = None, dict(headers or {})
         if body is not None:
             data, sent["content-type"] = json.dumps(body).encode(), "application/json"
@@ -44,7 +44,7 @@ class Client:
         return answer
 
     def mailed(self, address: str, kind: str) -> str:
-        """The token of the newest mail of a kind."""
+        """Returns the token in the newest mail of a kind."""
         query = urllib.parse.urlencode({"to": address, "wait": "10s"})
         for _ in range(3):
             mails = self.must(200, "GET", f"/dev/mailbox/messages?{query}", token=self.mailbox_key)["items"]
@@ -57,7 +57,7 @@ class Client:
 
 
 def person(client: Client, address: str) -> dict:
-    """Registers, proves the address, gives the tokens."""
+    """Registers a user, confirms the address and returns the tokens."""
     client.must(200, "POST", "/api/register", {"email": address, "password": PASSWORD, "name": "Ada"})
     return client.must(200, "GET", f"/api/verify-email/{client.mailed(address, 'confirm')}")
 
@@ -74,7 +74,7 @@ def log_ins(client: Client, address: str):
 
 
 def refreshes(client: Client, address: str):
-    """A token is replaced twice; the first comes back, which ends the session."""
+    """Replaces a token twice and then sends the first one, which ends the session."""
     first = client.must(200, "POST", "/api/login", {"email": address, "password": PASSWORD})["userToken"]
     second = client.must(200, "GET", "/api/refresh", token=first)["userToken"]
     client.must(200, "GET", "/api/refresh", token=second)
@@ -88,7 +88,8 @@ def recovery(client: Client, address: str):
 
 
 def programs(client: Client, tokens: dict):
-    """A project's key, its tokens, what proxies and resource servers ask, and the end of a token."""
+    """Uses a project key, its tokens, the requests of proxies and resource servers, and a
+    revocation."""
     own = claims(tokens["vaultToken"])
     path = f"/api/teams/{own['tid']}/projects/{own['pid']}/keys"
     key = client.must(200, "POST", path, {"name": "program", "scopes": ["vault:read"]}, tokens["userToken"])
@@ -107,12 +108,12 @@ def over_a_limit(client: Client):
     for number in range(400):
         if client.ask("GET", f"/api/exist-email/nobody{number}@example.com")[0] == 429:
             return
-    raise AssertionError("400 questions met no limit")
+    raise AssertionError("400 requests reached no limit")
 
 
 def a_store_that_hangs(client: Client, redis_port: int, address: str, other: str, token: str):
-    """Redis does not respond for three seconds: what needs it is a 503, but for the budget of a mailbox that has an account,
-    which the daemon decides alone."""
+    """Pauses Redis for three seconds. Requests that need it get a 503. The budget of a mailbox is
+    an exception: for an existing account the daemon uses its own budget."""
     with socket.create_connection(("127.0.0.1", redis_port)) as redis:
         redis.sendall(b"CLIENT PAUSE 3000 ALL\r\n")
         assert redis.recv(64) == b"+OK\r\n"
@@ -122,11 +123,12 @@ def a_store_that_hangs(client: Client, redis_port: int, address: str, other: str
         redis.settimeout(20)
         redis.sendall(b"PING\r\n")
         assert redis.recv(64) == b"+PONG\r\n"
-    until("the way back to Redis", 20, lambda: client.ask("GET", "/api/me", token=token)[0] == 200)
+    until("the recovery of Redis", 20, lambda: client.ask("GET", "/api/me", token=token)[0] == 200)
 
 
 def drive(client: Client, redis_port: int):
-    """Everything once; what counters do not begin at 0 is seen to rise on a second pass."""
+    """Sends every kind of request twice. A counter that does not begin at 0 rises in the second
+    pass."""
     for number in range(2):
         address = f"ada{number}@example.com"
         tokens = person(client, address)

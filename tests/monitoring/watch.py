@@ -1,4 +1,4 @@
-"""What an operator sees of an incident: alerts, panels, log lines, `/readyz`."""
+"""What an operator sees of an incident: alerts, panels, log lines and `/readyz`."""
 
 import json
 import re
@@ -11,17 +11,17 @@ from pathlib import Path
 import expressions
 from stage import Prometheus, get
 
-# How often a panel is looked at, in seconds.
+# The interval between two points of a panel, in seconds.
 STEP = 15
 
 
 class Alerts(threading.Thread):
-    """When each alert of each job became pending, fired, and went."""
+    """Records when each alert of each job became pending, fired, and stopped."""
 
     def __init__(self, prometheus: Prometheus):
         super().__init__(daemon=True)
         self.prometheus, self.ended = prometheus, threading.Event()
-        # (job, alert, severity) -> [(moment, state)]
+        # (job, alert, severity) -> [(time, state)]
         self.seen: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
 
     def run(self):
@@ -44,8 +44,9 @@ class Alerts(threading.Thread):
     def fired(self, job: str, alert: str, severity: str) -> bool:
         return any(state == "firing" for _, state in self.seen.get((job, alert, severity), []))
 
-    def told(self, job: str, begin: float, end: float) -> dict:
-        """By alert: seconds from the fault's begin to pending and to firing, and from its end until it was gone."""
+    def report(self, job: str, begin: float, end: float) -> dict:
+        """Returns for each alert the seconds from the start of the fault to pending and to firing,
+        and from its end until the alert stopped."""
         result = {}
         for (of, alert, severity), states in sorted(self.seen.items()):
             if of != job:
@@ -61,7 +62,7 @@ class Alerts(threading.Thread):
 
 
 class Ready(threading.Thread):
-    """Each answer of `/readyz` that differs from the one before."""
+    """Records each response of `/readyz` that differs from the one before."""
 
     def __init__(self, admin: int):
         super().__init__(daemon=True)
@@ -71,18 +72,18 @@ class Ready(threading.Thread):
     def run(self):
         while not self.ended.wait(0.5):
             status, body = get(self.url)
-            told = f"{status} {body.decode().strip()}"
-            if not self.seen or self.seen[-1][1] != told:
-                self.seen.append((time.time(), told))
+            state = f"{status} {body.decode().strip()}"
+            if not self.seen or self.seen[-1][1] != state:
+                self.seen.append((time.time(), state))
 
-    def told(self, begin: float, end: float) -> list[str]:
-        return [f"{moment - begin:+.0f} s: {told}" for moment, told in self.seen
+    def report(self, begin: float, end: float) -> list[str]:
+        return [f"{moment - begin:+.0f} s: {state}" for moment, state in self.seen
                 if moment >= begin - 1] or [self.seen[-1][1]]
 
-    def well_again(self, end: float) -> float | None:
-        """Seconds from the fault's end until it said `ok` for good."""
-        moment, told = self.seen[-1]
-        return round(max(0, moment - end), 1) if '"ok"' in told else None
+    def recovered(self, end: float) -> float | None:
+        """Returns the seconds from the end of the fault until `/readyz` reported `ok` for good."""
+        moment, state = self.seen[-1]
+        return round(max(0, moment - end), 1) if '"ok"' in state else None
 
 
 def moment_of(line: dict) -> float:
@@ -90,7 +91,8 @@ def moment_of(line: dict) -> float:
 
 
 def log_lines(log: Path, begin: float, end: float) -> list[dict]:
-    """What a daemon wrote between two moments, of level WARN and ERROR, with how often and since when."""
+    """Returns the lines of level WARN and ERROR that a daemon wrote between two times, with their
+    count and the time of the first."""
     lines = []
     for text in log.read_text(errors="replace").splitlines():
         try:
@@ -109,22 +111,23 @@ def log_lines(log: Path, begin: float, end: float) -> list[dict]:
         })
         entry["count"] += 1
         entry["reasons"][str(line.get("reason") or line.get("error") or "")[:160]] += 1
-    told = sorted(found.values(), key=lambda it: -it["count"])
-    for entry in told:
+    entries = sorted(found.values(), key=lambda it: -it["count"])
+    for entry in entries:
         entry["reasons"] = dict(entry["reasons"].most_common(3))
-    return told
+    return entries
 
 
 class Panels:
-    """The dashboards' panels, asked as Grafana asks them."""
+    """Queries the panels of the dashboards as Grafana does."""
 
     def __init__(self, prometheus: Prometheus, boards: dict[str, dict]):
         self.prometheus = prometheus
         self.known = {f"{name} › {panel['title']}": panel.get("targets", [])
                       for name, board in boards.items() for panel in board["panels"]}
 
-    def told(self, job: str, panel: str, begin: float, fault: float, end: float, close: float) -> dict:
-        """By series: the value just before the fault, the highest and lowest in it, and the last."""
+    def report(self, job: str, panel: str, begin: float, fault: float, end: float, close: float) -> dict:
+        """Returns for each series the value just before the fault, the highest and lowest in it,
+        and the last."""
         result = {}
         for target in self.known[panel]:
             query = expressions.plain(target["expr"], job=job)

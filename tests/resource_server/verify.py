@@ -1,9 +1,11 @@
-"""A stock resource server: verifies a vaultToken with PyJWT, knowing nothing but the issuer's URL.
+"""A standard resource server: verifies a vaultToken with PyJWT, and knows only the URL of the
+issuer.
 
     verify.py ISSUER VAULT_TOKEN [--audience vault] [--algorithms ES256,EdDSA,RS256]
 
-The keys are found by discovery (/.well-known/openid-configuration, then `jwks_uri`). The algorithms are this server's own
-list, never the token's word (RFC 8725 §3.1). Prints the claims as JSON; exits 1 when the token does not hold.
+It finds the keys by discovery (/.well-known/openid-configuration, then `jwks_uri`). The accepted
+algorithms are a list of this server and never come from the token (RFC 8725 §3.1). It prints the
+claims as JSON, and exits with 1 if the token is invalid.
 """
 
 import argparse
@@ -17,7 +19,8 @@ REQUIRED = ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id"]  # RFC
 
 
 def discover(issuer: str) -> str:
-    """The address of the key set, from a document that must name the same issuer (RFC 8414 §3.3)."""
+    """Returns the URL of the key set from a document that must name the same issuer (RFC 8414
+    §3.3)."""
     url = issuer.rstrip("/") + "/.well-known/openid-configuration"
     with urllib.request.urlopen(url, timeout=10) as answer:
         document = json.load(answer)
@@ -27,7 +30,7 @@ def discover(issuer: str) -> str:
 
 
 def verify(issuer: str, token: str, audience: str, algorithms: list[str]) -> dict:
-    """The claims of a token that holds; a jwt.PyJWTError says why one does not."""
+    """Returns the claims of a valid token. A jwt.PyJWTError says why a token is invalid."""
     key = jwt.PyJWKClient(discover(issuer), timeout=10).get_signing_key_from_jwt(token)
     complete = jwt.decode_complete(
         token,
@@ -43,7 +46,7 @@ def verify(issuer: str, token: str, audience: str, algorithms: list[str]) -> dic
 
 
 def refuses(issuer: str, token: str, audience: str, algorithms: list[str]) -> bool:
-    """Whether this token does not hold."""
+    """Says whether this token is invalid."""
     try:
         verify(issuer, token, audience, algorithms)
     except jwt.PyJWTError:
@@ -52,7 +55,8 @@ def refuses(issuer: str, token: str, audience: str, algorithms: list[str]) -> bo
 
 
 def spoil(token: str) -> str:
-    """The same token with one character of its signature changed (the first: all of its bits count)."""
+    """Returns the token with one character of its signature changed: the first one, because all of
+    its bits count."""
     head, payload, signature = token.split(".")
     return ".".join([head, payload, ("B" if signature[0] == "A" else "A") + signature[1:]])
 
@@ -70,7 +74,7 @@ def main() -> int:
     except jwt.PyJWTError as error:
         print(f"the token does not hold: {error}", file=sys.stderr)
         return 1
-    # A check that passes everything would prove nothing.
+    # The verifier must refuse invalid tokens.
     if not refuses(given.issuer, spoil(given.token), *rules):
         print("a token with a spoilt signature was accepted", file=sys.stderr)
         return 1

@@ -1,9 +1,9 @@
-{{/* The settings that are secrets: tests/helm holds this list against the daemon's. */}}
+{{/* The settings that are secrets. tests/helm compares this list with that of the daemon. */}}
 {{- define "latchkey.secretSettings" -}}
 captcha.secret database.url introspection.clients mail.smtp_url password.pepper password.pepper_previous redis.url secrets.master_key secrets.master_key_previous telemetry.headers tokens.secret
 {{- end }}
 
-{{/* The command that makes the Secret which the values name. */}}
+{{/* The command that creates the Secret that the values name. */}}
 {{- define "latchkey.createSecret" -}}
 {{- $examples := dict "database.url" "'postgres://latchkey:PASSWORD@HOST:5432/latchkey?sslmode=verify-full'" "redis.url" "'rediss://default:PASSWORD@HOST:6379'" "mail.smtp_url" "'smtps://USER:PASSWORD@HOST:465'" "secrets.master_key" "\"$(openssl rand -base64 32)\"" -}}
 kubectl create secret generic {{ .Values.secrets.existingSecret | default (include "latchkey.fullname" .) }} --namespace {{ .Release.Namespace }}
@@ -12,7 +12,7 @@ kubectl create secret generic {{ .Values.secrets.existingSecret | default (inclu
 {{- end -}}
 {{- end }}
 
-{{/* What a schema cannot say. Every fault is one sentence with its remedy. */}}
+{{/* Checks that a schema cannot express. Each message names one problem and its fix. */}}
 {{- define "latchkey.check" -}}
 {{- $faults := list -}}
 {{- $sources := include "latchkey.secretSources" . | fromJson -}}
@@ -21,15 +21,15 @@ kubectl create secret generic {{ .Values.secrets.existingSecret | default (inclu
 {{- $key := "" -}}
 
 {{- if not (include "latchkey.setting" (dict "root" . "key" "public_url")) -}}
-{{- $faults = append $faults "config.public_url is missing: give the address that clients use, e.g. --set config.public_url=https://auth.example.com" -}}
+{{- $faults = append $faults "config.public_url is missing: set it to the URL that clients use, e.g. --set config.public_url=https://auth.example.com" -}}
 {{- end -}}
 
 {{- range splitList " " (include "latchkey.secretSettings" .) -}}
 {{- if include "latchkey.setting" (dict "root" $ "key" .) -}}
-{{- $faults = append $faults (printf "config.%s is a secret and would stand in a ConfigMap: put it into a Secret and name its key in secrets.keys" .) -}}
+{{- $faults = append $faults (printf "config.%s is a secret and would be in a ConfigMap: put it into a Secret and name its key in secrets.keys" .) -}}
 {{- end -}}
 {{- if and (hasKey $sources .) (include "latchkey.setting" (dict "root" $ "key" (printf "%s_file" .))) -}}
-{{- $faults = append $faults (printf "%s is given twice, in config.%s_file and in secrets: set secrets.keys.%s to null" . . (replace "." "\\." .)) -}}
+{{- $faults = append $faults (printf "%s is set twice, in config.%s_file and in secrets: set secrets.keys.%s to null" . . (replace "." "\\." .)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -37,48 +37,48 @@ kubectl create secret generic {{ .Values.secrets.existingSecret | default (inclu
 {{- if not $source.secret -}}{{- $key = $source.key -}}{{- end -}}
 {{- end -}}
 {{- if $key -}}
-{{- $faults = append $faults (printf "secrets.existingSecret is missing. Make the Secret:\n\n    %s\n\n  and name it: --set secrets.existingSecret=%s" (include "latchkey.createSecret" .) (include "latchkey.fullname" .)) -}}
+{{- $faults = append $faults (printf "secrets.existingSecret is missing. Create the Secret:\n\n    %s\n\n  and set its name: --set secrets.existingSecret=%s" (include "latchkey.createSecret" .) (include "latchkey.fullname" .)) -}}
 {{- end -}}
 
 {{- if and $embedded (or (gt $max 1) (include "latchkey.scales" .)) -}}
-{{- $faults = append $faults "more than one pod needs PostgreSQL: give secrets.keys.database\\.url, or set replicas to 1" -}}
+{{- $faults = append $faults "more than one pod needs PostgreSQL: set secrets.keys.database\\.url, or set replicas to 1" -}}
 {{- else if and $embedded (not .Values.persistence.existingClaim) -}}
-{{- $faults = append $faults "without database.url the data is files: name a claim in persistence.existingClaim, or they are lost with the pod" -}}
+{{- $faults = append $faults "without database.url the data is in files: set persistence.existingClaim to the name of a claim, or the data is lost with the pod" -}}
 {{- end -}}
 {{- if and (not $embedded) .Values.persistence.existingClaim -}}
-{{- $faults = append $faults "persistence.existingClaim is for one pod without PostgreSQL: take it away, or secrets.keys.database\\.url" -}}
+{{- $faults = append $faults "persistence.existingClaim is for one pod without PostgreSQL: remove it, or remove secrets.keys.database\\.url" -}}
 {{- end -}}
 {{- if and (gt $max 1) (not (include "latchkey.hasSecret" (dict "root" . "key" "redis.url"))) -}}
-{{- $faults = append $faults "more than one pod needs Redis: give secrets.keys.redis\\.url, or set replicas to 1" -}}
+{{- $faults = append $faults "more than one pod needs Redis: set secrets.keys.redis\\.url, or set replicas to 1" -}}
 {{- end -}}
 {{- if and (not $embedded) (not (include "latchkey.hasSecret" (dict "root" . "key" "secrets.master_key"))) -}}
-{{- $faults = append $faults "PostgreSQL needs a master key that all pods share: give secrets.keys.secrets\\.master_key" -}}
+{{- $faults = append $faults "PostgreSQL needs a master key that all pods share: set secrets.keys.secrets\\.master_key" -}}
 {{- end -}}
 {{- if and (eq (.Values.config.profile | default "development") "production") (not (include "latchkey.hasSecret" (dict "root" . "key" "mail.smtp_url"))) -}}
-{{- $faults = append $faults "production needs a mail server: give secrets.keys.mail\\.smtp_url" -}}
+{{- $faults = append $faults "production needs a mail server: set secrets.keys.mail\\.smtp_url" -}}
 {{- end -}}
 
 {{- if and (or .Values.ingress.enabled .Values.httpRoute.enabled) (not .Values.config.http.trusted_proxies) -}}
-{{- $faults = append $faults "config.http.trusted_proxies is missing: name the networks of the Ingress or Gateway, or everybody behind it is one address, with one budget" -}}
+{{- $faults = append $faults "config.http.trusted_proxies is missing: list the networks of the Ingress or Gateway, otherwise all clients behind it count as one address and share one budget" -}}
 {{- end -}}
 {{- range $way, $named := dict "ingress" .Values.ingress.host "httpRoute" .Values.httpRoute.hostnames -}}
 {{- if and (get $.Values $way).enabled (not $named) (regexMatch "^https?://(\\[|[0-9.]+([:/]|$))" $.Values.config.public_url) -}}
-{{- $faults = append $faults (printf "%s.enabled, but config.public_url has an address where its host's name would be" $way) -}}
+{{- $faults = append $faults (printf "%s.enabled is set, but config.public_url has an IP address instead of a host name" $way) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled .Values.tls.existingSecret (not (regexMatch "(?i)\\bhttps\\b[^:]|server-ssl" (printf "%s %s " (.Values.ingress.annotations | toString) (.Values.service.annotations | toString)))) -}}
-{{- $faults = append $faults "tls.existingSecret behind an Ingress: its controller speaks plain HTTP to pods until an annotation of it or of the Service says otherwise, e.g. ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/backend-protocol=HTTPS" -}}
+{{- $faults = append $faults "tls.existingSecret behind an Ingress: the controller uses plain HTTP for the pods unless an annotation of the Ingress or of the Service sets HTTPS, e.g. ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/backend-protocol=HTTPS" -}}
 {{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- $faults = append $faults "httpRoute.parentRefs is missing: name the Gateway, e.g. [{name: public, namespace: gateways}]" -}}
 {{- end -}}
 {{- range .Values.httpRoute.filters -}}
 {{- if and $.Values.httpRoute.enabled (eq (.type | default "") "RequestRedirect") -}}
-{{- $faults = append $faults "httpRoute.filters: a RequestRedirect cannot stand beside a backend, give it a route of its own in extraObjects" -}}
+{{- $faults = append $faults "httpRoute.filters: a RequestRedirect cannot be combined with a backend, create a separate route in extraObjects" -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled .Values.keda.enabled -}}
-{{- $faults = append $faults "autoscaling.enabled and keda.enabled exclude each other: two would pull at one Deployment" -}}
+{{- $faults = append $faults "autoscaling.enabled and keda.enabled exclude each other: both would scale the same Deployment, disable one" -}}
 {{- end -}}
 {{- range $name := list "autoscaling" "keda" -}}
 {{- with get $.Values $name -}}
@@ -88,12 +88,12 @@ kubectl create secret generic {{ .Values.secrets.existingSecret | default (inclu
 {{- end -}}
 {{- end -}}
 {{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.admin.from) -}}
-{{- $faults = append $faults "serviceMonitor.enabled, but the NetworkPolicy lets nobody reach the metrics: name Prometheus in networkPolicy.admin.from" -}}
+{{- $faults = append $faults "serviceMonitor.enabled is set, but the NetworkPolicy blocks all requests for metrics: list Prometheus in networkPolicy.admin.from" -}}
 {{- end -}}
 
 {{- range $name := list "http" "admin" -}}
 {{- if regexMatch "^(127\\.|\\[::1\\]|localhost)" (get $.Values.config $name).listen -}}
-{{- $faults = append $faults (printf "config.%s.listen is the pod's loopback: nothing else could reach it; give 0.0.0.0 or [::]" $name) -}}
+{{- $faults = append $faults (printf "config.%s.listen is the pod's loopback, which nothing outside the pod can reach: use 0.0.0.0 or [::]" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- if eq (include "latchkey.httpPort" .) (include "latchkey.adminPort" .) -}}
@@ -101,18 +101,18 @@ kubectl create secret generic {{ .Values.secrets.existingSecret | default (inclu
 {{- end -}}
 {{- $grace := add (include "latchkey.seconds" (.Values.config.http.drain_delay | default "5s") | int) 30 -}}
 {{- if gt $grace (.Values.terminationGracePeriodSeconds | int64) -}}
-{{- $faults = append $faults (printf "terminationGracePeriodSeconds is too short: config.http.drain_delay, 25 s for what is in work and 5 s for the last exports take %d s" $grace) -}}
+{{- $faults = append $faults (printf "terminationGracePeriodSeconds is too short: config.http.drain_delay, 25 s for running requests and 5 s for the last telemetry export take %d s" $grace) -}}
 {{- end -}}
 {{- with dig "limits" "memory" "" .Values.resources -}}
 {{- $has := include "latchkey.quantityMiB" . -}}
 {{- $needs := include "latchkey.memoryMiB" $ -}}
 {{- if and $has (lt ($has | int) ($needs | int)) -}}
-{{- $faults = append $faults (printf "resources.limits.memory is too small: config.password.workers × memory_kib, 33 KB for each of config.http.max_connections and the base take %s MiB" $needs) -}}
+{{- $faults = append $faults (printf "resources.limits.memory is too small: config.password.workers × memory_kib, 33 KB for each of config.http.max_connections and a base of 128 MiB take %s MiB" $needs) -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraEnv -}}
 {{- if hasPrefix "LATCHKEY_" .name -}}
-{{- $faults = append $faults (printf "extraEnv: %s is a setting of latchkey: it has its place in config, or in secrets" .name) -}}
+{{- $faults = append $faults (printf "extraEnv: %s is a setting of latchkey: set it in config, or in secrets if it is a secret" .name) -}}
 {{- end -}}
 {{- end -}}
 

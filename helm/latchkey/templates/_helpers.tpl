@@ -1,9 +1,9 @@
-{{/* The chart's name, shortened to what a label may hold. */}}
+{{/* The chart's name, shortened to the maximum length of a label. */}}
 {{- define "latchkey.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end }}
 
-{{/* The objects' name: 46 letters leave room for `-migrate-` and a digest. */}}
+{{/* The name of all objects. 46 characters leave space for `-migrate-` and a digest. */}}
 {{- define "latchkey.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 46 | trimSuffix "-" -}}
@@ -13,14 +13,14 @@
 {{- end -}}
 {{- end }}
 
-{{/* What chooses the daemon's pods; never to change. */}}
+{{/* The labels that select the daemon's pods. They cannot change: Kubernetes refuses that. */}}
 {{- define "latchkey.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "latchkey.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: server
 {{- end }}
 
-{{/* Labels of an object: (dict "root" $ "component" "server"). */}}
+{{/* The labels of an object. The argument is (dict "root" $ "component" "server"). */}}
 {{- define "latchkey.labels" -}}
 {{- $root := .root -}}
 app.kubernetes.io/name: {{ include "latchkey.name" $root }}
@@ -52,7 +52,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end -}}
 {{- end }}
 
-{{/* The most pods that there may be. */}}
+{{/* The largest possible number of pods. */}}
 {{- define "latchkey.replicasMax" -}}
 {{- if .Values.autoscaling.enabled -}}{{ .Values.autoscaling.maxReplicas }}
 {{- else if .Values.keda.enabled -}}{{ .Values.keda.maxReplicas }}
@@ -63,7 +63,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- if or .Values.autoscaling.enabled .Values.keda.enabled -}}true{{- end -}}
 {{- end }}
 
-{{/* The value at a dotted path of the settings, as JSON; empty where there is none. */}}
+{{/* The value of the setting with this dotted name, as JSON. Empty if it is not set. */}}
 {{- define "latchkey.setting" -}}
 {{- $at := .root.Values.config -}}
 {{- range splitList "." .key -}}
@@ -72,7 +72,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- if not (or (kindIs "invalid" $at) (and (kindIs "string" $at) (eq $at ""))) -}}{{- toJson $at -}}{{- end -}}
 {{- end }}
 
-{{/* Where each secret setting comes from: {"database.url": {"secret": …, "key": …}}, as JSON. */}}
+{{/* The source of each secret setting, as JSON: {"database.url": {"secret": …, "key": …}}. */}}
 {{- define "latchkey.secretSources" -}}
 {{- $sources := dict -}}
 {{- range $setting, $key := .Values.secrets.keys -}}
@@ -84,18 +84,18 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- toJson $sources -}}
 {{- end }}
 
-{{/* Whether a setting is given at all, as a secret or as a file that the operator mounts. */}}
+{{/* True if the setting is set: from a Secret, or from a file that the operator mounts. */}}
 {{- define "latchkey.hasSecret" -}}
 {{- $sources := include "latchkey.secretSources" .root | fromJson -}}
 {{- if or (hasKey $sources .key) (include "latchkey.setting" (dict "root" .root "key" (printf "%s_file" .key))) -}}true{{- end -}}
 {{- end }}
 
-{{/* Without a database of its own the daemon keeps its data in files. */}}
+{{/* True if no database is set. Then the daemon stores its data in files. */}}
 {{- define "latchkey.isEmbedded" -}}
 {{- if not (include "latchkey.hasSecret" (dict "root" . "key" "database.url")) -}}true{{- end -}}
 {{- end }}
 
-{{/* The settings as the ConfigMap holds them. */}}
+{{/* The settings, as the JSON in the ConfigMap. */}}
 {{- define "latchkey.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- if not (include "latchkey.setting" (dict "root" . "key" "rate_limit.replicas")) -}}
@@ -120,7 +120,8 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- regexReplaceAll "^https?://([^/:]+).*$" .Values.config.public_url "${1}" | lower -}}
 {{- end }}
 
-{{/* MiB: workers × m_cost, 33 KB a connection and a base, as `latchkey doctor` reckons. */}}
+{{/* The memory of a pod in MiB: workers × memory_kib, 33 KB for each connection, and a base.
+     `latchkey doctor` calculates it in the same way. */}}
 {{- define "latchkey.memoryMiB" -}}
 {{- $password := .Values.config.password | default dict -}}
 {{- $kib := $password.memory_kib | default 19456 | int -}}
@@ -129,7 +130,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- add 128 (div (add (mul $workers $kib) 1023) 1024) (div (add (mul $connections 33000) 1048575) 1048576) -}}
 {{- end }}
 
-{{/* A quantity of memory in MiB; empty where its unit is none of ours. */}}
+{{/* Converts a quantity of memory to MiB. Empty if its unit is not Gi, Mi, G or M. */}}
 {{- define "latchkey.quantityMiB" -}}
 {{- $text := . | toString -}}
 {{- if hasSuffix "Gi" $text -}}{{ mulf 1024 (trimSuffix "Gi" $text | float64) | int }}
@@ -139,7 +140,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end -}}
 {{- end }}
 
-{{/* Seconds of a duration of ours (`5s`, `2m`), rounded up. */}}
+{{/* Converts a duration of the settings (`5s`, `2m`) to seconds, rounded up. */}}
 {{- define "latchkey.seconds" -}}
 {{- $count := regexFind "^[0-9]+" . | int -}}
 {{- if hasSuffix "ms" . -}}{{ div (add $count 999) 1000 }}

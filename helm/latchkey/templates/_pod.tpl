@@ -1,4 +1,4 @@
-{{/* What a pod of ours may do: Pod Security Standard `restricted`. */}}
+{{/* The security context of every pod, for the Pod Security Standard `restricted`. */}}
 {{- define "latchkey.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532
@@ -21,7 +21,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
-{{/* Secrets are read from files: a variable would be seen by whoever may look at the pod. */}}
+{{/* Secrets are files, because everyone who may read the pod object also sees its variables. */}}
 {{- define "latchkey.env" -}}
 {{- range $setting, $_ := include "latchkey.secretSources" . | fromJson }}
 - name: LATCHKEY_{{ $setting | replace "." "__" | upper }}_FILE
@@ -63,7 +63,7 @@ seccompProfile:
 {{- if $sources }}
 - name: secrets
   projected:
-    # Not for everybody: in production the daemon refuses a secret that all may read.
+    # In production the daemon refuses a secret's file that every account can read.
     defaultMode: 0440
     sources:
       {{- range $setting, $source := $sources }}
@@ -103,10 +103,10 @@ seccompProfile:
   volumeMounts: {{- include "latchkey.volumeMounts" . | nindent 4 }}
 {{- end }}
 
-{{/* What every pod of ours begins with. */}}
+{{/* The settings that all pods have in common. */}}
 {{- define "latchkey.podCommon" -}}
 automountServiceAccountToken: false
-# Kubernetes would put LATCHKEY_PORT and its like into the environment.
+# Service links would add variables such as LATCHKEY_PORT, which look like settings.
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}

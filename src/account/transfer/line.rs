@@ -105,14 +105,18 @@ impl Line {
         if let Some(hash) = &record.password_hash {
             hashing.admit(hash).map_err(|error| wrong("passwordHash", error.to_string()))?;
         }
-        let created_at = record.created_at.as_deref().map(millis_of).transpose().map_err(|()| {
-            wrong("createdAt", "not a point in time as RFC 3339 has it".to_owned())
-        })?;
+        let created_at =
+            record.created_at.as_deref().map(millis_of).transpose().map_err(|()| {
+                wrong("createdAt", "not a time in the format of RFC 3339".to_owned())
+            })?;
         if created_at.is_some_and(|at| !is_a_time_of_making(at, now)) {
-            return Err(wrong("createdAt", "before 1970, or to come".to_owned()));
+            return Err(wrong("createdAt", "before 1970, or in the future".to_owned()));
         }
         if record.id.is_some_and(|id| id.is_nil() || id.is_max()) {
-            return Err(wrong("id", "the nil and the max UUID name nobody (RFC 9562 §5.9)".into()));
+            return Err(wrong(
+                "id",
+                "the nil and the max UUID cannot be ids (RFC 9562 §5.9)".into(),
+            ));
         }
         Ok(Self {
             number,
@@ -135,13 +139,13 @@ fn without_values(error: &serde_json::Error) -> String {
     // `missing field` and `duplicate field` quote names that we know. The other messages quote what
     // was sent.
     if text.contains("UUID parsing failed") {
-        return "`id` is no UUID".to_owned();
+        return "`id` is not a UUID".to_owned();
     }
     for (quoting, told) in [
-        ("unknown field", "a member that no account has"),
+        ("unknown field", "an unknown member"),
         ("invalid type", "a member of the wrong type"),
-        ("invalid value", "a member of a wrong value"),
-        ("invalid length", "a list in place of an object"),
+        ("invalid value", "a member with a wrong value"),
+        ("invalid length", "a list instead of an object"),
     ] {
         let Some((_, rest)) = text.split_once(quoting) else { continue };
         return match rest.rsplit_once("expected ") {
@@ -206,13 +210,13 @@ mod tests {
             (r#"{"email":"ada@example.com"}"#, "missing field `name`"),
             (r#"{"email":"ada","name":"Ada"}"#, "line 7: email: "),
             (r#"{"email":"ada@example.com","name":""}"#, "line 7: name: "),
-            (r#"{"email":"ada@example.com","name":"Ada","admin":true}"#, "no account has"),
+            (r#"{"email":"ada@example.com","name":"Ada","admin":true}"#, "an unknown member"),
             (r#"{"email":"a@example.com","email":"b@example.com","name":"A"}"#, "duplicate field"),
             (r#"{"email":"a@example.com","name":"A","createdAt":"yesterday"}"#, "createdAt: "),
             (r#"{"email":"a@example.com","name":"A","createdAt":"1969-12-31T23:59:59Z"}"#, "1970"),
             (
                 r#"{"email":"a@example.com","name":"A","createdAt":"2027-11-28T00:00:00Z"}"#,
-                "to come",
+                "in the future",
             ),
             (
                 r#"{"id":"00000000-0000-0000-0000-000000000000","email":"a@b.example","name":"A"}"#,
@@ -232,8 +236,8 @@ mod tests {
         for (sent, told) in [
             (r#""emailVerified":"$2b$10$hash""#, "expected a boolean"),
             (r#""disabled":"$2b$10$hash""#, "expected a boolean"),
-            (r#""$2b$10$hash":true"#, "no account has"),
-            (r#""id":"$2b$10$hash""#, "no UUID"),
+            (r#""$2b$10$hash":true"#, "an unknown member"),
+            (r#""id":"$2b$10$hash""#, "not a UUID"),
             (r#""createdAt":"$2b$10$hash""#, "RFC 3339"),
             (r#""passwordHash":"$2b$10$hash""#, "passwordHash: "),
         ] {

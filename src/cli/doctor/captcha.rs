@@ -18,20 +18,24 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let settings = &patient.config.captcha;
     let vendor = match Vendor::new(settings, LIMITS, Clock::System, Arc::new(metrics)) {
         Ok(Some(vendor)) => vendor,
-        Ok(None) => return vec![Finding::skipped("built in, or none: nobody is asked")],
+        Ok(None) => {
+            return vec![Finding::skipped(
+                "the captcha is built in or off, so no vendor is called",
+            )];
+        }
         Err(error) => return vec![Finding::failed(error.to_string(), "see docs/captcha.md")],
     };
     let name = vendor.driver().provider.name();
     let asked = vendor.check(TOKEN, CaptchaPoint::Resend, IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
     vec![match asked {
-        Ok(_) => Finding::ok(format!("{name} answers and knows the secret")),
+        Ok(_) => Finding::ok(format!("{name} responds and knows the secret")),
         Err(VerificationError::Misconfigured(code)) => Finding::failed(
-            format!("{name} refuses the settings: {code}"),
-            "copy `captcha.secret` and `captcha.site_key` of this site from the vendor once more",
+            format!("{name} rejects the settings: {code}"),
+            "copy `captcha.secret` and `captcha.site_key` of this site again from the vendor",
         ),
         Err(doubt) => Finding::failed(
             format!("{name}: {doubt}"),
-            "let this machine reach the vendor, or set `captcha.fallback` to altcha",
+            "allow this machine to connect to the vendor, or set `captcha.fallback` to altcha",
         ),
     }]
 }

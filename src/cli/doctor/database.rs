@@ -28,10 +28,13 @@ const SKEW_FAILS_MS: i64 = 60_000;
 pub(super) async fn open(config: &Config) -> (Option<Db>, Vec<Finding>) {
     let path = sqlite_path(config.database.url.expose());
     if config.database.is_sqlite() && !path.exists() {
-        let remedy = "the daemon makes it at its first start, or latchkey migrate up";
+        let remedy = "start the daemon or run `latchkey migrate up` to create it";
         return (
             None,
-            vec![Finding::warning(format!("there is no {} yet", path.display()), remedy)],
+            vec![Finding::warning(
+                format!("the file {} does not exist yet", path.display()),
+                remedy,
+            )],
         );
     }
     let mut found = Vec::new();
@@ -49,8 +52,8 @@ pub(super) async fn open(config: &Config) -> (Option<Db>, Vec<Finding>) {
             (None, found)
         }
         Err(error) => {
-            let remedy =
-                "check user, password, database and `sslmode` of `database.url`, and pg_hba.conf";
+            let remedy = "check the user, password, database and `sslmode` in `database.url`, and \
+                 pg_hba.conf";
             found.push(Finding::failed(format!("login: {error}"), remedy));
             (None, found)
         }
@@ -64,7 +67,7 @@ async fn reach(place: &Endpoint, found: &mut Vec<Finding>) -> bool {
             let addresses = match network::resolve(host, *port).await {
                 Ok(addresses) => addresses,
                 Err(why) => {
-                    let remedy = "correct the host of `database.url`, or look at the name server";
+                    let remedy = "correct the host in `database.url`, or check the name server";
                     found.push(Finding::failed(format!("resolve: {host}: {why}"), remedy));
                     return false;
                 }
@@ -82,7 +85,8 @@ async fn reach(place: &Endpoint, found: &mut Vec<Finding>) -> bool {
         Ok(()) => found.push(Finding::ok(format!("connect: {at}"))),
         Err(why) => found.push(Finding::failed(
             format!("connect: {at}: {why}"),
-            "see that the server runs and listens there, and that no firewall stands between",
+            "check that the server runs and listens there, and that no firewall blocks the \
+             connection",
         )),
     }
     found.last().is_some_and(|it| it.state == State::Ok)
@@ -94,8 +98,8 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
     match db.facts().await {
         Ok(facts) => assess(&facts, patient.config, Clock::System.now(), &mut found),
         Err(error) => found.push(Finding::failed(
-            format!("does not say what it is: {error}"),
-            "see that the role may read the catalogue",
+            format!("the facts about the server cannot be read: {error}"),
+            "allow the role to read the system catalogue",
         )),
     }
     let schema = schema(db).await;
@@ -109,8 +113,9 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
     }
     if let Ok(true) = tenant_scope::is_bypassed(db).await {
         found.push(Finding::warning(
-            "the role is a superuser or has BYPASSRLS: row-level security does not hold it",
-            "use a plain role that owns the tables: CREATE ROLE latchkey LOGIN NOBYPASSRLS",
+            "the role is a superuser or has BYPASSRLS, so row-level security does not restrict it",
+            "use a role without these rights that owns the tables: CREATE ROLE latchkey LOGIN \
+             NOBYPASSRLS",
         ));
     }
     found
@@ -119,14 +124,17 @@ pub(super) async fn run(patient: &Patient<'_>, mut found: Vec<Finding>) -> Vec<F
 /// Reports the result of a write that counts up one row, commits it and reads it back.
 async fn writes(db: &Db) -> Finding {
     let ProbeError { reason, source } = match db.probe_write().await {
-        Ok(Probed::Writable) => return Finding::ok("takes writes"),
+        Ok(Probed::Writable) => return Finding::ok("accepts writes"),
         Ok(Probed::NoTable) => {
-            return Finding::failed("the table store_probe is missing", "latchkey migrate up");
+            return Finding::failed(
+                "the table store_probe is missing",
+                "run `latchkey migrate up`",
+            );
         }
         Err(error) => error,
     };
     let said = source.map(|it| format!(": {it}")).unwrap_or_default();
-    Finding::failed(format!("takes no writes ({}){said}", reason.name()), reason.database_fix())
+    Finding::failed(format!("accepts no writes ({}){said}", reason.name()), reason.database_fix())
 }
 
 async fn latency(db: &Db) -> Finding {
@@ -134,8 +142,8 @@ async fn latency(db: &Db) -> Finding {
     for _ in 0..3 {
         let started = Instant::now();
         if let Err(error) = db.ping().await {
-            let remedy = "look at the server's log";
-            return Finding::failed(format!("does not answer: {error}"), remedy);
+            let remedy = "check the server's log";
+            return Finding::failed(format!("does not respond: {error}"), remedy);
         }
         best = best.min(started.elapsed());
     }
@@ -143,11 +151,11 @@ async fn latency(db: &Db) -> Finding {
 }
 
 fn speed(best: Duration) -> Finding {
-    let text = format!("answers in {:.1} ms", best.as_secs_f64() * 1_000.0);
+    let text = format!("responds in {:.1} ms", best.as_secs_f64() * 1_000.0);
     if best > LATENCY_MAX {
         return Finding::warning(
             text,
-            "run it in the same region: a log-in asks it some ten times",
+            "run it in the same region as the daemon: a login makes about ten round trips",
         );
     }
     Finding::ok(text)
@@ -161,7 +169,7 @@ fn assess(facts: &Facts, config: &Config, now: UnixMillis, found: &mut Vec<Findi
     };
     let text = format!("PostgreSQL {version}");
     found.push(if server.number / 10_000 < POSTGRES_MIN {
-        let remedy = "upgrade it: its project does not mend this version any more";
+        let remedy = "upgrade it: the PostgreSQL project does not maintain this version any more";
         Finding::warning(text, remedy)
     } else {
         Finding::ok(text)
@@ -173,7 +181,7 @@ fn assess(facts: &Facts, config: &Config, now: UnixMillis, found: &mut Vec<Findi
     if wanted > has - 3 {
         found.push(Finding::warning(
             format!(
-                "{} replicas may open {wanted} connections, the server takes {has}",
+                "{} replicas may open {wanted} connections, but the server accepts {has}",
                 config.rate_limit.replicas
             ),
             "lower `database.max_connections`, or raise the server's max_connections",
@@ -188,15 +196,15 @@ fn rights(server: &Server, found: &mut Vec<Finding>) {
         found.push(Finding::failed(text, remedy));
     }
     if !server.may_create {
-        let text = "the role may not make tables: migrations need another one";
-        found.push(Finding::warning(text, "run latchkey migrate up as the tables' owner"));
+        let text = "the role may not create tables, so migrations need another role";
+        found.push(Finding::warning(text, "run `latchkey migrate up` as the owner of the tables"));
     }
 }
 
 /// Whether the SQLite file is undamaged, if there is enough time to read it.
 async fn whole(db: &Db) -> Finding {
     match tokio::time::timeout(READ_WITHIN, db.damage()).await {
-        Ok(Ok(None)) => Finding::ok("the file is whole"),
+        Ok(Ok(None)) => Finding::ok("the file is not damaged"),
         Ok(Ok(Some(damage))) => Finding::failed(
             format!("the file is damaged: {damage}"),
             "stop the daemon and restore the last backup",
@@ -205,14 +213,16 @@ async fn whole(db: &Db) -> Finding {
             format!("the file cannot be read: {error}"),
             "stop the daemon and restore the last backup",
         ),
-        Err(_) => Finding::skipped("too large to be read whole: sqlite3 FILE 'PRAGMA quick_check'"),
+        Err(_) => Finding::skipped(
+            "the file is too large to be checked here: run sqlite3 FILE 'PRAGMA quick_check'",
+        ),
     }
 }
 
 /// Reports how far another clock is from this machine's clock.
 pub(super) fn skew(whose: &str, theirs: UnixMillis, ours: UnixMillis) -> Finding {
     let off = (theirs - ours).abs();
-    let text = format!("the clock of {whose} is {off} ms from ours");
+    let text = format!("the clock of {whose} differs by {off} ms from this machine's clock");
     let remedy = "run chrony or systemd-timesyncd on both machines";
     match off {
         off if off >= SKEW_FAILS_MS => Finding::failed(text, remedy),
@@ -226,20 +236,20 @@ async fn schema(db: &Db) -> Finding {
         Ok(schema) => window(&schema),
         Err(error) => Finding::failed(
             format!("the migrations cannot be read: {error}"),
-            "let the role read seaql_migrations",
+            "allow the role to read the table seaql_migrations",
         ),
     }
 }
 
 fn window(schema: &Schema) -> Finding {
-    if let Some(reason) = schema.beyond() {
-        return Finding::failed(reason, "run the release that migrated it, or the one before that");
+    if let Some(outside) = schema.beyond() {
+        return Finding::failed(outside.what, outside.fix);
     }
     if schema.pending.is_empty() {
         return Finding::ok("the schema is up to date");
     }
     let lacks = format!("the schema lacks {}", schema.pending.join(", "));
-    Finding::failed(lacks, "latchkey migrate up")
+    Finding::failed(lacks, "run `latchkey migrate up`")
 }
 
 #[cfg(test)]

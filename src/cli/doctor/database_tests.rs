@@ -66,12 +66,12 @@ fn a_slow_answer_warns() {
 fn a_schema_fails_that_lacks_something_or_is_too_new() {
     let names = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect();
     let window = |pending: &[&str], newer: &[&str]| {
-        window(&Schema { pending: names(pending), newer: names(newer) })
+        window(&Schema { pending: names(pending), newer: names(newer), ..Schema::default() })
     };
     assert_eq!(window(&[], &[]).state, State::Ok);
     assert_eq!(window(&[], &["m29990101_000099_colours"]).state, State::Ok, "the next adds");
     let lacks = window(&["m20990101_000001_more"], &[]);
     assert_eq!(lacks.state, State::Failed);
-    assert_eq!(lacks.remedy.as_deref(), Some("latchkey migrate up"));
+    assert_eq!(lacks.remedy.as_deref(), Some("run `latchkey migrate up`"));
     assert_eq!(window(&[], &["m29990201_000100_contract_names"]).state, State::Failed);
 }

@@ -16,7 +16,7 @@ const FULL_MIB: u64 = 64;
 pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let places = places(patient.config);
     if places.is_empty() {
-        return vec![Finding::skipped("nothing is kept on this machine")];
+        return vec![Finding::skipped("no data is stored on this machine")];
     }
     let (mut disks, mut found) = (Vec::new(), Vec::new());
     for (setting, folder) in places {
@@ -24,7 +24,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
         let there = folder.ancestors().map(or_here).find(|path| path.exists());
         let disk = there.and_then(|path| Some((path, path.metadata().ok()?.dev())));
         let Some((path, disk)) = disk else {
-            found.push(Finding::skipped(format!("there is no {} yet", folder.display())));
+            found.push(Finding::skipped(format!("{} does not exist yet", folder.display())));
             continue;
         };
         if disks.contains(&disk) {
@@ -36,7 +36,7 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
                 let free = stat.f_bavail.saturating_mul(stat.f_frsize) / (1_024 * 1_024);
                 room(free, setting, &folder)
             }
-            Err(error) => Finding::warning(error.to_string(), "see that it can be read"),
+            Err(error) => Finding::warning(error.to_string(), "check that the folder can be read"),
         });
     }
     found
@@ -62,7 +62,7 @@ fn or_here(path: &Path) -> &Path {
 
 fn room(free_mib: u64, setting: &str, folder: &Path) -> Finding {
     let text = format!("{free_mib} MiB are free at {}", folder.display());
-    let remedy = format!("make room, or move it: `{setting}`");
+    let remedy = format!("delete files to free space, or move the data: `{setting}`");
     match free_mib {
         free if free < FULL_MIB => Finding::failed(text, &remedy),
         free if free < LOW_MIB => Finding::warning(text, &remedy),

@@ -12,7 +12,7 @@ use crate::mail::MailboxKey;
 /// Reports settings that are allowed but probably not intended.
 pub(super) async fn warnings(loaded: &Loaded) -> Vec<Finding> {
     if loaded.warnings.is_empty() {
-        return vec![Finding::ok("holds, without a warning")];
+        return vec![Finding::ok("is valid, without a warning")];
     }
     let warning = |it: &crate::config::Problem| {
         Finding::warning(format!("{}: {}", it.key, it.what), it.fix.as_str())
@@ -41,7 +41,9 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     }
     let found: Vec<Finding> = found.into_iter().flatten().collect();
     if found.is_empty() {
-        return vec![Finding::skipped("none here: everything is elsewhere, or nothing ran yet")];
+        return vec![Finding::skipped(
+            "there are no files here: all data is elsewhere, or no daemon has run yet",
+        )];
     }
     found
 }
@@ -60,6 +62,7 @@ fn mode(path: &Path, forbidden: u32, fix: &str) -> Option<Finding> {
     if mode & forbidden == 0 {
         return Some(Finding::ok(format!("{name} has mode {mode:03o}")));
     }
-    let text = format!("{name} has mode {mode:03o}: others on this machine can read or change it");
-    Some(Finding::failed(text, &format!("{fix} {name}")))
+    let text =
+        format!("{name} has mode {mode:03o}: other users of this machine can read or change it");
+    Some(Finding::failed(text, &format!("run {fix} {name}")))
 }

@@ -18,8 +18,8 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let measure = move || Hasher::new(setup).and_then(|mut hasher| hasher.time_one());
     let mut found = vec![match tokio::task::spawn_blocking(measure).await {
         Ok(Ok(took)) => speed(took, password.workers),
-        Ok(Err(error)) => Finding::failed(error.to_string(), "see `password.*`"),
-        Err(_) => Finding::failed("the hash broke", "lower `password.memory_kib`"),
+        Ok(Err(error)) => Finding::failed(error.to_string(), "correct the settings `password.*`"),
+        Err(_) => Finding::failed("the test hash crashed", "lower `password.memory_kib`"),
     }];
     let hashes = u64::from(password.memory_kib) * password.workers as u64;
     let connections = patient.config.http.max_connections as u64 * CONNECTION_BYTES / 1_024;
@@ -32,11 +32,11 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
 fn speed(took: Duration, workers: usize) -> Finding {
     let a_second = workers as u128 * 1_000_000_000 / took.as_nanos().max(1);
     let text = format!(
-        "a hash takes {:.1} ms, {workers} workers make {a_second} log-ins a second at most",
+        "a hash takes {:.1} ms, so {workers} workers allow at most {a_second} logins a second",
         took.as_secs_f64() * 1_000.0
     );
     if took > SLOW {
-        let remedy = "lower `password.memory_kib` to OWASP's 19456, or give it more CPU";
+        let remedy = "lower `password.memory_kib` to OWASP's 19456, or give the daemon more CPU";
         return Finding::warning(text, remedy);
     }
     Finding::ok(text)
@@ -47,7 +47,8 @@ fn speed(took: Duration, workers: usize) -> Finding {
 fn memory(least: u64, most: u64, has: u64) -> Finding {
     let [least_mib, most_mib, has_mib] = [least, most, has].map(|kib| kib / 1_024);
     let text = format!(
-        "needs some {least_mib} MiB for its hashes, {most_mib} MiB with all of `http.max_connections`; {has_mib} MiB are there"
+        "all hashes at once need about {least_mib} MiB of memory, and with all of \
+         `http.max_connections` {most_mib} MiB; {has_mib} MiB are available"
     );
     if least > has {
         let remedy = "raise the memory limit, or lower `password.workers` or `password.memory_kib`";
@@ -69,7 +70,7 @@ mod tests {
     fn a_slow_hash_warns_and_memory_that_is_not_there_fails() {
         let state = |ms| speed(Duration::from_millis(ms), 2).state;
         assert_eq!((state(500), state(501)), (State::Ok, State::Warning));
-        assert!(speed(Duration::from_millis(20), 4).detail.contains("200 log-ins a second"));
+        assert!(speed(Duration::from_millis(20), 4).detail.contains("200 logins a second"));
         assert!(speed(Duration::ZERO, 4).state == State::Ok, "a clock that stands still");
         let state = |least, most| memory(least, most, 1_024).state;
         assert_eq!((state(1_024, 1_024), state(1_025, 2_000)), (State::Ok, State::Failed));

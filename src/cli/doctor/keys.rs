@@ -13,17 +13,18 @@ pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
         if config.secrets.master_key.is_some() { "`secrets.master_key`" } else { "`data_dir`" };
     vec![match read_master_key(config) {
         Ok(_) if config.secrets.master_key_previous.is_some() => Finding::warning(
-            format!("read from {place}, and one before it is set"),
-            "remove `secrets.master_key_previous` once every daemon has restarted with the new one",
+            format!("read from {place}, and `secrets.master_key_previous` is set too"),
+            "remove `secrets.master_key_previous` when every daemon has restarted with the new key",
         ),
         Ok(_) => Finding::ok(format!("read from {place}")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Finding::warning(
             error.to_string(),
-            "the daemon makes one at its first start; elsewhere give `secrets.master_key_file`",
+            "start the daemon once to create it, or set `secrets.master_key_file`",
         ),
         Err(error) => Finding::failed(
             error.to_string(),
-            "restore it from the backup: without it signing keys and open links are void",
+            "restore it from the backup: without it, the signing keys and the unused links in \
+             mails are invalid",
         ),
     }]
 }
@@ -33,7 +34,7 @@ pub(super) async fn master(patient: &Patient<'_>) -> Vec<Finding> {
 pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
     let config = patient.config;
     let (Some(db), Ok(master)) = (patient.db.clone(), read_master_key(config)) else {
-        return vec![Finding::skipped("needs the database and the master key")];
+        return vec![Finding::skipped("this check needs the database and the master key")];
     };
     let needs = KeyDependencies {
         db,
@@ -45,7 +46,7 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
         metrics: None,
     };
     let Ok(keys) = needs.list().await else {
-        return vec![Finding::skipped("the schema has none yet")];
+        return vec![Finding::skipped("the database has no signing keys yet")];
     };
     assess(&keys, Clock::System.now(), millis(config.tokens.rotate_every))
 }
@@ -54,24 +55,30 @@ pub(super) async fn signing(patient: &Patient<'_>) -> Vec<Finding> {
 fn assess(keys: &[Listed], now: UnixMillis, period: i64) -> Vec<Finding> {
     let signing: Vec<_> = keys.iter().filter(|key| key.state == KeyState::Signing).collect();
     if signing.is_empty() {
-        let remedy = "the daemon makes them at its first start";
-        return vec![Finding::warning("none signs yet", remedy)];
+        let remedy = "start the daemon: its first start creates the keys";
+        return vec![Finding::warning("there is no key that signs yet", remedy)];
     }
     let one = |key: &&Listed| {
         let name = format!("{} {} ({})", key.kind, key.id, key.algorithm);
         let days = (now - key.signs_from) / 86_400_000;
         if !key.opens() {
-            let remedy = "give the master key that sealed it as `secrets.master_key_previous`; \
-                          else the next start makes a new key and everybody logs in again";
-            return Finding::failed(format!("{name} is sealed with another master key"), remedy);
+            let remedy = "set the master key that encrypted it as `secrets.master_key_previous`; otherwise \
+                 the next start creates a new key, and all users have to log in again";
+            return Finding::failed(format!("{name} is encrypted with another master key"), remedy);
         }
         // Allow a delay of a tenth of the period: a daemon that was off for a while catches up by
         // itself.
         if now - key.signs_from > period + period / 10 {
-            let remedy = "rotation runs in the daemon: see that one runs, or latchkey keys rotate";
-            return Finding::warning(format!("{name} signs for {days} days already"), remedy);
+            let remedy = "check that a daemon runs, because it rotates the keys, or run `latchkey keys \
+                 rotate`";
+            return Finding::warning(
+                format!(
+                    "{name} has been signing for {days} days, too long for `tokens.rotate_every`"
+                ),
+                remedy,
+            );
         }
-        Finding::ok(format!("{name} signs since {days} days"))
+        Finding::ok(format!("{name} has been signing for {days} days"))
     };
     signing.iter().map(one).collect()
 }

@@ -21,7 +21,7 @@ pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
             (Profile::Production, _) => Finding::failed(text, fix),
             (Profile::Development, None) => Finding::skipped(text),
             (Profile::Development, Some(barrier)) => Finding::warning(
-                format!("{text}, which nobody can open: {}", barrier.reason()),
+                format!("{text}, which nobody can open, because {}", barrier.reason()),
                 fix,
             ),
         }];
@@ -37,7 +37,8 @@ pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
             Ok(said) => Finding::ok(format!("{name}: {said} ({ms} ms)")),
             Err(why) => Finding::failed(
                 format!("{name}: {why}"),
-                "check `mail.smtp_url` (host, port, tls, user, password); many networks block port 25",
+                "check the host, port, tls, user and password of `mail.smtp_url`; many networks \
+                 block port 25",
             ),
         });
     };
@@ -48,11 +49,13 @@ pub(super) async fn smtp(patient: &Patient<'_>) -> Vec<Finding> {
 
 /// Reports the mails that wait, and the mails that were given up.
 pub(super) async fn outbox(patient: &Patient<'_>) -> Vec<Finding> {
-    let Some(db) = &patient.db else { return vec![Finding::skipped("needs the database")] };
+    let Some(db) = &patient.db else {
+        return vec![Finding::skipped("this check needs the database")];
+    };
     let filter = Filter { states: vec![OutboxState::Dead], ..Filter::default() };
     let dead = operator::list(db, &filter, uuid::Uuid::nil(), DEAD_MAX).await;
     let (Ok(depth), Ok(dead)) = (mail::depth(db, Clock::System.now()).await, dead) else {
-        return vec![Finding::skipped("the schema has none yet")];
+        return vec![Finding::skipped("the database has no outbox yet")];
     };
     assess(depth, dead.len() as u64)
 }
@@ -60,19 +63,21 @@ pub(super) async fn outbox(patient: &Patient<'_>) -> Vec<Finding> {
 /// Reports the mails that wait, and how many were given up: at most [`DEAD_MAX`].
 fn assess(depth: mail::Depth, dead: u64) -> Vec<Finding> {
     let minutes = depth.oldest_age.as_secs() / 60;
-    let text = format!("{} wait, the oldest for {minutes} min", depth.waiting);
+    let text = format!("{} mails wait, the oldest for {minutes} min", depth.waiting);
     let mut found = vec![match depth.waiting {
-        0 => Finding::ok("nothing waits"),
+        0 => Finding::ok("no mail waits"),
         _ if depth.oldest_age < LATE => Finding::ok(text),
-        _ => {
-            Finding::warning(text, "see that a daemon runs; latchkey mail list says why they wait")
-        }
+        _ => Finding::warning(
+            text,
+            "check that a daemon runs; `latchkey mail list` shows why the mails wait",
+        ),
     }];
     if dead > 0 {
         let many = if dead >= DEAD_MAX { "or more " } else { "" };
         found.push(Finding::warning(
-            format!("{dead} {many}were given up"),
-            "latchkey mail list --state dead says why, latchkey mail retry --dead sends them again",
+            format!("{dead} {many}mails were given up"),
+            "run `latchkey mail list --state dead` to see why, and `latchkey mail retry --dead` \
+             to send them again",
         ));
     }
     found
@@ -94,7 +99,7 @@ mod tests {
         assert_eq!(said(depth(3, LATE), 0), [Warning]);
         let dead = assess(nothing, 7);
         assert_eq!(states(&dead), [Ok, Warning]);
-        assert_eq!(dead[1].detail, "7 were given up");
-        assert_eq!(assess(nothing, DEAD_MAX)[1].detail, "1000 or more were given up");
+        assert_eq!(dead[1].detail, "7 mails were given up");
+        assert_eq!(assess(nothing, DEAD_MAX)[1].detail, "1000 or more mails were given up");
     }
 }

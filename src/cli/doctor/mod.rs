@@ -105,7 +105,10 @@ pub async fn run(loaded: Result<Loaded, Problems>, json: bool, talk: Talk) -> Ex
         Ok(loaded) => loaded,
         Err(problems) => {
             if json {
-                let found = Finding::failed("does not hold", "latchkey config check says what");
+                let found = Finding::failed(
+                    "is not valid",
+                    "run `latchkey config check` to see what is wrong",
+                );
                 let mut data = as_json(&[("configuration", vec![found])]);
                 data["problems"] = json!(problems.0);
                 print_json(talk, &data);
@@ -152,8 +155,8 @@ async fn examine(loaded: &Loaded) -> Vec<(&'static str, Vec<Finding>)> {
 
 fn out_of_time() -> Finding {
     Finding::failed(
-        format!("no answer within {} s", CHECK_WITHIN.as_secs()),
-        "look at the network between here and there: packets that are dropped look like this",
+        format!("no response within {} s", CHECK_WITHIN.as_secs()),
+        "check the network between this machine and the other one: dropped packets cause this",
     )
 }
 
@@ -183,7 +186,7 @@ fn as_text(findings: &[(&'static str, Vec<Finding>)]) -> String {
             }
         }
     }
-    let _ = writeln!(out, "{failed} failed, {warnings} to be looked at");
+    let _ = writeln!(out, "{failed} failed, {warnings} with a warning");
     out
 }
 
@@ -220,11 +223,11 @@ mod tests {
     fn what_fails_or_warns_is_counted_and_has_a_remedy_in_text_and_json() {
         let findings = [
             ("files", vec![Finding::ok("fine"), Finding::warning("odd", "chmod")]),
-            ("disk", vec![Finding::failed("full", "make room"), Finding::skipped("none")]),
+            ("disk", vec![Finding::failed("full", "delete files"), Finding::skipped("none")]),
         ];
         let text = as_text(&findings);
-        assert!(text.ends_with("1 failed, 1 to be looked at\n"), "{text}");
-        assert!(text.contains("> chmod") && text.contains("> make room"), "{text}");
+        assert!(text.ends_with("1 failed, 1 with a warning\n"), "{text}");
+        assert!(text.contains("> chmod") && text.contains("> delete files"), "{text}");
         let json = as_json(&findings);
         let counts = (&json["ok"], &json["failed"], &json["warnings"]);
         assert_eq!(counts, (&json!(false), &json!(1), &json!(1)));

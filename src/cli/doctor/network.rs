@@ -21,7 +21,7 @@ const GRPC: u16 = 4317;
 pub(super) async fn public_url(patient: &Patient<'_>) -> Vec<Finding> {
     let config = patient.config;
     let Ok(url) = url::Url::parse(&config.public_url) else {
-        return vec![Finding::failed("is no URL", "write https://auth.example.com")];
+        return vec![Finding::failed("is not a URL", "write it as https://auth.example.com")];
     };
     let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default());
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -41,7 +41,7 @@ fn name(host: &str, resolved: Result<Vec<SocketAddr>, String>) -> Finding {
         // With split DNS the daemon itself may not know its own name.
         Err(why) => Finding::warning(
             format!("{host}: {why}"),
-            "make an A or AAAA record for it, or correct `public_url`",
+            "create an A or AAAA record for it, or correct `public_url`",
         ),
     }
 }
@@ -52,9 +52,9 @@ fn proxy(config: &Config, is_https: bool) -> Option<Finding> {
     if !is_behind || !config.http.trusted_proxies.is_empty() {
         return None;
     }
-    let text =
-        "a proxy stands in front and `http.trusted_proxies` is empty: everybody is one address";
-    let remedy = "list the proxy's network in `http.trusted_proxies`";
+    let text = "a proxy is in front of the daemon, but `http.trusted_proxies` is empty: all clients \
+         count as one address";
+    let remedy = "add the network of the proxy to `http.trusted_proxies`";
     Some(match config.profile {
         Profile::Production => Finding::failed(text, remedy),
         Profile::Development => Finding::warning(text, remedy),
@@ -71,7 +71,9 @@ pub(super) async fn ports(patient: &Patient<'_>) -> Vec<Finding> {
         found.push(port(setting, address).await);
     }
     if !config.admin.listen.ip().is_loopback() && config.profile == Profile::Production {
-        found.push(Finding::ok("admin.listen is not loopback: keep it behind a network policy"));
+        found.push(Finding::ok(
+            "admin.listen is not a loopback address: restrict access to it with a network policy",
+        ));
     }
     found
 }
@@ -83,20 +85,20 @@ async fn port(setting: &str, address: SocketAddr) -> Finding {
     };
     if error.kind() != std::io::ErrorKind::AddrInUse {
         let remedy =
-            "ports below 1024 need CAP_NET_BIND_SERVICE; addresses have to be this machine's";
+            "grant CAP_NET_BIND_SERVICE for a port below 1024, and use an address of this machine";
         return Finding::failed(format!("{setting} {address}: {error}"), remedy);
     }
     match holder(address.port()) {
         Some(who) if who.starts_with("latchkey ") => {
-            Finding::ok(format!("{setting} {address} is held by {who}"))
+            Finding::ok(format!("{setting} {address} is in use by {who}"))
         }
         Some(who) => Finding::failed(
-            format!("{setting} {address} is held by {who}"),
-            &format!("stop it, or set `{setting}` to another port"),
+            format!("{setting} {address} is in use by {who}"),
+            &format!("stop that process, or set `{setting}` to another port"),
         ),
         None => Finding::warning(
-            format!("{setting} {address} is in use, by whom this user may not see"),
-            "fine where it is the daemon: run doctor as its user to know",
+            format!("{setting} {address} is in use by a process that this user cannot see"),
+            "run doctor as the daemon's user to see whether it is the daemon",
         ),
     }
 }
@@ -106,14 +108,14 @@ async fn port(setting: &str, address: SocketAddr) -> Finding {
 pub(super) async fn others(patient: &Patient<'_>) -> Vec<Finding> {
     let asked = asked(patient.config);
     if asked.is_empty() {
-        return vec![Finding::skipped("nobody else is asked")];
+        return vec![Finding::skipped("the daemon contacts no other services")];
     }
     join_all(asked.into_iter().map(|(what, url, meanwhile)| async move {
         match reach(url).await {
-            Ok(()) => Finding::ok(format!("{what} takes connections")),
+            Ok(()) => Finding::ok(format!("{what} accepts connections")),
             Err(why) => Finding::warning(
                 format!("{what}: {why} ({meanwhile})"),
-                "let this machine reach it",
+                "allow this machine to connect to it",
             ),
         }
     }))
@@ -125,7 +127,7 @@ pub(super) async fn others(patient: &Patient<'_>) -> Vec<Finding> {
 fn asked(config: &Config) -> Vec<(String, &str, &'static str)> {
     let mut asked = Vec::new();
     if let Some(url) = &config.password.breach_url {
-        let meanwhile = "passwords pass unchecked meanwhile";
+        let meanwhile = "meanwhile passwords are accepted without this check";
         asked.push(("password.breach_url".to_owned(), url.as_str(), meanwhile));
     }
     let telemetry = &config.telemetry;
@@ -142,7 +144,7 @@ fn asked(config: &Config) -> Vec<(String, &str, &'static str)> {
     }
     for (url, signals) in collectors {
         let what = format!("the collector of {}", signals.join(", "));
-        asked.push((what, url, "what is exported is dropped meanwhile"));
+        asked.push((what, url, "meanwhile this telemetry is dropped"));
     }
     asked
 }
@@ -155,7 +157,7 @@ fn origin(url: &str) -> &str {
 
 async fn reach(url: &str) -> Result<(), String> {
     let url = url::Url::parse(url).map_err(|error| error.to_string())?;
-    let host = url.host_str().ok_or("no host")?;
+    let host = url.host_str().ok_or("the URL has no host")?;
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = url.port_or_known_default().unwrap_or(GRPC);
     connect(&resolve(&host, port).await?).await
@@ -165,14 +167,14 @@ async fn reach(url: &str) -> Result<(), String> {
 pub(super) async fn connect(addresses: &[SocketAddr]) -> Result<(), String> {
     match tokio::time::timeout(WITHIN, TcpStream::connect(addresses)).await {
         Ok(connected) => connected.map(drop).map_err(|error| error.to_string()),
-        Err(_) => Err("does not answer".to_owned()),
+        Err(_) => Err("does not respond".to_owned()),
     }
 }
 
 /// Resolves a name to its addresses.
 pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let found = tokio::time::timeout(WITHIN, lookup_host((host, port))).await;
-    let found = found.map_err(|_| "the name server does not answer".to_owned())?;
+    let found = found.map_err(|_| "the name server does not respond".to_owned())?;
     let found: Vec<SocketAddr> = found.map_err(|_| "does not resolve".to_owned())?.collect();
     if found.is_empty() { Err("does not resolve".to_owned()) } else { Ok(found) }
 }

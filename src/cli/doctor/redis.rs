@@ -19,13 +19,16 @@ const FULL_PERCENT: u64 = 80;
 
 pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(url) = &patient.config.redis.url else {
-        return vec![Finding::skipped("embedded: a table of the database")];
+        return vec![Finding::skipped("the token store is embedded: a table in the database")];
     };
     let store = match Store::connect_redis(url) {
         Ok(store) => store,
         Err(error) => {
             let text = format!("redis.url: {error}");
-            return vec![Finding::failed(text, "write redis://host:port, or rediss:// for TLS")];
+            return vec![Finding::failed(
+                text,
+                "write it as redis://host:port, or rediss://host:port for TLS",
+            )];
         }
     };
     // The first call also connects, and may take longer than a call is allowed to.
@@ -49,14 +52,16 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
         }
         // The refused write has its own finding, with the reason.
         Err(_) if written.is_err() => {}
-        Err(error) => found.push(Finding::failed(format!("INFO: {error}"), "look at its log")),
+        Err(error) => {
+            found.push(Finding::failed(format!("INFO: {error}"), "check the log of Redis"));
+        }
     }
     let is_forbidden = matches!(&written, Err(it) if it.reason == Reason::NoPermission);
     found.push(writes(written));
     if is_forbidden {
         let missing = store.missing_rights().await;
         if !missing.is_empty() {
-            let text = format!("the user may not use {}", missing.join(", "));
+            let text = format!("the user of `redis.url` may not use {}", missing.join(", "));
             found.push(Finding::failed(text, Reason::NoPermission.redis_fix()));
         }
     }
@@ -65,9 +70,9 @@ pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
 }
 
 fn speed(took: Duration) -> Finding {
-    let text = format!("Redis answers in {:.1} ms", took.as_secs_f64() * 1_000.0);
+    let text = format!("Redis responds in {:.1} ms", took.as_secs_f64() * 1_000.0);
     if took > LATENCY_MAX {
-        return Finding::warning(text, "run it in the same region");
+        return Finding::warning(text, "run Redis in the same region as the daemon");
     }
     Finding::ok(text)
 }
@@ -76,12 +81,12 @@ fn speed(took: Duration) -> Finding {
 /// keys, `lk:{probe-…}`.
 fn writes(written: Result<(), StoreProbeError>) -> Finding {
     let Err(StoreProbeError { reason, source }) = written else {
-        return Finding::ok("takes writes");
+        return Finding::ok("accepts writes");
     };
     let said = source.map(|it| format!(": {it}")).unwrap_or_default();
     let what = match reason {
-        Reason::Unreachable | Reason::Timeout => "does not answer",
-        _ => "takes no writes",
+        Reason::Unreachable | Reason::Timeout => "does not respond",
+        _ => "accepts no writes",
     };
     Finding::failed(format!("{what} ({}){said}", reason.name()), reason.redis_fix())
 }
@@ -98,14 +103,14 @@ fn role(facts: &RedisFacts, is_cluster: bool, is_written: bool, found: &mut Vec<
         None => {}
     }
     if facts.is_node == Some(true) && !is_cluster {
-        let text = "is a node of a cluster, and `redis.url` names one server";
+        let text = "is a node of a cluster, but `redis.url` names a single server";
         let fix = Reason::ClusterNode.redis_fix();
         // A single node may currently serve every slot.
         let finding = if is_written { Finding::warning } else { Finding::failed };
         found.push(finding(text.to_owned(), fix));
     }
     if facts.fails_to_save == Some(true) {
-        let text = "its last snapshot or write of its append-only file failed";
+        let text = "the last snapshot or the last write to the append-only file failed";
         found.push(Finding::warning(text, Reason::PersistenceFailing.redis_fix()));
     }
 }
@@ -115,10 +120,12 @@ fn eviction(policy: Option<&str>) -> Finding {
     match policy {
         Some("noeviction") => Finding::ok("evicts nothing"),
         Some(policy) => Finding::failed(
-            format!("maxmemory-policy is {policy}: it may forget sessions and spent captchas"),
+            format!(
+                "maxmemory-policy is {policy}: Redis may delete active sessions and used captchas"
+            ),
             "set maxmemory-policy to noeviction",
         ),
-        None => Finding::skipped("does not say what it evicts: see that it is noeviction"),
+        None => Finding::skipped("does not report maxmemory-policy: check that it is noeviction"),
     }
 }
 
@@ -136,7 +143,8 @@ fn assess(facts: &RedisFacts, now: UnixMillis, found: &mut Vec<Finding>) {
     match facts.append_only {
         Some(true) => found.push(Finding::ok("keeps an append-only file")),
         Some(false) => found.push(Finding::warning(
-            "keeps no append-only file: a restart signs out whoever signed in since the last snapshot",
+            "keeps no append-only file: a restart logs out all users who logged in after the last \
+             snapshot",
             "set appendonly to yes (appendfsync everysec)",
         )),
         None => {}
@@ -145,7 +153,7 @@ fn assess(facts: &RedisFacts, now: UnixMillis, found: &mut Vec<Finding>) {
         let percent = used.saturating_mul(100) / max;
         let text = format!("{percent} % of its memory is used");
         found.push(if percent >= FULL_PERCENT {
-            Finding::warning(text, "raise maxmemory: with noeviction log-ins fail when it is full")
+            Finding::warning(text, "raise maxmemory: when the memory is full, logins fail")
         } else {
             Finding::ok(text)
         });
@@ -220,7 +228,7 @@ mod tests {
         let finding = writes(Err(refused));
         assert_eq!(
             (finding.state, finding.detail.as_str()),
-            (Failed, "takes no writes (out-of-memory)")
+            (Failed, "accepts no writes (out-of-memory)")
         );
         assert_eq!(writes(std::result::Result::Ok(())).state, Ok);
     }

@@ -13,23 +13,29 @@ const DAY_MS: i64 = 86_400_000;
 
 pub(super) async fn run(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(files) = patient.config.http.tls() else {
-        return vec![Finding::skipped("plain http: whatever stands in front has the certificate")];
+        return vec![Finding::skipped(
+            "the daemon serves plain http: the proxy in front of it has the certificate",
+        )];
     };
     if let Err(error) = Tls::load(files.clone()) {
-        let remedy = "give the chain and its own key, both in PEM, readable by the daemon";
+        let remedy =
+            "set the certificate chain and its own key, both in PEM and readable by the daemon";
         return vec![Finding::failed(error.to_string(), remedy)];
     }
     let Some((leaf, validity)) = leaf(&files) else {
-        return vec![Finding::failed("the certificate cannot be read", "give one of X.509 in PEM")];
+        return vec![Finding::failed(
+            "the certificate cannot be read",
+            "set an X.509 certificate in PEM",
+        )];
     };
     let mut found = vec![until(validity, Clock::System.now())];
     let host = url::Url::parse(&patient.config.public_url).ok();
     if let Some(host) = host.as_ref().and_then(url::Url::host_str) {
         found.push(if certificate::is_for(&leaf, host) {
-            Finding::ok(format!("is for {host}"))
+            Finding::ok(format!("the certificate is for {host}"))
         } else {
-            let remedy = "get one whose names hold the host of `public_url`";
-            Finding::failed(format!("is not for {host}"), remedy)
+            let remedy = "get a certificate for the host of `public_url`";
+            Finding::failed(format!("the certificate is not for {host}"), remedy)
         });
     }
     found
@@ -44,16 +50,19 @@ fn leaf(files: &TlsFiles) -> Option<(Vec<u8>, Validity)> {
 fn until(validity: Validity, now: i64) -> Finding {
     let days = (validity.until - now) / DAY_MS;
     let end = rfc3339(validity.until);
-    let remedy = "renew it; the daemon reads the new files by itself";
+    let remedy = "renew it; the daemon loads the new files by itself";
     if now >= validity.until {
-        Finding::failed(format!("ended at {end}"), remedy)
+        Finding::failed(format!("expired at {end}"), remedy)
     } else if now < validity.from {
-        let text = format!("begins only at {}", rfc3339(validity.from));
-        Finding::failed(text, "set this machine's clock, or take one that holds")
+        let text = format!("is not valid before {}", rfc3339(validity.from));
+        Finding::failed(
+            text,
+            "correct this machine's clock, or use a certificate that is valid now",
+        )
     } else if days < LATE_DAYS {
-        Finding::warning(format!("ends in {days} days, at {end}"), remedy)
+        Finding::warning(format!("expires in {days} days, at {end}"), remedy)
     } else {
-        Finding::ok(format!("holds for {days} days, until {end}"))
+        Finding::ok(format!("is valid for {days} days, until {end}"))
     }
 }
 

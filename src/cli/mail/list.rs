@@ -49,7 +49,7 @@ enum Which {
 
 fn kind(text: &str) -> Result<Kind, String> {
     let known = || Kind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
-    Kind::from_name(text).ok_or_else(|| format!("one of {}", known()))
+    Kind::from_name(text).ok_or_else(|| format!("write one of {}", known()))
 }
 
 pub(super) async fn list(
@@ -108,7 +108,7 @@ fn table(mails: &[OutboxMail], next: Option<Uuid>) -> String {
             writeln!(text, "{id}  {state:10}  {kind:19}  {due:24}  {tries:<5}  {error:18}  {to}");
     }
     if let Some(next) = next {
-        let _ = writeln!(text, "more: --after {next}");
+        let _ = writeln!(text, "there are more: continue with --after {next}");
     }
     text
 }

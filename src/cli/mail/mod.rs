@@ -38,7 +38,7 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
         Command::Test(_) => return ExitCode::SUCCESS,
     };
     done.unwrap_or_else(|error| {
-        talk.fail(&format!("the database: {error}"));
+        talk.fail(&format!("the outbox in the database cannot be used: {error}"));
         ExitCode::from(exit_code(&error))
     })
 }

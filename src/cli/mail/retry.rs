@@ -43,8 +43,10 @@ pub(super) async fn retry(
     for id in &retry.ids {
         match operator::retry(db, *id, now).await? {
             Retried::Due => due += 1,
-            Retried::Done => refused.push((*id, "it left already, or a newer one took its place")),
-            Retried::Gone => refused.push((*id, "there is no such mail")),
+            Retried::Done => {
+                refused.push((*id, "it was already sent, or a newer mail has replaced it"));
+            }
+            Retried::Gone => refused.push((*id, "there is no mail with this id")),
         }
     }
     if json {

@@ -26,7 +26,7 @@ pub(super) async fn run(test: &Test, config: &Config, json: bool, talk: Talk) ->
     let Some(url) = &config.mail.smtp_url else {
         return with(
             BAD_CONFIGURATION,
-            "there is no `mail.smtp_url`: mails stay in the built-in mailbox",
+            "`mail.smtp_url` is not set, so mails stay in the built-in mailbox",
         );
     };
     let probe = match Probe::new(url) {
@@ -62,7 +62,7 @@ pub(super) async fn run(test: &Test, config: &Config, json: bool, talk: Talk) ->
         None => ExitCode::SUCCESS,
         Some(step) => {
             let code = if step.is_reaching() { UNREACHABLE } else { FAILED };
-            with(code, &format!("the mail did not leave: {}", step.name()))
+            with(code, &format!("the mail was not sent, because this step failed: {}", step.name()))
         }
     }
 }

@@ -73,12 +73,12 @@ async fn status(
         return Ok(print_json(talk, &json!({ "id": id, "changed": is_new })));
     }
     let word = if status == TeamState::Active { "enabled" } else { "disabled" };
-    say_line(&format!("{id} {word}{}", if is_new { "" } else { " (as it was)" }));
+    say_line(&format!("{id} {word}{}", if is_new { "" } else { " (no change)" }));
     Ok(ExitCode::SUCCESS)
 }
 
 /// Reports that no team has this id or slug.
 fn nothing(talk: Talk) -> ExitCode {
-    talk.fail("there is no such team");
+    talk.fail("there is no team with this id or slug");
     ExitCode::from(CHECK_SAYS_NO)
 }

@@ -40,7 +40,7 @@ pub(super) async fn revoke_sessions(
     if let Changed::Now(id) = changed {
         forget_sessions(opened, id).await;
     }
-    Ok(report(changed, "signed out everywhere", json, talk))
+    Ok(report(changed, "logged out everywhere", json, talk))
 }
 
 /// Deletes the sessions from the token store. Their epoch has ended them already, so a failure
@@ -48,7 +48,8 @@ pub(super) async fn revoke_sessions(
 async fn forget_sessions(opened: &Opened, id: Uuid) {
     if opened.store.end_sessions(id, None).await.is_err() {
         say_line(
-            "the token store is down: it forgets the sessions when they expire, they are dead all the same",
+            "the token store is down: it keeps the sessions until they expire, but they are \
+             already invalid",
         );
     }
 }
@@ -62,7 +63,7 @@ fn report(changed: Changed, word: &str, json: bool, talk: Talk) -> ExitCode {
     if json {
         return print_json(talk, &json!({ "id": id, "changed": now }));
     }
-    let was = if now { "" } else { " (as it was)" };
+    let was = if now { "" } else { " (no change)" };
     say_line(&format!("{id} {word}{was}"));
     ExitCode::SUCCESS
 }

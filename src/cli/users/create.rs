@@ -65,10 +65,10 @@ pub(super) async fn create(
     if let Some(password) = &given {
         let context = [email.as_typed(), email.normal(), email.local(), name.as_str()];
         if let Err(violation) = Policy::of(config).check(password, &context) {
-            return wrong(&format!("the password: {violation}"));
+            return wrong(&format!("the password is refused: {violation}"));
         }
         if is_breached(password, config, opened).await? {
-            return wrong(&format!("the password: {Breached}"));
+            return wrong(&format!("the password is refused: {Breached}"));
         }
     }
     let has_password = given.is_some();
@@ -90,12 +90,16 @@ pub(super) async fn create(
         mail,
     };
     let Created::Now(id) = operator::create(&opened.change(), &account).await? else {
-        talk.fail("the address has an account");
+        talk.fail("an account with this email address already exists");
         return Ok(ExitCode::from(CHECK_SAYS_NO));
     };
     match mail {
-        FirstMail::SetPassword => say_line("a link that sets the password will be mailed"),
-        FirstMail::Confirm => say_line("a link that confirms the address will be mailed"),
+        FirstMail::SetPassword => {
+            say_line("the user will get a mail with a link that sets the password");
+        }
+        FirstMail::Confirm => {
+            say_line("the user will get a mail with a link that confirms the email address");
+        }
         FirstMail::Nothing => {}
     }
     if json {

@@ -112,7 +112,7 @@ pub(super) async fn show(
         ("created", rfc3339(user.created_at)),
         ("changed", rfc3339(user.updated_at)),
         ("password", format_of(&user.password_hash).to_owned()),
-        ("sessions", live.map_or("unknown: the store is down".to_owned(), |n| n.to_string())),
+        ("sessions", live.map_or("unknown: the token store is down".to_owned(), |n| n.to_string())),
         ("mails", format!("{} waiting", counts.mails_pending)),
     ] {
         writeln!(text, "{label:10}{value}")?;

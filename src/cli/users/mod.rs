@@ -82,6 +82,6 @@ pub async fn run(command: &Command, config: &Config, json: bool, talk: Talk) -> 
 
 /// Reports that no account has this id or email address.
 fn nobody(talk: Talk) -> ExitCode {
-    talk.fail("there is no such account");
+    talk.fail("there is no account with this id or email address");
     ExitCode::from(CHECK_SAYS_NO)
 }

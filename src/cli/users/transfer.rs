@@ -72,7 +72,8 @@ impl Tally {
         if self.refused <= TOLD_MAX {
             progress.say(&error.to_string());
         } else if self.refused == TOLD_MAX + 1 {
-            progress.say("more lines are refused; --errors FILE writes them all");
+            progress
+                .say("more lines are refused; use --errors FILE to write all of them to a file");
         }
         match &mut self.report {
             Some(report) => writeln!(report, "{}", json!(error)),
@@ -89,7 +90,7 @@ impl Tally {
             let counts = json!({ "imported": imported, "exists": exists, "refused": refused });
             print_json(talk, &counts);
         } else {
-            say_line(&format!("{imported} {word}, {exists} were there, {refused} refused"));
+            say_line(&format!("{imported} {word}, {exists} already existed, {refused} refused"));
         }
         Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
     }
@@ -108,7 +109,8 @@ impl fmt::Display for Stopped {
         let Self { before, imported, cause } = self;
         write!(
             f,
-            "stopped before line {before} with {imported} imported: {cause}; run it again to go on"
+            "the import stopped before line {before} with {imported} imported: {cause}; run it \
+             again to continue"
         )
     }
 }
@@ -240,7 +242,7 @@ pub(super) async fn import(
                 Outcome::Imported => tally.imported += 1,
                 Outcome::Exists => tally.exists += 1,
                 Outcome::IdTaken => {
-                    let detail = "another account has it".to_owned();
+                    let detail = "another account has this id".to_owned();
                     let error = LineError { line: line.number, member: "id", detail };
                     tally.refuse(&error, &progress)?;
                 }
@@ -294,7 +296,7 @@ pub(super) async fn export(
     }
     progress.end();
     let _ = talk;
-    say_line(&format!("{rows} exported"));
+    say_line(&format!("{rows} accounts exported"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -310,7 +312,7 @@ fn private_file(path: &Path) -> Result<File, Box<dyn Error>> {
 fn report_file(path: &Path) -> Result<File, Box<dyn Error>> {
     let cannot = |why: &dyn std::fmt::Display| format!("cannot write {}: {why}", path.display());
     if path.symlink_metadata().is_ok_and(|it| !it.is_file()) {
-        return Err(cannot(&"it is no plain file").into());
+        return Err(cannot(&"it is not a regular file").into());
     }
     let options =
         File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
@@ -322,7 +324,7 @@ fn report_file(path: &Path) -> Result<File, Box<dyn Error>> {
         .read_line(&mut first)
         .map_err(|error| cannot(&error))?;
     if !first.is_empty() && !is_of_a_report(&first) {
-        return Err(cannot(&"it is there and no report of an import").into());
+        return Err(cannot(&"the file exists and is not the report of an import").into());
     }
     file.set_permissions(Permissions::from_mode(0o600))
         .and_then(|()| file.set_len(0))

@@ -10,15 +10,17 @@ use crate::config::setting::Fallback::Is;
 settings! {
     /// Limits per address, account and mailbox
     RateLimits: Copy = "rate_limit" {
-        /// `false` turns off every limit, also those of mailboxes. Use it for tests and benchmarks only.
+        /// `false` turns off every limit, also those of mailboxes. Use it for tests and benchmarks
+        /// only.
         enabled: bool = "rate_limit.enabled", Bool, Is("true");
-        /// The number of daemons that share the stores. While the token store is down, each daemon grants its part of the
-        /// budgets.
+        /// The number of daemons that share the stores. While the token store is down, each daemon
+        /// grants its part of the budgets.
         replicas: u32 = "rate_limit.replicas", Integer(1, 1_000), Is("1");
-        /// How many writes a logged-in user has in an hour for profile, sessions, teams, projects and keys together.
+        /// How many writes a logged-in user has in an hour for profile, sessions, teams, projects
+        /// and keys together.
         account_writes: u32 = "rate_limit.account_writes", Integer(1, 100_000), Is("120");
-        /// The most records of failed logins that the token store keeps, for all daemons together; about 300 bytes each.
-        /// Beyond it, accounts without a record share one back-off.
+        /// The most records of failed logins that the token store keeps, for all daemons together;
+        /// about 300 bytes each. Beyond it, accounts without a record share one back-off.
         keys_max: u32 = "rate_limit.keys_max", Integer(10_000, 1_000_000_000), Is("1000000");
     }
 }
@@ -35,8 +37,8 @@ settings! {
         members_max: u64 = "teams.members_max", Integer(1, 100_000), Is("500");
         /// The most keys of one team, over all its projects.
         keys_max: u64 = "teams.keys_max", Integer(1, 100_000), Is("200");
-        /// The most invitations that one team mails in a day, and one user for all teams together. An invitation that is
-        /// sent again counts again.
+        /// The most invitations that one team mails in a day, and one user for all teams together.
+        /// An invitation that is sent again counts again.
         invitations_per_day: u32 = "teams.invitations_per_day", Integer(1, 100_000), Is("100");
     }
 }

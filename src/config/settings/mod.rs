@@ -1,8 +1,9 @@
 //! Every setting, declared once: its field, type, name, kind, default and description.
 //!
-//! One file holds the settings of related sections. A declaration gives the field of [`Config`], the row of the
-//! catalogue and the reading of the value, so that files, variables, the JSON Schema, `config init`,
-//! `config print` and `docs/configuration.md` all follow from it. Adding a setting is one declaration.
+//! One file holds the settings of related sections. A declaration gives the field of [`Config`],
+//! the row of the catalogue and the reading of the value, so that files, variables, the JSON
+//! Schema, `config init`, `config print` and `docs/configuration.md` all follow from it. Adding a
+//! setting is one declaration.
 
 mod accounts;
 mod captcha;
@@ -31,7 +32,8 @@ use super::setting::{Section, Setting};
 use super::telemetry::Telemetry;
 use super::words::Profile;
 
-/// Declares the settings of one section: a struct with one field a setting, and its rows of the catalogue.
+/// Declares the settings of one section: a struct with one field a setting, and its rows of the
+/// catalogue.
 ///
 /// The description of a setting is the field's doc comment.
 macro_rules! settings {
@@ -78,14 +80,15 @@ use settings;
 settings! {
     /// The daemon as a whole
     Daemon = "" {
-        /// `production` refuses what is unsafe on a public network: the built-in mailbox, cheap password hashes,
-        /// plain http and published example keys.
+        /// `production` refuses what is unsafe on a public network: the built-in mailbox, cheap
+        /// password hashes, plain http and published example keys.
         profile: Profile = "profile", Word(Profile::WORDS), Is("development");
-        /// The URL at which clients reach the daemon. It is the issuer of tokens and the base of every link.
+        /// The URL at which clients reach the daemon. It is the issuer of tokens and the base of
+        /// every link.
         public_url: String = "public_url", BaseUrl,
             Derived("`http://` (with TLS `https://`) and `http.listen`", "https://auth.example.com");
-        /// The folder of the embedded mode: database, master key, mails and the mailbox's key. It is created with
-        /// mode 0700.
+        /// The folder of the embedded mode: database, master key, mails and the mailbox's key. It
+        /// is created with mode 0700.
         data_dir: PathBuf = "data_dir", Path, Is("./data");
     }
 }

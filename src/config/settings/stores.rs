@@ -11,7 +11,8 @@ settings! {
         /// SQLite for one daemon, PostgreSQL for one or several.
         url: Secret<String> = "database.url", SecretUrl(&["sqlite", "postgres", "postgresql"]),
             Derived("`sqlite://<data_dir>/latchkey.db`", "postgres://latchkey@db.example.com/latchkey");
-        /// Whether the daemon applies pending migrations when it starts. With `false`, run `latchkey migrate up`.
+        /// Whether the daemon applies pending migrations when it starts. With `false`, run
+        /// `latchkey migrate up`.
         auto_migrate: bool = "database.auto_migrate", Bool,
             Derived("`true` with SQLite, `false` with PostgreSQL", "true");
         /// The most connections to PostgreSQL. With SQLite: the readers beside the one writer.

@@ -20,7 +20,8 @@ settings! {
 settings! {
     /// Export over OTLP; the standard `OTEL_*` variables win, see `docs/telemetry.md`
     TelemetrySettings = "telemetry" {
-        /// The base URL of a collector. Without it nothing is exported; `/metrics` works all the same.
+        /// The base URL of a collector. Without it nothing is exported; `/metrics` works all the
+        /// same.
         endpoint: Option<String> = "telemetry.endpoint", Url(&["http", "https"]),
             Nothing("http://collector.example.com:4318");
         /// OTLP over HTTP (usually port 4318) or gRPC (4317).

@@ -1,5 +1,5 @@
-//! The settings of tokens, keys and sessions: `tokens.*`, `secrets.*`, `sessions.*`, `verification.*`, `recovery.*`
-//! and `introspection.*`.
+//! The settings of tokens, keys and sessions: `tokens.*`, `secrets.*`, `sessions.*`,
+//! `verification.*`, `recovery.*` and `introspection.*`.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::secret::{MasterKey, Secret};
 settings! {
     /// The two tokens
     Tokens = "tokens" {
-        /// The signature algorithm of vaultTokens. With `HS256` everyone who can verify a token can also forge one.
+        /// The signature algorithm of vaultTokens. With `HS256` everyone who can verify a token can
+        /// also forge one.
         algorithm: VaultAlgorithm = "tokens.algorithm", Word(VaultAlgorithm::WORDS), Is("ES256");
         /// The tokens' `iss`.
         issuer: String = "tokens.issuer", Url(&["http", "https"]),
@@ -29,9 +30,11 @@ settings! {
         allow_shared_secret: bool = "tokens.allow_shared_secret", Bool, Is("false");
         /// How long a userToken is valid.
         user_ttl: Duration = "tokens.user_ttl", Kind::Duration(S, 24 * H), Is("15m");
-        /// How long a vaultToken is valid. A service that checks only the signature accepts a revoked token for this long.
+        /// How long a vaultToken is valid. A service that checks only the signature accepts a
+        /// revoked token for this long.
         vault_ttl: Duration = "tokens.vault_ttl", Kind::Duration(S, H), Is("5m");
-        /// How long a key signs before a new key replaces it. This holds for the keys of both tokens and needs no restart.
+        /// How long a key signs before a new key replaces it. This holds for the keys of both
+        /// tokens and needs no restart.
         rotate_every: Duration = "tokens.rotate_every", Kind::Duration(H, 4_000 * D), Is("90d");
     }
 }
@@ -39,9 +42,9 @@ settings! {
 settings! {
     /// The master key
     Secrets = "secrets" {
-        /// 32 random bytes in base64 (`openssl rand -base64 32`). It seals the signing keys, and mailed tokens are derived
-        /// from it. If you lose it, latchkey creates new signing keys and the links in mails stop working; nothing else
-        /// is lost.
+        /// 32 random bytes in base64 (`openssl rand -base64 32`). It seals the signing keys, and
+        /// mailed tokens are derived from it. If you lose it, latchkey creates new signing keys and
+        /// the links in mails stop working; nothing else is lost.
         master_key: Option<MasterKey> = "secrets.master_key", Key,
             Derived("created in `data_dir` at the first start; required with PostgreSQL", EXAMPLE_KEY);
         /// The earlier master key, while you replace it by a new one.
@@ -57,7 +60,8 @@ settings! {
         idle_ttl: Duration = "sessions.idle_ttl", Kind::Duration(S, 400 * D), Is("14d");
         /// How long a session lasts after its login, refreshed or not.
         absolute_ttl: Duration = "sessions.absolute_ttl", Kind::Duration(S, 400 * D), Is("30d");
-        /// How long the refresh token before the current one is still accepted, for parallel tabs and lost responses.
+        /// How long the refresh token before the current one is still accepted, for parallel tabs
+        /// and lost responses.
         refresh_grace: Duration = "sessions.refresh_grace", Kind::Duration(0, 5 * M), Is("30s");
     }
 }
@@ -81,8 +85,8 @@ settings! {
 settings! {
     /// Resource servers of the operator
     Introspection = "introspection" {
-        /// Clients that may introspect every token, userTokens too. Each is `id:secret`; the secret has 22 characters or
-        /// more (`openssl rand -base64 32`).
+        /// Clients that may introspect every token, userTokens too. Each is `id:secret`; the secret
+        /// has 22 characters or more (`openssl rand -base64 32`).
         clients: Vec<IntrospectionClient> = "introspection.clients", List(Client),
             Nothing("gateway:an-example-secret-of-32-characters");
     }

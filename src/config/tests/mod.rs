@@ -1,4 +1,4 @@
-//! What loading promises: sources and their order, rules between settings, the reference.
+//! Tests of loading: the sources and their order, the rules between settings, and the reference.
 
 mod reference;
 mod rules;
@@ -15,7 +15,7 @@ pub const KEY: &str = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
 /// A secret of 44 characters that looks random.
 pub const SECRET: &str = "kJ8s0bQ2mZr7Tt4cXv9LwYp1Ne6Ua3Gh5Df8Rk0Bo2M=";
 
-/// What a test loads from; variables as pairs.
+/// The inputs of a test.
 #[derive(Clone, Default)]
 pub struct Given {
     files: Vec<ConfigFile>,

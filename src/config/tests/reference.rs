@@ -1,4 +1,4 @@
-//! The reference, the schema and the page say what the loader does.
+//! Tests that the reference, the JSON Schema and the page agree with the loader.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ fn every_default_and_example_is_a_value_of_its_kind() {
         let problems = Given::default().file("a.json", &Json::Object(root).to_string()).load();
         let of_kind = problems.err().map_or_else(Vec::new, |problems| problems.0);
         let refused = |what: &str| {
-            !["not available", "given without", "missing", "looks like"]
+            !["not available", "is set without", "is missing", "looks like"]
                 .iter()
                 .any(|rule| what.starts_with(rule))
         };
@@ -80,7 +80,8 @@ fn the_page_in_docs_is_the_one_that_is_generated() {
     );
 }
 
-/// Whether `value` is valid against `schema`, for the keywords that ours uses, patterns apart; else where it is not.
+/// Validates `value` against `schema`. It knows the keywords that latchkey's schema uses, and
+/// ignores patterns. The error says where `value` is not valid.
 fn validate(schema: &Json, value: &Json, at: &str) -> Result<(), String> {
     let known = [
         "$schema",

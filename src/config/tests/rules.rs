@@ -1,4 +1,4 @@
-//! Defaults that derive, rules between settings, what production refuses.
+//! Tests of derived defaults, of rules between settings, and of the production profile.
 
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ fn a_mailbox_that_nobody_can_open_is_warned_of() {
         assert_eq!(warnings(text), [], "{text}");
     }
     for (text, reason) in [
-        ("public_url = 'https://auth.example.com'", "`public_url` is not this machine"),
+        ("public_url = 'https://auth.example.com'", "`public_url` does not name this machine"),
         (
             "http.listen = '0.0.0.0:8080'\npublic_url = 'http://localhost:8080'",
             "`http.listen` is not a loopback address",
@@ -166,7 +166,7 @@ fn owasps_floor_is_a_choice_of_five() {
         assert_eq!(toml(&text).loaded().warnings.len(), warnings, "{text}");
     }
     let lanes = toml("password.memory_kib = 31\npassword.parallelism = 4").problems();
-    assert_eq!(lanes[0].fix, "at least 32");
+    assert_eq!(lanes[0].fix, "set it to at least 32");
     assert_eq!(toml("password.memory_kib = 4194305").problems().len(), 1);
 }
 

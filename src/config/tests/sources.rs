@@ -1,4 +1,5 @@
-//! Files, variables, flags, values out of files; who wins, and what is told.
+//! Tests of files, variables, flags and values in their own files: which source has priority, and
+//! which problems are reported.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use super::{Given, KEY, SECRET, keys, toml, variable};
 use crate::config::{Inputs, LogFormat, Machine, Profile, Source, VaultAlgorithm};
 
-/// A file with this text and mode; gone when dropped.
+/// A file with this text and mode, and its path. The file is deleted when it is dropped.
 fn value_file(text: &str, mode: u32) -> (tempfile::NamedTempFile, String) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
@@ -98,12 +99,12 @@ fn every_problem_is_told_at_once_with_its_place_and_a_fix() {
     let text = problems.to_string();
     assert!(text.starts_with("error: 7 problems in the configuration\n"), "{text}");
     for line in [
-        "profle unknown key in latchkey.toml:1 did you mean `profile`?",
-        "tokens.acces_ttl unknown key in latchkey.toml:4 did you mean `tokens.",
+        "profle is an unknown key in latchkey.toml:1 did you mean `profile`?",
+        "tokens.acces_ttl is an unknown key in latchkey.toml:4 did you mean `tokens.",
         "tokens.user_ttl is an integer in latchkey.toml:5 write it as a number and a unit: \"15m\"",
         "http.listen `localhost:8080` is not an IP address and a port in latchkey.toml:8 write it as 127.0.0.1:8080",
-        "LATCHKEY_HTTP_LISTEN unknown variable did you mean `LATCHKEY_HTTP__LISTEN`?",
-        "password.iterations `0` is out of range in LATCHKEY_PASSWORD__ITERATIONS an integer from 1",
+        "LATCHKEY_HTTP_LISTEN is an unknown variable did you mean `LATCHKEY_HTTP__LISTEN`?",
+        "password.iterations `0` is out of range in LATCHKEY_PASSWORD__ITERATIONS write an integer from 1",
         "--set is not key=value",
     ] {
         let squeezed =
@@ -142,7 +143,7 @@ fn lists_come_by_commas_from_variables_and_as_lists_from_files() {
     assert_eq!(proxies, ["10.0.0.0/8", "fd00::/8", "192.0.2.1/32"]);
     assert_eq!(loaded.config.http.cors_origins, ["https://app.example.com"]);
     assert_eq!(loaded.config.captcha.on, []);
-    assert_eq!(toml("captcha.on = 'resend'").problems()[0].what, "is a text in latchkey.toml:1");
+    assert_eq!(toml("captcha.on = 'resend'").problems()[0].what, "is a string in latchkey.toml:1");
     assert_eq!(toml("captcha.on = [1]").problems().len(), 1);
     assert_eq!(variable("LATCHKEY_CAPTCHA__ON", "resend,login").problems().len(), 1);
 }
@@ -167,13 +168,13 @@ fn a_value_given_both_ways_is_an_error() {
         .problems();
     assert_eq!(problems.len(), 1);
     assert_eq!(problems[0].key, "tokens.secret");
-    assert_eq!(problems[0].what, "given both in the environment and as a file");
-    assert_eq!(problems[0].fix, "keep one");
+    assert_eq!(problems[0].what, "is set twice in the environment: as a value and as a file");
+    assert_eq!(problems[0].fix, "remove one of them");
     let problems = toml(&format!("[mail]\nfrom = 'a@b'\nfrom_file = '{path}'")).problems();
-    assert_eq!(problems[0].what, "given both as a value and as a file in latchkey.toml:3");
+    assert_eq!(problems[0].what, "is set both as a value and as a file in latchkey.toml:3");
     let twice =
         Given::default().file("a.json", r#"{"profile":"production","profile":"development"}"#);
-    assert_eq!(twice.problems()[0].what, "given twice in a.json:1");
+    assert_eq!(twice.problems()[0].what, "is set twice in a.json:1");
 }
 
 #[test]
@@ -183,7 +184,7 @@ fn a_value_file_that_is_missing_or_empty_is_an_error() {
     let problems = variable("LATCHKEY_TOKENS__SECRET_FILE", &missing).problems();
     assert!(problems[0].what.contains(&format!("`{missing}`, which cannot be read")));
     assert_eq!(problems[0].key, "tokens.secret_file");
-    // What is no path of a file in a folder may be the secret itself.
+    // Text that is not the path of a file in an existing folder may be the secret itself.
     for text in [SECRET, "/hunter2==", "postgres://u:hunter2@h/d", "/nonexistent/hunter2"] {
         let problems = variable("LATCHKEY_TOKENS__SECRET_FILE", text).problems();
         assert!(problems[0].what.contains("names a file, which cannot be read"), "{text}");
@@ -205,7 +206,7 @@ fn a_secret_that_everybody_can_read_is_an_error_in_production_and_else_a_warning
         .variable("LATCHKEY_MAIL__SMTP_URL", "smtps://mail.example.com")
         .problems();
     assert_eq!(keys(&problems), ["secrets.master_key_file"]);
-    assert!(problems[0].fix.starts_with("chmod o-r"));
+    assert!(problems[0].fix.starts_with("run chmod o-r"));
 }
 
 #[test]
@@ -222,12 +223,12 @@ fn a_configuration_file_with_a_secret_in_it_is_a_secret_file() {
         let loaded = given.loaded();
         let told: Vec<_> = loaded.warnings.iter().filter(|it| it.key == path).collect();
         assert_eq!(told.len(), 1, "{mode:o}: {:?}", loaded.warnings);
-        // Also where a variable wins over it.
-        assert!(told[0].what.ends_with("it holds `mail.smtp_url`, `captcha.secret`"));
+        // A secret counts even if an environment variable overrides it.
+        assert!(told[0].what.starts_with("contains `mail.smtp_url`, `captcha.secret`"));
         assert!(!told[0].what.contains("hunter2"));
         assert_eq!(loaded.secret_files, [std::path::PathBuf::from(&path)]);
         let problems = given.variable("LATCHKEY_PROFILE", "production").problems();
-        let fix = format!("chmod o-rw {path}, or give `mail.smtp_url_file`");
+        let fix = format!("run chmod o-rw {path}, or set `mail.smtp_url_file` instead");
         assert!(problems.iter().any(|it| it.key == path && it.fix == fix), "{problems:?}");
     }
     let (_file, path, closed) = given(inline, 0o640);

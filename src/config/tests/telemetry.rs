@@ -1,4 +1,4 @@
-//! `telemetry.*` and the standard variables over it.
+//! Tests of `telemetry.*` and of the standard variables that override it.
 
 use std::time::Duration;
 

@@ -18,16 +18,20 @@ pub enum Tag {
 impl Tag {
     /// All tags in the order of the reference, each with its name and its description.
     pub(super) const ALL: [(Self, &'static str, &'static str); 10] = [
-        (Self::Session, "Sessions", "Logging in, refreshing, logging out."),
-        (Self::Account, "Account", "A person's own account."),
-        (Self::Email, "Email", "Proving and changing addresses."),
-        (Self::Password, "Password", "Recovering and changing passwords."),
-        (Self::Team, "Teams", "The teams that one is in."),
-        (Self::Project, "Projects", "What a team owns."),
-        (Self::Member, "Members", "Who is in a team, as what."),
-        (Self::Invitation, "Invitations", "Who may become a member."),
-        (Self::Key, "Keys", "Service accounts of a project."),
-        (Self::Meta, "Verification", "What verifies tokens, and what describes the API."),
+        (Self::Session, "Sessions", "Log in, refresh tokens, log out, and list or end sessions."),
+        (Self::Account, "Account", "The user's own account."),
+        (Self::Email, "Email", "Verify and change email addresses."),
+        (Self::Password, "Password", "Reset and change passwords."),
+        (Self::Team, "Teams", "The teams of the user."),
+        (Self::Project, "Projects", "The projects of a team."),
+        (Self::Member, "Members", "The members of a team and their roles."),
+        (Self::Invitation, "Invitations", "Invitations to a team."),
+        (Self::Key, "Keys", "The keys of a project, which are service accounts."),
+        (
+            Self::Meta,
+            "Verification",
+            "Verify tokens, get captcha challenges, and read the description of the API.",
+        ),
     ];
 
     pub(super) fn name(self) -> &'static str {

@@ -197,35 +197,35 @@ pub fn verify_email(state: &VerifyEmail<'_>) -> String {
         }
         VerifyEmail::Confirmed => notice(
             "Your address is confirmed",
-            &["Thank you. You can close this page and sign in where you registered."],
+            &["Thank you. You can close this page and log in where you registered."],
         ),
         VerifyEmail::Changed => notice(
             "Your new address is confirmed",
-            &["From now on you sign in with it. You can close this page."],
+            &["From now on, log in with this address. You can close this page."],
         ),
         VerifyEmail::AlreadyVerified => notice(
-            "Your address is confirmed already",
+            "Your address is already confirmed",
             &[
-                "This link did its work before; nothing is left to do. You can close this page and sign in.",
+                "This link was already used, and there is nothing left to do. You can close this page and log in.",
             ],
         ),
         VerifyEmail::Invalid => notice(
             "This link does not work",
             &[
-                "It has expired, a newer mail has replaced it, or it was cut off on its way.",
-                "Look for a newer mail from us. If there is none, sign in where you registered and ask for a new confirmation mail there.",
+                "The link has expired, a newer mail has replaced it, or it is incomplete.",
+                "Look for a newer mail from us. If there is none, log in where you registered and request a new confirmation mail there.",
             ],
         ),
         VerifyEmail::Rejected => notice(
-            "The account is removed",
+            "The account is deleted",
             &[
-                "Thank you for telling us. Your address is not used here any more. You can close this page.",
+                "Thank you for telling us. Your address is no longer used here. You can close this page.",
             ],
         ),
         VerifyEmail::ChangeRejected => notice(
-            "The link is void",
+            "The link no longer works",
             &[
-                "Thank you for telling us. Your address was not given to that account. You can close this page.",
+                "Thank you for telling us. That account does not get your address. You can close this page.",
             ],
         ),
     }
@@ -238,25 +238,25 @@ pub fn reset_password(state: &ResetPassword<'_>) -> String {
         }
         ResetPassword::Ask(request) => html(&RequestTemplate {
             title: "Get a new password",
-            lead: "Tell us your address, and we mail you a link to choose a new password.",
+            lead: "Enter your email address. We will mail you a link to choose a new password.",
             request,
         }),
         ResetPassword::Invalid(request) => html(&RequestTemplate {
             title: "This link does not work any more",
-            lead: "It was used, it has expired, or a newer mail has replaced it. Tell us your address, and we mail you a new link.",
+            lead: "The link was used, it has expired, or a newer mail has replaced it. Enter your email address, and we will mail you a new link.",
             request,
         }),
         ResetPassword::Requested => notice(
-            "Look into your mail",
+            "Check your mail",
             &[
-                "If there is an account with that address, a mail with a new link is on its way. Older links stop working.",
-                "Nothing there after a few minutes? Look among the spam, or check that you used the address you registered with.",
+                "If there is an account with that address, we will mail you a new link. Older links stop working.",
+                "If you get no mail within a few minutes, look in your spam folder. Also check that you entered the address that you registered with.",
             ],
         ),
         ResetPassword::Done => notice(
             "Your new password is set",
             &[
-                "You are signed out everywhere. Sign in with the new password. You can close this page.",
+                "You are logged out on all devices. Log in with the new password. You can close this page.",
             ],
         ),
     }
@@ -271,8 +271,8 @@ pub fn undo_email_change(state: &UndoEmailChange<'_>) -> String {
         UndoEmailChange::Undone => notice_with(
             "The change is undone",
             &[
-                "Your account has its old address again.",
-                "Whoever changed it knew your password. Choose a new one now; it signs out every device.",
+                "Your account has its old email address again.",
+                "Someone who knows your password changed the address. Choose a new password now. This logs you out on all devices.",
             ],
             "Get a new password",
             "/reset-password",
@@ -280,8 +280,8 @@ pub fn undo_email_change(state: &UndoEmailChange<'_>) -> String {
         UndoEmailChange::Invalid => notice(
             "This link does not work any more",
             &[
-                "It was used, or it has expired.",
-                "If you cannot sign in to your account, write to the people who run the service where you have it.",
+                "The link was used, or it has expired.",
+                "If you cannot log in to your account, write to the operator of the service where you registered.",
             ],
         ),
     }

@@ -38,10 +38,10 @@ pub async fn messages(mailbox: &Mailbox, request: &mut Request) -> Result<Answer
     let wait = request.query("wait")?.map_or(Some(Duration::ZERO), |wait| seconds(&wait));
     let after = request.query("after")?.map(|after| after.parse::<Uuid>()).transpose();
     if wait.is_none() {
-        broken.reject("wait", "format", "`wait` is a number of seconds up to 30, like `10s`.");
+        broken.reject("wait", "format", "`wait` must be 0 to 30 seconds, for example `10s`.");
     }
     if after.is_err() {
-        broken.reject("after", "format", "`after` is the id of a message.");
+        broken.reject("after", "format", "`after` must be the id of a mail.");
     }
     broken.finish()?;
     let found =

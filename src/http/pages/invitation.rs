@@ -88,14 +88,14 @@ async fn accept(
 const fn advice(code: Code) -> Option<&'static str> {
     Some(match code {
         Code::InvalidCredentials => {
-            "The password is not right, or there is no account with this address yet."
+            "The password is wrong, or there is no account with this address yet."
         }
         Code::EmailUnverified => {
             "Your address is not confirmed yet. Open the link in the confirmation mail first."
         }
         Code::AccountDisabled => "The account is disabled. Only the operator can enable it.",
         Code::CaptchaInvalid => {
-            "After so many wrong passwords, sign in where you have your account and accept the invitation there."
+            "There were too many wrong passwords. Log in where you have your account and accept the invitation there."
         }
         _ => return None,
     })

@@ -75,16 +75,15 @@ pub fn invited(state: &Invited<'_>) -> String {
             })
         }
         Invited::Accepted { team } => {
-            let joined = format!("You are a member of the team {team} now.");
-            let next =
-                "Go on where you sign in, and choose the team there. You can close this page.";
+            let joined = format!("You are now a member of the team {team}.");
+            let next = "Log in where you have your account and choose the team there. You can close this page.";
             notice("You have joined the team", &[&joined, next])
         }
         Invited::Invalid => notice(
             "This link does not work",
             &[
-                "It was used, it has expired, a newer mail has replaced it, or the invitation was taken back.",
-                "Look for a newer mail from us. If there is none, ask whoever invited you for another invitation.",
+                "The link was used, it has expired, a newer mail has replaced it, or the invitation was withdrawn.",
+                "Look for a newer mail from us. If there is none, ask for a new invitation.",
             ],
         ),
         Invited::Refused { why } => notice("You cannot join the team", &[why]),

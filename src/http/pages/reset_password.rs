@@ -76,8 +76,7 @@ async fn request_mail(
     match asked {
         Ok(()) => render(&ResetPassword::Requested),
         Err(AccountError::CaptchaNeeded { .. }) => {
-            let error =
-                "The check for robots was not passed. Turn on scripts for this page, or try again.";
+            let error = "The robot check failed. Turn on JavaScript for this page and try again.";
             render(&ResetPassword::Ask(ask(app, typed, Some(error))))
         }
         Err(error) => failed(&error.into(), PATH, ""),

@@ -45,18 +45,18 @@ pub fn trouble(path: &str, token: &str, why: Trouble) -> String {
     let wait;
     let (title, lines) = match why {
         Trouble::Unavailable => (
-            "This does not work just now",
+            "This does not work at the moment",
             [
-                "Something that we depend on did not answer. Nothing was changed, and your link stays good.",
+                "A part of the service did not respond. Nothing was changed, and your link is still valid.",
                 "Wait a moment and try again.",
             ],
         ),
         Trouble::TooMany { retry_after_s } => {
             wait = format!("Wait {} and try again.", words::wait(retry_after_s));
             (
-                "Too many tries",
+                "Too many attempts",
                 [
-                    "Many requests came from your network in a short time, so this one was not carried out. Nothing was changed.",
+                    "There were too many requests from your network in a short time, so this request was refused. Nothing was changed.",
                     wait.as_str(),
                 ],
             )

@@ -1,4 +1,5 @@
-//! The kinds of mail. The file of a kind declares it: its name, its link, and its text in every language.
+//! The kinds of mail. The file of a kind declares it: its name, its link, and its text in every
+//! language.
 //!
 //! A new kind is a file in this folder and one line of `mail_kinds!` below.
 
@@ -23,8 +24,8 @@ pub(super) struct MailKind {
     /// The name in the table, in logs and in metrics.
     pub name: &'static str,
     pub link: Link,
-    /// Whether the mail goes to an address that its reader still has to prove, or that somebody else wrote down. Such a mail
-    /// does not call the reader by name.
+    /// Whether the mail goes to an address that its reader still has to prove, or that someone
+    /// else wrote down. Such a mail does not call the reader by name.
     pub asks_for_proof: bool,
     /// The text in the language of `facts`.
     pub text: fn(&Facts<'_>) -> Message,
@@ -70,8 +71,8 @@ macro_rules! mail_kinds {
             $($notice,)+
         }
 
-        /// The mails that a client asks for. Each carries a link to the holder of the address, who may not have proven it
-        /// yet, and its sender spends a budget of the mailbox first.
+        /// The mails that a client asks for. Each carries a link to the holder of the address, who
+        /// may not have proven it yet, and its sender spends a budget of the mailbox first.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum LinkKind {
             $($link,)+

@@ -1,4 +1,4 @@
-//! What leaves, what does not, and what it carries.
+//! Tests of delivery: which mails leave, which do not, and what they contain.
 
 use std::time::Duration;
 
@@ -77,7 +77,8 @@ async fn each_kind_has_its_page_and_its_token() {
     for mail in sink.mails().iter().filter(|mail| mail.link().contains("?token=")) {
         let page = page(mail.link());
         if page == "undo-email-change" {
-            // Known by its change alone: a lost store does not take it away.
+            // Only the row of the change has the token, so the loss of the token store does not end
+            // it.
             assert!(world.token_of(mail.link()).await.is_none());
             assert_eq!(world.undone_by(mail.link()).await, Some(change));
             continue;
@@ -136,12 +137,12 @@ async fn what_nobody_wants_any_more_is_not_sent() {
             unwanted.push(world.enqueue_with(ada, kind, "n@example.com", about.clone()).await);
         }
     }
-    // A done change needs no confirmation, and still an undo.
+    // A completed change needs no confirmation, but it still needs the link that undoes it.
     let change_id = Some(world.change_of_address(ada, "done").await);
     let about = MailData { change_id, new_email: Some("n@example.com".to_owned()), ..data() };
     unwanted.push(world.enqueue_with(ada, Kind::ChangeEmail, "n@example.com", about.clone()).await);
     let undo = world.enqueue_with(ada, Kind::EmailChangeNotice, "o@example.com", about).await;
-    // An invitation that was revoked, answered or sent anew is not there by this row's token.
+    // An invitation that was revoked, answered or sent again is not found by the token of this row.
     unwanted.push(world.enqueue(ada, Kind::Invitation, "guest@example.com").await);
     world.mailer(&sink.url()).sweep().await.unwrap();
     for id in unwanted {
@@ -222,7 +223,7 @@ async fn line_breaks_reach_no_header_and_no_command() {
     let named = MailData { name, locale: Locale::De, ..data() };
     world.enqueue_with(person, Kind::Recover, "ada@example.com", named).await;
     world.mailer(&sink.url()).sweep().await.unwrap();
-    assert_eq!(world.row(id).await.last_error.unwrap(), "the recipient is no address");
+    assert_eq!(world.row(id).await.last_error.unwrap(), "the recipient is not an email address");
     assert_eq!(sink.mails().len(), 1);
     assert_eq!(sink.heard("RCPT"), 1);
     assert_eq!(sink.mails()[0].header("Bcc"), "");

@@ -1,4 +1,4 @@
-//! What fails, and what it costs.
+//! Tests of failures and their effects.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -35,7 +35,7 @@ async fn a_server_that_is_down_and_comes_back_loses_nothing_and_costs_no_try() {
         assert!(mailer.sweep().await.unwrap().deliveries.is_empty(), "the queue rests");
         world.clock.advance(PROBE);
     }
-    // Longer than any row may age: an outage of the server's is no row's fault.
+    // Longer than the greatest age of a row: an outage of the server does not count against a row.
     world.clock.advance(30 * HOUR);
     let sink = Sink::start_at(address).await;
     assert_eq!(mailer.sweep().await.unwrap().count(MailOutcome::Sent), 5);

@@ -1,4 +1,4 @@
-//! The built-in mailbox.
+//! Tests of the built-in mailbox.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -48,7 +48,7 @@ async fn a_mail_delivered_again_after_a_crash_is_there_once() {
     let id = world.confirmation("ada@example.com").await;
     let mailer = world.mailer_over(Transport::mailbox(mailbox.clone()));
     mailer.sweep().await.unwrap();
-    // As if the mark had never come.
+    // As if the row had never been marked as sent.
     let state = Set(latchkey_entity::outbox::OutboxState::Pending);
     let row = latchkey_entity::outbox::ActiveModel { id: Set(id), state, ..Default::default() };
     latchkey_entity::outbox::Entity::update(row).exec(world.db.writer()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The room as a whole: real SQLite, real TCP, a manual clock.
+//! Tests of the mail module, with real SQLite, real TCP and a manual clock.
 
 mod delivery;
 mod faults;
@@ -48,12 +48,12 @@ impl World {
         Self { _dir: dir, db, store, clock: Clock::manual(NOW) }
     }
 
-    /// A mailer that sends to `url`, as another process would have its own.
+    /// A mailer that sends to `url`, like the one of another process.
     pub fn mailer(&self, url: &str) -> Mailer {
         self.mailer_over(Transport::smtp(&Secret::new(url.to_owned())).unwrap())
     }
 
-    /// One that does not wait for long.
+    /// A mailer with a short time limit.
     pub fn hasty_mailer(&self, url: &str) -> Mailer {
         let smtp = Smtp::from_url(&Secret::new(url.to_owned())).unwrap();
         self.mailer_over(Transport::over(smtp.with_timeout(Duration::from_millis(200))))
@@ -73,7 +73,7 @@ impl World {
         .unwrap()
     }
 
-    /// A person who has yet to verify `email`.
+    /// A user who has not verified `email` yet.
     pub async fn person(&self, email: &str) -> Uuid {
         let id = uuid_v7(self.clock.now());
         let row = user::Model {
@@ -146,13 +146,13 @@ impl World {
         id
     }
 
-    /// A new person's confirmation mail.
+    /// The confirmation mail of a new user.
     pub async fn confirmation(&self, email: &str) -> Uuid {
         let person = self.person(email).await;
         self.enqueue(person, Kind::Confirm, email).await
     }
 
-    /// What the store knows of the token in a link.
+    /// The data in the token store about the token in a link.
     pub async fn token_of(&self, link: &str) -> Option<OneTimeToken> {
         let token = link.split_once("?token=").unwrap().1;
         self.store.find_token(&sha256(token.as_bytes()), self.clock.now()).await.unwrap()
@@ -165,7 +165,7 @@ impl World {
         undo::find(&self.db, &digest, self.clock.now()).await.unwrap().map(|change| change.id)
     }
 
-    /// Takes the embedded store's table away, or brings it back.
+    /// Renames the table of the embedded store. Without its table, the store fails.
     pub async fn rename_store(&self, from: &str, to: &str) {
         let sql = format!("ALTER TABLE {from} RENAME TO {to}");
         self.db.writer().execute_unprepared(&sql).await.unwrap();
@@ -180,7 +180,7 @@ impl World {
     }
 }
 
-/// What most mails know.
+/// The data that most mails have.
 pub(super) fn data() -> MailData {
     MailData {
         at: NOW,

@@ -1,4 +1,4 @@
-//! What the mails say, word for word.
+//! Tests of the exact text of the mails.
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ pub(super) const DROP: &str = "drop";
 /// A reply that never comes.
 pub(super) const HANG: &str = "hang";
 
-/// What a client said up to the final dot.
+/// What a client sent up to the final dot.
 #[derive(Clone, Debug)]
 pub(super) struct Received {
     pub to: String,
@@ -26,7 +26,7 @@ impl Received {
         line.map(|line| &line[name.len() + 2..]).unwrap_or_default()
     }
 
-    /// The link that stands on a line of its own.
+    /// The link, which is on a line of its own.
     pub fn link(&self) -> &str {
         self.data.lines().find(|line| line.starts_with("https://")).unwrap_or_default()
     }
@@ -45,7 +45,7 @@ struct State {
     mails: watch::Sender<Vec<Received>>,
 }
 
-/// The server; it ends when dropped.
+/// The server. It ends when it is dropped.
 pub(super) struct Sink {
     pub address: SocketAddr,
     state: Arc<State>,
@@ -76,25 +76,26 @@ impl Sink {
         format!("smtp://{}", self.address)
     }
 
-    /// Answers the next `times` lines that begin so (`BANNER`, a command, or `END` after a message) with `reply`.
+    /// Responds with `reply` to the next `times` lines that begin with `line`: `BANNER`, a command,
+    /// or `END` after a message.
     pub fn answer(&self, line: &str, reply: &str, times: usize) -> &Self {
         let rule = Rule { line: line.to_owned(), reply: reply.to_owned(), times };
         self.state.rules.lock().unwrap().push(rule);
         self
     }
 
-    /// Every mail whose final dot has come, accepted or not.
+    /// Every mail whose final dot was received, accepted or not.
     pub fn mails(&self) -> Vec<Received> {
         self.state.mails.borrow().clone()
     }
 
-    /// Waits for so many.
+    /// Waits until `count` mails were received.
     pub async fn received(&self, count: usize) {
         let mut mails = self.state.mails.subscribe();
         mails.wait_for(|mails| mails.len() >= count).await.unwrap();
     }
 
-    /// How many lines began so.
+    /// How many received lines began with `line`.
     pub fn heard(&self, line: &str) -> usize {
         self.state.lines.lock().unwrap().iter().filter(|it| it.starts_with(line)).count()
     }

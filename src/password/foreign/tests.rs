@@ -348,10 +348,10 @@ fn costs_above_the_caps_are_refused_before_any_work_and_costs_at_them_are_not() 
 fn a_refusal_says_why_in_words_and_nothing_of_the_string() {
     let refusal = |stored: &str| admit(stored).unwrap_err().to_string();
     assert!(refusal("{SSHA}pKqk").contains("no known algorithm (argon2, bcrypt"));
-    assert_eq!(refusal("$2b$05$x"), "the password hash is no well-formed bcrypt hash");
+    assert_eq!(refusal("$2b$05$x"), "the password hash is not a well-formed bcrypt hash");
     assert_eq!(
         refusal(&format!("$pbkdf2-sha256$9999999${SALT}${TAG}")),
-        "the password hash asks for more work or memory than the caps of PBKDF2-SHA256"
+        "the password hash needs more work or memory than the limits of PBKDF2-SHA256 allow"
     );
 }
 

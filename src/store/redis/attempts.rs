@@ -42,7 +42,7 @@ impl Redis {
                 let retry_after = Duration::from_millis(number.parse().map_err(lost)?);
                 Ok(AttemptVerdict::Wait { retry_after })
             }
-            _ => Err(lost("the script about an attempt returned an unknown word")),
+            _ => Err(lost("the script returned an unknown result for a login attempt")),
         }
     }
 
@@ -93,7 +93,8 @@ impl Redis {
             return Ok(None);
         }
         let mut take = |name: &str| {
-            let text = fields.remove(name).ok_or_else(|| lost(format!("an entry has no {name}")));
+            let text =
+                fields.remove(name).ok_or_else(|| lost(format!("an entry lacks the field {name}")));
             text?.parse::<i64>().map_err(lost)
         };
         let (faded_at, open_at) = (take("faded_at")?, take("open_at")?);
@@ -130,7 +131,7 @@ fn read_client(text: &str) -> Result<ClientAttempts, Unavailable> {
     let [failures, counted, wait_until, expires_at, proven_until, open_before, allowed] =
         numbers.map_err(lost)?[..]
     else {
-        return Err(lost("an entry of a client cannot be read"));
+        return Err(lost("the entry of a client cannot be read"));
     };
     Ok(ClientAttempts {
         failures: u32::try_from(failures).map_err(lost)?,

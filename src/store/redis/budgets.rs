@@ -28,7 +28,7 @@ impl Redis {
         }
         let full_at: Vec<String> = self.link.invoke(&call).await.map_err(lost)?;
         if full_at.len() != costs.len() {
-            return Err(lost("a budget was not judged"));
+            return Err(lost("the script returned a wrong number of budgets"));
         }
         let mut found = Vec::with_capacity(costs.len());
         for (gcra, after) in costs.iter().zip(full_at) {

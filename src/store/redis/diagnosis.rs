@@ -69,7 +69,8 @@ async fn of_node(node: &Server) -> Result<(), Diagnosis> {
         }
         Ok(_) => Ok(()),
         Err(error) if error.detail().is_some_and(|it| it.contains("cluster support disabled")) => {
-            let text = "the server is no cluster: write redis:// (or rediss://) in `redis.url`";
+            let text =
+                "the server is not part of a cluster: write redis:// (or rediss://) in `redis.url`";
             Err((Reason::NotACluster, (ErrorKind::Client, text, error.to_string()).into()))
         }
         Err(error) => Err(classify(error)),
@@ -107,9 +108,11 @@ async fn look(address: &ConnectionAddr) -> Option<Diagnosis> {
     stream.write_all(b"PING\r\n").await.ok()?;
     let said = timeout(ANSWER, read(&mut stream)).await.ok()?;
     let text = match (is_tls, said.first()?) {
-        (true, b'+' | b'-') => "the port has no TLS: write redis:// in `redis.url`, not rediss://",
+        (true, b'+' | b'-') => {
+            "the port does not use TLS: write redis:// in `redis.url`, not rediss://"
+        }
         // 0x15 is a TLS alert: the port has TLS and received no valid TLS record.
-        (false, 0x15) => "the port has TLS: write rediss:// in `redis.url`, not redis://",
+        (false, 0x15) => "the port uses TLS: write rediss:// in `redis.url`, not redis://",
         _ => return None,
     };
     Some((Reason::Unreachable, (ErrorKind::Client, text).into()))

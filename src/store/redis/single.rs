@@ -86,8 +86,8 @@ fn name_the_number(number: i64, error: RedisError) -> RedisError {
     if !error.detail().is_some_and(|said| said.contains("out of range")) {
         return error;
     }
-    let text = "the server has no database of this number (its setting `databases`): correct the \
-                path of `redis.url`";
+    let text = "the server has no database with this number (see its setting `databases`): correct the \
+         path of `redis.url`";
     (ErrorKind::Client, text, format!("SELECT {number}: {error}")).into()
 }
 

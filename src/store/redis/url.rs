@@ -27,7 +27,7 @@ pub(super) fn ignored(url: &str) -> Vec<&'static str> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let names = query.split(['&', '#']).filter(|pair| !pair.is_empty());
     let names = names.filter(|pair| pair.split('=').next() != Some("protocol"));
-    names.map(|_| "one that is not known").collect()
+    names.map(|_| "an unknown parameter").collect()
 }
 
 #[cfg(test)]
@@ -38,6 +38,6 @@ mod tests {
     fn parameters_that_nobody_reads_are_found() {
         assert_eq!(ignored("redis://h:1/0"), [""; 0]);
         assert_eq!(ignored("redis://h:1/0?protocol=resp3"), [""; 0]);
-        assert_eq!(ignored("redis://h:1/0?db=7&protocol=resp3"), ["one that is not known"]);
+        assert_eq!(ignored("redis://h:1/0?db=7&protocol=resp3"), ["an unknown parameter"]);
     }
 }

@@ -1,10 +1,11 @@
-//! Circles of imports among files. Parents and their children count as one, as they are read together.
+//! The check for circular imports among files. A parent module and its children count as one file,
+//! because people read them together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::imports::{Module, imports};
 
-/// Files that may import each other in a circle: what one reads in a sitting.
+/// The largest number of files that may import each other in a circle.
 const CIRCLE_FILES_MAX: usize = 7;
 
 type Graph = BTreeMap<Module, BTreeSet<Module>>;
@@ -28,7 +29,7 @@ fn no_circle_of_imports_is_larger_than_a_few_files() {
     );
 }
 
-/// The sets of modules that reach each other.
+/// Returns the sets of modules that import each other, directly or indirectly.
 fn circles(graph: &Graph) -> Vec<BTreeSet<Module>> {
     let reached: BTreeMap<&Module, BTreeSet<&Module>> =
         graph.keys().map(|module| (module, reachable(graph, module))).collect();

@@ -1,22 +1,23 @@
-//! The imports between modules of `src/`: every path that begins with `crate::` or `super::`, in `use` and in the code.
+//! The imports between modules of `src/`: every path that begins with `crate::` or `super::`, in
+//! `use` and in the code.
 
 use std::collections::BTreeSet;
 
 use super::source::{Source, code, sources};
 
-/// A module's path below the crate: `["session", "check"]`.
+/// The path of a module below the crate: `["session", "check"]`.
 pub type Module = Vec<String>;
 
-/// One import, with the place where it stands.
+/// One import, and the line that contains it.
 #[derive(Clone, Debug)]
 pub struct Import {
     pub from: Module,
     pub to: Module,
-    /// `src/session/check.rs:12`.
+    /// The file and line: `src/session/check.rs:12`.
     pub line: String,
 }
 
-/// Every import of one module by another, unit tests apart.
+/// Returns every import of one module by another, except those of unit tests.
 pub fn imports() -> Vec<Import> {
     let files: Vec<(Module, Source)> =
         sources(&["src"]).into_iter().map(|file| (module(&file.path), file)).collect();
@@ -36,7 +37,8 @@ fn imports_of(from: &Module, file: &Source, modules: &BTreeSet<Module>) -> Vec<I
     found
 }
 
-/// `src/session/check.rs` is `session::check`; a `mod.rs` is its folder.
+/// Returns the module of a file: `src/session/check.rs` is `session::check`, and a `mod.rs` is its
+/// folder.
 fn module(path: &str) -> Module {
     let path = path.trim_start_matches("src/").trim_end_matches(".rs");
     let mut parts: Module = path.split('/').map(str::to_owned).collect();
@@ -51,7 +53,8 @@ fn is_test(module: &Module) -> bool {
         || module.last().is_some_and(|last| last.ends_with("_tests"))
 }
 
-/// Every path in a text that begins with `crate` or `super`, with the number of its line. Braces are expanded.
+/// Returns every path in a text that begins with `crate` or `super`, with its line number. Braces
+/// are expanded.
 fn paths(text: &str) -> Vec<(usize, String)> {
     let text: String = text.lines().flat_map(|line| [code(line), "\n"]).collect();
     let mut found = Vec::new();
@@ -66,7 +69,8 @@ fn paths(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Calls `each` with the paths of `a::{b, c::{d, e}}` at the start of a text; gives what stands behind them.
+/// Calls `each` with each path of `a::{b, c::{d, e}}` at the start of a text. Returns the text
+/// after them.
 fn expand<'a>(prefix: &str, text: &'a str, each: &mut dyn FnMut(String)) -> &'a str {
     let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
     let (path, mut rest) = text.split_at(end.unwrap_or(text.len()));
@@ -80,7 +84,7 @@ fn expand<'a>(prefix: &str, text: &'a str, each: &mut dyn FnMut(String)) -> &'a 
         if !rest.starts_with('}') {
             rest = expand(&path, rest, each);
         }
-        // What stands between a path and the next comma: `as other`, or nothing.
+        // The text between a path and the next comma is `as other` or empty.
         match rest.find([',', '}']) {
             Some(at) if rest.as_bytes()[at] == b',' => rest = &rest[at..],
             Some(at) => return &rest[at + 1..],
@@ -89,7 +93,7 @@ fn expand<'a>(prefix: &str, text: &'a str, each: &mut dyn FnMut(String)) -> &'a 
     }
 }
 
-/// The module that a path leads into.
+/// Returns the module that a path leads into.
 fn resolve(from: &Module, path: &str, modules: &BTreeSet<Module>) -> Option<Module> {
     let mut parts: Vec<&str> = path.split("::").filter(|part| !part.is_empty()).collect();
     let mut base: Module = match parts.first().copied() {

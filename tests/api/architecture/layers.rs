@@ -1,8 +1,9 @@
-//! The order of the folders of `src/`: a folder imports only folders that stand below it.
+//! The check of the order of the folders of `src/`: a folder imports only folders below it.
 
 use super::imports::imports;
 
-/// The folders and single files of `src/`, lowest first. `src/lib.rs` describes them in the same order.
+/// The folders and single files of `src/`, lowest first. `src/lib.rs` describes them in the same
+/// order.
 const ORDER: &[&str] = &[
     "clock",
     "client_key",

@@ -1,5 +1,5 @@
-//! The architecture, read off the sources: which crate may be named where, which folder may import which, and that
-//! imports run in no large circle.
+//! The architecture tests, which read the sources: which crate may be named where, which folder may
+//! import which, and that no large circle of imports exists.
 
 mod circles;
 mod imports;

@@ -1,24 +1,26 @@
-//! Rules for single lines: which crate may be named where, how long a file may be, what tests never do. `clippy.toml`
-//! has the rules for single functions.
+//! Rules for single lines and files: which crate may be named where, how long a file may be, and
+//! what a test must not do. `clippy.toml` has the rules for single functions.
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use super::source::{Source, code, root, sources};
 
-/// How long a source file may be, its tests apart: what one reads in a sitting.
+/// The largest length of a source file in lines, without its unit tests. A person can read such a
+/// file at once.
 const FILE_LINES_MAX: usize = 400;
 
-/// The one file of the tests that may pause.
+/// The only test file that may sleep.
 const POLLING: &str = "tests/api/poll.rs";
 
-/// A crate or path that may be named in some places only.
+/// A crate or a path that only some files may name.
 struct Rule {
-    /// Crates, by name.
+    /// Names of crates.
     crates: &'static [&'static str],
-    /// Other text that stands for the same thing.
+    /// Other texts with the same meaning.
     words: &'static [&'static str],
-    /// Where: a path, a directory ending in `/`, `*` for one part of a path; with the only words allowed there, if any.
+    /// The files that may use it: a path, a directory ending in `/`, or a path with `*` for one
+    /// part. If the second member is set, only this text is allowed there.
     allowed: &'static [(&'static str, Option<&'static str>)],
     reason: &'static str,
 }
@@ -92,7 +94,8 @@ const RULES: &[Rule] = &[
     Rule {
         crates: &[],
         words: &["std::env", "env::var"],
-        // Where a script of the tests wants its gallery is no setting.
+        // A test script sets a variable that names the folder for its page gallery. It is not a
+        // setting.
         allowed: &[("src/config/", None), ("src/http/pages/tests.rs", None)],
         reason: "settings come out of config/, checked, or do not exist",
     },
@@ -105,7 +108,7 @@ const RULES: &[Rule] = &[
     Rule {
         crates: &[],
         words: &["tokio::spawn", "tokio::task::spawn("],
-        // A transaction begins to its end, also when its caller is gone.
+        // A transaction runs to its end, also after its caller is gone.
         allowed: &[("src/actor/", None), ("src/database/transaction.rs", None)],
         reason: "work that outlives its request belongs to a pool, work that starts by itself to a task of actor/",
     },
@@ -155,7 +158,7 @@ fn a_file_ends_before_400_lines_its_tests_apart() {
 
 #[test]
 fn no_test_is_skipped_and_none_sleeps() {
-    // Put together here, so that this file does not find itself.
+    // The text is assembled here, so that the search does not find this file.
     let skipped = concat!("#[", "ignore");
     let sleeps = concat!("sleep", "(");
     let mut found = Vec::new();
@@ -259,9 +262,9 @@ impl Rule {
     }
 }
 
-/// Whether a line names a crate, and not a module of ours that is called like it.
+/// Says whether a line names a crate, and not a module of latchkey with the same name.
 fn names(file: &Source, line: &str, name: &str) -> bool {
-    // The whole file is searched for it: only for a line that has the name.
+    // This searches the whole file, so it only runs for a line with the name.
     let is_module_of_that_name = || {
         let module = format!("mod {name};");
         file.text.lines().any(|line| {
@@ -272,14 +275,15 @@ fn names(file: &Source, line: &str, name: &str) -> bool {
     line.match_indices(&format!("{name}::")).any(|(at, _)| {
         let before = &line[..at];
         match before.strip_suffix("::") {
-            // `::redis::` is the crate, `store::redis::` is not.
+            // `::redis::` is the crate, and `store::redis::` is not.
             Some(path) => !path.ends_with(part_of_a_name),
             None => !before.ends_with(part_of_a_name) && !is_module_of_that_name(),
         }
     })
 }
 
-/// Whether a path is the pattern, or lies under it where it ends in `/`. A `*` stands for one part of a path.
+/// Says whether a path equals the pattern, or is below it if the pattern ends in `/`. A `*` stands
+/// for one part of a path.
 fn matches(pattern: &str, path: &str) -> bool {
     if let Some((head, tail)) = pattern.split_once('*') {
         return path

@@ -1,22 +1,23 @@
-//! The sources, as the architecture tests read them.
+//! The source files, as the architecture tests read them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// One source file, its path relative to the repository.
+/// One source file. Its path is relative to the repository.
 pub struct Source {
     pub path: String,
     pub text: String,
 }
 
 impl Source {
-    /// What stands behind the first `#[cfg(test)]`: the unit tests, by convention the end of the file.
+    /// Returns the text after the first `#[cfg(test)]`. By convention the unit tests are at the end
+    /// of the file.
     pub fn tests(&self) -> &str {
         self.text.find("\n#[cfg(test)]\n").map_or("", |at| &self.text[at + 1..])
     }
 }
 
-/// A line without its comment. A `//` in a URL stays.
+/// Returns a line without its comment. A `//` in a URL stays.
 pub fn code(line: &str) -> &str {
     let comment = line.match_indices("//").find(|(at, _)| !line[..*at].ends_with(':'));
     comment.map_or(line, |(at, _)| &line[..at])
@@ -26,7 +27,7 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every `.rs` file under these directories, in order.
+/// Returns every `.rs` file under these directories, sorted by path.
 pub fn sources(directories: &[&str]) -> Vec<Source> {
     let mut files = Vec::new();
     let mut left: Vec<PathBuf> = directories.iter().map(|name| root().join(name)).collect();

@@ -1,4 +1,6 @@
-//! Heads kept elsewhere: signed with a key that outlives the signing keys of tokens, and logged from the start on.
+//! Tests of checkpoints: statements of the head of each audit stream, stored outside the database.
+//! A key that outlives the token signing keys signs them, and the daemon logs them from its start
+//! on.
 
 use std::time::Duration;
 
@@ -14,14 +16,14 @@ use crate::app::{TestApp, both};
 
 const ISSUER: &str = "https://auth.example";
 
-/// What an export ends with.
+/// Returns the checkpoint at the end of an export.
 async fn exported(app: &TestApp) -> String {
     let inside = app.inside();
     let page = checkpoint::page(&inside.db, i64::MIN, Uuid::nil()).await.expect("heads");
     checkpoint::sign(&inside.audit, ISSUER, app.clock.now_seconds(), page).expect("signed")
 }
 
-/// What `audit verify --heads` finds; none where the heads are not signed by a key of ours.
+/// Returns the findings of `audit verify --heads`, or `None` if no audit key signed the checkpoint.
 async fn compared(app: &TestApp, token: &str) -> Option<Vec<Kind>> {
     let inside = app.inside();
     let claims = checkpoint::open(inside.audit.keys(), token)?;
@@ -78,7 +80,8 @@ both!(heads_are_logged_from_the_start_on_and_each_once_an_hour, async |app| {
     assert_eq!(first.keep().await, streams, "an hour's overlap, for rows that were on their way");
     app.clock.advance(Duration::from_secs(3_601));
     assert_eq!(first.keep().await, 0, "nothing moved since");
-    // Another process after a stop of days says what the last one may not have said.
+    // A new process after an outage of days repeats every head, because the last process may not
+    // have logged it.
     app.clock.advance(Duration::from_hours(72));
     let second = AuditKeeper::new(app.inside().clone());
     assert_eq!(second.keep().await, streams);

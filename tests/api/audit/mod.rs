@@ -1,4 +1,5 @@
-//! What is recorded, that it verifies, and that nothing done to it stays unseen.
+//! Tests of the audit: what it records, that it verifies, and that verification finds every
+//! manipulation.
 
 mod checkpoints;
 mod flows;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 use crate::app::TestApp;
 
-/// Everything that is wrong, as `latchkey audit verify` sees it.
+/// Returns everything that `latchkey audit verify` reports.
 async fn findings(app: &TestApp) -> Vec<Finding> {
     let inside = app.inside();
     let mut found = Vec::new();
@@ -40,7 +41,7 @@ async fn kinds(app: &TestApp) -> Vec<Kind> {
     findings(app).await.into_iter().map(|finding| finding.kind).collect()
 }
 
-/// Every row, by stream and number.
+/// Returns every row, sorted by stream and number.
 pub async fn rows(app: &TestApp) -> Vec<audit_event::Model> {
     audit_event::Entity::find()
         .order_by_asc(audit_event::Column::StreamId)
@@ -50,7 +51,7 @@ pub async fn rows(app: &TestApp) -> Vec<audit_event::Model> {
         .expect("rows")
 }
 
-/// A person's stream.
+/// Returns the stream of a user.
 async fn stream_of(app: &TestApp, user_id: Uuid) -> audit_stream::Model {
     audit_stream::Entity::find()
         .filter(audit_stream::Column::UserId.eq(user_id))
@@ -60,14 +61,14 @@ async fn stream_of(app: &TestApp, user_id: Uuid) -> audit_stream::Model {
         .expect("a stream")
 }
 
-/// The actions of a person's stream, in order.
+/// Returns the actions in the stream of a user, in order.
 async fn actions(app: &TestApp, user_id: Uuid) -> Vec<String> {
     let stream = stream_of(app, user_id).await;
     let mine = rows(app).await.into_iter().filter(|row| row.stream_id == stream.id);
     mine.map(|row| row.action).collect()
 }
 
-/// Takes the database's own guards away, as whoever tampers with it would.
+/// Disables the triggers of the tables, as an attacker with database access would do.
 async fn without_guards(app: &TestApp) {
     let db = &app.inside().db;
     let statements: &[&str] = if db.is_postgres() {

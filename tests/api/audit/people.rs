@@ -1,4 +1,5 @@
-//! What people see of themselves, and that nothing of theirs is left when they are gone.
+//! Tests of the events that users see about themselves, and tests that the audit holds no personal
+//! data of a deleted user.
 
 use latchkey::audit::{Action, Actor, Detail, Event, Outcome, RequestOrigin, record};
 use latchkey_entity::{audit_identity, audit_stream};
@@ -19,7 +20,7 @@ async fn page(person: &Person, query: &str) -> (Vec<Value>, Value) {
     (list["items"].as_array().expect("a list").clone(), list["next"].clone())
 }
 
-/// Everything that the audit holds, as text.
+/// Returns everything that the audit holds, as text.
 async fn dump(app: &TestApp) -> String {
     let db = app.inside().db.reader();
     let identities = audit_identity::Entity::find().all(db).await.expect("identities");
@@ -27,7 +28,7 @@ async fn dump(app: &TestApp) -> String {
     format!("{:?} {identities:?} {streams:?}", rows(app).await)
 }
 
-/// Somebody removes somebody else from a team.
+/// Records that an admin removed a member from a team.
 async fn removes(app: &TestApp, admin: Uuid, member: Uuid, team: Uuid) {
     let event = Event {
         action: Action::MemberRemoved,

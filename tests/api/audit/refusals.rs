@@ -1,4 +1,5 @@
-//! Passwords that were refused: once an account, source and hour, whatever the reason.
+//! Tests of refused passwords. The audit records one per account, client address and hour, whatever
+//! the reason.
 
 use std::time::Duration;
 
@@ -20,14 +21,14 @@ async fn id_of(person: &Person) -> Uuid {
     person.me().await.expect(200).json()["id"].as_str().expect("an id").parse().expect("a uuid")
 }
 
-/// The refusals of a person's stream.
+/// Returns the refusals in the stream of a user.
 async fn refusals(app: &TestApp, user_id: Uuid) -> Vec<audit_event::Model> {
     let mine = stream_of(app, user_id).await.id;
     let is_refusal = |row: &audit_event::Model| row.stream_id == mine && row.outcome == "refused";
     rows(app).await.into_iter().filter(is_refusal).collect()
 }
 
-/// Waits until there are so many, and gives them.
+/// Waits until there are that many refusals, and returns them.
 async fn refused(app: &TestApp, user_id: Uuid, many: usize) -> Vec<audit_event::Model> {
     eventually("the rows", PATIENCE, async || {
         let found = refusals(app, user_id).await;
@@ -112,7 +113,7 @@ both!(a_wrong_password_at_a_change_is_recorded, async |app| {
     assert_eq!(refusals(app, user_id).await.len(), 3, "once an hour");
     let events = person.as_user().get("/api/me/events").await.expect(200).text();
     assert!(events.contains("password.refused"), "the person sees it: {events}");
-    // A log-in that is refused in the same hour is another matter.
+    // A refused login in the same hour has a row of its own, beside the refused deletion.
     person
         .as_user()
         .json(Method::DELETE, "/api/me", json!({ "password": wrong }))

@@ -1,4 +1,5 @@
-//! Old rows go from the start of their streams; what is left still verifies.
+//! Tests of retention: old rows are deleted from the start of each stream, and the rest still
+//! verifies.
 
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ both!(what_names_a_key_that_is_not_ours_is_not_swept_away, async |app| {
         .exec(app.inside().db.writer())
         .await
         .expect("altered");
-    // A base under such a key proves nothing either.
+    // A base that names an unknown key does not verify either.
     let team = streams(app, "team").await[0];
     audit_stream::Entity::update_many()
         .col_expr(audit_stream::Column::BaseKey, Expr::value("nobodys"))
@@ -98,7 +99,7 @@ both!(a_stream_that_somebody_else_has_emptied_is_not_forgotten, async |app| {
     assert!(kinds(app).await.contains(&Kind::Unsealed), "it is still there to be found");
 });
 
-/// The streams of a kind.
+/// Returns the ids of the streams of a kind.
 async fn streams(app: &TestApp, kind: &str) -> Vec<uuid::Uuid> {
     let all = audit_stream::Entity::find().all(app.inside().db.reader()).await.expect("read");
     all.into_iter().filter(|stream| stream.kind == kind).map(|stream| stream.id).collect()

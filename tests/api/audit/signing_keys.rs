@@ -1,4 +1,5 @@
-//! What becomes of signing keys is recorded: published, taken over, retired; by whom, and why.
+//! Tests that the audit records what happens to signing keys: published, rotated and retired, each
+//! with the actor and the reason.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use serde_json::Value;
 use super::{is_sound, rows};
 use crate::app::{TestApp, both};
 
-/// What is told of signing keys, in order: action, actor, kind, reason, key, the key before.
+/// Returns the events of signing keys in order: action, actor, kind, reason, key, and the previous
+/// key.
 async fn told(app: &TestApp) -> Vec<[String; 6]> {
     let streams = audit_stream::Entity::find().all(app.inside().db.reader()).await.expect("read");
     let of_all = streams.into_iter().find(|stream| stream.kind == "installation");
@@ -77,7 +79,8 @@ both!(what_an_operator_does_with_keys_is_recorded, async |app| {
     needs.retire("nobodys").await.expect("unknown");
     app.inside().keys.turn().await.expect("a turn");
     let third = vault(app);
-    // Forgetting it is no news: it verifies nothing since it was called compromised.
+    // Removing the revoked key writes no event. It has verified nothing since it was declared
+    // compromised.
     app.clock.advance(Duration::from_hours(1));
     app.inside().keys.turn().await.expect("a turn");
     let expected = [

@@ -1,4 +1,4 @@
-//! Whatever somebody with the database's password does to it is named.
+//! Tests that verification finds every change that an attacker with the database password can make.
 
 use latchkey::audit::checkpoint::{self, Head};
 use latchkey::audit::verify::Kind;
@@ -128,14 +128,14 @@ both!(a_truncated_stream_is_found_and_stays_found, async |app| {
     let all = of_stream(app, &stream).await;
     remove(app, all.last().expect("a last row")).await;
     assert!(kinds(app).await.contains(&Kind::Truncated));
-    // The head is moved back too, as far as that goes without the key.
+    // The attacker moves the head back too, as far as that is possible without the key.
     let before = &all[all.len() - 2];
     let mut moved = stream.clone();
     (moved.head_seq, moved.head_at) = (before.seq, before.at);
     moved.head_mac.clone_from(&before.mac);
     moved.into_active_model().reset_all().update(app.inside().db.writer()).await.expect("moved");
     assert_eq!(kinds(app).await, [Kind::Unsealed]);
-    // What is written next does not make it good.
+    // Later events do not repair the chain.
     person.login().await.expect(200);
     assert_eq!(kinds(app).await, [Kind::Unsealed]);
     person.login().await.expect(200);
@@ -183,12 +183,12 @@ both!(a_database_put_back_is_found_by_heads_kept_elsewhere, async |app| {
     person.login().await.expect(200);
     assert_eq!(compare(&kept).await, [], "what was appended since is no harm");
     let later = keep().await;
-    // Back to a state of before, with its good seals.
+    // The attacker restores an earlier state, which has valid seals.
     remove(app, of_stream(app, &stream).await.last().expect("a last row")).await;
     stream.clone().into_active_model().reset_all().update(db.writer()).await.expect("put back");
     is_sound(app).await;
     assert_eq!(compare(&later).await, [Kind::Truncated]);
-    // And another history from there.
+    // A different history is then appended to that state.
     app.clock.advance(std::time::Duration::from_secs(1));
     person.login().await.expect(200);
     is_sound(app).await;

@@ -1,4 +1,5 @@
-//! What happens in a team is recorded in the team's stream: each change its event, and the stream outlives the team.
+//! Tests that events of a team are in the stream of the team: one event for each change. The stream
+//! outlives the team.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::{is_sound, rows};
 use crate::app::{TestApp, both};
 use crate::people::{claim, join, people};
 
-/// The events of a team, in order: what, and the detail.
+/// Returns the events of a team in order: the action and the detail.
 pub async fn events(app: &TestApp, team: &str) -> Vec<(String, Value)> {
     let team: uuid::Uuid = team.parse().expect("an id");
     let stream = audit_stream::Entity::find()
@@ -180,7 +181,7 @@ both!(an_invitations_events_say_whom_it_is_for_and_the_chain_does_not, async |ap
     is_sound(app).await;
 });
 
-/// What is documented happens: each action stands somewhere in the code but its list.
+/// Every documented action must be used somewhere in the code, outside the list of actions.
 #[test]
 fn every_action_is_recorded_somewhere() {
     fn read(directory: &std::path::Path, text: &mut String) {

@@ -1,4 +1,5 @@
-//! A Redis Cluster of three primaries: people are spread over them, and one that is away takes along its own people alone.
+//! Tests with a Redis Cluster of three primaries: users are spread over the nodes, and a node that
+//! is away affects only its own users.
 
 use crate::app::{Backend, TestApp};
 use crate::client::Person;
@@ -7,9 +8,9 @@ use crate::servers::{PrivateServer, Signal, free_port};
 
 use super::{HEALED, becomes_degraded, becomes_ready, timed};
 
-/// Redis' slots, in three parts.
+/// The slots of Redis, in three parts.
 const PARTS: [(u16, u16); 3] = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)];
-/// So many that with people spread evenly a node has nobody in one run of 10^8.
+/// With this number of evenly spread users, a node has none in one run of 10^8.
 const PEOPLE: usize = 48;
 
 async fn ask<T: redis::FromRedisValue>(node: &PrivateServer, line: &str) -> T {
@@ -28,7 +29,7 @@ async fn is_whole(nodes: &[PrivateServer]) {
     .await;
 }
 
-/// Three nodes that know each other. One that is away does not close the others.
+/// Starts three nodes that know each other. A node that is away does not stop the other two.
 pub async fn cluster() -> Vec<PrivateServer> {
     let mut nodes = Vec::new();
     for _ in PARTS {
@@ -57,7 +58,7 @@ pub async fn cluster() -> Vec<PrivateServer> {
     nodes
 }
 
-/// The statuses of everybody's question who they are.
+/// Returns the status of `GET /api/me` for each user.
 async fn statuses(people: &[Person]) -> Vec<u16> {
     let mut statuses = Vec::new();
     for person in people {
@@ -71,7 +72,7 @@ async fn statuses(people: &[Person]) -> Vec<u16> {
 async fn people_are_spread_over_a_cluster_and_a_lost_node_is_theirs_alone_on_servers() {
     let mut nodes = cluster().await;
     let addresses: Vec<String> = nodes.iter().map(|node| node.address().to_string()).collect();
-    // Two names; the third is found by them.
+    // The URL names two nodes. The client finds the third one through them.
     let url = format!("redis+cluster://{}", addresses[..2].join(","));
     let app = TestApp::builder(Backend::Servers).set("redis.url", &url).start().await;
     let mut people = Vec::new();
@@ -82,7 +83,8 @@ async fn people_are_spread_over_a_cluster_and_a_lost_node_is_theirs_alone_on_ser
         let keys: u64 = ask(node, "DBSIZE").await;
         assert!(keys > 0, "a node has nobody");
     }
-    // Every step that takes several keys at once: rotation, a one-time token, the end of all sessions.
+    // These are all the steps that take several keys at once: rotation, a one-time token, and the
+    // end of all sessions.
     let mut ada = app.verified("ada@cluster.example").await;
     ada.refresh().await.expect(200);
     app.anonymous().forgot(&ada.email).await.expect(200);
@@ -111,7 +113,8 @@ async fn people_are_spread_over_a_cluster_and_a_lost_node_is_theirs_alone_on_ser
     app.finish().await;
 }
 
-/// A third of the people would be served, and the others never.
+/// A daemon that took one node for a complete store would serve a third of the users, and refuse
+/// the others for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_node_of_a_cluster_is_not_taken_for_a_whole_token_store_on_servers() {
     let nodes = cluster().await;
@@ -122,7 +125,8 @@ async fn one_node_of_a_cluster_is_not_taken_for_a_whole_token_store_on_servers()
     app.finish().await;
 }
 
-/// A script that the server knows runs there. A log-in, whose scripts it does not know, would be refused.
+/// A script that the server already has would run. A login needs scripts that the server does not
+/// have and would be refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_alone_is_not_taken_for_a_cluster_on_servers() {
     let server = PrivateServer::redis().await;

@@ -1,5 +1,5 @@
-//! Transactions on PostgreSQL that fail, are aborted or lose their caller: what was acknowledged is in the database, and
-//! no connection goes back to its pool inside a transaction.
+//! Tests of transactions on PostgreSQL that fail, are aborted or lose their caller. Every
+//! acknowledged row is in the database, and no connection returns to its pool inside a transaction.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseBackend, DbErr, Statement};
 
 use crate::servers::TestDatabase;
 
-/// A statement and its commit take the server some milliseconds, so that neither is done before the
+/// Makes a statement and its commit take some milliseconds, so that neither is done before the
 /// caller is polled again.
 const SLOW: &str = "
 CREATE FUNCTION work() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -23,10 +23,11 @@ END $$;
 CREATE TRIGGER slow_statement AFTER INSERT ON people FOR EACH ROW EXECUTE FUNCTION work();
 CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON people DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION work();";
-/// No transaction needs so many polls.
+/// No transaction needs this many polls.
 const POLLS_MAX: usize = 200;
 
-/// A pool of one connection: the next caller gets the one that was left behind.
+/// Opens a pool of one connection, so that the next caller gets the connection that the last caller
+/// left.
 async fn pool(database: &TestDatabase) -> Db {
     let url = Secret::new(database.url());
     let config = config::Database { url, auto_migrate: false, max_connections: 1 };
@@ -36,7 +37,7 @@ async fn pool(database: &TestDatabase) -> Db {
     db
 }
 
-/// Rows whose names end like this.
+/// Returns the number of rows whose names end with `end`.
 async fn count(db: &Db, end: &str) -> i64 {
     let sql = format!("SELECT count(*) FROM people WHERE name LIKE '%{end}'");
     let asked = Statement::from_string(DatabaseBackend::Postgres, sql);
@@ -68,14 +69,15 @@ async fn a_commit_after_a_failed_statement_is_refused_on_servers() {
     assert_eq!(count(&db, "").await, 1);
 }
 
-/// The caller stops waiting after each number of polls that a transaction needs, until one is done.
+/// The caller stops waiting after each number of polls that a transaction needs, until one
+/// transaction is done.
 #[tokio::test]
 async fn a_caller_that_goes_away_takes_no_later_write_with_it_on_servers() {
     let database = TestDatabase::create().await;
     let (db, other) = (pool(&database).await, pool(&database).await);
     db.writer().execute_unprepared(SLOW).await.expect("created");
     let furthest = go_away_until_one_is_done(&db, &other).await;
-    // BEGIN, the statement and COMMIT are pending for a poll each.
+    // BEGIN, the statement and COMMIT are each pending for one poll.
     assert!(furthest >= 3, "no caller went away during the commit: {furthest}");
 }
 
@@ -116,8 +118,8 @@ async fn go_away_until_one_is_done(db: &Db, other: &Db) -> usize {
     panic!("no transaction was done after {POLLS_MAX} polls");
 }
 
-/// Polls so often at the most; what came of it. Before each further poll the work has been woken: the
-/// server has answered.
+/// Polls at most this often and returns the result, if there is one. Each further poll waits until
+/// the work is woken, which means that the server has responded.
 async fn polled<T>(work: &mut Pin<Box<dyn Future<Output = T> + '_>>, polls: usize) -> Option<T> {
     let mut left = polls;
     poll_fn(|cx| {
@@ -127,7 +129,7 @@ async fn polled<T>(work: &mut Pin<Box<dyn Future<Output = T> + '_>>, polls: usiz
         left -= 1;
         match work.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
-            // The last poll was in vain: the caller goes away now, before it is woken.
+            // The last poll did not finish the work. The caller stops here, before it is woken.
             Poll::Pending if left == 0 => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }

@@ -1,4 +1,5 @@
-//! A Redis that forgot: ended stays ended, and nobody honest is ended by it.
+//! Tests with a Redis that lost data: an ended session stays ended, and no valid session ends
+//! because of the loss.
 
 use redis::aio::MultiplexedConnection;
 
@@ -6,14 +7,14 @@ use crate::app::{Backend, TestApp};
 use crate::client::Person;
 use crate::servers::{redis_connection, redis_space};
 
-/// A daemon, and a connection to its token store's database.
+/// Starts a daemon and opens a connection to the database of its token store.
 async fn start() -> (TestApp, MultiplexedConnection) {
     let url = redis_space().await;
     let app = TestApp::builder(Backend::Servers).set("redis.url", &url).start().await;
     (app, redis_connection(&url).await.expect("connected"))
 }
 
-/// Every key with what `RESTORE` needs.
+/// Returns every key with the data that `RESTORE` needs.
 async fn backup(redis: &mut MultiplexedConnection) -> Vec<(String, Vec<u8>, i64)> {
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(redis).await.expect("listed");
     let mut kept = Vec::new();
@@ -26,7 +27,7 @@ async fn backup(redis: &mut MultiplexedConnection) -> Vec<(String, Vec<u8>, i64)
     kept
 }
 
-/// The store as it was then: what was written since is lost.
+/// Restores an earlier state of the store. All later writes are lost.
 async fn restore(redis: &mut MultiplexedConnection, backup: &[(String, Vec<u8>, i64)]) {
     flush(redis).await;
     for (key, value, left) in backup {
@@ -55,7 +56,7 @@ async fn after_a_flush_everybody_may_log_in_again_on_servers() {
     let mut again = person.clone();
     again.login().await.expect(200);
     again.me().await.expect(200);
-    // The scripts went with it, and came back.
+    // The loss included the scripts, and the daemon loaded them again.
     again.refresh().await.expect(200);
     app.no_mail_to(&person.email).await;
     app.finish().await;

@@ -1,4 +1,4 @@
-//! SMTP down, and recipients that are refused.
+//! Tests with an SMTP server that is down, and with recipients that it refuses.
 
 use std::time::Duration;
 

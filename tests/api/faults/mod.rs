@@ -1,4 +1,5 @@
-//! Servers that are down, slow or forgetful. Whatever they do: 503 in time, never a 401, and healed within 10 s.
+//! Tests with servers that are down, slow or lose data. In each case the daemon responds with a 503
+//! in time, never with a 401, and works again within 10 s after the fault.
 
 pub mod cluster;
 mod commits;
@@ -19,12 +20,13 @@ use crate::client::{Answer, Person};
 use crate::poll::eventually;
 use crate::proxy::Proxy;
 
-/// Health comes back within this time after a fault's end.
+/// The time within which the daemon must work again after the end of a fault.
 const HEALED: Duration = Duration::from_secs(10);
-/// An answer is there within this time: 5 s, and what a busy machine adds.
+/// The time within which a response must arrive: 5 s, plus an allowance for a busy machine.
 const ANSWERED: Duration = Duration::from_secs(6);
 
-/// A proxy in front of the server of a URL, and the URL that leads through it.
+/// Starts a proxy in front of the server of a URL. Returns the proxy and the URL that leads through
+/// it.
 async fn through(url: &str) -> (Proxy, String) {
     let (scheme, rest) = url.split_once("://").expect("a URL has a scheme");
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -35,7 +37,7 @@ async fn through(url: &str) -> (Proxy, String) {
     (proxy, url)
 }
 
-/// An answer, and how long it took.
+/// Waits for a response and checks how long it took.
 async fn timed(name: &'static str, asked: impl Future<Output = Answer>) -> (&'static str, Answer) {
     let began = Instant::now();
     let answer = asked.await;
@@ -43,7 +45,7 @@ async fn timed(name: &'static str, asked: impl Future<Output = Answer>) -> (&'st
     (name, answer)
 }
 
-/// Refused for the dependency's sake, with an honest wait.
+/// Checks that the response is a 503 for the dependency, with a wait in `Retry-After`.
 #[track_caller]
 fn is_unavailable((name, answer): (&'static str, Answer)) {
     let wait = answer.header("retry-after").map(str::parse::<u32>);
@@ -52,7 +54,7 @@ fn is_unavailable((name, answer): (&'static str, Answer)) {
     assert_eq!((answer.status, code.as_str()), (503, "dependency-unavailable"), "{name}");
 }
 
-/// Somebody whose link has not been followed.
+/// A user who has not followed the link to confirm the address.
 struct Unverified {
     person: Person,
     token: String,
@@ -65,7 +67,8 @@ impl Unverified {
         Self { person, token }
     }
 
-    /// No 503 has burned the link; one whose answer was lost on the way may have done its work.
+    /// A 503 does not use up the link. A request whose response was lost may have confirmed the
+    /// address.
     async fn follows_the_link(self, app: &TestApp) {
         let answer = app.anonymous().verify(&self.token).await;
         assert!(matches!(answer.status, 200 | 409), "{}", answer.text());
@@ -76,7 +79,7 @@ impl Unverified {
     }
 }
 
-/// What every fault of a store must refuse, at once on one daemon.
+/// Sends the requests that every store fault must refuse, all at the same time.
 async fn all_refuse(app: &TestApp, person: &Person, unverified: &Unverified) {
     let nobody = app.anonymous();
     let user = person.as_user();
@@ -95,7 +98,7 @@ async fn all_refuse(app: &TestApp, person: &Person, unverified: &Unverified) {
     }
 }
 
-/// Everything works again, without a restart.
+/// Waits until everything works again, without a restart.
 async fn heals(app: &TestApp, person: &mut Person) {
     eventually("health", HEALED, async || (person.me().await.status == 200).then_some(())).await;
     eventually("health of refreshes", HEALED, async || {
@@ -117,10 +120,10 @@ async fn heals(app: &TestApp, person: &mut Person) {
     .await;
 }
 
-/// A store that answers and takes no writes: `/readyz` says so and why.
+/// The time within which `/readyz` must report a store that accepts no writes, with the reason.
 const FOUND: Duration = Duration::from_secs(15);
 
-/// Waits until `/readyz` says `degraded`, and the reason.
+/// Waits until `/readyz` reports `degraded` with this reason.
 async fn becomes_degraded(app: &TestApp, dependency: &str, reason: &str) {
     eventually(&format!("{dependency}: {reason}"), FOUND, async || {
         let ready = app.admin().get("/readyz").await.expect(200).json();
@@ -132,7 +135,7 @@ async fn becomes_degraded(app: &TestApp, dependency: &str, reason: &str) {
     .await;
 }
 
-/// Waits until `/readyz` says that everything works.
+/// Waits until `/readyz` reports that everything works.
 async fn becomes_ready(app: &TestApp) {
     eventually("readiness", HEALED, async || {
         let ready = app.admin().get("/readyz").await.json();
@@ -141,7 +144,8 @@ async fn becomes_ready(app: &TestApp) {
     .await;
 }
 
-/// Degraded and not unready: it would take every replica out at once.
+/// Checks that the daemon is degraded and not unready. An unready state would take all replicas out
+/// of service at the same time.
 async fn is_degraded(app: &TestApp, dependency: &str) {
     let ready = app.admin().get("/readyz").await.expect(200).json();
     assert_eq!(ready["status"], "degraded");

@@ -1,4 +1,4 @@
-//! What the prober concludes from a probe that neither succeeds nor is refused.
+//! Tests of the prober's result for a probe that neither succeeds nor is refused.
 
 use latchkey::health::Reason;
 use sea_orm::{ConnectionTrait as _, Database, TransactionTrait as _};
@@ -10,10 +10,10 @@ use crate::poll::eventually;
 use crate::servers::{PrivateServer, TestDatabase};
 
 const DATABASE: &str = "database";
-/// So many readings of `/readyz` take longer than a few probes do.
+/// This many requests to `/readyz` take longer than a few probes.
 const READINGS: u32 = 200;
 
-/// The database stays out of order for this reason, through several probes.
+/// Checks that the database stays degraded for this reason during several probes.
 async fn stays_degraded(app: &TestApp, reason: &str) {
     let mut readings = 0;
     eventually("several probes", HEALED * 3, async || {
@@ -41,7 +41,7 @@ async fn a_probe_whose_row_is_locked_is_a_time_out_on_servers() {
     app.finish().await;
 }
 
-/// The first probe waits in its commit and holds the row; every other commit waits as well.
+/// The first probe waits in its commit and holds the lock of the row. Every other commit waits too.
 #[tokio::test(flavor = "multi_thread")]
 async fn commits_that_wait_for_a_lost_standby_are_a_time_out_on_servers() {
     let server = PrivateServer::postgres().await;

@@ -1,5 +1,6 @@
-//! A Redis that answers and takes no writes: a replica, a full one, one whose ACL lacks something, one that cannot save.
-//! `/readyz` has the reason, nothing is half done, and writes resume when the server takes them.
+//! Tests with a Redis that responds but accepts no writes: a replica, a full server, a server whose
+//! ACL lacks a right, and a server that cannot save. `/readyz` shows the reason, no operation is
+//! half done, and writes resume when the server accepts them.
 
 use std::fs;
 use std::time::Duration;
@@ -12,14 +13,14 @@ use crate::servers::{PrivateServer, redis_connection};
 
 const STORE: &str = "tokenStore";
 
-/// The least rights with which everything works: docs/secure.md.
+/// The smallest set of rights with which everything works, as docs/secure.md lists it.
 const LEAST: &str = "~lk:* +@read +@write +eval +evalsha +script|load +ping +time +select";
 
 async fn start(url: &str) -> TestApp {
     TestApp::builder(Backend::Servers).set("redis.url", url).start().await
 }
 
-/// Log-ins are refused, and a registration leaves no account behind.
+/// Checks that logins are refused and that a refused registration leaves no account.
 async fn refuses(app: &TestApp, person: &Person) {
     let nobody = app.anonymous();
     is_unavailable(timed("login", nobody.login(&person.email, &person.password)).await);
@@ -36,7 +37,7 @@ async fn knows(server: &PrivateServer, word: &str) {
     .await;
 }
 
-/// Makes a server the replica of another, and waits for the data.
+/// Makes a server the replica of another one, and waits until it has the data.
 async fn follow(replica: &PrivateServer, primary: &PrivateServer) {
     let port = primary.address().port();
     let _: String = replica.redis_command(&format!("REPLICAOF 127.0.0.1 {port}")).await;
@@ -72,7 +73,7 @@ async fn a_name_that_moves_to_the_new_primary_is_followed_on_servers() {
     let mut person = app.verified("ada@name.example").await;
     follow(&new, &old).await;
 
-    // The old primary becomes a replica; connections to it stay open.
+    // The old primary becomes a replica. The connections to it stay open.
     promote(&new).await;
     follow(&old, &new).await;
     becomes_degraded(&app, STORE, "read-only").await;
@@ -113,7 +114,7 @@ async fn received_connections(server: &PrivateServer) -> u64 {
     line.and_then(|number| number.trim().parse().ok()).expect("a number")
 }
 
-/// Starts a Redis with a user `lk` of these rights, and says the URL of that user.
+/// Starts a Redis with a user `lk` that has these rights, and returns the URL of that user.
 async fn with_rights(rights: &str) -> (PrivateServer, String) {
     let server = PrivateServer::redis().await;
     let _: String = server.redis_command(&format!("ACL SETUSER lk on >hunter2 {rights}")).await;
@@ -127,7 +128,8 @@ async fn the_least_rights_are_enough_and_each_that_is_missing_is_found_on_server
     let app = start(&url).await;
     let mut person = app.verified("ada@rights.example").await;
     becomes_ready(&app).await;
-    // Each kind of entry: sessions, a rotation, a mailed token, the end of every session.
+    // These requests write each kind of entry: sessions, a rotation, a mailed token, and the end of
+    // every session.
     person.refresh().await.expect(200);
     person.another_device().await.sessions().await.expect(200);
     app.anonymous().forgot(&person.email).await.expect(200);
@@ -160,7 +162,7 @@ async fn a_redis_that_cannot_save_is_told_until_it_can_on_servers() {
     let server = PrivateServer::redis_with(saves.into()).await;
     let app = start(&server.url()).await;
     let mut person = app.verified("ada@unsaved.example").await;
-    // A snapshot cannot take the place of a directory.
+    // Redis cannot rename its snapshot over a directory.
     let in_the_way = server.directory().join("dump.rdb");
     fs::create_dir(&in_the_way).expect("made");
     let _: String = server.redis_command("BGSAVE").await;
@@ -175,11 +177,11 @@ async fn a_redis_that_cannot_save_is_told_until_it_can_on_servers() {
     app.finish().await;
 }
 
-/// How long a token store may stay away after the server lets it in again.
+/// The longest time that the token store may stay down after the server accepts the daemon again.
 const LET_IN: Duration = Duration::from_secs(2);
 
-/// Takes something away, ends every connection, gives it back: the first request knows the reason, and the daemon
-/// connects again by itself.
+/// Removes a right, ends every connection, and gives the right back. The first request must report
+/// the reason, and the daemon must connect again without help.
 async fn is_refused_and_let_in(
     (app, person): (&TestApp, &mut Person),
     operator: &mut redis::aio::MultiplexedConnection,

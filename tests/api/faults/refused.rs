@@ -1,4 +1,5 @@
-//! A PostgreSQL that refused a new connection because it took no writes, and takes them again.
+//! A test with a PostgreSQL that refused a new connection because it was read only, and then
+//! accepts writes again.
 
 use latchkey::config;
 use latchkey::database::{Db, Refusal};
@@ -7,7 +8,7 @@ use sea_orm::{ConnectionTrait as _, Database};
 
 use crate::servers::TestDatabase;
 
-/// The call waits for a connection, because the pool has one that works.
+/// The call waits for a connection, because one connection of the pool works.
 #[tokio::test]
 async fn a_refusal_that_is_over_fails_no_call_while_a_connection_is_in_use_on_servers() {
     let database = TestDatabase::create().await;

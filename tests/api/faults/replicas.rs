@@ -1,4 +1,4 @@
-//! Several daemons on the same stores.
+//! Tests with several daemons on the same stores.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::client::{claims, jose_header};
 use crate::servers::{TestDatabase, redis_space};
 use crate::smtp::SmtpSink;
 
-/// What replicas have in common.
+/// The stores and the key that replicas share.
 struct Shared {
     redis: String,
     key: String,
@@ -37,7 +37,7 @@ impl Shared {
             .set("mail.smtp_url", &self.sink.url())
     }
 
-    /// All at once, on whatever is there.
+    /// Starts all replicas at the same time.
     async fn start(&self, count: usize) -> Vec<TestApp> {
         futures_util::future::join_all((0..count).map(|_| self.replica().start())).await
     }
@@ -104,7 +104,7 @@ async fn one_address_is_registered_once_and_mailed_once_on_servers() {
     for n in 0..12 {
         replicas[n % 3].register(&format!("p{n}@once.example")).await;
     }
-    // Each replica counts what is due by its own clock.
+    // Each replica decides by its own clock which mails are due.
     for replica in &replicas {
         replica.outbox_is_empty().await;
     }

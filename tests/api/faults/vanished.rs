@@ -1,5 +1,5 @@
-//! A PostgreSQL whose machine vanished: connections to it stay open and never answer, while new ones
-//! lead to a server that works.
+//! Tests with a PostgreSQL whose machine has vanished: the connections to it stay open and never
+//! respond, while new connections lead to a server that works.
 
 use std::time::Duration;
 
@@ -17,9 +17,10 @@ use crate::client::{Answer, Person};
 use crate::poll::eventually;
 use crate::servers::TestDatabase;
 
-/// Connections of the pool. Few, so that each of them is in use when the machine vanishes.
+/// The number of connections of the pool. It is small, so that all of them are in use when the
+/// machine vanishes.
 const CONNECTIONS: &str = "3";
-/// Requests at once.
+/// The number of requests at the same time.
 const MANY: usize = 12;
 
 async fn writes(person: &Person) -> Vec<Answer> {
@@ -34,7 +35,7 @@ fn succeed(answers: &[Answer]) -> bool {
     answers.iter().all(|answer| answer.status == 200)
 }
 
-/// The abandoned requests leave every connection of the pool in a statement without an end.
+/// The abandoned requests leave every connection of the pool in a statement that never ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_that_never_answer_again_are_replaced_on_servers() {
     let database = TestDatabase::create().await;
@@ -58,7 +59,7 @@ async fn connections_that_never_answer_again_are_replaced_on_servers() {
     app.finish().await;
 }
 
-/// A pool of one connection, which a caller has abandoned in a statement without an end.
+/// The pool has one connection. A caller has abandoned it in a statement that never ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abandoned_connection_that_never_answers_again_is_replaced_on_servers() {
     let database = TestDatabase::create().await;

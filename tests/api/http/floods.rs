@@ -1,5 +1,5 @@
-//! Connections: more than there may be, slow ones, and ones that say nothing. The timers are the listener's own, on a
-//! clock that runs ahead.
+//! Tests of connections: too many of them, slow ones, and ones that send nothing. The timers are
+//! those of the listener, on a clock that the test advances.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::{Raw, accept_task, bare};
 use crate::app::both;
 use crate::poll::eventually;
 
-/// What a full house gives nobody: an answer within this time.
+/// The time within which a connection above the limit must get no response.
 const NO_ANSWER_WITHIN: Duration = Duration::from_millis(300);
 
 both!(
@@ -30,7 +30,8 @@ both!(
         let mut idle = Vec::new();
         for _ in 0..8 {
             let mut stream = TcpStream::connect(app.public_addr()).await.expect("connected");
-            // A first byte, so that the listener has taken each of them before the next comes.
+            // A first byte makes sure that the listener has accepted each connection before the
+            // next one.
             stream.write_all(b"G").await.expect("written");
             idle.push(stream);
         }
@@ -42,7 +43,7 @@ both!(
         drop(idle.pop());
         next.read_to_end(&mut bytes).await.expect("served");
         assert_eq!(Raw::only(&bytes).status, 401);
-        // Hundreds that come and go leave nothing behind.
+        // Hundreds of short connections must not use up the limit.
         for _ in 0..300 {
             drop(TcpStream::connect(app.public_addr()).await.expect("connected"));
         }
@@ -51,7 +52,7 @@ both!(
     }
 );
 
-/// Connects from another loopback address, which is another source.
+/// Connects from another loopback address, which counts as another client address.
 pub(super) async fn connected_from(source: [u8; 4], to: std::net::SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind((source, 0).into()).expect("all of 127/8 is this machine");
@@ -69,7 +70,8 @@ both!(
             stream.write_all(b"G").await.expect("written");
             held.push(stream);
         }
-        // Sixty more than there are places for anybody: each is closed without a word.
+        // This is sixty more than the limit of all clients together. Each of these connections is
+        // closed without a response.
         for n in 0..124 {
             let mut stream = connected_from(greedy, app.public_addr()).await;
             let mut told = Vec::new();
@@ -82,7 +84,7 @@ both!(
         let mut told = Vec::new();
         other.read_to_end(&mut told).await.expect("served");
         assert_eq!(Raw::only(&told).status, 401);
-        // What the source gives back, it may take again.
+        // The client may open a new connection for each one that it closes.
         drop(held.pop());
         eventually("a place of its own", Duration::from_secs(10), async || {
             let mut again = connected_from(greedy, app.public_addr()).await;
@@ -112,10 +114,10 @@ both!(
     }
 );
 
-/// More than the buffers of two sockets hold.
+/// More bytes than the buffers of two sockets hold.
 const MUCH: usize = 16 * 1024 * 1024;
 
-/// Answers at once, with more than a socket's buffers hold where it is asked to.
+/// A service that responds at once. For `/much` it sends more bytes than a socket buffer holds.
 struct Plain;
 
 impl Service for Plain {
@@ -125,7 +127,8 @@ impl Service for Plain {
     }
 }
 
-/// A listener with its timers, without the stores: their threads would not follow a clock that runs ahead.
+/// Starts a listener with its timers and without the stores. The threads of the stores would not
+/// follow a test clock.
 async fn listener() -> (std::net::SocketAddr, CancellationToken) {
     let server = Server::bind(([127, 0, 0, 1], 0).into(), None, 64).await.expect("bound");
     let address = server.local_addr().expect("an address");
@@ -134,7 +137,8 @@ async fn listener() -> (std::net::SocketAddr, CancellationToken) {
     (address, stop)
 }
 
-/// Writes, then waits for the end; how long that took by the clock, and what came.
+/// Sends the parts with their pauses, then waits for the end. Returns the elapsed seconds of the
+/// clock and the received bytes.
 async fn until_closed(address: std::net::SocketAddr, parts: &[(&[u8], u64)]) -> (u64, Vec<u8>) {
     let mut stream = TcpStream::connect(address).await.expect("connected");
     let began = Instant::now();
@@ -144,7 +148,7 @@ async fn until_closed(address: std::net::SocketAddr, parts: &[(&[u8], u64)]) -> 
         }
         let mut one = [0; 1];
         let pause = Duration::from_secs(*pause);
-        // Waits for the pause's end, or for the server's.
+        // Waits until the pause ends or the server closes the connection.
         if pause > Duration::ZERO && timeout(pause, stream.peek(&mut one)).await.is_ok() {
             break;
         }
@@ -184,9 +188,9 @@ async fn a_connection_that_says_nothing_is_cut_after_a_minute_embedded() {
             60,
             63,
         ),
-        // HTTP/2's keep-alive asks after 20 s and gives up 10 s later.
+        // The HTTP/2 keep-alive sends a ping after 20 s and gives up 10 s later.
         ("HTTP/2, then nothing", vec![(preface, 0)], 28, 63),
-        // Whoever is in the middle of a head cannot answer that.
+        // A client in the middle of a header block cannot respond to a ping.
         ("half a head of HTTP/2", vec![(preface, 1), (b"\0\0\x01\x01\0\0\0\0\x01\x82", 0)], 28, 33),
         ("half of HTTP/2's preface", vec![(&preface[..10], 0)], 10, 13),
         ("a method that begins like it", vec![(b"PRIVATE / HTTP/1.1\r\n".as_slice(), 0)], 10, 13),
@@ -235,8 +239,8 @@ async fn a_connection_that_says_nothing_is_cut_after_a_minute_embedded() {
     stop.cancel();
 }
 
-/// Between the frames of a head nothing else may come (RFC 9113 §6.10), so that no ping is answered within it, however slowly
-/// it goes on.
+/// No other frame may come between the frames of one header block (RFC 9113 §6.10). A client that
+/// sends its header block slowly therefore cannot respond to a ping.
 #[tokio::test(start_paused = true)]
 async fn a_head_of_http_2_that_drips_is_cut_by_the_ping_embedded() {
     let (address, stop) = listener().await;
@@ -247,7 +251,8 @@ async fn a_head_of_http_2_that_drips_is_cut_by_the_ping_embedded() {
     for (name, head, drip, every, least) in [
         ("a byte of one frame", kib, b"\0".as_slice(), 5, 28),
         ("one frame after another", open, more, 9, 28),
-        // Six frames for one field are no head that anybody sends: h2 ends it by their number.
+        // No real client sends six frames for one header field. h2 ends the connection because of
+        // their number.
         ("many small frames", open, more, 1, 5),
     ] {
         let mut stream = TcpStream::connect(address).await.expect("connected");
@@ -273,7 +278,8 @@ async fn who_does_not_read_the_answer_is_cut_after_a_minute_embedded() {
     for (waits, whole) in [(50, true), (63, false)] {
         let mut stream = TcpStream::connect(address).await.expect("connected");
         stream.write_all(b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
-        // The answer's first byte is looked at and left where it is: 16 MiB wait behind a full socket.
+        // The test sees the first byte of the response and leaves it in the socket. 16 MiB then
+        // wait behind a full buffer.
         stream.peek(&mut [0; 1]).await.expect("an answer");
         let (asked, mut told) = (Instant::now(), Vec::new());
         let _in_vain = timeout(Duration::from_secs(waits), std::future::pending::<()>()).await;

@@ -1,4 +1,4 @@
-//! HTTP/2 by hand: frames as bytes, for what no client library sends.
+//! HTTP/2 frames as bytes, for requests that no client library sends.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,10 +24,10 @@ pub const END_STREAM: u8 = 1;
 pub const ACK: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
-/// How long a server may take for what it does at once.
+/// The time within which a server must do what it should do at once.
 const WITHIN: Duration = Duration::from_secs(20);
 
-/// A frame that came.
+/// A frame that the test received.
 #[derive(Debug)]
 pub struct Frame {
     pub kind: u8,
@@ -37,7 +37,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The error code of a GOAWAY or a RST_STREAM.
+    /// Returns the error code of a GOAWAY or a RST_STREAM.
     pub fn error(&self) -> u32 {
         let at = if self.kind == GOAWAY { 4 } else { 0 };
         let bytes = self.payload[at..at + 4].try_into().expect("four bytes");
@@ -46,7 +46,8 @@ impl Frame {
 }
 
 impl Frame {
-    /// The status that a head begins with: `:status` by the static table, whole or by its name (RFC 7541 §6, appendix A).
+    /// Returns the status at the start of a header block: `:status` from the static table, as an
+    /// indexed field or by its name (RFC 7541 §6, appendix A).
     pub fn status(&self) -> Option<u16> {
         let [first, rest @ ..] = self.payload.as_slice() else { return None };
         if let Some(at) = first.checked_sub(0x88) {
@@ -60,7 +61,7 @@ impl Frame {
         if length & 0x80 == 0 {
             return std::str::from_utf8(text).ok()?.parse().ok();
         }
-        // Huffman's digits: 0 to 2 are five bits, 3 to 9 six (appendix B).
+        // In the Huffman code the digits 0 to 2 have five bits, and 3 to 9 have six (appendix B).
         let mut bits = text.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
         bits <<= 32 - 8 * text.len();
         let mut status = 0;
@@ -76,18 +77,17 @@ impl Frame {
     }
 }
 
-/// A frame's bytes; the length may be a lie.
+/// Returns the bytes of a frame. `length` may differ from the real length.
 pub fn frame_of(length: usize, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(length).expect("24 bits").to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// A frame's bytes.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame_of(payload.len(), kind, flags, stream, payload)
 }
 
-/// Header fields, each as a literal without an index (RFC 7541 §6.2.2).
+/// Encodes header fields, each as a literal without indexing (RFC 7541 §6.2.2).
 pub fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
@@ -100,7 +100,7 @@ pub fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-/// A length with a prefix of seven bits (RFC 7541 §5.1).
+/// Encodes a length with a prefix of seven bits (RFC 7541 §5.1).
 fn integer(block: &mut Vec<u8>, mut value: usize) {
     if value < 127 {
         block.push(u8::try_from(value).expect("small"));
@@ -115,28 +115,28 @@ fn integer(block: &mut Vec<u8>, mut value: usize) {
     block.push(u8::try_from(value).expect("a byte"));
 }
 
-/// The fields of a request that a server takes.
+/// Returns the header fields of a valid request.
 pub fn request(method: &'static str, path: &'static str) -> Vec<(&'static str, &'static str)> {
     vec![(":method", method), (":scheme", "http"), (":authority", "127.0.0.1"), (":path", path)]
 }
 
-/// A connection with prior knowledge, its settings exchanged.
+/// A connection with prior knowledge whose settings are exchanged.
 pub struct Connection {
     stream: TcpStream,
 }
 
 impl Connection {
-    /// Connects, and says these settings.
+    /// Connects to the public listener and sends these settings.
     pub async fn open(app: &TestApp, settings: &[(u16, u32)]) -> Self {
         Self::to(app.public_addr(), settings).await
     }
 
-    /// The same, to a listener.
+    /// Connects to a listener at this address.
     pub async fn to(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
         Self::over(TcpStream::connect(address).await.expect("connected"), settings).await
     }
 
-    /// The same, over a connection that is there.
+    /// Uses a connection that is already open.
     pub async fn over(mut stream: TcpStream, settings: &[(u16, u32)]) -> Self {
         let mut payload = Vec::new();
         for (name, value) in settings {
@@ -150,18 +150,18 @@ impl Connection {
         ];
         stream.write_all(&hello.concat()).await.expect("written");
         let mut connection = Self { stream };
-        // The server's settings, and its word that it has ours: from here on both hold.
+        // The server has sent its settings and acknowledged ours. From here on both are in force.
         while !matches!(connection.next().await, Some(Frame { kind: SETTINGS, flags: ACK, .. })) {}
         connection
     }
 
-    /// Writes; whether the other side still takes it.
+    /// Writes bytes. Returns whether the other side still accepts them.
     pub async fn send(&mut self, bytes: &[u8]) -> bool {
         let written = timeout(WITHIN, self.stream.write_all(bytes)).await;
         matches!(written, Ok(Ok(())))
     }
 
-    /// The next frame; none once the connection is closed.
+    /// Returns the next frame, or `None` after the connection is closed.
     pub async fn next(&mut self) -> Option<Frame> {
         let read = async {
             let mut head = [0; 9];
@@ -175,7 +175,7 @@ impl Connection {
         timeout(WITHIN, read).await.expect("a frame, or the end")
     }
 
-    /// Reads until a frame is what is looked for; none once the connection is closed.
+    /// Reads until a frame matches. Returns `None` after the connection is closed.
     pub async fn until(&mut self, wanted: impl Fn(&Frame) -> bool) -> Option<Frame> {
         loop {
             let frame = self.next().await?;
@@ -185,7 +185,7 @@ impl Connection {
         }
     }
 
-    /// Whether the connection is answered on: a ping comes back.
+    /// Says whether the server still responds on this connection: it must return a ping.
     pub async fn lives(&mut self) -> bool {
         let word = *b"are you?";
         self.send(&frame(PING, 0, 0, &word)).await

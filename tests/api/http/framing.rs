@@ -1,9 +1,10 @@
-//! Where one request ends and the next begins, and how much of one is read.
+//! Tests of the boundary between two requests on a connection, and of the limits on what the daemon
+//! reads.
 
 use super::{Raw, bare};
 use crate::app::both;
 
-/// Two requests on one connection: how many answers come before the server closes it.
+/// Returns the statuses of the responses on one connection, until the server closes it.
 fn answers(bytes: &[u8]) -> Vec<u16> {
     let mut statuses = Vec::new();
     let mut left = bytes;

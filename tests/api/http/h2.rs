@@ -1,4 +1,5 @@
-//! HTTP/2's own attacks, frame by frame: resets, floods, endless heads, windows, and what a head may not hold.
+//! Tests of attacks that only HTTP/2 allows: resets, floods, endless header blocks, windows, and
+//! forbidden header fields.
 
 use super::frames::{
     ACK, CONTINUATION, Connection, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING,
@@ -9,18 +10,19 @@ use crate::app::{TestApp, both};
 const HEAD: u8 = END_HEADERS | END_STREAM;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 
-/// A GET's head on a stream.
+/// Returns the header frame of a GET on a stream.
 fn get(stream: u32) -> Vec<u8> {
     frame(HEADERS, HEAD, stream, &fields(&request("GET", "/api/me")))
 }
 
-/// A server that was attacked answers others as before.
+/// Checks that a server under attack still serves other clients.
 async fn others_are_served(app: &TestApp) {
     app.anonymous().get("/api/me").await.expect_problem(401, "invalid-token");
     assert_eq!(app.inside().worker_crashes(), 0);
 }
 
-/// The first word on a stream: its answer's head, its reset, or the connection's end.
+/// Returns the first result on a stream: the header block of its response, its reset, or the end of
+/// the connection.
 async fn word(connection: &mut Connection, stream: u32) -> Option<Frame> {
     connection
         .until(|it| {
@@ -30,7 +32,8 @@ async fn word(connection: &mut Connection, stream: u32) -> Option<Frame> {
 }
 
 both!(streams_that_are_reset_at_once_hold_nothing, async |app| {
-    // CVE-2023-44487: open, reset, open, reset, so that the limit of streams never counts.
+    // CVE-2023-44487: the client opens and resets streams in turn, so that the limit of open
+    // streams never counts.
     let mut connection = Connection::open(app, &[]).await;
     let mut stream = 1;
     'flood: for _ in 0..200 {
@@ -44,7 +47,8 @@ both!(streams_that_are_reset_at_once_hold_nothing, async |app| {
             break 'flood;
         }
     }
-    // It is told to calm down (RFC 9113 §7: 0xb), or it was served and holds nothing.
+    // The server closes the connection with error 0xb (RFC 9113 §7), or it has served the requests
+    // and holds nothing.
     match connection.until(|it| it.kind == GOAWAY).await {
         Some(end) => assert_eq!(end.error(), 0xb, "ENHANCE_YOUR_CALM"),
         None => assert!(!connection.send(&get(stream)).await || connection.next().await.is_none()),
@@ -53,12 +57,12 @@ both!(streams_that_are_reset_at_once_hold_nothing, async |app| {
 });
 
 both!(a_head_without_an_end_ends_the_connection, async |app| {
-    // VU#421644: CONTINUATION frames for ever, of much, of little, and of nothing.
+    // VU#421644: the client sends CONTINUATION frames without end. They are large, small or empty.
     for size in [16_384, 1, 0] {
         let mut connection = Connection::open(app, &[]).await;
         let start = fields(&request("GET", "/api/me"));
         assert!(connection.send(&frame(HEADERS, END_STREAM, 1, &start)).await);
-        // A literal of a name of one letter: its value would go on.
+        // The byte starts a literal with a name of one letter, whose value would continue.
         let more = frame(CONTINUATION, 0, 1, &vec![0x41; size]);
         let (mut sent, batch) = (0_usize, more.repeat(64));
         let ended = loop {
@@ -100,10 +104,11 @@ both!(a_head_of_more_than_16_kib_is_refused, async |app| {
         }
         others_are_served(app).await;
     }
-    // A small table grows large by reference: one entry of 4 KiB, named again and again (the HPACK bomb).
+    // The HPACK bomb: one table entry of 4 KiB is referenced again and again, so that a small block
+    // becomes a large header.
     let mut connection = Connection::open(app, &[]).await;
     let mut block = fields(&request("GET", "/api/me"));
-    // A literal that goes into the dynamic table (RFC 7541 §6.2.1), then its index, 62.
+    // A literal enters the dynamic table (RFC 7541 §6.2.1). Its index is then 62.
     block.extend([0x40, 1, b'x', 127]);
     block.extend(
         [(3800_usize - 127) % 128 + 128, (3800 - 127) / 128]
@@ -138,7 +143,8 @@ both!(floods_of_small_frames_are_answered_or_end_the_connection, async |app| {
             connection.send(&get(1)).await;
             connection.until(|it| it.stream == 1 && it.flags & END_STREAM != 0).await;
         }
-        // 20 000 frames, read by nobody until they are written; who does not read is not written to for ever.
+        // The client sends 20 000 frames. For the floods without responses it reads nothing before
+        // it has sent them.
         let batch = flood.repeat(100);
         let mut taken = true;
         for _ in 0..200 {
@@ -146,7 +152,8 @@ both!(floods_of_small_frames_are_answered_or_end_the_connection, async |app| {
             if !taken {
                 break;
             }
-            // What is answered is read, or both sides would wait for each other.
+            // The client reads the responses, because otherwise both sides would wait for each
+            // other.
             if matches!(name, "PING" | "SETTINGS" | "empty SETTINGS") {
                 for _ in 0..100 {
                     taken = taken && connection.next().await.is_some_and(|it| it.kind != GOAWAY);
@@ -166,7 +173,7 @@ both!(the_101st_request_at_once_is_refused, async |app| {
     let mut head = request("POST", "/api/login");
     head.push(("content-type", "application/json"));
     let head = fields(&head);
-    // Bodies that do not end: each stream stays open.
+    // The bodies never end, so each stream stays open.
     for n in 0..101 {
         assert!(connection.send(&frame(HEADERS, END_HEADERS, 2 * n + 1, &head)).await);
     }
@@ -177,7 +184,7 @@ both!(the_101st_request_at_once_is_refused, async |app| {
         (RST_STREAM, 201, 7),
         "REFUSED_STREAM"
     );
-    // The others go on.
+    // The other streams continue.
     assert!(connection.send(&frame(DATA, END_STREAM, 1, b"{}")).await);
     let answer = connection.until(|it| it.stream == 1 && it.kind == HEADERS).await;
     assert!(answer.is_some());
@@ -196,7 +203,7 @@ both!(a_client_that_opens_no_window_gets_no_more_than_a_head, async |app| {
         assert!(frame.kind != DATA || frame.payload.is_empty(), "nothing fits into no window");
         heads += usize::from(frame.kind == HEADERS);
     }
-    // No permit waits for such a client: what is answered is answered.
+    // No permit is held for such a client, because the work for its responses is done.
     let gate = &app.inside().gate.in_flight;
     assert_eq!(gate.free(), app.inside().config.http.max_in_flight);
     others_are_served(app).await;
@@ -259,7 +266,7 @@ both!(a_head_that_http_2_forbids_is_refused, async |app| {
         assert!(connection.send(&frame(HEADERS, HEAD, 1, &fields(&head))).await, "{name}");
         if let Some(answer) = word(&mut connection, 1).await
             && answer.kind == HEADERS
-            // `:status: 200`, index 8 of the static table.
+            // `:status: 200` has index 8 in the static table.
             && answer.payload.first() == Some(&0x88)
         {
             left.push(name);
@@ -327,7 +334,8 @@ both!(frames_that_make_no_sense_end_the_stream_or_the_connection, async |app| {
     for (name, bytes) in cases {
         let mut connection = Connection::open(app, &[]).await;
         connection.send(&bytes).await;
-        // Nothing more comes from us: so whatever waits for the rest of a lie is told that there is none.
+        // The client sends nothing more. A server that waits for the rest of a wrong length must
+        // close the stream or the connection.
         let end = connection.until(|it| matches!(it.kind, GOAWAY | RST_STREAM)).await;
         if let Some(end) = end {
             assert_ne!(end.error(), 0, "{name}");

@@ -1,4 +1,4 @@
-//! What every answer carries, and what none does.
+//! Tests of the headers that every response has, and of those that none has.
 
 use hyper::Method;
 use latchkey::actor::{FairPermit, PermitHolder};
@@ -9,7 +9,7 @@ use crate::client::Answer;
 
 const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// Answers of every kind, with the policies that they should carry.
+/// Returns responses of every kind, with the policies that they should have.
 async fn answers(app: &TestApp) -> Vec<(&'static str, Answer)> {
     let person = app.register("ada@headers.example").await;
     let (nobody, user) = (app.anonymous(), person.as_user());
@@ -76,7 +76,8 @@ both!(every_answer_is_hardened, async |app| {
         for absent in ["server", "set-cookie", "x-powered-by", "strict-transport-security"] {
             assert_eq!(answer.header(absent), None, "{name}");
         }
-        // What is the same for everybody may be kept; nothing that speaks of a person has a tag to tell it by.
+        // A response that is the same for all clients may be cached. A response about a user has no
+        // entity tag.
         let is_tagged = matches!(name, "OpenAPI" | "page");
         assert_eq!(answer.header("etag").is_some(), is_tagged, "{name}");
         assert!(answer.header("x-request-id").is_some_and(|id| id.len() >= 16), "{name}");
@@ -141,10 +142,10 @@ both!(a_401_says_how_to_come_in, async |app| {
     let challenge = with.header("www-authenticate").expect("a challenge").to_owned();
     assert!(challenge.starts_with("Bearer ") && challenge.contains("error=\"invalid_token\""));
     let basic = app.anonymous().header("Authorization", "Basic YTpi").get("/api/me").await;
-    // RFC 6750 §3.1: no `error` where no token was sent.
+    // RFC 6750 §3.1: the challenge has no `error` if the client sent no token.
     assert_eq!(basic.header("www-authenticate"), Some("Bearer realm=\"latchkey\""));
     basic.expect_problem(401, "invalid-token");
-    // RFC 6750 §2: the header alone counts.
+    // RFC 6750 §2: latchkey reads the token from the header only.
     let person = app.register("ada@header-only.example").await;
     let query = format!("/api/me?access_token={}", person.user_token);
     app.anonymous().get(&query).await.expect(401);

@@ -1,15 +1,16 @@
-//! Bad bodies: each gets the contract's status and code, and none is quoted back.
+//! Tests of invalid bodies: each gets its documented status and code, and no response quotes the
+//! body.
 
 use super::{Raw, post, post_chunked};
 use crate::app::both;
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
-/// The contract's limit of a body.
+/// The documented limit of a body in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// Stands in every body that is refused, and in no answer.
+/// A text in every refused body, which no response may contain.
 const PLANTED: &str = "planted-Zq7";
 
-/// Name, headers, body, status, code.
+/// Name, headers, body, status and code.
 type Case = (&'static str, &'static [(&'static str, &'static str)], Vec<u8>, u16, &'static str);
 
 fn deep() -> Vec<u8> {
@@ -17,7 +18,7 @@ fn deep() -> Vec<u8> {
     format!("{{\"password\":\"{PLANTED}\",\"a\":{open}1{close}}}").into_bytes()
 }
 
-/// Bodies that no endpoint takes.
+/// Bodies that no endpoint accepts.
 fn malformed() -> Vec<Case> {
     let body = |text: &str| text.replace('~', PLANTED).into_bytes();
     let (full, types): (_, &[_]) =
@@ -103,7 +104,8 @@ fn invalid(names: &[&str]) -> Vec<Case> {
             members.as_object_mut().expect("an object").remove(*name);
             let rest = members.to_string();
             let body = format!("{{\"{name}\":{wrong},{}", &rest[1..]);
-            // A number that no double holds is no JSON that two readers agree on (RFC 7493 §2.2).
+            // JSON parsers do not agree on a number outside the range of a double (RFC 7493 §2.2),
+            // so the body is malformed.
             let (status, code) = if wrong == "1e999" {
                 (400, "malformed-request")
             } else {

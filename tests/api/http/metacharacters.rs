@@ -1,5 +1,5 @@
-//! What means something to SQL, to Redis, to a path or to a template is text here, wherever a stranger may put it: over
-//! every route of the table, in its path, its query and its body (ASVS 1.2.4).
+//! Tests that characters with a meaning in SQL, Redis, paths or templates are plain text in
+//! latchkey (ASVS 1.2.4). The texts go into the path, the query and the body of every route.
 
 use hyper::Method;
 use latchkey::http::router::{ROUTES, RouteMethod};
@@ -30,12 +30,12 @@ const TEXTS: [&str; 20] = [
     "{{7*7}}",
     "}}:*\r\nFLUSHALL\r\n",
 ];
-/// What an answer would hold that was made by a parser other than ours.
+/// Texts that show that another parser than latchkey's created the response.
 const LEAKS: [&str; 6] = ["syntax error", "sqlite", "sqlx", "postgres", "sea_orm", "redis"];
-/// Requests that the table gives at least.
+/// The number of requests that the route table must produce.
 const REQUESTS_MIN: usize = 2_000;
 
-/// Members of every body that the API knows, each with this text.
+/// Returns a body with every member that the API knows, each with this text.
 fn body(text: &str) -> Value {
     let names = [
         "email",
@@ -54,7 +54,7 @@ fn body(text: &str) -> Value {
 both!(sql_and_other_languages_are_text_everywhere, async |app| {
     let person = app.verified("ada@text.example").await;
     let mut asked = 0;
-    // What ends this session itself would leave the rest of the table behind a 401.
+    // Routes that end this session are left out, because all later requests would get a 401.
     let open = ROUTES.iter().filter(|route| {
         route.method != RouteMethod::Any
             && route.path != "/api/logout"
@@ -94,7 +94,7 @@ both!(sql_and_other_languages_are_text_everywhere, async |app| {
     }
     println!("{asked} requests");
     assert!(asked >= REQUESTS_MIN, "{asked}");
-    // A name may be such a text, and comes back as it was given.
+    // A user's name may be such a text. The response returns it unchanged.
     for text in TEXTS.iter().filter(|text| !text.contains(char::is_control)) {
         let user = person.as_user();
         let renamed = user.json(Method::PATCH, "/api/me", json!({ "name": text })).await;

@@ -1,4 +1,5 @@
-//! HTTP as bytes on a socket: what is refused, what every answer carries, and who is believed.
+//! HTTP tests with bytes on a socket: refused requests, the headers of every response, and which
+//! proxy is trusted.
 
 mod floods;
 pub mod frames;
@@ -25,13 +26,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::TestApp;
 
-/// The task of a listener without a daemon.
+/// Returns the accept task of a listener without a daemon.
 pub async fn accept_task(stop: &CancellationToken) -> Task {
     let metrics = Arc::new(Metrics::new().expect("instruments"));
     Root::spawn(metrics).await.expect("a root").task("accept_public", stop)
 }
 
-/// An answer as it came off the wire.
+/// A response as it came from the socket.
 #[derive(Debug)]
 struct Raw {
     status: u16,
@@ -40,7 +41,7 @@ struct Raw {
 }
 
 impl Raw {
-    /// Reads the first answer out of bytes; the rest is what follows it.
+    /// Parses the first response in the bytes. Returns the bytes after it too.
     #[track_caller]
     fn first(bytes: &[u8]) -> (Self, &[u8]) {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
@@ -55,7 +56,7 @@ impl Raw {
         (answer, rest)
     }
 
-    /// The one answer there is.
+    /// Parses the bytes as exactly one response.
     #[track_caller]
     fn only(bytes: &[u8]) -> Self {
         let (answer, rest) = Self::first(bytes);
@@ -79,12 +80,11 @@ impl Raw {
     }
 }
 
-/// Header lines.
 fn lines(headers: &[(&str, &str)]) -> String {
     headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect()
 }
 
-/// A POST with the length of its body told; the connection ends with it.
+/// Returns a POST with a `Content-Length`, after which the connection closes.
 fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n",
@@ -94,7 +94,7 @@ fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// The same in chunks of 1 000 bytes.
+/// Returns a POST with chunks of 1000 bytes.
 fn post_chunked(path: &str, body: &[u8]) -> Vec<u8> {
     let mut request = format!(
         "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\
@@ -110,13 +110,13 @@ fn post_chunked(path: &str, body: &[u8]) -> Vec<u8> {
     request
 }
 
-/// A request without a body.
+/// Returns a request without a body.
 fn bare(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     let lines = lines(headers);
     format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}\r\n").into_bytes()
 }
 
-/// A request that is under way: its head and the first byte of its body are sent, the rest is not.
+/// A request in work: its header and the first byte of its body are sent, and the rest is not.
 struct Unfinished(TcpStream);
 
 impl Unfinished {

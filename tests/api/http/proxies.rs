@@ -1,4 +1,4 @@
-//! Who is believed about where a request comes from.
+//! Tests of the headers that say where a request comes from, and of the proxies that may send them.
 
 use crate::app::{TestApp, both};
 use crate::client::Person;
@@ -6,7 +6,7 @@ use crate::declared::operations;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// The address that a session keeps when its owner came with this header.
+/// Returns the address in the session of a user who registered with this header.
 async fn seen_from(app: &TestApp, email: &str, forwarded: &[&str]) -> String {
     let mut client = (*app.anonymous()).clone();
     for value in forwarded {
@@ -18,7 +18,7 @@ async fn seen_from(app: &TestApp, email: &str, forwarded: &[&str]) -> String {
     sessions["items"][0]["ip"].as_str().expect("a session has an address").to_owned()
 }
 
-/// Whether the trace that a problem names is the caller's.
+/// Says whether the trace id in a problem is the one that the caller sent.
 async fn goes_on(app: &TestApp) -> bool {
     let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
     let answer = app.anonymous().header("traceparent", &parent).get("/api/me").await.expect(401);
@@ -76,7 +76,7 @@ both!(
                     clear.bare(method, &path).await.expect_problem(403, "forbidden");
                 }
             }
-            // What a proxy asks here is of a request to somebody else; keys are public.
+            // A proxy asks here about the request of another client. The keys are public.
             clear.get("/api/forward-auth").await.expect_problem(401, "invalid-token");
             clear.get("/api/forward-auth/x").await.expect_problem(401, "invalid-token");
             clear.get("/.well-known/jwks.json").await.expect(200);

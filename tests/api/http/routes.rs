@@ -1,4 +1,5 @@
-//! Every route by every method and every spelling of its path, out of the route table; and what every refusal carries.
+//! Tests of every route in the route table, with every method and every spelling of its path, and
+//! of the headers of each refusal.
 
 use hyper::Method;
 use latchkey::http::router::{ROUTES, RouteMethod};
@@ -6,16 +7,17 @@ use latchkey::http::router::{ROUTES, RouteMethod};
 use super::{Raw, bare};
 use crate::app::{TestApp, both};
 
-/// Cases that the table gives at least.
+/// The number of cases that the route table must produce.
 const METHODS_MIN: usize = 300;
 const PATHS_MIN: usize = 500;
 
-/// A path of the table, parameters filled with text.
+/// Returns a path of the table with text in place of its parameters.
 fn filled(path: &str) -> String {
     path.replace(['{', '}', '*'], "")
 }
 
-/// The paths of the table, without doubles; those that take any method are a proxy's own word and no one's target.
+/// Returns the paths of the table without duplicates. Routes for any method are left out, because
+/// only a proxy calls them.
 fn paths() -> Vec<String> {
     let listed = ROUTES.iter().filter(|route| route.method != RouteMethod::Any);
     let mut paths: Vec<String> = listed.map(|route| filled(route.path)).collect();
@@ -73,7 +75,7 @@ both!(no_route_takes_a_method_that_is_not_its_own, async |app| {
             assert!(!allowed.contains(&method), "{name}: {allow}");
             count += 1;
         }
-        // A header that names another method is no method.
+        // A header that names another method does not change the method.
         for header in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"] {
             let answer = ask(app, "PUT", &path, &[(header, own[0])]).await;
             assert_eq!(answer.status, 405, "{header}: {} {path}", own[0]);
@@ -87,7 +89,7 @@ both!(no_route_takes_a_method_that_is_not_its_own, async |app| {
     assert!(count >= METHODS_MIN, "{count}");
 });
 
-/// Other spellings of a path, which some servers take for the same.
+/// Returns other spellings of a path, which some servers treat as the same path.
 fn spellings(path: &str) -> Vec<String> {
     let (head, tail) = path.rsplit_once('/').expect("a slash");
     let capital = tail.to_ascii_uppercase();
@@ -111,7 +113,7 @@ fn spellings(path: &str) -> Vec<String> {
         format!("{path}/..;/"),
         format!("/;x{path}"),
     ];
-    // Text that a parameter may hold is no other spelling.
+    // If a parameter can hold the text, the path is not another spelling.
     let has_parameter =
         ROUTES.iter().any(|route| route.path.contains('{') && filled(route.path) == path);
     let is_parents = ROUTES
@@ -135,12 +137,13 @@ fn spellings(path: &str) -> Vec<String> {
     if !is_parents && !has_parameter {
         spellings.extend([format!("{path}/."), format!("{path}/.."), format!("{path}/%2e%2e")]);
     }
-    // Some are other routes of ours, by chance of a parameter: those are not in question.
+    // Some spellings are other routes of latchkey, because a parameter accepts the text. They are
+    // left out.
     spellings.retain(|spelling| spelling.starts_with('/') && !paths().contains(spelling));
     spellings
 }
 
-/// Whether a route with parameters takes this path as it stands, which is its right.
+/// Says whether a route with parameters accepts this path as it is, which is correct.
 fn taken_by_a_parameter(spelling: &str) -> bool {
     let parts: Vec<&str> = spelling.split('/').collect();
     ROUTES.iter().filter(|route| route.path.contains('{')).any(|route| {
@@ -180,7 +183,8 @@ both!(no_path_is_known_by_another_spelling, async |app| {
 
 both!(other_forms_of_a_target_are_no_way_round, async |app| {
     for (method, target, statuses) in [
-        // The absolute form is the origin form with a host that nobody asks (RFC 9112 §3.2.2).
+        // The absolute form counts as the origin form, and latchkey ignores its host (RFC 9112
+        // §3.2.2).
         ("GET", "http://evil.example/api/me", &[401][..]),
         ("GET", "https://evil.example:1/api/me", &[401]),
         ("GET", "http://u:p@evil.example/api/me", &[400, 401]),

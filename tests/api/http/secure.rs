@@ -1,4 +1,4 @@
-//! HTTP/2 and TLS of our own.
+//! Tests of HTTP/2, and of TLS in the daemon itself.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -41,7 +41,8 @@ both!(http_2_with_prior_knowledge_is_spoken, async |app| {
     }
 });
 
-/// A certificate of one's own in two files; returns it for those who shall trust it.
+/// Writes a self-signed certificate and its key to two files. Returns the certificate for the
+/// clients that trust it.
 fn write_certificate(cert: &Path, key: &Path) -> CertificateDer<'static> {
     let CertifiedKey { cert: made, signing_key } =
         generate_simple_self_signed(vec![NAME.to_owned()]).expect("a certificate");
@@ -127,7 +128,7 @@ async fn tls_of_our_own_speaks_both_versions_and_takes_a_new_certificate_embedde
     app.finish().await;
 }
 
-/// Shakes hands with what `tls` serves at this moment.
+/// Makes a TLS handshake with the current certificate of `tls`.
 async fn serves(tls: &Tls, trusted: &CertificateDer<'static>) -> bool {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (client, _server) =

@@ -1,22 +1,23 @@
-//! Smuggling: requests that two readers could cut at different places. Whatever is made of the first request, the one
-//! hidden in it is never answered.
+//! Tests of request smuggling: bytes that two parsers could split at different places. Whatever the
+//! first request becomes, the hidden request in it is never answered.
 
 use super::Raw;
 use crate::app::{TestApp, both};
 
-/// What is hidden: a page that answers 200 to anybody, and says its name.
+/// The hidden request: a page that responds with a 200 to every client.
 const HIDDEN: &str = "GET /problems/email-taken HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 const POST: &str =
     "POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n";
 const GET: &str = "GET /api/me HTTP/1.1\r\nHost: 127.0.0.1\r\n";
 
-/// What the tables hold at least.
+/// The number of cases that the tables must have.
 const BOTH_LENGTHS: usize = 120;
 const BAD_LENGTHS: usize = 20;
 const BAD_CHUNKS: usize = 18;
 const BAD_HEADS: usize = 34;
 
-/// The statuses of all answers on one connection, in order; fails the test when the hidden request is among them.
+/// Returns the statuses of all responses on one connection, in order. Fails the test if the hidden
+/// request was answered.
 async fn statuses(app: &TestApp, name: &str, bytes: &[u8]) -> Vec<u16> {
     let answer = app.raw(bytes).await;
     let mut left = answer.as_slice();
@@ -33,7 +34,7 @@ async fn statuses(app: &TestApp, name: &str, bytes: &[u8]) -> Vec<u16> {
     statuses
 }
 
-/// Spellings of `Transfer-Encoding`, plain and not.
+/// Spellings of `Transfer-Encoding`, valid and invalid.
 const CODINGS: [&str; 30] = [
     "Transfer-Encoding: chunked",
     "Transfer-Encoding:chunked",
@@ -70,7 +71,8 @@ const CODINGS: [&str; 30] = [
 both!(a_length_besides_a_coding_never_lets_a_second_request_through, async |app| {
     let mut count = 0;
     for coding in CODINGS {
-        // The chunks end before the hidden request; the length takes it in, or cuts the chunks.
+        // By the chunks, the body ends before the hidden request. By the length, the body includes
+        // the hidden request or ends within the chunks.
         let rest = format!("2\r\n{{}}\r\n0\r\n\r\n{HIDDEN}");
         for length in [rest.len(), 4] {
             for coding_first in [true, false] {
@@ -146,7 +148,7 @@ both!(chunks_that_are_none_are_refused, async |app| {
         let request = format!("{POST}Transfer-Encoding: chunked\r\n\r\n{chunk}{HIDDEN}");
         assert_eq!(statuses(app, chunk, request.as_bytes()).await, [400], "{chunk:?}");
     }
-    // Extensions are for nobody, and there may be only so many of them; trailers likewise.
+    // latchkey uses no chunk extensions and no trailers, and there is a limit on their size.
     let extended = format!("2;x={}\r\n{{}}\r\n0\r\n\r\n", "a".repeat(40 * 1024));
     let trailed = format!("2\r\n{{}}\r\n0\r\n{}\r\n", "X-A: b\r\n".repeat(4000));
     for (name, chunks) in [("extensions", extended), ("trailers", trailed)] {
@@ -230,10 +232,10 @@ both!(a_refused_request_takes_what_follows_with_it, async |app| {
     ] {
         let end = "GET /api/captcha HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
         let told = statuses(app, name, format!("{head}{body}{end}").as_bytes()).await;
-        // Either the connection goes, or all of the body was taken for one.
+        // Either the server closes the connection, or it read the complete body.
         assert!(told == [status] || told == [status, 200], "{name}: {told:?}");
     }
-    // A GET may have a body: its length counts all the same.
+    // A GET may have a body, and its length counts.
     let get = format!("{GET}Content-Length: {}\r\n\r\n{HIDDEN}", HIDDEN.len());
     let end = "GET /api/captcha HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     assert_eq!(

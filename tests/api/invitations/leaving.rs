@@ -1,4 +1,4 @@
-//! What becomes of the invitations of an address whose person leaves.
+//! Tests of what happens to the invitations of an email address when its user deletes the account.
 
 use latchkey::database::tenant_scope::{self, TenantScope};
 use latchkey::mail::{LinkKind, MailData, NewMail, enqueue};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::app::{TestApp, both};
 use crate::people::{claim, id_of, people};
 
-/// The addresses that teams have invited.
+/// Returns the addresses that teams have invited.
 async fn invited(app: &TestApp) -> Vec<String> {
     let tx =
         tenant_scope::read(&app.inside().db, TenantScope::Operator).await.expect("a transaction");
@@ -17,7 +17,7 @@ async fn invited(app: &TestApp) -> Vec<String> {
     found.into_iter().map(|it| it.email).collect()
 }
 
-/// Makes a mail to an address due in a year, as one is that does not leave.
+/// Creates a mail that is due in one year, so that it is still unsent when the user leaves.
 async fn mail_that_waits(app: &TestApp, about: Uuid, recipient: &str) {
     let mail = NewMail {
         user_id: about,
@@ -65,7 +65,7 @@ both!(whoever_leaves_is_invited_no_more_and_gets_no_mail, async |app| {
         assert!(detail["invitation"].is_string());
     }
     crate::audit::is_sound(app).await;
-    // The address is free, and nobody has invited it.
+    // The address is free again and has no invitation.
     let again = app.verified(&bob.email).await;
     let offers = again.as_user().get("/api/me/invitations").await.expect(200).json();
     assert_eq!(offers["items"], serde_json::json!([]));

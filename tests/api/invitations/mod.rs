@@ -1,4 +1,5 @@
-//! Invitations: by mail, for the proven holder of the address alone.
+//! Tests of invitations. They are sent by mail, and only a user who has confirmed the address can
+//! accept them.
 
 mod leaving;
 mod registration;

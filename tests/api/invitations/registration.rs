@@ -1,4 +1,4 @@
-//! `registration.mode = "invite"`.
+//! Tests of `registration.mode = "invite"`.
 
 use latchkey::account::operator::{self, Address, FirstMail, NewAccount, Who};
 use latchkey::audit::ChangeContext;
@@ -22,14 +22,14 @@ both!(
         let nobody = app.anonymous();
         let register = async |email| nobody.register(email, "correct horse battery", "N").await;
         let refused = register("other@example.org").await.expect_problem(403, "forbidden");
-        // Neither is somebody told who has an account and no invitation.
+        // The refusal does not reveal that another address has an account.
         assert_eq!(alike(&register("host@example.org").await), alike(&refused));
         let mut new = app.register("new@example.org").await;
         let confirmation = app.mail_to("new@example.org").await;
         assert_eq!(confirmation.subject, "Confirm your address for Latchkey");
         new.verify(confirmation.token()).await.expect(200);
         new.accept(&token).await.expect(200);
-        // With the invitation gone the address is as any other.
+        // After the invitation is used, the address is refused as any other.
         assert_eq!(alike(&register("new@example.org").await), alike(&refused));
         let late = invited_by_an_operators_person(app, "late@example.org").await;
         app.clock.advance(DAY * 7);
@@ -50,12 +50,12 @@ both!(
             let body = json!({ "email": email, "password": new.password });
             new.as_user().post_json("/api/change-email", body).await
         };
-        // Who has proven nothing yet moves to an address that is invited, and to no other.
+        // A user who has confirmed no address may change only to an address that is invited.
         change("else@example.org").await.expect_problem(403, "forbidden");
         app.no_mail_to("else@example.org").await;
         change("other@example.org").await.expect(200);
         app.mail_to("other@example.org").await;
-        // Who came in by theirs is in, and may move.
+        // A user who has confirmed an invited address may change to any address.
         new.verify(confirmation.token()).await.expect(200);
         let body = json!({ "email": "else@example.org", "password": new.password });
         new.as_user().post_json("/api/change-email", body).await.expect(200);
@@ -82,7 +82,8 @@ both!(
     }
 );
 
-/// Where nobody may register, the first person is the operator's: made by the command line, with a team.
+/// Nobody can register in this mode, so the operator creates the first user, with a team, on the
+/// command line. This user then invites `email`.
 async fn invited_by_an_operators_person(app: &TestApp, email: &str) -> String {
     let inside = app.inside();
     let now = inside.clock.now();

@@ -1,4 +1,5 @@
-//! Who may invite, and how many: roles, rights that are lost, teams that are disabled, gone or full, mails in a day.
+//! Tests of who may invite and how many users: roles, lost rights, teams that are disabled, deleted
+//! or full, and the number of mails per day.
 
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ both!(an_inviter_who_lost_the_right_has_invited_nobody, async |app| {
     let mail = app.mail_to(&eve.email).await;
     let refused = async || {
         let answer = eve.accept(mail.token()).await.expect_problem(409, "conflict");
-        assert!(answer.text().contains("Whoever invited you"), "{}", answer.text());
+        assert!(answer.text().contains("The inviter may no longer invite"), "{}", answer.text());
     };
     ada.set_role(&team, &bob, "member").await.expect(200);
     refused().await;
@@ -50,7 +51,7 @@ both!(an_inviter_who_lost_the_right_has_invited_nobody, async |app| {
     refused().await;
     bob.leave().await.expect(204);
     refused().await;
-    // Whoever may sends it again in their own name.
+    // A member with the right may send the invitation again in their own name.
     let resend = format!("/api/teams/{team}/invitations/{id}/resend");
     ada.as_user().bare(Method::POST, &resend).await.expect(200);
     eve.accept(app.mail_to(&eve.email).await.token()).await.expect(200);
@@ -110,7 +111,7 @@ both!(nobody_joins_more_teams_than_they_may, ["teams.max_per_user" = "1"], async
 
 both!(a_team_mails_so_many_invitations_a_day, ["teams.invitations_per_day" = "2"], async |app| {
     let [ada] = people(app, ["ada"]).await;
-    // The first moment of a day, whatever the clock says.
+    // The test begins at the first moment of a day, whatever the clock says.
     let day = 24 * 3_600_000;
     let rest = u64::try_from(day - app.clock.now().rem_euclid(day)).expect("positive");
     app.clock.advance(Duration::from_millis(rest));
@@ -147,7 +148,8 @@ both!(
         assert!(over.header("retry-after").is_some(), "{}", over.text());
         over.expect_problem(429, "rate-limited");
         app.no_mail_to("over@example.com").await;
-        // The budget is the person's, not the team's; half a day brings one back.
+        // The budget belongs to the user, not to the team. After half a day one invitation is
+        // available again.
         join(app, &other, &bob, "admin").await;
         bob.invite(&other, "over@example.com", "viewer").await.expect(200);
         app.clock.advance(DAY / 2);
@@ -165,7 +167,8 @@ both!(
         let (team, hers) = (claim(&ada, "tid"), claim(&eve, "tid"));
         join(app, &team, &bob, "admin").await;
         join(app, &team, &eve, "viewer").await;
-        // A member's address, a role above one's own, a full team: more often than a mailbox gets mails.
+        // These refusals are more than the mails that one mailbox may receive: a member's address,
+        // a role above the inviter's own, and a full team. They use up no budget.
         for _ in 0..7 {
             ada.invite(&team, &bob.email, "viewer").await.expect_problem(409, "conflict");
             bob.invite(&team, "kim@example.com", "owner").await.expect_problem(403, "forbidden");
@@ -214,7 +217,7 @@ both!(a_mailbox_gets_so_many_invitations, ["rate_limit.enabled" = "true"], async
     let over = ada.invite(&team, "known@example.org", "viewer").await;
     assert!(over.header("retry-after").is_some(), "{}", over.text());
     over.expect_problem(429, "rate-limited");
-    // Others are not at fault, and neither are other mails to it.
+    // The budget of the mailbox affects neither other addresses nor other mails to this address.
     ada.invite(&team, "other@example.org", "viewer").await.expect(200);
     app.outbox_is_empty().await;
     let before = app.mails_to("known@example.org").await.len();
@@ -233,7 +236,8 @@ both!(
             async |turn| ada.invite(&team, &format!("g{turn}@example.org"), "viewer").await;
         let answers = at_once(6, invite).await;
         assert_eq!((count(&answers, 200), count(&answers, 409)), (2, 4), "{answers:#?}");
-        // A place that an expired one held is free again, and the same address takes no second one.
+        // A second invitation of the same address does not count twice, and an expired invitation
+        // no longer counts.
         let again = answers.iter().position(|answer| answer.status == 200).expect("one of two");
         invite(again).await.expect(200);
         app.clock.advance(Duration::from_hours(7 * 24));

@@ -1,14 +1,15 @@
-//! Tokens that our own key signed, and whose claims we would never sign: missing, of another type, of another issuer or
-//! audience, out of time. Nobody can make them without the key; that they are refused all the same is the second lock.
+//! Tokens with a valid signature of latchkey and claims that latchkey never issues: missing, of a
+//! wrong type, for another issuer or audience, or outside their time. Nobody can create them
+//! without the key. Refusing them is a second line of defence.
 
 use serde_json::{Value, json};
 
 use super::forge::{Cause, Good, signed};
 use crate::app::{PUBLIC_URL, TestApp};
 
-/// Further than replicas' clocks may differ.
+/// The seconds by which a time is in the future. It is more than the clocks of replicas may differ.
 const TOO_FAR_AHEAD: i64 = 121;
-/// The contract's longest life of a userToken.
+/// The documented longest lifetime of a userToken.
 const DAY: i64 = 24 * 3600;
 
 /// The claims in the order in which they are declared.
@@ -45,7 +46,7 @@ const VAULT: [&str; 14] = [
     "mep",
 ];
 
-/// All of them.
+/// Returns all of these tokens.
 pub fn causes(app: &TestApp, user: &str) -> Vec<Cause> {
     let (keys, good) = (app.inside().keys.current(), Good::of(user));
     let sign = |payload: &str| signed(&keys.user, &keys.user.header, payload.as_bytes());
@@ -74,7 +75,7 @@ pub fn causes(app: &TestApp, user: &str) -> Vec<Cause> {
         let mut claims = good.claims.clone();
         (claims["iat"], claims["nbf"], claims["exp"]) = (json!(iat), json!(nbf), json!(exp));
         let token = sign(&claims.to_string());
-        // A refresh looks over an `exp` that is past, and over nothing else.
+        // A refresh accepts an `exp` in the past, and no other error.
         let alone = exp <= now && exp >= iat && exp - iat <= DAY;
         causes.push(if alone { Cause::expired(name, token) } else { Cause::new(name, token) });
     }
@@ -84,7 +85,7 @@ pub fn causes(app: &TestApp, user: &str) -> Vec<Cause> {
     causes
 }
 
-/// What does not stand for a value of this one's type.
+/// Returns JSON values of other types than the type of this value.
 pub fn wrong_types(value: &Value) -> &'static [&'static str] {
     match value {
         Value::String(_) => &["null", "1", "1.5", "true", "[]", "{}", "[\"x\"]", "1e400"],
@@ -109,7 +110,7 @@ pub fn wrong_types(value: &Value) -> &'static [&'static str] {
     }
 }
 
-/// Of the right type, and not what we say.
+/// Claims of the right type with wrong values.
 fn values(now: i64) -> Vec<(&'static str, Value)> {
     vec![
         ("iss", json!("")),
@@ -153,7 +154,7 @@ fn values(now: i64) -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// `iat`, `nbf` and `exp` that do not hold.
+/// Wrong combinations of `iat`, `nbf` and `exp`.
 fn times(now: i64) -> [(&'static str, i64, i64, i64); 9] {
     [
         ("expires now", now - 900, now - 900, now),
@@ -168,10 +169,10 @@ fn times(now: i64) -> [(&'static str, i64, i64, i64); 9] {
     ]
 }
 
-/// Payloads that are no object of claims.
+/// Payloads that are no JSON object of claims.
 pub fn payloads(good: &Good) -> Vec<(&'static str, String)> {
     let text = good.claims.to_string();
-    // In the order in which the claims are declared: what a reader of positions would take.
+    // The order of the declaration. A parser that reads claims by position would accept this array.
     let order: &[&str] = if good.claims.get("gen").is_some() { &USER } else { &VAULT };
     let array: Vec<&Value> = order.iter().map(|name| &good.claims[name]).collect();
     vec![

@@ -1,4 +1,4 @@
-//! Making tokens: with the daemon's own keys, with others, and by hand.
+//! Helpers that create tokens: with the keys of the daemon, with other keys, and by hand.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::client::{claims, jose_header};
 
-/// One way to lie, as it is sent.
+/// One forged token, as the client sends it.
 #[derive(Clone, Debug)]
 pub struct Cause {
     pub name: String,
     pub authorization: String,
-    /// Would pass but for its `exp`: a refresh takes it.
+    /// Says that only the `exp` of the token is wrong. A refresh accepts such a token.
     pub expired: bool,
 }
 
@@ -27,35 +27,35 @@ impl Cause {
     }
 }
 
-/// base64url without padding.
+/// Encodes in base64url without padding.
 pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Its opposite.
+/// Decodes base64url without padding.
 pub fn decode(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).expect("base64url")
 }
 
-/// Header, payload and signature as they stand in the token.
+/// Returns the header, the payload and the signature as they are in the token.
 pub fn parts(token: &str) -> [&str; 3] {
     let parts: Vec<&str> = token.split('.').collect();
     parts.try_into().expect("three parts")
 }
 
-/// A token of this encoded header and these bytes, signed by one of the daemon's keys.
+/// Returns a token with this encoded header and this payload, signed by one of the daemon's keys.
 pub fn signed(key: &Key, header: &str, payload: &[u8]) -> String {
     let message = format!("{header}.{}", encode(payload));
     let signature = key.material.sign(message.as_bytes()).expect("signed");
     format!("{message}.{}", encode(signature))
 }
 
-/// HMAC-SHA-256 under any secret.
+/// Returns the HMAC-SHA-256 with any secret.
 pub fn hmac(secret: &[u8], message: &str) -> String {
     encode(latchkey::secret::hmac_sha256(secret, message.as_bytes()))
 }
 
-/// The header and the claims of a token that is good.
+/// The header and the claims of a valid token.
 pub struct Good {
     pub header: Value,
     pub claims: Value,
@@ -66,7 +66,7 @@ impl Good {
         Self { header: jose_header(token), claims: claims(token) }
     }
 
-    /// Its claims with one of them changed; none of that name for `None`.
+    /// Returns the claims with one claim replaced, or without it for `None`.
     pub fn with(&self, name: &str, value: Option<Value>) -> String {
         let mut claims = self.claims.clone();
         let members = claims.as_object_mut().expect("an object");
@@ -77,7 +77,7 @@ impl Good {
         claims.to_string()
     }
 
-    /// Its claims with one value written as given, which may be no JSON of serde_json's.
+    /// Returns the claims with one value as raw text, which may be invalid JSON.
     pub fn raw(&self, name: &str, value: &str) -> String {
         let rest = self.with(name, None);
         format!("{{\"{name}\":{value},{}", &rest[1..])

@@ -1,4 +1,5 @@
-//! `GET /api/forward-auth`: the one route that takes a vaultToken, under every forgery of one and of the other kind.
+//! Tests of `GET /api/forward-auth`, the one route that accepts a vaultToken, with every forgery of
+//! both kinds of token.
 
 use serde_json::{Value, json};
 
@@ -7,12 +8,12 @@ use super::forge::{Cause, Good, encode, parts, signed};
 use super::{all_refused_at, headers, keys, shapes};
 use crate::app::{PUBLIC_URL, TestApp, both};
 
-/// What the table holds at least.
+/// The number of cases that the table must have.
 const VAULT_CAUSES: usize = 130;
-/// The contract's longest life of a vaultToken.
+/// The documented longest lifetime of a vaultToken.
 const HOUR: i64 = 3600;
 
-/// Vault claims that we would never sign, signed by our key all the same.
+/// Returns tokens with a valid signature and vault claims that latchkey never issues.
 fn vault_causes(app: &TestApp, vault: &str) -> Vec<Cause> {
     let (keys, good) = (app.inside().keys.current(), Good::of(vault));
     let sign = |payload: &str| signed(&keys.vault, &keys.vault.header, payload.as_bytes());
@@ -35,7 +36,8 @@ fn vault_causes(app: &TestApp, vault: &str) -> Vec<Cause> {
     for (name, payload) in payloads(&good) {
         causes.push(Cause::new(format!("a payload: {name}"), sign(&payload)));
     }
-    // The good claims under the other kind's key or header, and under the good header without a signature.
+    // The valid claims with the key or the header of the other kind, and with the valid header but
+    // no signature.
     let [header, payload, signature] = parts(vault);
     let claims = good.claims.to_string();
     for (name, token) in [
@@ -52,7 +54,7 @@ fn vault_causes(app: &TestApp, vault: &str) -> Vec<Cause> {
     causes
 }
 
-/// Of the right type, and not what the session, the membership or the clock says.
+/// Values of the right type that do not match the session, the membership or the clock.
 fn values(now: i64) -> Vec<(&'static str, Value)> {
     let stranger = "0190b6a0-0000-7000-8000-000000000001";
     vec![
@@ -100,7 +102,7 @@ both!(forward_auth_refuses_every_forged_user_token_alike, async |app| {
     causes.extend(shapes::causes(app, &person.user_token, &person.vault_token));
     causes.extend(Box::pin(keys::causes(app, &mut person)).await);
     causes.push(Cause::new("the userToken", &person.user_token));
-    // The one honest thing among them.
+    // This one is valid for the route.
     causes.retain(|cause| cause.name != "the vaultToken");
     all_refused_at(app, "/api/forward-auth", &causes, 300).await;
 });

@@ -1,6 +1,6 @@
-//! Tokens whose header is not ours: algorithms, key ids, types, and all that a header may bring along. Each comes with
-//! the signature of the good token, with none, and signed by the key that would sign it, did the header not say
-//! something else.
+//! Tokens whose header differs from latchkey's: other algorithms, key ids and types, and extra
+//! header members. Each comes in three forms: with the signature of the valid token, with none, and
+//! signed by the key that signs valid tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::forge::{Cause, Good, decode, encode, hmac, parts};
 use crate::app::TestApp;
 
-/// All of them. `user` and `vault` are good tokens of one session.
+/// Returns all of these tokens. `user` and `vault` are valid tokens of one session.
 pub async fn causes(app: &TestApp, user: &str, vault: &str) -> Vec<Cause> {
     let keys = app.inside().keys.current();
     let good = Good::of(user);
@@ -29,7 +29,7 @@ pub async fn causes(app: &TestApp, user: &str, vault: &str) -> Vec<Cause> {
     causes
 }
 
-/// Headers, as text: what is no JSON is here, too.
+/// Returns headers as text. Some of them are invalid JSON.
 fn variants(good: &Value, vault: &Value) -> Vec<(String, String)> {
     let with = |name: &str, value: Value| {
         let mut header = good.clone();
@@ -112,7 +112,7 @@ fn variants(good: &Value, vault: &Value) -> Vec<(String, String)> {
     variants
 }
 
-/// The good header in other letters, and what two readers of JSON could read differently.
+/// Returns the valid header in other spellings, and JSON that two parsers could read differently.
 fn spellings(good: &str) -> Vec<(String, String)> {
     let rest = &good[1..];
     let typ = "\"typ\":\"user+jwt\"";
@@ -145,12 +145,14 @@ fn spellings(good: &str) -> Vec<(String, String)> {
     .into()
 }
 
-/// HS256 under what anybody can read: the published key, in every form in which a library might take it for a secret.
+/// Returns tokens with an HS256 signature whose secret is public: the published key, in each form
+/// that a library could use as a secret.
 async fn confusions(app: &TestApp, good: &Good, own: &str, payload: &str) -> Vec<Cause> {
     let set = app.anonymous().get("/.well-known/jwks.json").await.expect(200);
     let key = set.json()["keys"][0].clone();
     let point = [[4].as_slice(), &decode(text(&key["x"])), &decode(text(&key["y"]))].concat();
-    // SubjectPublicKeyInfo of a P-256 key (RFC 5480): fixed but for the point.
+    // The SubjectPublicKeyInfo of a P-256 key (RFC 5480). Only the point at its end differs between
+    // keys.
     let der = [&decode("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgA"), point.as_slice()].concat();
     let lines: Vec<String> = STANDARD
         .encode(&der)

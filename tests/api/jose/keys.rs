@@ -1,5 +1,5 @@
-//! Tokens that are honest and not good here: of the other kind, of another daemon, of a key that is retired, of a
-//! session that ended, and other secrets of ours that are no token.
+//! Tokens that are genuine but not valid here: of the other kind, of another daemon, of a retired
+//! key, or of an ended session. Other secrets of latchkey, which are no tokens, are included.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use super::forge::{Cause, Good, encode, hmac, parts, signed};
 use crate::app::{Backend, TestApp};
 use crate::client::Person;
 
-/// All of them. The person keeps a session that is good.
+/// Returns all of these tokens. The user keeps a valid session.
 pub async fn causes(app: &TestApp, person: &mut Person) -> Vec<Cause> {
     let mut causes = of_other_kinds(app, person);
     causes.extend(Box::pin(of_another_daemon(person)).await);
@@ -46,7 +46,7 @@ fn of_other_kinds(app: &TestApp, person: &Person) -> Vec<Cause> {
     ]
 }
 
-/// Another daemon of the same name, with keys of its own.
+/// Starts another daemon with the same name and with keys of its own.
 async fn of_another_daemon(person: &Person) -> Vec<Cause> {
     let other = TestApp::start(Backend::Embedded).await;
     let stranger = other.verified(&person.email).await;
@@ -75,7 +75,7 @@ async fn of_another_daemon(person: &Person) -> Vec<Cause> {
     causes
 }
 
-/// Sessions that ended in each of the ways in which one ends.
+/// Creates sessions and ends each of them in a different way.
 async fn of_ended_sessions(app: &TestApp, person: &mut Person) -> Vec<Cause> {
     let mut causes = Vec::new();
     let device = person.another_device().await;
@@ -95,7 +95,7 @@ async fn of_ended_sessions(app: &TestApp, person: &mut Person) -> Vec<Cause> {
     app.mail_to(&gone.email).await;
     gone.leave().await.expect(204);
     causes.push(Cause::new("a person who left", &gone.user_token));
-    // A living session of one person, claimed for another, and the other way round.
+    // The session of one user with the subject of another user, and the reverse.
     let eve = app.register("eve@jose.example").await;
     app.mail_to(&eve.email).await;
     let (own, theirs) = (Good::of(&person.user_token), Good::of(&eve.user_token));
@@ -110,7 +110,7 @@ async fn of_ended_sessions(app: &TestApp, person: &mut Person) -> Vec<Cause> {
     causes
 }
 
-/// What is mailed opens its own door alone.
+/// Returns the tokens of mails. Each of them is valid only at its own endpoint.
 async fn mailed(app: &TestApp) -> Vec<Cause> {
     let person = app.register("mailed@jose.example").await;
     let confirmation = app.mail_to(&person.email).await;

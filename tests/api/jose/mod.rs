@@ -1,7 +1,9 @@
-//! The JOSE suite: every way to lie with a token, over every route that takes one, and one refusal for all of them.
+//! The JOSE suite: every known way to forge a token, on every route that accepts one. All refusals
+//! must be equal.
 //!
-//! `forge` makes tokens, honest and not; `headers`, `shapes`, `claims` and `keys` are tables of causes; here they are run
-//! over the routes. The routes fall out of the route table, so that a new one is in the suite by being there.
+//! `forge` creates tokens. `headers`, `shapes`, `claims` and `keys` are tables of forged tokens.
+//! This module sends them to the routes. It takes the routes from the route table, so that a new
+//! route is in the suite automatically.
 
 mod claims;
 mod forge;
@@ -20,17 +22,17 @@ use crate::client::{Answer, Client};
 
 pub use forge::Cause;
 
-/// What the tables hold at least: a table that shrinks proves nothing.
+/// The number of cases that each table must have, so that a table cannot lose cases unnoticed.
 const HEADER_CAUSES: usize = 230;
 const SHAPE_CAUSES: usize = 65;
 const CLAIM_CAUSES: usize = 150;
 const KEY_CAUSES: usize = 20;
 
-/// A route that takes a userToken.
+/// A route that accepts a userToken.
 struct Guarded {
     method: Method,
     path: String,
-    /// Takes expired tokens: `GET /api/refresh` alone.
+    /// Says that the route accepts expired tokens. Only `GET /api/refresh` does.
     refreshes: bool,
 }
 
@@ -47,7 +49,8 @@ impl Guarded {
             RouteMethod::Delete => Method::DELETE,
             RouteMethod::Any => Method::PUT,
         };
-        // Any text fits a parameter: who asks is looked at before what is asked.
+        // Any text is a valid parameter, because latchkey verifies the caller before it reads the
+        // parameters.
         let path = route.path.replace(['{', '}'], "");
         Some(Self { method, path, refreshes })
     }
@@ -64,14 +67,15 @@ impl Guarded {
     }
 }
 
-/// Whether a token is shown at all: what is under another scheme, or under none, is told of none (RFC 6750 §3.1).
+/// Says whether the header counts as a token. The response to another scheme, or to none, mentions
+/// no token (RFC 6750 §3.1).
 fn is_shown(authorization: &str) -> bool {
     let head = authorization.trim_end().as_bytes().get(..7);
     head.is_some_and(|head| head.eq_ignore_ascii_case(b"bearer "))
 }
 
-/// Shows every cause to every route: each is refused, and all refusals are the same, to the byte; but for the challenge's
-/// `error`, which only a token that is shown gets.
+/// Sends every forged token to every route. All refusals must be equal to the byte. Only the
+/// `error` of the challenge differs: it is present if the client sent a token.
 async fn all_refused(app: &TestApp, causes: &[Cause], at_least: usize) {
     assert!(causes.len() >= at_least, "only {} causes of {at_least}", causes.len());
     let client = app.anonymous();
@@ -93,7 +97,7 @@ async fn all_refused(app: &TestApp, causes: &[Cause], at_least: usize) {
     println!("{} causes over every guarded route: {asked} refusals, all alike", causes.len());
 }
 
-/// The same for one path that takes the other kind of token.
+/// Does the same for one path that accepts the other kind of token.
 async fn all_refused_at(app: &TestApp, path: &str, causes: &[Cause], at_least: usize) {
     assert!(causes.len() >= at_least, "only {} causes of {at_least}", causes.len());
     let ask = async |authorization: &str| {
@@ -141,7 +145,7 @@ both!(tokens_of_other_keys_sessions_and_kinds_are_refused_alike, async |app| {
 both!(a_good_token_opens_every_guarded_route, async |app| {
     let person = app.verified("ada@jose.example").await;
     for route in Guarded::all() {
-        // Some of them end sessions: each gets one of its own.
+        // Some of the routes end sessions, so each route gets a session of its own.
         let device = person.another_device().await;
         let answer = route.ask(&app.anonymous(), &format!("Bearer {}", device.user_token)).await;
         assert_ne!(answer.status, 401, "{} {}: {}", route.method, route.path, answer.text());

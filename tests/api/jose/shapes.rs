@@ -1,5 +1,5 @@
-//! Good tokens in other shapes: more or fewer parts, other serializations, other spellings of base64, other signatures,
-//! other schemes.
+//! Valid tokens in other forms: more or fewer parts, other serializations, other spellings of
+//! base64, other signatures and other schemes.
 
 use latchkey::token::keys::Key;
 use serde_json::json;
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::forge::{Cause, Good, decode, encode, parts, signed};
 use crate::app::TestApp;
 
-/// All of them. `user` and `vault` are good tokens of one session.
+/// Returns all of these tokens. `user` and `vault` are valid tokens of one session.
 pub fn causes(app: &TestApp, user: &str, vault: &str) -> Vec<Cause> {
     let keys = app.inside().keys.current();
     let mut causes = parts_and_serializations(user);
@@ -119,10 +119,11 @@ fn signatures(key: &Key, user: &str, vault: &str) -> Vec<Cause> {
     .into()
 }
 
-/// Other base64 of the same bytes. Each is made from a token in which it differs.
+/// Returns other base64 spellings of the same bytes, from a token in which each spelling differs.
 fn spellings(key: &Key, user: &str) -> Vec<Cause> {
     let good = Good::of(user);
-    // Tokens of ours differ in a name that nobody checks, until all that is looked for is in one.
+    // The search changes the `name` claim, which latchkey does not verify, until one token has all
+    // the needed characters.
     let (payload, token) = (0..100_000)
         .map(|n| {
             let payload = good.with("name", Some(json!(format!("Ada ö>?{n}"))));
@@ -153,14 +154,15 @@ fn spellings(key: &Key, user: &str) -> Vec<Cause> {
     ]
     .map(|(name, token)| Cause::new(format!("base64: {name}"), token))
     .into();
-    // 256 bits leave two bits of the last letter unused, 8 bits of a third leave four.
+    // 256 bits leave two bits of the last letter unused, and 8 bits of a third byte group leave
+    // four.
     for (part, unused) in [(s, 4), (p, 16)] {
         for bits in 1..unused {
             let other = with_last(part, bits);
             let token = if part == s {
                 format!("{header}.{p}.{other}")
             } else {
-                // Signed as it is spelled: the spelling alone is wrong.
+                // The signature covers the other spelling, so that only the spelling is wrong.
                 let message = format!("{header}.{other}");
                 let signature = key.material.sign(message.as_bytes()).expect("signed");
                 format!("{message}.{}", encode(signature))
@@ -171,7 +173,7 @@ fn spellings(key: &Key, user: &str) -> Vec<Cause> {
     causes
 }
 
-/// The same with these bits in its last letter, which are 0 in what is well spelled.
+/// Sets unused bits in the last letter, which are 0 in a correct spelling.
 fn with_last(part: &str, bits: usize) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (rest, last) = part.split_at(part.len() - 1);
@@ -179,7 +181,7 @@ fn with_last(part: &str, bits: usize) -> String {
     format!("{rest}{}", char::from(ALPHABET[at + bits]))
 }
 
-/// A good token under another scheme, or under none.
+/// A valid token with another scheme, or with none.
 fn schemes(user: &str) -> Vec<Cause> {
     [
         ("no scheme", user.to_owned()),

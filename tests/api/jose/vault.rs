@@ -1,4 +1,5 @@
-//! The vaultToken's signature, as whoever verifies by our keys sees it: ECDSA's own tricks, and a retired key.
+//! Tests of the vaultToken's signature as a resource server verifies it: special cases of ECDSA,
+//! and a retired key.
 
 use latchkey::token::jwt::{mint, verify_user, verify_vault};
 use latchkey::token::{Expiry, jwt::VAULT_TTL_MAX};
@@ -8,7 +9,7 @@ use super::forge::{Good, decode, encode, parts, signed};
 use crate::app::{PUBLIC_URL, TestApp, both};
 use crate::ask::sql;
 
-/// The order of P-256's group (SEC 2 §2.4.2).
+/// The order of the group of P-256 (SEC 2 §2.4.2).
 const N: [u8; 32] = [
     0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
     0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
@@ -19,7 +20,7 @@ fn passes(app: &TestApp, token: &str) -> bool {
     verify_vault(&app.inside().keys.current(), token, PUBLIC_URL, "vault", now).is_ok()
 }
 
-/// `n − s`, big-endian.
+/// Computes `n − s`, big-endian.
 fn negated(s: &[u8]) -> Vec<u8> {
     let mut borrow = 0;
     let mut out: Vec<u8> = N
@@ -36,7 +37,7 @@ fn negated(s: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An integer of ASN.1.
+/// Encodes an ASN.1 integer.
 fn integer(bytes: &[u8]) -> Vec<u8> {
     let mut value: Vec<u8> = bytes.iter().copied().skip_while(|byte| *byte == 0).collect();
     if value.first().is_none_or(|byte| *byte >= 0x80) {
@@ -80,8 +81,9 @@ both!(a_vault_token_passes_by_its_own_signature_alone, async |app| {
         let refused = app.anonymous().bearer(&token).get("/api/me").await;
         refused.expect_problem(401, "invalid-token");
     }
-    // (r, n − s) is the same signature: ECDSA says so, and every verifier agrees. So nothing of ours may know a token by
-    // its bytes; it is known by `jti` and `sid`, which this changes nothing of.
+    // (r, n − s) is a second valid signature of the same token, and every verifier accepts it.
+    // latchkey must therefore not identify a token by its bytes. It uses `jti` and `sid`, which are
+    // the same in both.
     let twin = format!("{header}.{payload}.{}", encode([r, &negated(s)].concat()));
     assert!(twin != person.vault_token && passes(app, &twin));
     app.anonymous().bearer(&twin).get("/api/me").await.expect_problem(401, "invalid-token");
@@ -114,7 +116,8 @@ both!(a_retired_key_verifies_for_as_long_as_its_tokens_matter, async |app| {
     let new = app.inside().keys.current().user.clone();
     assert_ne!(old.id, new.id);
     person.me().await.expect(200);
-    // A month and an hour later, in a session of that day, under the old key: honest in everything but the key.
+    // One month and one hour later, the old key signs a token for a session of that day. Only the
+    // key is wrong.
     app.clock.advance(std::time::Duration::from_hours(30 * 24 + 1));
     app.inside().keys.reload().await.expect("read");
     let mut person = person;

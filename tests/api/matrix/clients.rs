@@ -1,9 +1,10 @@
-//! Clients and tokens: what each caller learns at `/api/introspect` of each kind of token of each team.
+//! Clients and tokens: what `/api/introspect` returns to each caller for each kind of token of each
+//! team.
 
 use super::world::World;
 use super::{Row, Team, Who};
 
-/// What each endpoint for clients answers to whom: to its clients, and to who is none.
+/// The statuses of the endpoints for clients, for each caller.
 pub(super) fn row(path: &str) -> Row {
     match path {
         "/api/token" => Row::Form(&[("grant_type", "client_credentials")], |who| match who {
@@ -15,7 +16,8 @@ pub(super) fn row(path: &str) -> Row {
             Who::Key | Who::Operator => 200,
             _ => 401,
         }),
-        // Holding the token is enough; a client's credentials that are shown have to be good, and a Bearer token is none.
+        // Holding the token is enough. Credentials must be valid if they are sent, and a Bearer
+        // token is no credential of a client.
         _ => Row::Form(&[("token", "x")], |who| match who {
             Who::KeyOfClosed => 401,
             _ => 200,
@@ -23,9 +25,10 @@ pub(super) fn row(path: &str) -> Row {
     }
 }
 
-/// Whether this caller is told that the token is live; none where they are no client.
+/// Says whether the response reports the token as active. Returns `None` for a caller that is no
+/// client.
 fn is_told(who: Who, team: Team, is_user: bool) -> Option<bool> {
-    // A disabled team's vaultToken opens nothing; its owner is a person all the same.
+    // The vaultToken of a disabled team is invalid. The userToken of its owner is still valid.
     let is_live = is_user || team != Team::Closed;
     match who {
         Who::Key => Some(!is_user && team == Team::Own),
@@ -34,7 +37,8 @@ fn is_told(who: Who, team: Team, is_user: bool) -> Option<bool> {
     }
 }
 
-/// Asks every caller about every token; how many cells, and what went otherwise.
+/// Introspects every token as every caller. Returns the number of cells and the differences from
+/// the table.
 pub(super) async fn ask(world: &World) -> (usize, Vec<String>) {
     let (mut cells, mut wrong) = (0, Vec::new());
     for (who, client) in &world.callers {

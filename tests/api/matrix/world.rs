@@ -1,4 +1,4 @@
-//! What stands in the matrix: the callers, and what paths can name.
+//! The callers of the matrix, and the objects that paths can name.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,21 +12,21 @@ use crate::ask::sql;
 use crate::client::{Client, Person};
 use crate::people::{ProjectKey, claim, id_of, join, people};
 
-/// What stands in the paths.
+/// The callers, and the values for path parameters.
 pub(super) struct World {
     pub(super) callers: BTreeMap<Who, Client>,
     teams: [(Team, String); 6],
     pub(super) own: BTreeMap<&'static str, String>,
-    /// What is the other team's own.
+    /// Objects of the other team.
     others: BTreeMap<&'static str, String>,
-    /// What is the disabled team's own.
+    /// Objects of the disabled team.
     closeds: BTreeMap<&'static str, String>,
-    /// Tokens of people, to be asked about: whose, its userToken and its vaultToken.
+    /// Tokens to introspect: the team, the userToken and the vaultToken of a user.
     pub(super) tokens: [(Team, String, String); 3],
     strange: Vec<String>,
     /// Keys that no cell may revoke.
     pub(super) keys: [ProjectKey; 2],
-    /// A stranger's team, whose invitations no cell may touch.
+    /// A third team, whose invitations no cell may change.
     pub(super) third: String,
 }
 
@@ -107,7 +107,7 @@ pub(super) async fn world(app: &TestApp) -> World {
     World { callers, teams, own, others, closeds, tokens, strange, keys, third }
 }
 
-/// A key in another project of a person's team than the one in use.
+/// Creates a key in another project of the user's team than the current one.
 async fn key_elsewhere(person: &Person) -> ProjectKey {
     let path = format!("/api/teams/{}/projects", claim(person, "tid"));
     let made = person.as_user().post_json(&path, json!({ "name": "Elsewhere" })).await;
@@ -116,12 +116,12 @@ async fn key_elsewhere(person: &Person) -> ProjectKey {
 }
 
 impl World {
-    /// The path of the own team.
+    /// Returns the path of the own team.
     pub(super) fn own_team(&self) -> String {
         format!("/api/teams/{}", self.teams[0].1)
     }
 
-    /// Every object that a path can name.
+    /// Returns every object that a path can name.
     pub(super) fn objects(&self, path: &str) -> Vec<Object> {
         let names = ["pid", "userId", "kid", "iid"].into_iter();
         let inner: Vec<&str> = names.filter(|it| path.contains(&format!("{{{it}}}"))).collect();
@@ -134,11 +134,12 @@ impl World {
             };
             if inner.is_empty() {
                 let is_there = true;
-                // A path without a team names one object.
+                // A path without parameters of a team names one object.
                 objects.push(Object { team: *team, path: fill(&path), is_there });
                 continue;
             }
-            // Keys are in another project than the path's, and invitations in a third team.
+            // The keys belong to another project than the path, and the invitations to a third
+            // team.
             let elsewhere = inner.iter().any(|name| matches!(*name, "kid" | "iid"));
             let all = [
                 (Team::Own, &self.own),
@@ -149,7 +150,7 @@ impl World {
                 let is_there = *team == whose && !elsewhere;
                 objects.push(Object { team: *team, path: whole(ids), is_there });
             }
-            // One part of it is strange, the others are one's own.
+            // One parameter has a foreign value, and the others name objects of the own team.
             for name in &inner {
                 for id in &self.strange {
                     let rest = inner.iter().filter(|it| *it != name);
@@ -168,7 +169,7 @@ impl World {
     }
 }
 
-/// The other parts of paths: things that are not there.
+/// Fills the remaining parameters with values of objects that do not exist.
 fn fill(path: &str) -> String {
     path.replace("{email}", "nobody%40example.org").replace(['{', '}'], "")
 }

@@ -1,4 +1,4 @@
-//! `latchkey audit …` as an operator uses it.
+//! Tests of `latchkey audit …` as an operator uses it.
 
 use std::process::Command;
 
@@ -34,7 +34,7 @@ async fn an_operator_verifies_and_exports(mut place: Place) {
     let forged = export.replacen("\"heads\":\"eyJ", "\"heads\":\"eyJx", 1);
     std::fs::write(&kept, forged).expect("written");
     let told = place.run(&["audit", "verify", "--heads", &file]).expect(3);
-    assert!(told.stderr().contains("not signed by a key of ours"), "{}", told.stderr());
+    assert!(told.stderr().contains("not signed with an audit key"), "{}", told.stderr());
     elsewhere(&place, &export);
     let since =
         place.run(&["audit", "export", "--since", "2999-01-01T00:00:00Z"]).expect(0).stdout();
@@ -42,7 +42,7 @@ async fn an_operator_verifies_and_exports(mut place: Place) {
     place.run(&["audit", "export", "--since", "yesterday"]).expect(2);
 }
 
-/// Checks an export with nothing but the script of docs/audit.md and the keys; and one that somebody has altered.
+/// Checks an export, and a manipulated one, with only the script of docs/audit.md and the keys.
 fn elsewhere(place: &Place, export: &str) {
     let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/audit.md");
     let page = std::fs::read_to_string(docs).expect("the page");
@@ -70,13 +70,13 @@ fn elsewhere(place: &Place, export: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_event_and_the_heads_are_in_the_log_from_the_start_on_embedded() {
-    // `listening` is what a test waits for.
+    // The test waits for the message `listening`, so its module must log too.
     let filter = "warn,latchkey::audit=info,latchkey::daemon=info,latchkey::http=info,latchkey::account=info";
     let mut place = Place::new().set("log.filter", filter);
     let running = place.start().await;
     let ada = crate::client::Person::register(&running.client, "ada@example.org").await;
     running.anonymous().login(&ada.email, "a wrong password").await.expect(401);
-    running.daemon.says("log-in refused").await;
+    running.daemon.says("login refused").await;
     let log = running.stop().await;
     let told: Vec<Value> = log
         .lines()
@@ -100,7 +100,8 @@ async fn each_event_and_the_heads_are_in_the_log_from_the_start_on_embedded() {
         assert!(line["trace_id"].is_string(), "{line}");
         assert!(!line.to_string().contains("ada@") && !line.to_string().contains("127.0.0.1"));
     }
-    // However short it ran: the next one says at its start what it did not.
+    // However short the first process ran, the next one logs at its start the heads that the first
+    // did not log.
     let running = place.start().await;
     running.daemon.says("audit heads").await;
     let kept = place.path("heads.log");

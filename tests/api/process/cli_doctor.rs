@@ -1,4 +1,5 @@
-//! `latchkey doctor`: every finding that fails has a cause, a remedy and an exit code, and nothing is made or told.
+//! Tests of `latchkey doctor`: every failed check has a cause, a remedy and an exit code. The
+//! command creates nothing and shows no secret.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -14,7 +15,7 @@ fn value(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {text}"))
 }
 
-/// What a check says, each as `state detail`.
+/// Returns the results of a check, each as `state detail`.
 fn said(ended: &Ended, check: &str) -> Vec<String> {
     let report = value(&ended.stdout());
     let all = report["checks"].as_array().expect("a list");
@@ -39,14 +40,14 @@ pub(super) const JSON: &[&str] = &["doctor", "--json"];
 async fn before_the_first_start_nothing_fails_and_nothing_is_made_embedded() {
     let place = Place::new();
     let ended = place.run(JSON).expect(0);
-    says(&ended, "database", "warning there is no ");
-    says(&ended, "master key", "warning there is neither");
-    says(&ended, "token store", "skipped embedded");
+    says(&ended, "database", "does not exist yet");
+    says(&ended, "master key", "warning `secrets.master_key` is not set");
+    says(&ended, "token store", "skipped the token store is embedded");
     says(&ended, "disk", "MiB are free");
     says(&ended, "hashing", "ok a hash takes");
     assert!(!place.path("data").exists());
     let text = place.run(&["doctor"]).expect(0).stdout();
-    assert!(text.ends_with(" to be looked at\n") && text.contains("> "), "{text}");
+    assert!(text.ends_with(" with a warning\n") && text.contains("> "), "{text}");
 }
 
 #[tokio::test]
@@ -58,17 +59,17 @@ async fn beside_a_daemon_all_is_well_until_others_can_read_its_files_embedded() 
     let ended = place.run(JSON).expect(0);
     assert_eq!(value(&ended.stdout())["failed"], 0);
     says(&ended, "database", "ok the schema is up to date");
-    says(&ended, "database", "the file is whole");
-    says(&ended, "ports", "is held by latchkey (pid ");
+    says(&ended, "database", "the file is not damaged");
+    says(&ended, "ports", "is in use by latchkey (pid ");
     assert_eq!(said(&ended, "signing keys").len(), 2);
-    says(&ended, "outbox", "ok nothing waits");
+    says(&ended, "outbox", "ok no mail waits");
     let key = place.path("data/master.key");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("ours");
     let ended = place.run(JSON).expect(3);
     says(&ended, "files", "has mode 644");
     let place = place.set("secrets.master_key", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=");
     let ended = place.run(JSON).expect(3);
-    says(&ended, "signing keys", "is sealed with another master key");
+    says(&ended, "signing keys", "is encrypted with another master key");
     running.stop().await;
 }
 
@@ -86,10 +87,10 @@ async fn servers_are_looked_at_and_their_secrets_stay_on_servers() {
     let ended = place.run(JSON);
     says(&ended, "database", "ok PostgreSQL");
     says(&ended, "database", "ok connect: ");
-    says(&ended, "database", "the clock of the database is");
+    says(&ended, "database", "the clock of the database differs by");
     says(&ended, "token store", "ok version");
     says(&ended, "token store", "keeps no append-only file");
-    says(&ended, "token store", "the clock of Redis is");
+    says(&ended, "token store", "the clock of Redis differs by");
     says(&ended, "token store", "evicts nothing");
     ended.expect(0);
     let (gone, secret) = (free_port(), "hunter2");
@@ -100,7 +101,7 @@ async fn servers_are_looked_at_and_their_secrets_stay_on_servers() {
     let ended = place.run(JSON).expect(3);
     says(&ended, "database", "ok resolve: 127.0.0.1 is 127.0.0.1");
     says(&ended, "database", &format!("failed connect: 127.0.0.1:{gone}: Connection refused"));
-    says(&ended, "token store", "failed does not answer");
+    says(&ended, "token store", "failed does not respond");
     says(&ended, "smtp", "failed connect");
     says(&ended, "outbox", "skipped");
     let text = place.run(&["doctor"]).expect(3);
@@ -115,7 +116,7 @@ async fn servers_are_looked_at_and_their_secrets_stay_on_servers() {
     assert!(!ended.stdout().contains("nobody-here"), "the URL's user is not shown");
 }
 
-/// The same database, as somebody else.
+/// Returns the URL of the same database with another user.
 fn with_user(url: &str, user: &str) -> String {
     let mut url = url::Url::parse(url).expect("a URL");
     url.set_username(user).expect("it has a host");
@@ -142,11 +143,11 @@ async fn a_port_that_another_program_has_and_a_proxy_nobody_trusts_are_told() {
     let place =
         Place::new().set("http.listen", &port.to_string()).set("public_url", "https://localhost");
     let ended = place.run(JSON).expect(3);
-    says(&ended, "ports", &format!("is held by {}", who()));
-    says(&ended, "public_url", "warning a proxy stands in front");
+    says(&ended, "ports", &format!("is in use by {}", who()));
+    says(&ended, "public_url", "warning a proxy is in front");
 }
 
-/// The name of this test's process, as the kernel cuts it.
+/// Returns the name of this test's process, which the kernel shortens.
 fn who() -> String {
     std::fs::read_to_string("/proc/self/comm").expect("we run").trim().to_owned()
 }
@@ -181,7 +182,7 @@ async fn a_role_needs_every_right_on_every_table_but_the_migrations_on_servers()
         let said = said(&place.run(JSON), "database");
         let closed = said.iter().find(|it| it.starts_with("failed the role may not read or"));
         assert_eq!(closed.is_some(), is_closed, "{given}: {said:?}");
-        assert!(said.iter().any(|it| it.starts_with("warning the role may not make tables")));
+        assert!(said.iter().any(|it| it.starts_with("warning the role may not create tables")));
     }
     says(&place.run(JSON), "database", "failed the role may not read or write: outbox");
     db.close().await.expect("closed");
@@ -198,7 +199,7 @@ async fn a_configuration_file_with_a_secret_that_others_read_is_told_embedded() 
     assert!(checked.contains("chmod o-rw latchkey.toml"), "{checked}");
     let ended = place.run(JSON);
     says(&ended, "files", "warning latchkey.toml has mode 666");
-    says(&ended, "configuration", "warning latchkey.toml: everybody on this machine");
+    says(&ended, "configuration", "warning latchkey.toml: contains `mail.smtp_url`");
     assert!(!(ended.stdout() + &ended.stderr() + &checked).contains("hunter2"));
     std::fs::set_permissions(&file, may(0o640)).expect("ours");
     says(&place.run(JSON), "files", "ok latchkey.toml has mode 640");
@@ -224,7 +225,7 @@ async fn a_superuser_is_told_that_row_level_security_does_not_hold_it_on_servers
     place.run(&["migrate", "up"]).expect(0);
     let ended = place.run(JSON).expect(0);
     says(&ended, "database", "warning the role is a superuser or has BYPASSRLS");
-    // And the daemon says so itself, each time it starts.
+    // The daemon logs the same warning at each start.
     let mut place = place;
     let log = place.start().await.stop().await;
     assert!(log.contains("the database role is a superuser or has BYPASSRLS"), "{log}");
@@ -236,7 +237,7 @@ async fn a_server_that_never_answers_costs_a_check_and_not_the_doctor() {
     sink.fail_at(Stage::Connect, Fault::Stall);
     let place = Place::new().set("mail.smtp_url", &sink.url());
     let ended = place.run(JSON).expect(3);
-    says(&ended, "smtp", "failed connect: no answer within 10 s");
+    says(&ended, "smtp", "failed connect: no response within 10 s");
     says(&ended, "disk", "MiB are free");
 }
 
@@ -251,7 +252,7 @@ async fn a_certificate_of_another_name_or_another_key_is_told() {
         .set("http.tls.cert", &cert.display().to_string())
         .set("http.tls.key", &key.display().to_string());
     let ended = place.run(JSON).expect(3);
-    says(&ended, "tls", "failed is not for auth.example");
+    says(&ended, "tls", "failed the certificate is not for auth.example");
     let other = rcgen::KeyPair::generate().expect("made");
     std::fs::write(&key, other.serialize_pem()).expect("written");
     let ended = place.run(JSON).expect(3);
@@ -269,10 +270,10 @@ async fn a_captcha_vendor_is_asked_whether_it_knows_the_secret() {
         .set("captcha.verify_url", &stub.url("/siteverify"));
     let no = |code: &str| json!({ "success": false, "error-codes": [code] });
     stub.says_json(&no("invalid-input-response"));
-    says(&place.run(JSON).expect(0), "captcha", "ok turnstile answers and knows the secret");
+    says(&place.run(JSON).expect(0), "captcha", "ok turnstile responds and knows the secret");
     assert_eq!(stub.asked()[0].field("secret"), Some("hunter2-of-the-vendor"));
     stub.says_json(&no("invalid-input-secret"));
     let ended = place.run(JSON).expect(3);
-    says(&ended, "captcha", "failed turnstile refuses the settings: invalid-input-secret");
+    says(&ended, "captcha", "failed turnstile rejects the settings: invalid-input-secret");
     assert!(!(ended.stdout() + &ended.stderr()).contains("hunter2"));
 }

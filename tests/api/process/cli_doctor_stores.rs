@@ -1,4 +1,5 @@
-//! Stores that answer and take no writes: `doctor` fails, says why and what to do, and the daemon's log says it once.
+//! Tests with stores that respond but accept no writes: `doctor` fails with the cause and the
+//! remedy, and the daemon logs the cause once.
 
 use super::cli_doctor::{JSON, says};
 use super::{Ended, PATIENCE, Place};
@@ -6,7 +7,7 @@ use crate::faults::cluster::cluster;
 use crate::poll::eventually;
 use crate::servers::{PrivateServer, TestDatabase, redis_connection};
 
-/// What doctor says to do about a check that failed.
+/// Returns the remedies of a failed check.
 fn remedies(ended: &Ended, check: &str) -> String {
     let report: serde_json::Value = serde_json::from_str(&ended.stdout()).expect("JSON");
     let all = report["checks"].as_array().expect("a list").iter();
@@ -31,22 +32,22 @@ async fn a_postgresql_that_takes_no_writes_is_told_with_the_fix_on_servers() {
     let server = PrivateServer::postgres().await;
     let on_primary = place(&server.url());
     on_primary.run(&["migrate", "up"]).expect(0);
-    says(&on_primary.run(JSON).expect(0), "database", "ok takes writes");
+    says(&on_primary.run(JSON).expect(0), "database", "ok accepts writes");
 
     let standby = PrivateServer::standby_of(&server).await;
     let on_standby = place(&standby.url());
     fails(
         &on_standby,
         "database",
-        ("the server is a standby", "let `database.url` name the primary"),
+        ("the server is a standby", "set `database.url` to the primary"),
     );
-    // Whoever only wanted to read is told the same, and nothing hangs.
+    // A command that only reads reports the same cause and does not hang.
     let told = on_standby.run(&["users", "list"]).expect(69).stderr();
-    assert!(told.contains("the server is a standby (in recovery) and takes no writes"), "{told}");
+    assert!(told.contains("the server is a standby (in recovery) and accepts no writes"), "{told}");
     standby.promote();
-    says(&on_standby.run(JSON).expect(0), "database", "ok takes writes");
+    says(&on_standby.run(JSON).expect(0), "database", "ok accepts writes");
 
-    let read_only = ("the server takes no writes", "set default_transaction_read_only to off");
+    let read_only = ("the server accepts no writes", "set default_transaction_read_only to off");
     server.sql("ALTER ROLE postgres SET default_transaction_read_only = on").await;
     fails(&on_primary, "database", read_only);
 }
@@ -74,20 +75,24 @@ async fn a_redis_that_takes_no_writes_is_told_with_the_fix_on_servers() {
     let mut place = place(&database.url()).set("redis.url", &server.url());
     place.run(&["migrate", "up"]).expect(0);
     let ended = place.run(JSON).expect(0);
-    says(&ended, "token store", "ok takes writes");
+    says(&ended, "token store", "ok accepts writes");
     says(&ended, "token store", "ok is a primary");
     let set = async |line: &str| {
         let _: String = server.redis_command(line).await;
     };
 
     set("CONFIG SET maxmemory 1").await;
-    fails(&place, "token store", ("takes no writes (out-of-memory)", "raise maxmemory"));
+    fails(&place, "token store", ("accepts no writes (out-of-memory)", "raise maxmemory"));
     set("CONFIG SET maxmemory 0").await;
 
     let other = PrivateServer::redis().await;
     set(&format!("REPLICAOF 127.0.0.1 {}", other.address().port())).await;
     fails(&place, "token store", ("is a replica", "REPLICAOF NO ONE"));
-    fails(&place, "token store", ("takes no writes (read-only)", "lead to the primary"));
+    fails(
+        &place,
+        "token store",
+        ("accepts no writes (read-only)", "set `redis.url` to the primary"),
+    );
     set("REPLICAOF NO ONE").await;
 
     let secret = "hunter2";
@@ -96,14 +101,14 @@ async fn a_redis_that_takes_no_writes_is_told_with_the_fix_on_servers() {
     ))
     .await;
     place = place.set("redis.url", &server.url().replace("//", &format!("//lk:{secret}@")));
-    let rights = ("takes no writes (no-permission)", "+evalsha +script|load +ping +time");
+    let rights = ("accepts no writes (no-permission)", "+evalsha +script|load +ping +time");
     fails(&place, "token store", rights);
     let ended = place.run(JSON);
-    says(&ended, "token store", "failed the user may not use TIME");
+    says(&ended, "token store", "failed the user of `redis.url` may not use TIME");
     assert_eq!(ended.stdout().matches("may not use TIME\"").count(), 1, "nothing else is missing");
     set("ACL SETUSER lk resetkeys ~other:* +time").await;
-    fails(&place, "token store", ("takes no writes (no-permission)", "~lk:*"));
-    fails(&place, "token store", ("the user may not use keys ~lk:*", "~lk:*"));
+    fails(&place, "token store", ("accepts no writes (no-permission)", "~lk:*"));
+    fails(&place, "token store", ("the user of `redis.url` may not use keys ~lk:*", "~lk:*"));
     assert!(!(ended.stdout() + &ended.stderr()).contains(secret));
 }
 
@@ -116,15 +121,19 @@ async fn a_redis_that_refuses_every_call_is_told_with_its_reason_on_servers() {
     let at = |url: &str| place(&database.url()).set("redis.url", url);
     let address = server.address();
 
-    let number =
-        ("takes no writes (refused): token store: the server has no database", "words of Redis");
+    let number = (
+        "accepts no writes (refused): token store: the server has no database",
+        "the error of Redis",
+    );
     fails(&at(&format!("redis://{address}/99")), "token store", number);
-    let user = ("takes no writes (authentication)", "user and password in `redis.url`");
+    let user = ("accepts no writes (authentication)", "the user and the password in `redis.url`");
     fails(&at(&format!("redis://lk:wrong@{address}")), "token store", user);
-    let plain =
-        ("does not answer (unreachable): token store: the port has no TLS", "rediss:// with TLS");
+    let plain = (
+        "does not respond (unreachable): token store: the port does not use TLS",
+        "rediss:// with TLS",
+    );
     fails(&at(&format!("rediss://{address}")), "token store", plain);
-    let alone = ("takes no writes (not-a-cluster)", "write redis://");
+    let alone = ("accepts no writes (not-a-cluster)", "write redis://");
     fails(&at(&format!("redis+cluster://{address}")), "token store", alone);
     let mut ask = async |line: &str| {
         let mut command = redis::Cmd::new();
@@ -132,7 +141,7 @@ async fn a_redis_that_refuses_every_call_is_told_with_its_reason_on_servers() {
         command.exec_async(&mut operator).await.expect(line);
     };
     ask("CONFIG SET maxclients 1").await;
-    let full = ("takes no writes (too-many-connections)", "maxclients");
+    let full = ("accepts no writes (too-many-connections)", "maxclients");
     fails(&at(&server.url()), "token store", full);
     ask("CONFIG SET maxclients 1000").await;
     ask("CONFIG SET requirepass x").await;
@@ -147,10 +156,10 @@ async fn a_node_of_a_cluster_is_told_to_be_one_on_servers() {
     place.run(&["migrate", "up"]).expect(0);
     let place = place.set("redis.url", &nodes[0].url());
     fails(&place, "token store", ("is a node of a cluster", "write redis+cluster://"));
-    fails(&place, "token store", ("takes no writes (cluster-node)", "write redis+cluster://"));
+    fails(&place, "token store", ("accepts no writes (cluster-node)", "write redis+cluster://"));
     let cluster = format!("redis+cluster://{}", nodes[0].address());
     let place = place.set("redis.url", &cluster);
-    says(&place.run(JSON).expect(0), "token store", "ok takes writes");
+    says(&place.run(JSON).expect(0), "token store", "ok accepts writes");
 }
 
 #[tokio::test]
@@ -164,9 +173,9 @@ async fn a_change_is_logged_once_with_the_reason_and_the_fix_on_servers() {
         let _: String = server.redis_command(line).await;
     };
     set("CONFIG SET maxmemory 1").await;
-    let no_more = "the store takes no writes, requests that need it are answered 503";
+    let no_more = "the store accepts no writes, so requests that need it get status 503";
     running.daemon.says(no_more).await;
-    // Some more probes, a second apart.
+    // Waits for some more probes, which are one second apart.
     let calls = async || -> u64 {
         let info: String = server.redis_command("INFO errorstats").await;
         let line = info.lines().find_map(|it| it.trim().strip_prefix("errorstat_OOM:count="));
@@ -176,10 +185,10 @@ async fn a_change_is_logged_once_with_the_reason_and_the_fix_on_servers() {
     eventually("more probes", PATIENCE, async || (calls().await >= so_far + 40).then_some(()))
         .await;
     set("CONFIG SET maxmemory 0").await;
-    running.daemon.says("the store takes writes again").await;
+    running.daemon.says("the store accepts writes again").await;
     let log = running.stop().await;
     assert_eq!(log.matches(no_more).count(), 1, "{log}");
-    assert_eq!(log.matches("the store takes writes again").count(), 1, "{log}");
+    assert_eq!(log.matches("the store accepts writes again").count(), 1, "{log}");
     let line = log.lines().find(|line| line.contains(no_more)).expect("said");
     for part in ["token_store", "out-of-memory", "raise maxmemory", "\"WARN\""] {
         assert!(line.contains(part), "no `{part}` in {line}");

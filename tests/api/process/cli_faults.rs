@@ -1,4 +1,5 @@
-//! Every command that works on the data ends alike where it cannot: one table of exit codes, and nothing is made.
+//! Tests of commands that cannot work on the data: they all use one table of exit codes, and they
+//! create nothing.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -9,7 +10,7 @@ use super::{Ended, PATIENCE, Place};
 use crate::poll::eventually;
 use crate::servers::{PrivateServer, Signal, TestDatabase, free_port};
 
-/// A command of every kind that opens the data.
+/// One command of each kind that opens the data.
 const COMMANDS: &[&[&str]] = &[
     &["users", "list"],
     &["users", "create", "--email", "ada@work.example", "--name", "Ada"],
@@ -41,11 +42,12 @@ async fn without_a_master_key_every_command_is_exit_78_and_makes_none_embedded()
     all_end(&place, 78, "secrets.master_key");
     assert!(!place.path("data/master.key").exists(), "only the daemon makes one");
     std::fs::write(place.path("data/master.key"), "short").expect("written");
-    all_end(&place, 78, "does not hold a master key");
+    all_end(&place, 78, "does not contain a master key");
     assert_eq!(std::fs::read_to_string(place.path("data/master.key")).expect("there"), "short");
 }
 
-/// An operator's slip, which must not put another audit key in the place of the daemons'.
+/// The operator gives a wrong key by mistake. The command must not replace the audit key of the
+/// daemons.
 #[tokio::test]
 async fn with_another_master_key_what_would_be_recorded_is_exit_78_and_changes_nothing_embedded() {
     let place = Place::new().set("secrets.master_key", &"A".repeat(43));
@@ -118,7 +120,7 @@ async fn a_database_that_goes_away_on_the_way_is_exit_69_on_servers() {
     let import = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut import = import.spawn().expect("the program runs");
     let mut lines = import.stdin.take().expect("piped");
-    // A batch; what follows is the next.
+    // This is one batch. The next line belongs to the second batch.
     for n in 0..500 {
         writeln!(lines, "{}", json!({ "email": format!("p{n}@away.example"), "name": "P" }))
             .expect("it reads");
@@ -135,7 +137,7 @@ async fn a_database_that_goes_away_on_the_way_is_exit_69_on_servers() {
     let ended = Ended(import.wait_with_output().expect("our own child")).expect(69);
     let told = ended.stderr();
     assert!(told.contains("stopped before line 501 with 500 imported"), "{told}");
-    assert!(told.contains("run it again to go on"), "{told}");
+    assert!(told.contains("run it again to continue"), "{told}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! `latchkey mail …`: what has not left, and the way out step by step.
+//! Tests of `latchkey mail …`: the unsent mails, and each step of sending a mail.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn items(place: &Place, arguments: &[&str]) -> Vec<Value> {
     listed["items"].as_array().expect("a list").clone()
 }
 
-/// A mail that was given up goes out after a retry, with its link, and no other mail is touched.
+/// Checks that a retry sends a mail that was given up, with its link, and changes no other mail.
 async fn a_dead_mail_is_listed_and_sent_again(place: Place) {
     let sink = SmtpSink::start().await;
     sink.refuse_recipient("ada@work.example", 550);
@@ -64,10 +64,10 @@ async fn a_dead_mail_is_listed_and_sent_again(place: Place) {
     })
     .await;
     let told = place.run(&["mail", "retry", &id]).expect(3);
-    assert!(told.stderr().contains("it left already"), "{}", told.stderr());
+    assert!(told.stderr().contains("it was already sent"), "{}", told.stderr());
     let nobody = "0197d3c1-0000-7000-8000-000000000001";
     let told = place.run(&["mail", "retry", nobody]).expect(3).stderr();
-    assert!(told.contains("no such mail"), "{told}");
+    assert!(told.contains("no mail with this id"), "{told}");
     assert!(place.run(&["mail", "retry", "--dead"]).expect(0).stderr().contains("0 due"));
     for wrong in [
         &["mail", "retry"][..],
@@ -135,7 +135,7 @@ async fn a_test_mail_that_cannot_leave_says_at_which_step() {
     let told = place.run(TEST).expect(1).stdout();
     let last = told.lines().last().expect("a line").to_owned();
     assert!(last.starts_with("failed  send") && last.contains("550"), "{told}");
-    // What has to be encrypted never goes in the clear.
+    // A mail that requires TLS is never sent without it.
     let place = place.set("mail.smtp_url", &format!("{}?tls=required", sink.url()));
     let told = place.run(TEST).expect(1).stdout();
     assert!(told.lines().last().is_some_and(|it| it.starts_with("failed  starttls")), "{told}");

@@ -1,4 +1,5 @@
-//! SIGHUP: what can change in a running daemon does, the rest is told, and a bad file changes nothing.
+//! Tests of SIGHUP: a running daemon applies the settings that can change and reports the others.
+//! An invalid file changes nothing.
 
 use serde_json::json;
 
@@ -8,7 +9,7 @@ use crate::poll::eventually;
 use crate::siteverify::Stub;
 use crate::smtp::SmtpSink;
 
-/// A setting of 22 characters or more.
+/// A secret with at least 22 characters.
 const FIRST: &str = "gateway:first-shared-value-123456";
 const SECOND: &str = "gateway:other-shared-value-654321";
 
@@ -20,7 +21,7 @@ fn settings(client: &str, more: &str) -> String {
     format!("{more}\n[introspection]\nclients = [\"{client}\"]\n")
 }
 
-/// Whether this client may introspect.
+/// Says whether this client may introspect a token.
 async fn may(running: &Running, client: &str) -> bool {
     let (id, secret) = client.split_once(':').expect("id:secret");
     let form = [("token", "none"), ("client_id", id), ("client_secret", secret)];
@@ -38,7 +39,7 @@ async fn a_hangup_reads_the_files_again_and_a_bad_one_changes_nothing_embedded()
 
     write(&place, "latchkey.toml", "[introspection]\nclient = 3\n[tokens]\nuser_ttl = \"soon\"\n");
     running.daemon.signal("-HUP");
-    running.daemon.says("configuration not reloaded, the old one stays").await;
+    running.daemon.says("the configuration was not reloaded, the old one stays in force").await;
     assert!(running.daemon.log().contains("tokens.user_ttl"), "each problem is told");
     assert!(may(&running, FIRST).await && running.daemon.ended().is_none());
 
@@ -48,8 +49,11 @@ async fn a_hangup_reads_the_files_again_and_a_bad_one_changes_nothing_embedded()
     eventually("the other client", PATIENCE, async || may(&running, SECOND).await.then_some(()))
         .await;
     assert!(!may(&running, FIRST).await);
-    running.daemon.says("changed settings wait for a restart").await;
-    let told = running.daemon.line("changed settings wait for a restart").expect("said");
+    running.daemon.says("these settings have changed and need a restart of the daemon").await;
+    let told = running
+        .daemon
+        .line("these settings have changed and need a restart of the daemon")
+        .expect("said");
     assert_eq!(
         told["settings"].as_str().or(told["fields"]["settings"].as_str()),
         Some("tokens.user_ttl")
@@ -79,8 +83,8 @@ async fn a_hangup_takes_a_new_smtp_password_without_losing_a_mail_embedded() {
     sink.require_login("latchkey", "new-password");
     write(&place, "smtp", &sink.url());
     running.daemon.signal("-HUP");
-    running.daemon.says("configuration reloaded").await;
-    let told = running.daemon.line("configuration reloaded").expect("said").to_string();
+    running.daemon.says("the configuration was reloaded").await;
+    let told = running.daemon.line("the configuration was reloaded").expect("said").to_string();
     assert!(told.contains("mail.smtp_url"), "{told}");
     Person::register(&running.client, "bob@work.example").await;
     arrives("bob@work.example").await;
@@ -103,7 +107,7 @@ async fn a_hangup_reads_the_certificate_and_keeps_the_old_one_for_a_bad_one_embe
     place = place.set("http.tls.cert", &cert_path).set("http.tls.key", &key_path);
     place = place.set("public_url", "https://localhost");
     let mut running = place.start().await;
-    // Another certificate's key: neither half may be served.
+    // The key of another certificate. Neither file may be used.
     write(&place, "tls.key", &certificate().1);
     running.daemon.signal("-HUP");
     running.daemon.says("TLS certificate not reloaded, the old one stays").await;
@@ -147,7 +151,7 @@ async fn a_hangup_takes_a_new_secret_of_the_captcha_vendor_embedded() {
     assert_eq!(last_secret().await.as_deref(), Some("first-secret"));
     write(&place, "captcha", "second-secret");
     running.daemon.signal("-HUP");
-    running.daemon.says("configuration reloaded").await;
+    running.daemon.says("the configuration was reloaded").await;
     assert_eq!(last_secret().await.as_deref(), Some("second-secret"));
     let log = running.stop().await;
     assert!(!log.contains("first-secret") && !log.contains("second-secret"), "no secret is told");

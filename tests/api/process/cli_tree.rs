@@ -1,5 +1,5 @@
-//! The whole command line, walked along its page: each command has its manual page and its completions, and speaks JSON
-//! or says why not.
+//! Tests of the complete command line, taken from its documentation page: each command has a manual
+//! page and completions, and either prints JSON or reports why it does not.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,14 @@ use crate::client::Person;
 
 const PAGE: &str = include_str!("../../../docs/cli.md");
 
-/// Every command of the page, with what the page says of it.
+/// Returns every command on the page, with its text.
 pub(super) fn commands() -> Vec<(&'static str, &'static str)> {
     let sections = PAGE.split("\n## `latchkey ").skip(1);
     sections.map(|section| section.split_once('`').expect("a heading ends")).collect()
 }
 
-/// What a command needs to be run with; `{email}`, `{team}` and `{kid}` are a person's, its team's and a key's.
+/// The arguments of commands that need some. `{email}`, `{team}` and `{kid}` stand for a user, the
+/// user's team and a key.
 pub(super) const ARGUMENTS: &[(&str, &[&str])] = &[
     ("users show", &["{email}"]),
     ("users create", &["--email", "eve@work.example", "--name", "Eve", "--no-mail"]),
@@ -55,7 +56,7 @@ async fn every_command_speaks_json_or_says_why_not_embedded() {
     std::fs::write(place.path("people.jsonl"), "").expect("written");
     let mut spoken = BTreeSet::new();
     for (command, said) in commands() {
-        if said.contains("`--json` changes nothing: it ") {
+        if said.contains("`--json` has no effect: the command ") {
             continue;
         }
         let given = ARGUMENTS.iter().find(|(name, _)| *name == command);

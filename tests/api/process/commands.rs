@@ -1,4 +1,5 @@
-//! The other commands: data on stdout, talk on stderr, exit codes that scripts can tell apart.
+//! Tests of the other commands: they print data on stdout and messages on stderr, and have
+//! different exit codes for different errors.
 
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {text}"))
 }
 
-/// The way of a schema from nothing to the newest, seen by an operator.
+/// Migrates from an empty database to the newest schema, as an operator does.
 fn migrates(place: &Place) {
     let status = place.run(&["migrate", "status"]).expect(3).stdout();
     assert!(status.lines().count() > 0 && status.lines().all(|line| line.starts_with("pending  ")));

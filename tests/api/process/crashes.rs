@@ -1,4 +1,4 @@
-//! kill -9: what was acknowledged survives, mail included.
+//! Tests with `kill -9`: acknowledged changes survive it, and so do their mails.
 
 use std::sync::Mutex;
 
@@ -19,7 +19,8 @@ use crate::smtp::{Fault, SmtpSink, Stage};
 
 const PASSWORD: &str = "nine lives of a cat";
 
-/// A daemon in this process on what the killed one left, two minutes later: its claims on mails are over by then.
+/// Starts a daemon in this process on the data of the killed one, two minutes later. The killed
+/// daemon's claims on mails have expired by then.
 async fn later(place: &Place, smtp_url: &str) -> TestApp {
     let clock = Clock::manual(Clock::System.now() + 120_000);
     let data = place.path("data").display().to_string();
@@ -30,7 +31,8 @@ async fn later(place: &Place, smtp_url: &str) -> TestApp {
     builder.start().await
 }
 
-/// Registers, kills the daemon before the mail is out, starts it again: the mail has to come, once.
+/// Registers an account, kills the daemon before it sends the mail, and starts it again. The mail
+/// must arrive exactly once.
 async fn the_mail_comes_exactly_once(sink: &SmtpSink, place: &mut Place, address: &str) {
     let mut running = place.start().await;
     Person::register(&running.client, address).await;
@@ -70,12 +72,12 @@ async fn a_mail_that_was_on_its_way_at_a_kill_is_sent_again_embedded() {
     running.daemon.kill();
     sink.down().await;
     Box::pin(the_mail_comes_exactly_once(&sink, &mut place, "eve@way.example")).await;
-    // What was claimed when the first daemon died came the same way.
+    // The mail that the first daemon had claimed when it died arrived once too.
     let to = sink.mails().iter().filter(|mail| mail.to == "ada@way.example").count();
     assert_eq!(to, 1);
 }
 
-/// Registrations at once in a round of the loop.
+/// The number of simultaneous registrations in one round.
 const CALLERS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +95,7 @@ async fn no_acknowledged_account_is_lost_by_kills_embedded() {
                 .header("Content-Type", "application/json")
                 .body(Full::new(body.into()))
                 .expect("a request");
-            // No answer is an answer, too: unknown.
+            // Without a response the result is unknown.
             let status = http.request(request).await.ok()?.status().as_u16();
             (status == 200).then_some(email)
         };
@@ -111,7 +113,8 @@ async fn no_acknowledged_account_is_lost_by_kills_embedded() {
             running.daemon.signal("-KILL");
             running.daemon.end(PATIENCE).await;
         };
-        // Who is still waiting when the process is gone gets no answer: the client does not always notice by itself.
+        // A client that still waits when the process is gone gets no response, and does not always
+        // notice that.
         let calls = async {
             callers.collect::<Vec<()>>().await;
             std::future::pending::<()>().await;

@@ -1,4 +1,5 @@
-//! Asking others over TLS: whose certificate is good is asked, and nothing of the request is in the log.
+//! Tests of outgoing TLS: a request goes only to a server with a valid certificate, and the log
+//! shows nothing of the request.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use crate::siteverify::{Stub, success};
 const SECRET: &str = "kept-to-ourselves";
 const TOKEN: &str = "token-of-a-person";
 
-/// TLS in front of a stub, under a certificate of its own for `name`, which is written to `file`.
+/// Starts TLS in front of a stub, with a self-signed certificate for `name`, which is written to
+/// `file`.
 async fn tls(stub: &Stub, name: &str, file: &Path) -> (String, JoinSet<()>) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate");
@@ -38,7 +40,7 @@ async fn tls(stub: &Stub, name: &str, file: &Path) -> (String, JoinSet<()>) {
     let mut server = JoinSet::new();
     server.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // A client that refuses the certificate ends its own connection and nothing else.
+            // If a client refuses the certificate, only its own connection ends.
             let Ok(mut outer) = acceptor.accept(stream).await else { continue };
             let mut inner = TcpStream::connect(&behind).await.expect("the stub listens");
             let _ends = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
@@ -47,7 +49,7 @@ async fn tls(stub: &Stub, name: &str, file: &Path) -> (String, JoinSet<()>) {
     (format!("https://localhost:{port}/siteverify"), server)
 }
 
-/// The status of a request with a captcha, and the log of the daemon that answered it.
+/// Returns the status of a request with a captcha, and the log of the daemon.
 async fn asked(stub: &Stub, name: &str, is_trusted: bool) -> (u16, String) {
     let mut answer = success(&rfc3339(Clock::System.now()), "forgot");
     answer["hostname"] = json!("localhost");

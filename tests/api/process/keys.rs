@@ -1,4 +1,4 @@
-//! `latchkey keys …` beside a running daemon, as an operator uses it.
+//! Tests of `latchkey keys …` beside a running daemon, as an operator uses it.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ fn list(place: &Place) -> Vec<Value> {
     json(&printed).as_array().expect("a list").clone()
 }
 
-/// The `kid`s in this state, of this kind.
+/// Returns the `kid`s of this kind in this state.
 fn kids(place: &Place, kind: &str, state: &str) -> Vec<String> {
     let is = |key: &Value| key["kind"] == kind && key["state"] == state;
     let name = |key: Value| key["kid"].as_str().expect("a kid").to_owned();
@@ -42,7 +42,7 @@ async fn walks(mut place: Place) {
     assert!(!exported.contains("\"d\""));
 
     let rotated = place.run(&["keys", "rotate"]).expect(0);
-    assert!(rotated.stderr().contains("vault: a new key is published and signs from"));
+    assert!(rotated.stderr().contains("vault: a new key is published, and signs from"));
     let next = kids(&place, "vault", "next");
     assert_eq!((next.len(), kids(&place, "user", "next").len()), (1, 1));
     let again =
@@ -67,7 +67,7 @@ async fn walks(mut place: Place) {
     assert_eq!(json(&replaced)["outcome"], "replaced");
     assert_eq!(kids(&place, "user", "revoked"), [user]);
     let unknown = place.run(&["keys", "retire", "nobody"]).expect(3);
-    assert!(unknown.stderr().contains("no key of this kid") && unknown.stdout().is_empty());
+    assert!(unknown.stderr().contains("no key with this kid") && unknown.stdout().is_empty());
     running.stop().await;
 
     let running = place.start().await;

@@ -1,4 +1,4 @@
-//! `latchkey limits …` beside a running daemon.
+//! Tests of `latchkey limits …` beside a running daemon.
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ async fn an_operator_sees_what_holds_and_lifts_it(mut place: Place) {
     let told = place.run(&["limits", "explain", EMAIL, "--client", "127.0.0.1"]).expect(0);
     for part in [
         "6 failed logins",
-        "client 127.0.0.1, without a known device or session: waits until",
+        "client 127.0.0.1, without a known device or session: has to wait until",
         "2 of 3 left",
         "limits reset",
     ] {
@@ -55,7 +55,8 @@ async fn an_operator_sees_what_holds_and_lifts_it(mut place: Place) {
     let nobody = explained(&place, "nobody@work.example");
     assert!(nobody["account"].is_null() && nobody["backOff"].is_null());
 
-    // The daemon's own limits of the client: six logins of ten are spent, and what was refused, or read, spends none.
+    // The daemon's own limits of the client: six logins of ten are used up. A refused request or a
+    // read uses up none.
     for _ in 0..2 {
         let found = explained(&place, "127.0.0.1");
         let items = found["items"].as_array().expect("items");

@@ -1,4 +1,5 @@
-//! What the log says of a whole session, and what it does not: no secret, and nobody's address.
+//! Tests of the log of a complete session: the events that it must contain, and that it contains no
+//! secret and no address of a client.
 
 use std::process::{Command, Stdio};
 
@@ -17,7 +18,7 @@ const CAPTCHA: &str = "planted-captcha-Qx";
 const BAD_TOKEN: &str = "planted-bad-token-Qx";
 const NAME: &str = "Planted Name Qx";
 
-/// Does what a person does, and what goes wrong; returns every secret that came up.
+/// Sends the requests of a typical user, and some that fail. Returns every secret in them.
 pub(super) async fn live(running: &Running) -> Vec<String> {
     let nobody = running.anonymous();
     let client = &running.client;
@@ -107,7 +108,7 @@ async fn nor_does_it_when_everything_is_told_embedded() {
     says_no_secret("trace").await;
 }
 
-/// What a start says on a terminal whose first port is taken, so that it ends by itself.
+/// Returns the output of a start on a terminal. Its first port is taken, so that the program ends.
 fn on_a_terminal(place: &Place) -> String {
     let mut command = Command::new("script");
     command.args(["--quiet", "--command", super::PROGRAM, "/dev/null"]).env_clear();
@@ -128,7 +129,7 @@ async fn the_log_is_in_colour_on_a_terminal_unless_somebody_minds() {
     assert!(plain.contains("WARN") && !plain.contains('\u{1b}'), "{plain}");
 }
 
-/// The system's clock, so within one minute: the line comes once.
+/// The test uses the system clock and runs within one minute, so the line must appear once.
 #[tokio::test]
 async fn a_forwarded_header_that_cannot_be_read_is_logged_once_a_minute_embedded() {
     let mut place = Place::new().set("http.trusted_proxies", "127.0.0.0/8");

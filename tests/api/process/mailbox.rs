@@ -1,4 +1,4 @@
-//! The key of the built-in mailbox, as a daemon keeps it: in one file, and nowhere else.
+//! Tests of the key of the built-in mailbox: a daemon stores it in one file and nowhere else.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +18,7 @@ async fn the_key_of_the_mailbox_stays_out_of_log_metrics_and_audit_embedded() {
     local.bearer(&key).get("/dev/mailbox/messages").await.expect(200);
     local.get(&format!("/dev/mailbox?key={key}x")).await.expect(401);
     local.bearer(&format!("{key}x")).get("/dev/mailbox").await.expect(401);
-    // The URL of the page that asked is no one's to see, wherever it leads next.
+    // A request with another Host gets a 404, and the key in its URL must not appear anywhere.
     local.header("Host", "evil.example").get(&format!("/dev/mailbox?key={key}")).await.expect(404);
     let metrics = running.admin().get("/metrics").await.expect(200).text();
     let printed = place.run(&["config", "print"]).expect(0);
@@ -50,9 +50,13 @@ async fn a_key_that_others_can_read_or_that_is_none_keeps_the_mailbox_closed_emb
     let file = place.path("data/mailbox-key");
     let good = fs::read_to_string(&file).expect("a key");
     for (text, mode, what) in [
-        (good.as_str(), 0o644, "others on this machine can read or change it (mode 644)"),
-        ("", 0o600, "it does not hold a key"),
-        ("not-a-key\n", 0o600, "it does not hold a key"),
+        (
+            good.as_str(),
+            0o644,
+            "other users of this machine can read or change the file (mode 644)",
+        ),
+        ("", 0o600, "the file does not contain a key"),
+        ("not-a-key\n", 0o600, "the file does not contain a key"),
     ] {
         fs::write(&file, text).expect("written");
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
@@ -69,7 +73,7 @@ async fn a_key_that_others_can_read_or_that_is_none_keeps_the_mailbox_closed_emb
         let line = log.lines().find(|line| line.contains("the built-in mailbox stays closed"));
         let line = line.expect("the reason is in the log");
         for part in
-            [what, "data/mailbox-key", "\"level\":\"ERROR\"", "the next start makes a new key"]
+            [what, "data/mailbox-key", "\"level\":\"ERROR\"", "the next start creates a new key"]
         {
             assert!(line.contains(part), "no `{part}` in {line}");
         }
@@ -82,8 +86,8 @@ async fn a_key_that_others_can_read_or_that_is_none_keeps_the_mailbox_closed_emb
 #[tokio::test]
 async fn a_mailbox_that_nobody_can_open_is_reported_by_check_start_and_doctor_embedded() {
     let mut place = Place::new().set("public_url", "https://auth.example");
-    let warned =
-        "mails go to the built-in mailbox, which nobody can open: `public_url` is not this machine";
+    let warned = "mails go to the built-in mailbox, which nobody can open, because `public_url` \
+                  does not name this machine";
     let checked = place.run(&["config", "check"]).expect(0);
     let said = format!("{}{}", checked.stdout(), checked.stderr());
     assert!(said.contains("mail.smtp_url") && said.contains(warned), "{said}");

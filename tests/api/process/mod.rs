@@ -1,4 +1,4 @@
-//! The program itself: started, told, killed and asked as an operator does.
+//! Tests of the program itself. They start, stop, signal and call it as an operator does.
 
 mod audit;
 mod cli_doctor;
@@ -46,10 +46,11 @@ use crate::mime::Mail;
 use crate::poll::eventually;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_latchkey");
-/// How long the program may take to start, to be ready, to end.
+/// The time that the program may take to start, to be ready or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A directory to run in, and the settings of what runs there: nothing else is in its environment.
+/// A working directory and the settings of the program. The environment of the program has nothing
+/// else.
 struct Place {
     directory: TempDir,
     settings: Vec<(String, String)>,
@@ -57,7 +58,8 @@ struct Place {
 }
 
 impl Place {
-    /// Free ports, cheap hashes, no limits.
+    /// Creates a directory with default settings: free ports, cheap password hashes and no rate
+    /// limits.
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let place = Self { directory, settings: Vec::new(), starts: 0 };
@@ -71,7 +73,7 @@ impl Place {
             .set("rate_limit.enabled", "false")
     }
 
-    /// One setting; the last one wins.
+    /// Sets one setting. The last value wins.
     fn set(mut self, key: &str, value: &str) -> Self {
         let variable = format!("LATCHKEY_{}", key.replace('.', "__").to_uppercase());
         self.settings.retain(|(known, _)| *known != variable);
@@ -79,13 +81,13 @@ impl Place {
         self
     }
 
-    /// One variable by its whole name.
+    /// Sets one environment variable by its full name.
     fn variable(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Without a variable.
+    /// Removes an environment variable.
     fn without(mut self, name: &str) -> Self {
         self.settings.retain(|(known, _)| known != name);
         self
@@ -107,7 +109,7 @@ impl Place {
         Ended(self.command(arguments).output().expect("the program runs"))
     }
 
-    /// Starts the daemon without waiting for anything.
+    /// Starts the daemon and does not wait for it.
     fn spawn(&mut self) -> Daemon {
         self.starts += 1;
         let log = self.path(&format!("stderr.{}", self.starts));
@@ -135,7 +137,7 @@ impl Place {
     }
 }
 
-/// What a command left behind.
+/// The output and the exit code of a command.
 struct Ended(Output);
 
 impl Ended {
@@ -158,7 +160,7 @@ impl Ended {
     }
 }
 
-/// A process of ours; killed when dropped.
+/// A daemon process of the test. It is killed when the value is dropped.
 struct Daemon {
     child: Child,
     log: PathBuf,
@@ -169,16 +171,16 @@ impl Daemon {
         self.child.try_wait().expect("our own child")
     }
 
-    /// All that it has said.
+    /// Returns everything that the daemon has logged.
     fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("the log is there")
     }
 
-    /// The first log line with this message.
+    /// Returns the first log line with this message.
     fn line(&self, message: &str) -> Option<Value> {
         let quoted = format!("\"message\":\"{message}\"");
         let log = self.log();
-        // The last line may be half written.
+        // The last line may be incomplete.
         let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let line = whole.lines().find(|line| line.contains(&quoted))?;
         Some(serde_json::from_str(line).expect("a log line is JSON"))
@@ -194,7 +196,7 @@ impl Daemon {
         assert!(sent.is_ok_and(|status| status.success()), "the signal reaches the daemon");
     }
 
-    /// SIGKILL, and waits until it is gone.
+    /// Sends SIGKILL and waits until the process is gone.
     fn kill(&mut self) {
         self.child.kill().expect("our own child");
         let status = self.child.wait().expect("our own child");
@@ -231,7 +233,7 @@ impl Running {
         Client::new(self.admin)
     }
 
-    /// The key of the built-in mailbox.
+    /// Returns the key of the built-in mailbox.
     fn mailbox_key(&self) -> String {
         fs::read_to_string(&self.key_file).expect("the key's file").trim().to_owned()
     }
@@ -241,19 +243,19 @@ impl Running {
         opened.delete("/dev/mailbox/messages").await.expect(204);
     }
 
-    /// A client with the key of the built-in mailbox.
+    /// Returns a client with the key of the built-in mailbox.
     fn mailbox(&self) -> Client {
         self.client.bearer(&self.mailbox_key())
     }
 
-    /// Every mail to this address in the built-in mailbox, the oldest first.
+    /// Returns every mail to this address in the built-in mailbox, the oldest first.
     async fn mails_to(&self, address: &str) -> Vec<Mail> {
         let list = self.mailbox().get("/dev/mailbox/messages").await.expect(200).json();
         let items = list["items"].as_array().expect("a list has items");
         items.iter().rev().map(Mail::from_mailbox).filter(|mail| mail.to == address).collect()
     }
 
-    /// The mail after `before` others to this address.
+    /// Waits for the mail that follows `before` other mails to this address.
     async fn mail_to(&self, address: &str, before: usize) -> Mail {
         eventually("a mail", PATIENCE, async || {
             self.mails_to(address).await.into_iter().nth(before)
@@ -261,7 +263,7 @@ impl Running {
         .await
     }
 
-    /// SIGTERM; the daemon has to end well.
+    /// Sends SIGTERM. The daemon must end with exit code 0. Returns its log.
     async fn stop(mut self) -> String {
         self.daemon.signal("-TERM");
         let status = self.daemon.end(PATIENCE).await;

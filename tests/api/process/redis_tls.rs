@@ -1,4 +1,5 @@
-//! `rediss://`: the machine's authorities are asked, and a server whose certificate is not good is not spoken to.
+//! Tests of `rediss://`: the daemon trusts the authorities of the machine, and sends no command to
+//! a server without a valid certificate.
 
 use std::path::Path;
 
@@ -10,7 +11,8 @@ use crate::servers::{PrivateServer, free_port};
 
 const PASSWORD: &str = "correct horse battery";
 
-/// A Redis that speaks TLS too, under a certificate of its own for `localhost`, and its URL.
+/// Starts a Redis that also listens with TLS, with a self-signed certificate for `localhost`.
+/// Returns its URL too.
 async fn redis(directory: &Path) -> (PrivateServer, String) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
@@ -43,7 +45,7 @@ async fn sessions_live_in_a_redis_behind_tls_that_the_machine_trusts_on_servers(
     let anonymous = running.anonymous();
     let tokens = anonymous.register("ada@tls.example", PASSWORD, "Ada").await.tokens();
     anonymous.bearer(&tokens.user).get("/api/sessions").await.expect(200);
-    // The connection is made anew like the first one.
+    // The daemon opens the second connection with the same checks as the first.
     server.signal(crate::servers::Signal::Kill);
     server.restart().await;
     eventually("the session", PATIENCE, async || {

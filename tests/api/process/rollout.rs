@@ -1,7 +1,8 @@
-//! A rolling restart of three daemons behind a real load balancer, under load: no request is lost, none is answered wrong.
+//! Tests of a rolling restart of three daemons behind a real load balancer, under load. No request
+//! may be lost or get a wrong response.
 //!
-//! The balancers' configurations are those that docs/upgrade.md shows. A client here never asks twice, as a browser does after
-//! a broken connection: what it does not get is lost.
+//! The balancers have the configurations that docs/upgrade.md shows. The client never repeats a
+//! request after a broken connection, as a browser would, so each lost request is seen.
 
 mod balancer;
 mod load;
@@ -16,21 +17,24 @@ use crate::client::Client;
 use crate::poll::eventually;
 use crate::servers::{TestDatabase, redis_space};
 
-/// Longer than the balancer needs to find out: 2 checks of 500 ms, and one that is under way.
+/// The drain delay. It is longer than the balancer needs to notice: 2 checks of 500 ms, and one
+/// that is under way.
 const DRAIN_DELAY: Duration = Duration::from_secs(2);
-/// A daemon that nothing holds up ends so long after its delay: requests, 500 ms of quiet, pools. Far below the 25 s it may take.
+/// The time that an idle daemon may take to end after its delay, for requests, 500 ms without
+/// traffic, and pools. It is far below the limit of 25 s.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
-/// What a daemon serves before the next one is restarted.
+/// The number of requests that a daemon serves before the next one is restarted.
 const SERVED_BEFORE_THE_NEXT: usize = 10;
 
-/// One of the three: its place and address outlive its process.
+/// One of the three daemons. It starts again in the same directory and at the same address.
 struct Replica {
     place: Place,
     running: Running,
 }
 
 impl Replica {
-    /// On an address of its own, so that no connection of this machine takes its ports while it is away.
+    /// Starts a daemon on a loopback address of its own, so that no other connection takes its
+    /// ports while it is stopped.
     async fn start(address: &str, database: &TestDatabase, redis: &str) -> Self {
         let mut place = Place::new()
             .set("http.listen", &format!("{address}:0"))
@@ -52,7 +56,7 @@ impl Replica {
         (self.running.public, self.running.admin)
     }
 
-    /// Requests of clients that this process has answered.
+    /// Returns the number of client requests that this process has answered.
     fn served(&self) -> usize {
         self.running.daemon.log().matches("\"message\":\"request answered\"").count()
     }
@@ -64,7 +68,7 @@ impl Replica {
         .await;
     }
 
-    /// SIGTERM, its end in time, and its next life at the same place.
+    /// Sends SIGTERM, checks that the daemon ends in time, and starts it again.
     async fn restart(&mut self) {
         let told = Instant::now();
         self.running.daemon.signal("-TERM");
@@ -72,14 +76,14 @@ impl Replica {
         let log = self.running.daemon.log();
         assert_eq!(status.code(), Some(0), "{log}");
         assert!(told.elapsed() >= DRAIN_DELAY, "it served on for its delay");
-        for complaint in ["did not drain in time", "connections were cut"] {
+        for complaint in ["did not end in time", "connections were cut"] {
             assert!(!log.contains(complaint), "{log}");
         }
         self.running = self.place.start().await;
     }
 }
 
-/// The steps of a rollout, `network` being the first three bytes of the daemons' addresses.
+/// Runs the steps of a rollout. `network` is the first three bytes of the daemons' addresses.
 async fn rolls(network: &str, balancer: fn(&[(SocketAddr, SocketAddr)]) -> Balancer) {
     let database = TestDatabase::create().await;
     let redis = redis_space().await;
@@ -102,7 +106,7 @@ async fn rolls(network: &str, balancer: fn(&[(SocketAddr, SocketAddr)]) -> Balan
     for replica in &mut replicas {
         replica.serves().await;
         replica.restart().await;
-        // In the balancer's turn again before the next one leaves it.
+        // The balancer must use this daemon again before the next one stops.
         replica.serves().await;
     }
     let done = load.finish().await;

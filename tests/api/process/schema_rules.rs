@@ -1,36 +1,18 @@
-//! What a schema forbids: keys, CHECKs, unique indexes, row-level security, triggers and their functions. A step that binds a
-//! table of before by a new one can break the release before, whose columns are all there still.
+//! The rules of a schema: keys, CHECKs, unique indexes, row-level security, triggers and their
+//! functions. A migration that adds a rule to an existing table can break the release before,
+//! although all its columns still exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ConnectionTrait as _, DatabaseBackend, DatabaseConnection, QueryResult, Statement};
 
-/// Every rule by its table and text, with the columns that it speaks of where it can hold for new ones alone.
+/// Every rule by its table and text. The value has the columns of the rule, if a rule about new
+/// columns only is harmless.
 pub type Rules = BTreeMap<(String, String), Vec<String>>;
 
-/// Rules that a step puts upon what was there before, looked at one by one: the beginning of what [`bound`] says of it, and
-/// why the release before can live with it.
-const REVIEWED: &[(&str, &str, &str)] = &[
-    (
-        "_revocations",
-        "signing_keys is bound by CREATE UNIQUE INDEX signing_keys_one_is_next ",
-        "of keys that are next alone: no program of before makes one",
-    ),
-    (
-        "_tenancy",
-        "projects is bound by CREATE UNIQUE INDEX projects_team_id_key ",
-        "the id alone is unique already",
-    ),
-    ("_tenancy", "teams is bound by PERMISSIVE POLICY ", WALLS),
-    ("_tenancy", "teams is bound by ROW SECURITY", WALLS),
-    ("_tenancy", "projects is bound by PERMISSIVE POLICY ", WALLS),
-    ("_tenancy", "projects is bound by ROW SECURITY", WALLS),
-    ("_tenancy", "memberships is bound by PERMISSIVE POLICY ", WALLS),
-    ("_tenancy", "memberships is bound by ROW SECURITY", WALLS),
-];
-
-/// Why row-level security may stand on tables of the first steps.
-const WALLS: &str = "it comes with the first release: none is older that says no team";
+/// Reviewed rules that a migration adds to existing tables: the migration, the beginning of the
+/// text that [`bound`] returns, and the reason why the release before can work with it.
+const REVIEWED: &[(&str, &str, &str)] = &[];
 
 const POSTGRES: &str = "
     WITH ours AS (SELECT oid, relname::text AS name, relrowsecurity, relforcerowsecurity FROM pg_class
@@ -64,7 +46,7 @@ const SQLITE: &str = "
     UNION ALL
     SELECT tbl_name, sql, NULL FROM sqlite_master WHERE type = 'trigger'";
 
-/// Reads them.
+/// Reads the rules of a database.
 pub async fn rules(db: &DatabaseConnection) -> Rules {
     let backend = db.get_database_backend();
     let sql = if backend == DatabaseBackend::Postgres { POSTGRES } else { SQLITE };
@@ -89,7 +71,7 @@ fn rule(row: &QueryResult) -> ((String, String), Vec<String>) {
     ((text("bound"), text("rule")), columns)
 }
 
-/// SQLite keeps no list of its CHECKs: they are read out of what made the tables.
+/// SQLite has no list of CHECKs, so they are parsed from the statements that created the tables.
 async fn checks(db: &DatabaseConnection) -> Rules {
     let sql = "SELECT t.name AS bound, t.sql AS rule, group_concat(c.name) AS columns \
                FROM sqlite_master t, pragma_table_info(t.name) c WHERE t.type = 'table' GROUP BY t.name";
@@ -107,7 +89,7 @@ async fn checks(db: &DatabaseConnection) -> Rules {
     found
 }
 
-/// Up to the bracket that closes the first one.
+/// Returns the text up to the bracket that closes the first one.
 fn balanced(text: &str) -> &str {
     let mut depth = 0;
     for (at, c) in text.char_indices() {
@@ -123,8 +105,8 @@ fn balanced(text: &str) -> &str {
     text
 }
 
-/// The rules that are new, or gone, on what was there before; by a table's columns, which programs of before know. Those on
-/// new columns alone bind nobody who does not name them.
+/// Returns the rules on existing tables that are new or gone. `columns` are the columns that older
+/// programs know. A rule on new columns only does not affect a program that does not name them.
 pub fn bound(
     before: &Rules,
     after: &Rules,
@@ -154,7 +136,7 @@ pub fn bound(
     new.chain(gone).filter(|said| !is_reviewed(said)).collect()
 }
 
-/// Statements that bind what is there, which the comparison has to see; and some that bind nobody.
+/// Statements that the comparison must report, and statements that it must not report.
 pub fn samples(backend: DatabaseBackend) -> (&'static [&'static str], &'static [&'static str]) {
     const HARMLESS: &[&str] = &[
         "ALTER TABLE users ADD COLUMN size INTEGER DEFAULT 0 CHECK (size >= 0)",

@@ -1,8 +1,8 @@
-//! Schemas side by side: each step only adds, what was written before it is served after it, and a binary is unready outside
-//! its window.
+//! Tests of neighbouring schemas: each migration only adds, data from before a migration is served
+//! after it, and a binary is not ready outside its range of schemas.
 //!
-//! No release is older than this one yet. What an older binary would do is shown by what it needs (its columns are all there
-//! as they were), and by this one, which is the older one beside a schema of the next release.
+//! No older release exists yet. Two things stand for one: the columns that it needs, which must not
+//! change, and the present binary with a schema of the next release.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ async fn catalogue(db: &DatabaseConnection) -> Catalogue {
     columns.collect()
 }
 
-/// What a step takes from a program that knows the schema before it.
+/// Returns what a migration removes from a program that knows the schema before it.
 fn taken(before: &Catalogue, after: &Catalogue) -> Vec<String> {
     let mut taken = Vec::new();
     for (name, column) in before {
@@ -97,7 +97,7 @@ async fn every_step_only_adds(url: &str) {
         assert_eq!(!bound.is_empty(), binds, "{statement}: {bound:?}");
         (before, rules_before) = (after, rules_after);
     }
-    // The comparison sees what it is meant to see.
+    // The comparison must find these changes.
     for statement in [
         "ALTER TABLE users RENAME COLUMN name TO called",
         "ALTER TABLE signing_keys DROP COLUMN revoked_at",
@@ -124,7 +124,7 @@ async fn every_migration_only_adds_embedded() {
     Box::pin(every_step_only_adds(&format!("sqlite://{}?mode=rwc", file.display()))).await;
 }
 
-/// A place on servers, and a connection to its database.
+/// Returns a place with servers, and a connection to its database.
 async fn on_servers() -> (Place, TestDatabase, DatabaseConnection) {
     let database = TestDatabase::create().await;
     let place = Place::new()
@@ -134,6 +134,17 @@ async fn on_servers() -> (Place, TestDatabase, DatabaseConnection) {
     place.run(&["migrate", "up"]).expect(0);
     let db = Database::connect(&database.url()).await.expect("connected");
     (place, database, db)
+}
+
+/// Drops every table and function of the database.
+async fn drop_all(db: &DatabaseConnection) {
+    let sql = "DO $$ DECLARE name text; BEGIN \
+        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP \
+            EXECUTE format('DROP TABLE %I CASCADE', name); END LOOP; \
+        FOR name IN SELECT oid::regprocedure FROM pg_proc \
+            WHERE pronamespace = current_schema()::text::regnamespace LOOP \
+            EXECUTE format('DROP FUNCTION %s CASCADE', name); END LOOP; END $$";
+    db.execute_unprepared(sql).await.expect("dropped");
 }
 
 async fn becomes(operator: &Client, status: u16, word: &str) {
@@ -147,20 +158,25 @@ async fn becomes(operator: &Client, status: u16, word: &str) {
 #[tokio::test]
 async fn what_was_written_before_a_step_is_served_after_it_on_servers() {
     let (place, _database, db) = on_servers().await;
-    // An address of its own keeps its ports while no daemon runs.
+    // A loopback address of its own keeps its ports while no daemon runs.
     let mut place = place.set("http.listen", "127.83.3.1:0").set("admin.listen", "127.83.3.1:0");
     let running = place.start().await;
     let mut ada = Person::register(&running.client, "ada@steps.example").await;
-    let (operator, admin) = (running.admin(), running.admin);
+    let (operator, admin, client) = (running.admin(), running.admin, running.client.clone());
     let mut place = place
         .set("http.listen", &running.public.to_string())
         .set("admin.listen", &admin.to_string());
     running.stop().await;
     let steps = Migrator::get_migration_files().len();
-    for step in (2..=steps).rev() {
-        // The rows as the schema before this step keeps them.
-        let back = u32::try_from(steps - step + 1).expect("few");
-        Migrator::down(&db, Some(back)).await.expect("stepped back");
+    for step in (1..=steps).rev() {
+        if step == 1 {
+            // Nothing is older than the baseline.
+            drop_all(&db).await;
+        } else {
+            // Steps back to the schema before this migration, with its rows.
+            let back = u32::try_from(steps - step + 1).expect("few");
+            Migrator::down(&db, Some(back)).await.expect("stepped back");
+        }
         place.run(&["migrate", "status"]).expect(3);
         let planned = place.run(&["migrate", "plan"]).expect(0).stdout();
         assert_eq!(planned.lines().count(), steps - step + 1, "{planned}");
@@ -176,6 +192,9 @@ async fn what_was_written_before_a_step_is_served_after_it_on_servers() {
         place.run(&["migrate", "up"]).expect(0);
         becomes(&operator, 200, "ok").await;
         daemon.says("listening").await;
+        if step == 1 {
+            ada = Person::register(&client, "ada@steps.example").await;
+        }
         ada.me().await.expect(200);
         ada.refresh().await.expect(200);
         ada.login().await.expect(200);
@@ -198,7 +217,7 @@ async fn a_release_works_beside_the_next_and_stops_beside_the_one_after_on_serve
     let operator = running.admin();
     let ada = Person::register(&running.client, "ada@next.example").await;
 
-    // The next release expands the schema under the running daemon.
+    // The next release adds to the schema of the running daemon.
     applied(
         "m29990101_000099_colours",
         "ALTER TABLE users ADD COLUMN colour TEXT NOT NULL DEFAULT ''",
@@ -207,7 +226,7 @@ async fn a_release_works_beside_the_next_and_stops_beside_the_one_after_on_serve
     becomes(&operator, 200, "ok").await;
     ada.me().await.expect(200);
     Person::register(&running.client, "eve@next.example").await.me().await.expect(200);
-    // A pod of this release that starts again beside it: its init container, and itself.
+    // A pod of this release starts again beside it: first its init container, then the daemon.
     let again = place.run(&["migrate", "up"]).expect(0);
     assert!(again.stderr().contains("up to date"));
     place.run(&["migrate", "status"]).expect(0);
@@ -216,7 +235,7 @@ async fn a_release_works_beside_the_next_and_stops_beside_the_one_after_on_serve
     becomes(&second.admin(), 200, "ok").await;
     second.stop().await;
 
-    // The one after contracts: what this release needs is gone.
+    // The release after that removes a column that this release needs.
     applied("m29990201_000100_contract_names", "ALTER TABLE users DROP COLUMN name").await;
     becomes(&operator, 503, "outdated").await;
     for command in [["migrate", "up"], ["migrate", "status"], ["users", "list"]] {
@@ -225,9 +244,58 @@ async fn a_release_works_beside_the_next_and_stops_beside_the_one_after_on_serve
     }
     let waiting = place.spawn();
     eventually("its complaint", PATIENCE, async || {
-        waiting.log().contains("it has m29990201_000100_contract_names").then_some(())
+        waiting.log().contains("m29990201_000100_contract_names").then_some(())
     })
     .await;
     assert!(waiting.line("listening").is_none());
     running.stop().await;
+}
+
+/// A database of a development version from before 0.1.0.
+const DEVELOPMENT: [&str; 2] = [
+    "CREATE TABLE seaql_migrations (version VARCHAR(255) PRIMARY KEY, applied_at BIGINT NOT NULL)",
+    "INSERT INTO seaql_migrations VALUES ('m20261201_000007_store_probe', 0)",
+];
+
+async fn is_refused_and_named(place: &mut Place, url: &str) {
+    let db = Database::connect(url).await.expect("connected");
+    for statement in DEVELOPMENT {
+        db.execute_unprepared(statement).await.expect("applied");
+    }
+    db.close().await.expect("closed");
+    for command in [["migrate", "up"], ["migrate", "status"], ["users", "list"]] {
+        let refused = place.run(&command).expect(3).stderr();
+        for part in ["m20261201_000007_store_probe", "users export", "empty database"] {
+            assert!(refused.contains(part), "{command:?}: {refused}");
+        }
+    }
+    let doctor = place.run(&["doctor"]);
+    assert!(doctor.stdout().contains("development version"), "{}", doctor.stdout());
+}
+
+#[tokio::test]
+async fn a_database_of_a_development_version_is_refused_and_named_embedded() {
+    let mut place = Place::new();
+    std::fs::create_dir_all(place.path("data")).expect("made");
+    let url = format!("sqlite://{}?mode=rwc", place.path("data/latchkey.db").display());
+    is_refused_and_named(&mut place, &url).await;
+    let mut daemon = place.spawn();
+    assert_eq!(daemon.end(PATIENCE).await.code(), Some(1), "{}", daemon.log());
+    assert!(daemon.log().contains("development version from before 0.1.0"), "{}", daemon.log());
+    assert!(daemon.log().contains("another `data_dir`"), "{}", daemon.log());
+}
+
+#[tokio::test]
+async fn a_database_of_a_development_version_is_refused_and_named_on_servers() {
+    let database = TestDatabase::create().await;
+    let mut place = Place::new()
+        .set("database.url", &database.url())
+        .set("redis.url", &redis_space().await)
+        .set("secrets.master_key", &"A".repeat(43));
+    is_refused_and_named(&mut place, &database.url()).await;
+    let daemon = place.spawn();
+    eventually("its complaint", PATIENCE, async || {
+        daemon.log().contains("development version from before 0.1.0").then_some(())
+    })
+    .await;
 }

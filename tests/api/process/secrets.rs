@@ -1,5 +1,5 @@
-//! No command and no daemon prints a secret of any setting. Every secret holds a marker, and all that the program writes
-//! is searched for the marker in each form that a program can give it.
+//! Tests that no command and no daemon prints a secret of any setting. Every secret holds a marker.
+//! The tests search all output for the marker in each form in which a program could print it.
 
 mod broken;
 mod served;
@@ -10,21 +10,21 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
-use latchkey::config::catalogue::SETTINGS;
+use latchkey::config::settings;
 
 use super::cli_tree::{ARGUMENTS, commands};
 use super::{Ended, Place};
 use crate::servers::free_port;
 
-/// Stands in every secret and nowhere else.
+/// A text that every secret contains, and nothing else.
 const MARKER: &str = "Mk7qZ9xMarker";
-/// Processes at once.
+/// The number of simultaneous processes.
 const AT_ONCE: usize = 4;
-/// A command that ends, ends within this time.
+/// The time within which a command must end.
 const ENDS_WITHIN: Duration = Duration::from_mins(1);
 
-/// The marker as a program may show it: as it is, in hexadecimal, percent-encoded, as a list of bytes, or inside of base64
-/// at each of the three places where it can begin there.
+/// Returns the forms of the marker: plain, in hexadecimal, percent-encoded, as a list of bytes, and
+/// inside base64 at each of the three possible positions.
 fn forms() -> Vec<String> {
     let each = |form: fn(u8) -> String, between: &str| {
         MARKER.bytes().map(form).collect::<Vec<_>>().join(between)
@@ -44,7 +44,7 @@ fn forms() -> Vec<String> {
     forms
 }
 
-/// The line that shows the marker in one of its forms.
+/// Returns the first line that shows the marker in one of its forms.
 fn leak(text: &str) -> Option<String> {
     let forms: Vec<String> = forms().iter().map(|form| form.to_lowercase()).collect();
     let shows = |line: &&str| {
@@ -60,7 +60,7 @@ fn holds_no_marker(what: &str, text: &str) {
     assert!(leak.is_none(), "{what} prints a secret: {leak:?}");
 }
 
-/// One run of the program: what it is about, where it runs, and its arguments.
+/// One run of the program: its description, its place and its arguments.
 struct Run {
     what: String,
     place: Place,
@@ -73,7 +73,7 @@ impl Run {
         Self { what: what.into(), place, arguments }
     }
 
-    /// Runs it to its end: what it was, its exit code, and all that it wrote.
+    /// Runs the program to its end. Returns the description, the exit code and all output.
     async fn end(self) -> (String, Option<i32>, String) {
         let line: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         let mut command = tokio::process::Command::from(self.place.command(&line));
@@ -85,7 +85,8 @@ impl Run {
     }
 }
 
-/// Runs all, some at once, each with a time limit; no output may hold the marker. What each wrote and its exit code.
+/// Runs all of them, some at the same time, each with a time limit. Fails if an output holds the
+/// marker. Returns the results.
 async fn run_all(runs: Vec<Run>) -> Vec<(String, Option<i32>, String)> {
     let ended = futures_util::stream::iter(runs).map(Run::end);
     let ended: Vec<_> = ended.buffer_unordered(AT_ONCE).collect().await;
@@ -97,7 +98,7 @@ async fn run_all(runs: Vec<Run>) -> Vec<(String, Option<i32>, String)> {
     ended
 }
 
-/// 32 bytes that hold the marker, in base64.
+/// Returns 32 bytes that hold the marker, in base64.
 fn key(number: u8) -> String {
     let mut bytes = [number; 32];
     bytes[..MARKER.len()].copy_from_slice(MARKER.as_bytes());
@@ -105,8 +106,8 @@ fn key(number: u8) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Every secret setting with a value that holds, and what it needs beside it. The servers are at a port that nobody
-/// listens at; their URLs carry `password`.
+/// Returns every secret setting with a valid value, and the settings that it needs. No server
+/// listens at these ports. The URLs carry `password`.
 fn secret_settings(password: &str, host: &str) -> Vec<(&'static str, String)> {
     let port = free_port();
     vec![
@@ -136,14 +137,14 @@ fn with(place: Place, settings: &[(&'static str, String)]) -> Place {
     settings.iter().fold(place, |place, (key, value)| place.set(key, value))
 }
 
-/// A place in which every secret setting holds the marker.
+/// Returns a place in which every secret setting holds the marker.
 fn marked(password: &str, host: &str) -> Place {
     with(Place::new(), &secret_settings(password, host))
         .variable("OTEL_EXPORTER_OTLP_METRICS_HEADERS", &format!("x={MARKER}"))
         .variable("LATCHKEY_SERVICE_HOST", MARKER)
 }
 
-/// Every command of the program, with what it needs to be run.
+/// Returns every command of the program, with its arguments.
 fn every_command() -> Vec<String> {
     let id = "018f0000-0000-7000-8000-000000000000";
     let line = |command: &str| {
@@ -156,7 +157,7 @@ fn every_command() -> Vec<String> {
         words.collect::<Vec<_>>().join(" ")
     };
     let all = commands().into_iter().map(|(command, _)| command);
-    // Runs until it is stopped: the tests of `served` start it.
+    // `serve` runs until it is stopped. The tests of `served` start it.
     all.filter(|command| *command != "serve").map(line).collect()
 }
 
@@ -178,17 +179,17 @@ fn the_search_finds_the_marker_in_each_of_its_forms() {
     assert_eq!(leak("Mk7qZ9x\nMarker"), None);
     let settings = secret_settings("p", "h");
     let known: BTreeSet<&str> = settings.iter().map(|(key, _)| *key).collect();
-    for setting in SETTINGS.iter().filter(|setting| setting.kind.is_secret()) {
+    for setting in settings::all().filter(|setting| setting.kind.is_secret()) {
         assert!(known.contains(setting.key), "give {} a marker here", setting.key);
     }
     for (key, value) in &settings {
-        let is_secret = SETTINGS.iter().any(|it| it.key == *key && it.kind.is_secret());
+        let is_secret = settings::all().any(|it| it.key == *key && it.kind.is_secret());
         let is_url = ["redis.url", "mail.smtp_url"].contains(key);
         assert!(!is_secret || is_url || leak(value).is_some(), "{key} holds no marker");
     }
 }
 
-/// What is no secret is printed, so the search above would find it in the output of a real run.
+/// A setting that is no secret is printed. The search must find it in the output of a real run.
 #[tokio::test]
 #[should_panic(expected = "1 leaks")]
 async fn a_run_that_prints_the_marker_fails() {

@@ -1,4 +1,5 @@
-//! A daemon whose PostgreSQL role owns nothing has the rights of docs/secure.md, and no others.
+//! A test of a daemon whose PostgreSQL role owns no table. It has the rights of docs/secure.md and
+//! no others.
 
 use sea_orm::{ConnectionTrait as _, Database};
 
@@ -6,14 +7,14 @@ use super::Place;
 use crate::client::Person;
 use crate::servers::PrivateServer;
 
-/// The statements of the page.
+/// Returns the statements of the page.
 fn statements() -> &'static str {
     let page = include_str!("../../../docs/secure.md");
     let (_, block) = page.split_once("```sql\n").expect("a block of SQL");
     block.split_once("```").expect("its end").0
 }
 
-/// The same server, with another user.
+/// Returns the URL of the same server with another user.
 fn as_user(url: &str, user: &str) -> String {
     let (_, host) = url.rsplit_once('@').expect("a URL with a user");
     format!("postgres://{user}@{host}")

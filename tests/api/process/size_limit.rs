@@ -1,11 +1,12 @@
-//! Files at the limit of their size (`ulimit -f`): the daemon goes on, refuses what it cannot write, and heals.
+//! A test of files at their size limit (`ulimit -f`): the daemon continues, refuses what it cannot
+//! write, and works again later.
 
 use std::process::Command;
 
 use super::{PATIENCE, Place, Running};
 use crate::poll::eventually;
 
-/// Sets the limit of a file's size of a running process: bytes, or `unlimited`.
+/// Sets the file size limit of a running process: bytes, or `unlimited`.
 fn limit(running: &Running, bytes: &str) {
     let id = running.daemon.child.id().to_string();
     let set = Command::new("prlimit").args(["--pid", &id, &format!("--fsize={bytes}:")]).status();
@@ -25,7 +26,7 @@ async fn a_limit_of_a_file_s_size_is_a_full_disk_and_no_end_embedded() {
     let mut place = Place::new();
     let running = place.start().await;
     let nobody = running.anonymous();
-    // The log is a file too, and is longer by now.
+    // The log is a file too, and is already longer than the limit.
     limit(&running, "64");
     becomes(&running, Some("full-disk")).await;
     let refused = nobody.register("ada@limit.example", "nine lives of a cat", "Ada").await;

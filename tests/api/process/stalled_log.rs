@@ -1,4 +1,5 @@
-//! A log that is read slowly, not at all, or by a reader that leaves: it costs lines of the log and nothing else.
+//! Tests of a log that is read slowly, not at all, or by a reader that leaves. The daemon may lose
+//! log lines and nothing else.
 
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Write as _, pipe};
 use std::net::{SocketAddr, TcpListener};
@@ -14,16 +15,17 @@ use crate::poll::eventually;
 use crate::servers::free_port;
 use crate::telemetry::registry::{hold, sum};
 
-/// What a pipe holds by default (pipe(7)).
+/// The default capacity of a pipe (pipe(7)).
 const PIPE_BYTES: usize = 65_536;
-/// More requests than the lines of which fill a pipe.
+/// The number of requests whose log lines fill more than a pipe.
 const REQUESTS: usize = 400;
-/// A second for the reader, and what a busy machine adds.
+/// One second for the reader, plus an allowance for a busy machine.
 const SOON: Duration = Duration::from_secs(5);
-/// What the log says in the place of lines that are missing.
-const GAP: &str = "log lines were dropped, the log was not read or could not be written";
+/// The message that replaces missing lines.
+const GAP: &str =
+    "log lines were dropped, because the log was not read in time or could not be written";
 
-/// A place whose addresses are known before its daemon prints them.
+/// Returns a place whose addresses are known before its daemon prints them.
 fn place() -> Place {
     let address = || format!("127.0.0.1:{}", free_port());
     Place::new().set("http.listen", &address()).set("admin.listen", &address())
@@ -32,7 +34,7 @@ fn place() -> Place {
 /// Starts a daemon that prints into this pipe, and waits until it is ready.
 async fn start(place: &Place, stderr: PipeWriter) -> Running {
     let mut command = place.command(&[]);
-    // One pipe for both, as a container runtime or a shell with `2>&1` has it.
+    // stdout and stderr share one pipe, as with a container runtime or `2>&1` in a shell.
     command.stdout(stderr.try_clone().expect("a descriptor")).stderr(stderr);
     let child = command.spawn().expect("the program runs");
     let mut daemon = Daemon { child, log: place.path("no log file") };
@@ -52,7 +54,7 @@ async fn start(place: &Place, stderr: PipeWriter) -> Running {
     Running { client: Client::new(public), public, admin, daemon, key_file }
 }
 
-/// A pipe that takes no byte more.
+/// Returns a pipe that accepts no further byte.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = pipe().expect("a pipe");
     writer.write_all(&vec![b'\n'; PIPE_BYTES]).expect("as much as it holds");
@@ -76,7 +78,7 @@ async fn dropped(running: &Running) -> f64 {
     sum(&text, "latchkey_log_dropped_total", &[])
 }
 
-/// Asks for something that is not there until a line was dropped.
+/// Sends requests for a path that does not exist, until a log line was dropped.
 async fn flood(running: &Running) {
     eventually("a line that is dropped", PATIENCE, async || {
         let asked = (0..REQUESTS).map(|_| running.client.get("/nowhere"));
@@ -96,7 +98,8 @@ fn read_all(reader: PipeReader) -> JoinHandle<String> {
     })
 }
 
-/// A start that fails on its settings or its command line ends, also when nobody reads why.
+/// A start that fails because of its settings or its command line must end, also if nobody reads
+/// the reason.
 #[tokio::test]
 async fn a_start_that_fails_ends_beside_a_reader_that_stalls_embedded() {
     let unknown = place().variable("LATCHKEY_NOPE", "1");
@@ -165,7 +168,7 @@ async fn a_start_that_fails_ends_though_its_log_takes_nothing() {
 #[tokio::test]
 async fn dropped_lines_are_counted_and_reported_once_when_the_reader_is_back_embedded() {
     let (reader, writer) = pipe().expect("a pipe");
-    // Hundreds of lines for each request.
+    // Each request writes hundreds of lines.
     let mut running = start(&place().set("log.filter", "trace"), writer).await;
     flood(&running).await;
     is_alive(&running).await;
@@ -183,7 +186,7 @@ async fn dropped_lines_are_counted_and_reported_once_when_the_reader_is_back_emb
             reported = line["dropped"].as_f64().filter(|_| line["message"] == GAP);
         }
     }
-    // What was asked meanwhile has room: the reader is back.
+    // The reader works again, so the lines of these requests must not be dropped.
     for _ in 0..10 {
         running.client.get("/nowhere").await.expect(404);
     }
@@ -208,7 +211,7 @@ async fn a_slow_reader_gets_every_line_whole_and_in_order_embedded() {
     for _ in 0..REQUESTS {
         let answer = running.client.get("/nowhere").await.expect(404);
         asked.push(answer.header("x-request-id").expect("an id").to_owned());
-        // Less than was written.
+        // The test reads less than the daemon wrote.
         let count = reader.read(&mut piece).expect("something is there");
         read.extend_from_slice(&piece[..count]);
     }

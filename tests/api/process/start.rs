@@ -1,4 +1,4 @@
-//! Starting: the greeting, the files, what is missing, what is in the way.
+//! Tests of the start: the first log lines, the files, missing requirements, and obstacles.
 
 use serde_json::json;
 
@@ -28,8 +28,8 @@ async fn the_first_start_greets_and_keeps_its_files_to_itself_embedded() {
         &format!("http://{}/readyz", running.admin),
         "curl -s http://127.0.0.1:8080/api/register",
         "nothing leaves this machine",
-        "the database is embedded",
-        "the token store is embedded",
+        "the embedded database (SQLite) is in use",
+        "the embedded token store is in use",
         "the built-in mailbox",
     ] {
         assert!(log.contains(said), "no `{said}` in {log}");
@@ -83,7 +83,7 @@ async fn it_waits_for_a_database_that_comes_later_on_servers() {
     let mut daemon = place.spawn();
     daemon.says("waiting for the database").await;
     let line = daemon.line("waiting for the database").expect("said").to_string();
-    for word in ["\"unreachable\"", "see that the server runs", "refused", "restart the daemon"] {
+    for word in ["\"unreachable\"", "check that the server runs", "refused", "restart the daemon"] {
         assert!(line.contains(word), "no `{word}` in {line}");
     }
     let operator = Client::new(admin.parse().expect("an address"));

@@ -1,5 +1,5 @@
-//! Tasks that crash: each is restarted, and one that keeps crashing ends the process. The daemon
-//! has the feature `failpoints`; `scripts/test` builds it so.
+//! Tests of tasks that crash: each is restarted, and a task that keeps crashing ends the process.
+//! The daemon has the feature `failpoints`, with which `scripts/test` builds it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,20 +20,21 @@ use crate::telemetry::registry::{hold, series, sum};
 /// A task that crashes at every step ends the process after 15.5 s.
 const GIVES_UP_WITHIN: Duration = Duration::from_mins(1);
 
-/// The log lines with this message.
+/// Returns the log lines with this message.
 fn lines(daemon: &Daemon, message: &str) -> Vec<Value> {
     let log = daemon.log();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["message"] == message).collect()
 }
 
-/// The tasks that the log lines with this message name.
+/// Returns the tasks that the log lines with this message name.
 fn named(daemon: &Daemon, message: &str) -> BTreeSet<String> {
     let lines = lines(daemon, message);
     lines.iter().map(|line| line["task"].as_str().expect("a task").to_owned()).collect()
 }
 
-/// A daemon in which every task has something to do: TLS of its own, and a collector.
+/// Returns the place of a daemon in which every task has work: it serves TLS and exports to a
+/// collector.
 fn busy(collector: &Collector) -> Place {
     let place = Place::new();
     let CertifiedKey { cert, signing_key } =
@@ -57,16 +58,16 @@ async fn every_task_that_crashes_is_logged_counted_and_works_again() {
     let running = place.start().await;
     let all: BTreeSet<String> = TASKS.iter().map(|task| (*task).to_owned()).collect();
     eventually("the work of each task after its crash", PATIENCE, async || {
-        // The step of an accept loop is a connection.
+        // One step of an accept loop is one connection.
         for address in [running.public, running.admin] {
             let _accepted = TcpStream::connect(address).await;
         }
-        (named(&running.daemon, "a task works again") == all).then_some(())
+        (named(&running.daemon, "a background task works again") == all).then_some(())
     })
     .await;
 
-    let crashed = lines(&running.daemon, "a task crashed");
-    assert_eq!(named(&running.daemon, "a task crashed"), all);
+    let crashed = lines(&running.daemon, "a background task crashed");
+    assert_eq!(named(&running.daemon, "a background task crashed"), all);
     assert_eq!(crashed.len(), all.len(), "each once");
     for line in crashed {
         let task = line["task"].as_str().expect("a task");
@@ -94,7 +95,7 @@ async fn every_task_that_crashes_is_logged_counted_and_works_again() {
     running.stop().await;
 }
 
-/// A request on a connection that stays open; how its JSON response begins.
+/// Sends a request on a connection that stays open. Returns the beginning of its response.
 async fn asks(stream: &mut TcpStream) -> String {
     stream.write_all(b"GET /api/captcha HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("sent");
     let mut response = Vec::new();
@@ -110,11 +111,11 @@ async fn a_crash_of_the_accept_loop_costs_neither_listener_nor_connections() {
     let running = place.start().await;
     let mut before = TcpStream::connect(running.public).await.expect("connected");
     assert_eq!(asks(&mut before).await, "HTTP/1.1 200");
-    running.daemon.says("a task crashed").await;
+    running.daemon.says("a background task crashed").await;
     let mut after = TcpStream::connect(running.public).await.expect("in the kernel's queue");
     assert_eq!(asks(&mut before).await, "HTTP/1.1 200");
     assert_eq!(asks(&mut after).await, "HTTP/1.1 200");
-    running.daemon.says("a task works again").await;
+    running.daemon.says("a background task works again").await;
     running.stop().await;
 }
 
@@ -125,8 +126,8 @@ async fn ends_with_1(task: &str) {
     let status = daemon.end(GIVES_UP_WITHIN).await;
     let log = daemon.log();
     assert_eq!(status.code(), Some(1), "{log}");
-    assert_eq!(lines(&daemon, "a task crashed").len(), 6, "{log}");
-    let gave_up = lines(&daemon, "a task keeps crashing, stopping the daemon");
+    assert_eq!(lines(&daemon, "a background task crashed").len(), 6, "{log}");
+    let gave_up = lines(&daemon, "a background task crashes again and again, stopping the daemon");
     assert!(gave_up.len() == 1 && gave_up[0]["task"] == task, "{log}");
     assert_eq!(lines(&daemon, "stopping").len(), 1, "it drains: {log}");
 }
@@ -145,5 +146,9 @@ async fn a_task_that_keeps_crashing_also_ends_a_daemon_that_waits_for_its_databa
     let mut daemon = place.spawn();
     let status = daemon.end(GIVES_UP_WITHIN).await;
     assert_eq!(status.code(), Some(1), "{}", daemon.log());
-    assert!(daemon.log().contains("a task keeps crashing: the log says which"));
+    assert!(
+        daemon
+            .log()
+            .contains("a background task crashes again and again: see the log for its name")
+    );
 }

@@ -1,4 +1,5 @@
-//! `latchkey teams …` beside a running daemon: a team that the operator closes is closed at once, and opens as it was.
+//! Tests of `latchkey teams …` beside a running daemon: an operator disables a team, which takes
+//! effect at once, and enables it again without changes.
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ fn value(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {text}"))
 }
 
-/// Somebody with a proven address and a team.
+/// Registers a user with a confirmed address and a team.
 async fn somebody(running: &Running, email: &str) -> Person {
     let mut person = Person::register(&running.client, email).await;
     let mail = running.mail_to(email, 0).await;
@@ -23,7 +24,7 @@ fn text(value: &Value) -> String {
     value.as_str().expect("text").to_owned()
 }
 
-/// The programs of a team: a key's credentials, and its token.
+/// Creates a program of a team. Returns the credentials of its key, and its token.
 async fn program(running: &Running, person: &Person) -> (Vec<(&'static str, String)>, String) {
     let said = claims(&person.vault_token);
     let path = format!("/api/teams/{}/projects/{}/keys", text(&said["tid"]), text(&said["pid"]));
@@ -81,15 +82,15 @@ async fn an_operator_closes_a_team_and_opens_it(mut place: Place) {
     place.run(&["teams", "disable", &slug]).expect(0);
     let again = value(&place.run(&["teams", "disable", &team, "--json"]).expect(0).stdout());
     assert_eq!((&again["id"], &again["changed"]), (&json!(team), &json!(false)));
-    // At once: of the person and of the program; nobody else notices.
+    // The user's token and the program's token are refused at once. Other teams are not affected.
     assert!(!passes(client, &ada.vault_token).await && !passes(client, &token).await);
     assert!(passes(client, &bob.vault_token).await);
     assert_eq!(grant(&running, &fields).await.expect(401).json()["error"], "invalid_client");
-    // The session lives; its vaultToken opens nothing.
+    // The session stays. Its vaultToken gives no access.
     ada.refresh().await.expect(200);
     assert!(claims(&ada.vault_token).get("tid").is_none());
     assert_eq!(claims(&ada.vault_token)["scope"], "");
-    // Members see it, and can do nothing more but leave, or delete it.
+    // Members see that the team is disabled, and can only leave or delete it.
     let teams = ada.as_user().get("/api/teams").await.expect(200).json();
     let disabled = |id: &str| {
         let items = teams["items"].as_array().expect("a list");
@@ -111,7 +112,7 @@ async fn an_operator_closes_a_team_and_opens_it(mut place: Place) {
     }
     let other_name = json!({ "name": "x" });
     ada.as_user().json(Method::DELETE, &path, other_name).await.expect(422);
-    // Another team is there for the asking, and is where the next log-in goes.
+    // The user can switch to another team, and the next login goes there too.
     ada.switch(&text(&second["id"]), json!({})).await.expect(200);
     assert!(passes(client, &ada.vault_token).await);
     let mut elsewhere = ada.clone();

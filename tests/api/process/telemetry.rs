@@ -1,4 +1,5 @@
-//! What a daemon exports: spans, metrics and log records to a collector in this process; and what it never does.
+//! Tests of the telemetry of a daemon: the spans, metrics and log records that it exports to a
+//! collector in this process, and the data that it must never export.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ fn is_failed(span: &Span) -> bool {
     span.status.as_ref().is_some_and(|it| it.code == StatusCode::Error as i32)
 }
 
-/// A whole life of a person, exported over `protocol`.
+/// Runs the requests of a typical user on a daemon that exports over `protocol`.
 async fn whole_life(protocol: &str) -> Collector {
     let collector = Collector::start().await;
     let mut place = Place::new()
@@ -36,7 +37,7 @@ async fn whole_life(protocol: &str) -> Collector {
     let scraped = running.admin().get("/metrics").await.expect(200).text();
     hold(&scraped);
     let log = running.stop().await;
-    assert!(!log.contains("telemetry is not exported"), "{log}");
+    assert!(!log.contains("telemetry cannot be exported"), "{log}");
     for secret in &secrets {
         assert!(!collector.holds(secret), "`{secret}` was exported");
         assert!(!scraped.contains(secret.as_str()), "`{secret}` was scraped");
@@ -110,7 +111,7 @@ async fn a_whole_life_is_exported_over_grpc_without_a_secret_embedded() {
 
 #[tokio::test]
 async fn a_collector_that_is_away_costs_telemetry_and_nothing_else_embedded() {
-    // A port that nobody listens on: it was ours a moment ago.
+    // A free port on which nothing listens.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut place = Place::new().set("telemetry.endpoint", &format!("http://{nobody}"));
     let running = place.start().await;
@@ -126,11 +127,11 @@ async fn a_collector_that_is_away_costs_telemetry_and_nothing_else_embedded() {
     })
     .await;
     let log = running.stop().await;
-    let told = log.lines().filter(|it| it.contains("telemetry is not exported")).count();
+    let told = log.lines().filter(|it| it.contains("telemetry cannot be exported")).count();
     assert!((1..=2).contains(&told), "once a signal, not once a try: {log}");
 }
 
-/// An operator who is pushed to sees the daemon before its database is there.
+/// Metrics are pushed before the database is up, so that the operator sees the daemon.
 #[tokio::test]
 async fn metrics_are_pushed_while_the_database_is_awaited_embedded() {
     let collector = Collector::start().await;
@@ -163,7 +164,7 @@ async fn a_disabled_sdk_exports_nothing_embedded() {
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// The span of one request that came with a `traceparent` and baggage.
+/// Returns the span of one request that came with a `traceparent` and baggage.
 async fn called_from(trusted: &str) -> Span {
     let collector = Collector::start().await;
     let mut place = Place::new()

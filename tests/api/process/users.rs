@@ -1,4 +1,5 @@
-//! `latchkey users …` beside a running daemon: what an operator does is seen by people at once.
+//! Tests of `latchkey users …` beside a running daemon: a change by the operator takes effect for
+//! users at once.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +20,7 @@ fn value(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| panic!("no JSON: {text}"))
 }
 
-/// A place on PostgreSQL and Redis, migrated.
+/// Returns a migrated place on PostgreSQL and Redis.
 async fn on_servers() -> (Place, TestDatabase) {
     let database = TestDatabase::create().await;
     let place = Place::new()
@@ -36,7 +37,7 @@ async fn login(running: &Running, email: &str, password: &str) -> (u16, Value) {
     (answer.status, answer.json())
 }
 
-/// An account's life in an operator's hands.
+/// Runs all commands of an operator on one account.
 async fn an_operator_looks_after_accounts(mut place: Place) {
     let running = place.start().await;
     let created = place.run(&[
@@ -50,8 +51,8 @@ async fn an_operator_looks_after_accounts(mut place: Place) {
     ]);
     let id = created.expect(0).stdout().trim().to_owned();
     let twice = place.run(&["users", "create", "--email", "eve@WORK.example", "--name", "Eve"]);
-    assert!(twice.expect(3).stderr().contains("has an account"));
-    // No password fits, until the mailed link has set one.
+    assert!(twice.expect(3).stderr().contains("already exists"));
+    // No password is valid until the user sets one with the mailed link.
     assert_eq!(login(&running, "eve@work.example", PASSWORD).await.0, 401);
     let mail = running.mail_to("Eve@work.example", 0).await;
     let body = json!({ "token": mail.token(), "newPassword": PASSWORD });
@@ -166,7 +167,7 @@ fn lines(count: u32) -> String {
     (0..count).map(line).collect()
 }
 
-/// Kills an import on its way, runs it again: every account is there once.
+/// Kills an import and runs it again. Every account must exist once.
 async fn a_broken_import_goes_on(place: Place) {
     let count = rounds(2_000, 100_000);
     fs::write(place.path("people.jsonl"), lines(count)).expect("written");
@@ -174,7 +175,7 @@ async fn a_broken_import_goes_on(place: Place) {
     let mut command = place.command(&["users", "import", "people.jsonl"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
     let listed = || {
-        // On a busy machine the list may find no connection in time: it is asked again.
+        // On a busy machine the command may find no connection in time, so the test repeats it.
         let list = place.run(&["users", "list", "--json", "--limit", "1"]);
         let items = || value(&list.stdout())["items"].as_array().expect("a list").len();
         if list.code() == Some(0) { items() } else { 0 }
@@ -191,7 +192,7 @@ async fn a_broken_import_goes_on(place: Place) {
         value(&place.run(&["users", "import", "people.jsonl", "--json"]).expect(0).stdout());
     assert_eq!(third, json!({ "imported": 0, "exists": count, "refused": 0 }));
 
-    // What comes out goes in elsewhere, and comes out the same.
+    // An export can be imported into another database, and its export is the same.
     place.run(&["users", "export", "--with-password-hashes", "--out", "all.jsonl"]).expect(0);
     assert_eq!(super::mode(&place.path("all.jsonl")), 0o600);
     place.run(&["users", "export", "--out", "all.jsonl"]).expect(1);
@@ -222,7 +223,7 @@ async fn a_broken_import_goes_on_on_servers() {
     a_broken_import_goes_on(place).await;
 }
 
-/// SQLite has one writer: an import that never rests would have it alone.
+/// SQLite has one writer. An import without pauses would block all other writes.
 #[tokio::test]
 async fn an_import_leaves_a_running_daemon_its_turn_embedded() {
     let mut place = Place::new().set("secrets.master_key", &"A".repeat(43));
@@ -235,7 +236,7 @@ async fn an_import_leaves_a_running_daemon_its_turn_embedded() {
     while changed < 200 && child.try_wait().expect("our own child").is_none() {
         let name = json!({ "name": format!("Ada {changed}") });
         let answer = ada.json(Method::PATCH, "/api/me", name).await;
-        // A batch may take longer than a request waits, on a machine that has much to do.
+        // On a busy machine a batch may take longer than a request waits.
         if answer.status == 200 {
             changed += 1;
         } else {
@@ -273,7 +274,7 @@ async fn a_report_of_refusals_is_replaced_by_the_next_run_and_nothing_else_is_em
     .await;
     child.kill().expect("our own child");
     child.wait().expect("our own child");
-    // As a run leaves it that was killed while it wrote.
+    // An earlier run leaves such a file if it is killed while it writes.
     fs::write(place.path("bad.jsonl"), "{\"detail\":\"x\",\"line\":1,\"member\":\"\"}\n{\"det")
         .expect("written");
     let open = fs::Permissions::from_mode(0o644);
@@ -285,7 +286,7 @@ async fn a_report_of_refusals_is_replaced_by_the_next_run_and_nothing_else_is_em
     assert_eq!(super::mode(&place.path("bad.jsonl")), 0o600, "it names people");
     let slip = ["users", "import", "people.jsonl", "--errors", "people.jsonl"];
     let told = place.run(&slip).expect(1).stderr();
-    assert!(told.contains("no report of an import"), "{told}");
+    assert!(told.contains("not the report of an import"), "{told}");
     assert_eq!(fs::read_to_string(place.path("people.jsonl")).expect("there"), text);
 }
 

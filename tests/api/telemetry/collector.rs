@@ -1,4 +1,4 @@
-//! A collector of OTLP: takes what is exported, over gRPC (HTTP/2) and over HTTP/1.1, and keeps it.
+//! An OTLP collector. It accepts exports over gRPC (HTTP/2) and over HTTP/1.1, and stores them.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,12 +23,12 @@ use prost::Message as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// What came, as it came.
+/// The received messages.
 #[derive(Default)]
 struct Kept {
-    /// Every message's bytes.
+    /// The bytes of every message.
     bytes: Vec<Bytes>,
-    /// Path, and the header `x-planted-key`.
+    /// The path, and the header `x-planted-key`.
     asked: Vec<(String, Option<String>)>,
     spans: Vec<Span>,
     metrics: Vec<Metric>,
@@ -36,7 +36,7 @@ struct Kept {
     services: Vec<String>,
 }
 
-/// The collector; it ends with this value.
+/// The collector. It ends when the value is dropped.
 pub struct Collector {
     address: std::net::SocketAddr,
     kept: Arc<Mutex<Kept>>,
@@ -44,7 +44,7 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Listens on the loopback.
+    /// Listens on a loopback port.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -65,7 +65,7 @@ impl Collector {
         Self { address, kept, _server: server }
     }
 
-    /// `http://127.0.0.1:…`
+    /// Returns `http://127.0.0.1:…`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -74,32 +74,32 @@ impl Collector {
         at(&self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Every span so far.
+    /// Returns every span so far.
     pub fn spans(&self) -> Vec<Span> {
         self.look(|kept| kept.spans.clone())
     }
 
-    /// Every metric of every push so far.
+    /// Returns every metric of every push so far.
     pub fn metrics(&self) -> Vec<Metric> {
         self.look(|kept| kept.metrics.clone())
     }
 
-    /// Every log record so far.
+    /// Returns every log record so far.
     pub fn logs(&self) -> Vec<LogRecord> {
         self.look(|kept| kept.logs.clone())
     }
 
-    /// The `service.name` of every message.
+    /// Returns the `service.name` of every message.
     pub fn services(&self) -> Vec<String> {
         self.look(|kept| kept.services.clone())
     }
 
-    /// Path and planted header of every message.
+    /// Returns the path and the `x-planted-key` header of every message.
     pub fn asked(&self) -> Vec<(String, Option<String>)> {
         self.look(|kept| kept.asked.clone())
     }
 
-    /// Whether any message holds these bytes.
+    /// Says whether any message holds this text.
     pub fn holds(&self, text: &str) -> bool {
         let needle = text.as_bytes();
         self.look(|kept| {
@@ -108,7 +108,7 @@ impl Collector {
     }
 }
 
-/// An attribute's value as text.
+/// Returns the value of an attribute as text.
 pub fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
     let value = attributes.iter().find(|it| it.key == key)?.value.clone()?.value?;
     Some(match value {
@@ -133,7 +133,7 @@ async fn answer(
     let planted = request.headers().get("x-planted-key");
     let planted = planted.and_then(|it| it.to_str().ok()).map(str::to_owned);
     let body = request.into_body().collect().await?.to_bytes();
-    // gRPC: a flag and the length stand before the message.
+    // In gRPC a flag and the length come before the message.
     let message = if is_grpc { body.slice(5..) } else { body };
     keep(&mut kept.lock().unwrap_or_else(PoisonError::into_inner), &path, planted, &message);
     let mut frames = Vec::new();

@@ -1,4 +1,5 @@
-//! What the daemon says of itself, held to the registry: names, types, units, attributes, and what is never among them.
+//! Tests that the telemetry of a daemon agrees with the registry: names, types, units and
+//! attributes, and that it holds no forbidden data.
 
 pub mod collector;
 mod prometheus;
@@ -8,7 +9,7 @@ mod scraped;
 
 use std::fs;
 
-/// The page is made from the registry. With INSTA_UPDATE=always, as for snapshots, it is written.
+/// The registry generates this page. INSTA_UPDATE=always writes it, as for snapshots.
 #[test]
 fn the_documentation_is_the_registrys() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/telemetry.md");
@@ -20,7 +21,7 @@ fn the_documentation_is_the_registrys() {
     assert!(there == page, "docs/telemetry.md is out of date: INSTA_UPDATE=always writes it");
 }
 
-/// The rule for tasks leaves out the pools by their names, since both are counted by one metric.
+/// The alert rule for tasks must exclude the pools by name, because one metric counts both.
 #[test]
 fn the_rule_of_tasks_leaves_out_every_pool() {
     let rules = include_str!("../../../helm/latchkey/rules/latchkey.yaml");

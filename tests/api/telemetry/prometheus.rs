@@ -1,4 +1,5 @@
-//! Debian's Prometheus scrapes a driven daemon: every instrument arrives, under the name that the registry says.
+//! A test with Debian's Prometheus, which scrapes a daemon. Every instrument must arrive with its
+//! name in the registry.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -15,10 +16,10 @@ use crate::client::{Client, encoded};
 use crate::poll::eventually;
 use crate::servers::free_port;
 
-/// Starting it, and two scrapes.
+/// The time for the start of Prometheus and two scrapes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A Prometheus of our own; ended when dropped.
+/// A Prometheus process of the test. It is killed when the value is dropped.
 struct Prometheus {
     child: Child,
     client: Client,
@@ -46,7 +47,7 @@ impl Prometheus {
         Self { child, client: Client::new(address), _directory: directory }
     }
 
-    /// How many series an expression gives; none while it is not ready.
+    /// Returns the number of series of an expression, or 0 while Prometheus is not ready.
     async fn count(&self, expression: &str) -> usize {
         let path = format!("/api/v1/query?query={}", encoded(expression));
         let answer = self.client.get(&path).await;

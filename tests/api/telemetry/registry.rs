@@ -1,4 +1,5 @@
-//! Prometheus' text, read and held to the registry. Every test's daemon is held to it when it ends.
+//! A parser for the text format of Prometheus, and a check against the registry. The daemon of
+//! every test is checked when it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,18 +7,16 @@ use latchkey::daemon::declared_values;
 use latchkey::telemetry::instrument::{Instrument, Kind};
 use latchkey::telemetry::registry;
 
-/// One line of Prometheus' text.
+/// One line of the text format.
 #[derive(Clone, Debug)]
 pub struct Series {
-    /// The name, with a histogram's ending.
+    /// The name, with the ending of a histogram.
     pub name: String,
-    /// The labels.
     pub labels: BTreeMap<String, String>,
-    /// The value.
     pub value: f64,
 }
 
-/// Every series of the text.
+/// Returns every series in the text.
 pub fn series(text: &str) -> Vec<Series> {
     text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(line).collect()
 }
@@ -28,7 +27,7 @@ fn line(line: &str) -> Series {
     let mut rest = labels.strip_suffix('}').unwrap_or_else(|| panic!("{line}"));
     let mut labels = BTreeMap::new();
     while let Some((key, value)) = rest.split_once("=\"") {
-        // No value of ours holds a quote: were there one, what is left would not read.
+        // No value of latchkey holds a quote. If one did, the rest of the line could not be parsed.
         let (value, more) = value.split_once('"').unwrap_or_else(|| panic!("{line}"));
         labels.insert(key.to_owned(), value.to_owned());
         rest = more.trim_start_matches(',');
@@ -38,7 +37,7 @@ fn line(line: &str) -> Series {
     Series { name: name.to_owned(), labels, value }
 }
 
-/// The instrument of a series, and whether it is one of a histogram's buckets.
+/// Returns the instrument of a series. A histogram has several series.
 fn instrument(name: &str) -> Option<&'static Instrument> {
     registry::ALL.iter().find(|row| {
         let known = row.prometheus_name();
@@ -51,7 +50,7 @@ fn instrument(name: &str) -> Option<&'static Instrument> {
     })
 }
 
-/// Fails unless every series of the text is one that the registry allows, and of the type it says.
+/// Fails unless the registry allows every series in the text, with this type.
 #[track_caller]
 pub fn hold(text: &str) {
     let mut sets: BTreeMap<&str, BTreeSet<Vec<(String, String)>>> = BTreeMap::new();
@@ -87,7 +86,7 @@ pub fn hold(text: &str) {
     }
 }
 
-/// The names of rows that have no series in the text.
+/// Returns the names of the registry's rows that have no series in the text.
 pub fn missing(text: &str) -> Vec<&'static str> {
     let names: BTreeSet<String> = series(text).into_iter().map(|it| it.name).collect();
     let there = |row: &&Instrument| {
@@ -98,7 +97,7 @@ pub fn missing(text: &str) -> Vec<&'static str> {
     registry::ALL.iter().filter(|row| !there(row)).map(|row| row.name).collect()
 }
 
-/// The sum of a metric's series that have these labels.
+/// Returns the sum of a metric's series with these labels.
 pub fn sum(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
     series(text)
         .into_iter()

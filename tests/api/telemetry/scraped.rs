@@ -1,4 +1,4 @@
-//! `/metrics` of a daemon that was driven.
+//! Tests of `/metrics` on a daemon that has served requests.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use crate::app::{Backend, TestApp, both};
 use crate::poll::eventually;
 use crate::siteverify::{Says, Stub};
 
-/// How long a test waits for what a tick measures.
+/// The time that a test waits for values which the daemon measures periodically.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn scrape(app: &TestApp) -> String {
     app.admin().get("/metrics").await.expect(200).text()
 }
 
-/// Does enough of everything that every instrument has measured something.
+/// Sends enough requests that every instrument has measured something.
 async fn drive(app: &TestApp) {
     let mut person = app.verified("ada@example.org").await;
     person.refresh().await.expect(200);
@@ -23,7 +23,7 @@ async fn drive(app: &TestApp) {
     app.outbox_is_empty().await;
 }
 
-/// A daemon that did enough of everything, and the service that it asks.
+/// Starts such a daemon, with the stub of the breach service.
 pub async fn driven(backend: Backend) -> (TestApp, Stub) {
     let stub = Stub::start().await;
     stub.says(Says::Body(200, "text/plain", "0018A45C4D1DEF81644B54AB7F969B88D65:3".to_owned()));
@@ -39,7 +39,7 @@ async fn every_instrument_is_scraped(backend: Backend) {
     let text = eventually("a series of every instrument", PATIENCE, async || {
         let text = scrape(&app).await;
         let missing = missing(&text);
-        // What the mailer measures comes a moment after its mails; all else is there at once.
+        // The mailer measures a moment after its mails. All other values must be present at once.
         let late = missing.iter().all(|name| name.starts_with("latchkey.mail."));
         assert!(late, "never measured: {missing:?}");
         missing.is_empty().then_some(text)

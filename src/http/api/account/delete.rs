@@ -11,9 +11,9 @@ use crate::secret::Secret;
 use crate::session::Principal;
 
 request_body! {
-    /// Proof that it is meant.
+    /// The confirmation of the deletion.
     pub struct DeleteAccount {
-        /// The present password.
+        /// The current password.
         password: Secret<String>,
     }
 }
@@ -30,10 +30,13 @@ pub async fn handle(
 
 pub fn operation() -> Operation {
     Operation::new("deleteMe", Tag::Account, "Delete your account")
-        .describes("Teams without another member go with you; teams with others that you alone own forbid it.")
+        .describes(
+            "Your teams that have no other members are deleted too. If you are the only owner of a \
+             team that has other members, the request is refused with `conflict`.",
+        )
         .bearer()
         .takes::<DeleteAccount>()
-        .gives_nothing("The account is gone.")
+        .gives_nothing("The account is deleted.")
         .fails(&[
             Code::MalformedRequest,
             Code::InvalidCredentials,

@@ -36,30 +36,30 @@ impl FromStr for Before {
     }
 }
 
-/// A page of events.
+/// A page of the events of your account.
 #[derive(Serialize, ToSchema)]
 pub struct Events {
-    /// The newest first.
+    /// The events, newest first.
     items: Vec<EventView>,
-    /// `cursor` of the next page; null on the last one.
+    /// The `cursor` of the next page. Null on the last page.
     next: Option<String>,
 }
 
-/// Something that happened to your account.
+/// An event of your account.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct EventView {
-    /// The event.
+    /// The id of the event.
     id: String,
-    /// RFC 3339.
+    /// When the event happened (RFC 3339).
     at: String,
-    /// What: `session.login`, `password.changed`, …
+    /// The type of the event, for example `session.login` or `password.changed`.
     action: String,
     /// `success` or `refused`.
     outcome: String,
-    /// From where; null where somebody else did it to you.
+    /// The IP address of the client. Null if another user or an operator caused the event.
     ip: Option<String>,
-    /// With what; null likewise.
+    /// The user agent of the client. Null if another user or an operator caused the event.
     user_agent: Option<String>,
 }
 
@@ -85,8 +85,11 @@ pub async fn handle(
 }
 
 pub fn operation() -> Operation {
-    Operation::new("listMyEvents", Tag::Account, "List what happened to your account")
-        .describes("Sign-ins, changes and what others did to your memberships, for as long as the operator keeps them.")
+    Operation::new("listMyEvents", Tag::Account, "List the events of your account")
+        .describes(
+            "The list contains logins, changes of your account, and changes of your memberships by \
+             other users. The operator sets how long events are kept.",
+        )
         .bearer()
         .paged()
         .gives::<Events>("The events, newest first.")

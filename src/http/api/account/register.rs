@@ -19,15 +19,16 @@ use crate::user::EmailAddress;
 use crate::user::PersonName;
 
 request_body! {
-    /// Who registers.
+    /// The data of the new account.
     pub struct Register {
-        /// The address; a confirmation is mailed to it.
+        /// The email address. latchkey mails a confirmation link to it.
         email: EmailAddress,
-        /// 8 to 256 characters; not a common or breached one, not the address or the name.
+        /// 8 to 256 characters. Common and breached passwords, the email address and the name are
+        /// refused.
         password: Secret<String>,
-        /// 1 to 100 characters.
+        /// The name of the user, 1 to 100 characters.
         name: PersonName,
-        /// Where the operator asks for one.
+        /// The solution of a captcha, if the operator requires one.
         captcha: Option<String>,
     }
 }
@@ -51,10 +52,11 @@ async fn register(app: &App, request: &mut Request) -> Result<Tokens, Problem> {
 pub fn operation() -> Operation {
     Operation::new("register", Tag::Account, "Create an account")
         .describes(
-            "A confirmation mail follows. Until its link is opened the vaultToken opens nothing.",
+            "latchkey mails a confirmation link to the email address. Until the address is \
+             confirmed, the vaultToken gives no access.",
         )
         .takes::<Register>()
-        .gives::<Tokens>("Tokens of a first session.")
+        .gives::<Tokens>("Tokens of the first session.")
         .fails(&[
             Code::MalformedRequest,
             Code::CaptchaInvalid,

@@ -11,9 +11,9 @@ use crate::session::Principal;
 use crate::user::PersonName;
 
 request_body! {
-    /// What changes.
+    /// The change of the account.
     pub struct RenameAccount {
-        /// 1 to 100 characters.
+        /// The new name, 1 to 100 characters.
         name: PersonName,
     }
 }

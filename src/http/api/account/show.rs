@@ -12,41 +12,41 @@ use crate::problem::{Code, Problem};
 use crate::session::AccountStatus;
 use crate::session::Principal;
 
-/// A person, and where they are.
+/// A user, with the team and the project that the session uses.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Me {
-    /// `sub` of the tokens.
+    /// The id of the user: `sub` of the tokens.
     id: String,
-    /// As typed.
+    /// The email address, as the user typed it.
     email: String,
-    /// Whether the address is proven.
+    /// Whether the email address is verified.
     email_verified: bool,
-    /// What the person is called.
+    /// The name of the user.
     name: String,
-    /// RFC 3339.
+    /// When the account was created (RFC 3339).
     created_at: String,
-    /// The team in use; null before the address is proven.
+    /// The team in use. Null if there is none, for example before the email address is verified.
     team: Option<Team>,
-    /// The project in use.
+    /// The project in use. Null if there is none.
     project: Option<Project>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Team {
-    /// `tid` of the vaultToken.
+    /// The id of the team: `tid` of the vaultToken.
     id: String,
-    /// Its name.
+    /// The name of the team.
     name: String,
-    /// `owner`, `admin`, `member` or `viewer`.
+    /// The role of the user: `owner`, `admin`, `member` or `viewer`.
     role: String,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Project {
-    /// `pid` of the vaultToken.
+    /// The id of the project: `pid` of the vaultToken.
     id: String,
-    /// Its name.
+    /// The name of the project.
     name: String,
 }
 

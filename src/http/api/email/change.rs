@@ -18,11 +18,11 @@ use crate::session::Principal;
 use crate::user::EmailAddress;
 
 request_body! {
-    /// The new address, and proof that it is meant.
+    /// The new email address and the current password.
     pub struct ChangeEmail {
-        /// The present password.
+        /// The current password.
         password: Secret<String>,
-        /// The new address.
+        /// The new email address.
         email: EmailAddress,
     }
 }
@@ -37,18 +37,21 @@ pub async fn handle(
     match app.account().change_email(&mut client, &caller, password, email).await {
         Ok(()) => Ok(answer::json(&Done::OK)),
         Err(AccountError::EmailTaken) => {
-            Err(Problem::new(Code::EmailTaken).detail("`email` is the address of an account."))
+            Err(Problem::new(Code::EmailTaken).detail("`email` already belongs to an account."))
         }
         Err(other) => Err(other.into()),
     }
 }
 
 pub fn operation() -> Operation {
-    Operation::new("changeEmail", Tag::Email, "Ask for another address")
-        .describes("Takes effect when the link mailed to the new address is confirmed; the old one gets a notice with an undo.")
+    Operation::new("changeEmail", Tag::Email, "Request a change of your email address")
+        .describes(
+            "The change takes effect when the link that is mailed to the new address is confirmed. \
+             The old address gets a notice with a link that undoes the change.",
+        )
         .bearer()
         .takes::<ChangeEmail>()
-        .gives::<Done>("The mails are on their way.")
+        .gives::<Done>("latchkey sends the mails.")
         .fails(&[
             Code::MalformedRequest,
             Code::InvalidCredentials,

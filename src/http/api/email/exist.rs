@@ -40,9 +40,9 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 }
 
 pub fn operation() -> Operation {
-    Operation::new("existEmail", Tag::Email, "Ask whether an address has an account")
-        .path("email", "The address, percent-encoded.")
+    Operation::new("existEmail", Tag::Email, "Check whether an email address has an account")
+        .path("email", "The email address, percent-encoded.")
         .captcha()
-        .gives::<bool>("`true` or `false`.")
+        .gives::<bool>("`true` if the email address has an account, otherwise `false`.")
         .fails(&[Code::CaptchaInvalid, Code::NotFound, Code::ValidationFailed, Code::RateLimited])
 }

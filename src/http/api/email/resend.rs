@@ -21,11 +21,11 @@ pub async fn handle(
 }
 
 pub fn operation() -> Operation {
-    Operation::new("resendEmailVerification", Tag::Email, "Mail the confirmation again")
-        .describes("The older link is dead.")
+    Operation::new("resendEmailVerification", Tag::Email, "Send the confirmation mail again")
+        .describes("The older link stops working.")
         .bearer()
         .captcha()
-        .gives::<Tokens>("Tokens of the same session, not rotated.")
+        .gives::<Tokens>("Tokens of the same session. The tokens that you have stay valid.")
         .fails(&[
             Code::CaptchaInvalid,
             Code::InvalidToken,

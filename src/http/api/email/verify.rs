@@ -19,13 +19,14 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 }
 
 pub fn operation() -> Operation {
-    Operation::new("verifyEmail", Tag::Email, "Prove an address")
+    Operation::new("verifyEmail", Tag::Email, "Verify an email address")
         .describes(
-            "The first time, a default team (role `owner`) and in it a default project are made. A browser that \
-             navigates here is led to the page instead (303), and nothing happens.",
+            "The first verification creates a default team, in which the user is `owner`, and a \
+             default project in that team. A browser that opens this path is redirected to the \
+             confirmation page (303). The redirect changes nothing.",
         )
-        .path("token", "The token out of the mail.")
-        .also(303, "A browser's navigation: to the page, where nothing has happened yet.")
+        .path("token", "The token from the mail.")
+        .also(303, "A browser is redirected to the confirmation page. Nothing has changed yet.")
         .gives::<Tokens>("Tokens of a new session.")
         .fails(&[
             Code::TokenInvalid,

@@ -18,9 +18,9 @@ use crate::team::joining::{self, Shown};
 use crate::telemetry::labels::TenancyChange;
 
 request_body! {
-    /// Proof of the invitation.
+    /// The token of the invitation.
     pub struct AcceptInvitation {
-        /// The token out of the mail.
+        /// The token from the mail.
         token: Secret<String>,
     }
 }
@@ -40,15 +40,16 @@ pub async fn handle(
 }
 
 pub fn operation() -> Operation {
-    Operation::new("acceptInvitation", Tag::Invitation, "Accept an invitation by its link")
+    Operation::new("acceptInvitation", Tag::Invitation, "Accept an invitation with its token")
         .describes(
-            "Only the account whose proven address was invited can: any other one gets `other-address`. Where whoever \
-             invited may do so no more, the team is full or you are in it already, the answer is a 409. Switch to the \
-             team afterwards for tokens of it.",
+            "Only the account with the invited email address can accept, after the address is \
+             verified. Every other account gets `other-address`. The response is a 409 if the \
+             inviter may no longer invite, if the team is full, or if you are already a member. \
+             Switch to the team afterwards to get tokens for it.",
         )
         .bearer()
         .takes::<AcceptInvitation>()
-        .gives::<TeamView>("The team, whose member you are.")
+        .gives::<TeamView>("The team that you have joined.")
         .fails(&[
             Code::MalformedRequest,
             Code::TokenInvalid,

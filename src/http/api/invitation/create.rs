@@ -17,11 +17,12 @@ use crate::telemetry::labels::TenancyChange;
 use crate::user::EmailAddress;
 
 request_body! {
-    /// Whom to invite.
+    /// The invitation to send.
     pub struct CreateInvitation {
-        /// The address. Only the account of this one, once it is proven, can accept.
+        /// The email address to invite. Only the account with this address can accept, after the
+        /// address is verified.
         email: EmailAddress,
-        /// `owner`, `admin`, `member` or `viewer`; none above your own.
+        /// `owner`, `admin`, `member` or `viewer`. The role may not be above your own.
         role: Role,
     }
 }
@@ -40,18 +41,14 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_roles("createInvitation", Tag::Invitation, "Invite somebody")
+    Operation::of_roles("createInvitation", Tag::Invitation, "Invite a user to a team")
         .describes(
-            "A mail with a link goes to the address; the answer is the same whether it has an account or not. A role \
-             above your own is a 403, the address of a member a 409. An address that was invited before gets a new \
-             link, with this role; the older link is dead.",
+            "latchkey mails a link to the email address. The response is the same whether the \
+             address has an account or not. A role above your own is a 403. The address of a \
+             member is a 409. If the address was invited before, it gets a new link with this \
+             role, and the older link stops working.",
         )
         .takes::<CreateInvitation>()
-        .gives::<InvitationView>("The invitation, whose mail is on its way.")
-        .fails(&[
-            Code::MalformedRequest,
-            Code::Conflict,
-            Code::ValidationFailed,
-            Code::RateLimited,
-        ])
+        .gives::<InvitationView>("The invitation. latchkey sends its mail.")
+        .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed, Code::RateLimited])
 }

@@ -22,10 +22,13 @@ pub async fn handle(
 }
 
 pub fn operation() -> Operation {
-    Operation::new("declineInvitation", Tag::Invitation, "Decline one's own invitation")
-        .describes("Its link is dead too. The team sees that it is gone, and may invite again.")
+    Operation::new("declineInvitation", Tag::Invitation, "Decline one of your invitations")
+        .describes(
+            "The mailed link stops working too. The team sees that the invitation is gone and may \
+             invite you again.",
+        )
         .bearer()
-        .path("iid", "The invitation.")
-        .gives_nothing("The invitation is gone.")
+        .path("iid", "The id of the invitation.")
+        .gives_nothing("The invitation is deleted.")
         .fails(&[Code::InvalidToken, Code::EmailUnverified, Code::NotFound])
 }

@@ -26,11 +26,14 @@ pub async fn handle(
 }
 
 pub fn operation() -> Operation {
-    Operation::new("acceptMyInvitation", Tag::Invitation, "Accept one's own invitation")
-        .describes("As by its link; an invitation of another address is a 404.")
+    Operation::new("acceptMyInvitation", Tag::Invitation, "Accept one of your invitations")
+        .describes(
+            "The same rules apply as for the token of an invitation. An invitation to another \
+             email address is a 404.",
+        )
         .bearer()
-        .path("iid", "The invitation.")
-        .gives::<TeamView>("The team, whose member you are.")
+        .path("iid", "The id of the invitation.")
+        .gives::<TeamView>("The team that you have joined.")
         .fails(&[
             Code::InvalidToken,
             Code::Forbidden,

@@ -16,9 +16,9 @@ use crate::team::invitations;
 /// A page of invitations.
 #[derive(Serialize, ToSchema)]
 pub struct Invitations {
-    /// In the order of their making.
+    /// The invitations, in the order in which they were created.
     items: Vec<InvitationView>,
-    /// `cursor` of the next page; null on the last one.
+    /// The `cursor` of the next page. Null on the last page.
     next: Option<String>,
 }
 
@@ -33,7 +33,8 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 pub fn operation() -> Operation {
     Operation::of_roles("listInvitations", Tag::Invitation, "List a team's invitations")
         .describes(
-            "Those that were accepted, declined or revoked are gone. Expired ones stay for 30 days, to be sent again.",
+            "Accepted, declined and revoked invitations are not in the list. Expired invitations \
+             stay in it for 30 days, so that they can be sent again.",
         )
         .paged()
         .gives::<Invitations>("A page of invitations.")

@@ -13,34 +13,34 @@ use crate::problem::{Code, Problem};
 use crate::session::Principal;
 use crate::team::joining::{self, Offer};
 
-/// A page of one's own invitations.
+/// A page of the invitations to your email address.
 #[derive(Serialize, ToSchema)]
 pub struct MyInvitations {
-    /// In the order of their making.
+    /// The invitations, in the order in which they were created.
     items: Vec<OfferView>,
-    /// `cursor` of the next page; null on the last one.
+    /// The `cursor` of the next page. Null on the last page.
     next: Option<String>,
 }
 
-/// An invitation, as whoever was invited sees it.
+/// An invitation, as the invited user sees it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct OfferView {
-    /// The invitation.
+    /// The id of the invitation.
     id: String,
-    /// The team.
+    /// The id of the team.
     team_id: String,
-    /// Its name.
+    /// The name of the team.
     team_name: String,
-    /// What you would be in it.
+    /// The role that you get when you accept.
     role: String,
-    /// What whoever invites is called; null where their account is gone.
+    /// The name of the inviter. Null if the inviter's account is deleted.
     inviter_name: Option<String>,
-    /// Their address; null likewise.
+    /// The email address of the inviter. Null if the inviter's account is deleted.
     inviter_email: Option<String>,
-    /// RFC 3339.
+    /// When the invitation was created (RFC 3339).
     created_at: String,
-    /// RFC 3339: void from then on.
+    /// When the invitation expires (RFC 3339).
     expires_at: String,
 }
 
@@ -73,8 +73,11 @@ impl From<Offer> for OfferView {
 }
 
 pub fn operation() -> Operation {
-    Operation::new("listMyInvitations", Tag::Invitation, "List one's own invitations")
-        .describes("Those of your proven address that can be accepted now.")
+    Operation::new("listMyInvitations", Tag::Invitation, "List your invitations")
+        .describes(
+            "The list contains the invitations to your verified email address that you can accept \
+             now.",
+        )
         .bearer()
         .paged()
         .gives::<MyInvitations>("A page of invitations.")

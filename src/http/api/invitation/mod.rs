@@ -19,21 +19,23 @@ use crate::mail::MailData;
 use crate::team::invitations::{Invitation, Post};
 use crate::team::joining::Room;
 
-/// An invitation, as the team's admins see it.
+/// An invitation, as the admins of the team see it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InvitationView {
-    /// The invitation.
+    /// The id of the invitation.
     id: String,
-    /// Where it was mailed, as typed.
+    /// The invited email address, as the inviter typed it.
     email: String,
-    /// What whoever accepts it becomes.
+    /// The role that the user gets when they accept.
     role: String,
-    /// The member in whose name it was mailed last; null where their account is gone.
+    /// The id of the member in whose name the last mail was sent. Null if the member's account is
+    /// deleted.
     invited_by: Option<String>,
-    /// RFC 3339.
+    /// When the invitation was created (RFC 3339).
     created_at: String,
-    /// RFC 3339: seven days after it was mailed last. Void from then on, until it is sent again.
+    /// When the invitation expires (RFC 3339): seven days after its last mail. It can then be sent
+    /// again.
     expires_at: String,
 }
 

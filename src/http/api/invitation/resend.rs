@@ -22,11 +22,12 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_roles("resendInvitation", Tag::Invitation, "Mail an invitation again")
+    Operation::of_roles("resendInvitation", Tag::Invitation, "Send an invitation again")
         .describes(
-            "In your name, for another seven days; the older link is dead. One with a role above your own is a 403.",
+            "The mail is sent in your name. Its link is valid for another seven days, and the \
+             older link stops working. An invitation with a role above your own is a 403.",
         )
-        .path("iid", "The invitation.")
-        .gives::<InvitationView>("The invitation, whose mail is on its way.")
+        .path("iid", "The id of the invitation.")
+        .gives::<InvitationView>("The invitation. latchkey sends its mail.")
         .fails(&[Code::Conflict, Code::RateLimited])
 }

@@ -18,7 +18,9 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 
 pub fn operation() -> Operation {
     Operation::of_roles("revokeInvitation", Tag::Invitation, "Revoke an invitation")
-        .describes("Its link is dead at once. One with a role above your own is a 403.")
-        .path("iid", "The invitation.")
-        .gives_nothing("The invitation is gone.")
+        .describes(
+            "The link stops working at once. An invitation with a role above your own is a 403.",
+        )
+        .path("iid", "The id of the invitation.")
+        .gives_nothing("The invitation is deleted.")
 }

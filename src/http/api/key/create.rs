@@ -23,23 +23,26 @@ use crate::telemetry::labels::TenancyChange;
 use crate::user::PersonName;
 
 request_body! {
-    /// What the key is to be.
+    /// The key to create.
     pub struct CreateKey {
-        /// 1 to 100 characters.
+        /// The name of the key, 1 to 100 characters.
         name: PersonName,
-        /// At least one of `vault:read`, `vault:write`, `vault:manage` and `team:own`; none above your own role.
+        /// At least one of `vault:read`, `vault:write`, `vault:manage` and `team:own`. No scope may
+        /// be above your own role.
         scopes: Scopes,
-        /// RFC 3339, in the future: void from then on. Where it is missing, the key holds until it is revoked.
+        /// When the key expires (RFC 3339). The time must be in the future. Without it, the key is
+        /// valid until it is revoked.
         expires_at as "expiresAt": Option<Timestamp>,
     }
 }
 
-/// A key with its secret.
+/// A new project key with its secret.
 #[derive(Serialize, ToSchema)]
 pub struct NewKeyView {
     #[serde(flatten)]
     key: KeyView,
-    /// `lk_<id without hyphens>_<secret>`, the `client_secret` at `/api/token`. Keep it: nobody can show it again.
+    /// `lk_<id without hyphens>_<secret>`: the `client_secret` for `/api/token`. Store it now,
+    /// because it is never shown again.
     secret: String,
 }
 
@@ -58,7 +61,7 @@ fn read(request: &Request, now: UnixMillis) -> Result<NewKey, Problem> {
     let CreateKey { name, scopes, expires_at } =
         CreateKey::read_and_check(request.json()?, |body, (_, _, expires_at)| {
             if matches!(expires_at, Some(Some(at)) if at.0 <= now) {
-                body.reject("expiresAt", "range", "`expiresAt` is in the future.");
+                body.reject("expiresAt", "range", "`expiresAt` must be in the future.");
             }
         })?;
     let (name, expires_at) = (name.as_str().to_owned(), expires_at.map(|at| at.0));
@@ -76,11 +79,11 @@ impl BodyMember for Scopes {
         let asked = body.texts(name)?;
         let known: Vec<&str> = SCOPES.iter().map(|(name, _, _)| *name).collect();
         if asked.is_empty() {
-            body.reject(name, "too-short", "`scopes` has at least one scope.");
+            body.reject(name, "too-short", "`scopes` must contain at least one scope.");
         }
         if asked.iter().any(|scope| !known.contains(&scope.as_str())) {
             let names = known.join(", ");
-            body.reject(name, "unknown", format_args!("`scopes` are of: {names}."));
+            body.reject(name, "unknown", format_args!("`scopes` may contain only: {names}."));
         }
         let asked = |name: &&str| asked.iter().any(|scope| scope == name);
         Some(Self(known.into_iter().filter(asked).collect()))
@@ -99,7 +102,7 @@ impl Text for Timestamp {
     type Error = BrokenRule;
 
     fn parse(text: String) -> Result<Self, BrokenRule> {
-        let malformed = BrokenRule("format", "`expiresAt` is a time as RFC 3339 has it.");
+        let malformed = BrokenRule("format", "`expiresAt` must be a time in RFC 3339 format.");
         from_rfc3339(&text).map(Self).ok_or(malformed)
     }
 
@@ -109,13 +112,14 @@ impl Text for Timestamp {
 }
 
 pub fn operation() -> Operation {
-    Operation::of_roles("createKey", Tag::Key, "Make a project's key")
+    Operation::of_roles("createKey", Tag::Key, "Create a project key")
         .describes(
-            "A service account: a program that shows the key at `/api/token` gets vaultTokens of this team and project. \
-             It belongs to the project and stays when its maker goes. A scope above your own role is a 403.",
+            "A key is a service account. A program exchanges it at `/api/token` for vaultTokens of \
+             this team and project. The key belongs to the project and stays valid after its \
+             creator has left. A scope above your own role is a 403.",
         )
-        .path("pid", "The project.")
+        .path("pid", "The id of the project.")
         .takes::<CreateKey>()
-        .gives::<NewKeyView>("The key, with its secret for this once.")
+        .gives::<NewKeyView>("The key with its secret. Only this response shows the secret.")
         .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
 }

@@ -16,9 +16,9 @@ use crate::team::keys;
 /// A page of keys.
 #[derive(Serialize, ToSchema)]
 pub struct Keys {
-    /// In the order of their making.
+    /// The keys, in the order in which they were created.
     items: Vec<KeyView>,
-    /// `cursor` of the next page; null on the last one.
+    /// The `cursor` of the next page. Null on the last page.
     next: Option<String>,
 }
 
@@ -36,7 +36,7 @@ pub fn operation() -> Operation {
         .describes(
             "Expired keys stay in the list until they are revoked. Secrets are never shown again.",
         )
-        .path("pid", "The project.")
+        .path("pid", "The id of the project.")
         .paged()
         .gives::<Keys>("A page of keys.")
         .fails(&[Code::ValidationFailed])

@@ -10,23 +10,24 @@ use utoipa::ToSchema;
 use crate::clock::rfc3339;
 use crate::team::keys::{self, ProjectKey};
 
-/// A project's key, without its secret.
+/// A project key, without its secret.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyView {
-    /// `client_id` at `/api/token`; `client_id` and `sub` of the key's tokens.
+    /// The id of the key: `client_id` at `/api/token`, and `client_id` and `sub` of the key's
+    /// tokens.
     id: String,
-    /// What you call it.
+    /// The name of the key.
     name: String,
-    /// What it may do.
+    /// The scopes of the key.
     scopes: Vec<&'static str>,
-    /// The member who made it; null where they are gone.
+    /// The id of the user who created the key. Null if the user's account is deleted.
     created_by: Option<String>,
-    /// RFC 3339.
+    /// When the key was created (RFC 3339).
     created_at: String,
-    /// RFC 3339: void from then on; null: never.
+    /// When the key expires (RFC 3339). Null if it never expires.
     expires_at: Option<String>,
-    /// RFC 3339, to the minute: when it last proved itself; null: never.
+    /// When the key was last used (RFC 3339, accurate to the minute). Null if it was never used.
     last_used_at: Option<String>,
 }
 

@@ -19,10 +19,10 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 pub fn operation() -> Operation {
     Operation::of_roles("revokeKey", Tag::Key, "Revoke a project's key")
         .describes(
-            "It gets no more tokens. Those it has are inactive at introspection and forward-auth at once, and elsewhere \
-             run out within `tokens.vault_ttl`.",
+            "The key gets no more tokens. Its existing tokens are inactive at introspection and \
+             forward-auth at once. Everywhere else they expire within `tokens.vault_ttl`.",
         )
-        .path("pid", "The project.")
-        .path("kid", "The key.")
-        .gives_nothing("The key is gone.")
+        .path("pid", "The id of the project.")
+        .path("kid", "The id of the key.")
+        .gives_nothing("The key is revoked.")
 }

@@ -12,9 +12,9 @@ use crate::team::{Role, members};
 use crate::telemetry::labels::TenancyChange;
 
 request_body! {
-    /// What changes.
+    /// The change of the membership.
     pub struct ChangeMember {
-        /// `owner`, `admin`, `member` or `viewer`; none above your own.
+        /// `owner`, `admin`, `member` or `viewer`. The role may not be above your own.
         role: Role,
     }
 }
@@ -31,11 +31,12 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 pub fn operation() -> Operation {
     Operation::of_roles("changeMember", Tag::Member, "Change a member's role")
         .describes(
-            "Nobody gives a role above their own, or touches a member above. A team keeps at least one owner. Tokens \
-             say the new role from their next refresh on; `mep` tells older ones apart.",
+            "You cannot give a role above your own, and you cannot change a member whose role is \
+             above your own. A team keeps at least one owner. The member's tokens have the new \
+             role from their next refresh. Older tokens have a lower `mep`.",
         )
-        .path("userId", "The member.")
+        .path("userId", "The id of the user.")
         .takes::<ChangeMember>()
-        .gives::<MemberView>("The member as they are now.")
+        .gives::<MemberView>("The member with the new role.")
         .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
 }

@@ -16,9 +16,9 @@ use crate::team::members;
 /// A page of members.
 #[derive(Serialize, ToSchema)]
 pub struct Members {
-    /// In the order of joining.
+    /// The members, in the order in which they joined.
     items: Vec<MemberView>,
-    /// `cursor` of the next page; null on the last one.
+    /// The `cursor` of the next page. Null on the last page.
     next: Option<String>,
 }
 

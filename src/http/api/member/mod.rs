@@ -10,21 +10,22 @@ use utoipa::ToSchema;
 use crate::clock::rfc3339;
 use crate::team::members::Member as Row;
 
-/// A member, as the others see them.
+/// A member, as the other members of the team see them.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberView {
-    /// `sub` of their tokens.
+    /// The id of the user: `sub` of their tokens.
     user_id: String,
-    /// What they are called.
+    /// The name of the user.
     name: String,
-    /// As typed.
+    /// The email address, as the user typed it.
     email: String,
-    /// `owner`, `admin`, `member` or `viewer`.
+    /// The role of the user: `owner`, `admin`, `member` or `viewer`.
     role: String,
-    /// The membership's epoch: `mep` of their vaultTokens. One with a lower `mep` is out of date.
+    /// The epoch of the membership: `mep` of the user's vaultTokens. A token with a lower `mep` is
+    /// out of date.
     epoch: i32,
-    /// RFC 3339.
+    /// When the user joined the team (RFC 3339).
     joined_at: String,
 }
 

@@ -32,12 +32,13 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_roles("removeMember", Tag::Member, "Remove a member, or leave")
+    Operation::of_roles("removeMember", Tag::Member, "Remove a member or leave the team")
         .describes(
-            "With your own id you leave. The membership ends at once; the person's sessions go on in another team of \
-             theirs, or in none. The last owner cannot go.",
+            "Send your own id to leave the team. The membership ends at once. The user's sessions \
+             continue in another team of the user, or in no team. The last owner can neither leave \
+             nor be removed.",
         )
-        .path("userId", "The member.")
-        .gives_nothing("The membership is over.")
+        .path("userId", "The id of the user.")
+        .gives_nothing("The membership has ended.")
         .fails(&[Code::Conflict])
 }

@@ -21,7 +21,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
     if offer == Offer::InDoubt
         && app.captchas.probe(request.cx.deadline).await? == VendorState::Good
     {
-        let detail = "The captcha's provider answers: show its widget.";
+        let detail = "The captcha vendor responds. Show the vendor's widget.";
         return Err(Problem::new(Code::NotFound).detail(detail));
     }
     Ok(answer::json(&app.captcha.challenge(difficulty, app.clock.now())))
@@ -32,7 +32,7 @@ fn difficulty(request: &Request) -> Result<u32, Problem> {
     let difficulty = request.query("difficulty")?.map_or(Ok(1), |text| text.parse());
     let mut broken = Object::default();
     if !difficulty.as_ref().is_ok_and(|it| (1..=DIFFICULTY_MAX).contains(it)) {
-        let rule = format!("`difficulty` is a number from 1 to {DIFFICULTY_MAX}.");
+        let rule = format!("`difficulty` must be a number from 1 to {DIFFICULTY_MAX}.");
         broken.reject("difficulty", "range", rule);
     }
     broken.finish()?;
@@ -40,15 +40,20 @@ fn difficulty(request: &Request) -> Result<u32, Problem> {
 }
 
 pub fn operation() -> Operation {
-    Operation::new("captcha", Tag::Meta, "Get a captcha's challenge")
+    Operation::new("captcha", Tag::Meta, "Get a captcha challenge")
         .describes(
-            "A proof of work for ALTCHA's own widget (v2, PBKDF2/SHA-256). The captcha's value is the widget's payload: \
-             base64 of `{challenge, solution}`. It is good once, for 10 minutes. With a captcha vendor configured this \
-             is a 404; where the operator allows the fallback, it is one while the vendor answers: a page whose widget \
-             does not load, or whose answer was refused with a 503, asks here. A login that needs a harder one says so \
-             in the member `difficulty` of its problem `captcha-invalid`.",
+            "The challenge is a proof of work for ALTCHA's own widget (v2, PBKDF2/SHA-256). The \
+             value to send as `captcha` is the widget's payload: base64 of `{challenge, \
+             solution}`. It is valid once, for 10 minutes. If the operator has configured a \
+             captcha vendor, the response is a 404. If the operator also allows the fallback, it \
+             is a 404 only while the vendor responds. A page requests a challenge here if the \
+             vendor's widget does not load, or if its captcha was refused with a 503. If a login \
+             needs a harder challenge, its problem `captcha-invalid` has the member `difficulty`.",
         )
-        .query("difficulty", "How many times as hard as a usual challenge, 1 to 60; 1 without it.")
-        .gives_json("`{parameters, signature}`, as ALTCHA's widget takes it.")
+        .query(
+            "difficulty",
+            "How many times as hard as usual the challenge is, from 1 to 60. The default is 1.",
+        )
+        .gives_json("`{parameters, signature}`, in the format of ALTCHA's widget.")
         .fails(&[Code::NotFound, Code::ValidationFailed, Code::RateLimited])
 }

@@ -34,7 +34,7 @@ pub async fn handle(app: &App, _: &mut Request) -> Result<Answer, Problem> {
 }
 
 pub fn operation() -> Operation {
-    Operation::new("discovery", Tag::Meta, "Find the keys, as stock middleware does").gives_json(
-        "The document of OpenID Connect Discovery, as far as it is about verifying vaultTokens.",
+    Operation::new("discovery", Tag::Meta, "Get the discovery document").gives_json(
+        "The OpenID Connect Discovery document, with the members that concern vaultTokens.",
     )
 }

@@ -18,7 +18,7 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 }
 
 pub fn operation() -> Operation {
-    Operation::new("openapi", Tag::Meta, "Get this description")
-        .gives_json("OpenAPI 3.1, made from the code.")
-        .also(304, "It is the one that `If-None-Match` names.")
+    Operation::new("openapi", Tag::Meta, "Get this OpenAPI document")
+        .gives_json("The OpenAPI 3.1 document, generated from the code.")
+        .also(304, "The document is still the one that `If-None-Match` names.")
 }

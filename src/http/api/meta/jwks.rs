@@ -28,6 +28,6 @@ pub(super) fn public(answer: Answer) -> Answer {
 }
 
 pub fn operation() -> Operation {
-    Operation::new("jwks", Tag::Meta, "Get the keys that verify vaultTokens")
-        .gives_json("A JWK set; empty with HS256.")
+    Operation::new("jwks", Tag::Meta, "Get the public keys that verify vaultTokens")
+        .gives_json("A JWK set. It is empty if vaultTokens are signed with HS256.")
 }

@@ -104,7 +104,7 @@ impl Credentials {
     fn of(request: &Request, form: &Form) -> Result<Option<Self>, Problem> {
         let two_ways = || {
             Problem::new(Code::MalformedRequest)
-                .detail("Authenticate by HTTP Basic or in the body, not by both.")
+                .detail("Authenticate with HTTP Basic or in the body, not in both ways.")
                 .oauth(OauthError::InvalidRequest)
         };
         let (id, secret) = (form.get("client_id"), form.get("client_secret"));

@@ -23,74 +23,74 @@ use crate::telemetry::typed::Outcome;
 use crate::token::{Expiry, UserClaims, VaultClaims};
 
 request_form! {
-    /// What a client asks; sent as a form.
+    /// The token to introspect. The request is a form.
     pub struct IntrospectRequest {
-        /// A vaultToken (a project's key asks about its own team's alone), or for a client of `introspection.clients` also a
-        /// userToken.
+        /// A vaultToken. A project key may introspect only the vaultTokens of its own team. A
+        /// client of `introspection.clients` may also introspect userTokens.
         token: needed,
-        /// Accepted and not needed: a token says itself what it is.
+        /// Accepted but not needed, because the token itself shows its type.
         token_type_hint: optional,
-        /// The client, where it does not authenticate by HTTP Basic.
+        /// The id of the client, if it does not authenticate with HTTP Basic.
         client_id: optional,
-        /// Its secret, likewise.
+        /// The secret of the client, if it does not authenticate with HTTP Basic.
         client_secret: optional,
     }
 }
 
-/// What a token is worth. With `active` false nothing else is there.
+/// The state of a token. If `active` is false, there are no other members.
 #[derive(Default, Serialize, ToSchema)]
 pub struct Introspection {
-    /// Whether it is live.
+    /// Whether the token is active.
     active: bool,
-    /// What it allows, space-separated; of a vaultToken.
+    /// The scopes, separated by spaces. Only for a vaultToken.
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
-    /// For whom it was made: `latchkey` for people, a project's key by its id.
+    /// The client that the token was issued to: `latchkey` for users, or the id of a project key.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
-    /// The person's address; of a userToken alone.
+    /// The email address of the user. Only for a userToken.
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
-    /// Whether that address is proven; of a userToken alone.
+    /// Whether that address is verified. Only for a userToken.
     #[serde(skip_serializing_if = "Option::is_none")]
     email_verified: Option<bool>,
-    /// Always `Bearer` (RFC 6749 §5.1): which kind it is shows in what else is told.
+    /// Always `Bearer` (RFC 6749 §5.1). The other members show the type of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_type: Option<&'static str>,
-    /// When it ends (NumericDate).
+    /// When the token expires (NumericDate).
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
-    /// When it was made.
+    /// When the token was issued (NumericDate).
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<i64>,
-    /// From when on it is good.
+    /// The time before which the token is not valid (NumericDate).
     #[serde(skip_serializing_if = "Option::is_none")]
     nbf: Option<i64>,
-    /// The person.
+    /// The id of the user or of the project key.
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<String>,
-    /// Who may accept it.
+    /// The audience: the services that may accept the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<String>,
-    /// Who made it.
+    /// The issuer of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<String>,
-    /// The token.
+    /// The id of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
-    /// The session; absent for a project's key.
+    /// The id of the session. Missing for a project key.
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
-    /// The team; of a vaultToken.
+    /// The id of the team. Only for a vaultToken.
     #[serde(skip_serializing_if = "Option::is_none")]
     tid: Option<String>,
-    /// The project, where there is one.
+    /// The id of the project, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<String>,
-    /// The role in the team.
+    /// The role of the user in the team.
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<String>,
-    /// The membership's epoch.
+    /// The epoch of the membership.
     #[serde(skip_serializing_if = "Option::is_none")]
     mep: Option<i32>,
 }
@@ -193,13 +193,18 @@ impl From<UserClaims> for Introspection {
 }
 
 pub fn operation() -> Operation {
-    Operation::new("introspect", Tag::Meta, "Ask what a token is worth now")
+    Operation::new("introspect", Tag::Meta, "Introspect a token")
         .describes(
-            "RFC 7662, for clients of `introspection.clients`, and for a project's key about its own team's vaultTokens. Anything that is not live is exactly `{\"active\":false}`: \
-             an ended session, a removed member, a revoked key or token are so at once. Errors carry the RFC's `error` besides.",
+            "RFC 7662, for clients of `introspection.clients`, and for project keys about the \
+             vaultTokens of their own team. If a token is not active, the response is exactly \
+             `{\"active\":false}`. A token is inactive as soon as its session or its \
+             membership has ended, or the token or its key is revoked. Errors also have the \
+             member `error` of the RFC.",
         )
         .basic()
         .takes_form::<IntrospectRequest>()
-        .gives::<Introspection>("What the token says, as of now; or `active` false alone.")
+        .gives::<Introspection>(
+            "The claims of an active token, or only `active` with the value false.",
+        )
         .fails(&[Code::MalformedRequest, Code::InvalidCredentials, Code::UnsupportedMediaType])
 }

@@ -25,15 +25,15 @@ use crate::telemetry::labels::{EndReason, RevokedType};
 use crate::token::{Expiry, UserClaims, revocation};
 
 request_form! {
-    /// What a client asks; sent as a form.
+    /// The token to revoke. The request is a form.
     pub struct RevokeRequest {
-        /// A vaultToken, or a userToken, also an expired one.
+        /// A vaultToken or a userToken. The userToken may have expired.
         token: needed,
-        /// Accepted and not needed: a token says itself what it is.
+        /// Accepted but not needed, because the token itself shows its type.
         token_type_hint: optional,
-        /// Not needed; has to be right where it is sent.
+        /// The id of the client. It is not needed, but it must be right if it is sent.
         client_id: optional,
-        /// Likewise.
+        /// The secret of the client. It is not needed, but it must be right if it is sent.
         client_secret: optional,
     }
 }
@@ -99,11 +99,12 @@ async fn end_session(
 pub fn operation() -> Operation {
     Operation::new("revoke", Tag::Session, "Revoke a token")
         .describes(
-            "RFC 7009. Holding the token is enough; client authentication is not needed. A userToken's session ends; a \
-             vaultToken is inactive from now to its end, at introspection and forward-auth. An unknown token is a 200 too.",
+            "RFC 7009. The holder of a token may revoke it without client authentication. The \
+             session of a userToken ends. A vaultToken is inactive at introspection and \
+             forward-auth from now on. An unknown token is a 200 too.",
         )
         .takes_form::<RevokeRequest>()
-        .gives_empty("The token is good for nothing any more, if it ever was.")
+        .gives_empty("The token is not valid any more, or it never was.")
         .fails(&[
             Code::MalformedRequest,
             Code::InvalidCredentials,

@@ -25,15 +25,16 @@ use crate::telemetry::typed::Outcome;
 const GRANT: &str = "client_credentials";
 
 request_form! {
-    /// What a program asks; sent as a form.
+    /// The request for a token. It is a form.
     pub struct TokenRequest {
-        /// `client_credentials`.
+        /// Always `client_credentials`.
         grant_type: needed,
-        /// Some of the key's scopes, separated by spaces; all of them where it is missing.
+        /// Some of the key's scopes, separated by spaces. Without it, the token gets all scopes of
+        /// the key.
         scope: optional,
-        /// The key's id, where the program does not authenticate by HTTP Basic.
+        /// The id of the key, if the program does not authenticate with HTTP Basic.
         client_id: optional,
-        /// The key (`lk_…`), likewise.
+        /// The key (`lk_…`), if the program does not authenticate with HTTP Basic.
         client_secret: optional,
     }
 }
@@ -45,9 +46,10 @@ pub struct TokenAnswer {
     access_token: String,
     /// Always `Bearer`.
     token_type: &'static str,
-    /// In as many seconds it ends; there is no refresh token: ask again.
+    /// The number of seconds until the token expires. There is no refresh token: request a new
+    /// token.
     expires_in: i64,
-    /// What it allows, separated by spaces.
+    /// The scopes of the token, separated by spaces.
     scope: String,
 }
 
@@ -71,11 +73,11 @@ async fn grant(app: &App, request: &mut Request) -> Result<TokenAnswer, Problem>
     if form.grant_type()?.expose() != GRANT {
         return Err(refused(
             OauthError::UnsupportedGrantType,
-            "`grant_type` is `client_credentials`.",
+            "`grant_type` must be `client_credentials`.",
         ));
     }
     let Client::ProjectKey(key) = client else {
-        let detail = "This client may introspect; only a project's key gets tokens.";
+        let detail = "This client may only introspect tokens. Only a project key gets tokens.";
         return Err(refused(OauthError::UnauthorizedClient, detail));
     };
     let scope = narrowed(&key, form.scope().map(|scope| scope.expose().as_str()))?;
@@ -94,7 +96,7 @@ fn narrowed(key: &KnownKey, asked: Option<&str>) -> Result<String, Problem> {
     let Some(asked) = asked else { return Ok(key.scopes.join(" ")) };
     if !asked.split(' ').all(|scope| key.scopes.contains(&scope)) {
         let detail =
-            "The key has not all of these scopes, or they are not separated by single spaces.";
+            "The key lacks one of these scopes, or they are not separated by single spaces.";
         return Err(refused(OauthError::InvalidScope, detail));
     }
     Ok(keys::scopes(asked).join(" "))
@@ -115,11 +117,12 @@ fn refused(error: OauthError, detail: &str) -> Problem {
 }
 
 pub fn operation() -> Operation {
-    Operation::new("token", Tag::Key, "Get a vaultToken for a project's key")
+    Operation::new("token", Tag::Key, "Get a vaultToken with a project key")
         .describes(
-            "RFC 6749 §4.4. The client is the key: `client_id` is its id, `client_secret` the whole `lk_…`, by HTTP Basic \
-             or in the form. Errors carry the RFC's `error` besides: `invalid_client`, `invalid_request`, `invalid_scope`, \
-             `unauthorized_client`, `unsupported_grant_type`.",
+            "RFC 6749 §4.4. The client is a project key: `client_id` is the id of the key, and \
+             `client_secret` is the whole `lk_…`. Send both with HTTP Basic or in the form. Errors \
+             also have the member `error` of the RFC: `invalid_client`, `invalid_request`, \
+             `invalid_scope`, `unauthorized_client` or `unsupported_grant_type`.",
         )
         .basic()
         .takes_form::<TokenRequest>()

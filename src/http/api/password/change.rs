@@ -14,11 +14,12 @@ use crate::session::{Principal, Tokens};
 use crate::user::EmailAddress;
 
 request_body! {
-    /// The old password and the new one.
+    /// The current password and the new one.
     pub struct ChangePassword {
-        /// The present password.
+        /// The current password.
         password: Secret<String>,
-        /// 8 to 256 characters; not a common or breached one, not the address or the name.
+        /// 8 to 256 characters. Common and breached passwords, the email address and the name are
+        /// refused.
         new_password as "newPassword": Secret<String>,
     }
 }
@@ -44,8 +45,15 @@ pub async fn handle(
 }
 
 pub fn operation() -> Operation {
-    Operation::new("changePassword", Tag::Password, "Set a new password by the old one")
-        .describes("Every other session ends; a notice is mailed to a verified address, at most one an hour: later changes within the hour are one mail at its end. Ten right passwords an hour confirm changes of one account. The answer carries `X-Latchkey-Device` for the new password: keep it in place of the one before. A device that sent a valid one keeps its limits; every other device is unknown again.")
+    Operation::new("changePassword", Tag::Password, "Change your password")
+        .describes(
+            "Every other session ends. A verified email address gets a notice by mail, at most one \
+             an hour. Later changes within the hour are reported together in one mail at its end. \
+             The right password can confirm at most ten changes of one account an hour. The \
+             response carries `X-Latchkey-Device` for the new password: store it in place of the \
+             previous one. A device that sent a valid `X-Latchkey-Device` keeps its limits. Every \
+             other device is unknown again.",
+        )
         .bearer()
         .takes::<ChangePassword>()
         .gives::<Tokens>("Tokens of this session.")

@@ -12,11 +12,11 @@ use crate::problem::{Code, Problem};
 use crate::user::EmailAddress;
 
 request_body! {
-    /// Whose password.
+    /// The account that needs a new password.
     pub struct ForgotPassword {
-        /// The address of the account.
+        /// The email address of the account.
         email: EmailAddress,
-        /// Where the operator asks for one.
+        /// The solution of a captcha, if the operator requires one.
         captcha: Option<String>,
     }
 }
@@ -28,10 +28,13 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 }
 
 pub fn operation() -> Operation {
-    Operation::new("forgotPassword", Tag::Password, "Ask for a recovery mail")
-        .describes("The answer is the same whether there is an account or not. `Authorization` is not needed and ignored.")
+    Operation::new("forgotPassword", Tag::Password, "Request a recovery mail")
+        .describes(
+            "The response is the same whether the email address has an account or not. \
+             `Authorization` is not needed and is ignored.",
+        )
         .takes::<ForgotPassword>()
-        .gives::<Done>("If there is an account, a mail is on its way.")
+        .gives::<Done>("If the email address has an account, latchkey sends a mail.")
         .fails(&[
             Code::MalformedRequest,
             Code::CaptchaInvalid,

@@ -16,11 +16,12 @@ use crate::problem::{Code, Problem};
 use crate::secret::Secret;
 
 request_body! {
-    /// The token and the new password.
+    /// The mailed token and the new password.
     pub struct ResetPassword {
-        /// The token out of the mail.
+        /// The token from the mail.
         token: Secret<String>,
-        /// 8 to 256 characters; not a common or breached one, not the address or the name.
+        /// 8 to 256 characters. Common and breached passwords, the email address and the name are
+        /// refused.
         new_password as "newPassword": Secret<String>,
     }
 }
@@ -39,10 +40,16 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 }
 
 pub fn operation() -> Operation {
-    Operation::new("resetPassword", Tag::Password, "Set a new password by a mailed token")
-        .describes("Every session of the user ends; a notice is mailed; an unverified account is verified by it. The answer carries `X-Latchkey-Device`: keep it with the address and send it with the next login, so that the device is known. A device that sent a valid one keeps its limits; every other device is unknown again.")
+    Operation::new("resetPassword", Tag::Password, "Set a new password with a mailed token")
+        .describes(
+            "Every session of the user ends, and the user gets a notice by mail. An unverified \
+             account becomes verified. The response carries `X-Latchkey-Device`: store it together \
+             with the email address and send it with the next login, so that latchkey knows the \
+             device. A device that sent a valid `X-Latchkey-Device` keeps its limits. Every other \
+             device is unknown again.",
+        )
         .takes::<ResetPassword>()
-        .gives::<Done>("The password is set.")
+        .gives::<Done>("The new password is set.")
         .fails(&[
             Code::MalformedRequest,
             Code::TokenInvalid,

@@ -21,7 +21,7 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_roles("createProject", Tag::Project, "Make a project")
+    Operation::of_roles("createProject", Tag::Project, "Create a project")
         .takes::<NewName>()
         .gives::<ProjectView>("The project.")
         .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])

@@ -21,9 +21,12 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 
 pub fn operation() -> Operation {
     Operation::of_roles("deleteProject", Tag::Project, "Delete a project")
-        .describes("Confirmed by the project's name. Its keys end with it; sessions in it go on in another project of the team.")
-        .path("pid", "The project.")
+        .describes(
+            "Confirm the deletion with the name of the project. The keys of the project are \
+             deleted too. Sessions in the project continue in another project of the team.",
+        )
+        .path("pid", "The id of the project.")
         .takes::<Confirmation>()
-        .gives_nothing("The project is gone.")
+        .gives_nothing("The project is deleted.")
         .fails(&[Code::MalformedRequest, Code::ValidationFailed])
 }

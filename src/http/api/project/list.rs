@@ -16,9 +16,9 @@ use crate::team::projects;
 /// A page of projects.
 #[derive(Serialize, ToSchema)]
 pub struct Projects {
-    /// In the order of their making.
+    /// The projects, in the order in which they were created.
     items: Vec<ProjectView>,
-    /// `cursor` of the next page; null on the last one.
+    /// The `cursor` of the next page. Null on the last page.
     next: Option<String>,
 }
 

@@ -12,17 +12,17 @@ use utoipa::ToSchema;
 use crate::clock::rfc3339;
 use crate::team::projects::Project;
 
-/// A project.
+/// A project of a team.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectView {
-    /// `pid` of the vaultToken.
+    /// The id of the project: `pid` of the vaultToken.
     id: String,
-    /// Its name.
+    /// The name of the project.
     name: String,
-    /// For URLs, unique within the team.
+    /// A short name for URLs, unique within the team.
     slug: String,
-    /// RFC 3339.
+    /// When the project was created (RFC 3339).
     created_at: String,
 }
 

@@ -16,6 +16,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 
 pub fn operation() -> Operation {
     Operation::of_team("showProject", Tag::Project, "Show a project")
-        .path("pid", "The project.")
+        .path("pid", "The id of the project.")
         .gives::<ProjectView>("The project.")
 }

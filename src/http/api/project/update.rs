@@ -24,8 +24,8 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 
 pub fn operation() -> Operation {
     Operation::of_roles("updateProject", Tag::Project, "Change a project's name or slug")
-        .path("pid", "The project.")
+        .path("pid", "The id of the project.")
         .takes::<ChangedName>()
-        .gives::<ProjectView>("The project as it is now.")
+        .gives::<ProjectView>("The changed project.")
         .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
 }

@@ -24,7 +24,7 @@ const CONDITIONS: [&str; 3] = ["team", "project", "scope"];
 
 /// The detail for every refused token.
 const WANTED: &str =
-    "Send `Authorization: Bearer <vaultToken>` with a token that is unexpired and not revoked.";
+    "Send `Authorization: Bearer <vaultToken>` with a token that is not expired and not revoked.";
 
 pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem> {
     let conditions = Conditions::of(request);
@@ -64,7 +64,7 @@ async fn answer_for(
     app.check().vault_is_live(&claims).await?;
     if !conditions.hold(&claims) {
         return Err(Problem::new(Code::Forbidden)
-            .detail("The token is of another team or project, or lacks a scope."));
+            .detail("The token belongs to another team or project, or it lacks a scope."));
     }
     let mut answer = answer::empty();
     // All five headers are always set. A proxy that copies them overwrites values that the client
@@ -113,7 +113,7 @@ impl Conditions {
         let is_empty = pairs.iter().any(|(_, value)| value.trim().is_empty());
         if is_twice || !is_known || is_empty {
             return Err(Problem::new(Code::MalformedRequest).detail(
-                "The query takes `team`, `project` and `scope`, each once and with a value.",
+                "The query may contain `team`, `project` and `scope`, each once and with a value.",
             ));
         }
         let mut conditions = Self::default();
@@ -136,17 +136,22 @@ impl Conditions {
 }
 
 pub fn operation() -> Operation {
-    Operation::new("forwardAuth", Tag::Meta, "Let a proxy ask before it forwards")
+    Operation::new("forwardAuth", Tag::Meta, "Check a token for a proxy")
         .describes(
-            "For nginx `auth_request`, Traefik and Envoy. A live vaultToken with a team is a 200 with \
-             `X-Latchkey-Subject`, `-Team`, `-Project`, `-Role` and `-Scope`, without a body. The query narrows what is \
-             let through.",
+            "For nginx `auth_request`, Traefik and Envoy, which send this request before they \
+             forward the client's own. For a live vaultToken with a team, the response is a 200 \
+             without a body. Its headers are `X-Latchkey-Subject`, `X-Latchkey-Team`, \
+             `X-Latchkey-Project`, `X-Latchkey-Role` and `X-Latchkey-Scope`. The query parameters \
+             restrict which tokens are accepted.",
         )
         .bearer_of("vaultToken")
-        .query("team", "Only tokens of this team; others are a 403.")
-        .query("project", "Only tokens of this project.")
-        .query("scope", "Only tokens with all of these scopes, separated by spaces.")
-        .gives_empty("The request may pass.")
+        .query("team", "Accept only tokens of this team. Others are a 403.")
+        .query("project", "Accept only tokens of this project. Others are a 403.")
+        .query(
+            "scope",
+            "Accept only tokens with all of these scopes, separated by spaces. Others are a 403.",
+        )
+        .gives_empty("The proxy may forward the client's request.")
         .fails(&[Code::InvalidToken, Code::Forbidden, Code::MalformedRequest])
 }
 

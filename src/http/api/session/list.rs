@@ -15,12 +15,13 @@ use crate::http::request::Request;
 use crate::problem::{Code, Problem};
 use crate::session::{self, Principal};
 
-/// The sessions of a person, newest first.
+/// A page of the sessions of a user.
 #[derive(Serialize, ToSchema)]
 pub struct Sessions {
-    /// A page of them. A person has 100 at most: beyond that the one ends that was not seen for the longest time.
+    /// The sessions, newest first. A user has at most 100 sessions. One more login ends the session
+    /// that was not used for the longest time.
     items: Vec<SessionView>,
-    /// The cursor of the next page; null on the last.
+    /// The `cursor` of the next page. Null on the last page.
     next: Option<String>,
 }
 
@@ -39,25 +40,25 @@ impl FromStr for After {
     }
 }
 
-/// One session.
+/// A session.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct SessionView {
-    /// Its name, for ending it.
+    /// The id of the session.
     sid: String,
-    /// Whether it is the one that asks.
+    /// Whether the request belongs to this session.
     current: bool,
-    /// When it was opened (RFC 3339).
+    /// When the session was opened (RFC 3339).
     created_at: String,
-    /// When it was last refreshed.
+    /// When the session was last refreshed (RFC 3339).
     last_seen_at: String,
-    /// When it ends, if it is not refreshed before.
+    /// When the session ends if it is not refreshed before (RFC 3339).
     expires_at: String,
-    /// From where it was last refreshed.
+    /// The IP address of the client at the last refresh.
     ip: String,
-    /// With what.
+    /// The user agent of the client at the last refresh.
     user_agent: String,
-    /// How it was opened (RFC 8176).
+    /// How the user authenticated when the session was opened (RFC 8176).
     amr: Vec<String>,
 }
 

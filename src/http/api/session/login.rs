@@ -15,13 +15,13 @@ use crate::session::Tokens;
 use crate::user::EmailAddress;
 
 request_body! {
-    /// Address and password.
+    /// The email address and the password.
     pub struct Login {
-        /// The address of the account; upper and lower case are one.
+        /// The email address of the account. Upper and lower case are the same.
         email: EmailAddress,
-        /// The password, as it was chosen.
+        /// The password, exactly as the user chose it.
         password: Secret<String>,
-        /// Where the problem `captcha-invalid` asked for one.
+        /// The solution of a captcha, if the problem `captcha-invalid` asked for one.
         captcha: Option<String>,
     }
 }
@@ -37,8 +37,13 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 }
 
 pub fn operation() -> Operation {
-    Operation::new("login", Tag::Session, "Log in with address and password")
-        .describes("The answer carries `X-Latchkey-Device`: keep it with the address and send it with the next log-in, so that strangers who guess cannot lock this device out. A log-in without it is mailed to the person as one on a new device.")
+    Operation::new("login", Tag::Session, "Log in with email address and password")
+        .describes(
+            "The response carries `X-Latchkey-Device`. Store it together with the email address \
+             and send it with the next login. Then failed logins of other clients cannot lock this \
+             device out. A login without it counts as a login on a new device, and the user gets a \
+             mail about it.",
+        )
         .takes::<Login>()
         .gives::<Tokens>("Tokens of a new session.")
         .fails(&[

@@ -19,9 +19,12 @@ pub async fn handle(
 }
 
 pub fn operation() -> Operation {
-    Operation::new("logout", Tag::Session, "End this session")
-        .describes("Its userToken is dead at once, its vaultToken within its lifetime.")
+    Operation::new("logout", Tag::Session, "Log out")
+        .describes(
+            "The session ends. Its userToken stops working at once. Its vaultToken stops working \
+             when it expires, at the latest.",
+        )
         .bearer()
-        .gives_nothing("The session is ended.")
+        .gives_nothing("The session has ended.")
         .fails(&[Code::InvalidToken])
 }

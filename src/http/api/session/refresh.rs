@@ -65,8 +65,9 @@ pub async fn handle(app: &App, request: &mut Request) -> Result<Answer, Problem>
 pub fn operation() -> Operation {
     Operation::new("refresh", Tag::Session, "Get new tokens")
         .describes(
-            "Each refresh replaces the userToken. The one before answers for 30 s more (parallel tabs, a lost answer) \
-             with the current one; an older one is taken for stolen and ends the session.",
+            "Each refresh replaces the userToken. For 30 more seconds, the previous userToken gets \
+             the current tokens, which helps with parallel tabs and lost responses. An older \
+             userToken is treated as stolen and ends the session.",
         )
         .bearer()
         .gives::<Tokens>("New tokens of the same session.")

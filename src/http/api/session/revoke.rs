@@ -47,7 +47,7 @@ pub(super) async fn end(
 pub fn operation() -> Operation {
     Operation::new("revokeSession", Tag::Session, "End one of your sessions")
         .bearer()
-        .path("sid", "The session, from the list.")
-        .gives_nothing("The session is ended.")
+        .path("sid", "The id of the session, from the list.")
+        .gives_nothing("The session has ended.")
         .fails(&[Code::InvalidToken, Code::NotFound])
 }

@@ -21,8 +21,8 @@ pub async fn handle(
 }
 
 pub fn operation() -> Operation {
-    Operation::new("revokeOtherSessions", Tag::Session, "End every other session of yours")
+    Operation::new("revokeOtherSessions", Tag::Session, "End all your other sessions")
         .bearer()
-        .gives_nothing("Only this session is left.")
+        .gives_nothing("All other sessions have ended.")
         .fails(&[Code::InvalidToken])
 }

@@ -27,8 +27,11 @@ pub async fn handle(
 }
 
 pub fn operation() -> Operation {
-    Operation::new("createTeam", Tag::Team, "Make a team")
-        .describes("You own it, and it has a first project. Your session stays where it is: switch to the new team.")
+    Operation::new("createTeam", Tag::Team, "Create a team")
+        .describes(
+            "You become the owner of the team, and it gets a first project. Your session stays in \
+             its current team. Switch to the new team to use it.",
+        )
         .bearer()
         .takes::<NewName>()
         .gives::<TeamView>("The team.")

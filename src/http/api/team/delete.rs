@@ -21,10 +21,11 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 pub fn operation() -> Operation {
     Operation::of_roles("deleteTeam", Tag::Team, "Delete a team")
         .describes(
-            "Confirmed by the team's name. Its projects, keys and invitations go with it; its members' sessions go on \
-             in another team of theirs, or in none. A vaultToken for it is inactive at introspection at once.",
+            "Confirm the deletion with the name of the team. The projects, keys and invitations of \
+             the team are deleted too. The sessions of its members continue in another team of the \
+             member, or in no team. A vaultToken of the team is inactive at introspection at once.",
         )
         .takes::<Confirmation>()
-        .gives_nothing("The team is gone.")
+        .gives_nothing("The team is deleted.")
         .fails(&[Code::MalformedRequest, Code::ValidationFailed])
 }

@@ -16,9 +16,9 @@ use crate::team::teams;
 /// A page of teams.
 #[derive(Serialize, ToSchema)]
 pub struct Teams {
-    /// In the order of their making.
+    /// The teams, in the order in which they were created.
     items: Vec<TeamView>,
-    /// `cursor` of the next page; null on the last one.
+    /// The `cursor` of the next page. Null on the last page.
     next: Option<String>,
 }
 

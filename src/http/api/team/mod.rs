@@ -23,18 +23,18 @@ use crate::user::PersonName;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TeamView {
-    /// `tid` of the vaultToken.
+    /// The id of the team: `tid` of the vaultToken.
     id: String,
-    /// Its name.
+    /// The name of the team.
     name: String,
-    /// For URLs, unique.
+    /// A short name for URLs. It is unique.
     slug: String,
-    /// What you are in it.
+    /// Your role in the team.
     role: String,
-    /// RFC 3339.
+    /// When the team was created (RFC 3339).
     created_at: String,
-    /// There and true where the operator has disabled the team: then its tokens open nothing, and it can be looked at, left
-    /// and deleted.
+    /// Present and true only if the operator has disabled the team. The tokens of such a team give
+    /// no access. Its members can only view it and leave it, and its owners can delete it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     disabled: bool,
@@ -49,29 +49,30 @@ impl From<MyTeam> for TeamView {
 }
 
 request_body! {
-    /// What a team or a project is made of.
+    /// The name and the slug of a new team or project.
     pub struct NewName {
-        /// 1 to 100 characters.
+        /// The name, 1 to 100 characters.
         name: PersonName,
-        /// 1 to 63 of `a-z`, `0-9` and `-`; made from the name where it is missing.
+        /// 1 to 63 characters of `a-z`, `0-9` and `-`. Without it, the slug is derived from the
+        /// name.
         slug: Option<Slug>,
     }
 }
 
 request_body! {
-    /// What changes; what is missing stays.
+    /// The changes of a team or project. A missing member stays as it is.
     pub struct ChangedName {
-        /// 1 to 100 characters.
+        /// The new name, 1 to 100 characters.
         name: Option<PersonName>,
-        /// 1 to 63 of `a-z`, `0-9` and `-`.
+        /// The new slug, 1 to 63 characters of `a-z`, `0-9` and `-`.
         slug: Option<Slug>,
     }
 }
 
 request_body! {
-    /// Proof that it is meant.
+    /// The confirmation of a deletion.
     pub struct Confirmation {
-        /// The name of what is to be deleted, as it stands.
+        /// The current name of the team or project that you delete.
         name: String,
     }
 }

@@ -13,9 +13,10 @@ use crate::team::members;
 use crate::telemetry::labels::TenancyChange;
 
 request_body! {
-    /// Where to.
+    /// The project to switch to.
     pub struct SwitchTeam {
-        /// A project of the team; where it is missing, the one that was chosen last.
+        /// The id of a project of the team. Without it, the session uses the project that you chose
+        /// last.
         project_id as "projectId": Option<String>,
     }
 }
@@ -47,10 +48,10 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 }
 
 pub fn operation() -> Operation {
-    Operation::of_roles("switchTeam", Tag::Team, "Use another team or project")
+    Operation::of_roles("switchTeam", Tag::Team, "Switch to another team or project")
         .describes(
-            "Gives tokens of the same session for this team; nothing is rotated. What was chosen last is what the next \
-             log-in gives.",
+            "The response has tokens of the same session for this team. The userToken is not \
+             replaced. Your next login starts in the team and project that you chose last.",
         )
         .takes::<SwitchTeam>()
         .optional()

@@ -22,6 +22,6 @@ pub async fn handle(app: &App, request: &mut Request, member: Member) -> Result<
 pub fn operation() -> Operation {
     Operation::of_roles("updateTeam", Tag::Team, "Change a team's name or slug")
         .takes::<ChangedName>()
-        .gives::<TeamView>("The team as it is now.")
+        .gives::<TeamView>("The changed team.")
         .fails(&[Code::MalformedRequest, Code::Conflict, Code::ValidationFailed])
 }

@@ -1,5 +1,6 @@
-// The built-in captcha: ALTCHA's proof of work, version 2. Nobody is tracked and nothing is asked; the browser works for
-// about a second. The key to find is PBKDF2(nonce || counter as 4 bytes big-endian, salt, cost) that starts with a prefix.
+// The built-in captcha: ALTCHA's proof of work, version 2. It tracks no user and asks no question.
+// The browser computes for about a second. It looks for a counter for which
+// PBKDF2(nonce || counter as 4 bytes big-endian, salt, cost) starts with a given prefix.
 (() => {
   "use strict";
 
@@ -8,7 +9,8 @@
   const fromHex = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
   const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-  // A challenge of GET /api/captcha in, {counter, derivedKey, time} out. No document needed: it runs anywhere with WebCrypto.
+  // Solves a challenge of GET /api/captcha and returns {counter, derivedKey, time}. It needs no
+  // document, so it runs wherever WebCrypto is available.
   async function solve(challenge, lanes = 1) {
     const { algorithm, cost, keyLength, keyPrefix, nonce, salt } = challenge.parameters;
     const hash = { "PBKDF2/SHA-256": "SHA-256", "PBKDF2/SHA-384": "SHA-384", "PBKDF2/SHA-512": "SHA-512" }[algorithm];
@@ -20,7 +22,7 @@
     const began = Date.now();
     let found = null;
 
-    // The lanes share the counters; WebCrypto works each off the main thread.
+    // The lanes divide the counters among them. WebCrypto runs each lane off the main thread.
     async function search(first) {
       const password = new Uint8Array(start.length + 4);
       password.set(start);
@@ -39,13 +41,13 @@
     return found;
   }
 
-  // What the server takes as `captcha`: base64 of the JSON {challenge, solution}.
+  // The value of `captcha` for the server: base64 of the JSON {challenge, solution}.
   const payload = (challenge, solution) => btoa(JSON.stringify({ challenge, solution }));
 
   if (typeof module !== "undefined") module.exports = { solve, payload };
   if (typeof document === "undefined") return;
 
-  // Past this age a solution is asked for anew: challenges are good for ten minutes.
+  // A solution older than this is computed again, because challenges are valid for ten minutes.
   const FRESH_MS = 8 * 60 * 1000;
   const LANES_MAX = 4;
 
@@ -56,7 +58,7 @@
     let ready = false;
 
     async function run() {
-      status.textContent = "Checking that this is not a robot. It takes a second or two.";
+      status.textContent = "Checking that you are not a robot. This takes one or two seconds.";
       form.setAttribute("aria-busy", "true");
       try {
         if (!globalThis.crypto?.subtle) throw new Error("no WebCrypto without https");
@@ -66,20 +68,20 @@
         const solution = await solve(challenge, Math.min(LANES_MAX, navigator.hardwareConcurrency || 1));
         input.value = payload(challenge, solution);
         ready = true;
-        status.textContent = "Checked: this is not a robot.";
+        status.textContent = "Checked: you are not a robot.";
         setTimeout(() => { ready = false; work = null; input.value = ""; status.textContent = ""; }, FRESH_MS);
       } catch {
         work = null;
         status.textContent = globalThis.crypto?.subtle
-          ? "The check did not work. Wait a little and press the button again."
-          : "The check needs a secure connection (https). Open this page over https.";
+          ? "The robot check did not work. Wait a moment and press the button again."
+          : "The robot check needs a secure connection. Open this page over https.";
       } finally {
         form.removeAttribute("aria-busy");
       }
     }
     const begin = () => { work ??= run(); return work; };
 
-    // Not on load: who only reads the page spends no battery.
+    // The work does not begin on load, so that only reading the page costs no battery.
     form.addEventListener("focusin", begin, { once: true });
     form.addEventListener("submit", async (event) => {
       if (ready) return;
@@ -89,7 +91,7 @@
     });
   }
 
-  // A vendor's token that is only asked for when the form is sent: it lives for two minutes.
+  // Requests a vendor's token only when the form is sent, because it is valid for two minutes.
   function execute(form) {
     const input = form.elements.namedItem("captcha");
     const { captchaKey, captchaAction } = form.dataset;
@@ -106,14 +108,14 @@
 
   document.querySelectorAll("form[data-captcha]").forEach(wire);
   document.querySelectorAll("form[data-captcha-vendor]").forEach((form) => {
-    // Deferred scripts run in their order: the vendor's has run before this one, or did not load.
+    // Deferred scripts run in order. So the vendor's script has run already, or it did not load.
     if (globalThis[form.dataset.captchaVendor]) {
       if (form.dataset.captchaKey) execute(form);
     } else if ("captchaFallback" in form.dataset) {
       wire(form);
     } else {
       const status = form.querySelector("[data-captcha-status]");
-      status.textContent = "The check for robots did not load. Allow its script, or try again later.";
+      status.textContent = "The robot check did not load. Allow its script, or try again later.";
     }
   });
 })();

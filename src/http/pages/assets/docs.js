@@ -1,8 +1,8 @@
-// Sends requests from /docs. Development alone loads this file; without it the forms stay hidden.
+// Sends requests from /docs. Only development loads this file. Without it the forms stay hidden.
 (() => {
   "use strict";
 
-  // Tokens live in the fields of this page and nowhere else: a reload forgets them.
+  // Tokens are stored only in the fields of this page. A reload deletes them.
   function remember(answer) {
     if (answer === null || typeof answer !== "object") return;
     document.querySelectorAll("[data-scheme]").forEach((input) => {
@@ -60,11 +60,11 @@
       });
       const text = readable(await answer.text());
       const wait = answer.headers.get("retry-after");
-      status.textContent = `Answer: ${answer.status} ${answer.statusText}${wait ? `, try again in ${wait} s` : ""}`;
+      status.textContent = `Response: ${answer.status} ${answer.statusText}${wait ? `, try again in ${wait} s` : ""}`;
       shown.textContent = text;
       shown.hidden = text === "";
     } catch {
-      status.textContent = "No answer. Does the daemon run, and may these values stand in a header?";
+      status.textContent = "No response. Check that the daemon is running and that the header values are valid.";
     }
   }
 

@@ -1,9 +1,9 @@
-// Comfort for the pages: copy buttons, "show the password", a mailbox that fills by itself.
-// Every page works without this file; what needs it is hidden until it runs.
+// Optional functions of the pages: copy buttons, "Show the password", and a mailbox that updates
+// itself. Every page works without this file. Elements that need it are hidden until it runs.
 (() => {
   "use strict";
 
-  // What changed, for people who do not see it change.
+  // Announces changes to users of screen readers.
   const announcer = document.createElement("p");
   announcer.className = "unseen";
   announcer.setAttribute("role", "status");
@@ -22,7 +22,7 @@
       try {
         await navigator.clipboard.writeText(source.textContent);
       } catch {
-        // No clipboard without TLS or permission: select the text, the keyboard does the rest.
+        // Without TLS or permission there is no clipboard. The user can copy the selected text.
         getSelection().selectAllChildren(source);
         done = "Selected";
       }
@@ -42,7 +42,7 @@
     };
     button.hidden = false;
     button.addEventListener("click", () => show(input.type === "password"));
-    // Password managers and the browser's own memory look for a password field.
+    // Browsers and password managers store a password only from a password field.
     if (input.form) input.form.addEventListener("submit", () => show(false));
   }
 
@@ -53,7 +53,8 @@
     document.addEventListener("visibilitychange", resolve, { once: true });
   });
 
-  // Waits for news on the JSON long-poll, then takes the new list out of the page itself: one renderer, on the server.
+  // Waits for new mails with the JSON long-poll. Then loads the page and takes the new list from
+  // it, so that only the server renders mails.
   async function watchMailbox(list) {
     const status = document.querySelector("[data-mailbox-status]");
     for (;;) {
@@ -64,7 +65,7 @@
       try {
         const answer = await fetch(`/dev/mailbox/messages?wait=25s${after}`, { headers: { accept: "application/json" } });
         if (answer.status === 401) {
-          status.textContent = "The mailbox is locked again. Load this page anew to open it.";
+          status.textContent = "The mailbox is locked again. Reload this page to open it.";
           return;
         }
         if (!answer.ok) throw new Error(String(answer.status));
@@ -77,7 +78,7 @@
           if (!page.ok || !fresh) throw new Error(String(page.status));
           if (fresh.dataset.newest !== newest) {
             list.dataset.newest = fresh.dataset.newest;
-            // A link that has the focus keeps it, though its element is a new one.
+            // The new element of the focused link gets the focus.
             const focused = list.contains(document.activeElement) && document.activeElement.getAttribute("href");
             list.replaceChildren(...fresh.childNodes);
             if (focused) list.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
@@ -85,12 +86,12 @@
           }
         }
       } catch {
-        status.textContent = "Lost the connection. Trying again.";
+        status.textContent = "Lost the connection. Connecting again.";
         await pause(5000);
         continue;
       }
       if (status.textContent.startsWith("Lost")) status.textContent = "Connected again.";
-      // An answer that comes at once and often must not become a storm.
+      // Responses that come at once must not cause a flood of requests.
       if (Date.now() - began < 1000) await pause(1000);
     }
   }

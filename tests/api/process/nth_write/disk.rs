@@ -1,4 +1,5 @@
-//! A disk whose n-th write fails, under a real daemon on SQLite: `failing_disk.c`, preloaded.
+//! A disk whose n-th write fails, for a real daemon on SQLite. The library `failing_disk.c` is
+//! preloaded into the daemon.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -9,31 +10,31 @@ use super::Fault;
 use super::use_cases::UseCase;
 use crate::process::Place;
 
-/// `errno` of what a disk says.
+/// The `errno` values of a failing disk.
 const EIO: i32 = 5;
 const EFBIG: i32 = 27;
 const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 
-/// How the disk fails.
+/// The kind of failure: the `errno`, and whether all later writes fail too.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failure {
     error: i32,
     lasts: bool,
 }
 
-/// A disk that is full for one write and has room for the next.
+/// A disk that is full for one write and accepts the next.
 pub(super) const FULL_ONCE: Failure = Failure { error: ENOSPC, lasts: false };
-/// A disk that is full until somebody makes room.
+/// A disk that stays full.
 pub(super) const FULL: Failure = Failure { error: ENOSPC, lasts: true };
-/// A disk that breaks once.
+/// A disk that fails once.
 pub(super) const BROKEN_ONCE: Failure = Failure { error: EIO, lasts: false };
-/// A file that has reached its limit.
+/// A file that has reached its size limit.
 pub(super) const TOO_BIG: Failure = Failure { error: EFBIG, lasts: true };
 /// A file system that the kernel has made read-only.
 pub(super) const READ_ONLY: Failure = Failure { error: EROFS, lasts: true };
 
-/// The numbers that the daemon's side reads.
+/// The control file, whose numbers the preloaded library reads.
 #[derive(Debug)]
 pub(super) struct Disk {
     control: PathBuf,
@@ -41,7 +42,7 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Builds the library and preloads it into whatever runs at this place.
+    /// Builds the library and preloads it into every program of this place.
     pub(super) fn under(place: Place, failure: Failure) -> (Place, Self) {
         let source =
             concat!(env!("CARGO_MANIFEST_DIR"), "/tests/api/process/nth_write/failing_disk.c");

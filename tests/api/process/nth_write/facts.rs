@@ -1,4 +1,4 @@
-//! What an acknowledgement promises, and how to see that it holds.
+//! The facts that an acknowledgement promises, and the checks of these facts.
 
 use latchkey::database::Db;
 use latchkey_entity::outbox;
@@ -8,29 +8,29 @@ use serde_json::Value;
 use crate::client::Person;
 use crate::process::Running;
 
-/// What has to be true once a use case was acknowledged.
+/// A fact that must be true after a use case was acknowledged.
 #[derive(Debug)]
 pub(super) enum Fact {
     /// This password opens the account.
     LogsIn(String, String),
-    /// It does not.
+    /// This password does not open the account.
     NoLogin(String, String),
     /// This userToken has a session.
     Alive(String),
-    /// It has none.
+    /// This userToken has no session.
     Ended(String),
-    /// A user finds this text in the response of a path, or does not.
+    /// The user finds this text in the response of a path, or does not find it.
     Sees { email: String, password: String, path: String, text: String, is_there: bool },
-    /// The user's `/api/me` has this value there (RFC 6901).
+    /// The `/api/me` of the user has this value at this JSON pointer (RFC 6901).
     Me { email: String, password: String, pointer: &'static str, value: Value },
-    /// So many mails of a kind are due to an address, or have been sent.
+    /// This many mails of a kind are due to an address or have been sent.
     Mailed(String, &'static str, u64),
     /// A vaultToken is refused.
     VaultRefused(String),
 }
 
 impl Fact {
-    /// Asks a daemon, and of mails the database.
+    /// Checks the fact with requests to a daemon, and for mails with the database.
     pub(super) async fn holds(&self, running: &Running, db: &Db) {
         let anonymous = running.anonymous();
         match self {
@@ -56,7 +56,8 @@ impl Fact {
                 let me = anonymous.bearer(&tokens.user).get("/api/me").await.expect(200).json();
                 assert_eq!(me.pointer(pointer), Some(value), "{self:?} {me}");
             }
-            // The row outlives every fault; a delivery that met one is repeated within a minute or so.
+            // The row of the mail survives every fault. The mailer repeats a failed delivery within
+            // about one minute.
             Self::Mailed(address, kind, count) => {
                 let rows = outbox::Entity::find()
                     .filter(outbox::Column::Recipient.eq(address))

@@ -1,6 +1,7 @@
 /*
- * Preloaded into the daemon: the n-th write to the database's files fails, as a full or a broken disk makes it fail.
- * The test sets the numbers in the file that FAILING_DISK names, which both map into memory.
+ * A library that the test preloads into the daemon. It makes the n-th write to the files of the
+ * database fail, like a full or a broken disk. The variable FAILING_DISK names a file that the test
+ * and the daemon both map into memory. The test sets the numbers in it.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,9 +16,9 @@
 #include <unistd.h>
 
 struct control {
-    atomic_int countdown; /* the write that makes it 0 fails; 0: none does */
+    atomic_int countdown; /* the write that makes it 0 fails; at 0 no write fails */
     atomic_int error;     /* errno of the failure */
-    atomic_int lasts;     /* 1: every later write fails too, until the test resets it */
+    atomic_int lasts;     /* 1: all later writes fail too, until the test resets it */
     atomic_int failed;    /* writes that failed */
 };
 
@@ -51,7 +52,7 @@ static int fails(int fd) {
     return 1;
 }
 
-/* A full disk takes the first half of what it is given. */
+/* Writes the first half of the bytes before it fails, like a full disk. */
 ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at) {
     static ssize_t (*next)(int, const void *, size_t, off64_t);
     if (!next) next = dlsym(RTLD_NEXT, "pwrite64");

@@ -1,5 +1,5 @@
-//! The n-th write of every use case fails, for every n. What the daemon acknowledged then, and
-//! afterwards, is what another process finds after `kill -9`.
+//! Tests in which the n-th write of every use case fails, for every n. After `kill -9`, another
+//! process must find everything that the daemon acknowledged during and after the faults.
 
 mod disk;
 mod facts;
@@ -24,14 +24,14 @@ use crate::client::Answer;
 use crate::poll::eventually;
 use crate::servers::{TestDatabase, rounds};
 
-/// No use case writes so often; a walk that gets here never stops failing.
+/// The largest number of writes that a use case may need. A use case with more never ends to fail.
 const WRITES_MAX: i32 = 200;
 
-/// What makes a write fail.
+/// The cause of a failed write.
 trait Fault {
-    /// Lets the `n`-th write from now on fail.
+    /// Makes the `n`-th write from now on fail.
     async fn arm(&self, case: UseCase, n: i32);
-    /// Lets every write succeed again; whether one has failed.
+    /// Makes every write succeed again. Returns whether one has failed.
     async fn disarm(&self) -> bool;
 }
 
@@ -41,11 +41,10 @@ struct Stage<'a, F> {
     db: &'a Db,
     fault: &'a F,
     case: UseCase,
-    /// The write that fails; 0: none.
+    /// The number of the write that fails, or 0 for none.
     n: i32,
-    /// Whether it did.
     has_failed: std::cell::Cell<bool>,
-    /// Makes addresses and names unique.
+    /// A text that makes addresses and names unique.
     tag: String,
 }
 
@@ -63,8 +62,8 @@ impl<F: Fault> Stage<'_, F> {
         answer
     }
 
-    /// Takes back the mails that the request made due. Nothing reads them, and the mailer would write
-    /// during the next fault: a delivery that met this one is repeated after a while.
+    /// Withdraws the mails that the request made due. No test reads them. After a failed delivery
+    /// the mailer would repeat it later and write during the next fault.
     async fn withdraw_mails(&self) {
         outbox::Entity::update_many()
             .col_expr(outbox::Column::State, Expr::value(OutboxState::Superseded))
@@ -88,7 +87,7 @@ impl<F: Fault> Stage<'_, F> {
     }
 }
 
-/// Every n of one use case; what was acknowledged.
+/// Runs one use case with every n. Returns the facts that were acknowledged.
 async fn walk(running: &Running, db: &Db, fault: &impl Fault, case: UseCase) -> Vec<Fact> {
     let mut acknowledged = Vec::new();
     let mut refused = 0;
@@ -112,7 +111,8 @@ async fn walk(running: &Running, db: &Db, fault: &impl Fault, case: UseCase) -> 
     panic!("{case:?} writes more than {WRITES_MAX} times");
 }
 
-/// Walks all use cases, kills the daemon, and looks with another one that meets no fault.
+/// Runs all use cases and kills the daemon. Then it checks the facts with another daemon that meets
+/// no fault.
 async fn nothing_acknowledged_is_lost(mut place: Place, fault: &impl Fault) {
     let mut running = place.start().await;
     let url = place.database_url();
@@ -123,7 +123,7 @@ async fn nothing_acknowledged_is_lost(mut place: Place, fault: &impl Fault) {
         facts.extend(walk(&running, &db, fault, case).await);
         running.empty_mailbox().await;
     }
-    // What comes after the faults lasts too.
+    // Changes after the faults must last too.
     for case in UseCase::ALL {
         let tag = format!("{case:?}-after").to_lowercase();
         let (running, db) = (&running, &db);
@@ -153,7 +153,7 @@ fn place() -> Place {
     Place::new().set("captcha.provider", "none")
 }
 
-/// On SQLite, on a disk that fails in this way.
+/// Runs the test on SQLite, on a disk with this failure.
 async fn on_a_disk(failure: disk::Failure) {
     let (place, disk) = Disk::under(place(), failure);
     Box::pin(nothing_acknowledged_is_lost(place, &disk)).await;
@@ -183,7 +183,7 @@ async fn in_long_runs_no_acknowledged_write_is_lost_on_a_disk_that_is_full_once_
     }
 }
 
-/// On PostgreSQL; in long runs every write meets every error.
+/// Runs the test on PostgreSQL. In long runs every write meets every error.
 async fn on_a_server_that_refuses(moment: Moment) {
     for round in 0..rounds(1, CODES_COUNT) {
         let database = TestDatabase::create().await;

@@ -1,15 +1,16 @@
-//! A PostgreSQL whose n-th writing statement or n-th commit fails: a trigger on every table counts in
-//! a sequence, which no rollback takes back, and raises an error.
+//! A PostgreSQL whose n-th writing statement or n-th commit fails. A trigger on every table counts
+//! the writes in a sequence, which a rollback does not reset, and raises an error.
 //!
 //! The writes of the prober and of the mailer do not count. The mailer's updates are those that
-//! change a row's lease.
+//! change the lease of a row.
 
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, Statement};
 
 use super::Fault;
 use super::use_cases::UseCase;
 
-/// Errors of a server: disk full, I/O error, serialization failure, cancelled, internal error.
+/// Error codes of PostgreSQL: disk full, I/O error, serialization failure, cancelled, internal
+/// error.
 const CODES: [&str; CODES_COUNT as usize] = ["53100", "58030", "40001", "57014", "XX000"];
 pub(super) const CODES_COUNT: u32 = 5;
 
@@ -55,7 +56,7 @@ BEGIN
 END $$;
 ";
 
-/// Installs the triggers; `{}` is whether they fire at the commit.
+/// Installs the triggers. `{}` says whether they fire at the commit.
 const TRIGGERS: &str = "
 DO $$
 DECLARE name text;
@@ -69,18 +70,18 @@ BEGIN
     PERFORM install('outbox', 'UPDATE', 'WHEN (OLD.leased_until = NEW.leased_until)', {});
 END $$;";
 
-/// What fails.
+/// The moment of the failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moment {
     Statement,
     Commit,
 }
 
-/// A connection that sets the numbers.
+/// A connection that sets the number and the code of the failing write.
 #[derive(Debug)]
 pub(super) struct Statements {
     connection: DatabaseConnection,
-    /// Shifts the codes, so that another round meets other ones.
+    /// Shifts the codes, so that each round uses others.
     round: usize,
 }
 
@@ -100,7 +101,7 @@ impl Statements {
 
 impl Fault for Statements {
     async fn arm(&self, case: UseCase, n: i32) {
-        // Each use case begins with another code, so that the first write meets all of them.
+        // Each use case begins with another code, so that the first writes meet all codes.
         let turn = self.round + case as usize + n.unsigned_abs() as usize;
         let code = CODES[turn % CODES.len()];
         let sql = format!(

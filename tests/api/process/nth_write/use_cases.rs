@@ -1,4 +1,4 @@
-//! Every use case that writes, and what its acknowledgement promises.
+//! Every use case that writes, and the fact that its acknowledgement promises.
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -84,7 +84,8 @@ impl UseCase {
         Self::RevokeToken,
     ];
 
-    /// Prepares in calm, sends the one request under the fault, and says what an acknowledgement of it promises.
+    /// Prepares the use case without a fault, sends the one request with the fault, and returns the
+    /// fact that an acknowledgement promises.
     pub(super) async fn attempt(self, stage: &Stage<'_, impl Fault>) -> (Answer, Fact) {
         match self {
             Self::Register
@@ -121,7 +122,8 @@ impl UseCase {
         }
     }
 
-    /// The arm of a match that its caller never takes.
+    /// Panics. Each group of use cases calls it for the use cases of other groups, which never
+    /// reach it.
     fn belongs_elsewhere(self) -> ! {
         panic!("{self:?} is another group's")
     }
@@ -310,7 +312,7 @@ impl UseCase {
             Self::Switch => {
                 let other = text(&ada.make_team(&stage.tag).await, "id");
                 let answer = stage.act(ada.switch(&other, json!({}))).await;
-                // A new session begins in the team that was used last.
+                // A new session begins in the team that the user used last.
                 (answer, ada.me_has("/team/id", other.into()))
             }
             Self::RevokeToken => {

@@ -12,7 +12,7 @@ use crate::servers::free_port;
 pub const HAPROXY: &str = include_str!("../../../../deploy/balancer/haproxy.cfg");
 pub const NGINX: &str = include_str!("../../../../deploy/balancer/nginx.conf");
 
-/// A balancer of our own; ended when dropped.
+/// A balancer process of the test. It is killed when the value is dropped.
 pub struct Balancer {
     pub address: SocketAddr,
     child: Child,
@@ -20,7 +20,7 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// HAProxy, which asks `/readyz`. `daemons` are their public and admin addresses.
+    /// Starts HAProxy, which calls `/readyz`. `daemons` are their public and admin addresses.
     pub fn haproxy(daemons: &[(SocketAddr, SocketAddr)]) -> Self {
         let mut text = HAPROXY.to_owned();
         for (number, (public, admin)) in daemons.iter().enumerate() {
@@ -29,12 +29,12 @@ impl Balancer {
             text = replaced(&text, &example, &real);
         }
         Self::start("haproxy", &text, |command, file| {
-            // In the foreground, without a master.
+            // HAProxy runs in the foreground, without a master process.
             command.args(["-db", "-f"]).arg(file);
         })
     }
 
-    /// nginx, which learns from refused connections.
+    /// Starts nginx, which learns the state of a daemon from refused connections.
     pub fn nginx(daemons: &[(SocketAddr, SocketAddr)]) -> Self {
         let mut site = NGINX.to_owned();
         for (number, (public, _)) in daemons.iter().enumerate() {
@@ -70,7 +70,7 @@ impl Balancer {
         Self { address, child, directory }
     }
 
-    /// Fails with its log when it has ended.
+    /// Fails with the log of the balancer if it has ended.
     #[track_caller]
     pub fn must_run(&mut self) {
         let ended = self.child.try_wait().expect("our own child");
@@ -86,7 +86,7 @@ impl Drop for Balancer {
     }
 }
 
-/// Replaces what has to be there.
+/// Replaces a text that must be present.
 fn replaced(text: &str, example: &str, real: &str) -> String {
     assert!(text.contains(example), "the example says `{example}`");
     text.replace(example, real)

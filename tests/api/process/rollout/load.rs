@@ -1,4 +1,4 @@
-//! A bounded, steady load of people who keep their connection, look, refresh and log in.
+//! A bounded, steady load of users who keep their connection, send reads, refresh and log in.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,23 +16,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, Person};
 
-/// People at once.
+/// The number of simultaneous users.
 const PEOPLE: usize = 8;
-/// Between two requests of one person: 8 people make 160 requests a second where the machine keeps up.
+/// The pause between two requests of one user. 8 users send 160 requests per second on a fast
+/// machine.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Every so many requests of one person is a refresh, and every so many a log-in.
+/// The number of requests of one user from one refresh to the next, and from one login to the next.
 const REFRESH_EVERY: usize = 3;
 const LOGIN_EVERY: usize = 50;
-/// No answer is worth waiting longer for.
+/// The longest wait for a response.
 const ANSWER: Duration = Duration::from_secs(20);
 
-/// What people have seen.
+/// The results that users have seen.
 #[derive(Debug, Default)]
 pub struct Done {
     pub me: usize,
     pub refreshed: usize,
     pub logged_in: usize,
-    /// Each request that was not answered as it has to be.
+    /// Each request without the expected response.
     pub failures: Vec<String>,
 }
 
@@ -43,7 +44,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Registers people by this client and lets them go on.
+    /// Registers users with this client and starts their requests.
     pub async fn start(client: &Client) -> Self {
         let (mut people, stop) = (JoinSet::new(), CancellationToken::new());
         for number in 0..PEOPLE {
@@ -54,7 +55,7 @@ impl Load {
         Self { people, stop }
     }
 
-    /// Lets each end the request in work; the sum of what they saw.
+    /// Lets each user end the request in work. Returns the sum of their results.
     pub async fn finish(mut self) -> Done {
         self.stop.cancel();
         let mut sum = Done::default();
@@ -69,7 +70,7 @@ impl Load {
     }
 }
 
-/// One person with one kept connection.
+/// One user with one open connection.
 struct Visitor {
     person: Person,
     address: SocketAddr,
@@ -80,7 +81,7 @@ struct Visitor {
 
 impl Visitor {
     fn new(address: SocketAddr, person: Person) -> Self {
-        // A client that asks again by itself would hide what is lost.
+        // A client that repeats requests by itself would hide lost ones.
         let http = HyperClient::builder(TokioExecutor::new())
             .retry_canceled_requests(false)
             .pool_max_idle_per_host(1)
@@ -104,7 +105,8 @@ impl Visitor {
             };
             if let Err(failure) = seen {
                 self.done.failures.push(failure);
-                // After a lost refresh every request would fail: the first says enough.
+                // After a lost refresh every later request would fail, so the first failure is
+                // enough.
                 break;
             }
         }

@@ -1,8 +1,9 @@
-//! Secrets in settings that are refused: malformed, in the wrong place, under a wrong name, in files that cannot be read.
+//! Tests with secrets in invalid settings: malformed, in the wrong setting, with a wrong name, or
+//! in a file that cannot be read.
 
 use std::os::unix::ffi::OsStrExt as _;
 
-use latchkey::config::catalogue::SETTINGS;
+use latchkey::config::settings;
 use serde_json::{Map, Value};
 
 use super::{MARKER, Run, every_command, holds_no_marker, marked, run_all};
@@ -15,7 +16,7 @@ const URLS: [(&str, &[&str]); 3] = [
     ("mail.smtp_url", &["smtp", "smtps"]),
 ];
 
-/// What nobody can connect to: `S` is a scheme of the setting, `M` the marker.
+/// Invalid URLs. `S` stands for a scheme of the setting, and `M` for the marker.
 const SHAPES: [&str; 21] = [
     "S://ada:M@db1:5432,db2:5432/d",
     "S://ada:M@db1,db2",
@@ -40,7 +41,7 @@ const SHAPES: [&str; 21] = [
     "M",
 ];
 
-/// What only the drivers refuse, and forms of single settings.
+/// URLs that only the drivers refuse, and special forms of single settings.
 const SINGLE: [(&str, &str); 14] = [
     ("database.url", "postgres://ada@h/d?sslmode=M"),
     ("database.url", "postgres://ada@h/d?port=M"),
@@ -58,7 +59,7 @@ const SINGLE: [(&str, &str); 14] = [
     ("mail.smtp_url", "smtp://h?M=1"),
 ];
 
-/// The way by which a setting is given.
+/// The way in which a setting is given.
 #[derive(Clone, Copy)]
 enum Way {
     Variable,
@@ -97,7 +98,7 @@ fn give(place: Place, key: &str, value: &str, way: Way) -> Place {
     }
 }
 
-/// `--config` for what [`give`] wrote as JSON.
+/// Returns `--config` for the files that [`give`] wrote as JSON.
 fn configs(way: Way, keys: &[&str]) -> String {
     let is_json = matches!(way, Way::Json);
     let flags = keys.iter().filter(|_| is_json).map(|key| format!(" --config {key}.json"));
@@ -154,8 +155,11 @@ async fn every_command_refuses_a_database_of_several_hosts_and_says_what_to_do()
     let refused: Vec<_> = ended.iter().filter(|(_, code, _)| *code == Some(78)).collect();
     assert!(refused.len() > 25, "{ended:?}");
     for (what, _, text) in refused {
-        for part in ["database.url", "LATCHKEY_DATABASE__URL", "one host that follows the primary"]
-        {
+        for part in [
+            "database.url",
+            "LATCHKEY_DATABASE__URL",
+            "one host name that always leads to the primary",
+        ] {
             assert!(text.contains(part), "{what}: no `{part}` in {text}");
         }
     }
@@ -173,13 +177,13 @@ async fn an_unescaped_password_is_refused_with_its_escape() {
     }
 }
 
-/// Every setting, secret or not: a URL with a password where none belongs, the text of a file, and a secret where the name
-/// of its file belongs.
+/// Tests every setting, secret or not, with a URL that has a password, with a file of invalid text,
+/// and with a secret as the name of its file.
 #[tokio::test]
 async fn no_refusal_of_any_setting_shows_a_secret() {
     let url = format!("https://ada:{MARKER}@auth.example:99999/");
     let mut runs = Vec::new();
-    for setting in SETTINGS {
+    for setting in settings::all() {
         let direct = Place::new().set(setting.key, &url);
         runs.push(Run::new(setting.key, direct, "config print"));
     }
@@ -188,24 +192,23 @@ async fn no_refusal_of_any_setting_shows_a_secret() {
         std::fs::write(place.path("wrong"), text).expect("written");
         let path = place.path("wrong").display().to_string();
         let given = |place: Place, key: &str| place.set(&format!("{key}_file"), &path);
-        SETTINGS
-            .iter()
+        settings::all()
             .fold(place, |place, setting| given(without(place, setting.key), setting.key))
     };
     runs.push(Run::new("wrong files", file(MARKER), "config check"));
     runs.push(Run::new("wrong files", file(&format!("{MARKER}\n[x")), "doctor --json"));
     for text in [url.clone(), MARKER.to_owned(), super::key(1), format!("/{MARKER}/x")] {
-        let place = SETTINGS.iter().fold(Place::new(), |place, setting| {
+        let place = settings::all().fold(Place::new(), |place, setting| {
             without(place, setting.key).set(&format!("{}_file", setting.key), &text)
         });
         runs.push(Run::new("no file", place, "config check --json"));
     }
     let ended = run_all(runs).await;
     let refused = ended.iter().filter(|(_, code, _)| *code == Some(78)).count();
-    assert!(refused > SETTINGS.len() * 3 / 4, "{refused} of {} are refused", ended.len());
+    assert!(refused > settings::all().count() * 3 / 4, "{refused} of {} are refused", ended.len());
 }
 
-/// Without what [`Place::new`] sets.
+/// Removes a setting of [`Place::new`].
 fn without(mut place: Place, key: &str) -> Place {
     let variable = format!("LATCHKEY_{}", key.replace('.', "__").to_uppercase());
     place.settings.retain(|(name, _)| *name != variable);

@@ -1,4 +1,5 @@
-//! Daemons whose settings hold secrets: their log at every level, their responses, metrics and readiness.
+//! Tests of daemons whose settings hold secrets: their log at every level, their responses, metrics
+//! and readiness.
 
 use serde_json::json;
 
@@ -9,7 +10,8 @@ use crate::process::{PATIENCE, Place, Running};
 use crate::servers::{PrivateServer, free_port};
 use crate::smtp::SmtpSink;
 
-/// Everything but the database, which a daemon needs to serve, and what else is left out.
+/// Returns a place with every secret except the database, which a daemon needs to serve, and the
+/// setting `but`.
 fn served(but: &str) -> Place {
     let settings = secret_settings(MARKER, "127.0.0.1");
     let settings: Vec<_> =
@@ -20,7 +22,7 @@ fn served(but: &str) -> Place {
         .set("log.filter", "trace")
 }
 
-/// Does what needs each dependency, and returns all that came back.
+/// Sends requests that need each dependency, and returns all responses.
 async fn ask(running: &Running) -> String {
     let register =
         json!({ "email": "ada@work.example", "password": "a long good password", "name": "Ada" });
@@ -46,7 +48,7 @@ async fn a_daemon_without_its_servers_prints_no_secret_embedded() {
     std::fs::write(place.path("latchkey.toml"), "").expect("written");
     let running = place.start().await;
     holds_no_marker("a response", &ask(&running).await);
-    running.daemon.says("telemetry is not exported").await;
+    running.daemon.says("telemetry cannot be exported").await;
     for (number, text) in [
         format!("database.url = \"postgres://ada:{MARKER}@a,b/d\"\ntokens.secret = {MARKER}\n"),
         format!("tokens.issuer = \"https://ada:{MARKER}@h:99999/\"\n"),
@@ -57,7 +59,8 @@ async fn a_daemon_without_its_servers_prints_no_secret_embedded() {
         std::fs::write(place.path("latchkey.toml"), text).expect("written");
         running.daemon.signal("-HUP");
         eventually("the refusal of the file", PATIENCE, async || {
-            let refused = running.daemon.log().matches("configuration not reloaded").count();
+            let refused =
+                running.daemon.log().matches("the configuration was not reloaded").count();
             (refused > number).then_some(())
         })
         .await;
@@ -76,7 +79,7 @@ async fn a_mail_server_that_repeats_the_login_is_not_quoted_embedded() {
     let mut place = served("redis.url").set("mail.smtp_url", &smtp);
     let running = place.start().await;
     holds_no_marker("a response", &ask(&running).await);
-    running.daemon.says("mail queue paused").await;
+    running.daemon.says("the mail queue is paused").await;
     for line in [&["mail", "test", "--to", "ada@work.example"][..], &["doctor", "--json"]] {
         let ended = place.run(line);
         let text = ended.stdout() + &ended.stderr();
@@ -86,7 +89,7 @@ async fn a_mail_server_that_repeats_the_login_is_not_quoted_embedded() {
     holds_no_marker("the log", &running.stop().await);
 }
 
-/// What a panic or a careless `{:?}` would print.
+/// `{:?}` stands for the output of a panic or of careless logging.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_part_of_a_daemon_shows_a_secret_in_debug_embedded() {
     let settings = secret_settings(MARKER, "127.0.0.1").into_iter();
@@ -119,7 +122,8 @@ async fn a_daemon_that_waits_for_its_database_prints_no_secret() {
     }
 }
 
-/// A server that does not know a command repeats its arguments: those of the login are the password.
+/// A Redis that does not know a command repeats its arguments in the error. The arguments of the
+/// login include the password.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_repeats_the_login_is_not_quoted_on_servers() {
     let without_auth = ["--rename-command", "AUTH", ""].map(str::to_owned);
@@ -132,7 +136,7 @@ async fn a_redis_that_repeats_the_login_is_not_quoted_on_servers() {
         holds_no_marker("a response", &ask(&running).await);
         let doctor = place.run(&["doctor", "--json"]);
         holds_no_marker("doctor", &(doctor.stdout() + &doctor.stderr()));
-        assert!(doctor.stdout().contains("takes no writes ("), "{}", doctor.stdout());
+        assert!(doctor.stdout().contains("accepts no writes ("), "{}", doctor.stdout());
         let log = running.stop().await;
         holds_no_marker("the log", &log);
         assert!(log.contains("token store"), "the refusal is told");

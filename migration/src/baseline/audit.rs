@@ -1,17 +1,11 @@
-//! The audit: chains of events, what identifies their people apart from them, and the keys that authenticate them.
+//! The audit: the hash chains of events, the personal data of the events in a separate table, and
+//! the keys that authenticate the chains.
 //!
-//! That the tables are append-only is held here too, by triggers: whoever changes them has to remove those first. A row
-//! can be removed only once its stream's base has moved past it, which is what retention does.
+//! Triggers make the tables append-only in the database too. An attacker who changes rows has to
+//! remove the triggers first. A row can be deleted only after the base of its stream has moved past
+//! it. Retention does that.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseBackend};
-
-/// The audit's tables.
-#[derive(DeriveMigrationName)]
-pub struct Migration;
-
-/// `{uuid}` and `{bytes}` stand for the types that differ: SeaORM keeps a UUID as 16 bytes on SQLite.
-const UP: &[&str] = &[
+pub(super) const TABLES: &[&str] = &[
     "CREATE TABLE audit_keys (
         id TEXT PRIMARY KEY,
         sealed {bytes} NOT NULL,
@@ -19,7 +13,7 @@ const UP: &[&str] = &[
         created_at BIGINT NOT NULL
     )",
     "CREATE UNIQUE INDEX audit_keys_one_current ON audit_keys (state) WHERE state = 'current'",
-    // A person's stream outlives the person: only its name goes.
+    // The stream of a user stays after the user is deleted: only `user_id` becomes null.
     "CREATE TABLE audit_streams (
         id {uuid} PRIMARY KEY,
         kind TEXT NOT NULL CHECK (kind IN ('team', 'person', 'installation')),
@@ -68,7 +62,7 @@ const UP: &[&str] = &[
     "CREATE INDEX audit_identities_person_idx ON audit_identities (person_id, event_id)",
 ];
 
-const GUARDS_SQLITE: &[&str] = &[
+pub(super) const SQLITE_TRIGGERS: &[&str] = &[
     "CREATE TRIGGER audit_events_fixed BEFORE UPDATE ON audit_events BEGIN \
      SELECT RAISE(ABORT, 'audit rows are append-only'); END",
     "CREATE TRIGGER audit_identities_fixed BEFORE UPDATE ON audit_identities BEGIN \
@@ -83,7 +77,7 @@ const GUARDS_SQLITE: &[&str] = &[
      SELECT RAISE(ABORT, 'audit streams are kept until their retention ends'); END",
 ];
 
-const GUARDS_POSTGRES: &[&str] = &[
+pub(super) const POSTGRES_TRIGGERS: &[&str] = &[
     "CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
      RAISE EXCEPTION 'audit rows are append-only'; END $$",
     "CREATE FUNCTION audit_keep_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
@@ -108,34 +102,3 @@ const GUARDS_POSTGRES: &[&str] = &[
     "CREATE TRIGGER audit_streams_whole BEFORE TRUNCATE ON audit_streams \
      FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
 ];
-
-const DOWN: &[&str] = &["audit_identities", "audit_events", "audit_streams", "audit_keys"];
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let (uuid, bytes, guards) = match manager.get_database_backend() {
-            DatabaseBackend::Postgres => ("UUID", "BYTEA", GUARDS_POSTGRES),
-            _ => ("BLOB", "BLOB", GUARDS_SQLITE),
-        };
-        for statement in UP {
-            let sql = statement.replace("{uuid}", uuid).replace("{bytes}", bytes);
-            manager.get_connection().execute_unprepared(&sql).await?;
-        }
-        for statement in guards {
-            manager.get_connection().execute_unprepared(statement).await?;
-        }
-        Ok(())
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in DOWN {
-            manager.drop_table(Table::drop().table(Alias::new(*table)).to_owned()).await?;
-        }
-        if manager.get_database_backend() == DatabaseBackend::Postgres {
-            let sql = "DROP FUNCTION audit_refuse, audit_keep_event, audit_keep_stream";
-            manager.get_connection().execute_unprepared(sql).await?;
-        }
-        Ok(())
-    }
-}
